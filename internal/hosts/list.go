@@ -1,0 +1,134 @@
+// Package hosts binds a token to the hosts that it may be sent to.
+package hosts
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+const defaultPort = "443"
+
+// List is a set of host[:port] and *.host[:port]. The zero List binds to nothing.
+type List struct{ entries []entry }
+
+type entry struct {
+	name     string // lower case, no trailing dot, without the "*."
+	port     string
+	wildcard bool
+}
+
+// Parse checks entries, one host each. The error names every bad one by its place in the list.
+func Parse(entries []string) (List, error) {
+	var list List
+	var problems []error
+	for i, text := range entries {
+		e, err := parseEntry(text)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("entry %d: %w", i+1, err))
+			continue
+		}
+		list.entries = append(list.entries, e)
+	}
+	return list, errors.Join(problems...)
+}
+
+// ParseCommaSeparated reads the form of ALLOWED_HOSTS. Empty means that nothing is allowed.
+func ParseCommaSeparated(text string) (List, error) {
+	if strings.TrimSpace(text) == "" {
+		return List{}, nil
+	}
+	entries := strings.Split(text, ",")
+	for i := range entries {
+		entries[i] = strings.TrimSpace(entries[i])
+	}
+	return Parse(entries)
+}
+
+func parseEntry(text string) (entry, error) {
+	name, port, found := strings.Cut(text, ":")
+	if !found {
+		port = defaultPort
+	} else if err := CheckPort(port); err != nil {
+		return entry{}, err
+	}
+	name, wildcard := strings.CutPrefix(name, "*.")
+	if err := CheckName(name); err != nil {
+		return entry{}, err
+	}
+	return entry{Normalize(name), canonicalPort(port), wildcard}, nil
+}
+
+// Allows tells whether the token may go to the URL's host and port.
+func (l List) Allows(u *url.URL) bool {
+	name, port := Normalize(u.Hostname()), canonicalPort(u.Port())
+	for _, e := range l.entries {
+		if e.port != port {
+			continue
+		}
+		if !e.wildcard && e.name == name {
+			return true
+		}
+		if label, rest, ok := strings.Cut(name, "."); e.wildcard && ok && label != "" && rest == e.name {
+			return true
+		}
+	}
+	return false
+}
+
+// Normalize lowers the case and drops one trailing dot (RFC 9110 section 4.2.3; a rooted name is the same host).
+func Normalize(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
+func canonicalPort(port string) string {
+	if port == "" {
+		return defaultPort
+	}
+	return strings.TrimLeft(port, "0")
+}
+
+// CheckPort refuses what is no TCP port.
+func CheckPort(port string) error {
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return errors.New("the port must be a number from 1 to 65535")
+	}
+	return nil
+}
+
+// CheckName refuses what is no DNS host name (RFC 1123 section 2.1, and the underscore, which is in use): IP literals
+// in all their forms, and names outside ASCII, whose punycode form must be written instead.
+func CheckName(name string) error {
+	name = Normalize(name)
+	if name == "" {
+		return errors.New("the host name is missing")
+	}
+	if len(name) > 253 {
+		return errors.New("the host name is longer than 253 characters")
+	}
+	labels := strings.Split(name, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 {
+			return errors.New("each label of the host name must have 1 to 63 characters")
+		}
+		for _, c := range []byte(label) {
+			switch {
+			case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
+			case c >= 0x80:
+				return errors.New("the host name must be ASCII: write its punycode form (xn--…)")
+			default:
+				return errors.New("a host name has only letters, digits, hyphens and dots")
+			}
+		}
+	}
+	// The URL Standard (host parsing, "ends in a number") reads such a host as an IPv4 address: 127.1, 0x7f000001.
+	last := labels[len(labels)-1]
+	if _, err := strconv.ParseUint(last, 0, 64); err == nil || isDigits(last) {
+		return errors.New("an IP address is not allowed: write a host name")
+	}
+	return nil
+}
+
+func isDigits(s string) bool {
+	return strings.Trim(s, "0123456789") == ""
+}

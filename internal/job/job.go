@@ -1,0 +1,134 @@
+// Package job reads the event of a schedule: what to call, when, and what its answers mean. It is for the user's
+// words only; it reads no secret and opens no connection.
+package job
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+)
+
+// Action is what a run does.
+type Action string
+
+// The actions: Call the target, or Check the token and call nobody.
+const (
+	Call  Action = "call"
+	Check Action = "check"
+)
+
+// Limits and defaults of the event (docs/configuration.md).
+const (
+	DefaultTimeout  = 30 * time.Second
+	MinTimeout      = time.Second
+	MaxTimeout      = 840 * time.Second
+	DefaultAttempts = 3
+	MaxAttempts     = 10
+)
+
+// Job is a checked event.
+type Job struct {
+	Name, Token string // names, as they stand in metrics, alarms and logs
+	Secret      string // name or ARN in Secrets Manager, without the prefix
+	Action      Action
+	Method      string
+	Timeout     time.Duration // of one attempt
+	Attempts    int           // the first included
+	Idempotent  bool
+	MaxAge      time.Duration // 0: none
+	Expect      Expect
+	Reject      Reject
+
+	ScheduleARN   string
+	ScheduledTime time.Time // zero: unknown
+
+	location string // the URL with its placeholders
+	headers  []header
+	body     jsondoc.Value
+}
+
+type header struct{ name, value string }
+
+// InvalidError lists everything that is wrong with an event.
+type InvalidError struct{ Problems jsondoc.Problems }
+
+func (e *InvalidError) Error() string { return strings.Join(e.Problems, "; ") }
+
+// Age is how late the run is at now, 0 if the scheduled time is not known.
+func (j Job) Age(now time.Time) time.Duration {
+	if j.ScheduledTime.IsZero() {
+		return 0
+	}
+	return now.Sub(j.ScheduledTime)
+}
+
+// RunID is the same for every delivery of the same scheduled start: a UUIDv5 (RFC 9562 section 5.5) of the schedule's
+// ARN and the scheduled time. Scheduler's own execution id is new for each attempt to deliver. An event without the
+// two gets its id from Lambda's request id, which Lambda keeps when it retries.
+func (j Job) RunID(requestID string) string {
+	name := "request|" + requestID
+	if j.ScheduleARN != "" && !j.ScheduledTime.IsZero() {
+		name = j.ScheduleARN + "|" + j.ScheduledTime.UTC().Format(time.RFC3339Nano)
+	}
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("urn:cronbearer:run:"+name)).String()
+}
+
+// Request is what a run sends, but for the token.
+type Request struct {
+	Method string
+	URL    *url.URL
+	Header http.Header
+	Body   []byte // nil: none
+}
+
+// Replayable tells whether sending the request twice does what sending it once does (RFC 9110 section 9.2.2), or
+// whether the user says so of this job.
+func (j Job) Replayable() bool {
+	switch j.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions:
+		return true
+	default:
+		return j.Idempotent
+	}
+}
+
+// Request fills the placeholders. start stands in for an unknown scheduled time. The idempotency header goes on every
+// method but GET, HEAD and OPTIONS; an empty name leaves it out.
+func (j Job) Request(runID string, start time.Time, idempotencyHeader string) (Request, error) {
+	when := j.ScheduledTime
+	if when.IsZero() {
+		when = start
+	}
+	values := placeholderValues(runID, when)
+	u, err := parseLocation(j.location, values)
+	if err != nil {
+		return Request{}, fmt.Errorf("call: %w", err)
+	}
+	r := Request{Method: j.Method, URL: u, Header: http.Header{}}
+	switch j.body.Kind {
+	case jsondoc.Absent, jsondoc.Null:
+	case jsondoc.String:
+		r.Body = []byte(fill(j.body.Text, values, unescaped))
+		r.Header.Set("Content-Type", "text/plain; charset=utf-8")
+	default:
+		r.Body = j.body.AppendJSON(nil, func(s string) string { return fill(s, values, unescaped) })
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range j.headers {
+		r.Header.Set(h.name, fill(h.value, values, unescaped))
+	}
+	switch j.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+	default:
+		if idempotencyHeader != "" {
+			r.Header.Set(idempotencyHeader, runID)
+		}
+	}
+	return r, nil
+}

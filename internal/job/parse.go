@@ -1,0 +1,362 @@
+package job
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+)
+
+// Options are what the environment adds to the rules of an event.
+type Options struct {
+	IdempotencyHeader string // an event may not set it
+}
+
+var (
+	namePattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	secretPattern = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!-]{1,512}$`)
+	arnPattern    = regexp.MustCompile(`^arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]{1,519}$`)
+	methodPattern = regexp.MustCompile(`^[A-Z]{1,20}$`)
+	contextValue  = regexp.MustCompile(`^<aws\.scheduler\.[^<>]*>$`)
+)
+
+// Parse checks an event. On an error, which is an *InvalidError, the Job still has the names that could be read, so
+// that the run can be reported under them.
+func Parse(data []byte, o Options) (Job, error) {
+	p := parser{options: o}
+	j := p.job(data)
+	if len(p.problems) > 0 {
+		return j, &InvalidError{p.problems}
+	}
+	return j, nil
+}
+
+type parser struct {
+	options  Options
+	problems jsondoc.Problems
+}
+
+func (p *parser) job(data []byte) Job {
+	doc, duplicates, err := jsondoc.Parse(data)
+	if err != nil {
+		p.problems.Addf("the event is %s", err)
+		return Job{}
+	}
+	if doc.Kind != jsondoc.Object {
+		p.problems.Addf("the event must be an object, not %s", doc.Kind)
+		return Job{}
+	}
+	ambiguous := map[string]bool{}
+	for _, d := range duplicates {
+		p.problems.Addf("key %s stands twice in %s", quoted(d.Name), pointerOrEvent(d.Path))
+		if d.Path == "" {
+			ambiguous[d.Name] = true
+		}
+	}
+	for i, m := range doc.Members {
+		if m.Name != "body" && m.Value.Kind == jsondoc.String && contextValue.MatchString(m.Value.Text) {
+			doc.Members[i].Value = jsondoc.Value{Kind: jsondoc.Null}
+		}
+	}
+
+	f := jsondoc.NewFields(doc, "", false, &p.problems)
+	j := Job{
+		Name:        p.name(f, "job"),
+		Token:       p.name(f, "token"),
+		Action:      p.action(f),
+		Secret:      p.secret(f),
+		Timeout:     p.duration(f, "timeout", DefaultTimeout, MinTimeout, MaxTimeout),
+		Attempts:    f.Int("attempts", 1, MaxAttempts, DefaultAttempts),
+		Idempotent:  f.Bool("idempotent"),
+		MaxAge:      p.duration(f, "maxAge", 0, 1, 1<<62),
+		ScheduleARN: f.String("scheduleArn"),
+	}
+	j.ScheduledTime = p.time(f, "scheduledTime")
+	j.Method, j.location = p.call(f, j.Action)
+	j.headers = p.headers(f)
+	j.body, _ = f.Any("body")
+	p.placeholders("body", j.body)
+	j.Expect, j.Reject = p.expect(f), p.reject(f)
+	f.Done()
+	if ambiguous["job"] {
+		j.Name = ""
+	}
+	if ambiguous["token"] {
+		j.Token = ""
+	}
+	return j
+}
+
+func pointerOrEvent(path string) string {
+	if path == "" {
+		return "the event"
+	}
+	return path
+}
+
+func (p *parser) name(f *jsondoc.Fields, key string) string {
+	before := len(p.problems)
+	name := f.Required(key, "a name of letters, digits, dots, underscores and hyphens")
+	if len(p.problems) == before && !namePattern.MatchString(name) {
+		p.problems.Addf("%s must be 1 to 64 letters, digits, dots, underscores and hyphens and begin with a letter or digit", key)
+	}
+	if !namePattern.MatchString(name) {
+		return ""
+	}
+	return name
+}
+
+func (p *parser) action(f *jsondoc.Fields) Action {
+	switch a := Action(f.String("action")); a {
+	case "", Call:
+		return Call
+	case Check:
+		return Check
+	default:
+		p.problems.Addf("action must be call or check, not %s", quoted(string(a)))
+		return Call
+	}
+}
+
+func (p *parser) secret(f *jsondoc.Fields) string {
+	before := len(p.problems)
+	name := f.Required("secret", "the name or ARN of the token's secret in Secrets Manager")
+	if len(p.problems) > before {
+		return ""
+	}
+	if strings.HasPrefix(name, "arn:") {
+		if !arnPattern.MatchString(name) {
+			p.problems.Addf("secret is not the ARN of a Secrets Manager secret")
+		}
+	} else if !secretPattern.MatchString(name) {
+		p.problems.Addf("secret must be 1 to 512 letters, digits and /_+=.@!-, or an ARN")
+	}
+	return name
+}
+
+func (p *parser) duration(f *jsondoc.Fields, key string, otherwise, low, high time.Duration) time.Duration {
+	text := f.String(key)
+	if text == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		p.problems.Addf("%s must be a duration such as 30s, 5m or 1h", key)
+	case d < low && low == 1:
+		p.problems.Addf("%s must be more than 0", key)
+	case d < low, d > high:
+		p.problems.Addf("%s must be from %s to %s", key, seconds(low), seconds(high))
+	default:
+		return d
+	}
+	return otherwise
+}
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d/time.Second)) + "s" }
+
+func (p *parser) time(f *jsondoc.Fields, key string) time.Time {
+	text := f.String(key)
+	if text == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		p.problems.Addf("%s must be an RFC 3339 time such as 2006-01-02T15:04:05Z", key)
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func (p *parser) call(f *jsondoc.Fields, action Action) (method, location string) {
+	before := len(p.problems)
+	text := f.String("call")
+	if text == "" {
+		if action == Call && len(p.problems) == before {
+			p.problems.Addf("call is missing: a method and a URL, such as GET https://api.example.com/v1/sync")
+		}
+		return "", ""
+	}
+	method, location, problems := CheckCall(text)
+	for _, problem := range problems {
+		p.problems.Addf("call: %s", problem)
+	}
+	return method, location
+}
+
+// CheckCall splits and checks "METHOD https://…", the form of an event's call and of a secret's rotate and test calls.
+// Problems name the rule and never the value of a query, which may hold what the user should not have put there.
+func CheckCall(text string) (method, location string, problems []string) {
+	method, location, found := strings.Cut(text, " ")
+	if !found {
+		return "", "", []string{"must be a method and a URL with one space between, such as GET https://api.example.com/v1/sync"}
+	}
+	switch {
+	case !methodPattern.MatchString(method):
+		problems = append(problems, "the method must be 1 to 20 upper-case letters")
+	case method == http.MethodConnect, method == http.MethodTrace:
+		problems = append(problems, "the method must not be "+method)
+	}
+	problems = append(problems, badPlaceholdersIn(location)...)
+	if _, err := parseLocation(location, placeholderValues("00000000-0000-0000-0000-000000000000", time.Unix(0, 0))); err != nil {
+		problems = append(problems, err.Error())
+	}
+	return method, location, problems
+}
+
+func badPlaceholdersIn(text string) []string {
+	bad := badPlaceholders(text)
+	for i := range bad {
+		bad[i] += "; known are " + placeholderNames
+	}
+	return bad
+}
+
+// parseLocation fills a URL's placeholders and checks it.
+func parseLocation(text string, values map[string]string) (*url.URL, error) {
+	for _, c := range []byte(text) {
+		if c <= ' ' || c == 0x7f {
+			return nil, errors.New("the URL must not hold spaces or control bytes: percent-encode them")
+		}
+	}
+	const scheme = "https://"
+	if len(text) < len(scheme) || !strings.EqualFold(text[:len(scheme)], scheme) {
+		return nil, errors.New("the URL must begin with https://")
+	}
+	authority := text[len(scheme):]
+	if end := strings.IndexAny(authority, "/?#"); end >= 0 {
+		authority = authority[:end]
+	}
+	switch {
+	case strings.Contains(authority, "{{"):
+		return nil, errors.New("placeholders may stand in the URL's path and query, not in its host")
+	case strings.Contains(authority, "@"):
+		return nil, errors.New("the URL must not hold user info: the token is the only credential")
+	case strings.Contains(text, "#"):
+		return nil, errors.New("the URL must not hold a fragment")
+	case strings.HasPrefix(authority, "["):
+		return nil, errors.New("an IP address is not allowed: write a host name")
+	}
+	name, port, hasPort := strings.Cut(authority, ":")
+	if err := hosts.CheckName(name); err != nil {
+		return nil, err
+	}
+	if hasPort {
+		if err := hosts.CheckPort(port); err != nil {
+			return nil, err
+		}
+	}
+	u, err := url.Parse(percentEncodeNonASCII(fillLocation(text, values)))
+	if err != nil {
+		return nil, errors.New("the URL has a bad percent-encoding") // url.Parse's own text shows the URL
+	}
+	u.Host = hosts.Normalize(name)
+	if hasPort {
+		u.Host += ":" + port
+	}
+	return u, nil
+}
+
+func percentEncodeNonASCII(text string) string {
+	var out strings.Builder
+	for _, c := range []byte(text) {
+		if c < 0x80 {
+			out.WriteByte(c)
+		} else {
+			out.WriteString("%" + strings.ToUpper(strconv.FormatInt(int64(c), 16)))
+		}
+	}
+	return out.String()
+}
+
+func (p *parser) headers(f *jsondoc.Fields) []header {
+	object, ok := f.Object("headers")
+	if !ok {
+		return nil
+	}
+	var list []header
+	seen := map[string]bool{}
+	for _, m := range object.Members {
+		where := "headers." + shorten(m.Name)
+		if err := CheckHeaderName(m.Name); err != nil {
+			p.problems.Addf("%s: %s", where, err)
+			continue
+		}
+		canonical := http.CanonicalHeaderKey(m.Name)
+		switch {
+		case p.options.IdempotencyHeader != "" && strings.EqualFold(m.Name, p.options.IdempotencyHeader):
+			p.problems.Addf("%s is the idempotency header, which every run sets itself", where)
+		case seen[canonical]:
+			p.problems.Addf("%s stands twice (header names are matched without regard to case)", where)
+		case m.Value.Kind != jsondoc.String:
+			p.problems.Addf("%s must be a string, not %s", where, m.Value.Kind)
+		case !ValidHeaderValue(m.Value.Text):
+			p.problems.Addf("%s must be printable ASCII", where)
+		}
+		seen[canonical] = true
+		p.placeholders(where, m.Value)
+		list = append(list, header{m.Name, m.Value.Text})
+	}
+	return list
+}
+
+// notForUsers are the headers that the call itself sets (RFC 9110 and RFC 9112), in canonical form.
+var notForUsers = []string{"Authorization", "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade"}
+
+// CheckHeaderName refuses what is no field name (RFC 9110 section 5.1) and what an event may not set.
+func CheckHeaderName(name string) error {
+	if name == "" {
+		return errors.New("is not a header name")
+	}
+	for _, c := range []byte(name) {
+		if !strings.ContainsRune("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", rune(c)) {
+			return errors.New("is not a header name")
+		}
+	}
+	canonical := http.CanonicalHeaderKey(name)
+	if slices.Contains(notForUsers, canonical) || strings.HasPrefix(canonical, "Proxy-") {
+		return errors.New("must not be set: the call sets it itself")
+	}
+	return nil
+}
+
+// ValidHeaderValue refuses control bytes and what is not ASCII: a target may read those otherwise than the user does.
+func ValidHeaderValue(value string) bool {
+	for _, c := range []byte(value) {
+		if (c < ' ' && c != '\t') || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// placeholders reports bad ones in every string below v.
+func (p *parser) placeholders(where string, v jsondoc.Value) {
+	if v.Kind == jsondoc.String {
+		for _, problem := range badPlaceholdersIn(v.Text) {
+			p.problems.Addf("%s: %s", where, problem)
+		}
+	}
+	for _, item := range v.Items {
+		p.placeholders(where, item)
+	}
+	for _, m := range v.Members {
+		p.placeholders(where, m.Value)
+	}
+}
+
+func quoted(text string) string { return strconv.Quote(shorten(text)) }
+
+func shorten(text string) string {
+	if len(text) > 64 {
+		return text[:64] + "…"
+	}
+	return text
+}

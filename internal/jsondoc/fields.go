@@ -1,0 +1,148 @@
+package jsondoc
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Problems collects everything that is wrong with an input, so that its author mends it in one go.
+type Problems []string
+
+// Addf adds a problem.
+func (p *Problems) Addf(format string, args ...any) { *p = append(*p, fmt.Sprintf(format, args...)) }
+
+// Fields reads the keys of one object by name and reports wrong types and, at Done, the keys that nobody asked for.
+// null counts as absent, and so does the empty value of an optional key's own type ("", {}, []).
+type Fields struct {
+	object   Value
+	where    string // prefix of the names in problems, such as "expect."
+	secret   bool   // do not print unknown names: they may be what the user pasted into the wrong place
+	problems *Problems
+	known    map[string]bool
+}
+
+// NewFields reads v, which is an object. With secret, problems never show a name that is not a known one.
+func NewFields(v Value, where string, secret bool, problems *Problems) *Fields {
+	return &Fields{object: v, where: where, secret: secret, problems: problems, known: map[string]bool{}}
+}
+
+func (f *Fields) get(name string, want Kind) (Value, bool) {
+	f.known[name] = true
+	v := f.object.Get(name)
+	if v.Kind == Absent || v.Kind == Null {
+		return Value{}, false
+	}
+	if v.Kind != want {
+		f.problems.Addf("%s%s must be %s, not %s", f.where, name, want, v.Kind)
+		return Value{}, false
+	}
+	return v, true
+}
+
+// String reads an optional string.
+func (f *Fields) String(name string) string {
+	v, _ := f.get(name, String)
+	return v.Text
+}
+
+// Required reads a string that must be there and not be empty.
+func (f *Fields) Required(name, what string) string {
+	before := len(*f.problems)
+	text := f.String(name)
+	if text == "" && len(*f.problems) == before {
+		f.problems.Addf("%s%s is missing: %s", f.where, name, what)
+	}
+	return text
+}
+
+// Bool reads an optional boolean, false by default.
+func (f *Fields) Bool(name string) bool {
+	v, _ := f.get(name, Bool)
+	return v.Text == "true"
+}
+
+// Int reads an optional whole number between low and high.
+func (f *Fields) Int(name string, low, high, otherwise int) int {
+	v, ok := f.get(name, Number)
+	if !ok {
+		return otherwise
+	}
+	n, whole := WholeNumber(v)
+	if !whole || n < low || n > high {
+		f.problems.Addf("%s%s must be a whole number from %d to %d", f.where, name, low, high)
+		return otherwise
+	}
+	return n
+}
+
+// WholeNumber reads a number without a fraction, 2.0 and 2e0 included.
+func WholeNumber(v Value) (int, bool) {
+	if v.Kind != Number {
+		return 0, false
+	}
+	if n, err := strconv.Atoi(v.Text); err == nil {
+		return n, true
+	}
+	x, err := strconv.ParseFloat(v.Text, 64)
+	if err != nil || x != math.Trunc(x) || math.Abs(x) > 1<<53 {
+		return 0, false
+	}
+	return int(x), true
+}
+
+// Object reads an optional object; an empty one counts as absent.
+func (f *Fields) Object(name string) (Value, bool) {
+	v, ok := f.get(name, Object)
+	return v, ok && len(v.Members) > 0
+}
+
+// Array reads an optional list.
+func (f *Fields) Array(name string) (Value, bool) { return f.get(name, Array) }
+
+// Any reads a value of whatever type; ok is false for null and for nothing.
+func (f *Fields) Any(name string) (v Value, ok bool) {
+	f.known[name] = true
+	v = f.object.Get(name)
+	return v, v.Kind != Absent && v.Kind != Null
+}
+
+// Done reports the keys that were not asked for.
+func (f *Fields) Done() {
+	names := strings.Join(slices.Sorted(maps.Keys(f.known)), ", ")
+	for _, m := range f.object.Members {
+		if f.known[m.Name] {
+			continue
+		}
+		for known := range f.known {
+			if strings.EqualFold(known, m.Name) {
+				f.problems.Addf("unknown key %s%s: write it %s (keys are matched to the letter)", f.where, quoted(m.Name), known)
+				goto next
+			}
+		}
+		if f.secret {
+			f.problems.Addf("unknown key in %s that ends at byte %d; known are %s", f.place(), m.Offset, names)
+		} else {
+			f.problems.Addf("unknown key %s in %s; known are %s", quoted(m.Name), f.place(), names)
+		}
+	next:
+	}
+}
+
+func (f *Fields) place() string {
+	if f.where == "" {
+		return "the object"
+	}
+	return strings.TrimSuffix(f.where, ".")
+}
+
+// quoted shows a key of somebody else's document at a length that a log line and an e-mail can take.
+func quoted(name string) string {
+	if len(name) > 64 {
+		name = name[:64] + "…"
+	}
+	return strconv.Quote(name)
+}

@@ -1,0 +1,57 @@
+package jsondoc
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+)
+
+// Pointer is an RFC 6901 JSON pointer, checked.
+type Pointer struct {
+	text   string
+	tokens []string
+}
+
+// ParsePointer checks a pointer's syntax (RFC 6901 section 3).
+func ParsePointer(text string) (Pointer, error) {
+	if text == "" {
+		return Pointer{}, nil
+	}
+	if text[0] != '/' {
+		return Pointer{}, errors.New("must be empty or begin with / (RFC 6901)")
+	}
+	tokens := strings.Split(text[1:], "/")
+	for i, t := range tokens {
+		rest := strings.NewReplacer("~0", "", "~1", "").Replace(t)
+		if strings.Contains(rest, "~") {
+			return Pointer{}, errors.New("~ must be followed by 0 or 1 (RFC 6901)")
+		}
+		tokens[i] = strings.ReplaceAll(strings.ReplaceAll(t, "~1", "/"), "~0", "~")
+	}
+	return Pointer{text, tokens}, nil
+}
+
+func (p Pointer) String() string { return p.text }
+
+// Lookup returns what the pointer names in v, Absent if nothing.
+func (p Pointer) Lookup(v Value) Value {
+	for _, t := range p.tokens {
+		switch v.Kind {
+		case Object:
+			v = v.Get(t)
+		case Array:
+			i, err := strconv.Atoi(t)
+			if err != nil || i < 0 || i >= len(v.Items) || strconv.Itoa(i) != t {
+				return Value{}
+			}
+			v = v.Items[i]
+		default:
+			return Value{}
+		}
+	}
+	return v
+}
+
+func escape(token string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(token)
+}

@@ -1,0 +1,51 @@
+// Package redact keeps secrets out of everything that leaves the process: Secret is a value that does not print,
+// and Scrubber removes what has got into a text all the same.
+package redact
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"log/slog"
+)
+
+// Redacted stands where a secret would be.
+const Redacted = "[redacted]"
+
+// Secret holds a token, a client secret, a refresh token or a private key. Every verb, encoder and logger prints it as
+// [redacted]. The value is behind a pointer: fmt cannot call methods on an unexported field, so that a plain string
+// would leak from a struct that holds a Secret.
+type Secret struct{ value *string }
+
+// New makes a Secret.
+func New(value string) Secret { return Secret{&value} }
+
+// Reveal returns the value. Call it only where the value goes on the wire or back into the store.
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
+
+// IsZero tells whether there is no value.
+func (s Secret) IsZero() bool { return s.value == nil || *s.value == "" }
+
+// Equal compares in constant time.
+func (s Secret) Equal(other Secret) bool {
+	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
+}
+
+func (s Secret) String() string   { return Redacted }
+func (s Secret) GoString() string { return Redacted }
+
+// Format implements fmt.Formatter, so that no verb reaches the value.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(Redacted)) }
+
+// LogValue implements slog.LogValuer.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// MarshalJSON implements json.Marshaler.
+func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + Redacted + `"`), nil }
+
+// MarshalText implements encoding.TextMarshaler, for encoders other than JSON and for map keys.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(Redacted), nil }

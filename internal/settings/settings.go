@@ -1,0 +1,266 @@
+// Package settings reads the function's environment variables. It replaces aws-sdk-go-v2/config, whose package
+// initialisation and size every cold start would pay for (docs/decisions), as far as a Lambda function needs it.
+package settings
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/metric"
+)
+
+// Names of the variables. The template test holds them against template.yaml.
+const (
+	MetricNamespace     = "METRIC_NAMESPACE"
+	StackName           = "STACK_NAME"
+	SecretPrefix        = "SECRET_PREFIX"
+	AllowedHosts        = "ALLOWED_HOSTS"
+	SecretCacheTTL      = "SECRET_CACHE_TTL"
+	IdempotencyHeader   = "IDEMPOTENCY_HEADER"
+	AllowPrivateTargets = "ALLOW_PRIVATE_TARGETS"
+	RemindAfter         = "REMIND_AFTER"
+	AlarmPrefix         = "ALARM_PREFIX"
+	LogLevel            = "LOG_LEVEL"
+	ExtraCAFile         = "EXTRA_CA_FILE"
+	TestAllowLoopback   = "CRONBEARER_TEST_ALLOW_LOOPBACK"
+	TestClock           = "CRONBEARER_TEST_CLOCK"
+
+	awsRegion                = "AWS_REGION"
+	awsEndpoint              = "AWS_ENDPOINT_URL"
+	awsEndpointSecrets       = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
+	awsEndpointCloudWatch    = "AWS_ENDPOINT_URL_CLOUDWATCH"
+	awsUseFIPS               = "AWS_USE_FIPS_ENDPOINT"
+	awsUseDualStack          = "AWS_USE_DUALSTACK_ENDPOINT"
+	lambdaInitializationType = "AWS_LAMBDA_INITIALIZATION_TYPE"
+)
+
+const maxSecretCacheTTL = 5 * time.Minute
+
+// Settings are the function's configuration.
+type Settings struct {
+	MetricNamespace     string
+	StackName           string
+	SecretPrefix        string
+	AllowedHosts        hosts.List
+	SecretCacheTTL      time.Duration
+	IdempotencyHeader   string // empty: none is sent
+	AllowPrivateTargets bool
+	RemindAfter         time.Duration // 0: never
+	AlarmPrefix         string        // empty: no reminders
+	LogLevel            slog.Level
+
+	Region             string
+	SecretsEndpoint    string // empty: AWS's own
+	CloudWatchEndpoint string
+	UseFIPS            bool
+	UseDualStack       bool
+
+	// For tests on one machine; never set on Lambda.
+	ExtraCAs      []byte // PEM
+	AllowLoopback bool
+	ClockFile     string
+}
+
+// LookupEnv is os.LookupEnv or a test's stand-in.
+type LookupEnv func(name string) (string, bool)
+
+// Read checks all variables and reports every bad one by its name.
+func Read(lookup LookupEnv) (Settings, error) {
+	r := reader{lookup: lookup}
+	s := Settings{
+		MetricNamespace:     r.namespace(),
+		StackName:           r.stackName(),
+		SecretPrefix:        r.text(SecretPrefix, ""),
+		AllowedHosts:        r.hosts(AllowedHosts),
+		SecretCacheTTL:      r.duration(SecretCacheTTL, maxSecretCacheTTL, maxSecretCacheTTL),
+		IdempotencyHeader:   r.idempotencyHeader(),
+		AllowPrivateTargets: r.flag(AllowPrivateTargets),
+		RemindAfter:         r.duration(RemindAfter, 20*time.Hour, 0),
+		AlarmPrefix:         r.text(AlarmPrefix, ""),
+		LogLevel:            r.level(),
+		Region:              r.region(),
+		SecretsEndpoint:     r.endpoint(awsEndpointSecrets),
+		CloudWatchEndpoint:  r.endpoint(awsEndpointCloudWatch),
+		UseFIPS:             r.flag(awsUseFIPS),
+		UseDualStack:        r.flag(awsUseDualStack),
+	}
+	// Lambda sets this variable in every environment, so no setting of a deployed function can loosen a check.
+	if r.text(lambdaInitializationType, "") == "" {
+		s.ExtraCAs = r.certificates()
+		s.AllowLoopback = r.flag(TestAllowLoopback)
+		s.ClockFile = r.text(TestClock, "")
+	}
+	return s, errors.Join(r.problems...)
+}
+
+type reader struct {
+	lookup   LookupEnv
+	problems []error
+}
+
+func (r *reader) bad(name, format string, args ...any) {
+	r.problems = append(r.problems, fmt.Errorf("environment variable %s: "+format, append([]any{name}, args...)...))
+}
+
+func (r *reader) text(name, otherwise string) string {
+	if v, _ := r.lookup(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+func (r *reader) namespace() string {
+	name := r.text(MetricNamespace, metric.DefaultNamespace)
+	if err := metric.CheckNamespace(name); err != nil {
+		r.bad(MetricNamespace, "%w", err)
+	}
+	return name
+}
+
+func (r *reader) stackName() string {
+	name := r.text(StackName, "")
+	if err := metric.CheckDimensionValue(name); err != nil {
+		r.bad(StackName, "%w", err)
+	}
+	return name
+}
+
+func (r *reader) hosts(name string) hosts.List {
+	list, err := hosts.ParseCommaSeparated(r.text(name, ""))
+	if err != nil {
+		r.bad(name, "%s; it holds comma-separated hosts: api.example.com, api.example.com:8443 or *.example.com",
+			strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return list
+}
+
+// duration reads 90s, 5m, 20h or 0; most 0 means no upper limit.
+func (r *reader) duration(name string, otherwise, most time.Duration) time.Duration {
+	text := r.text(name, "")
+	if text == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		r.bad(name, "must be a duration such as 90s, 5m or 20h")
+	case d < 0:
+		r.bad(name, "must not be negative")
+	case most > 0 && d > most:
+		r.bad(name, "must be at most %s", most)
+	default:
+		return d
+	}
+	return otherwise
+}
+
+func (r *reader) flag(name string) bool {
+	text := r.text(name, "")
+	if text == "" {
+		return false
+	}
+	v, err := strconv.ParseBool(text)
+	if err != nil {
+		r.bad(name, "must be true or false")
+	}
+	return v
+}
+
+func (r *reader) idempotencyHeader() string {
+	name, set := r.lookup(IdempotencyHeader)
+	if !set {
+		return "Idempotency-Key"
+	}
+	if name == "" {
+		return ""
+	}
+	if err := job.CheckHeaderName(name); err != nil {
+		r.bad(IdempotencyHeader, "%w", err)
+	}
+	return name
+}
+
+func (r *reader) level() slog.Level {
+	switch text := strings.ToLower(r.text(LogLevel, "info")); text {
+	case "debug":
+		return slog.LevelDebug
+	case "info":
+		return slog.LevelInfo
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	default:
+		r.bad(LogLevel, "must be debug, info, warn or error")
+		return slog.LevelInfo
+	}
+}
+
+func (r *reader) region() string {
+	region := r.text(awsRegion, "")
+	if region == "" {
+		r.bad(awsRegion, "is missing")
+	}
+	return region
+}
+
+// endpoint reads a service's own variable before the common one, as AWS's SDKs do (AWS SDKs and Tools Reference
+// Guide, "Service-specific endpoints"). Plain HTTP is for this machine only: secrets travel over it.
+func (r *reader) endpoint(name string) string {
+	if r.text(name, "") == "" {
+		name = awsEndpoint
+	}
+	text := r.text(name, "")
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		r.badOnce(name, "must be an https:// URL")
+		return ""
+	}
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		r.badOnce(name, "must be an https:// URL: secrets travel over it")
+		return ""
+	}
+	return text
+}
+
+// badOnce reports a variable that serves two services only once.
+func (r *reader) badOnce(name, text string) {
+	if !slices.ContainsFunc(r.problems, func(err error) bool { return strings.Contains(err.Error(), name+": ") }) {
+		r.bad(name, "%s", text)
+	}
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && ip.IsLoopback())
+}
+
+func (r *reader) certificates() []byte {
+	name := r.text(ExtraCAFile, "")
+	if name == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(name)
+	if err != nil {
+		r.bad(ExtraCAFile, "the file cannot be read")
+		return nil
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		r.bad(ExtraCAFile, "the file holds no PEM certificate")
+	}
+	return pem
+}

@@ -1,0 +1,230 @@
+// Package token turns a secret of Secrets Manager into the token of a call: reads it, checks it, caches it, mints it,
+// and says when it ends. It never sends it to a target.
+package token
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/redact"
+)
+
+// Lengths of a usable token, in bytes. What is shorter cannot be kept out of texts (redact.MinSecret).
+const (
+	minToken = redact.MinSecret
+	maxToken = 8192
+)
+
+// Document is what one version of a secret says.
+type Document struct {
+	Token     redact.Secret // zero: minted
+	ExpiresAt time.Time     // zero: unknown
+	Hosts     *hosts.List   // nil: none given
+	OAuth2    *OAuth2
+	Rotate    *Rotate
+	Test      *job.Probe
+	Warnings  []string
+
+	source jsondoc.Value // the object, Absent for plain text
+}
+
+// Minted tells whether the caller gets the token from a token endpoint itself.
+func (d Document) Minted() bool { return d.Token.IsZero() }
+
+// MalformedError says why a secret holds no usable token. It never shows what the secret holds.
+type MalformedError struct{ Problems jsondoc.Problems }
+
+func (e *MalformedError) Error() string { return strings.Join(e.Problems, "; ") }
+
+// ParseSecret reads a secret's text. Every secret string in it is given to scrub first, usable or not.
+func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
+	text = trimBOM(text)
+	if !strings.HasPrefix(text, "{") {
+		scrub.Add(text)
+		token, err := normalize(text)
+		scrub.Add(token)
+		if err != nil {
+			return Document{}, &MalformedError{jsondoc.Problems{"the secret's text: " + err.Error()}}
+		}
+		return Document{Token: redact.New(token)}, nil
+	}
+	doc, duplicates, err := jsondoc.Parse([]byte(text))
+	if err != nil {
+		return Document{}, &MalformedError{jsondoc.Problems{"the secret begins with { and is " + err.Error()}}
+	}
+	p := secretParser{scrub: scrub}
+	for _, d := range duplicates {
+		p.problems.Addf("a key stands twice; the second ends at byte %d", d.Offset)
+	}
+	d := p.document(doc)
+	if len(p.problems) > 0 {
+		return Document{}, &MalformedError{p.problems}
+	}
+	return d, nil
+}
+
+func trimBOM(text string) string {
+	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), "\ufeff"))
+}
+
+// normalize undoes what copying a token does to it: a byte order mark, white space, enclosing quotes and the scheme,
+// each at most once. What then is no b64token (RFC 6750 section 2.1) would be changed or refused on the wire.
+func normalize(text string) (string, error) {
+	text = trimBOM(text)
+	if len(text) >= 2 && text[0] == '"' && text[len(text)-1] == '"' {
+		text = strings.TrimSpace(text[1 : len(text)-1])
+	}
+	const scheme = "bearer"
+	if len(text) >= len(scheme) && strings.EqualFold(text[:len(scheme)], scheme) {
+		switch rest := text[len(scheme):]; {
+		case rest == "":
+			return "", errors.New("there is only the word Bearer and no token after it")
+		case strings.TrimSpace(rest) != rest:
+			text = strings.TrimSpace(rest)
+		}
+	}
+	return text, checkToken(text)
+}
+
+func checkToken(token string) error {
+	switch {
+	case token == "":
+		return errors.New("the token is empty")
+	case len(token) < minToken:
+		return fmt.Errorf("the token is shorter than %d bytes", minToken)
+	case len(token) > maxToken:
+		return fmt.Errorf("the token is longer than %d bytes", maxToken)
+	}
+	body := strings.TrimRight(token, "=")
+	for i, c := range []byte(body) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("._~+/-", c) >= 0:
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+			return fmt.Errorf("the token has white space inside, at byte %d", i+1)
+		default:
+			return fmt.Errorf("the token has a byte that a bearer token cannot have (RFC 6750 section 2.1), at byte %d", i+1)
+		}
+	}
+	if body == "" {
+		return errors.New("the token is only = signs")
+	}
+	return nil
+}
+
+type secretParser struct {
+	scrub    *redact.Scrubber
+	problems jsondoc.Problems
+}
+
+func (p *secretParser) document(doc jsondoc.Value) Document {
+	f := jsondoc.NewFields(doc, "", true, &p.problems)
+	d := Document{source: doc}
+	token, hasToken := p.secretString(f, "", "token", 1)
+	if hasToken {
+		normalized, err := normalize(token)
+		p.scrub.Add(normalized)
+		if err != nil {
+			p.problems.Addf("token: %s", err)
+		}
+		d.Token = redact.New(normalized)
+	}
+	d.ExpiresAt, d.Warnings = p.expiresAt(f)
+	d.Hosts = p.hosts(f)
+	if object, ok := f.Object("oauth2"); ok {
+		d.OAuth2 = p.oauth2(object)
+	}
+	if object, ok := f.Object("rotate"); ok {
+		d.Rotate = p.rotate(object)
+	}
+	if test := f.String("test"); test != "" {
+		probe, problems := job.ParseProbe(test)
+		for _, problem := range problems {
+			p.problems.Addf("test: %s", problem)
+		}
+		d.Test = &probe
+	}
+	f.Done()
+	p.combination(d, hasToken)
+	return d
+}
+
+// combination refuses what would leave it to chance which token is used.
+func (p *secretParser) combination(d Document, hasToken bool) {
+	mints := d.OAuth2 != nil && d.OAuth2.Grant != RefreshToken
+	switch {
+	case d.OAuth2 != nil && d.Rotate != nil:
+		p.problems.Addf("oauth2 and rotate exclude each other: remove one")
+	case mints && d.OAuth2.Grant != "" && hasToken:
+		p.problems.Addf("token and oauth2 with grant %s exclude each other: remove token, as the caller gets one itself, or remove oauth2", d.OAuth2.Grant)
+	case !mints && !hasToken && !p.wrongType("token"):
+		p.problems.Addf("token is missing")
+	}
+}
+
+// wrongType tells whether the key is there and was reported.
+func (p *secretParser) wrongType(key string) bool {
+	return slices.ContainsFunc(p.problems, func(s string) bool { return strings.HasPrefix(s, key+" must be") })
+}
+
+// secretString reads a string that must never be shown, and refuses one that is too short to be scrubbed.
+func (p *secretParser) secretString(f *jsondoc.Fields, where, name string, shortest int) (string, bool) {
+	text := f.String(name)
+	p.scrub.Add(text)
+	if text != "" && len(text) < shortest {
+		p.problems.Addf("%s%s is shorter than %d bytes, too short to be kept out of logs", where, name, shortest)
+	}
+	return text, text != ""
+}
+
+// expiresAt takes an RFC 3339 time or a date, which is midnight UTC. What cannot be read is a warning: the token works
+// all the same.
+func (p *secretParser) expiresAt(f *jsondoc.Fields) (time.Time, []string) {
+	v, ok := f.Any("expires_at")
+	if !ok {
+		return time.Time{}, nil
+	}
+	t, err := ParseExpiry(v)
+	if err != nil {
+		return time.Time{}, []string{"expires_at " + err.Error() + "; the token's expiry is unknown"}
+	}
+	return t, nil
+}
+
+// ParseExpiry reads an expires_at.
+func ParseExpiry(v jsondoc.Value) (time.Time, error) {
+	if v.Kind != jsondoc.String {
+		return time.Time{}, fmt.Errorf("must be a string, not %s", v.Kind)
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, v.Text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, errors.New("is no RFC 3339 time such as 2027-01-31T00:00:00Z and no date")
+}
+
+func (p *secretParser) hosts(f *jsondoc.Fields) *hosts.List {
+	list, ok := f.Array("hosts")
+	if !ok {
+		return nil
+	}
+	entries := make([]string, 0, len(list.Items))
+	for i, item := range list.Items {
+		if item.Kind != jsondoc.String {
+			p.problems.Addf("hosts: entry %d must be a string, not %s", i+1, item.Kind)
+			continue
+		}
+		entries = append(entries, item.Text)
+	}
+	parsed, err := hosts.Parse(entries)
+	if err != nil {
+		p.problems.Addf("hosts: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return &parsed
+}
