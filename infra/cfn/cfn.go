@@ -1,0 +1,167 @@
+// Package cfn reads a CloudFormation template offline and resolves it as AWS
+// would for one stack: the loops, maps and defaults of AWS::LanguageExtensions,
+// parameters, conditions, and names and ARNs of the shape that AWS gives.
+//
+// It is no emulator: it creates nothing, knows the functions and resource types
+// that this repository's templates use, and reports whatever else it meets.
+package cfn
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Options say for which stack a template is resolved. Empty fields get defaults.
+type Options struct {
+	StackName  string // "cronbearer"
+	Region     string // "eu-west-1"
+	AccountID  string // "123456789012"
+	Partition  string // "aws"
+	Parameters map[string]string
+}
+
+// Stack is a template resolved for one stack.
+type Stack struct {
+	StackName  string
+	Region     string
+	AccountID  string
+	Partition  string
+	Parameters map[string]Parameter
+	Values     map[string]string // the parameters' values: given, or default
+	Mappings   map[string]map[string]map[string]any
+	Resources  map[string]Resource
+	Outputs    map[string]any
+
+	expanded map[string]any
+	loops    map[string][]string
+	ids      map[string]string
+}
+
+// Resource is one resource, its properties resolved to plain values:
+// map[string]any, []any, string, bool, int and float64.
+type Resource struct {
+	LogicalID           string
+	Type                string
+	Properties          map[string]any
+	DependsOn           []string
+	DeletionPolicy      string
+	UpdateReplacePolicy string
+	Metadata            map[string]any
+}
+
+// Load reads and resolves the template at path and reports every problem at once.
+func Load(path string, o Options) (*Stack, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read template: %w", err)
+	}
+	stack, err := Parse(data, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return stack, nil
+}
+
+// Parse resolves a template, YAML or JSON, and reports every problem at once.
+func Parse(data []byte, o Options) (*Stack, error) {
+	template, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{
+		StackName: cmp.Or(o.StackName, "cronbearer"),
+		Region:    cmp.Or(o.Region, "eu-west-1"),
+		AccountID: cmp.Or(o.AccountID, "123456789012"),
+		Partition: cmp.Or(o.Partition, "aws"),
+		Resources: map[string]Resource{},
+		Outputs:   map[string]any{},
+		expanded:  template,
+		loops:     map[string][]string{},
+		ids:       map[string]string{},
+	}
+	p := &problems{}
+	for _, section := range slices.Sorted(maps.Keys(template)) {
+		if !slices.Contains(sections, section) {
+			p.add(section, "no section that this package resolves")
+		}
+	}
+	s.readParameters(p, o.Parameters)
+	s.readMappings(p)
+	for _, section := range []string{"Conditions", "Resources", "Outputs"} {
+		s.expandLoops(p, section)
+	}
+	// What follows would only repeat a mistake above under many names.
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	r := newResolver(s, p)
+	r.rules()
+	r.resources()
+	r.outputs()
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+var sections = []string{
+	"AWSTemplateFormatVersion", "Conditions", "Description", "Mappings", "Metadata", "Outputs", "Parameters",
+	"Resources", "Rules", "Transform",
+}
+
+// OfType returns the resources of a type, sorted by logical id.
+func (s *Stack) OfType(t string) []Resource {
+	var found []Resource
+	for _, id := range slices.Sorted(maps.Keys(s.Resources)) {
+		if s.Resources[id].Type == t {
+			found = append(found, s.Resources[id])
+		}
+	}
+	return found
+}
+
+// Ref returns the physical id that a Ref to a resource resolves to, or "" when
+// the stack has no such resource.
+func (s *Stack) Ref(logicalID string) string { return s.ids[logicalID] }
+
+// Loop returns the literal list of Fn::ForEach::<name>.
+func (s *Stack) Loop(name string) []string { return slices.Clone(s.loops[name]) }
+
+// Section returns a section of the template with its loops expanded and nothing
+// else resolved. It must not be changed.
+func (s *Stack) Section(name string) map[string]any {
+	section, _ := s.expanded[name].(map[string]any)
+	return section
+}
+
+// problems collects what is wrong, each once.
+type problems struct {
+	list []error
+	seen map[string]bool
+}
+
+func (p *problems) add(where, format string, args ...any) {
+	text := where + ": " + fmt.Sprintf(format, args...)
+	if p.seen[text] {
+		return
+	}
+	if p.seen == nil {
+		p.seen = map[string]bool{}
+	}
+	p.seen[text] = true
+	p.list = append(p.list, errors.New(text))
+}
+
+func (p *problems) err() error { return errors.Join(p.list...) }
+
+// alphanumeric is the alphabet of logical ids and of a mapping's keys.
+func alphanumeric(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) < 0
+}
