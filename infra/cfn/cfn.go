@@ -100,7 +100,6 @@ func Parse(data []byte, o Options) (*Stack, error) {
 		return nil, err
 	}
 	r := newResolver(s, p)
-	r.rules()
 	r.resources()
 	r.outputs()
 	if err := p.err(); err != nil {
@@ -111,7 +110,7 @@ func Parse(data []byte, o Options) (*Stack, error) {
 
 var sections = []string{
 	"AWSTemplateFormatVersion", "Conditions", "Description", "Mappings", "Metadata", "Outputs", "Parameters",
-	"Resources", "Rules", "Transform",
+	"Resources", "Transform",
 }
 
 // OfType returns the resources of a type, sorted by logical id.

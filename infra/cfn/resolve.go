@@ -47,27 +47,6 @@ func (r *resolver) holds(where string, body map[string]any) bool {
 	return !ok || r.condition(where+".Condition", name)
 }
 
-func (r *resolver) rules() {
-	rules := r.stack.Section("Rules")
-	for _, name := range slices.Sorted(maps.Keys(rules)) {
-		where := "Rules." + name
-		rule, _ := rules[name].(map[string]any)
-		if when, ok := rule["RuleCondition"]; ok && !r.decide(where+".RuleCondition", when) {
-			continue
-		}
-		assertions, ok := rule["Assertions"].([]any)
-		if !ok {
-			r.problems.add(where, "has no list of Assertions")
-		}
-		for _, a := range assertions {
-			assertion, _ := a.(map[string]any)
-			if !r.decide(where+".Assert", assertion["Assert"]) {
-				r.problems.add(where, "%s", text(assertion["AssertDescription"]))
-			}
-		}
-	}
-}
-
 func (r *resolver) resources() {
 	section := r.stack.Section("Resources")
 	if len(section) == 0 {
