@@ -1,4 +1,18 @@
-// Command caller is the Lambda function that makes the scheduled calls.
+// Command caller is the Lambda function that makes the scheduled calls. It only reads secrets.
 package main
 
-func main() {}
+import (
+	"log"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/cronbearer/cronbearer/internal/caller"
+)
+
+func main() {
+	handler := caller.NewHandler(os.LookupEnv, os.Stdout)
+	log.SetFlags(0)
+	log.SetOutput(handler.RuntimeLog())
+	lambda.Start(handler)
+}

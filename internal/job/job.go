@@ -132,3 +132,10 @@ func (j Job) Request(runID string, start time.Time, idempotencyHeader string) (R
 	}
 	return r, nil
 }
+
+// Host is the target's host, with its port if the URL has one.
+func (j Job) Host() string {
+	host, _, _ := strings.Cut(strings.TrimPrefix(j.location, "https://"), "/")
+	host, _, _ = strings.Cut(host, "?")
+	return host
+}

@@ -1,0 +1,97 @@
+// Package awsclient makes the AWS clients from the settings, without aws-sdk-go-v2/config.
+package awsclient
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsretry "github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/cronbearer/cronbearer/internal/outbound"
+	"github.com/cronbearer/cronbearer/internal/settings"
+)
+
+const (
+	secretsTries    = 3
+	secretsTimeout  = 5 * time.Second
+	publishTries    = 2
+	publishTimeout  = 2500 * time.Millisecond
+	maxRetryBackoff = time.Second
+)
+
+// NewTransport makes the connections to AWS. They go through no guard: an interface endpoint has a private address.
+func NewTransport(roots *x509.CertPool) *http.Transport {
+	return &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: publishTimeout}).DialContext,
+		TLSClientConfig:     outbound.TLSConfig(roots),
+		TLSHandshakeTimeout: publishTimeout,
+		IdleConnTimeout:     time.Minute,
+		MaxIdleConnsPerHost: 4,
+	}
+}
+
+// SecretsManager makes a client for reading secrets.
+func SecretsManager(s settings.Settings, transport http.RoundTripper) *secretsmanager.Client {
+	return secretsmanager.NewFromConfig(config(s, transport, secretsTimeout, secretsTries), func(o *secretsmanager.Options) {
+		o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint = endpoint(s, s.SecretsEndpoint)
+	})
+}
+
+// CloudWatch makes a client for metrics and alarms.
+func CloudWatch(s settings.Settings, transport http.RoundTripper) *cloudwatch.Client {
+	return cloudwatch.NewFromConfig(config(s, transport, publishTimeout, publishTries), func(o *cloudwatch.Options) {
+		o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint = endpoint(s, s.CloudWatchEndpoint)
+	})
+}
+
+func config(s settings.Settings, transport http.RoundTripper, timeout time.Duration, tries int) aws.Config {
+	return aws.Config{
+		Region:      s.Region,
+		Credentials: aws.CredentialsProviderFunc(credentials),
+		HTTPClient:  &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: noRedirects},
+		Retryer: func() aws.Retryer {
+			return awsretry.NewStandard(func(o *awsretry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = tries, maxRetryBackoff })
+		},
+		// The zero value of the size limit that an aws.Config made by hand has would gzip every PutMetricData.
+		DisableRequestCompression: true,
+	}
+}
+
+func noRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// credentials are those that Lambda puts into the environment. They outlive it, so they are never refreshed.
+func credentials(context.Context) (aws.Credentials, error) {
+	c := aws.Credentials{
+		AccessKeyID:     os.Getenv("AWS_ACCESS_KEY_ID"),
+		SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
+		SessionToken:    os.Getenv("AWS_SESSION_TOKEN"),
+		Source:          "environment",
+	}
+	if c.AccessKeyID == "" || c.SecretAccessKey == "" {
+		return aws.Credentials{}, errors.New("the function has no AWS credentials in its environment")
+	}
+	return c, nil
+}
+
+// endpoint is where a service is called. An endpoint of the user's own goes before FIPS and dual stack, which the SDK
+// refuses to combine with it.
+func endpoint(s settings.Settings, own string) (base *string, fips aws.FIPSEndpointState, dualStack aws.DualStackEndpointState) {
+	if own != "" {
+		return aws.String(own), fips, dualStack
+	}
+	if s.UseFIPS {
+		fips = aws.FIPSEndpointStateEnabled
+	}
+	if s.UseDualStack {
+		dualStack = aws.DualStackEndpointStateEnabled
+	}
+	return nil, fips, dualStack
+}

@@ -1,0 +1,39 @@
+package caller
+
+// Lambda shows the name of the error's type, so each failed outcome has one. The text is for the person who reads it
+// at three in the morning.
+type (
+	// TokenRejectedError says that the target, or the token endpoint, refuses the credential.
+	TokenRejectedError struct{ text }
+	// TargetFailedError says that the target answered, and not as expect wants.
+	TargetFailedError struct{ text }
+	// UnreachableError says that no complete answer came.
+	UnreachableError struct{ text }
+	// TokenUnavailableError says that there was no token to call with.
+	TokenUnavailableError struct{ text }
+	// InvalidJobError says that the event, its binding or the function's configuration is wrong.
+	InvalidJobError struct{ text }
+	// InternalError says that a run ended by a fault of the program.
+	InternalError struct{ text }
+)
+
+type text string
+
+func (t text) Error() string { return string(t) }
+
+// typedError gives a failed outcome's error its type.
+func typedError(o Outcome, message string) error {
+	t := text(message)
+	switch o {
+	case TokenRejected:
+		return &TokenRejectedError{t}
+	case TargetFailed:
+		return &TargetFailedError{t}
+	case Unreachable:
+		return &UnreachableError{t}
+	case TokenUnavailable:
+		return &TokenUnavailableError{t}
+	default:
+		return &InvalidJobError{t}
+	}
+}

@@ -1,0 +1,169 @@
+package caller
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/logs"
+	"github.com/cronbearer/cronbearer/internal/metric"
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/target"
+)
+
+// Handler implements lambda.Handler on the event's bytes. aws-lambda-go's typed handlers decode the event themselves
+// and turn a broken one into a SyntaxError, of which nobody would learn which job it was.
+type Handler struct {
+	lookup settings.LookupEnv
+	scrub  *redact.Scrubber
+	out    io.Writer // scrubbed
+
+	mu  sync.Mutex
+	app *app
+}
+
+// NewHandler makes a Handler that logs to out. It reads the configuration at once, and again at each run until it is
+// good: a bad value must not end the process, as Lambda would start it over and over.
+func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
+	scrub := &redact.Scrubber{}
+	h := &Handler{lookup: lookup, scrub: scrub, out: scrub.Writer(out)}
+	_, _ = h.configured()
+	return h
+}
+
+func (h *Handler) configured() (*app, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.app != nil {
+		return h.app, nil
+	}
+	s, err := settings.Read(h.lookup)
+	if err != nil {
+		return nil, err
+	}
+	h.app, err = newApp(s, h.scrub, h.out)
+	return h.app, err
+}
+
+// RuntimeLog takes what aws-lambda-go logs by itself: a repetition of the error that the run's line has already, which
+// is dropped, and faults of the Runtime API.
+func (h *Handler) RuntimeLog() io.Writer { return runtimeLog{logs.New(h.out, slog.LevelInfo)} }
+
+type runtimeLog struct{ log *slog.Logger }
+
+func (w runtimeLog) Write(p []byte) (int, error) {
+	if !strings.Contains(string(p), `"errorMessage":`) {
+		w.log.Error("runtime", "error", strings.TrimSpace(string(p)))
+	}
+	return len(p), nil
+}
+
+// Invoke is one run. It returns the result, or an error with the name of the outcome.
+func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, err error) {
+	begun := time.Now()
+	requestID := ""
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		requestID = lc.AwsRequestID
+	}
+	defer func() {
+		if fault := recover(); fault != nil {
+			logs.New(h.out, slog.LevelInfo).ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			response, err = nil, &InternalError{text(h.scrub.Scrub(fmt.Sprintf("a fault of the program, please report it: %v", fault)))}
+		}
+	}()
+
+	a, configurationErr := h.configured()
+	if configurationErr == nil {
+		if err := a.beginRun(); err != nil {
+			configurationErr = fmt.Errorf("environment variable %s: %w", settings.TestClock, err)
+		}
+	}
+	if configurationErr != nil {
+		return h.misconfigured(ctx, event, requestID, begun, configurationErr)
+	}
+	defer a.endRun()
+
+	j, jobErr := job.Parse(event, job.Options{IdempotencyHeader: a.settings.IdempotencyHeader})
+	res := Result{Job: j.Name, Token: j.Token, RunID: j.RunID(requestID), RequestID: requestID}
+	var e ending
+	if jobErr != nil {
+		e = ending{outcome: InvalidJob, verdict: target.Unknown, fault: jobErr.Error()}
+		e.fill(&res, &run{})
+	} else {
+		var r *run
+		e, r = a.caller.run(ctx, j, res.RunID, a.log)
+		e.fill(&res, r)
+	}
+	message := ""
+	if res.failed() {
+		message = e.message(res, j, a.store.ID(j.Secret))
+	}
+	if err := h.report(ctx, a, e, res); err != nil {
+		a.log.ErrorContext(ctx, "the metrics could not be stored", "error", err.Error())
+		if e.verdict == target.Rejected {
+			message += ". Its metric could not be stored (" + err.Error() + "), so no alarm may tell of it; the log has it as an embedded metric"
+		}
+	}
+	res.DurationMS = time.Since(begun).Milliseconds()
+	return h.finish(ctx, a.runLog, res, message)
+}
+
+// report publishes, and reminds of a rejection that is stored.
+func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) error {
+	ctx, cancel := withinDeadline(ctx, lastWords)
+	defer cancel()
+	err := a.publisher.Publish(ctx, e.report(res, a.clock.Now()))
+	if notStored, ok := errors.AsType[*metric.NotStoredError](err); ok {
+		_, _ = h.out.Write(notStored.Line)
+		return err
+	}
+	if e.verdict == target.Rejected {
+		a.reminder.Remind(ctx, metric.Rejection{Token: res.Token, Job: res.Job, Version: res.TokenVersion})
+	}
+	return err
+}
+
+// lastWords is what is kept for the log line and the answer to Lambda.
+const lastWords = 300 * time.Millisecond
+
+func withinDeadline(ctx context.Context, margin time.Duration) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, deadline.Add(-margin))
+	}
+	return context.WithCancel(ctx)
+}
+
+// finish logs the run's one line and returns its result, or its error.
+func (h *Handler) finish(ctx context.Context, log *slog.Logger, res Result, message string) ([]byte, error) {
+	if !res.failed() {
+		log.InfoContext(ctx, "run", "result", res)
+		text, err := json.Marshal(res)
+		return []byte(h.scrub.Scrub(string(text))), err
+	}
+	err := typedError(res.Outcome, h.scrub.Scrub(message))
+	log.ErrorContext(ctx, "run", "result", res, "error", err.Error())
+	return nil, err
+}
+
+// misconfigured ends a run whose configuration cannot be read. There is nobody to publish to.
+func (h *Handler) misconfigured(ctx context.Context, event []byte, requestID string, begun time.Time, cause error) ([]byte, error) {
+	j, jobErr := job.Parse(event, job.Options{})
+	res := Result{
+		Job: j.Name, Token: j.Token, Outcome: InvalidJob, Verdict: target.Unknown,
+		RunID: j.RunID(requestID), RequestID: requestID, DurationMS: time.Since(begun).Milliseconds(),
+	}
+	fault := strings.ReplaceAll(errors.Join(cause, jobErr).Error(), "\n", "; ")
+	e := ending{outcome: InvalidJob, fault: fault}
+	return h.finish(ctx, logs.New(h.out, slog.LevelInfo), res, e.message(res, j, ""))
+}

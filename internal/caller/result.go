@@ -1,0 +1,45 @@
+// Package caller is one run: event, job, token, target, metric and result, in this order.
+package caller
+
+import (
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/target"
+)
+
+// Outcome is how a run ended.
+type Outcome string
+
+// The outcomes. docs/runbooks tells of each what to do.
+const (
+	Succeeded        Outcome = "succeeded"
+	TokenRejected    Outcome = "token_rejected"
+	TargetFailed     Outcome = "target_failed"
+	Unreachable      Outcome = "unreachable"
+	TokenUnavailable Outcome = "token_unavailable"
+	InvalidJob       Outcome = "invalid_job"
+	Skipped          Outcome = "skipped"
+)
+
+// Result is what a run returns and logs.
+type Result struct {
+	Job            string         `json:"job"`
+	Token          string         `json:"token"`
+	Outcome        Outcome        `json:"outcome"`
+	Verdict        target.Verdict `json:"verdict"`
+	Status         int            `json:"status"`     // of the answer that decided; 0: none came
+	Attempts       int            `json:"attempts"`   // requests sent to the target
+	Rejections     int            `json:"rejections"` // how many of them were rejected
+	RecoveredWith  string         `json:"recoveredWith,omitempty"`
+	TokenVersion   string         `json:"tokenVersion,omitempty"`   // of the last token used
+	TokenExpiresAt *time.Time     `json:"tokenExpiresAt,omitempty"` // of the token that decided
+	DurationMS     int64          `json:"durationMs"`
+	RunID          string         `json:"runId"`
+	RequestID      string         `json:"requestId"`
+}
+
+// failed tells whether Lambda is to count the run as an error and keep its event.
+func (r Result) failed() bool { return r.Outcome != Succeeded && r.Outcome != Skipped }
+
+// alive is the job's heartbeat. A rejected token does not count against the job: the token's own alarm speaks.
+func (r Result) alive() bool { return r.Outcome == Succeeded || r.Verdict == target.Rejected }

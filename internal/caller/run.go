@@ -1,0 +1,320 @@
+package caller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/clock"
+	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/metric"
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/retry"
+	"github.com/cronbearer/cronbearer/internal/target"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+// window is how long after a rotation its other version may be tried.
+const window = time.Hour
+
+// Caller holds what the runs of one environment share. It is safe for concurrent use.
+type Caller struct {
+	clock             *clock.Clock
+	store             *token.Store
+	minter            *token.Minter
+	target            *target.Client
+	allowedHosts      hosts.List
+	idempotencyHeader string
+}
+
+// run is one run under way.
+type run struct {
+	*Caller
+
+	job      job.Job
+	id       string
+	start    time.Time // wall-clock
+	deadline time.Time // real; zero: none
+	log      *slog.Logger
+
+	tried []try // calls, in order
+}
+
+// try is a call with one token.
+type try struct {
+	version token.Version
+	value   redact.Secret
+	expiry  time.Time // zero: unknown, or minted
+	minted  bool
+	with    string // what recoveredWith says if it is accepted
+	answer  target.Answer
+}
+
+// ending is how a run ended.
+type ending struct {
+	outcome Outcome
+	verdict target.Verdict
+	status  int
+	fault   string // empty when it did not fail
+	expires time.Time
+}
+
+// run makes the call that the event wants, and tells how it went.
+func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger) (ending, *run) {
+	r := &run{Caller: c, job: j, id: id, start: c.clock.Now(), log: log}
+	if deadline, ok := ctx.Deadline(); ok {
+		r.deadline = deadline
+		// The report needs its time, whatever Secrets Manager or the target do.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-retry.Reserve))
+		defer cancel()
+	}
+	if j.MaxAge > 0 && j.Age(r.start) > j.MaxAge {
+		return ending{outcome: Skipped, verdict: target.Unknown}, r
+	}
+	version, err := c.store.Current(ctx, j.Secret)
+	if err != nil {
+		return unavailable(err), r
+	}
+	if j.Action == job.Check {
+		return ending{outcome: Succeeded, verdict: target.Unknown, expires: version.Expiry()}, r
+	}
+	request, err := j.Request(id, r.start, c.idempotencyHeader)
+	if err != nil {
+		return invalid(err.Error(), version), r
+	}
+	if !r.bound(version, version).Allows(request.URL) {
+		return invalid(fmt.Sprintf("host %s is not one that the token is bound to: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts", request.URL.Host), version), r
+	}
+	first, err := r.tokenOf(ctx, version, redact.Secret{})
+	if err != nil {
+		return unavailable(err), r
+	}
+	r.call(ctx, request, first)
+	if r.mayTryAnother() {
+		version = r.recover(ctx, request, version)
+	}
+	return r.decide(version), r
+}
+
+// bound is the list that binds a version's token. One without hosts inherits those of AWSCURRENT.
+func (r *run) bound(v, current token.Version) hosts.List {
+	switch {
+	case v.Hosts != nil:
+		return *v.Hosts
+	case current.Hosts != nil:
+		return *current.Hosts
+	default:
+		return r.allowedHosts
+	}
+}
+
+// tokenOf is the version's token, or one minted for it that is not the rejected one.
+func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secret) (try, error) {
+	t := try{version: v, value: v.Token, expiry: v.Expiry(), with: string(v.Stage)}
+	if v.Minted() {
+		value, err := r.minter.Mint(ctx, v, rejected)
+		if err != nil {
+			return try{}, err
+		}
+		t.value, t.expiry, t.minted, t.with = value, time.Time{}, true, "minted"
+	}
+	return t, nil
+}
+
+func (r *run) call(ctx context.Context, request job.Request, t try) {
+	t.answer = r.target.Call(ctx, r.job, request, t.value, r.deadline)
+	if t.expiry.IsZero() && !t.minted {
+		t.expiry = t.answer.Expiry
+	}
+	r.tried = append(r.tried, t)
+}
+
+func (r *run) last() try { return r.tried[len(r.tried)-1] }
+
+// mayTryAnother tells whether the last call was rejected and may be repeated with another token. After a 401 nothing
+// was done; after a rule of the user's that is not sure, so the job must allow it.
+func (r *run) mayTryAnother() bool {
+	a := r.last().answer
+	return a.Verdict == target.Rejected && (a.Status == 401 || r.job.Replayable())
+}
+
+// recover tries the tokens of the rotation window, each different value once: AWSCURRENT read afresh, AWSPENDING while
+// it is young, AWSPREVIOUS while AWSCURRENT is. Outside the window no other token is tried, so that a rotation that
+// wrote a dead token cannot hide behind the one before. It returns AWSCURRENT as last known.
+func (r *run) recover(ctx context.Context, request job.Request, current token.Version) token.Version {
+	fresh, err := r.store.CurrentAfter(ctx, r.job.Secret, r.clock.Now())
+	if err != nil {
+		r.log.WarnContext(ctx, "the secret could not be read afresh", "error", err.Error())
+	} else {
+		current = fresh
+		switch {
+		case r.last().minted || fresh.Minted():
+			r.mintAgain(ctx, request, current)
+			return current
+		case !r.wasTried(fresh.Token) && r.bound(fresh, fresh).Allows(request.URL):
+			r.callVersion(ctx, request, fresh)
+		}
+	}
+	if r.last().minted {
+		return current
+	}
+	for _, stage := range []token.Stage{token.Pending, token.Previous} {
+		if !r.mayTryAnother() {
+			break
+		}
+		if stage == token.Previous && !current.YoungerThan(window, r.clock.Now()) {
+			break
+		}
+		other, err := r.store.Staged(ctx, r.job.Secret, stage)
+		if err != nil {
+			r.log.DebugContext(ctx, "no other token in this stage", "stage", stage, "error", err.Error())
+			continue
+		}
+		young := stage == token.Previous || other.YoungerThan(window, r.clock.Now())
+		if young && !other.Minted() && !r.wasTried(other.Token) && r.bound(other, current).Allows(request.URL) {
+			r.callVersion(ctx, request, other)
+		}
+	}
+	if last := r.last(); last.answer.Verdict == target.Accepted && last.with == string(token.Previous) {
+		r.log.WarnContext(ctx, "AWSCURRENT is refused and AWSPREVIOUS accepted: the rotation wrote a token that does not work yet",
+			"secret", current.Secret, "refused_version", current.ID, "accepted_version", last.version.ID)
+	}
+	return current
+}
+
+func (r *run) callVersion(ctx context.Context, request job.Request, v token.Version) {
+	if t, err := r.tokenOf(ctx, v, redact.Secret{}); err == nil {
+		r.call(ctx, request, t)
+	}
+}
+
+// mintAgain mints once more: the server may have ended the token before its time, or the client's credential changed.
+func (r *run) mintAgain(ctx context.Context, request job.Request, current token.Version) {
+	if !r.bound(current, current).Allows(request.URL) {
+		return
+	}
+	t, err := r.tokenOf(ctx, current, r.last().value)
+	if err != nil {
+		r.log.WarnContext(ctx, "no other token could be minted", "error", err.Error())
+		return
+	}
+	if !r.wasTried(t.value) {
+		r.call(ctx, request, t)
+	}
+}
+
+func (r *run) wasTried(value redact.Secret) bool {
+	for _, t := range r.tried {
+		if t.value.Equal(value) {
+			return true
+		}
+	}
+	return false
+}
+
+// decide picks the call that counts: an accepted one, or that of AWSCURRENT as last known, or of the token minted last.
+func (r *run) decide(current token.Version) ending {
+	decisive := r.last()
+	if decisive.answer.Verdict != target.Accepted && !decisive.minted {
+		for _, t := range r.tried {
+			if t.value.Equal(current.Token) {
+				decisive = t
+			}
+		}
+	}
+	a := decisive.answer
+	e := ending{verdict: a.Verdict, status: a.Status, fault: a.Fault, expires: decisive.expiry}
+	switch {
+	case a.Verdict == target.Accepted:
+		e.outcome = Succeeded
+	case a.Verdict == target.Rejected:
+		e.outcome = TokenRejected
+	case a.Refused:
+		e.outcome = InvalidJob
+	case a.Status == 0:
+		e.outcome = Unreachable
+	default:
+		e.outcome = TargetFailed
+	}
+	return e
+}
+
+func unavailable(err error) ending {
+	e := ending{outcome: TokenUnavailable, verdict: target.Unknown, fault: err.Error()}
+	if u, ok := errors.AsType[*token.UnavailableError](err); ok && u.Lasting {
+		e.verdict = target.Rejected
+	}
+	if m, ok := errors.AsType[*token.MintError](err); ok {
+		if m.Lasting {
+			e.verdict = target.Rejected
+		}
+		if m.Refused {
+			e.outcome, e.status = TokenRejected, 0
+		}
+	}
+	return e
+}
+
+func invalid(fault string, v token.Version) ending {
+	return ending{outcome: InvalidJob, verdict: target.Unknown, fault: fault, expires: v.Expiry()}
+}
+
+// fill writes what the run learned into the result.
+func (e ending) fill(res *Result, r *run) {
+	res.Outcome, res.Verdict, res.Status = e.outcome, e.verdict, e.status
+	for _, t := range r.tried {
+		res.Attempts += t.answer.Sent
+		res.Rejections += t.answer.Rejections
+		res.TokenVersion = t.version.ID
+	}
+	if len(r.tried) > 1 && e.verdict == target.Accepted {
+		res.RecoveredWith = r.last().with
+	}
+	if !e.expires.IsZero() {
+		res.TokenExpiresAt = &e.expires
+	}
+}
+
+// report is what the run says to CloudWatch.
+func (e ending) report(res Result, at time.Time) metric.Report {
+	if e.outcome == Skipped {
+		return metric.Report{}
+	}
+	rep := metric.Report{At: at, Job: res.Job, Token: res.Token, Expires: e.expires}
+	if e.verdict != target.Unknown && res.Token != "" {
+		rejected := e.verdict == target.Rejected
+		rep.Rejected = &rejected
+	}
+	if res.Job != "" {
+		alive := res.alive()
+		rep.Alive = &alive
+	}
+	return rep
+}
+
+// message is the error's text: which job, which token, what happened, what to do.
+func (e ending) message(res Result, j job.Job, secretID string) string {
+	name := res.Job
+	if name == "" {
+		name = "(unknown)"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "job %s: ", name)
+	switch e.outcome {
+	case TokenRejected:
+		fmt.Fprintf(&b, "token %s is refused: %s. Put a working one into its secret: aws secretsmanager put-secret-value --secret-id %s --secret-string file://token.txt. See docs/runbooks/token-rejected.md",
+			res.Token, e.fault, secretID)
+	case TokenUnavailable:
+		fmt.Fprintf(&b, "no token %s to call with: %s. No call was made. See docs/runbooks/token-rejected.md", res.Token, e.fault)
+	case TargetFailed, Unreachable:
+		fmt.Fprintf(&b, "%s %s failed: %s. It says nothing of token %s. See docs/runbooks/failed-runs.md", j.Method, j.Host(), e.fault, res.Token)
+	default:
+		fmt.Fprintf(&b, "the job is not valid and was not called: %s. See docs/runbooks/failed-runs.md", e.fault)
+	}
+	return b.String()
+}

@@ -1,0 +1,104 @@
+// Package metric tells CloudWatch what a run has to say, and reminds of an alarm that lasts.
+package metric
+
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// Names of the metrics and of their dimensions. The template's alarms name the same; a test holds them together.
+const (
+	DefaultNamespace = "Cronbearer"
+
+	TokenRejected     = "TokenRejected"
+	TokenDaysToExpiry = "TokenDaysToExpiry"
+	Heartbeat         = "Heartbeat"
+
+	DimensionStack = "Stack"
+	DimensionToken = "Token"
+	DimensionJob   = "Job"
+)
+
+// Report is what one run says. A nil pointer or a zero time says nothing.
+type Report struct {
+	At       time.Time // the moment of the verdict, wall-clock
+	Job      string
+	Token    string
+	Rejected *bool     // true: the token is refused; false: it was accepted
+	Expires  time.Time // zero: unknown
+	Alive    *bool     // the job's heartbeat
+}
+
+// datum is one value of one metric. Its dimensions are Stack and, under the name dimension, value's owner.
+type datum struct {
+	metric    string
+	dimension string // DimensionToken or DimensionJob
+	owner     string
+	value     float64
+	good      bool
+	expires   time.Time // of TokenDaysToExpiry: another expiry is no repetition
+}
+
+// data lists what the report says, in a fixed order.
+func (r Report) data() []datum {
+	var list []datum
+	if r.Rejected != nil {
+		list = append(list, datum{metric: TokenRejected, dimension: DimensionToken, owner: r.Token, value: number(*r.Rejected), good: !*r.Rejected})
+	}
+	if !r.Expires.IsZero() {
+		days := r.Expires.Sub(r.At).Hours() / 24
+		list = append(list, datum{metric: TokenDaysToExpiry, dimension: DimensionToken, owner: r.Token, value: days, good: true, expires: r.Expires})
+	}
+	if r.Alive != nil {
+		list = append(list, datum{metric: Heartbeat, dimension: DimensionJob, owner: r.Job, value: number(*r.Alive), good: *r.Alive})
+	}
+	return list
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// CheckNamespace refuses what PutMetricData would refuse (CloudWatch API Reference): one bad name loses the whole
+// request, and with it the news of a dead token.
+func CheckNamespace(name string) error {
+	switch {
+	case name == "", len(name) > 255:
+		return errors.New("must have 1 to 255 characters")
+	case strings.HasPrefix(name, ":"):
+		return errors.New("must not begin with a colon")
+	case strings.HasPrefix(strings.ToUpper(name), "AWS/"):
+		return errors.New("must not begin with AWS/, which is reserved")
+	}
+	for _, c := range []byte(name) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(".-_/#: ", c) >= 0) {
+			return errors.New("may have only letters, digits, spaces and . - _ / # :")
+		}
+	}
+	if strings.TrimSpace(name) == "" {
+		return errors.New("must not be only spaces")
+	}
+	return nil
+}
+
+// CheckDimensionValue refuses what PutMetricData would refuse as a dimension's value.
+func CheckDimensionValue(value string) error {
+	switch {
+	case strings.TrimSpace(value) == "":
+		return errors.New("is missing")
+	case len(value) > 1024:
+		return errors.New("must have at most 1024 characters")
+	case strings.HasPrefix(value, ":"):
+		return errors.New("must not begin with a colon")
+	}
+	for _, c := range []byte(value) {
+		if c < ' ' || c > '~' {
+			return errors.New("must be printable ASCII")
+		}
+	}
+	return nil
+}

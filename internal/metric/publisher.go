@@ -1,0 +1,135 @@
+package metric
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+)
+
+// repeatAfter is how long good news need not be said again. It is shorter than any period of an alarm on them, so no
+// alarm sees a gap.
+const repeatAfter = 5 * time.Minute
+
+// CloudWatch is the part of *cloudwatch.Client that publishing takes. Its retryer makes two tries of 2.5 s at most.
+type CloudWatch interface {
+	PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error)
+}
+
+// Publisher puts the data of one run into one PutMetricData, and waits for it: a frozen environment finishes nothing
+// in the background. It is safe for concurrent use.
+type Publisher struct {
+	api       CloudWatch
+	namespace string
+	stack     string
+
+	mu     sync.Mutex
+	sent   map[series]sending
+	minute map[string]int64 // token → the last minute for which a rejection was sent
+}
+
+type series struct{ metric, owner string }
+
+type sending struct {
+	at      time.Time
+	expires time.Time
+}
+
+// NewPublisher makes a Publisher.
+func NewPublisher(api CloudWatch, namespace, stack string) *Publisher {
+	return &Publisher{api: api, namespace: namespace, stack: stack, sent: map[series]sending{}, minute: map[string]int64{}}
+}
+
+// NotStoredError says that CloudWatch did not take the data. Line has them in the embedded metric format, one line of
+// JSON, from which CloudWatch Logs extracts them all the same.
+type NotStoredError struct {
+	Line []byte
+	Err  error
+}
+
+func (e *NotStoredError) Error() string { return fmt.Sprintf("put metric data: %s", e.Err) }
+func (e *NotStoredError) Unwrap() error { return e.Err }
+
+// Publish says what is news. The error is a *NotStoredError.
+func (p *Publisher) Publish(ctx context.Context, r Report) error {
+	data := p.news(r)
+	if len(data) == 0 {
+		return nil
+	}
+	if _, err := p.api.PutMetricData(ctx, p.input(r.At, data)); err != nil {
+		return &NotStoredError{p.embedded(r.At, data), err}
+	}
+	p.remember(r.At, data)
+	return nil
+}
+
+// news leaves out good news said within the last five minutes with no bad news of the same token or job since.
+func (p *Publisher) news(r Report) []datum {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []datum
+	for _, d := range r.data() {
+		if !d.good {
+			// Bad news of a token or a job makes all that is said of it news again, whether CloudWatch takes it or not.
+			p.forget(d.owner, d.dimension)
+			if d.metric == TokenRejected {
+				p.minute[d.owner] = minuteOf(r.At)
+			}
+		}
+	}
+	for _, d := range r.data() {
+		last, ok := p.sent[series{d.metric, d.owner}]
+		age := r.At.Sub(last.at)
+		if d.good && ok && 0 <= age && age < repeatAfter && last.expires.Equal(d.expires) {
+			continue
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
+func (p *Publisher) forget(owner, dimension string) {
+	if dimension == DimensionToken {
+		delete(p.sent, series{TokenRejected, owner})
+		delete(p.sent, series{TokenDaysToExpiry, owner})
+	} else {
+		delete(p.sent, series{Heartbeat, owner})
+	}
+}
+
+// remember notes what CloudWatch has. A 0 in the same minute as a 1 does not count: the alarm looks at the minute's
+// maximum, so the next accepted run must say it again.
+func (p *Publisher) remember(at time.Time, data []datum) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range data {
+		if last, ok := p.minute[d.owner]; d.metric == TokenRejected && ok && last == minuteOf(at) {
+			continue
+		}
+		if d.good {
+			p.sent[series{d.metric, d.owner}] = sending{at, d.expires}
+		}
+	}
+}
+
+func minuteOf(t time.Time) int64 { return t.Unix() / 60 }
+
+func (p *Publisher) input(at time.Time, data []datum) *cloudwatch.PutMetricDataInput {
+	in := &cloudwatch.PutMetricDataInput{Namespace: aws.String(p.namespace)}
+	for _, d := range data {
+		in.MetricData = append(in.MetricData, types.MetricDatum{
+			MetricName: aws.String(d.metric),
+			Timestamp:  aws.Time(at),
+			Value:      aws.Float64(d.value),
+			Dimensions: []types.Dimension{
+				{Name: aws.String(DimensionStack), Value: aws.String(p.stack)},
+				{Name: aws.String(d.dimension), Value: aws.String(d.owner)},
+			},
+		})
+	}
+	return in
+}

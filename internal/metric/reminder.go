@@ -1,0 +1,182 @@
+package metric
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+)
+
+// Alarms is the part of *cloudwatch.Client that reminding takes.
+type Alarms interface {
+	DescribeAlarms(context.Context, *cloudwatch.DescribeAlarmsInput, ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error)
+	SetAlarmState(context.Context, *cloudwatch.SetAlarmStateInput, ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error)
+}
+
+const (
+	// reminderMark begins every reason that a reminder writes, so that a run can tell a reminder that stopped half way.
+	reminderMark = "Reminder: "
+	alarmTries   = 3
+	maxSpread    = 3 * time.Second
+	maxReason    = 1023 // CloudWatch API Reference, SetAlarmState
+)
+
+// Reminder repeats the message of a rejection alarm that lasts. CloudWatch acts on changes of state only, so it takes
+// the alarm through INSUFFICIENT_DATA, which has no action, back to ALARM.
+type Reminder struct {
+	api    Alarms
+	prefix string // of the alarm's name; the token's name follows
+	after  time.Duration
+	now    func() time.Time
+	sleep  func(context.Context, time.Duration) bool
+	spread func() time.Duration
+	log    *slog.Logger
+}
+
+// NewReminder makes a Reminder. An empty prefix or an after of 0 makes one that never reminds.
+func NewReminder(api Alarms, prefix string, after time.Duration, now func() time.Time, sleep func(context.Context, time.Duration) bool, log *slog.Logger) *Reminder {
+	return &Reminder{api, prefix, after, now, sleep, func() time.Duration { return rand.N(maxSpread) }, log} //nolint:gosec // a spread needs no secrecy
+}
+
+// Rejection is what a reminder tells.
+type Rejection struct{ Token, Job, Version string }
+
+// Remind sends at most one reminder in the time that after gives. It is called when the rejection's datum is stored. A
+// failure is logged and changes nothing.
+func (r *Reminder) Remind(ctx context.Context, rejection Rejection) {
+	if r.prefix == "" || r.after == 0 {
+		return
+	}
+	if err := r.remind(ctx, r.prefix+rejection.Token, rejection); err != nil {
+		r.log.WarnContext(ctx, "no reminder was sent", "alarm", r.prefix+rejection.Token, "error", err.Error())
+	}
+}
+
+func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection) error {
+	alarm, err := r.describe(ctx, name)
+	if err != nil || alarm == nil {
+		return err
+	}
+	if stoppedHalfway(alarm) {
+		return r.alarm(ctx, name, rejection, r.since(alarm))
+	}
+	if !r.due(alarm) {
+		return nil
+	}
+	// Many jobs with one token start together: the first to wake reminds, the others then see its change.
+	if !r.sleep(ctx, r.spread()) {
+		return ctx.Err()
+	}
+	if alarm, err = r.describe(ctx, name); err != nil || alarm == nil {
+		return err
+	}
+	since := r.since(alarm)
+	if !stoppedHalfway(alarm) {
+		if !r.due(alarm) {
+			return nil
+		}
+		if err := r.set(ctx, name, types.StateValueInsufficientData, "the alarm is set off once more at once.", since); err != nil {
+			return err
+		}
+	}
+	return r.alarm(ctx, name, rejection, since)
+}
+
+func (r *Reminder) describe(ctx context.Context, name string) (*types.MetricAlarm, error) {
+	out, err := r.api.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{name}, AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm}})
+	if err != nil {
+		return nil, fmt.Errorf("describe alarms: %w", err)
+	}
+	for i := range out.MetricAlarms {
+		if aws.ToString(out.MetricAlarms[i].AlarmName) == name {
+			return &out.MetricAlarms[i], nil
+		}
+	}
+	return nil, fmt.Errorf("describe alarms: there is no alarm of this name")
+}
+
+func stoppedHalfway(alarm *types.MetricAlarm) bool {
+	return alarm.StateValue == types.StateValueInsufficientData && strings.HasPrefix(aws.ToString(alarm.StateReason), reminderMark)
+}
+
+func (r *Reminder) due(alarm *types.MetricAlarm) bool {
+	return alarm.StateValue == types.StateValueAlarm && alarm.StateTransitionedTimestamp != nil &&
+		r.now().Sub(*alarm.StateTransitionedTimestamp) > r.after
+}
+
+// reasonData carries the first rejection's time from one reminder to the next: each resets the transition time.
+type reasonData struct {
+	RejectedSince time.Time `json:"rejectedSince"`
+}
+
+func (r *Reminder) since(alarm *types.MetricAlarm) time.Time {
+	var data reasonData
+	if json.Unmarshal([]byte(aws.ToString(alarm.StateReasonData)), &data) == nil && !data.RejectedSince.IsZero() {
+		return data.RejectedSince.UTC()
+	}
+	if alarm.StateTransitionedTimestamp != nil {
+		return alarm.StateTransitionedTimestamp.UTC()
+	}
+	return r.now()
+}
+
+// alarm sets ALARM. It is tried three times, as an alarm left in INSUFFICIENT_DATA would say nothing more; the next
+// rejected run mends that too.
+func (r *Reminder) alarm(ctx context.Context, name string, rejection Rejection, since time.Time) error {
+	version := ""
+	if rejection.Version != "" {
+		version = ", version " + rejection.Version + " of its secret"
+	}
+	text := fmt.Sprintf("token %s is still refused after %s, since %s. Job %s was refused again%s.",
+		rejection.Token, span(r.now().Sub(since)), since.Format(time.RFC3339), rejection.Job, version)
+	var err error
+	for range alarmTries {
+		if err = r.set(ctx, name, types.StateValueAlarm, text, since); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (r *Reminder) set(ctx context.Context, name string, state types.StateValue, text string, since time.Time) error {
+	data, err := json.Marshal(reasonData{since.Truncate(time.Second)})
+	if err != nil {
+		return err
+	}
+	reason := reminderMark + text
+	_, err = r.api.SetAlarmState(ctx, &cloudwatch.SetAlarmStateInput{
+		AlarmName: aws.String(name), StateValue: state, StateReason: aws.String(reason[:min(len(reason), maxReason)]), StateReasonData: aws.String(string(data)),
+	})
+	if err != nil {
+		return fmt.Errorf("set alarm state %s: %w", state, err)
+	}
+	return nil
+}
+
+// span writes a duration as people say it: 3 days 4 hours, 5 hours, 12 minutes.
+func span(d time.Duration) string {
+	plural := func(n int, unit string) string {
+		if n == 1 {
+			return "1 " + unit
+		}
+		return fmt.Sprintf("%d %ss", n, unit)
+	}
+	hours := int(d / time.Hour)
+	switch {
+	case hours >= 24 && hours%24 != 0:
+		return plural(hours/24, "day") + " " + plural(hours%24, "hour")
+	case hours >= 24:
+		return plural(hours/24, "day")
+	case hours >= 1:
+		return plural(hours, "hour")
+	default:
+		return plural(int(d/time.Minute), "minute")
+	}
+}

@@ -1,0 +1,96 @@
+package token
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/retry"
+)
+
+// mintTries is how many requests a minting makes at most.
+const mintTries = 3
+
+// Minter gets tokens from token endpoints and keeps them in memory until shortly before they end. It writes nothing. It
+// is safe for concurrent use, with one request at a time for a token.
+type Minter struct {
+	exchanger *Exchanger
+	now       func() time.Time
+	sleep     func(context.Context, time.Duration) bool
+
+	mu     sync.Mutex
+	minted map[string]*mint
+}
+
+type mint struct {
+	turn    chan struct{} // holds one element: the right to ask
+	version string        // of the secret that the token was minted from
+	token   redact.Secret
+	until   time.Time // wall-clock
+}
+
+// NewMinter makes a Minter. now is wall-clock time.
+func NewMinter(transport http.RoundTripper, now func() time.Time, scrub *redact.Scrubber) *Minter {
+	return &Minter{exchanger: NewExchanger(transport, now, scrub), now: now, sleep: retry.Sleep, minted: map[string]*mint{}}
+}
+
+// Mint returns a token for the version's client that is not the rejected one. The error is a *MintError.
+func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (redact.Secret, error) {
+	entry := m.entry(v.Secret)
+	select {
+	case <-entry.turn:
+	case <-ctx.Done():
+		return redact.Secret{}, &MintError{Host: v.OAuth2.TokenURL.Host, Reason: "did not answer in time"}
+	}
+	defer func() { entry.turn <- struct{}{} }()
+
+	left := entry.until.Sub(m.now())
+	if entry.version == v.ID && 0 < left && left <= longestLife && !entry.token.Equal(rejected) {
+		return entry.token, nil
+	}
+	granted, err := m.ask(ctx, v.OAuth2)
+	if err != nil {
+		return redact.Secret{}, err
+	}
+	entry.version, entry.token = v.ID, granted.Token
+	entry.until = m.now().Add(min(granted.Life-margin(granted.Life), longestLife))
+	return granted.Token, nil
+}
+
+// margin is how long before its end a token is no longer used: a minute, or a tenth of a short life.
+func margin(life time.Duration) time.Duration { return min(time.Minute, life/10) }
+
+func (m *Minter) entry(secret string) *mint {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.minted[secret]
+	if e == nil {
+		e = &mint{turn: make(chan struct{}, 1)}
+		e.turn <- struct{}{}
+		m.minted[secret] = e
+	}
+	return e
+}
+
+// ask retries as a GET would be: a token request changes nothing that a second one could harm.
+func (m *Minter) ask(ctx context.Context, o *OAuth2) (Granted, error) {
+	budget := retry.Budget{Now: time.Now}
+	if deadline, ok := ctx.Deadline(); ok {
+		budget.Deadline = deadline.Add(retry.Reserve) // ctx has the reserve taken off already
+	}
+	for n := 1; ; n++ {
+		granted, failed := m.exchanger.attempt(ctx, o)
+		if failed == nil {
+			return granted, nil
+		}
+		wait := retry.Backoff(n)
+		if failed.hasRetryAfter {
+			wait = failed.retryAfter
+		}
+		if !failed.retry || n == mintTries || !budget.Fits(wait) || !m.sleep(ctx, wait) {
+			return Granted{}, failed.MintError
+		}
+	}
+}
