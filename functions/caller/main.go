@@ -8,9 +8,11 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
+	"github.com/cronbearer/cronbearer/internal/tuning"
 )
 
 func main() {
+	tuning.ForFunctionSize(os.LookupEnv)
 	handler := caller.NewHandler(os.LookupEnv, os.Stdout)
 	log.SetFlags(0)
 	log.SetOutput(handler.RuntimeLog())

@@ -27,14 +27,19 @@ const (
 	maxRetryBackoff = time.Second
 )
 
-// NewTransport makes the connections to AWS. They go through no guard: an interface endpoint has a private address.
-func NewTransport(roots *x509.CertPool) *http.Transport {
+// NewTransport makes the connections to AWS, and opens those to Secrets Manager and CloudWatch ahead of their use. They
+// go through no guard: an interface endpoint has a private address.
+func NewTransport(s settings.Settings, roots *x509.CertPool) *http.Transport {
+	d := &dialer{dial: &net.Dialer{Timeout: publishTimeout}, tls: outbound.TLSConfig(roots), ahead: map[string]opened{}}
+	d.predial(endpoints(s))
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
 	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: publishTimeout}).DialContext,
-		TLSClientConfig:     outbound.TLSConfig(roots),
-		TLSHandshakeTimeout: publishTimeout,
+		DialContext:         d.dial.DialContext,
+		DialTLSContext:      d.DialTLS,
 		IdleConnTimeout:     time.Minute,
 		MaxIdleConnsPerHost: 4,
+		Protocols:           protocols,
 	}
 }
 

@@ -1,8 +1,6 @@
 package caller
 
 import (
-	"crypto/x509"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -40,12 +38,11 @@ type app struct {
 const maxIdle = 30 * time.Second
 
 func newApp(s settings.Settings, scrub *redact.Scrubber, out io.Writer) (*app, error) {
-	roots, err := x509.SystemCertPool()
+	roots, err := outbound.Roots(s.ExtraCAs)
 	if err != nil {
-		return nil, errors.New("the system's root certificates cannot be read")
+		return nil, err
 	}
-	roots.AppendCertsFromPEM(s.ExtraCAs)
-	toAWS := awsclient.NewTransport(roots)
+	toAWS := awsclient.NewTransport(s, roots)
 	toTargets := outbound.NewTransport(roots, outbound.Guard{AllowPrivate: s.AllowPrivateTargets, AllowLoopback: s.AllowLoopback})
 	secrets, cloudWatch := awsclient.SecretsManager(s, toAWS), awsclient.CloudWatch(s, toAWS)
 

@@ -60,6 +60,7 @@ type ending struct {
 	verdict target.Verdict
 	status  int
 	fault   string // empty when it did not fail
+	version string // of the secret; the last one used where several were
 	expires time.Time
 }
 
@@ -81,7 +82,7 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 		return unavailable(err), r
 	}
 	if j.Action == job.Check {
-		return ending{outcome: Succeeded, verdict: target.Unknown, expires: version.Expiry()}, r
+		return ending{outcome: Succeeded, verdict: target.Unknown, version: version.ID, expires: version.Expiry()}, r
 	}
 	request, err := j.Request(id, r.start, c.idempotencyHeader)
 	if err != nil {
@@ -92,7 +93,9 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 	}
 	first, err := r.tokenOf(ctx, version, redact.Secret{})
 	if err != nil {
-		return unavailable(err), r
+		e := unavailable(err)
+		e.version = version.ID
+		return e, r
 	}
 	r.call(ctx, request, first)
 	if r.mayTryAnother() {
@@ -228,7 +231,7 @@ func (r *run) decide(current token.Version) ending {
 		}
 	}
 	a := decisive.answer
-	e := ending{verdict: a.Verdict, status: a.Status, fault: a.Fault, expires: decisive.expiry}
+	e := ending{verdict: a.Verdict, status: a.Status, fault: a.Fault, version: r.last().version.ID, expires: decisive.expiry}
 	switch {
 	case a.Verdict == target.Accepted:
 		e.outcome = Succeeded
@@ -261,16 +264,15 @@ func unavailable(err error) ending {
 }
 
 func invalid(fault string, v token.Version) ending {
-	return ending{outcome: InvalidJob, verdict: target.Unknown, fault: fault, expires: v.Expiry()}
+	return ending{outcome: InvalidJob, verdict: target.Unknown, fault: fault, version: v.ID, expires: v.Expiry()}
 }
 
 // fill writes what the run learned into the result.
 func (e ending) fill(res *Result, r *run) {
-	res.Outcome, res.Verdict, res.Status = e.outcome, e.verdict, e.status
+	res.Outcome, res.Verdict, res.Status, res.TokenVersion = e.outcome, e.verdict, e.status, e.version
 	for _, t := range r.tried {
 		res.Attempts += t.answer.Sent
 		res.Rejections += t.answer.Rejections
-		res.TokenVersion = t.version.ID
 	}
 	if len(r.tried) > 1 && e.verdict == target.Accepted {
 		res.RecoveredWith = r.last().with

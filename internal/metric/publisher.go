@@ -2,13 +2,14 @@ package metric
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/smithy-go"
 )
 
 // repeatAfter is how long good news need not be said again. It is shorter than any period of an alarm on them, so no
@@ -51,7 +52,13 @@ type NotStoredError struct {
 	Err  error
 }
 
-func (e *NotStoredError) Error() string { return fmt.Sprintf("put metric data: %s", e.Err) }
+func (e *NotStoredError) Error() string {
+	if api, ok := errors.AsType[smithy.APIError](e.Err); ok {
+		return "CloudWatch refused PutMetricData: " + api.ErrorCode()
+	}
+	return "CloudWatch did not answer to PutMetricData"
+}
+
 func (e *NotStoredError) Unwrap() error { return e.Err }
 
 // Publish says what is news. The error is a *NotStoredError.

@@ -174,7 +174,7 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response) {
 		a.Verdict = Accepted
 		return
 	}
-	a.Fault = fmt.Sprintf("the target answered %d: %s", a.Status, unmet)
+	a.Fault = fmt.Sprintf("the target answered %d, and %s", a.Status, unmet)
 	a.retryAfter, a.hasRetryAfter = retry.After(response.Header, c.now())
 	switch a.Status {
 	case http.StatusTooManyRequests:
