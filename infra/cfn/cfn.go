@@ -62,12 +62,14 @@ func Load(path string, o Options) (*Stack, error) {
 	}
 	stack, err := Parse(data, o)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return stack, fmt.Errorf("%s: %w", path, err)
 	}
 	return stack, nil
 }
 
 // Parse resolves a template, YAML or JSON, and reports every problem at once.
+// Beside an error the stack, if there is one, has the parameters, mappings and
+// loops that could be read, for a reader who can say more of the mistake.
 func Parse(data []byte, o Options) (*Stack, error) {
 	template, err := decode(data)
 	if err != nil {
@@ -97,15 +99,12 @@ func Parse(data []byte, o Options) (*Stack, error) {
 	}
 	// What follows would only repeat a mistake above under many names.
 	if err := p.err(); err != nil {
-		return nil, err
+		return s, err
 	}
 	r := newResolver(s, p)
 	r.resources()
 	r.outputs()
-	if err := p.err(); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s, p.err()
 }
 
 var sections = []string{

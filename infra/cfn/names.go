@@ -1,6 +1,7 @@
 package cfn
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
@@ -111,9 +112,16 @@ func (r *resolver) name(where, id string) string {
 		return r.scalar("Resources."+id, given)
 	}
 	suffix := "-" + hash(r.stack.StackName + "/" + id)[:12]
-	// 64 characters, the least that any of these services allows.
 	head := r.stack.StackName + "-" + id
-	return head[:min(len(head), 64-len(suffix))] + suffix
+	longest := cmp.Or(longestName[r.typeOf(id)], 64)
+	return head[:min(len(head), longest-len(suffix))] + suffix
+}
+
+// longestName is how long a service lets a name be, where that is more than 64.
+var longestName = map[string]int{
+	"AWS::Logs::LogGroup": 512,
+	"AWS::SNS::Topic":     256,
+	"AWS::SQS::Queue":     80,
 }
 
 func (s *Stack) arn(service, rest string) string {

@@ -1,0 +1,344 @@
+package check
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/cronbearer/cronbearer/infra/cfn"
+	"github.com/cronbearer/cronbearer/internal/settings"
+)
+
+// CloudFormation's quotas (user guide).
+const (
+	maxResources = 500
+	maxRows      = 200
+	maxTemplate  = 1_000_000 // bytes, from S3
+)
+
+// fourteenDays is the longest that SQS keeps a message.
+const fourteenDays = 1209600
+
+// text checks the template as it is written.
+func (c *checker) text(data []byte) {
+	if strings.Contains(string(data), "arn:aws:") {
+		c.add("template", "it holds arn:aws:, which is wrong in other partitions: write ${AWS::Partition}")
+	}
+	if len(data) > maxTemplate {
+		c.add("template", "it has %d bytes; CloudFormation takes %d", len(data), maxTemplate)
+	}
+	for name, rows := range c.stack.Mappings {
+		if len(rows) > maxRows {
+			c.add("Mappings."+name, "it has %d blocks; CloudFormation takes %d: deploy the rest as a second stack", len(rows), maxRows)
+		}
+	}
+	// SAM makes one more resource of each function's EventInvokeConfig.
+	if n := len(c.stack.Resources) + len(c.stack.OfType(functionType)); n > maxResources {
+		c.add("template", "it makes %d resources; CloudFormation takes %d: deploy some jobs as a second stack", n, maxResources)
+	}
+	// The limit is also that of the processed template, whose loops and maps are resolved.
+	if processed := len(show(c.stack.Resources)) + len(show(c.stack.Mappings)); processed > maxTemplate {
+		c.add("template", "it has about %d bytes once its loops are expanded; CloudFormation takes %d: deploy some jobs as a second stack", processed, maxTemplate)
+	}
+	walk("", c.stack.Section("Resources"), func(where, value string) {
+		if strings.Contains(value, "{{resolve:") {
+			c.add("Resources"+where, "it holds {{resolve:, which CloudFormation would replace by a secret's value")
+		}
+	})
+}
+
+// walk calls f for every text in v.
+func walk(where string, v any, f func(where, value string)) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			walk(where+"."+key, v[key], f)
+		}
+	case []any:
+		for i, inner := range v {
+			walk(fmt.Sprintf("%s[%d]", where, i), inner, f)
+		}
+	case string:
+		f(where, v)
+	}
+}
+
+// application checks all that the user does not edit.
+func (c *checker) application() {
+	c.alarms()
+	c.function()
+	c.roles()
+	c.schedules()
+	c.queues()
+	c.topics()
+	c.fixed()
+	c.keeping()
+}
+
+const functionType = "AWS::Serverless::Function"
+
+func (c *checker) function() {
+	caller := c.stack.Resources["Caller"]
+	p := caller.Properties
+	if caller.Type != functionType || at(caller.Metadata, "BuildMethod") != "makefile" {
+		c.add("Caller", "must be a function that make builds")
+		return
+	}
+	for key, want := range map[string]any{
+		"CodeUri": ".", "Handler": "bootstrap", "Runtime": "provided.al2023", "Architectures": []any{"arm64"},
+		"Timeout": longestRun.Seconds(), "Role": c.arn("iam", "role/", "CallerRole"), "Policies": nil, "VpcConfig": c.vpc(),
+		"EventInvokeConfig": map[string]any{
+			"MaximumRetryAttempts": 0.0, "MaximumEventAgeInSeconds": delivery.Seconds(),
+			"DestinationConfig": map[string]any{"OnFailure": map[string]any{"Type": "SQS", "Destination": c.arn("sqs", "", "FailedRuns")}},
+		},
+		"LoggingConfig": map[string]any{
+			"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG", "SystemLogLevel": "INFO", "LogGroup": c.stack.Ref("CallerLogs"),
+		},
+	} {
+		c.sameValue("Caller", key, p[key], want)
+	}
+	if numberAt(c.stack.Resources["CallerLogs"].Properties, "RetentionInDays") == 0 {
+		c.add("CallerLogs", "keeps logs for ever")
+	}
+	c.environment(at(p, "Environment", "Variables"))
+}
+
+func (c *checker) vpc() any {
+	subnets, groups := c.list("VpcSubnetIds"), c.list("VpcSecurityGroupIds")
+	if len(subnets)+len(groups) == 0 {
+		return nil
+	}
+	return map[string]any{"SubnetIds": subnets, "SecurityGroupIds": groups}
+}
+
+// list is the value of a CommaDelimitedList parameter.
+func (c *checker) list(parameter string) []any {
+	var list []any
+	for item := range strings.SplitSeq(c.stack.Values[parameter], ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// environment lets the caller read its variables, and misses none and finds none too many.
+func (c *checker) environment(v any) {
+	variables, _ := v.(map[string]any)
+	want := map[string]any{
+		settings.MetricNamespace:     c.stack.Values["MetricNamespace"],
+		settings.StackName:           c.stack.StackName,
+		settings.SecretPrefix:        c.stack.StackName + "/",
+		settings.AllowedHosts:        c.stack.Values[allowedHosts],
+		settings.SecretCacheTTL:      c.stack.Values["SecretCacheTtl"],
+		settings.IdempotencyHeader:   c.stack.Values["IdempotencyHeader"],
+		settings.AllowPrivateTargets: fmt.Sprint(c.vpc() != nil),
+		settings.RemindAfter:         c.stack.Values["RemindAfter"],
+		settings.AlarmPrefix:         c.stack.StackName + "-TokenRejected-",
+		settings.LogLevel:            c.stack.Values["LogLevel"],
+	}
+	c.same("Caller Environment", variables, want)
+	_, err := settings.Read(func(name string) (string, bool) {
+		switch name {
+		case "AWS_REGION":
+			return c.stack.Region, true
+		case "AWS_LAMBDA_INITIALIZATION_TYPE":
+			return "on-demand", true
+		}
+		value, ok := variables[name].(string)
+		return value, ok
+	})
+	if err != nil {
+		c.add("Caller Environment", "the caller would refuse it: %v", err)
+	}
+}
+
+func (c *checker) schedules() {
+	for _, r := range c.stack.OfType("AWS::Scheduler::Schedule") {
+		c.sameValue(r.LogicalID, "GroupName", r.Properties["GroupName"], c.stack.Ref("ScheduleGroup"))
+		target, _ := r.Properties["Target"].(map[string]any)
+		c.same(r.LogicalID+" Target", target, map[string]any{
+			"Arn": c.arn("lambda", "function:", "Caller"), "RoleArn": c.arn("iam", "role/", "SchedulerRole"), "Input": target["Input"],
+			"RetryPolicy":      map[string]any{"MaximumRetryAttempts": 3.0, "MaximumEventAgeInSeconds": delivery.Seconds()},
+			"DeadLetterConfig": map[string]any{"Arn": c.arn("sqs", "", "DeadLetters")},
+		})
+	}
+}
+
+func (c *checker) queues() {
+	for _, r := range c.stack.OfType("AWS::SQS::Queue") {
+		if r.Properties["SqsManagedSseEnabled"] != true && r.Properties["KmsMasterKeyId"] == nil {
+			c.add(r.LogicalID, "the queue is not encrypted")
+		}
+		c.sameValue(r.LogicalID, "MessageRetentionPeriod", r.Properties["MessageRetentionPeriod"], float64(fourteenDays))
+	}
+}
+
+// topics checks that what is published arrives: CloudWatch and EventBridge may
+// use the key and the topic, and the mail's filter drops only first OKs.
+func (c *checker) topics() {
+	for _, r := range c.stack.OfType("AWS::SNS::Topic") {
+		key := c.stack.Resources["AlarmKey"]
+		if r.Properties["KmsMasterKeyId"] != c.stack.Ref("AlarmKey") || key.Type != "AWS::KMS::Key" {
+			c.add(r.LogicalID, "the topic is not encrypted with the stack's own key")
+			continue
+		}
+		c.sameValue("AlarmKey", "EnableKeyRotation", key.Properties["EnableKeyRotation"], true)
+		c.statements("AlarmKey", at(key.Properties, "KeyPolicy"), []any{
+			statement("Allow", map[string]any{"AWS": "arn:" + c.stack.Partition + ":iam::" + c.stack.AccountID + ":root"}, "kms:*", "*", nil),
+			statement("Allow", map[string]any{"Service": []any{"cloudwatch.amazonaws.com", "events.amazonaws.com"}}, []any{"kms:Decrypt", "kms:GenerateDataKey*"}, "*", nil),
+		})
+		topic := c.stack.Ref(r.LogicalID)
+		c.statements("AlarmTopicPolicy", at(c.stack.Resources["AlarmTopicPolicy"].Properties, "PolicyDocument"), []any{
+			statement("Allow", map[string]any{"Service": "cloudwatch.amazonaws.com"}, "sns:Publish", topic, map[string]any{
+				"StringEquals": map[string]any{"aws:SourceAccount": c.stack.AccountID},
+				"ArnLike":      map[string]any{"aws:SourceArn": c.prefix("cloudwatch", "alarm:") + c.stack.StackName + "-*"},
+			}),
+			statement("Allow", map[string]any{"Service": "events.amazonaws.com"}, "sns:Publish", topic, nil),
+			statement("Deny", "*", "sns:Publish", topic, withoutTLS()),
+		})
+	}
+	for _, r := range c.stack.OfType("AWS::SNS::Subscription") {
+		c.same(r.LogicalID, r.Properties, map[string]any{
+			"TopicArn": c.topic()[0], "Protocol": "email", "Endpoint": c.stack.Values["AlarmEmail"], "FilterPolicyScope": "MessageBody",
+			"FilterPolicy": map[string]any{"$or": []any{
+				map[string]any{"NewStateValue": []any{"ALARM", "INSUFFICIENT_DATA"}},
+				map[string]any{"OldStateValue": []any{"ALARM"}},
+				map[string]any{"Summary": []any{map[string]any{"exists": true}}},
+			}},
+		})
+	}
+	c.silenceEnded()
+}
+
+// initialReason is the reason of the state that CloudWatch gives a new alarm.
+const initialReason = "Unchecked: Initial alarm creation"
+
+func (c *checker) silenceEnded() {
+	p := c.stack.Resources["SilenceEnded"].Properties
+	c.sameValue("SilenceEnded", "EventPattern", p["EventPattern"], map[string]any{
+		"source": []any{"aws.cloudwatch"}, "detail-type": []any{"CloudWatch Alarm State Change"},
+		"detail": map[string]any{
+			"alarmName":     []any{map[string]any{"prefix": c.stack.StackName + "-Silent-"}},
+			"state":         map[string]any{"value": []any{"OK"}},
+			"previousState": map[string]any{"reason": []any{map[string]any{"anything-but": map[string]any{"prefix": initialReason}}}},
+		},
+	})
+	targets := listAt(p, "Targets")
+	if len(targets) != 1 || at(targets[0], "Arn") != c.topic()[0] {
+		c.add("SilenceEnded", "must have one target, the topic")
+		return
+	}
+	// A filter by message body drops what is no JSON object.
+	template := textAt(targets[0], "InputTransformer", "InputTemplate")
+	message := map[string]any{}
+	if err := json.Unmarshal([]byte(template), &message); err != nil || message["Summary"] == nil {
+		c.add("SilenceEnded", "its message must be a JSON object with a Summary (%v)", err)
+	}
+	names, _ := at(targets[0], "InputTransformer", "InputPathsMap").(map[string]any)
+	for name := range names {
+		if !strings.Contains(template, "<"+name+">") {
+			c.add("SilenceEnded", "its message does not use <%s>", name)
+		}
+	}
+}
+
+// physical lists what the stack's resources are called.
+func physical(s *cfn.Stack) map[string]string {
+	names := map[string]string{}
+	for id, r := range s.Resources {
+		names[r.Type+" "+s.Ref(id)] = id
+	}
+	return names
+}
+
+// fixed finds names that two stacks could not both have.
+func (c *checker) fixed() {
+	for id, r := range c.stack.Resources {
+		name, ok := r.Properties[cfn.NameProperty(r.Type)].(string)
+		if ok && (r.Type != alarmType || !strings.HasPrefix(name, c.stack.StackName+"-")) {
+			c.add(id, "its name %s is fixed: a second stack in the account could not have it", name)
+		}
+	}
+}
+
+// keeping wants a decision, not a default, about everything that holds data.
+func (c *checker) keeping() {
+	for _, kind := range []string{"AWS::SQS::Queue", "AWS::Logs::LogGroup", "AWS::KMS::Key"} {
+		for _, r := range c.stack.OfType(kind) {
+			if r.DeletionPolicy == "" || r.UpdateReplacePolicy == "" {
+				c.add(r.LogicalID, "DeletionPolicy and UpdateReplacePolicy must be chosen")
+			}
+		}
+	}
+}
+
+func (c *checker) prefix(service, kind string) string {
+	s := c.stack
+	if service == "iam" {
+		return "arn:" + s.Partition + ":iam::" + s.AccountID + ":" + kind
+	}
+	return strings.Join([]string{"arn", s.Partition, service, s.Region, s.AccountID, kind}, ":")
+}
+
+// arn is what Fn::GetAtt gives for the Arn of a resource.
+func (c *checker) arn(service, kind, id string) string {
+	name := c.stack.Ref(id)
+	if service == "sqs" {
+		name = queueName(name)
+	}
+	return c.prefix(service, kind) + name
+}
+
+// same holds properties against what they must be, and names what differs.
+func (c *checker) same(where string, got any, want map[string]any) {
+	have, _ := got.(map[string]any)
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		c.sameValue(where, key, have[key], want[key])
+	}
+	for _, key := range slices.Sorted(maps.Keys(have)) {
+		if _, ok := want[key]; !ok {
+			c.add(where, "%s is there, and nothing asks for it", key)
+		}
+	}
+}
+
+func (c *checker) sameValue(where, key string, got, want any) {
+	if !equal(got, want) {
+		c.add(where, "%s is %s, and must be %s", key, show(got), show(want))
+	}
+}
+
+// equal compares resolved values; a number may be written as text.
+func equal(got, want any) bool {
+	switch want := want.(type) {
+	case float64:
+		n, ok := cfn.Number(got)
+		return ok && n == want
+	case map[string]any:
+		have, ok := got.(map[string]any)
+		return ok && len(have) == len(want) && !slices.ContainsFunc(slices.Collect(maps.Keys(want)), func(key string) bool {
+			_, there := have[key]
+			return !there || !equal(have[key], want[key])
+		})
+	case []any:
+		have, ok := got.([]any)
+		return ok && slices.EqualFunc(have, want, equal)
+	default:
+		return reflect.DeepEqual(got, want)
+	}
+}
+
+func show(v any) string {
+	if v == nil {
+		return "not there"
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(text)
+}
