@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -27,11 +28,11 @@ const (
 	maxRetryBackoff = time.Second
 )
 
-// NewTransport makes the connections to AWS, and opens those to Secrets Manager and CloudWatch ahead of their use. They
-// go through no guard: an interface endpoint has a private address.
-func NewTransport(s settings.Settings, roots *x509.CertPool) *http.Transport {
+// NewTransport makes the connections to AWS, and opens one to each of the services ahead of its use. They go through no
+// guard: an interface endpoint has a private address.
+func NewTransport(roots *x509.CertPool, services ...url.URL) *http.Transport {
 	d := &dialer{dial: &net.Dialer{Timeout: publishTimeout}, tls: outbound.TLSConfig(roots), ahead: map[string]opened{}}
-	d.predial(endpoints(s))
+	d.predial(services)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
@@ -43,7 +44,7 @@ func NewTransport(s settings.Settings, roots *x509.CertPool) *http.Transport {
 	}
 }
 
-// SecretsManager makes a client for reading secrets.
+// SecretsManager makes a client for secrets.
 func SecretsManager(s settings.Settings, transport http.RoundTripper) *secretsmanager.Client {
 	return secretsmanager.NewFromConfig(config(s, transport, secretsTimeout, secretsTries), func(o *secretsmanager.Options) {
 		o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint = endpoint(s, s.SecretsEndpoint)

@@ -87,22 +87,22 @@ func (d *dialer) predial(endpoints []url.URL) {
 	wg.Wait()
 }
 
-// endpoints are where the two services are called.
-func endpoints(s settings.Settings) []url.URL {
-	var list []url.URL
+// SecretsManagerURL is where Secrets Manager is called.
+func SecretsManagerURL(s settings.Settings) url.URL {
 	base, fips, dualStack := endpoint(s, s.SecretsEndpoint)
-	if e, err := secretsmanager.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), secretsmanager.EndpointParameters{
+	e, _ := secretsmanager.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), secretsmanager.EndpointParameters{
 		Region: aws.String(s.Region), Endpoint: base,
 		UseFIPS: aws.Bool(fips == aws.FIPSEndpointStateEnabled), UseDualStack: aws.Bool(dualStack == aws.DualStackEndpointStateEnabled),
-	}); err == nil {
-		list = append(list, e.URI)
-	}
-	base, fips, dualStack = endpoint(s, s.CloudWatchEndpoint)
-	if e, err := cloudwatch.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), cloudwatch.EndpointParameters{
+	})
+	return e.URI
+}
+
+// CloudWatchURL is where CloudWatch is called.
+func CloudWatchURL(s settings.Settings) url.URL {
+	base, fips, dualStack := endpoint(s, s.CloudWatchEndpoint)
+	e, _ := cloudwatch.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), cloudwatch.EndpointParameters{
 		Region: aws.String(s.Region), Endpoint: base,
 		UseFIPS: aws.Bool(fips == aws.FIPSEndpointStateEnabled), UseDualStack: aws.Bool(dualStack == aws.DualStackEndpointStateEnabled),
-	}); err == nil {
-		list = append(list, e.URI)
-	}
-	return list
+	})
+	return e.URI
 }

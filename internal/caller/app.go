@@ -3,15 +3,11 @@ package caller
 import (
 	"io"
 	"log/slog"
-	"net/http"
-	"sync/atomic"
-	"time"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
-	"github.com/cronbearer/cronbearer/internal/clock"
+	"github.com/cronbearer/cronbearer/internal/environment"
 	"github.com/cronbearer/cronbearer/internal/logs"
 	"github.com/cronbearer/cronbearer/internal/metric"
-	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/settings"
@@ -21,61 +17,40 @@ import (
 
 // app is what one environment holds for its runs.
 type app struct {
-	settings   settings.Settings
-	clock      *clock.Clock
-	store      *token.Store
-	publisher  *metric.Publisher
-	reminder   *metric.Reminder
-	caller     *Caller
-	log        *slog.Logger
-	runLog     *slog.Logger // not filtered by LOG_LEVEL
-	transports []*http.Transport
-	lastUse    atomic.Int64 // Unix time in nanoseconds, real
+	*environment.Environment
+
+	settings  settings.Settings
+	store     *token.Store
+	publisher *metric.Publisher
+	reminder  *metric.Reminder
+	caller    *Caller
+	log       *slog.Logger
+	runLog    *slog.Logger // not filtered by LOG_LEVEL
 }
 
-// maxIdle is how long a connection is trusted across a pause between runs. A frozen environment notices neither the
-// time nor that the other side hung up.
-const maxIdle = 30 * time.Second
-
 func newApp(s settings.Settings, scrub *redact.Scrubber, out io.Writer) (*app, error) {
-	roots, err := outbound.Roots(s.ExtraCAs)
+	env, err := environment.New(s, awsclient.SecretsManagerURL(s), awsclient.CloudWatchURL(s))
 	if err != nil {
 		return nil, err
 	}
-	toAWS := awsclient.NewTransport(s, roots)
-	toTargets := outbound.NewTransport(roots, outbound.Guard{AllowPrivate: s.AllowPrivateTargets, AllowLoopback: s.AllowLoopback})
-	secrets, cloudWatch := awsclient.SecretsManager(s, toAWS), awsclient.CloudWatch(s, toAWS)
+	secrets, cloudWatch := awsclient.SecretsManager(s, env.ToAWS), awsclient.CloudWatch(s, env.ToAWS)
 
 	a := &app{
-		settings:   s,
-		clock:      clock.New(s.ClockFile),
-		publisher:  metric.NewPublisher(cloudWatch, s.MetricNamespace, s.StackName),
-		log:        logs.New(out, s.LogLevel),
-		runLog:     logs.New(out, slog.LevelDebug),
-		transports: []*http.Transport{toAWS, toTargets},
+		Environment: env,
+		settings:    s,
+		publisher:   metric.NewPublisher(cloudWatch, s.MetricNamespace, s.StackName),
+		log:         logs.New(out, s.LogLevel),
+		runLog:      logs.New(out, slog.LevelDebug),
 	}
-	a.store = token.NewStore(secrets, s.SecretPrefix, s.SecretCacheTTL, a.clock.Now, scrub, a.log)
-	a.reminder = metric.NewReminder(cloudWatch, s.AlarmPrefix, s.RemindAfter, a.clock.Now, retry.Sleep, a.log)
+	a.store = token.NewStore(secrets, s.SecretPrefix, s.SecretCacheTTL, a.Clock.Now, scrub, a.log)
+	a.reminder = metric.NewReminder(cloudWatch, s.AlarmPrefix, s.RemindAfter, a.Clock.Now, retry.Sleep, a.log)
 	a.caller = &Caller{
-		clock:             a.clock,
+		clock:             a.Clock,
 		store:             a.store,
-		minter:            token.NewMinter(toTargets, a.clock.Now, scrub),
-		target:            target.NewClient(toTargets),
+		minter:            token.NewMinter(env.ToTargets, a.Clock.Now, scrub),
+		target:            target.NewClient(env.ToTargets),
 		allowedHosts:      s.AllowedHosts,
 		idempotencyHeader: s.IdempotencyHeader,
 	}
 	return a, nil
 }
-
-// beginRun undoes what a freeze breaks.
-func (a *app) beginRun() error {
-	if pause := time.Since(time.Unix(0, a.lastUse.Load())); pause > maxIdle || pause < 0 {
-		for _, t := range a.transports {
-			t.CloseIdleConnections()
-		}
-	}
-	a.endRun()
-	return a.clock.Refresh()
-}
-
-func (a *app) endRun() { a.lastUse.Store(time.Now().UnixNano()) }

@@ -56,18 +56,8 @@ func (h *Handler) configured() (*app, error) {
 	return h.app, err
 }
 
-// RuntimeLog takes what aws-lambda-go logs by itself: a repetition of the error that the run's line has already, which
-// is dropped, and faults of the Runtime API.
-func (h *Handler) RuntimeLog() io.Writer { return runtimeLog{logs.New(h.out, slog.LevelInfo)} }
-
-type runtimeLog struct{ log *slog.Logger }
-
-func (w runtimeLog) Write(p []byte) (int, error) {
-	if !strings.Contains(string(p), `"errorMessage":`) {
-		w.log.Error("runtime", "error", strings.TrimSpace(string(p)))
-	}
-	return len(p), nil
-}
+// RuntimeLog takes what aws-lambda-go logs by itself.
+func (h *Handler) RuntimeLog() io.Writer { return logs.Runtime(h.out) }
 
 // Invoke is one run. It returns the result, or an error with the name of the outcome.
 func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, err error) {
@@ -85,14 +75,14 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 
 	a, configurationErr := h.configured()
 	if configurationErr == nil {
-		if err := a.beginRun(); err != nil {
+		if err := a.Begin(); err != nil {
 			configurationErr = fmt.Errorf("environment variable %s: %w", settings.TestClock, err)
 		}
 	}
 	if configurationErr != nil {
 		return h.misconfigured(ctx, event, requestID, begun, configurationErr)
 	}
-	defer a.endRun()
+	defer a.End()
 
 	j, jobErr := job.Parse(event, job.Options{IdempotencyHeader: a.settings.IdempotencyHeader})
 	res := Result{Job: j.Name, Token: j.Token, RunID: j.RunID(requestID), RequestID: requestID}
@@ -123,7 +113,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) error {
 	ctx, cancel := withinDeadline(ctx, lastWords)
 	defer cancel()
-	err := a.publisher.Publish(ctx, e.report(res, a.clock.Now()))
+	err := a.publisher.Publish(ctx, e.report(res, a.Clock.Now()))
 	if notStored, ok := errors.AsType[*metric.NotStoredError](err); ok {
 		_, _ = h.out.Write(notStored.Line)
 		return err

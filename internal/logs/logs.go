@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
@@ -28,3 +29,16 @@ func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return handler{h.Handler.WithAttrs(attrs)}
 }
 func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name)} }
+
+// Runtime takes what aws-lambda-go logs by itself: a repetition of the error that the run's line has already, which is
+// dropped, and faults of the Runtime API.
+func Runtime(w io.Writer) io.Writer { return runtime{New(w, slog.LevelInfo)} }
+
+type runtime struct{ log *slog.Logger }
+
+func (r runtime) Write(p []byte) (int, error) {
+	if !strings.Contains(string(p), `"errorMessage":`) {
+		r.log.Error("runtime", "error", strings.TrimSpace(string(p)))
+	}
+	return len(p), nil
+}
