@@ -4,6 +4,8 @@ package infra_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -95,18 +97,18 @@ func TestMistakesAreNamed(t *testing.T) {
 		"truth that is none":          {[]edit{{dailyZone, "Idempotent: yes"}}, "Idempotent must be true or false"},
 
 		// What the caller says of the event.
-		"http":                     {[]edit{{"GET https://", "GET http://"}}, "Jobs.HourlySync: the caller would refuse its event"},
-		"method in small letters":  {[]edit{{"GET https://", "get https://"}}, "the caller would refuse its event"},
-		"no method":                {[]edit{{"GET https://", "https://"}}, "the caller would refuse its event"},
-		"unknown placeholder":      {[]edit{{"for={{scheduledDate}}", "for={{scheduleDate}}"}}, "the caller would refuse its event"},
-		"header of the caller's":   {[]edit{{dailyBody, `Headers: '{"Authorization":"x"}'`}}, "the caller would refuse its event"},
-		"header for idempotency":   {[]edit{{dailyBody, `Headers: '{"Idempotency-Key":"x"}'`}}, "the caller would refuse its event"},
-		"unknown key in Expect":    {[]edit{{dailyBody, `Expect: '{"states":[200]}'`}}, "the caller would refuse its event"},
-		"attempts beyond ten":      {[]edit{{dailyZone, "Attempts: 11"}}, "Attempts must be a whole number from 1 to 10"},
-		"time-out that is none":    {[]edit{{dailyZone, "Timeout: 5 minutes"}}, "the caller would refuse its event"},
-		"key twice in the body":    {[]edit{{dailyBody, `Body: '{"kind":"daily","kind":"late"}'`}}, "the caller would refuse its event"},
-		"action that is none":      {[]edit{{dailyZone, "Action: probe"}}, "Action must be call or check"},
-		"event key that is unkown": {[]edit{{`"attempts":${Attempts}`, `"attempt":${Attempts}`}}, "the caller would refuse its event"},
+		"http":                      {[]edit{{"GET https://", "GET http://"}}, "Jobs.HourlySync: the caller would refuse its event"},
+		"method in small letters":   {[]edit{{"GET https://", "get https://"}}, "the caller would refuse its event"},
+		"no method":                 {[]edit{{"GET https://", "https://"}}, "the caller would refuse its event"},
+		"unknown placeholder":       {[]edit{{"for={{scheduledDate}}", "for={{scheduleDate}}"}}, "the caller would refuse its event"},
+		"header of the caller's":    {[]edit{{dailyBody, `Headers: '{"Authorization":"x"}'`}}, "the caller would refuse its event"},
+		"header for idempotency":    {[]edit{{dailyBody, `Headers: '{"Idempotency-Key":"x"}'`}}, "the caller would refuse its event"},
+		"unknown key in Expect":     {[]edit{{dailyBody, `Expect: '{"states":[200]}'`}}, "the caller would refuse its event"},
+		"attempts beyond ten":       {[]edit{{dailyZone, "Attempts: 11"}}, "Attempts must be a whole number from 1 to 10"},
+		"time-out that is none":     {[]edit{{dailyZone, "Timeout: 5 minutes"}}, "the caller would refuse its event"},
+		"key twice in the body":     {[]edit{{dailyBody, `Body: '{"kind":"daily","kind":"late"}'`}}, "the caller would refuse its event"},
+		"action that is none":       {[]edit{{dailyZone, "Action: probe"}}, "Action must be call or check"},
+		"event key that is unknown": {[]edit{{`"attempts":${Attempts}`, `"attempt":${Attempts}`}}, "the caller would refuse its event"},
 
 		// Schedules and silences.
 		"unknown time zone":          {[]edit{{dailyZone, "Timezone: Europe/Londn"}}, "Europe/Londn"},
@@ -145,6 +147,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"variable that nobody reads":  {[]edit{{"LOG_LEVEL: !Ref LogLevel", "LOG_LEVEL: !Ref LogLevel\n          LOGLEVEL: debug"}}, "LOGLEVEL is there"},
 		"variable that is missing":    {[]edit{{"          REMIND_AFTER: !Ref RemindAfter\n", ""}}, "REMIND_AFTER is not there"},
 		"variable that is misspelt":   {[]edit{{"SECRET_CACHE_TTL:", "SECRET_CACHE_TTI:"}}, "SECRET_CACHE_TTL is not there"},
+		"another default namespace":   {[]edit{{"Default: Cronbearer", "Default: CronBearer"}}, "parameter MetricNamespace: Default"},
 		"value that the caller hates": {[]edit{{"Default: 5m", "Default: 6m"}}, "Caller Environment: the caller would refuse it"},
 		"filter over the run's line":  {[]edit{{"ApplicationLogLevel: DEBUG", "ApplicationLogLevel: WARN"}}, "Caller: LoggingConfig"},
 		"failed runs tried again":     {[]edit{{"MaximumRetryAttempts: 0", "MaximumRetryAttempts: 2"}}, "Caller: EventInvokeConfig"},
@@ -327,5 +330,56 @@ func TestTwoHundredJobsFit(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+func TestSameNamesWhatDiffers(t *testing.T) {
+	t.Parallel()
+	stack := cfn.Options{Parameters: map[string]string{"AllowedHosts": "a.example.com"}}
+	other := filepath.Join(t.TempDir(), "other.yaml")
+	data := mistaken(t, template(t), edit{dailyTail, "SilentAfter: 76\n"}, edit{"  ScheduleGroup: { Description", "  Group: { Description"})
+	if err := os.WriteFile(other, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := check.Same("../template.yaml", "../template.yaml", stack); len(got) > 0 {
+		t.Errorf("the template differs from itself: %s", strings.Join(got, "\n"))
+	}
+	got := strings.Join(check.Same("../template.yaml", other, stack), "\n")
+	for _, want := range []string{"SilentDailyReport: EvaluationPeriods is 75, and must be 76", "Outputs: Group is not there", "Outputs: ScheduleGroup is there"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%s\nwant %q", got, want)
+		}
+	}
+	if got := check.Same("../template.yaml", other+"x", stack); len(got) != 1 {
+		t.Errorf("a missing file is one problem, not %v", got)
+	}
+}
+
+// SAM CLI reads these, and nothing else would say that they are gone before a deployment fails.
+func TestSamConfig(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../samconfig.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"[default.global.parameters]\n", "\nlanguage_extensions = true\n", `capabilities = "CAPABILITY_IAM CAPABILITY_AUTO_EXPAND"`} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("samconfig.toml has no %q", want)
+		}
+	}
+}
+
+func TestEachAlarmHasItsRunbook(t *testing.T) {
+	t.Parallel()
+	s, err := cfn.Load("../template.yaml", cfn.Options{Parameters: map[string]string{"AllowedHosts": "a.example.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := regexp.MustCompile(`docs/runbooks/[a-z-]+\.md`)
+	for _, alarm := range s.OfType("AWS::CloudWatch::Alarm") {
+		description, _ := alarm.Properties["AlarmDescription"].(string)
+		if _, err := os.Stat(filepath.Join("..", page.FindString(description))); err != nil || !page.MatchString(description) {
+			t.Errorf("%s names no runbook that is there: %v", alarm.LogicalID, err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package cfn
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -61,15 +62,15 @@ type loop struct {
 func readLoop(v any) (loop, error) {
 	parts, ok := v.([]any)
 	if !ok || len(parts) != 3 {
-		return loop{}, fmt.Errorf("a loop has three parts: identifier, list, body")
+		return loop{}, errors.New("a loop has three parts: identifier, list, body")
 	}
 	l := loop{}
 	if l.identifier, ok = parts[0].(string); !ok || !alphanumeric(l.identifier) {
-		return loop{}, fmt.Errorf("its identifier must be letters and digits")
+		return loop{}, errors.New("its identifier must be letters and digits")
 	}
 	items, ok := parts[1].([]any)
 	if !ok {
-		return loop{}, fmt.Errorf("its list must be literal: on update CloudFormation keeps a parameter's old value")
+		return loop{}, errors.New("its list must be literal: on update CloudFormation keeps a parameter's old value")
 	}
 	for _, item := range items {
 		text, ok := item.(string)
@@ -79,7 +80,7 @@ func readLoop(v any) (loop, error) {
 		l.list = append(l.list, text)
 	}
 	if l.template, ok = parts[2].(map[string]any); !ok {
-		return loop{}, fmt.Errorf("its body is no mapping")
+		return loop{}, errors.New("its body is no mapping")
 	}
 	for _, key := range slices.Sorted(maps.Keys(l.template)) {
 		if l.substitute(key, "") == key {

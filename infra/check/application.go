@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cronbearer/cronbearer/infra/cfn"
+	"github.com/cronbearer/cronbearer/internal/metric"
 	"github.com/cronbearer/cronbearer/internal/settings"
 )
 
@@ -43,9 +44,9 @@ func (c *checker) text(data []byte) {
 	if processed := len(show(c.stack.Resources)) + len(show(c.stack.Mappings)); processed > maxTemplate {
 		c.add("template", "it has about %d bytes once its loops are expanded; CloudFormation takes %d: deploy some jobs as a second stack", processed, maxTemplate)
 	}
-	walk("", c.stack.Section("Resources"), func(where, value string) {
+	walk("Resources", c.stack.Section("Resources"), func(where, value string) {
 		if strings.Contains(value, "{{resolve:") {
-			c.add("Resources"+where, "it holds {{resolve:, which CloudFormation would replace by a secret's value")
+			c.add(where, "it holds {{resolve:, which CloudFormation would replace by a secret's value")
 		}
 	})
 }
@@ -141,6 +142,7 @@ func (c *checker) environment(v any) {
 		settings.LogLevel:            c.stack.Values["LogLevel"],
 	}
 	c.same("Caller Environment", variables, want)
+	c.sameValue("parameter MetricNamespace", "Default", *c.stack.Parameters["MetricNamespace"].Default, metric.DefaultNamespace)
 	_, err := settings.Read(func(name string) (string, bool) {
 		switch name {
 		case "AWS_REGION":

@@ -8,6 +8,7 @@ package check
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -59,9 +60,7 @@ func withHosts(given map[string]string, deploy bool) map[string]string {
 	if !deploy {
 		parameters[allowedHosts] = "api.example.com"
 	}
-	for name, value := range given {
-		parameters[name] = value
-	}
+	maps.Copy(parameters, given)
 	return parameters
 }
 
