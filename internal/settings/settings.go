@@ -75,23 +75,38 @@ type Settings struct {
 // LookupEnv is os.LookupEnv or a test's stand-in.
 type LookupEnv func(name string) (string, bool)
 
-// Read checks all variables and reports every bad one by its name.
+// Read checks all variables of the caller and reports every bad one by its name.
 func Read(lookup LookupEnv) (Settings, error) {
 	r := reader{lookup: lookup}
+	s := r.common()
+	s.MetricNamespace = r.namespace()
+	s.StackName = r.stackName()
+	s.SecretCacheTTL = r.duration(SecretCacheTTL, maxSecretCacheTTL, maxSecretCacheTTL)
+	s.IdempotencyHeader = r.idempotencyHeader()
+	s.RemindAfter = r.duration(RemindAfter, 20*time.Hour, 0)
+	s.AlarmPrefix = r.text(AlarmPrefix, "")
+	s.CloudWatchEndpoint = r.endpoint(awsEndpointCloudWatch)
+	return s, errors.Join(r.problems...)
+}
+
+// ReadRotator checks the variables of the rotator, which publishes no metrics and keeps no secret.
+func ReadRotator(lookup LookupEnv) (Settings, error) {
+	r := reader{lookup: lookup}
+	s := r.common()
+	if s.SecretPrefix == "" {
+		r.bad(SecretPrefix, "is missing: only secrets whose names begin with it are renewed")
+	}
+	return s, errors.Join(r.problems...)
+}
+
+func (r *reader) common() Settings {
 	s := Settings{
-		MetricNamespace:     r.namespace(),
-		StackName:           r.stackName(),
 		SecretPrefix:        r.text(SecretPrefix, ""),
 		AllowedHosts:        r.hosts(AllowedHosts),
-		SecretCacheTTL:      r.duration(SecretCacheTTL, maxSecretCacheTTL, maxSecretCacheTTL),
-		IdempotencyHeader:   r.idempotencyHeader(),
 		AllowPrivateTargets: r.flag(AllowPrivateTargets),
-		RemindAfter:         r.duration(RemindAfter, 20*time.Hour, 0),
-		AlarmPrefix:         r.text(AlarmPrefix, ""),
 		LogLevel:            r.level(),
 		Region:              r.region(),
 		SecretsEndpoint:     r.endpoint(awsEndpointSecrets),
-		CloudWatchEndpoint:  r.endpoint(awsEndpointCloudWatch),
 		UseFIPS:             r.flag(awsUseFIPS),
 		UseDualStack:        r.flag(awsUseDualStack),
 	}
@@ -101,7 +116,7 @@ func Read(lookup LookupEnv) (Settings, error) {
 		s.AllowLoopback = r.flag(TestAllowLoopback)
 		s.ClockFile = r.text(TestClock, "")
 	}
-	return s, errors.Join(r.problems...)
+	return s
 }
 
 type reader struct {
