@@ -141,6 +141,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"description that is too long":  {[]edit{{"2. Mend the cause.", strings.Repeat("Mend the cause. ", 60)}}, "CloudWatch allows 1024"},
 		"description too long at worst": {[]edit{{"2. Mend the cause.", "2. " + strings.Repeat("x", 380)}}, "with every option, and a stack name of 128 characters: FailedRunsWaiting: AlarmDescription"},
 		"description without a runbook": {[]edit{{"docs/runbooks/throttled.md", "the runbook"}}, "Throttled: AlarmDescription names no runbook"},
+		"alarm that is gone":            {[]edit{{"TokenExpiring${Token}:\n", "Expiring${Token}:\n"}}, "TokenExpiringExampleApi: the template has no such alarm"},
 		"alarm of another function":     {[]edit{{"[{ Name: FunctionName, Value: !Ref Caller }]", "[{ Name: FunctionName, Value: !GetAtt Caller.Arn }]"}}, "Throttled: Dimensions"},
 
 		// The application.
@@ -148,7 +149,8 @@ func TestMistakesAreNamed(t *testing.T) {
 		"variable that is missing":    {[]edit{{"          REMIND_AFTER: !Ref RemindAfter\n", ""}}, "REMIND_AFTER is not there"},
 		"variable that is misspelt":   {[]edit{{"SECRET_CACHE_TTL:", "SECRET_CACHE_TTI:"}}, "SECRET_CACHE_TTL is not there"},
 		"another default namespace":   {[]edit{{"Default: Cronbearer", "Default: CronBearer"}}, "parameter MetricNamespace: Default"},
-		"value that the caller hates": {[]edit{{"Default: 5m", "Default: 6m"}}, "Caller Environment: the caller would refuse it"},
+		"value that the caller hates": {[]edit{{"AllowedValues: [debug, info, warn, error]", "AllowedValues: [trace]"}, {"Default: info", "Default: trace"}}, "Caller Environment: the caller would refuse it"},
+		"memory of six minutes":       {[]edit{{"Default: 5m", "Default: 6m"}}, "does not match its pattern"},
 		"filter over the run's line":  {[]edit{{"ApplicationLogLevel: DEBUG", "ApplicationLogLevel: WARN"}}, "Caller: LoggingConfig"},
 		"failed runs tried again":     {[]edit{{"MaximumRetryAttempts: 0", "MaximumRetryAttempts: 2"}}, "Caller: EventInvokeConfig"},
 		"starts a day late":           {[]edit{{"MaximumEventAgeInSeconds: 900 }", "MaximumEventAgeInSeconds: 86400 }"}}, "RetryPolicy"},
@@ -178,6 +180,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"metrics of any namespace": {[]edit{{"                Condition:\n                  StringEquals: { 'cloudwatch:namespace': !Ref MetricNamespace }\n", ""}}, "CallerRole: the statement"},
 		"alarms of other kinds":    {[]edit{{"alarm:${AWS::StackName}-TokenRejected-*", "alarm:*"}}, "CallerRole: the statement"},
 		"one statement more":       {[]edit{{"              - Sid: WriteLogs", "              - { Sid: Trace, Effect: Allow, Action: xray:PutTraceSegments, Resource: '*' }\n              - Sid: WriteLogs"}}, "CallerRole: the statement"},
+		"one statement too few":    {[]edit{{"              - { Sid: KeepDeadLetters, Effect: Allow, Action: sqs:SendMessage, Resource: !GetAtt DeadLetters.Arn }\n", ""}}, "SchedulerRole: the statement"},
 		"managed policy":           {[]edit{{"      Description: What the caller may do; it only reads secrets", "      ManagedPolicyArns: [!Sub 'arn:${AWS::Partition}:iam::aws:policy/PowerUserAccess']"}}, "CallerRole: ManagedPolicyArns"},
 		"role that nobody wants":   {[]edit{{"  CallerLogs:\n", "  Other: { Type: AWS::IAM::Role, Properties: { AssumeRolePolicyDocument: {} } }\n  CallerLogs:\n"}}, "Other: nothing asks for this role"},
 		"VPC without its rights":   {[]edit{{"                    - ec2:CreateNetworkInterface\n", ""}}, "with every option, and a stack name of 128 characters: CallerRole"},
