@@ -1,0 +1,146 @@
+// Package providers_test holds the pages in this folder against the parser that both functions read secrets with.
+package providers_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+var (
+	fence       = regexp.MustCompile("(?ms)^```json ?([a-z]*)\n(.*?)^```$")
+	placeholder = regexp.MustCompile(`<[^<>"]+>`)
+)
+
+// TestSecretsParse reads every block of JSON: one marked "secret" must be a usable secret, one marked "refused" shows
+// what a page says cannot be read.
+func TestSecretsParse(t *testing.T) {
+	t.Parallel()
+	keys := privateKeys(t)
+	for name, page := range pages(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seen := 0
+			for _, block := range fence.FindAllStringSubmatch(page, -1) {
+				kind, text := block[1], fill(block[2], keys)
+				d, err := token.ParseSecret(text, &redact.Scrubber{})
+				switch {
+				case kind != "secret" && kind != "refused":
+					t.Errorf("a block of JSON is marked %q, not secret or refused", kind)
+				case kind == "refused" && err == nil:
+					t.Errorf("a secret that the page says cannot be read can be:\n%s", block[2])
+				case kind == "secret" && err != nil:
+					t.Errorf("the secret is refused: %v\n%s", err, block[2])
+				case kind == "secret" && (len(d.Warnings) > 0 || d.Hosts == nil):
+					t.Errorf("the secret has no hosts, or warnings %v:\n%s", d.Warnings, block[2])
+				}
+				if kind == "secret" {
+					seen++
+				}
+			}
+			if seen == 0 && name != "README.md" {
+				t.Error("the page shows no secret")
+			}
+		})
+	}
+}
+
+// TestPagesAreWhole wants of each page what a reader looks for, and each page in the index.
+func TestPagesAreWhole(t *testing.T) {
+	t.Parallel()
+	all := pages(t)
+	index := all["README.md"]
+	delete(all, "README.md")
+	if len(all) == 0 || index == "" {
+		t.Fatal("there are no pages")
+	}
+	for name, page := range all {
+		for _, heading := range []string{"\n## The secret\n", "\n## How to get the values\n", "\n## What warns\n", "\n## Sources\n"} {
+			if !strings.Contains(page, heading) {
+				t.Errorf("%s has no heading %q", name, strings.TrimSpace(heading))
+			}
+		}
+		if _, sources, _ := strings.Cut(page, "\n## Sources\n"); !strings.Contains(sources, "<https://") {
+			t.Errorf("%s names no source", name)
+		}
+		if !strings.Contains(index, "]("+name+")") {
+			t.Errorf("the index does not link %s", name)
+		}
+	}
+	for _, link := range regexp.MustCompile(`\]\(([a-z0-9-]+\.md)\)`).FindAllStringSubmatch(index, -1) {
+		if all[link[1]] == "" {
+			t.Errorf("the index links %s, which does not exist", link[1])
+		}
+	}
+}
+
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob("*.md")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	all := map[string]string{}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = string(text)
+	}
+	return all
+}
+
+// fill puts keys and words where the reader would put his own.
+func fill(text string, keys map[string]string) string {
+	return placeholder.ReplaceAllStringFunc(text, func(p string) string {
+		if kind, _, ok := strings.Cut(strings.Trim(p, "<"), " private key"); ok {
+			return keys[kind] // empty: a kind that there is not, and so a secret that is refused
+		}
+		return "example0123456789"
+	})
+}
+
+// privateKeys makes a key of each kind, as the inside of a JSON string.
+func privateKeys(t *testing.T) map[string]string {
+	t.Helper()
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, edKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]string{}
+	for kind, key := range map[string]crypto.Signer{"RSA": rsaKey, "EC": ecKey, "Ed25519": edKey} {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		quoted, err := json.Marshal(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[kind] = strings.Trim(string(quoted), `"`)
+	}
+	return keys
+}
