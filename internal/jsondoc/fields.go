@@ -16,7 +16,8 @@ type Problems []string
 func (p *Problems) Addf(format string, args ...any) { *p = append(*p, fmt.Sprintf(format, args...)) }
 
 // Fields reads the keys of one object by name and reports wrong types and, at Done, the keys that nobody asked for.
-// null counts as absent, and so does the empty value of an optional key's own type ("", {}, []).
+// null counts as absent, and so does the empty value of an optional key's own type ("" and {}; an empty list is one
+// that holds nothing).
 type Fields struct {
 	object   Value
 	where    string // prefix of the names in problems, such as "expect."
@@ -112,23 +113,20 @@ func (f *Fields) Any(name string) (v Value, ok bool) {
 
 // Done reports the keys that were not asked for.
 func (f *Fields) Done() {
-	names := strings.Join(slices.Sorted(maps.Keys(f.known)), ", ")
+	names := slices.Sorted(maps.Keys(f.known))
 	for _, m := range f.object.Members {
 		if f.known[m.Name] {
 			continue
 		}
-		for known := range f.known {
-			if strings.EqualFold(known, m.Name) {
-				f.problems.Addf("unknown key %s%s: write it %s (keys are matched to the letter)", f.where, quoted(m.Name), known)
-				goto next
-			}
+		known := slices.IndexFunc(names, func(known string) bool { return strings.EqualFold(known, m.Name) })
+		switch {
+		case known >= 0:
+			f.problems.Addf("unknown key %s in %s: write it %s (keys are matched to the letter)", Quote(m.Name), f.place(), names[known])
+		case f.secret:
+			f.problems.Addf("unknown key in %s that ends at byte %d; known are %s", f.place(), m.Offset, strings.Join(names, ", "))
+		default:
+			f.problems.Addf("unknown key %s in %s; known are %s", Quote(m.Name), f.place(), strings.Join(names, ", "))
 		}
-		if f.secret {
-			f.problems.Addf("unknown key in %s that ends at byte %d; known are %s", f.place(), m.Offset, names)
-		} else {
-			f.problems.Addf("unknown key %s in %s; known are %s", quoted(m.Name), f.place(), names)
-		}
-	next:
 	}
 }
 
@@ -139,10 +137,11 @@ func (f *Fields) place() string {
 	return strings.TrimSuffix(f.where, ".")
 }
 
-// quoted shows a key of somebody else's document at a length that a log line and an e-mail can take.
-func quoted(name string) string {
-	if len(name) > 64 {
-		name = name[:64] + "…"
+// Quote shows a word of somebody else's document at a length that a log line and an e-mail can take.
+func Quote(text string) string {
+	const most = 64
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…" // the cut may be inside a character
 	}
-	return strconv.Quote(name)
+	return strconv.Quote(text)
 }

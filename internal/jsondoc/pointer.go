@@ -22,8 +22,7 @@ func ParsePointer(text string) (Pointer, error) {
 	}
 	tokens := strings.Split(text[1:], "/")
 	for i, t := range tokens {
-		rest := strings.NewReplacer("~0", "", "~1", "").Replace(t)
-		if strings.Contains(rest, "~") {
+		if strings.Count(t, "~") != strings.Count(t, "~0")+strings.Count(t, "~1") {
 			return Pointer{}, errors.New("~ must be followed by 0 or 1 (RFC 6901)")
 		}
 		tokens[i] = strings.ReplaceAll(strings.ReplaceAll(t, "~1", "/"), "~0", "~")
@@ -53,5 +52,5 @@ func (p Pointer) Lookup(v Value) Value {
 }
 
 func escape(token string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(token)
+	return strings.ReplaceAll(strings.ReplaceAll(token, "~", "~0"), "/", "~1")
 }

@@ -1,0 +1,331 @@
+package jsondoc_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+)
+
+func mustParse(t *testing.T, text string) jsondoc.Value {
+	t.Helper()
+	v, duplicates, err := jsondoc.Parse([]byte(text))
+	if err != nil || len(duplicates) > 0 {
+		t.Fatalf("Parse(%s) = %v, %v", text, duplicates, err)
+	}
+	return v
+}
+
+func TestParseReadsEveryKind(t *testing.T) {
+	t.Parallel()
+	text := " {\"s\" : \"a\\u00e9\\ud83d\\ude00\\n\" , \"n\":-1.50e+2,\"t\":true,\r\n\"f\":false,\"z\":null,\t\"l\":[1,[ ],{ }],\"o\":{\"s\":\"\"}} "
+	v := mustParse(t, text)
+	number := func(text string) jsondoc.Value { return jsondoc.Value{Kind: jsondoc.Number, Text: text} }
+	want := jsondoc.Value{Kind: jsondoc.Object, Members: []jsondoc.Member{
+		{Name: "s", Value: jsondoc.Value{Kind: jsondoc.String, Text: "aé😀\n"}, Offset: 5},
+		{Name: "n", Value: number("-1.50e+2"), Offset: 37},
+		{Name: "t", Value: jsondoc.Value{Kind: jsondoc.Bool, Text: "true"}, Offset: 50},
+		{Name: "f", Value: jsondoc.Value{Kind: jsondoc.Bool, Text: "false"}, Offset: 61},
+		{Name: "z", Value: jsondoc.Value{Kind: jsondoc.Null}, Offset: 71},
+		{Name: "l", Value: jsondoc.Value{Kind: jsondoc.Array, Items: []jsondoc.Value{number("1"), {Kind: jsondoc.Array}, {Kind: jsondoc.Object}}}, Offset: 81},
+		{Name: "o", Value: jsondoc.Value{Kind: jsondoc.Object, Members: []jsondoc.Member{{Name: "s", Value: jsondoc.Value{Kind: jsondoc.String}, Offset: 102}}}, Offset: 97},
+	}}
+	if diff := cmp.Diff(want, v); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseReadsScalarDocuments(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]jsondoc.Value{
+		"null":     {Kind: jsondoc.Null},
+		" true\n":  {Kind: jsondoc.Bool, Text: "true"},
+		"0":        {Kind: jsondoc.Number, Text: "0"},
+		"-0.0 ":    {Kind: jsondoc.Number, Text: "-0.0"},
+		`"\\\""`:   {Kind: jsondoc.String, Text: `\"`},
+		`""`:       {Kind: jsondoc.String},
+		`"{[,]}"`:  {Kind: jsondoc.String, Text: "{[,]}"},
+		"[ ]":      {Kind: jsondoc.Array},
+		"\t{\n}\r": {Kind: jsondoc.Object},
+	} {
+		if diff := cmp.Diff(want, mustParse(t, text)); diff != "" {
+			t.Errorf("%q: %s", text, diff)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		text   string
+		offset int64
+		reason string
+	}{
+		"nothing":                         {"", 0, "it ends too early"},
+		"only white space":                {" \n", 2, "it ends too early"},
+		"an open object":                  {`{"a":1`, 6, "it ends too early"},
+		"an open string":                  {`"a`, 2, "it ends too early"},
+		"trailing data":                   {`{} {}`, 4, "something follows the value"},
+		"a trailing word":                 {`1 x`, 3, "something follows the value"},
+		"a trailing comma":                {`[1,]`, 4, "unexpected character"},
+		"a comment":                       {`/* */ 1`, 1, "unexpected character"},
+		"single quotes":                   {`{'a':1}`, 2, "unexpected character"},
+		"a byte order mark":               {"\ufeff{}", 1, "unexpected character"},
+		"a bare word":                     {`secret-text`, 1, "unexpected character"},
+		"a leading zero":                  {`01`, 2, "something follows the value"},
+		"a plus sign":                     {`+1`, 1, "unexpected character"},
+		"a raw line break":                {"\"a\nb\"", 3, "unexpected character"},
+		"NaN":                             {`NaN`, 1, "unexpected character"},
+		"bytes that are not UTF-8 inside": {"\"ab\xffcd\"", 3, "the bytes are not UTF-8"},
+		"a cut character":                 {"\"\xe2\x82\"", 1, "the bytes are not UTF-8"},
+		"too deep":                        {strings.Repeat("[", 10001) + strings.Repeat("]", 10001), 10001, "it is nested too deeply"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v, duplicates, err := jsondoc.Parse([]byte(c.text))
+			syntax, ok := errors.AsType[*jsondoc.SyntaxError](err)
+			if !ok {
+				t.Fatalf("Parse = %v, %v, %v; want a SyntaxError", v, duplicates, err)
+			}
+			if v.Kind != jsondoc.Absent || duplicates != nil {
+				t.Errorf("Parse = %v, %v beside its error", v, duplicates)
+			}
+			if diff := cmp.Diff(&jsondoc.SyntaxError{Offset: c.offset, Reason: c.reason}, syntax); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestSyntaxErrorNeverShowsTheDocument(t *testing.T) {
+	t.Parallel()
+	const secret = "Zq7"
+	for _, text := range []string{secret, `{"a":` + secret, `{"` + secret, `[1]` + secret, `{` + secret + `:1}`, `"\` + secret + `"`, "\"\xff" + secret + `"`} {
+		_, _, err := jsondoc.Parse([]byte(text))
+		if err == nil || strings.ContainsAny(err.Error(), secret) {
+			t.Errorf("Parse(%q): %v", text, err)
+		}
+	}
+}
+
+func TestParseListsDuplicatesAtEveryLevel(t *testing.T) {
+	t.Parallel()
+	v, duplicates, err := jsondoc.Parse([]byte(`{"a":1,"A":2,"a":3,"b":{"x/~":{"k":1,"k":2,"k":3}},"c":[0,[{"":1,"":2}]],"\u0061":4}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []jsondoc.Duplicate{
+		{Path: "", Name: "a", Offset: 16},
+		{Path: "/b/x~1~0", Name: "k", Offset: 40},
+		{Path: "/b/x~1~0", Name: "k", Offset: 46},
+		{Path: "/c/1/0", Name: "", Offset: 67},
+		{Path: "", Name: "a", Offset: 81},
+	}
+	if diff := cmp.Diff(want, duplicates); diff != "" {
+		t.Error(diff)
+	}
+	if got := string(v.AppendJSON(nil, nil)); got != `{"a":1,"A":2,"b":{"x/~":{"k":1}},"c":[0,[{"":1}]]}` {
+		t.Errorf("the first value does not count: %s", got)
+	}
+}
+
+// A target's answer is parsed in a function of 128 MB, whatever it holds.
+func TestParseNeedsLittleMemoryForHostileDocuments(t *testing.T) { //nolint:paralleltest // it measures the process
+	const size, most = 1 << 20, 64 << 20
+	long := strings.Repeat("k", 40)
+	for name, text := range map[string]string{
+		"many numbers":                 "[" + strings.Repeat("0,", size/2-2) + "0]",
+		"many lists":                   "[" + strings.Repeat("[],", size/3-2) + "0]",
+		"deep, long names":             strings.Repeat(`{"`+long+long+`":`, 9990) + "1" + strings.Repeat("}", 9990),
+		"deep, a duplicate at each":    strings.Repeat(`{"`+long+`":0,"`+long+`":`, 9990) + "1" + strings.Repeat("}", 9990),
+		"many duplicates below":        `{"` + strings.Repeat("k", 1000) + `":{` + strings.Repeat(`"a":1,`, size/6-200) + `"a":1}}`,
+		"one name of a whole mebibyte": `{"` + strings.Repeat("k", size) + `":{"a":1,"a":2}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := []byte(text)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			if _, _, err := jsondoc.Parse(data); err != nil {
+				t.Fatal(err)
+			}
+			runtime.ReadMemStats(&after)
+			if used := after.TotalAlloc - before.TotalAlloc; used > most {
+				t.Errorf("Parse took %d MiB for %d KiB", used>>20, len(text)>>10)
+			}
+		})
+	}
+}
+
+func TestAppendJSON(t *testing.T) {
+	t.Parallel()
+	text := `{"a":"<&>\u2028","b":[1.0,1E5,-0,true,null],"\"q\\":"\u0001\b\f\n\r\t/","é":{}}`
+	v := mustParse(t, text)
+	want := "{\"a\":\"<&>\u2028\",\"b\":[1.0,1E5,-0,true,null],\"\\\"q\\\\\":\"\\u0001\\u0008\\u000c\\n\\r\\t/\",\"é\":{}}"
+	if got := string(v.AppendJSON([]byte("x"), nil)); got != "x"+want {
+		t.Errorf("AppendJSON = %s", got)
+	}
+	if got := string(mustParse(t, `{"k":["v",{"k":"w"},1]}`).AppendJSON(nil, func(s string) string { return s + `"` })); got != `{"k":["v\"",{"k":"w\""},1]}` {
+		t.Errorf("AppendJSON with a change = %s", got)
+	}
+	if got := string(jsondoc.Value{}.AppendJSON(nil, nil)); got != "null" {
+		t.Errorf("AppendJSON of nothing = %s", got)
+	}
+}
+
+func TestEqual(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		a, b string
+		want bool
+	}{
+		"one and 1.0":                         {"1", "1.0", true},
+		"one and 10e-1":                       {"1", "10e-1", true},
+		"one and 0.1E+1":                      {"1", "0.1E+1", true},
+		"hundred and 1e2":                     {"100", "1e2", true},
+		"zero and minus zero":                 {"0", "-0.0e7", true},
+		"one and minus one":                   {"1", "-1", false},
+		"one and two":                         {"1", "2", false},
+		"one and 1.5":                         {"1", "1.5", false},
+		"ids beyond a double":                 {"9007199254740993", "9007199254740992", false},
+		"such an id written otherwise":        {"9007199254740993.0", "9007199254740993", true},
+		"another such id written otherwise":   {"9007199254740993.0", "9007199254740992", false},
+		"ids beyond 64 bits":                  {"123456789012345678901234567890", "123456789012345678901234567891", false},
+		"the same id beyond 64 bits":          {"123456789012345678901234567890", "12345678901234567890123456789e1", true},
+		"large powers":                        {"1e400", "10e399", true},
+		"other large powers":                  {"1e400", "1e401", false},
+		"a fraction as a double prints it":    {"0.1", "0.1000000000000000055511151231257827", true},
+		"fractions":                           {"0.1", "0.2", false},
+		"tiny fractions":                      {"1e-400", "2e-400", true}, // both 0 as doubles
+		"senseless powers":                    {"1e99999999999", "1e99999999998", false},
+		"the same senseless power":            {"1e99999999999", "1e99999999999", true},
+		"a number and a string":               {"1", `"1"`, false},
+		"strings":                             {`"a"`, `"\u0061"`, true},
+		"strings in another case":             {`"a"`, `"A"`, false},
+		"true and false":                      {"true", "false", false},
+		"true and true":                       {"true", "true", true},
+		"null and null":                       {"null", "null", true},
+		"null and false":                      {"null", "false", false},
+		"null and an empty string":            {"null", `""`, false},
+		"an empty list and an empty object":   {"[]", "{}", false},
+		"lists":                               {"[1,[2]]", "[1.0,[2]]", true},
+		"lists in another order":              {"[1,2]", "[2,1]", false},
+		"a longer list":                       {"[1]", "[1,1]", false},
+		"objects in another order":            {`{"a":1,"b":{"c":[]}}`, `{"b":{"c":[]},"a":1.0}`, true},
+		"objects with other keys":             {`{"a":1}`, `{"b":1}`, false},
+		"an object with one key more":         {`{"a":1}`, `{"a":1,"b":null}`, false},
+		"an object with null and one without": {`{"a":null}`, `{"b":null}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := mustParse(t, c.a), mustParse(t, c.b)
+			if got := jsondoc.Equal(a, b); got != c.want {
+				t.Errorf("Equal(%s, %s) = %t", c.a, c.b, got)
+			}
+			if got := jsondoc.Equal(b, a); got != c.want {
+				t.Errorf("Equal(%s, %s) = %t", c.b, c.a, got)
+			}
+		})
+	}
+	if jsondoc.Equal(jsondoc.Value{}, mustParse(t, "null")) {
+		t.Error("nothing equals null")
+	}
+}
+
+func TestPointer(t *testing.T) {
+	t.Parallel()
+	// The document and the pointers of RFC 6901 section 5, and some that it leaves out.
+	doc := mustParse(t, `{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8,"~1":9,"/":10,"null":null,"01":11}`)
+	for pointer, want := range map[string]string{
+		"":                          string(doc.AppendJSON(nil, nil)),
+		"/foo":                      `["bar","baz"]`,
+		"/foo/0":                    `"bar"`,
+		"/":                         "0",
+		"/a~1b":                     "1",
+		"/c%d":                      "2",
+		"/e^f":                      "3",
+		"/g|h":                      "4",
+		`/i\j`:                      "5",
+		`/k"l`:                      "6",
+		"/ ":                        "7",
+		"/m~0n":                     "8",
+		"/~01":                      "9",
+		"/~1":                       "10",
+		"/null":                     "null",
+		"/01":                       "11",
+		"/foo/1":                    `"baz"`,
+		"/foo/2":                    "nothing",
+		"/foo/-":                    "nothing",
+		"/foo/-1":                   "nothing",
+		"/foo/+1":                   "nothing",
+		"/foo/01":                   "nothing",
+		"/foo/":                     "nothing",
+		"/Foo":                      "nothing",
+		"/foo/0/":                   "nothing",
+		"/null/a":                   "nothing",
+		"/foo/99999999999999999999": "nothing",
+	} {
+		p, err := jsondoc.ParsePointer(pointer)
+		if err != nil {
+			t.Errorf("ParsePointer(%q): %v", pointer, err)
+			continue
+		}
+		got := "nothing"
+		if v := p.Lookup(doc); v.Kind != jsondoc.Absent {
+			got = string(v.AppendJSON(nil, nil))
+		}
+		if got != want || p.String() != pointer {
+			t.Errorf("%q (%q) names %s, want %s", pointer, p, got, want)
+		}
+	}
+	for _, bad := range []string{"foo", "#/foo", " /foo", "/a~", "/a~2", "/~~0", "/a/~/b", "~0"} {
+		if p, err := jsondoc.ParsePointer(bad); err == nil {
+			t.Errorf("ParsePointer(%q) = %q", bad, p)
+		}
+	}
+}
+
+// Property: Parse takes what encoding/json takes and is UTF-8; what it read means the same when it is written again,
+// and, but for duplicates, the same to encoding/json.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{`{"a":[1,2.50,{"b":null}],"c":"\ud83d\ude00\n","a":true}`, `"\ud800"`, "[[],{},\"\"]", " 1e5 ", "{", "\"\xff\""} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		v, duplicates, err := jsondoc.Parse(data)
+		if valid := json.Valid(data) && utf8.Valid(data); valid != (err == nil) {
+			t.Fatalf("valid: %t, error: %v", valid, err)
+		}
+		if err != nil {
+			return
+		}
+		written := v.AppendJSON(nil, nil)
+		again, _, err := jsondoc.Parse(written)
+		if err != nil || !jsondoc.Equal(v, again) {
+			t.Fatalf("%s was written as %s: %v", data, written, err)
+		}
+		if len(duplicates) > 0 {
+			return
+		}
+		if !reflect.DeepEqual(decode(t, data), decode(t, written)) { // cmp takes minutes for deep documents
+			t.Fatalf("%s was written as %s", data, written)
+		}
+	})
+}
+
+func decode(t *testing.T, data []byte) (v any) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
