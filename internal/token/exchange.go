@@ -129,6 +129,9 @@ func (x *Exchanger) attempt(ctx context.Context, o *OAuth2) (Granted, *attemptEr
 		x.scrub.Add(doc.Get(name).Text)
 	}
 	if response.StatusCode == http.StatusOK {
+		if doc.Kind != jsondoc.Object { // a maintenance page, say: it proves nothing
+			return Granted{}, fail("answered 200, but not with a JSON object")
+		}
 		granted, reason := grantedBy(doc)
 		if reason != "" {
 			failed := fail("answered 200, but %s", reason)
@@ -186,9 +189,6 @@ func printable(v jsondoc.Value, most int) string {
 }
 
 func grantedBy(doc jsondoc.Value) (Granted, string) {
-	if doc.Kind != jsondoc.Object {
-		return Granted{}, "not with a JSON object"
-	}
 	accessToken, tokenType := doc.Get("access_token"), doc.Get("token_type")
 	if accessToken.Kind != jsondoc.String {
 		return Granted{}, "without an access_token"
@@ -262,6 +262,7 @@ func (x *Exchanger) request(ctx context.Context, o *OAuth2) (*http.Request, erro
 		form.Set("client_assertion", assertion)
 	case o.Auth == AuthBasic && !o.ClientSecret.IsZero():
 		basic = base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(o.ClientID) + ":" + url.QueryEscape(o.ClientSecret.Reveal())))
+		x.scrub.Add(basic)
 	default:
 		set("client_id", o.ClientID)
 		set("client_secret", o.ClientSecret.Reveal())

@@ -16,8 +16,11 @@ import (
 const gitHubExpiryHeader = "Github-Authentication-Token-Expiration"
 
 // Expiry tells when the token ends as far as the secret says: the JWT's exp (read, not verified: this is a forecast),
-// then expires_at. Zero: unknown.
+// then expires_at. Zero: unknown, or minted: such a token is renewed by itself.
 func (d Document) Expiry() time.Time {
+	if d.Minted() {
+		return time.Time{}
+	}
 	if t := jwtExpiry(d.Token.Reveal()); !t.IsZero() {
 		return t
 	}
@@ -28,12 +31,15 @@ func (d Document) Expiry() time.Time {
 func HeaderExpiry(h http.Header) time.Time {
 	text := h.Get(gitHubExpiryHeader)
 	for _, layout := range []string{"2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 -0700", time.RFC3339} {
-		if t, err := time.Parse(layout, text); err == nil {
+		if t, err := time.Parse(layout, text); err == nil && writable(t) {
 			return t.UTC()
 		}
 	}
 	return time.Time{}
 }
+
+// writable tells whether RFC 3339 can write t in UTC. Whoever encodes another one as JSON gets an error for a result.
+func writable(t time.Time) bool { return 1 <= t.UTC().Year() && t.UTC().Year() <= 9999 }
 
 // jwtExpiry reads exp, a NumericDate that may have a fraction (RFC 7519 section 2), from a JWS in compact form.
 func jwtExpiry(token string) time.Time {

@@ -59,6 +59,20 @@ func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (r
 	return granted.Token, nil
 }
 
+// Forget drops a rejected token, so that a later run mints another one even if this run may not.
+func (m *Minter) Forget(ctx context.Context, v Version, rejected redact.Secret) {
+	entry := m.entry(v.Secret)
+	select {
+	case <-entry.turn:
+	case <-ctx.Done():
+		return
+	}
+	if entry.token.Equal(rejected) {
+		entry.until = time.Time{}
+	}
+	entry.turn <- struct{}{}
+}
+
 // margin is how long before its end a token is no longer used: a minute, or a tenth of a short life.
 func margin(life time.Duration) time.Duration { return min(time.Minute, life/10) }
 

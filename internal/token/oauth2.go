@@ -99,11 +99,11 @@ func (p *secretParser) oauth2(object jsondoc.Value) *OAuth2 {
 	default:
 		p.problems.Addf("oauth2.grant must be client_credentials, jwt_bearer or refresh_token")
 	}
-	// RFC 7523 section 3.1: the client of a jwt_bearer request may be unknown to the server.
+	// RFC 7523 section 3.1: the client of a jwt_bearer request may be unknown to the server, unless it proves itself.
+	if o.ClientID == "" && o.Grant != "" && (o.Grant != JWTBearer || hasClientSecret || o.Auth == AuthPrivateKeyJWT) {
+		p.problems.Addf("oauth2.client_id is missing")
+	}
 	if o.Grant != JWTBearer && o.Grant != "" {
-		if o.ClientID == "" {
-			p.problems.Addf("oauth2.client_id is missing")
-		}
 		// A public client of refresh_token (RFC 6749 section 2.1) has no secret and sends its id in the body.
 		if o.Auth == AuthBasic && !hasClientSecret || o.Auth == AuthBody && !hasClientSecret && o.Grant != RefreshToken {
 			p.problems.Addf("oauth2.client_secret is missing: auth %s sends it", o.Auth)
@@ -137,11 +137,14 @@ func (p *secretParser) tokenURL(f *jsondoc.Fields) *url.URL {
 	case err != nil, strings.ContainsAny(text, "# \t\r\n"), u.User != nil:
 		p.problems.Addf("oauth2.token_url must be a URL without user info and fragment")
 	default:
-		if err := hosts.CheckName(u.Hostname()); err != nil {
-			p.problems.Addf("oauth2.token_url: %s", err)
-			return nil
+		err := hosts.CheckName(u.Hostname())
+		if err == nil && u.Port() != "" {
+			err = hosts.CheckPort(u.Port())
 		}
-		return u
+		if err == nil {
+			return u
+		}
+		p.problems.Addf("oauth2.token_url: %s", err)
 	}
 	return nil
 }
@@ -152,11 +155,7 @@ func (p *secretParser) rotate(object jsondoc.Value) *Rotate {
 	f := jsondoc.NewFields(object, where, true, &p.problems)
 	r := &Rotate{Header: http.Header{}}
 	if call := f.Required("call", `the method and URL of the "new token" call`); call != "" {
-		probe, problems := job.ParseProbe(call)
-		for _, problem := range problems {
-			p.problems.Addf("rotate.call: %s", problem)
-		}
-		r.Call = probe
+		r.Call = p.probe(call, "rotate.call")
 	}
 	body, hasBody := f.Any("body")
 	switch {

@@ -44,9 +44,9 @@ func (e *MalformedError) Error() string { return strings.Join(e.Problems, "; ") 
 
 // ParseSecret reads a secret's text. Every secret string in it is given to scrub first, usable or not.
 func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
-	text = trimBOM(text)
-	if !strings.HasPrefix(text, "{") {
-		scrub.Add(text)
+	object := trimBOM(text)
+	if !strings.HasPrefix(object, "{") {
+		scrub.Add(text, object)
 		token, err := normalize(text)
 		scrub.Add(token)
 		if err != nil {
@@ -54,7 +54,7 @@ func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
 		}
 		return Document{Token: redact.New(token)}, nil
 	}
-	doc, duplicates, err := jsondoc.Parse([]byte(text))
+	doc, duplicates, err := jsondoc.Parse([]byte(object))
 	if err != nil {
 		return Document{}, &MalformedError{jsondoc.Problems{"the secret begins with { and is " + err.Error()}}
 	}
@@ -117,6 +117,19 @@ func checkToken(token string) error {
 	return nil
 }
 
+// probe reads a call. The rules of an event's call would show an unknown placeholder.
+func (p *secretParser) probe(text, where string) job.Probe {
+	if strings.Contains(text, "{{") {
+		p.problems.Addf("%s must not hold placeholders: they are for events", where)
+		return job.Probe{}
+	}
+	probe, problems := job.ParseProbe(text)
+	for _, problem := range problems {
+		p.problems.Addf("%s: %s", where, problem)
+	}
+	return probe
+}
+
 type secretParser struct {
 	scrub    *redact.Scrubber
 	problems jsondoc.Problems
@@ -143,10 +156,7 @@ func (p *secretParser) document(doc jsondoc.Value) Document {
 		d.Rotate = p.rotate(object)
 	}
 	if test := f.String("test"); test != "" {
-		probe, problems := job.ParseProbe(test)
-		for _, problem := range problems {
-			p.problems.Addf("test: %s", problem)
-		}
+		probe := p.probe(test, "test")
 		d.Test = &probe
 	}
 	f.Done()
@@ -160,7 +170,7 @@ func (p *secretParser) combination(d Document, hasToken bool) {
 	switch {
 	case d.OAuth2 != nil && d.Rotate != nil:
 		p.problems.Addf("oauth2 and rotate exclude each other: remove one")
-	case mints && d.OAuth2.Grant != "" && hasToken:
+	case mints && hasToken && (d.OAuth2.Grant == ClientCredentials || d.OAuth2.Grant == JWTBearer):
 		p.problems.Addf("token and oauth2 with grant %s exclude each other: remove token, as the caller gets one itself, or remove oauth2", d.OAuth2.Grant)
 	case !mints && !hasToken && !p.wrongType("token"):
 		p.problems.Addf("token is missing")
@@ -202,7 +212,7 @@ func ParseExpiry(v jsondoc.Value) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("must be a string, not %s", v.Kind)
 	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, v.Text); err == nil {
+		if t, err := time.Parse(layout, v.Text); err == nil && writable(t) {
 			return t.UTC(), nil
 		}
 	}

@@ -43,7 +43,7 @@ type Version struct {
 	Stage   Stage
 	Created time.Time // zero: not told
 
-	fetched time.Time
+	fetched time.Time // when its reading began
 }
 
 // YoungerThan tells whether the version was made less than d before now.
@@ -159,6 +159,7 @@ func (s *Store) entry(id string) *entry {
 // reading without it.
 func (s *Store) Staged(ctx context.Context, secret string, stage Stage) (Version, error) {
 	id := s.ID(secret)
+	begun := s.now() // what is written while the answer travels is not read
 	out, err := s.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(id), VersionStage: aws.String(string(stage))})
 	if err != nil {
 		return Version{}, unavailable(id, stage, err)
@@ -174,7 +175,7 @@ func (s *Store) Staged(ctx context.Context, secret string, stage Stage) (Version
 	for _, w := range doc.Warnings {
 		s.log.WarnContext(ctx, "the secret has a fault", "secret", id, "version", aws.ToString(out.VersionId), "fault", w)
 	}
-	return Version{Document: doc, Secret: id, ID: aws.ToString(out.VersionId), Stage: stage, Created: aws.ToTime(out.CreatedDate), fetched: s.now()}, nil
+	return Version{Document: doc, Secret: id, ID: aws.ToString(out.VersionId), Stage: stage, Created: aws.ToTime(out.CreatedDate), fetched: begun}, nil
 }
 
 // unavailable sorts an error of GetSecretValue. Lasting is only what AWS names as such (API Reference, GetSecretValue);
@@ -192,7 +193,7 @@ func unavailable(id string, stage Stage, err error) *UnavailableError {
 		e.Lasting, e.Reason = true, fmt.Sprintf("secret %s is scheduled for deletion: restore it (aws secretsmanager restore-secret)", id)
 	case "AccessDeniedException", "AccessDenied":
 		e.Lasting, e.Reason = true, fmt.Sprintf("reading secret %s is denied: it must be under the stack's prefix or in ExtraSecretArns, and its KMS key must be SecretsKeyArn", id)
-	case "DecryptionFailure":
+	case "DecryptionFailure", "DecryptionFailureException":
 		e.Lasting, e.Reason = true, fmt.Sprintf("secret %s cannot be decrypted: look at its KMS key", id)
 	case "no answer":
 		e.Reason = fmt.Sprintf("Secrets Manager did not answer for secret %s", id)
