@@ -22,30 +22,45 @@ func Explain(err error, timeout time.Duration) string {
 		return "the target's certificate is not valid: " + certificate.Err.Error()
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return "the target does not speak TLS on this port"
-	}
-	if _, ok := errors.AsType[tls.AlertError](err); ok {
-		return "the TLS handshake failed: " + err.Error()
+		return notTLS
 	}
 	timedOut := errors.Is(err, context.DeadlineExceeded)
 	if network, ok := errors.AsType[net.Error](err); ok && network.Timeout() {
 		timedOut = true
 	}
-	var operation *net.OpError
-	switch {
-	case errors.As(err, &operation) && operation.Op == "dial" && timedOut:
+	operation, isOperation := errors.AsType[*net.OpError](err)
+	dialing := isOperation && operation.Op == "dial"
+	// The innermost text begins with words of the package that gave it. Its end may quote the target.
+	switch text := innermost(err).Error(); {
+	case dialing && timedOut:
 		return "connecting timed out"
-	case errors.As(err, &operation) && operation.Op == "dial":
+	case dialing:
 		return "the connection was refused or the target cannot be reached"
+	case text == "net/http: TLS handshake timeout":
+		return "the TLS handshake timed out"
 	case timedOut:
 		return fmt.Sprintf("no answer came within %s", timeout.Round(time.Millisecond))
-	case strings.Contains(err.Error(), "tls:"):
-		return "the TLS handshake failed: " + err.Error()
-	case strings.Contains(err.Error(), "response headers exceeded"):
+	case strings.HasPrefix(text, "tls: "):
+		return "the TLS handshake failed: " + text
+	case text == "http: server gave HTTP response to HTTPS client":
+		return notTLS
+	case strings.HasPrefix(text, "net/http: server response headers exceeded"):
 		return "the answer's headers are larger than 64 KiB"
-	case strings.Contains(err.Error(), "malformed"):
+	case strings.HasPrefix(text, "malformed "), strings.HasPrefix(text, "net/http: HTTP/1.x transport connection broken: malformed "):
 		return "the answer is not HTTP"
 	default:
 		return "the connection broke before the answer was complete"
+	}
+}
+
+const notTLS = "the target does not speak TLS on this port"
+
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
 	}
 }

@@ -30,14 +30,15 @@ func (g Guard) control(_ context.Context, _, address string, _ syscall.RawConn) 
 	if err != nil {
 		return fmt.Errorf("address of a connection: %w", err)
 	}
-	if addr := ap.Addr().Unmap().WithZone(""); !g.Allows(addr) {
-		return &AddressRefusedError{addr}
+	if !g.Allows(ap.Addr()) {
+		return &AddressRefusedError{ap.Addr().Unmap().WithZone("")}
 	}
 	return nil
 }
 
-// Allows tells whether addr, unmapped and without a zone, may be connected to.
+// Allows tells whether addr may be connected to.
 func (g Guard) Allows(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("") // no prefix holds an address with a zone, so none would refuse it
 	switch {
 	case g.AllowLoopback && addr.IsLoopback():
 		return true

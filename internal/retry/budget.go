@@ -3,6 +3,7 @@ package retry
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -59,8 +60,12 @@ func Backoff(failed int) time.Duration {
 // clocks that differ do not matter; now stands in where there is none.
 func After(h http.Header, now time.Time) (time.Duration, bool) {
 	text := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second, true
+	if text != "" && strings.Trim(text, "0123456789") == "" {
+		seconds, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			seconds = math.MaxInt32 // a number too large to read is a long wait all the same
+		}
+		return time.Duration(seconds) * time.Second, true //nolint:gosec // 31 bits
 	}
 	when, err := http.ParseTime(text)
 	if err != nil {
