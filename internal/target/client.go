@@ -51,14 +51,27 @@ type Answer struct {
 // Client calls targets. It is safe for concurrent use.
 type Client struct {
 	transport http.RoundTripper
+	once      http.RoundTripper // uses no connection twice
 	sleep     func(context.Context, time.Duration) bool
 	backoff   func(failed int) time.Duration
 	now       func() time.Time // real time: waiting does not follow the virtual clock
 }
 
 // NewClient makes a Client on a transport that follows no redirects.
-func NewClient(transport http.RoundTripper) *Client {
-	return &Client{transport: transport, sleep: retry.Sleep, backoff: retry.Backoff, now: time.Now}
+func NewClient(transport *http.Transport) *Client {
+	once := transport.Clone()
+	once.DisableKeepAlives = true
+	return &Client{transport: transport, once: once, sleep: retry.Sleep, backoff: retry.Backoff, now: time.Now}
+}
+
+// transportFor keeps a request that must not go out twice off connections that were used before: when one of those
+// breaks, net/http by itself repeats what carries an Idempotency-Key, whether it had been sent or not, and of the
+// rest nobody knows.
+func (c *Client) transportFor(j job.Job) http.RoundTripper {
+	if j.Replayable() {
+		return c.transport
+	}
+	return c.once
 }
 
 // Call sends the request, again where RFC 9110 section 9.2.2 and the job allow it, until an answer stands.
@@ -73,6 +86,9 @@ func (c *Client) Call(ctx context.Context, j job.Job, r job.Request, t redact.Se
 		a := c.attempt(ctx, j, r, t, timeout)
 		a.Sent += total.Sent
 		a.Rejections += total.Rejections
+		if a.Expiry.IsZero() {
+			a.Expiry = total.Expiry
+		}
 		total = a.Answer
 		if !a.retry || n == j.Attempts {
 			break
@@ -111,7 +127,7 @@ func (c *Client) attempt(ctx context.Context, j job.Job, r job.Request, t redact
 		a.Fault = "the request cannot be made"
 		return a
 	}
-	response, err := c.transport.RoundTrip(req)
+	response, err := c.transportFor(j).RoundTrip(req)
 	a.Sent = int(sent.Load())
 	if err != nil {
 		refused, isRefused := errors.AsType[*outbound.AddressRefusedError](err)
@@ -123,7 +139,8 @@ func (c *Client) attempt(ctx context.Context, j job.Job, r job.Request, t redact
 		a.retry = connected.Load() == 0 || j.Replayable()
 		return a
 	}
-	c.judge(&a, j, response)
+	c.judge(&a, j, response, cancel)
+	_ = response.Body.Close()
 	return a
 }
 
@@ -145,36 +162,43 @@ func (c *Client) request(ctx context.Context, r job.Request, t redact.Secret) (*
 	return req, nil
 }
 
-func (c *Client) judge(a *attempted, j job.Job, response *http.Response) {
+// judge reads as much of the answer as the job's rules need. giveUp ends a read that lasts.
+func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp func()) {
 	a.Status = response.StatusCode
 	a.Expiry = token.HeaderExpiry(response.Header)
 	if j.RejectsStatus(a.Status) {
-		drain(response.Body)
+		drain(response.Body, giveUp)
 		a.reject(fmt.Sprintf("the target answered %d", a.Status))
 		return
 	}
+	// RFC 9110 section 15.2.2: nobody asked for another protocol. What follows is no body and has no end.
+	if a.Status == http.StatusSwitchingProtocols {
+		a.Fault = "the target answered 101 and switched to a protocol that nobody asked for"
+		return
+	}
+	contentType := response.Header.Get("Content-Type")
 	var doc jsondoc.Value
-	if j.NeedsBody() {
-		text, err := readBody(response.Body)
-		if err != nil {
-			a.Fault = fmt.Sprintf("the target answered %d, but its body %s", a.Status, err)
-			a.retry = !errors.Is(err, errTooLarge) && j.Replayable()
-			return
-		}
+	var unread error
+	if needsBody(j, a.Status, contentType) {
+		var text []byte
+		text, unread = readBody(response.Body)
 		doc, _, _ = jsondoc.Parse(bytes.TrimPrefix(text, []byte("\ufeff")))
 	} else {
-		drain(response.Body)
+		drain(response.Body, giveUp)
 	}
-	if j.RejectsBody(doc) {
+	unmet := j.Unmet(a.Status, contentType, doc)
+	switch {
+	case unread != nil:
+		a.Fault = fmt.Sprintf("the target answered %d, but its body %s", a.Status, unread)
+	case j.RejectsBody(doc):
 		a.reject(fmt.Sprintf("the target answered %d with a body that reject.json names", a.Status))
 		return
-	}
-	unmet := j.Unmet(a.Status, response.Header.Get("Content-Type"), doc)
-	if unmet == "" {
+	case unmet == "":
 		a.Verdict = Accepted
 		return
+	default:
+		a.Fault = fmt.Sprintf("the target answered %d: %s", a.Status, unmet)
 	}
-	a.Fault = fmt.Sprintf("the target answered %d, and %s", a.Status, unmet)
 	a.retryAfter, a.hasRetryAfter = retry.After(response.Header, c.now())
 	switch a.Status {
 	case http.StatusTooManyRequests:
@@ -184,8 +208,15 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response) {
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
 		a.retry = j.Replayable()
 	default:
-		a.retry = false
+		a.retry = errors.Is(unread, errCutOff) && j.Replayable()
 	}
+}
+
+// needsBody tells whether a rule looks at the body of an answer with this head.
+func needsBody(j job.Job, status int, contentType string) bool {
+	head := j
+	head.Expect.JSON = nil
+	return len(j.Reject.JSON) > 0 || j.NeedsBody() && head.Unmet(status, contentType, jsondoc.Value{}) == ""
 }
 
 func (a *attempted) reject(fault string) {
@@ -193,24 +224,26 @@ func (a *attempted) reject(fault string) {
 	a.Rejections++
 }
 
-var errTooLarge = errors.New("is larger than 1 MiB")
+var (
+	errTooLarge = errors.New("is larger than 1 MiB")
+	errCutOff   = errors.New("was cut off")
+)
 
-func readBody(body io.ReadCloser) ([]byte, error) {
-	defer func() { _ = body.Close() }()
+func readBody(body io.Reader) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	switch {
 	case err != nil:
-		return nil, errors.New("was cut off")
+		return nil, errCutOff
 	case len(text) > maxBody:
 		return nil, errTooLarge
 	}
 	return text, nil
 }
 
-// drain reads a small rest so that the connection can be used again. Closing the body ends a read that takes too long.
-func drain(body io.ReadCloser) {
-	timer := time.AfterFunc(drainTime, func() { _ = body.Close() })
+// drain reads a small rest so that the connection can be used again. Closing the body would not end a read that takes
+// too long: while a gzip header is awaited, net/http's Close waits too.
+func drain(body io.Reader, giveUp func()) {
+	timer := time.AfterFunc(drainTime, giveUp)
 	_, _ = io.CopyN(io.Discard, body, maxDrain)
 	timer.Stop()
-	_ = body.Close()
 }
