@@ -28,12 +28,15 @@ type Publisher struct {
 	namespace string
 	stack     string
 
-	mu     sync.Mutex
-	sent   map[series]sending
-	minute map[string]int64 // token → the last minute for which a rejection was sent
+	mu   sync.Mutex
+	sent map[series]sending
+	bad  map[subject]time.Time // when the last bad news of it was
 }
 
 type series struct{ metric, owner string }
+
+// subject is a token or a job.
+type subject struct{ dimension, owner string }
 
 type sending struct {
 	at      time.Time
@@ -42,7 +45,7 @@ type sending struct {
 
 // NewPublisher makes a Publisher.
 func NewPublisher(api CloudWatch, namespace, stack string) *Publisher {
-	return &Publisher{api: api, namespace: namespace, stack: stack, sent: map[series]sending{}, minute: map[string]int64{}}
+	return &Publisher{api: api, namespace: namespace, stack: stack, sent: map[series]sending{}, bad: map[subject]time.Time{}}
 }
 
 // NotStoredError says that CloudWatch did not take the data. Line has them in the embedded metric format, one line of
@@ -83,9 +86,7 @@ func (p *Publisher) news(r Report) []datum {
 		if !d.good {
 			// Bad news of a token or a job makes all that is said of it news again, whether CloudWatch takes it or not.
 			p.forget(d.owner, d.dimension)
-			if d.metric == TokenRejected {
-				p.minute[d.owner] = minuteOf(r.At)
-			}
+			p.bad[subject{d.dimension, d.owner}] = r.At
 		}
 	}
 	for _, d := range r.data() {
@@ -108,16 +109,16 @@ func (p *Publisher) forget(owner, dimension string) {
 	}
 }
 
-// remember notes what CloudWatch has. A 0 in the same minute as a 1 does not count: the alarm looks at the minute's
-// maximum, so the next accepted run must say it again.
+// remember notes what CloudWatch has. Bad news of another run may have come while these data were on their way. And a 0
+// in the same minute as a 1 does not count: the alarm looks at the minute's maximum, so the next accepted run must say
+// it again.
 func (p *Publisher) remember(at time.Time, data []datum) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, d := range data {
-		if last, ok := p.minute[d.owner]; d.metric == TokenRejected && ok && last == minuteOf(at) {
-			continue
-		}
-		if d.good {
+		bad, ok := p.bad[subject{d.dimension, d.owner}]
+		outdated := ok && (at.Before(bad) || d.metric == TokenRejected && minuteOf(at) == minuteOf(bad))
+		if d.good && !outdated {
 			p.sent[series{d.metric, d.owner}] = sending{at, d.expires}
 		}
 	}
