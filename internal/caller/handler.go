@@ -119,7 +119,7 @@ func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) erro
 		return err
 	}
 	if e.verdict == target.Rejected {
-		a.reminder.Remind(ctx, metric.Rejection{Token: res.Token, Job: res.Job, Version: res.TokenVersion})
+		a.reminder.Remind(ctx, metric.Rejection{Token: res.Token, Job: res.Job, Version: e.version})
 	}
 	return err
 }

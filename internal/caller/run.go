@@ -89,7 +89,7 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 		return invalid(err.Error(), version), r
 	}
 	if !r.bound(version, version).Allows(request.URL) {
-		return invalid(fmt.Sprintf("host %s is not one that the token is bound to: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts", request.URL.Host), version), r
+		return unbound(request, version), r
 	}
 	first, err := r.tokenOf(ctx, version, redact.Secret{})
 	if err != nil {
@@ -98,10 +98,18 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 		return e, r
 	}
 	r.call(ctx, request, first)
+	defer r.forgetRejected(ctx)
 	if r.mayTryAnother() {
-		version = r.recover(ctx, request, version)
+		var unusable *ending
+		if version, unusable = r.recover(ctx, request, version); unusable != nil {
+			return *unusable, r
+		}
 	}
 	return r.decide(version), r
+}
+
+func unbound(request job.Request, v token.Version) ending {
+	return invalid(fmt.Sprintf("host %s is not one that the token is bound to: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts", request.URL.Host), v)
 }
 
 // bound is the list that binds a version's token. One without hosts inherits those of AWSCURRENT.
@@ -148,8 +156,9 @@ func (r *run) mayTryAnother() bool {
 
 // recover tries the tokens of the rotation window, each different value once: AWSCURRENT read afresh, AWSPENDING while
 // it is young, AWSPREVIOUS while AWSCURRENT is. Outside the window no other token is tried, so that a rotation that
-// wrote a dead token cannot hide behind the one before. It returns AWSCURRENT as last known.
-func (r *run) recover(ctx context.Context, request job.Request, current token.Version) token.Version {
+// wrote a dead token cannot hide behind the one before. It returns AWSCURRENT as last known, and an ending if that has
+// another token that cannot be used, so that nothing is known of it.
+func (r *run) recover(ctx context.Context, request job.Request, current token.Version) (token.Version, *ending) {
 	fresh, err := r.store.CurrentAfter(ctx, r.job.Secret, r.clock.Now())
 	if err != nil {
 		r.log.WarnContext(ctx, "the secret could not be read afresh", "error", err.Error())
@@ -157,14 +166,17 @@ func (r *run) recover(ctx context.Context, request job.Request, current token.Ve
 		current = fresh
 		switch {
 		case r.last().minted || fresh.Minted():
-			r.mintAgain(ctx, request, current)
-			return current
-		case !r.wasTried(fresh.Token) && r.bound(fresh, fresh).Allows(request.URL):
+			return current, r.mintAgain(ctx, request, current)
+		case r.wasTried(fresh.Token):
+		case !r.bound(fresh, fresh).Allows(request.URL):
+			e := unbound(request, fresh)
+			return current, &e
+		default:
 			r.callVersion(ctx, request, fresh)
 		}
 	}
 	if r.last().minted {
-		return current
+		return current, nil
 	}
 	for _, stage := range []token.Stage{token.Pending, token.Previous} {
 		if !r.mayTryAnother() {
@@ -187,7 +199,7 @@ func (r *run) recover(ctx context.Context, request job.Request, current token.Ve
 		r.log.WarnContext(ctx, "AWSCURRENT is refused and AWSPREVIOUS accepted: the rotation wrote a token that does not work yet",
 			"secret", current.Secret, "refused_version", current.ID, "accepted_version", last.version.ID)
 	}
-	return current
+	return current, nil
 }
 
 func (r *run) callVersion(ctx context.Context, request job.Request, v token.Version) {
@@ -197,17 +209,34 @@ func (r *run) callVersion(ctx context.Context, request job.Request, v token.Vers
 }
 
 // mintAgain mints once more: the server may have ended the token before its time, or the client's credential changed.
-func (r *run) mintAgain(ctx context.Context, request job.Request, current token.Version) {
+// When it fails, the verdict on the token that was minted before stands. One that was not minted is of the past.
+func (r *run) mintAgain(ctx context.Context, request job.Request, current token.Version) *ending {
 	if !r.bound(current, current).Allows(request.URL) {
-		return
+		e := unbound(request, current)
+		return &e
 	}
 	t, err := r.tokenOf(ctx, current, r.last().value)
 	if err != nil {
 		r.log.WarnContext(ctx, "no other token could be minted", "error", err.Error())
-		return
+		if r.last().minted {
+			r.tried[len(r.tried)-1].answer.Fault += ", and no other token could be minted: " + err.Error()
+			return nil
+		}
+		e := unavailable(err)
+		return &e
 	}
 	if !r.wasTried(t.value) {
 		r.call(ctx, request, t)
+	}
+	return nil
+}
+
+// forgetRejected lets a later run mint, even if this one may not repeat its call.
+func (r *run) forgetRejected(ctx context.Context) {
+	for _, t := range r.tried {
+		if t.minted && t.answer.Verdict == target.Rejected {
+			r.minter.Forget(ctx, t.version, t.value)
+		}
 	}
 }
 
@@ -316,7 +345,10 @@ func (e ending) message(res Result, j job.Job, secretID string) string {
 	case TargetFailed, Unreachable:
 		fmt.Fprintf(&b, "%s %s failed: %s. It says nothing of token %s. See docs/runbooks/failed-runs.md", j.Method, j.Host(), e.fault, res.Token)
 	default:
-		fmt.Fprintf(&b, "the job is not valid and was not called: %s. See docs/runbooks/failed-runs.md", e.fault)
+		if res.Token != "" {
+			fmt.Fprintf(&b, "token %s: ", res.Token)
+		}
+		fmt.Fprintf(&b, "the job is not valid: %s. See docs/runbooks/failed-runs.md", e.fault)
 	}
 	return b.String()
 }
