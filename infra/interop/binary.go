@@ -30,8 +30,8 @@ func (s *suite) binary() []check {
 				"grant_types": []string{"client_credentials"}, "response_types": []string{}, "redirect_uris": []string{},
 			})
 		}
-		passwords[client] = s.password()
-		if err := register(passwords[client]); err != nil {
+		s.passwords[client] = s.password()
+		if err := register(s.passwords[client]); err != nil {
 			return err
 		}
 		c, err := s.startCaller(ctx, client)
@@ -128,7 +128,7 @@ func (s *suite) startCaller(ctx context.Context, client string) (*caller, error)
 	targets.TLS = &tls.Config{Certificates: []tls.Certificate{s.authority.certificate}, MinVersion: tls.VersionTLS12}
 	targets.StartTLS()
 	host := "localhost:" + targets.URL[strings.LastIndex(targets.URL, ":")+1:]
-	secret, err := json.Marshal(map[string]any{"hosts": []string{host}, "oauth2": and(withPassword(client, "basic"), "token_url", s.server.tokenURL())})
+	secret, err := json.Marshal(map[string]any{"hosts": []string{host}, "oauth2": and(s.withPassword(client, "basic"), "token_url", s.server.tokenURL())})
 	if err != nil {
 		return nil, fmt.Errorf("the secret: %w", err)
 	}

@@ -25,9 +25,6 @@ const (
 
 var algorithms = []string{string(token.RS256), string(token.PS256), string(token.ES256), string(token.EdDSA)}
 
-// passwords are the clients' secrets, by client id.
-var passwords = map[string]string{}
-
 // clients are registered at the server before it starts.
 func (s *suite) clients() []map[string]any {
 	client := func(id, auth string, grants ...string) map[string]any {
@@ -36,8 +33,8 @@ func (s *suite) clients() []map[string]any {
 			"response_types": []string{}, "redirect_uris": []string{}, "scope": "openid offline_access reports:read",
 		}
 		if strings.HasPrefix(auth, "client_secret") {
-			passwords[id] = s.password()
-			metadata["client_secret"] = passwords[id]
+			s.passwords[id] = s.password()
+			metadata["client_secret"] = s.passwords[id]
 		}
 		return metadata
 	}
@@ -51,9 +48,9 @@ func (s *suite) clients() []map[string]any {
 		client("refresh-public", "none", "refresh_token", "authorization_code"),
 		client("refresh-key", "private_key_jwt", "refresh_token", "authorization_code"),
 	}
-	passwords[awkwardID] += strings.TrimSuffix(awkward, "é") // the server takes ASCII, as RFC 6749 does
-	list[2]["client_secret"] = passwords[awkwardID]
-	s.secrets = append(s.secrets, passwords[awkwardID])
+	s.passwords[awkwardID] += awkward
+	list[2]["client_secret"] = s.passwords[awkwardID]
+	s.secrets = append(s.secrets, s.passwords[awkwardID])
 	for _, metadata := range list[5:] {
 		metadata["redirect_uris"], metadata["response_types"] = []string{"https://app.example.com/callback"}, []string{"code"}
 	}
@@ -68,8 +65,8 @@ func (s *suite) clients() []map[string]any {
 
 // Secrets, as a user would write them.
 
-func withPassword(client, auth string) map[string]any {
-	return map[string]any{"grant": "client_credentials", "client_id": client, "client_secret": passwords[client], "auth": auth}
+func (s *suite) withPassword(client, auth string) map[string]any {
+	return map[string]any{"grant": "client_credentials", "client_id": client, "client_secret": s.passwords[client], "auth": auth}
 }
 
 func withKey(client string, k key) map[string]any {
@@ -86,12 +83,12 @@ func assertion(client string, k key) map[string]any {
 	}
 }
 
-func refreshing(client, refreshToken string) map[string]any {
+func (s *suite) refreshing(client, refreshToken string) map[string]any {
 	oauth2 := map[string]any{"grant": "refresh_token", "client_id": client, "refresh_token": refreshToken}
-	if passwords[client] == "" {
+	if s.passwords[client] == "" {
 		oauth2["auth"] = "body"
 	} else {
-		oauth2["client_secret"] = passwords[client]
+		oauth2["client_secret"] = s.passwords[client]
 	}
 	return oauth2
 }
@@ -110,13 +107,13 @@ func (s *suite) clientCredentials() []check {
 	fails := func(name string, want kind, words string, oauth2 func() map[string]any, options ...option) check {
 		return check{"client_credentials: " + name, func(ctx context.Context) error { return s.fails(ctx, want, words, oauth2(), options...) }}
 	}
-	basic := func() map[string]any { return withPassword("basic", "basic") }
+	basic := func() map[string]any { return s.withPassword("basic", "basic") }
 	rsa := func() map[string]any { return withKey("key-RS256", s.keys["client-RS256"]) }
 	list := []check{
 		granted("client_secret_basic", basic),
-		granted("client_secret_post", func() map[string]any { return withPassword("body", "body") }),
-		granted("an id and a secret with characters to escape, basic", func() map[string]any { return withPassword(awkwardID, "basic") }),
-		granted("an id and a secret with characters to escape, in the body", func() map[string]any { return withPassword(awkwardID, "body") }),
+		granted("client_secret_post", func() map[string]any { return s.withPassword("body", "body") }),
+		granted("an id and a secret with characters to escape, basic", func() map[string]any { return s.withPassword(awkwardID, "basic") }),
+		granted("an id and a secret with characters to escape, in the body", func() map[string]any { return s.withPassword(awkwardID, "body") }),
 	}
 	for _, algorithm := range algorithms {
 		list = append(list, granted("private_key_jwt with "+algorithm, func() map[string]any {
@@ -133,7 +130,7 @@ func (s *suite) clientCredentials() []check {
 			return and(basic(), "client_secret", "wrong-wrong-wrong")
 		}),
 		fails("a wrong secret in the body is refused", refusedKind, "answered 401|invalid_client", func() map[string]any {
-			return and(withPassword("body", "body"), "client_secret", "wrong-wrong-wrong")
+			return and(s.withPassword("body", "body"), "client_secret", "wrong-wrong-wrong")
 		}),
 		fails("an unknown client is refused", refusedKind, "answered 401|invalid_client", func() map[string]any {
 			return and(basic(), "client_id", "nobody")
@@ -152,7 +149,7 @@ func (s *suite) clientCredentials() []check {
 			return and(basic(), "scope", "reports:write")
 		}),
 		fails("a grant that the client may not use is a mistake", mistakeKind, "answered 400|invalid_request", func() map[string]any {
-			return withPassword("forbidden", "basic")
+			return s.withPassword("forbidden", "basic")
 		}),
 		fails("a URL that is no token endpoint passes no judgment", passingKind, "answered 404", func() map[string]any {
 			return and(basic(), "token_url", s.server.issuer+"/nothing")
@@ -167,7 +164,7 @@ func (s *suite) clientCredentials() []check {
 }
 
 func (s *suite) scope(ctx context.Context) error {
-	g, err := s.ask(ctx, and(withPassword("basic", "basic"), "scope", "reports:read"))
+	g, err := s.ask(ctx, and(s.withPassword("basic", "basic"), "scope", "reports:read"))
 	if err != nil {
 		return err
 	}
@@ -179,7 +176,7 @@ func (s *suite) scope(ctx context.Context) error {
 }
 
 func (s *suite) audience(ctx context.Context) error {
-	g, err := s.ask(ctx, and(withPassword("basic", "basic"), "audience", api, "scope", "reports:read"))
+	g, err := s.ask(ctx, and(s.withPassword("basic", "basic"), "audience", api, "scope", "reports:read"))
 	if err != nil {
 		return err
 	}
@@ -306,7 +303,7 @@ func (s *suite) jwtBearer() []check {
 	}
 	return append(list,
 		check{"jwt_bearer: a client with a secret", func(ctx context.Context) error {
-			return s.granted(ctx, and(ours(), "client_id", "basic", "client_secret", passwords["basic"]))
+			return s.granted(ctx, and(ours(), "client_id", "basic", "client_secret", s.passwords["basic"]))
 		}},
 		check{"jwt_bearer: the audience that the secret names (Salesforce: the login host)", func(ctx context.Context) error {
 			return s.granted(ctx, and(ours(), "audience", s.server.issuer))
@@ -342,7 +339,7 @@ func (s *suite) refreshTokens() []check {
 		if client == "refresh-key" {
 			return and(withKey(client, s.keys["client-ES256"]), "grant", "refresh_token", "refresh_token", refreshToken)
 		}
-		return refreshing(client, refreshToken)
+		return s.refreshing(client, refreshToken)
 	}
 	var list []check
 	for _, client := range []string{"refresh", "refresh-public", "refresh-key"} {
@@ -369,14 +366,14 @@ func (s *suite) refreshTokens() []check {
 			if err != nil {
 				return err
 			}
-			g, err := s.ask(ctx, refreshing("refresh", first), beside("the-first-token"))
+			g, err := s.ask(ctx, s.refreshing("refresh", first), beside("the-first-token"))
 			if err != nil {
 				return err
 			}
-			if err := s.fails(ctx, refusedKind, "answered 400|invalid_grant", refreshing("refresh", first), beside("the-first-token")); err != nil {
+			if err := s.fails(ctx, refusedKind, "answered 400|invalid_grant", s.refreshing("refresh", first), beside("the-first-token")); err != nil {
 				return fmt.Errorf("the used one: %w", err)
 			}
-			if err := s.fails(ctx, refusedKind, "answered 400|invalid_grant", refreshing("refresh", g.RefreshToken.Reveal()), beside("the-first-token")); err != nil {
+			if err := s.fails(ctx, refusedKind, "answered 400|invalid_grant", s.refreshing("refresh", g.RefreshToken.Reveal()), beside("the-first-token")); err != nil {
 				return fmt.Errorf("the one that had followed: %w", err)
 			}
 			found, err := s.server.find(g.Token.Reveal())
@@ -391,20 +388,20 @@ func (s *suite) refreshTokens() []check {
 				return err
 			}
 			w := &wire{next: s.transport, lose: 1}
-			if err := s.fails(ctx, passingKind, "gave no answer", refreshing("refresh", first), beside("the-first-token"), through(w)); err != nil {
+			if err := s.fails(ctx, passingKind, "gave no answer", s.refreshing("refresh", first), beside("the-first-token"), through(w)); err != nil {
 				return err
 			}
 			if len(w.bodies) != 1 {
 				return fmt.Errorf("%d requests were sent", len(w.bodies))
 			}
-			return s.fails(ctx, refusedKind, "invalid_grant", refreshing("refresh", first), beside("the-first-token"), through(w))
+			return s.fails(ctx, refusedKind, "invalid_grant", s.refreshing("refresh", first), beside("the-first-token"), through(w))
 		}},
 		check{"refresh_token: another client's is refused", func(ctx context.Context) error {
 			first, err := login("refresh")
 			if err != nil {
 				return err
 			}
-			return s.fails(ctx, refusedKind, "invalid_grant", refreshing("refresh-public", first), beside("the-first-token"))
+			return s.fails(ctx, refusedKind, "invalid_grant", s.refreshing("refresh-public", first), beside("the-first-token"))
 		}},
 	)
 }
@@ -428,7 +425,7 @@ func (s *suite) minting() []check {
 			return s.honoured(token.Granted{Token: minted, Life: 1, LifeKnown: true}, "key-PS256")
 		}},
 		{"minter: a hundred at once make one request; a rejected token makes one more", func(ctx context.Context) error {
-			d, err := s.parse(withPassword("basic", "basic"))
+			d, err := s.parse(s.withPassword("basic", "basic"))
 			if err != nil {
 				return err
 			}
@@ -466,7 +463,7 @@ func (s *suite) minting() []check {
 			return nil
 		}},
 		{"minter: a refusal is asked for once", func(ctx context.Context) error {
-			d, err := s.parse(and(withPassword("basic", "basic"), "client_secret", "wrong-wrong-wrong"))
+			d, err := s.parse(and(s.withPassword("basic", "basic"), "client_secret", "wrong-wrong-wrong"))
 			if err != nil {
 				return err
 			}

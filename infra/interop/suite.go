@@ -26,7 +26,8 @@ type suite struct {
 	authority authority
 	transport http.RoundTripper
 	scrub     *redact.Scrubber
-	keys      map[string]key // of clients and issuers, by id
+	keys      map[string]key    // of clients and issuers, by id
+	passwords map[string]string // of clients, by id
 	secrets   []string       // must stand in no error
 	texts     []string       // the errors seen
 	passed    int
@@ -36,7 +37,7 @@ const (
 	// Printable ASCII that a client's id and secret may hold (RFC 6749 appendices A.1 and A.2) and that basic's form
 	// encoding (section 2.3.1) has to survive.
 	awkwardID = "awkward: id+100%/=&"
-	awkward   = ` :+%20/=&~*'"é`
+	awkward   = ` :+%20/=&~*'"`
 )
 
 type check struct {
@@ -45,7 +46,7 @@ type check struct {
 }
 
 func newSuite(ctx context.Context, dir string, out io.Writer) (*suite, error) {
-	s := &suite{out: out, dir: dir, scrub: &redact.Scrubber{}, keys: map[string]key{}}
+	s := &suite{out: out, dir: dir, scrub: &redact.Scrubber{}, keys: map[string]key{}, passwords: map[string]string{}}
 	var err error
 	if s.authority, err = newAuthority(); err != nil {
 		return nil, err
