@@ -28,8 +28,8 @@ type suite struct {
 	scrub     *redact.Scrubber
 	keys      map[string]key    // of clients and issuers, by id
 	passwords map[string]string // of clients, by id
-	secrets   []string       // must stand in no error
-	texts     []string       // the errors seen
+	secrets   []string          // must stand in no error
+	texts     []string          // the errors seen
 	passed    int
 }
 
