@@ -1,0 +1,71 @@
+package rotation
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+)
+
+// Step is one of the four that Secrets Manager calls for, in this order.
+type Step string
+
+// The steps (Secrets Manager User Guide, "Lambda rotation functions").
+const (
+	CreateSecret Step = "createSecret"
+	SetSecret    Step = "setSecret"
+	TestSecret   Step = "testSecret"
+	FinishSecret Step = "finishSecret"
+)
+
+// Lengths that Secrets Manager itself allows (API Reference, RotateSecret).
+const (
+	maxSecretID = 2048
+	maxVersion  = 64
+)
+
+// Event is what Secrets Manager sends. Anybody who may invoke the function can send one, so nothing in it is believed.
+type Event struct {
+	Step          Step
+	SecretID      string
+	Version       string // ClientRequestToken, the id of the version that is to become current
+	RotationToken string // goes back with PutSecretValue; as good as a password
+}
+
+// parseEvent reads an event. Keys that it does not know pass: RotationToken, too, came years after the first event, and
+// a rotation must not end because there is another one. The event that it returns with an error has what could be read.
+func parseEvent(data []byte) (Event, error) {
+	var problems jsondoc.Problems
+	doc, duplicates, err := jsondoc.Parse(data)
+	switch {
+	case err != nil:
+		return Event{}, refused("the event is %s", err)
+	case doc.Kind != jsondoc.Object:
+		return Event{}, refused("the event must be an object, not %s", doc.Kind)
+	case len(duplicates) > 0:
+		return Event{}, refused("the event has a key twice, at byte %d", duplicates[0].Offset)
+	}
+	f := jsondoc.NewFields(doc, "", true, &problems)
+	e := Event{
+		Step:          Step(f.Required("Step", "createSecret, setSecret, testSecret or finishSecret")),
+		SecretID:      f.Required("SecretId", "the ARN of a secret"),
+		Version:       f.Required("ClientRequestToken", "the id of the pending version"),
+		RotationToken: f.String("RotationToken"),
+	}
+	if e.Step != "" && !slices.Contains([]Step{CreateSecret, SetSecret, TestSecret, FinishSecret}, e.Step) {
+		problems.Addf("Step must be createSecret, setSecret, testSecret or finishSecret")
+		e.Step = ""
+	}
+	if len(e.SecretID) > maxSecretID {
+		problems.Addf("SecretId is longer than %d bytes", maxSecretID)
+		e.SecretID = ""
+	}
+	if len(e.Version) > maxVersion {
+		problems.Addf("ClientRequestToken is longer than %d bytes", maxVersion)
+		e.Version = ""
+	}
+	if len(problems) > 0 {
+		return e, refused("the event is wrong: %s", strings.Join(problems, "; "))
+	}
+	return e, nil
+}

@@ -1,0 +1,163 @@
+package rotation
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/cronbearer/cronbearer/internal/awsclient"
+	"github.com/cronbearer/cronbearer/internal/environment"
+	"github.com/cronbearer/cronbearer/internal/logs"
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/target"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+// lastWords is what is kept of a step's time for the log line and the answer to Lambda.
+const lastWords = time.Second
+
+// Handler implements lambda.Handler on the event's bytes.
+type Handler struct {
+	lookup settings.LookupEnv
+	scrub  *redact.Scrubber
+	out    io.Writer // scrubbed
+
+	mu  sync.Mutex
+	app *app
+}
+
+// app is what one environment holds for its steps.
+type app struct {
+	*environment.Environment
+
+	rotator *rotator
+}
+
+// result is what a step returns. Secrets Manager does not read it.
+type result struct {
+	Outcome Outcome `json:"outcome"`
+}
+
+// NewHandler makes a Handler that logs to out. It reads the configuration at once, and again at each step until it is
+// good: a bad value must not end the process, as Lambda would start it over and over.
+func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
+	scrub := &redact.Scrubber{}
+	h := &Handler{lookup: lookup, scrub: scrub, out: scrub.Writer(out)}
+	_, _ = h.configured()
+	return h
+}
+
+func (h *Handler) configured() (*app, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.app != nil {
+		return h.app, nil
+	}
+	s, err := settings.ReadRotator(h.lookup)
+	if err != nil {
+		return nil, err
+	}
+	env, err := environment.New(s, awsclient.SecretsManagerURL(s))
+	if err != nil {
+		return nil, err
+	}
+	h.app = &app{env, h.newRotator(s, env, awsclient.SecretsManager(s, env.ToAWS))}
+	return h.app, nil
+}
+
+func (h *Handler) newRotator(s settings.Settings, env *environment.Environment, api SecretsManager) *rotator {
+	log := logs.New(h.out, s.LogLevel)
+	return &rotator{
+		api:          api,
+		store:        token.NewStore(api, s.SecretPrefix, 0, env.Clock.Now, h.scrub, log),
+		exchanger:    token.NewExchanger(onceOnly(env.ToTargets), env.Clock.Now, h.scrub),
+		target:       target.NewClient(env.ToTargets),
+		prefix:       s.SecretPrefix,
+		allowedHosts: s.AllowedHosts,
+		now:          env.Clock.Now,
+		log:          log,
+	}
+}
+
+// onceOnly uses no connection twice: when one that was used before breaks, net/http may send a request again by itself.
+func onceOnly(t *http.Transport) http.RoundTripper {
+	once := t.Clone()
+	once.DisableKeepAlives = true
+	return once
+}
+
+// RuntimeLog takes what aws-lambda-go logs by itself.
+func (h *Handler) RuntimeLog() io.Writer { return logs.Runtime(h.out) }
+
+// Invoke is one step of a rotation. It returns how it ended, or a typed error.
+func (h *Handler) Invoke(ctx context.Context, data []byte) (response []byte, err error) {
+	begun := time.Now()
+	log := logs.New(h.out, slog.LevelDebug) // LOG_LEVEL never filters the line of a step
+	defer func() {
+		if fault := recover(); fault != nil {
+			log.ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			response, err = nil, &InternalError{text(h.scrub.Scrub(fmt.Sprintf("a fault of the program, please report it: %v", fault)))}
+		}
+	}()
+	e, outcome, err := h.step(ctx, data)
+	log = log.With("secret", e.SecretID, "step", e.Step, "version", e.Version, "duration_ms", time.Since(begun).Milliseconds())
+	if err != nil {
+		outcome, err = h.typed(err)
+		log.ErrorContext(ctx, "rotation step", "outcome", outcome, "error", err.Error())
+		return nil, err
+	}
+	log.InfoContext(ctx, "rotation step", "outcome", outcome)
+	return json.Marshal(result{outcome})
+}
+
+func (h *Handler) step(ctx context.Context, data []byte) (Event, Outcome, error) {
+	e, eventErr := parseEvent(data)
+	h.scrub.Add(e.RotationToken)
+	a, err := h.configured()
+	if err == nil {
+		if clockErr := a.Begin(); clockErr != nil {
+			err = fmt.Errorf("environment variable %s: %w", settings.TestClock, clockErr)
+		}
+	}
+	if err != nil {
+		return e, "", refused("the rotator is not configured: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	defer a.End()
+	if eventErr != nil {
+		return e, "", eventErr
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-lastWords))
+		defer cancel()
+	}
+	function := ""
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		function = lc.InvokedFunctionArn
+	}
+	outcome, err := a.rotator.step(ctx, e, function)
+	return e, outcome, err
+}
+
+// typed scrubs an error and gives it the type that Lambda shows.
+func (h *Handler) typed(err error) (Outcome, error) {
+	t := text(h.scrub.Scrub(err.Error()))
+	if _, ok := errors.AsType[*RotationRefusedError](err); ok {
+		return Refused, &RotationRefusedError{t}
+	}
+	if _, ok := errors.AsType[*LogInAgainError](err); ok {
+		return LogInAgain, &LogInAgainError{t}
+	}
+	return Failed, &RotationFailedError{t}
+}

@@ -1,0 +1,186 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/google/uuid"
+
+	"github.com/cronbearer/cronbearer/internal/retry"
+)
+
+const (
+	// leaseLife is how long a rotator that died keeps others away. One that lives extends it three times as often.
+	leaseLife = 10 * time.Second
+	// settle is what Secrets Manager, all of whose operations are eventually consistent (API Reference, ListSecrets),
+	// gets to show one rotator's announcement to another.
+	settle = 250 * time.Millisecond
+	// leasePoll is how often a rotator that waits looks again.
+	leasePoll = time.Second
+
+	leaseLabel = "cronbearer-renewal."
+)
+
+// lease keeps two rotators from renewing a secret at once, which a server with one-time refresh tokens takes for theft
+// (RFC 9700 section 4.14). Who wants to renew says so by a label on the version that it renews from, and renews when no
+// other label stands beside its own. A label makes no version, of which a secret has a hundred at most.
+// docs/decisions/0007 tells what else was weighed.
+type lease struct {
+	api     SecretsManager
+	secret  string
+	version string // that is to get the value
+	base    string // that it is renewed from; its label stays until the rotation is finished
+	owner   string
+	now     func() time.Time
+	log     *slog.Logger
+
+	label string // attached; empty: none
+	until time.Time
+}
+
+func newLease(api SecretsManager, secret, version, base string, now func() time.Time, log *slog.Logger) *lease {
+	return &lease{api: api, secret: secret, version: version, base: base, owner: uuid.NewString()[:13], now: now, log: log}
+}
+
+// announcement is what a label says.
+type announcement struct {
+	label, holder string // holder: the version that has the label
+	version       string
+	until         time.Time
+}
+
+// live tells whether its rotator may still be at work. One that claims more than a lease is no announcement of ours.
+func (a announcement) live(now time.Time) bool {
+	return now.Before(a.until) && a.until.Sub(now) <= leaseLife+time.Minute
+}
+
+// announcements are those among a secret's labels, the ones that end first in front.
+func announcements(stages map[string][]string) []announcement {
+	var list []announcement
+	for holder, labels := range stages {
+		for _, label := range labels {
+			rest, ours := strings.CutPrefix(label, leaseLabel)
+			if !ours {
+				continue
+			}
+			a := announcement{label: label, holder: holder}
+			if parts := strings.SplitN(rest, ".", 3); len(parts) == 3 {
+				ms, _ := strconv.ParseInt(parts[0], 10, 64)
+				a.until, a.version = time.UnixMilli(ms), parts[2]
+			}
+			list = append(list, a)
+		}
+	}
+	slices.SortFunc(list, func(a, b announcement) int { return strings.Compare(a.label, b.label) })
+	return list
+}
+
+// errBusy says that another rotator was at work for as long as there was time to wait.
+var errBusy = errors.New("another rotator is renewing it")
+
+// take waits until the secret is free and takes it. Of two that announce themselves at once the one whose label sorts
+// first goes on.
+func (l *lease) take(ctx context.Context) error {
+	for {
+		others, err := l.others(ctx)
+		if err != nil {
+			return err
+		}
+		switch {
+		case len(others) == 0 && l.label != "":
+			return nil // announced, and seen since that nobody else has
+		case len(others) == 0:
+			if err := l.announce(ctx); err != nil {
+				return err
+			}
+			if !retry.Sleep(ctx, settle) {
+				return errBusy
+			}
+			continue
+		case l.label != "" && (others[0].label < l.label || l.until.Sub(l.now()) < leaseLife/2):
+			l.withdraw(ctx)
+		}
+		if !retry.Sleep(ctx, leasePoll) {
+			return errBusy
+		}
+	}
+}
+
+// others are the live announcements of other rotators. Those of dead ones are taken away: a version with a label is
+// never deleted.
+func (l *lease) others(ctx context.Context) ([]announcement, error) {
+	out, err := l.api.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: aws.String(l.secret)})
+	if err != nil {
+		return nil, fmt.Errorf("describe it: %s", explain(err))
+	}
+	var live []announcement
+	for _, a := range announcements(out.VersionIdsToStages) {
+		switch {
+		case a.label == l.label:
+		case a.live(l.now()):
+			live = append(live, a)
+		default:
+			forget(ctx, l.api, l.secret, a, l.log)
+		}
+	}
+	return live, nil
+}
+
+func (l *lease) announce(ctx context.Context) error {
+	until := l.now().Add(leaseLife)
+	label := fmt.Sprintf("%s%013d.%s.%s", leaseLabel, until.UnixMilli(), l.owner, l.version)
+	_, err := l.api.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: aws.String(l.secret), VersionStage: aws.String(label), MoveToVersionId: aws.String(l.base),
+	})
+	if err != nil {
+		return fmt.Errorf("label version %s: %s", l.base, explain(err))
+	}
+	l.label, l.until = label, until
+	return nil
+}
+
+// during does work and extends the lease as long as it lasts.
+func (l *lease) during(ctx context.Context, work func()) {
+	ctx, stop := context.WithCancel(ctx)
+	var extending sync.WaitGroup
+	defer extending.Wait()
+	defer stop()
+	extending.Go(func() {
+		for retry.Sleep(ctx, leaseLife/3) {
+			before := announcement{label: l.label, holder: l.base}
+			if err := l.announce(ctx); err != nil {
+				l.log.WarnContext(ctx, "the lease of a renewal could not be extended", "secret", l.secret, "version", l.version, "error", err.Error())
+				continue
+			}
+			forget(ctx, l.api, l.secret, before, l.log)
+		}
+	})
+	work()
+}
+
+// withdraw takes the announcement away, so that the next one need not wait.
+func (l *lease) withdraw(ctx context.Context) {
+	if l.label != "" {
+		forget(ctx, l.api, l.secret, announcement{label: l.label, holder: l.base}, l.log)
+	}
+	l.label = ""
+}
+
+// forget takes a label away. If that fails, the label ends by itself; the next rotation takes it away.
+func forget(ctx context.Context, api SecretsManager, secret string, a announcement, log *slog.Logger) {
+	_, err := api.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: aws.String(secret), VersionStage: aws.String(a.label), RemoveFromVersionId: aws.String(a.holder),
+	})
+	if err != nil {
+		log.DebugContext(ctx, "a label could not be taken away", "secret", secret, "label", a.label, "error", explain(err))
+	}
+}
