@@ -303,7 +303,7 @@ func (s *rotation) notRenewed(err error, current token.Version) error {
 		return failed("secret %s was not renewed: %s", s.SecretID, err)
 	case mint.Refused && current.Rotate != nil:
 		return logInAgain("secret %s was not renewed: %s. The current token is dead, or its answer to an earlier rotation was lost: log in again, get a new token from the provider, and store the whole secret with it as AWSCURRENT. See docs/runbooks/rotation-failed.md", s.SecretID, mint)
-	case mint.Refused && strings.Contains(mint.Reason, "invalid_grant"):
+	case mint.InvalidGrant:
 		return logInAgain("secret %s was not renewed: %s. The refresh token is dead, or the answer that replaced it was lost: log in again at the provider, and store the whole secret with the new refresh_token and token as AWSCURRENT. See docs/runbooks/rotation-failed.md", s.SecretID, mint)
 	case mint.Refused:
 		return failed("secret %s was not renewed: %s. It refuses the client: look at oauth2.client_id, its secret or key, and oauth2.auth. The refresh token was not used. See docs/runbooks/rotation-failed.md", s.SecretID, mint)

@@ -24,6 +24,7 @@ import (
 
 const (
 	exchangeTimeout = 15 * time.Second
+	longestWait     = 15 * time.Minute // as long as a Lambda function
 	maxExchangeBody = 1 << 20
 
 	// An assertion is used at once. Salesforce takes at most three minutes; a clock that is half a minute behind must
@@ -48,10 +49,11 @@ const (
 // MintError says why a token endpoint gave no token. Refused: it refuses the client, its assertion or its refresh
 // token (RFC 6749 section 5.2). Lasting: no retry mends it.
 type MintError struct {
-	Host    string
-	Reason  string
-	Refused bool
-	Lasting bool
+	Host         string
+	Reason       string
+	Refused      bool
+	Lasting      bool
+	InvalidGrant bool // refused is the refresh token, or the assertion: not the client
 }
 
 func (e *MintError) Error() string { return fmt.Sprintf("the token endpoint %s %s", e.Host, e.Reason) }
@@ -85,9 +87,10 @@ type attemptError struct {
 	hasRetryAfter bool
 }
 
-// Once makes one token request and no second one, as a one-time refresh token must not be posted twice.
+// Once makes one token request and no second one, as a one-time refresh token must not be posted twice. It waits for as
+// long as ctx lasts: an answer that nobody waits for is a refresh token lost.
 func (x *Exchanger) Once(ctx context.Context, o *OAuth2) (Granted, error) {
-	granted, failed := x.attempt(ctx, o)
+	granted, failed := x.within(ctx, o, longestWait)
 	if failed != nil {
 		return Granted{}, failed.MintError
 	}
@@ -95,6 +98,10 @@ func (x *Exchanger) Once(ctx context.Context, o *OAuth2) (Granted, error) {
 }
 
 func (x *Exchanger) attempt(ctx context.Context, o *OAuth2) (Granted, *attemptError) {
+	return x.within(ctx, o, exchangeTimeout)
+}
+
+func (x *Exchanger) within(ctx context.Context, o *OAuth2, timeout time.Duration) (Granted, *attemptError) {
 	fail := func(format string, args ...any) *attemptError {
 		return &attemptError{MintError: &MintError{Host: o.TokenURL.Host, Reason: fmt.Sprintf(format, args...)}}
 	}
@@ -104,8 +111,9 @@ func (x *Exchanger) attempt(ctx context.Context, o *OAuth2) (Granted, *attemptEr
 		failed.Lasting = true
 		return Granted{}, failed
 	}
-	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	begun := time.Now()
 	response, err := x.transport.RoundTrip(request.WithContext(ctx))
 	if err != nil {
 		if refused, ok := errors.AsType[*outbound.AddressRefusedError](err); ok {
@@ -113,7 +121,7 @@ func (x *Exchanger) attempt(ctx context.Context, o *OAuth2) (Granted, *attemptEr
 			failed.Lasting = true
 			return Granted{}, failed
 		}
-		failed := fail("gave no answer: %s", outbound.Explain(err, exchangeTimeout))
+		failed := fail("gave no answer: %s", outbound.Explain(err, min(timeout, time.Since(begun))))
 		failed.retry = true
 		return Granted{}, failed
 	}
@@ -151,7 +159,7 @@ func sortError(e *attemptError, status int, code string) {
 	if status == http.StatusBadRequest || status == http.StatusUnauthorized {
 		switch code {
 		case "invalid_client", "invalid_grant", "unauthorized_client":
-			e.Refused, e.Lasting = true, true
+			e.Refused, e.Lasting, e.InvalidGrant = true, true, code == "invalid_grant"
 		case "invalid_request", "invalid_scope", "unsupported_grant_type":
 			e.Lasting = true
 		}
