@@ -17,9 +17,9 @@ import (
 
 // keySet has private keys in all forms that a secret may hold, and the public keys that belong to the good ones.
 type keySet struct {
-	rsa, pkcs1, p256, sec1, ed25519                   string
-	rsa1024, p384, x25519, garbage, encrypted         string
-	publicRSA, publicPKCS1, publicP256, publicEd25519 crypto.PublicKey
+	rsa, pkcs1, p256, sec1, ed25519           string
+	rsa1024, p384, x25519, garbage, encrypted string
+	publicRSA, publicP256, publicEd25519      crypto.PublicKey
 }
 
 // keys makes one set for all tests.

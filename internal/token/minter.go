@@ -50,12 +50,12 @@ func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (r
 	if entry.version == v.ID && 0 < left && left <= longestLife && !entry.token.Equal(rejected) {
 		return entry.token, nil
 	}
-	granted, err := m.ask(ctx, v.OAuth2)
+	granted, asked, err := m.ask(ctx, v.OAuth2)
 	if err != nil {
 		return redact.Secret{}, err
 	}
 	entry.version, entry.token = v.ID, granted.Token
-	entry.until = m.now().Add(min(granted.Life-margin(granted.Life), longestLife))
+	entry.until = asked.Add(min(granted.Life-margin(granted.Life), longestLife))
 	return granted.Token, nil
 }
 
@@ -88,23 +88,25 @@ func (m *Minter) entry(secret string) *mint {
 	return e
 }
 
-// ask retries as a GET would be: a token request changes nothing that a second one could harm.
-func (m *Minter) ask(ctx context.Context, o *OAuth2) (Granted, error) {
+// ask retries as a GET would be: a token request changes nothing that a second one could harm. A life is counted from
+// before the request.
+func (m *Minter) ask(ctx context.Context, o *OAuth2) (granted Granted, asked time.Time, err error) {
 	budget := retry.Budget{Now: time.Now}
 	if deadline, ok := ctx.Deadline(); ok {
 		budget.Deadline = deadline.Add(retry.Reserve) // ctx has the reserve taken off already
 	}
 	for n := 1; ; n++ {
+		asked = m.now()
 		granted, failed := m.exchanger.attempt(ctx, o)
 		if failed == nil {
-			return granted, nil
+			return granted, asked, nil
 		}
 		wait := retry.Backoff(n)
 		if failed.hasRetryAfter {
 			wait = failed.retryAfter
 		}
 		if !failed.retry || n == mintTries || !budget.Fits(wait) || !m.sleep(ctx, wait) {
-			return Granted{}, failed.MintError
+			return Granted{}, asked, failed.MintError
 		}
 	}
 }

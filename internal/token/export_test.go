@@ -1,0 +1,9 @@
+package token
+
+import (
+	"context"
+	"time"
+)
+
+// SleepWith replaces a Minter's waiting.
+func (m *Minter) SleepWith(sleep func(context.Context, time.Duration) bool) { m.sleep = sleep }

@@ -1,0 +1,713 @@
+package token_test
+
+import (
+	"context"
+	"crypto"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronbearer/cronbearer/internal/outbound"
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+// asked is one token request as the server saw it.
+type asked struct {
+	method, path, query string
+	header              http.Header
+	form                url.Values
+}
+
+// authServer is an authorisation server at https://example.com that answers as a test says.
+type authServer struct {
+	transport http.RoundTripper
+
+	mu   sync.Mutex
+	seen []asked
+}
+
+// newAuthServer answers the n-th request, from 0, with answer.
+func newAuthServer(t *testing.T, answer func(n int, w http.ResponseWriter)) *authServer {
+	t.Helper()
+	s := &authServer{}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil {
+			t.Errorf("no form: %s", err)
+		}
+		s.mu.Lock()
+		n := len(s.seen)
+		s.seen = append(s.seen, asked{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Clone(), r.PostForm})
+		s.mu.Unlock()
+		answer(n, w)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	s.transport = server.Client().Transport
+	return s
+}
+
+func (s *authServer) requests() []asked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.seen)
+}
+
+func grant(n int, w http.ResponseWriter) {
+	_, _ = fmt.Fprintf(w, `{"access_token":"minted-%04d","token_type":"Bearer","expires_in":3600}`, n)
+}
+
+// noWait is a sleep that records and does not wait.
+type noWait struct {
+	mu    sync.Mutex
+	waits []time.Duration
+}
+
+func (s *noWait) sleep(ctx context.Context, d time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waits = append(s.waits, d)
+	return ctx.Err() == nil
+}
+
+func minter(s *authServer, clock func() time.Time) (*token.Minter, *noWait) {
+	m, waits := token.NewMinter(s.transport, clock, &redact.Scrubber{}), &noWait{}
+	m.SleepWith(waits.sleep)
+	return m, waits
+}
+
+// version is one of a secret with oauth2 and these changes.
+func version(t *testing.T, id string, base map[string]any, changes change) token.Version {
+	t.Helper()
+	d, err := token.ParseSecret(object(t, map[string]any{"oauth2": json.RawMessage(object(t, base, changes))}, nil), &redact.Scrubber{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.Version{Document: d, Secret: "s", ID: id, Stage: token.Current}
+}
+
+func TestTokenRequest(t *testing.T) {
+	t.Parallel()
+	refresh := func(changes change) *token.OAuth2 {
+		d, err := token.ParseSecret(object(t, map[string]any{"token": "abcdefgh", "oauth2": json.RawMessage(object(t, refreshToken(), changes))}, nil), &redact.Scrubber{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.OAuth2
+	}
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("id:client-secret-1"))
+	cases := map[string]struct {
+		oauth2 *token.OAuth2
+		basic  string
+		form   url.Values // but for assertions
+		signed []string   // form parameters that hold an assertion
+	}{
+		"client_credentials": {
+			version(t, "v", clientCredentials(), nil).OAuth2, basic, url.Values{"grant_type": {"client_credentials"}}, nil,
+		},
+		"scope and audience": {
+			version(t, "v", clientCredentials(), change{"scope": "a b", "audience": "https://api.example.com/"}).OAuth2, basic,
+			url.Values{"grant_type": {"client_credentials"}, "scope": {"a b"}, "audience": {"https://api.example.com/"}}, nil,
+		},
+		"basic is form-encoded first (RFC 6749 section 2.3.1)": {
+			version(t, "v", clientCredentials(), change{"client_id": "a:b", "client_secret": "pass word+%ü"}).OAuth2,
+			"Basic " + base64.StdEncoding.EncodeToString([]byte("a%3Ab:pass+word%2B%25%C3%BC")), url.Values{"grant_type": {"client_credentials"}}, nil,
+		},
+		"body": {
+			version(t, "v", clientCredentials(), change{"auth": "body"}).OAuth2, "",
+			url.Values{"grant_type": {"client_credentials"}, "client_id": {"id"}, "client_secret": {"client-secret-1"}}, nil,
+		},
+		"private_key_jwt": {
+			version(t, "v", clientCredentials(), change{"auth": "private_key_jwt", "private_key": keys().rsa}).OAuth2, "",
+			url.Values{"grant_type": {"client_credentials"}, "client_id": {"id"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}},
+			[]string{"client_assertion"},
+		},
+		"jwt_bearer": {
+			version(t, "v", jwtBearer(), change{"scope": "a b", "audience": "aud"}).OAuth2, "",
+			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "scope": {"a b"}}, []string{"assertion"},
+		},
+		"jwt_bearer of a public client": {
+			version(t, "v", jwtBearer(), change{"client_id": "id"}).OAuth2, "",
+			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {"id"}}, []string{"assertion"},
+		},
+		"jwt_bearer and a client secret": {
+			version(t, "v", jwtBearer(), change{"client_id": "id", "client_secret": "client-secret-1"}).OAuth2, basic,
+			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}}, []string{"assertion"},
+		},
+		"jwt_bearer and private_key_jwt": {
+			version(t, "v", jwtBearer(), change{"client_id": "id", "auth": "private_key_jwt"}).OAuth2, "",
+			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {"id"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}},
+			[]string{"assertion", "client_assertion"},
+		},
+		"refresh_token": {
+			refresh(nil), basic, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"refresh-token-1"}}, nil,
+		},
+		"refresh_token of a public client": {
+			refresh(change{"auth": "body", "client_secret": nil, "scope": "a"}), "",
+			url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"refresh-token-1"}, "client_id": {"id"}, "scope": {"a"}}, nil,
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newAuthServer(t, grant)
+			c.oauth2.TokenURL.RawQuery = "tenant=1"
+			if _, err := token.NewExchanger(server.transport, time.Now, &redact.Scrubber{}).Once(t.Context(), c.oauth2); err != nil {
+				t.Fatal(err)
+			}
+			requests := server.requests()
+			if len(requests) != 1 {
+				t.Fatalf("%d requests, want 1", len(requests))
+			}
+			r := requests[0]
+			if r.method != http.MethodPost || r.path != "/token" || r.query != "tenant=1" {
+				t.Errorf("%s %s?%s", r.method, r.path, r.query)
+			}
+			if got := r.header.Get("Content-Type"); got != "application/x-www-form-urlencoded" {
+				t.Errorf("Content-Type %s", got)
+			}
+			if got := r.header.Get("Accept"); got != "application/json" {
+				t.Errorf("Accept %s", got)
+			}
+			if diff := cmp.Diff(c.basic, r.header.Get("Authorization")); diff != "" {
+				t.Errorf("Authorization (-want +got):\n%s", diff)
+			}
+			got := maps.Clone(r.form)
+			for _, name := range c.signed {
+				if got.Get(name) == "" {
+					t.Errorf("there is no %s", name)
+				}
+				got.Del(name)
+			}
+			if diff := cmp.Diff(c.form, got); diff != "" {
+				t.Errorf("form (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAssertions(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	iat, exp := float64(now.Add(-30*time.Second).Unix()), float64(now.Add(150*time.Second).Unix())
+	cases := map[string]struct {
+		base      map[string]any
+		changes   change
+		parameter string
+		algorithm string
+		kid       any
+		public    crypto.PublicKey
+		claims    jwt.MapClaims // but for jti
+	}{
+		"jwt_bearer, RS256": {
+			jwtBearer(), nil, "assertion", "RS256", nil, k.publicRSA,
+			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+		},
+		"jwt_bearer, all claims": {
+			jwtBearer(), change{"subject": "you", "audience": "aud", "scope": "a b", "key_id": "k1"}, "assertion", "RS256", "k1", k.publicRSA,
+			jwt.MapClaims{"iss": "me", "sub": "you", "aud": "aud", "scope": "a b", "iat": iat, "exp": exp},
+		},
+		"PS256": {
+			jwtBearer(), change{"algorithm": "PS256"}, "assertion", "PS256", nil, k.publicRSA,
+			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+		},
+		"ES256": {
+			jwtBearer(), change{"algorithm": "ES256", "private_key": k.p256}, "assertion", "ES256", nil, k.publicP256,
+			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+		},
+		"ES256 from SEC 1": {
+			jwtBearer(), change{"algorithm": "ES256", "private_key": k.sec1}, "assertion", "ES256", nil, k.publicP256,
+			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+		},
+		"EdDSA": {
+			jwtBearer(), change{"algorithm": "EdDSA", "private_key": k.ed25519}, "assertion", "EdDSA", nil, k.publicEd25519,
+			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+		},
+		"private_key_jwt is for token_url, whatever audience says": {
+			clientCredentials(), change{"auth": "private_key_jwt", "private_key": k.pkcs1, "key_id": "k2", "scope": "a", "audience": "aud"},
+			"client_assertion", "RS256", "k2", k.publicRSA,
+			jwt.MapClaims{"iss": "id", "sub": "id", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+		},
+		"private_key_jwt beside jwt_bearer": {
+			jwtBearer(), change{"auth": "private_key_jwt", "client_id": "id", "audience": "aud", "scope": "a"},
+			"client_assertion", "RS256", nil, k.publicRSA,
+			jwt.MapClaims{"iss": "id", "sub": "id", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newAuthServer(t, grant)
+			scrub := &redact.Scrubber{}
+			x := token.NewExchanger(server.transport, func() time.Time { return now }, scrub)
+			ids := map[string]bool{}
+			for range 2 {
+				if _, err := x.Once(t.Context(), version(t, "v", c.base, c.changes).OAuth2); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, r := range server.requests() {
+				assertion := r.form.Get(c.parameter)
+				claims := jwt.MapClaims{}
+				parsed, err := jwt.ParseWithClaims(assertion, claims, func(*jwt.Token) (any, error) { return c.public, nil },
+					jwt.WithValidMethods([]string{c.algorithm}), jwt.WithTimeFunc(func() time.Time { return now }), jwt.WithIssuedAt())
+				if err != nil {
+					t.Fatalf("the assertion does not verify: %s", err)
+				}
+				if parsed.Header["kid"] != c.kid {
+					t.Errorf("kid %v, want %v", parsed.Header["kid"], c.kid)
+				}
+				id, _ := claims["jti"].(string)
+				if id == "" || ids[id] {
+					t.Errorf("jti %q is missing or used before", id)
+				}
+				ids[id] = true
+				delete(claims, "jti")
+				if diff := cmp.Diff(c.claims, claims); diff != "" {
+					t.Errorf("claims (-want +got):\n%s", diff)
+				}
+				if got := scrub.Scrub("x " + assertion); strings.Contains(got, assertion[len(assertion)-20:]) {
+					t.Error("the assertion is not scrubbed")
+				}
+			}
+		})
+	}
+}
+
+func TestEachRetryHasItsOwnAssertion(t *testing.T) {
+	t.Parallel()
+	server := newAuthServer(t, func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
+	m, waits := minter(server, time.Now)
+	if _, err := m.Mint(t.Context(), version(t, "v", jwtBearer(), nil), redact.Secret{}); err == nil {
+		t.Fatal("minted from a server that is down")
+	}
+	ids := map[any]bool{}
+	for _, r := range server.requests() {
+		claims := jwt.MapClaims{}
+		if _, _, err := jwt.NewParser().ParseUnverified(r.form.Get("assertion"), claims); err != nil {
+			t.Fatal(err)
+		}
+		ids[claims["jti"]] = true
+	}
+	if len(server.requests()) != 3 || len(ids) != 3 || len(waits.waits) != 2 {
+		t.Errorf("%d requests with %d ids and %d waits, want 3, 3 and 2", len(server.requests()), len(ids), len(waits.waits))
+	}
+}
+
+// answer is what the server says to each request.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	broken bool // hang up
+}
+
+func (a answer) write(w http.ResponseWriter) {
+	if a.broken {
+		panic(http.ErrAbortHandler)
+	}
+	maps.Copy(w.Header(), a.header)
+	w.WriteHeader(a.status)
+	_, _ = io.WriteString(w, a.body)
+}
+
+func failure(code string) string {
+	return `{"error":"` + code + `","error_description":"why ` + canary + `"}`
+}
+
+func TestFailedTokenRequests(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		answer           answer
+		refused, lasting bool
+		requests         int
+		says             string
+	}{
+		"401 invalid_client":             {answer{status: 401, body: failure("invalid_client")}, true, true, 1, "invalid_client"},
+		"400 invalid_client":             {answer{status: 400, body: failure("invalid_client")}, true, true, 1, "answered 400, invalid_client: why"},
+		"400 invalid_grant":              {answer{status: 400, body: failure("invalid_grant")}, true, true, 1, "invalid_grant"},
+		"400 unauthorized_client":        {answer{status: 400, body: failure("unauthorized_client")}, true, true, 1, "unauthorized_client"},
+		"401 unauthorized_client":        {answer{status: 401, body: failure("unauthorized_client")}, true, true, 1, "unauthorized_client"},
+		"400 invalid_request":            {answer{status: 400, body: failure("invalid_request")}, false, true, 1, "invalid_request"},
+		"400 invalid_scope":              {answer{status: 400, body: failure("invalid_scope")}, false, true, 1, "invalid_scope"},
+		"400 unsupported_grant_type":     {answer{status: 400, body: failure("unsupported_grant_type")}, false, true, 1, "unsupported_grant_type"},
+		"400 another code":               {answer{status: 400, body: failure("access_denied")}, false, false, 1, "access_denied"},
+		"400 no JSON":                    {answer{status: 400, body: "invalid_client"}, false, false, 1, "answered 400"},
+		"401 no body":                    {answer{status: 401}, false, false, 1, "answered 401"},
+		"403 invalid_client":             {answer{status: 403, body: failure("invalid_client")}, false, false, 1, "answered 403"},
+		"404":                            {answer{status: 404}, false, false, 1, "answered 404"},
+		"500 invalid_client":             {answer{status: 500, body: failure("invalid_client")}, false, false, 1, "answered 500"},
+		"302":                            {answer{status: 302, header: http.Header{"Location": {"https://example.com/other"}}}, false, false, 1, "answered 302"},
+		"307":                            {answer{status: 307, header: http.Header{"Location": {"https://example.com/other"}}}, false, false, 1, "answered 307"},
+		"201":                            {answer{status: 201, body: `{"access_token":"abcdefgh","token_type":"Bearer"}`}, false, false, 1, "answered 201"},
+		"429":                            {answer{status: 429}, false, false, 3, "answered 429"},
+		"502":                            {answer{status: 502}, false, false, 3, "answered 502"},
+		"503":                            {answer{status: 503}, false, false, 3, "answered 503"},
+		"504":                            {answer{status: 504}, false, false, 3, "answered 504"},
+		"503 invalid_client":             {answer{status: 503, body: failure("invalid_client")}, false, false, 3, "answered 503"},
+		"connection broken":              {answer{broken: true}, false, false, 3, "gave no answer"},
+		"body cut off":                   {answer{status: 200, header: http.Header{"Content-Length": {"1000"}}, body: `{"access_token":`}, false, false, 3, "cut off"},
+		"body over 1 MiB":                {answer{status: 200, body: strings.Repeat(" ", 1<<20+1)}, false, false, 1, "larger than 1 MiB"},
+		"200 HTML":                       {answer{status: 200, body: "<html>" + canary}, false, false, 1, "not with a JSON object"},
+		"200 JSON list":                  {answer{status: 200, body: `["` + canary + `"]`}, false, false, 1, "not with a JSON object"},
+		"200 without a token":            {answer{status: 200, body: `{"token_type":"Bearer"}`}, false, true, 1, "without an access_token"},
+		"200 with a numeric token":       {answer{status: 200, body: `{"access_token":1234567890,"token_type":"Bearer"}`}, false, true, 1, "without an access_token"},
+		"200 with a short token":         {answer{status: 200, body: `{"access_token":"1234567","token_type":"Bearer"}`}, false, true, 1, "shorter than 8 bytes"},
+		"200 with a token of spaces":     {answer{status: 200, body: `{"access_token":"` + canary + ` x","token_type":"Bearer"}`}, false, true, 1, "white space"},
+		"200 without token_type":         {answer{status: 200, body: `{"access_token":"` + canary + `"}`}, false, true, 1, "token_type is not Bearer"},
+		"200 with token_type MAC":        {answer{status: 200, body: `{"access_token":"` + canary + `","token_type":"MAC"}`}, false, true, 1, "token_type is not Bearer"},
+		"200 with token_type DPoP":       {answer{status: 200, body: `{"access_token":"` + canary + `","token_type":"DPoP"}`}, false, true, 1, "token_type is not Bearer"},
+		"200 with a short refresh_token": {answer{status: 200, body: `{"access_token":"abcdefgh","token_type":"Bearer","refresh_token":"1234567"}`}, false, true, 1, "refresh_token is shorter"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newAuthServer(t, func(_ int, w http.ResponseWriter) { c.answer.write(w) })
+			scrub := &redact.Scrubber{}
+			scrub.Add(canary) // as the client's secret, which a server may echo
+			m := token.NewMinter(server.transport, time.Now, scrub)
+			m.SleepWith((&noWait{}).sleep)
+			_, err := m.Mint(t.Context(), version(t, "v", clientCredentials(), nil), redact.Secret{})
+			failed, ok := errors.AsType[*token.MintError](err)
+			if !ok {
+				t.Fatalf("got %v, want a *MintError", err)
+			}
+			if failed.Refused != c.refused || failed.Lasting != c.lasting || failed.Host != "example.com" {
+				t.Errorf("refused %t, want %t; lasting %t, want %t; host %s", failed.Refused, c.refused, failed.Lasting, c.lasting, failed.Host)
+			}
+			if got := len(server.requests()); got != c.requests {
+				t.Errorf("%d requests, want %d", got, c.requests)
+			}
+			if text := scrub.Scrub(err.Error()); !strings.Contains(text, c.says) || !strings.Contains(text, "example.com") || strings.Contains(text, canary) {
+				t.Errorf("error %q, want it to name the host and say %q", text, c.says)
+			}
+		})
+	}
+}
+
+func TestTokenEndpointThatTheGuardRefuses(t *testing.T) {
+	t.Parallel()
+	m := token.NewMinter(outbound.NewTransport(nil, outbound.Guard{}), time.Now, &redact.Scrubber{})
+	waits := &noWait{}
+	m.SleepWith(waits.sleep)
+	_, err := m.Mint(t.Context(), version(t, "v", clientCredentials(), change{"token_url": "https://localhost:8443/token"}), redact.Secret{})
+	failed, ok := errors.AsType[*token.MintError](err)
+	if !ok || failed.Refused || !failed.Lasting || len(waits.waits) != 0 {
+		t.Fatalf("got %v after %d waits, want a lasting *MintError at once", err, len(waits.waits))
+	}
+	if text := err.Error(); !strings.Contains(text, "localhost:8443") || !strings.Contains(text, "is not public") {
+		t.Errorf("error %q", text)
+	}
+}
+
+func TestMintingIsRetried(t *testing.T) {
+	t.Parallel()
+	retryAfter := func(status int, text string) answer {
+		return answer{status: status, header: http.Header{"Retry-After": {text}, "Date": {"Tue, 24 Nov 2026 09:00:00 GMT"}}}
+	}
+	cases := map[string]struct {
+		first answer
+		wait  time.Duration // -1: some jitter
+	}{
+		"503":                        {answer{status: 503}, -1},
+		"connection broken":          {answer{broken: true}, -1},
+		"Retry-After":                {retryAfter(503, "7"), 7 * time.Second},
+		"Retry-After of a 429":       {retryAfter(429, "9"), 9 * time.Second},
+		"Retry-After as a date":      {retryAfter(503, "Tue, 24 Nov 2026 09:00:11 GMT"), 11 * time.Second},
+		"Retry-After that is broken": {retryAfter(503, "soon"), -1},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+				if n == 0 {
+					c.first.write(w)
+				} else {
+					grant(n, w)
+				}
+			})
+			m, waits := minter(server, time.Now)
+			got, err := m.Mint(t.Context(), version(t, "v", clientCredentials(), nil), redact.Secret{})
+			if err != nil || got.Reveal() != "minted-0001" {
+				t.Fatalf("got %q, %v", got.Reveal(), err)
+			}
+			if len(waits.waits) != 1 || c.wait >= 0 && waits.waits[0] != c.wait || c.wait < 0 && waits.waits[0] > 250*time.Millisecond {
+				t.Errorf("waits %v, want %s", waits.waits, c.wait)
+			}
+		})
+	}
+}
+
+func TestMintingEndsWhenRetryAfterDoesNotFit(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"60", "99999999999999999999"} {
+		server := newAuthServer(t, func(_ int, w http.ResponseWriter) {
+			answer{status: 503, header: http.Header{"Retry-After": {text}}}.write(w)
+		})
+		m, waits := minter(server, time.Now)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if _, err := m.Mint(ctx, version(t, "v", clientCredentials(), nil), redact.Secret{}); err == nil {
+			t.Fatal("minted")
+		}
+		if len(server.requests()) != 1 || len(waits.waits) != 0 {
+			t.Errorf("Retry-After %s: %d requests, waits %v", text, len(server.requests()), waits.waits)
+		}
+	}
+}
+
+func TestOnceAsksOnce(t *testing.T) {
+	t.Parallel()
+	server := newAuthServer(t, func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
+	x := token.NewExchanger(server.transport, time.Now, &redact.Scrubber{})
+	if _, err := x.Once(t.Context(), version(t, "v", clientCredentials(), nil).OAuth2); err == nil || len(server.requests()) != 1 {
+		t.Errorf("%d requests, %v", len(server.requests()), err)
+	}
+}
+
+func TestGranted(t *testing.T) {
+	t.Parallel()
+	server := newAuthServer(t, func(_ int, w http.ResponseWriter) {
+		_, _ = io.WriteString(w, `{"access_token":"access-`+canary+`","token_type":"bEARER","expires_in":60,"refresh_token":"refresh-`+canary+`","id_token":"id-`+canary+`"}`)
+	})
+	scrub := &redact.Scrubber{}
+	g, err := token.NewExchanger(server.transport, time.Now, scrub).Once(t.Context(), version(t, "v", clientCredentials(), nil).OAuth2)
+	if err != nil || g.Token.Reveal() != "access-"+canary || g.RefreshToken.Reveal() != "refresh-"+canary || g.Life != time.Minute || !g.LifeKnown {
+		t.Errorf("got %q, %q, %s, %t, %v", g.Token.Reveal(), g.RefreshToken.Reveal(), g.Life, g.LifeKnown, err)
+	}
+	for _, secret := range []string{"access-" + canary, "refresh-" + canary, "id-" + canary} {
+		if got := scrub.Scrub("x " + secret); strings.Contains(got, canary) {
+			t.Errorf("%s is not scrubbed: %s", secret, got)
+		}
+	}
+}
+
+// expires_in decides how long a minted token is kept: until a minute, or a tenth of its life, before its end.
+func TestMintedTokenIsKeptUntilShortlyBeforeItEnds(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		expiresIn string // JSON; empty: absent
+		kept      time.Duration
+	}{
+		"an hour":            {`3600`, 59 * time.Minute},
+		"ten minutes":        {`600`, 9 * time.Minute},
+		"a minute":           {`60`, 54 * time.Second},
+		"a second":           {`1`, 900 * time.Millisecond},
+		"fractional":         {`3600.9`, 59 * time.Minute},
+		"text":               {`"3600"`, 59 * time.Minute},
+		"text with spaces":   {`" 3600 "`, 59 * time.Minute},
+		"more than a day":    {`864000`, 24 * time.Hour},
+		"absent":             {``, 4*time.Minute + 30*time.Second},
+		"null":               {`null`, 4*time.Minute + 30*time.Second},
+		"zero":               {`0`, 4*time.Minute + 30*time.Second},
+		"negative":           {`-5`, 4*time.Minute + 30*time.Second},
+		"less than a second": {`0.5`, 4*time.Minute + 30*time.Second},
+		"absurd":             {`1e300`, 4*time.Minute + 30*time.Second},
+		"beyond numbers":     {`1e999`, 4*time.Minute + 30*time.Second},
+		"text that is none":  {`"never"`, 4*time.Minute + 30*time.Second},
+		"text Inf":           {`"Inf"`, 4*time.Minute + 30*time.Second},
+		"text NaN":           {`"NaN"`, 4*time.Minute + 30*time.Second},
+		"a list":             {`[3600]`, 4*time.Minute + 30*time.Second},
+		"true":               {`true`, 4*time.Minute + 30*time.Second},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+				member := ""
+				if c.expiresIn != "" {
+					member = `,"expires_in":` + c.expiresIn
+				}
+				_, _ = fmt.Fprintf(w, `{"access_token":"minted-%04d","token_type":"Bearer"%s}`, n, member)
+			})
+			clock := newWall()
+			m, _ := minter(server, clock.Now)
+			v := version(t, "v", clientCredentials(), nil)
+			mint := func() string {
+				got, err := m.Mint(t.Context(), v, redact.Secret{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return got.Reveal()
+			}
+			first := mint()
+			clock.move(c.kept - 1)
+			if got := mint(); got != first {
+				t.Errorf("minted again before %s", c.kept)
+			}
+			clock.move(1)
+			if got := mint(); got == first {
+				t.Errorf("still kept after %s", c.kept)
+			}
+		})
+	}
+}
+
+func TestLifeIsCountedFromBeforeTheRequest(t *testing.T) {
+	t.Parallel()
+	clock := newWall()
+	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+		clock.move(30 * time.Second)
+		grant(n, w)
+	})
+	m, _ := minter(server, clock.Now)
+	v := version(t, "v", clientCredentials(), nil)
+	for _, step := range []struct {
+		move     time.Duration
+		requests int
+	}{{0, 1}, {58*time.Minute + 29*time.Second, 1}, {time.Second, 2}} {
+		clock.move(step.move)
+		if _, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil || len(server.requests()) != step.requests {
+			t.Fatalf("after %s: %d requests, want %d (%v)", step.move, len(server.requests()), step.requests, err)
+		}
+	}
+}
+
+func TestMintedAgain(t *testing.T) {
+	t.Parallel()
+	server := newAuthServer(t, grant)
+	clock := newWall()
+	m, _ := minter(server, clock.Now)
+	v1, v2 := version(t, "v1", clientCredentials(), nil), version(t, "v2", clientCredentials(), nil)
+	other := v1
+	other.Secret = "other"
+	var last redact.Secret
+	steps := []struct {
+		why      string
+		version  token.Version
+		rejected func() redact.Secret
+		move     time.Duration
+		forget   bool
+		want     string
+	}{
+		{"first", v1, nil, 0, false, "minted-0000"},
+		{"kept", v1, nil, time.Minute, false, "minted-0000"},
+		{"another secret", other, nil, 0, false, "minted-0001"},
+		{"the secret's version changed", v2, nil, 0, false, "minted-0002"},
+		{"the one before was rejected", v2, func() redact.Secret { return redact.New("minted-0000") }, 0, false, "minted-0002"},
+		{"this one was rejected", v2, func() redact.Secret { return last }, 0, false, "minted-0003"},
+		{"the new one is kept", v2, nil, 0, false, "minted-0003"},
+		{"forgotten", v2, nil, 0, true, "minted-0004"},
+		{"the clock jumped back by days", v2, nil, -72 * time.Hour, false, "minted-0005"},
+		{"the clock jumped on", v2, nil, 2 * time.Hour, false, "minted-0006"},
+	}
+	for _, step := range steps {
+		clock.move(step.move)
+		rejected := redact.Secret{}
+		if step.rejected != nil {
+			rejected = step.rejected()
+		}
+		if step.forget {
+			m.Forget(t.Context(), step.version, redact.New("minted-9999"))
+			m.Forget(t.Context(), step.version, last)
+		}
+		got, err := m.Mint(t.Context(), step.version, rejected)
+		if err != nil || got.Reveal() != step.want {
+			t.Fatalf("%s: got %q, %v; want %q", step.why, got.Reveal(), err, step.want)
+		}
+		last = got
+	}
+}
+
+func TestFailureToMintIsNotKept(t *testing.T) {
+	t.Parallel()
+	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+		if n == 0 {
+			answer{status: 400, body: failure("invalid_client")}.write(w)
+		} else {
+			grant(n, w)
+		}
+	})
+	m, _ := minter(server, time.Now)
+	v := version(t, "v", clientCredentials(), nil)
+	if _, err := m.Mint(t.Context(), v, redact.Secret{}); err == nil {
+		t.Fatal("minted though refused")
+	}
+	if got, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil || got.Reveal() != "minted-0001" {
+		t.Errorf("got %q, %v", got.Reveal(), err)
+	}
+}
+
+func TestOneTokenRequestAtATime(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	running, most := 0, 0
+	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+		mu.Lock()
+		running++
+		most = max(most, running)
+		mu.Unlock()
+		time.Sleep(5 * time.Millisecond)
+		mu.Lock()
+		running--
+		mu.Unlock()
+		grant(n, w)
+	})
+	m, _ := minter(server, time.Now)
+	v := version(t, "v", clientCredentials(), nil)
+	hundred := func(rejected redact.Secret, want string) {
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				if got, err := m.Mint(t.Context(), v, rejected); err != nil || got.Reveal() != want {
+					t.Errorf("got %q, %v; want %q", got.Reveal(), err, want)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	hundred(redact.Secret{}, "minted-0000")
+	hundred(redact.New("minted-0000"), "minted-0001") // all of them were rejected with it
+	if len(server.requests()) != 2 || most != 1 {
+		t.Errorf("%d requests, %d at once; want 2, one at a time", len(server.requests()), most)
+	}
+}
+
+func TestWaitingForAMintingEndsWithTheRun(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+		<-release
+		grant(n, w)
+	})
+	m, _ := minter(server, time.Now)
+	v := version(t, "v", clientCredentials(), nil)
+	begun := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		close(begun)
+		if _, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil {
+			t.Error(err)
+		}
+	})
+	<-begun
+	for len(server.requests()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := m.Mint(ctx, v, redact.Secret{})
+	if failed, ok := errors.AsType[*token.MintError](err); !ok || failed.Lasting || failed.Host != "example.com" {
+		t.Errorf("got %v, want a passing *MintError", err)
+	}
+	m.Forget(ctx, v, redact.New("minted-0000")) // returns
+	close(release)
+	wg.Wait()
+}

@@ -1,0 +1,503 @@
+package token_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/aws/smithy-go"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+// secrets is Secrets Manager as far as reading goes. What a test did not put there does not exist.
+type secrets struct {
+	t *testing.T
+
+	mu       sync.Mutex
+	values   map[string]*secretsmanager.GetSecretValueOutput // by "id stage"
+	err      error                                           // of every read, if set
+	took     time.Duration
+	reading  int
+	reads    []string
+	parallel int // most reads at once
+}
+
+func newSecrets(t *testing.T) *secrets {
+	t.Helper()
+	return &secrets{t: t, values: map[string]*secretsmanager.GetSecretValueOutput{}}
+}
+
+func (s *secrets) put(id string, stage token.Stage, version, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.values[id+" "+string(stage)] = &secretsmanager.GetSecretValueOutput{SecretString: aws.String(text), VersionId: aws.String(version)}
+}
+
+func (s *secrets) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+func (s *secrets) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	if in.VersionStage == nil || in.VersionId != nil {
+		s.t.Errorf("a read without a stage, or by version: %+v", in)
+		return nil, errors.New("refused by the caller's role")
+	}
+	key := aws.ToString(in.SecretId) + " " + aws.ToString(in.VersionStage)
+	s.mu.Lock()
+	s.reads = append(s.reads, key)
+	s.reading++
+	s.parallel = max(s.parallel, s.reading)
+	out, err := s.values[key], s.err
+	s.mu.Unlock()
+	if s.took > 0 {
+		time.Sleep(s.took)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reading--
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, err
+	case out == nil:
+		return nil, &types.ResourceNotFoundException{Message: aws.String("Secrets Manager can't find the specified secret.")}
+	}
+	return out, nil
+}
+
+func (s *secrets) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.reads)
+}
+
+// wall is a clock that a test moves.
+type wall struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newWall() *wall { return &wall{now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)} }
+
+func (w *wall) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *wall) move(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+func current(t *testing.T, s *token.Store, id string) token.Version {
+	t.Helper()
+	v, err := s.Current(t.Context(), id)
+	if err != nil {
+		t.Fatalf("Current(%s): %s", id, err)
+	}
+	return v
+}
+
+const throttled = "ThrottlingException"
+
+func apiError(code string) error {
+	return &smithy.OperationError{ServiceID: "Secrets Manager", OperationName: "GetSecretValue", Err: &smithy.GenericAPIError{Code: code, Message: "message with " + canary}}
+}
+
+func TestStoreKeepsCurrentForItsTTL(t *testing.T) {
+	t.Parallel()
+	steps := []struct {
+		move  time.Duration
+		reads int
+		why   string
+	}{
+		{0, 1, "the first read"},
+		{0, 1, "at once"},
+		{5*time.Minute - time.Nanosecond, 1, "just before its end"},
+		{time.Nanosecond, 2, "at its end"},
+		{3 * time.Hour, 3, "after a freeze: only the wall clock has moved"},
+		{-time.Hour, 4, "the clock jumped back: its age is not known"},
+		{time.Minute, 4, "young by the clock as it is now"},
+	}
+	api, clock := newSecrets(t), newWall()
+	api.put("p/s", token.Current, "v1", "abcdefgh")
+	s := token.NewStore(api, "p/", 5*time.Minute, clock.Now, &redact.Scrubber{}, quiet())
+	for _, step := range steps {
+		clock.move(step.move)
+		if v := current(t, s, "s"); v.ID != "v1" || v.Token.Reveal() != "abcdefgh" || v.Stage != token.Current || v.Secret != "p/s" {
+			t.Errorf("%s: got %+v", step.why, v)
+		}
+		if api.count() != step.reads {
+			t.Fatalf("%s: %d reads, want %d", step.why, api.count(), step.reads)
+		}
+	}
+}
+
+func TestStoreWithoutTTLReadsEachTime(t *testing.T) {
+	t.Parallel()
+	api, clock := newSecrets(t), newWall()
+	api.put("s", token.Current, "v1", "abcdefgh")
+	s := token.NewStore(api, "", 0, clock.Now, &redact.Scrubber{}, quiet())
+	current(t, s, "s")
+	api.put("s", token.Current, "v2", "ijklmnop")
+	if v := current(t, s, "s"); v.ID != "v2" || api.count() != 2 {
+		t.Errorf("got version %s after %d reads", v.ID, api.count())
+	}
+}
+
+func TestStorePutsThePrefixBeforeNames(t *testing.T) {
+	t.Parallel()
+	arn := "arn:aws:secretsmanager:eu-west-1:123456789012:secret:other/s-AbCdEf"
+	s := token.NewStore(newSecrets(t), "stack/", 0, time.Now, &redact.Scrubber{}, quiet())
+	for secret, want := range map[string]string{"s": "stack/s", "stack/s": "stack/s", "stacks": "stack/stacks", arn: arn} {
+		if got := s.ID(secret); got != want {
+			t.Errorf("ID(%s) = %s, want %s", secret, got, want)
+		}
+	}
+}
+
+func TestStoreReadsOneAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := newSecrets(t)
+		api.took = time.Second
+		api.put("a", token.Current, "v1", "abcdefgh")
+		api.put("b", token.Current, "v1", "ijklmnop")
+		s := token.NewStore(api, "", time.Minute, time.Now, &redact.Scrubber{}, quiet())
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() { current(t, s, "a") })
+		}
+		wg.Wait()
+		if api.count() != 1 {
+			t.Errorf("%d reads for 50 runs at once, want 1", api.count())
+		}
+		// Another secret does not wait for it.
+		time.Sleep(2 * time.Minute)
+		begun := time.Now()
+		wg.Go(func() { current(t, s, "a") })
+		wg.Go(func() { current(t, s, "b") })
+		wg.Wait()
+		if took := time.Since(begun); took != time.Second {
+			t.Errorf("two secrets took %s, one after the other", took)
+		}
+	})
+}
+
+func TestCurrentAfterIsSharedByManyRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := newSecrets(t)
+		api.put("s", token.Current, "v1", "abcdefgh")
+		s := token.NewStore(api, "", 5*time.Minute, time.Now, &redact.Scrubber{}, quiet())
+		current(t, s, "s")
+		api.put("s", token.Current, "v2", "ijklmnop")
+		api.took = time.Second
+		var wg sync.WaitGroup
+		rejected := time.Now()
+		time.Sleep(time.Millisecond)
+		for range 50 {
+			wg.Go(func() {
+				v, err := s.CurrentAfter(t.Context(), "s", rejected)
+				if err != nil || v.ID != "v2" {
+					t.Errorf("got %s, %v; want v2", v.ID, err)
+				}
+			})
+		}
+		wg.Wait()
+		if api.count() != 2 {
+			t.Errorf("%d reads, want 2: the first and one for the 50 runs", api.count())
+		}
+		if v := current(t, s, "s"); v.ID != "v2" || api.count() != 2 {
+			t.Errorf("the fresh version is not kept: %s after %d reads", v.ID, api.count())
+		}
+		time.Sleep(time.Millisecond)
+		if _, err := s.CurrentAfter(t.Context(), "s", time.Now()); err != nil || api.count() != 3 {
+			t.Errorf("a later rejection reads again: %d reads, want 3 (%v)", api.count(), err)
+		}
+	})
+}
+
+// A read that was under way when the token was rejected may have been answered before the rotation.
+func TestCurrentAfterTrustsNoReadThatBeganBefore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := newSecrets(t)
+		api.took = 2 * time.Second
+		api.put("s", token.Current, "v1", "abcdefgh")
+		s := token.NewStore(api, "", 5*time.Minute, time.Now, &redact.Scrubber{}, quiet())
+		var wg sync.WaitGroup
+		wg.Go(func() { current(t, s, "s") })
+		time.Sleep(time.Second)
+		api.put("s", token.Current, "v2", "ijklmnop")
+		v, err := s.CurrentAfter(t.Context(), "s", time.Now())
+		if err != nil || v.ID != "v2" {
+			t.Errorf("got %s, %v; want v2", v.ID, err)
+		}
+		wg.Wait()
+	})
+}
+
+func TestCurrentAfterNeverServesWhatIsStale(t *testing.T) {
+	t.Parallel()
+	api, clock := newSecrets(t), newWall()
+	api.put("s", token.Current, "v1", "abcdefgh")
+	s := token.NewStore(api, "", time.Minute, clock.Now, &redact.Scrubber{}, quiet())
+	current(t, s, "s")
+	api.fail(apiError(throttled))
+	if v, err := s.CurrentAfter(t.Context(), "s", clock.Now()); err == nil {
+		t.Errorf("got %s, want an error", v.ID)
+	}
+	if v := current(t, s, "s"); v.ID != "v1" {
+		t.Errorf("the failure dropped what was kept")
+	}
+	clock.move(-time.Hour) // the read lies in the future now
+	api.fail(nil)
+	before := api.count()
+	if _, err := s.CurrentAfter(t.Context(), "s", clock.Now()); err != nil || api.count() != before+1 {
+		t.Errorf("a read from the future was trusted (%v)", err)
+	}
+}
+
+func TestStaleTokenServesWhileSecretsManagerFails(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		err   error
+		age   time.Duration
+		stale bool
+	}{
+		"throttled":               {apiError(throttled), 59 * time.Minute, true},
+		"last moment":             {apiError(throttled), time.Hour - time.Nanosecond, true},
+		"an hour old":             {apiError(throttled), time.Hour, false},
+		"internal error":          {&types.InternalServiceError{}, 30 * time.Minute, true},
+		"own credentials expired": {apiError("ExpiredTokenException"), 30 * time.Minute, true},
+		"own credentials unknown": {apiError("UnrecognizedClientException"), 30 * time.Minute, true},
+		"an unknown code":         {apiError("WhateverException"), 30 * time.Minute, true},
+		"no answer":               {errors.New("dial tcp: i/o timeout"), 30 * time.Minute, true},
+		"the clock jumped back":   {apiError(throttled), -time.Minute, false},
+		"missing":                 {&types.ResourceNotFoundException{}, 10 * time.Minute, false},
+		"deleted":                 {&types.InvalidRequestException{}, 10 * time.Minute, false},
+		"denied":                  {apiError("AccessDeniedException"), 10 * time.Minute, false},
+		"undecryptable":           {&types.DecryptionFailure{}, 10 * time.Minute, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			api, clock := newSecrets(t), newWall()
+			api.put("s", token.Current, "v1", "abcdefgh")
+			s := token.NewStore(api, "", time.Minute, clock.Now, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
+			current(t, s, "s")
+			clock.move(c.age)
+			api.fail(c.err)
+			v, err := s.Current(t.Context(), "s")
+			if stale := err == nil; stale != c.stale {
+				t.Fatalf("got %q, %v; want the stale token: %t", v.ID, err, c.stale)
+			}
+			if said := strings.Contains(out.String(), "the token read before is used"); said != c.stale {
+				t.Errorf("the log says so: %t, want %t: %s", said, c.stale, out.String())
+			}
+			// The failure is not kept.
+			api.fail(nil)
+			if v := current(t, s, "s"); v.ID != "v1" {
+				t.Errorf("got %q afterwards", v.ID)
+			}
+		})
+	}
+}
+
+func TestLastingErrorDropsWhatWasKept(t *testing.T) {
+	t.Parallel()
+	api, clock := newSecrets(t), newWall()
+	api.put("s", token.Current, "v1", "abcdefgh")
+	s := token.NewStore(api, "", time.Minute, clock.Now, &redact.Scrubber{}, quiet())
+	current(t, s, "s")
+	clock.move(2 * time.Minute)
+	api.fail(apiError("AccessDeniedException"))
+	if _, err := s.Current(t.Context(), "s"); err == nil {
+		t.Fatal("denied, and yet read")
+	}
+	api.fail(apiError(throttled))
+	if v, err := s.Current(t.Context(), "s"); err == nil {
+		t.Errorf("version %s came back after it was denied", v.ID)
+	}
+}
+
+func TestErrorsOfReadingAreSorted(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		err     error
+		lasting bool
+		says    string
+	}{
+		"missing":       {&types.ResourceNotFoundException{}, true, "does not exist or has no version AWSCURRENT"},
+		"deleted":       {&types.InvalidRequestException{}, true, "restore-secret"},
+		"denied":        {apiError("AccessDeniedException"), true, "is denied"},
+		"undecryptable": {&types.DecryptionFailure{}, true, "cannot be decrypted"},
+		"undecryptable, as the documentation's samples have it": {apiError("DecryptionFailureException"), true, "cannot be decrypted"},
+		"internal error":          {&types.InternalServiceError{}, false, "InternalServiceError"},
+		"throttled":               {apiError(throttled), false, throttled},
+		"invalid parameter":       {&types.InvalidParameterException{}, false, "InvalidParameterException"},
+		"own credentials expired": {apiError("ExpiredTokenException"), false, "ExpiredTokenException"},
+		"own credentials missing": {errors.New("the function has no AWS credentials"), false, "did not answer"},
+		"deadline":                {context.DeadlineExceeded, false, "did not answer"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := newSecrets(t)
+			api.fail(c.err)
+			s := token.NewStore(api, "p/", time.Minute, time.Now, &redact.Scrubber{}, quiet())
+			_, err := s.Current(t.Context(), "s")
+			unavailable, ok := errors.AsType[*token.UnavailableError](err)
+			if !ok {
+				t.Fatalf("got %v, want an *UnavailableError", err)
+			}
+			if unavailable.Lasting != c.lasting || unavailable.Secret != "p/s" {
+				t.Errorf("lasting: %t, want %t; secret %s", unavailable.Lasting, c.lasting, unavailable.Secret)
+			}
+			if text := err.Error(); !strings.Contains(text, c.says) || !strings.Contains(text, "p/s") || strings.Contains(text, canary) {
+				t.Errorf("error %q, want it to name p/s and %q, and nothing of AWS's own text", text, c.says)
+			}
+		})
+	}
+}
+
+func TestMalformedSecretIsLastingAndNotKept(t *testing.T) {
+	t.Parallel()
+	api := newSecrets(t)
+	api.put("s", token.Current, "v1", `{"token":"`+canary+` "x"}`)
+	s := token.NewStore(api, "", time.Hour, time.Now, &redact.Scrubber{}, quiet())
+	_, err := s.Current(t.Context(), "s")
+	unavailable, ok := errors.AsType[*token.UnavailableError](err)
+	if !ok || !unavailable.Lasting {
+		t.Fatalf("got %v, want a lasting *UnavailableError", err)
+	}
+	if text := err.Error(); strings.Contains(text, canary) || !strings.Contains(text, "v1") || !strings.Contains(text, "AWSCURRENT") {
+		t.Errorf("error %q must name version and stage and no value", text)
+	}
+	api.put("s", token.Current, "v2", "abcdefgh")
+	if v := current(t, s, "s"); v.ID != "v2" {
+		t.Errorf("got %s after it was mended", v.ID)
+	}
+}
+
+func TestSecretBinaryIsText(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		out  secretsmanager.GetSecretValueOutput
+		want string
+	}{
+		"text":       {secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\ufeffabcdefgh\n")}, "abcdefgh"},
+		"object":     {secretsmanager.GetSecretValueOutput{SecretBinary: []byte(`{"token":"abcdefgh"}`)}, "abcdefgh"},
+		"bytes":      {secretsmanager.GetSecretValueOutput{SecretBinary: []byte{0xff, 0xfe, 'a', 0, 'b', 0, 'c', 0, 'd', 0}}, ""},
+		"neither":    {secretsmanager.GetSecretValueOutput{}, ""},
+		"empty text": {secretsmanager.GetSecretValueOutput{SecretString: aws.String("")}, ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := newSecrets(t)
+			api.values["s AWSCURRENT"] = &c.out
+			s := token.NewStore(api, "", 0, time.Now, &redact.Scrubber{}, quiet())
+			v, err := s.Current(t.Context(), "s")
+			if got := v.Token.Reveal(); got != c.want || (err == nil) != (c.want != "") {
+				t.Errorf("got %q, %v; want %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestStagedIsNeverFromMemory(t *testing.T) {
+	t.Parallel()
+	api := newSecrets(t)
+	for _, stage := range []token.Stage{token.Current, token.Pending, token.Previous} {
+		api.put("s", stage, string(stage)+"-1", "abcdefgh")
+	}
+	made := time.Date(2026, 11, 24, 8, 30, 0, 0, time.UTC)
+	api.values["s AWSPENDING"].CreatedDate = aws.Time(made)
+	s := token.NewStore(api, "", time.Hour, time.Now, &redact.Scrubber{}, quiet())
+	current(t, s, "s")
+	for range 2 {
+		for _, stage := range []token.Stage{token.Pending, token.Previous} {
+			v, err := s.Staged(t.Context(), "s", stage)
+			if err != nil || v.ID != string(stage)+"-1" || v.Stage != stage {
+				t.Errorf("Staged(%s) = %s %s, %v", stage, v.ID, v.Stage, err)
+			}
+		}
+	}
+	want := []string{"s AWSCURRENT", "s AWSPENDING", "s AWSPREVIOUS", "s AWSPENDING", "s AWSPREVIOUS"}
+	if diff := cmp.Diff(want, api.reads); diff != "" {
+		t.Errorf("reads (-want +got):\n%s", diff)
+	}
+	v, err := s.Staged(t.Context(), "s", token.Pending)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		now   time.Time
+		young bool
+	}{{made, true}, {made.Add(time.Hour - 1), true}, {made.Add(time.Hour), false}} {
+		if got := v.YoungerThan(time.Hour, c.now); got != c.young {
+			t.Errorf("at %s: younger than an hour: %t", c.now, got)
+		}
+	}
+	if v, _ := s.Staged(t.Context(), "s", token.Previous); v.YoungerThan(time.Hour, made) {
+		t.Error("a version of unknown age is not young")
+	}
+}
+
+func TestWaitingForAReadEndsWithTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := newSecrets(t)
+		api.took = time.Minute
+		api.put("s", token.Current, "v1", "abcdefgh")
+		s := token.NewStore(api, "", time.Hour, time.Now, &redact.Scrubber{}, quiet())
+		var wg sync.WaitGroup
+		wg.Go(func() { current(t, s, "s") })
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		_, err := s.Current(ctx, "s")
+		unavailable, ok := errors.AsType[*token.UnavailableError](err)
+		if !ok || unavailable.Lasting || !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) != time.Second {
+			t.Errorf("got %v after %s", err, time.Since(begun))
+		}
+		wg.Wait()
+	})
+}
+
+func TestMalformedExpiryIsLogged(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	api := newSecrets(t)
+	api.put("s", token.Current, "v1", fmt.Sprintf(`{"token":"abcdefgh","expires_at":%q}`, canary))
+	s := token.NewStore(api, "", 0, time.Now, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
+	current(t, s, "s")
+	if text := out.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "expires_at") || strings.Contains(text, canary) {
+		t.Errorf("log: %s", text)
+	}
+}
