@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,14 +17,6 @@ import (
 type Options struct {
 	IdempotencyHeader string // an event may not set it
 }
-
-var (
-	namePattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-	secretPattern = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!-]{1,512}$`)
-	arnPattern    = regexp.MustCompile(`^arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]{1,519}$`)
-	methodPattern = regexp.MustCompile(`^[A-Z]{1,20}$`)
-	contextValue  = regexp.MustCompile(`^<aws\.scheduler\.[^<>]*>$`)
-)
 
 // Parse checks an event. On an error, which is an *InvalidError, the Job still has the names that could be read, so
 // that the run can be reported under them.
@@ -61,7 +52,7 @@ func (p *parser) job(data []byte) Job {
 		}
 	}
 	for i, m := range doc.Members {
-		if m.Name != "body" && m.Value.Kind == jsondoc.String && contextValue.MatchString(m.Value.Text) {
+		if m.Name != "body" && m.Value.Kind == jsondoc.String && isContextAttribute(m.Value.Text) {
 			doc.Members[i].Value = jsondoc.Value{Kind: jsondoc.Null}
 		}
 	}
@@ -104,10 +95,10 @@ func pointerOrEvent(path string) string {
 func (p *parser) name(f *jsondoc.Fields, key string) string {
 	before := len(p.problems)
 	name := f.Required(key, "a name of letters, digits, dots, underscores and hyphens")
-	if len(p.problems) == before && !namePattern.MatchString(name) {
+	if len(p.problems) == before && !isName(name) {
 		p.problems.Addf("%s must be 1 to 64 letters, digits, dots, underscores and hyphens and begin with a letter or digit", key)
 	}
-	if !namePattern.MatchString(name) {
+	if !isName(name) {
 		return ""
 	}
 	return name
@@ -132,10 +123,10 @@ func (p *parser) secret(f *jsondoc.Fields) string {
 		return ""
 	}
 	if strings.HasPrefix(name, "arn:") {
-		if !arnPattern.MatchString(name) {
+		if !isSecretARN(name) {
 			p.problems.Addf("secret is not the ARN of a Secrets Manager secret")
 		}
-	} else if !secretPattern.MatchString(name) {
+	} else if !isSecretName(name) {
 		p.problems.Addf("secret must be 1 to 512 letters, digits and /_+=.@!-, or an ARN")
 	}
 	return name
@@ -199,7 +190,7 @@ func CheckCall(text string) (method, location string, problems []string) {
 		return "", "", []string{"must be a method and a URL with one space between, such as GET https://api.example.com/v1/sync"}
 	}
 	switch {
-	case !methodPattern.MatchString(method):
+	case !isMethod(method):
 		problems = append(problems, "the method must be 1 to 20 upper-case letters")
 	case method == http.MethodConnect, method == http.MethodTrace:
 		problems = append(problems, "the method must not be "+method)
