@@ -1,11 +1,100 @@
-# One line a target; `make help` lists them.
+# Builds, tries, tests and deploys. `make` alone lists the targets.
+#
+# Everything but `check` and `deploy` needs Go and make only. What comes from elsewhere lies in .tools, pinned.
 .DEFAULT_GOAL := help
-export CGO_ENABLED := 0
-GOBUILD := go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w"
+SHELL := /bin/sh
 
-.PHONY: help native
+# .tools/bin, not PATH: the versions below are the ones that count.
+GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.1.4
+PYTHON ?= python3
+FUZZTIME ?= 30s
+
+FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
+# Caller for functions/caller: the logical ids of template.yaml.
+LAMBDAS := $(shell for f in $(FUNCTIONS); do echo $$f; done | awk '{ print toupper(substr($$0, 1, 1)) substr($$0, 2) }')
+
+# The template's own build calls build-<LogicalId> on a copy of this directory: no version control there, another path.
+GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w"
+
+VENV := .tools/venv
+VENV_READY := $(VENV)/ready
+# A linter built by an older Go refuses newer code, so Go's version is part of the name.
+GOLANGCI_LINT = .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
+
+.PHONY: help native build demo test race-flag check check-template check-build check-go check-tree check-able lint fmt \
+	docs fuzz vuln deploy tools clean
+
 help: ## Show this help
-	@grep -hE '^[a-zA-Z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
-native: ## Build the functions for this machine
-	$(GOBUILD) -o .build/native/caller ./functions/caller
+native: ## Build the functions for this machine, into .build/native
+	@for f in $(FUNCTIONS); do echo ".build/native/$$f"; $(GOBUILD) -o .build/native/$$f ./functions/$$f || exit 1; done
+
+build: $(LAMBDAS:%=build-%) ## Build the functions for Lambda (arm64), into .build/lambda
+
+# `sam build` calls these, with ARTIFACTS_DIR set.
+build-%:
+	GOOS=linux GOARCH=arm64 $(GOBUILD) -o "$(or $(ARTIFACTS_DIR),.build/lambda/$*)/bootstrap" ./functions/$(shell echo $* | tr 'A-Z' 'a-z')
+
+demo: native ## See a token die and come back, on this machine: no AWS account needed
+	@go run ./infra/local/demo
+
+# The race detector wants cgo, and so a C compiler. A machine without one still tests.
+test: ## Run all tests: offline, with the race detector where a C compiler is there
+	go vet ./...
+	@mkdir -p .build/race && printf 'package main\n\nfunc main() {}\n' > .build/race/main.go; \
+	race=-race; \
+	if ! go run -race .build/race/main.go >/dev/null 2>&1; then \
+		race=; echo "make test: without the race detector, which needs cgo and a C compiler"; \
+	fi; \
+	set -x; go test $$race -shuffle=on ./...
+
+check: check-tree check-go check-template check-build check-able ## Lint and verify everything: needs Python 3.10 or newer with venv
+
+check-tree: # What git tracks: nothing of one machine, nothing that does not exist.
+	@sh infra/check/tree.sh
+
+check-go: $(GOLANGCI_LINT) # Modules, formatting, lint.
+	go mod verify
+	go mod tidy -diff
+	$(GOLANGCI_LINT) fmt --diff
+	$(GOLANGCI_LINT) run
+
+check-template: $(VENV_READY) # SAM CLI and cfn-lint on the template, and our own reading of it against SAM CLI's.
+	@sh infra/check/template.sh $(VENV)/bin
+
+check-build: $(VENV_READY) build # `sam build` and `make build` give the same bytes.
+	@sh infra/check/build.sh $(VENV)/bin
+
+check-able: $(VENV_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
+	@sh infra/check/able.sh $(VENV)/bin $(GOLANGCI_LINT)
+
+lint: $(GOLANGCI_LINT) ## Run the Go linters only
+	$(GOLANGCI_LINT) run
+
+fmt: $(GOLANGCI_LINT) ## Format the Go code
+	$(GOLANGCI_LINT) fmt
+
+fuzz: ## Run each fuzz test for FUZZTIME (30s)
+	@sh infra/check/fuzz.sh $(FUZZTIME)
+
+vuln: ## Look for known vulnerabilities: asks vuln.go.dev over the network
+	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+
+deploy: ## Deploy to your AWS account: needs SAM CLI 1.160 or newer and AWS credentials
+	@sh infra/check/deploy.sh $(VENV)/bin
+
+tools: $(VENV_READY) $(GOLANGCI_LINT) ## Install the pinned tools into .tools
+
+$(VENV_READY): infra/check/requirements.txt infra/check/venv.sh
+	@sh infra/check/venv.sh $(PYTHON) $(VENV)
+
+$(GOLANGCI_LINT):
+	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION): once, a few minutes"
+	@mkdir -p $(@D)
+	GOBIN="$(CURDIR)/$(@D)" CGO_ENABLED=0 go install -trimpath github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@mv $(@D)/golangci-lint $@
+
+clean: ## Remove what was built; the tools stay
+	rm -rf .build .aws-sam
