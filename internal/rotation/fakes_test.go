@@ -1,0 +1,644 @@
+package rotation_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/cronbearer/cronbearer/internal/clock"
+	"github.com/cronbearer/cronbearer/internal/environment"
+	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/rotation"
+	"github.com/cronbearer/cronbearer/internal/settings"
+)
+
+const (
+	prefix    = "stack/"
+	name      = "stack/example-api"
+	secretARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:stack/example-api-AbCdEf"
+	function  = "arn:aws:lambda:eu-west-1:123456789012:function:stack-Rotator-1"
+	host      = "id.example.com"
+	pending   = "AWSPENDING"
+	current   = "AWSCURRENT"
+	previous  = "AWSPREVIOUS"
+	canary    = "canary" // in every secret string
+)
+
+// secretsManager has the semantics of AWS's: immutable versions, each label on one version, labels moved by
+// compare-and-swap, a hundred versions of which none younger than a day goes.
+type secretsManager struct {
+	t *testing.T
+
+	mu       sync.Mutex
+	values   map[string]*string // by version; nil: AWSPENDING was given, and no value yet
+	created  map[string]time.Time
+	labels   map[string]string // version by label
+	enabled  bool
+	function string
+	past     []past
+	lag      time.Duration // how old DescribeSecret may be
+}
+
+type past struct {
+	at     time.Time
+	labels map[string]string
+}
+
+func newSecretsManager(t *testing.T, value string) *secretsManager {
+	t.Helper()
+	sm := &secretsManager{
+		t: t, values: map[string]*string{}, created: map[string]time.Time{}, labels: map[string]string{},
+		enabled: true, function: function,
+	}
+	sm.putByHand(value)
+	return sm
+}
+
+// id makes version ids as long as real ones.
+func id() string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", rand.Uint32(), rand.Uint64()>>16) }
+
+// putByHand is a person's put-secret-value: AWSCURRENT moves.
+func (sm *secretsManager) putByHand(value string) string {
+	sm.mu.Lock()
+	defer sm.mu.Unlock()
+	version := id()
+	sm.values[version], sm.created[version] = &value, time.Now()
+	sm.move(current, version)
+	return version
+}
+
+// rotate is RotateSecret: a new pending version, or that of a rotation that is not complete.
+func (sm *secretsManager) rotate() string {
+	sm.mu.Lock()
+	defer sm.mu.Unlock()
+	if p := sm.labels[pending]; p != "" && p != sm.labels[current] {
+		return p
+	}
+	version := id()
+	sm.values[version], sm.created[version] = nil, time.Now()
+	sm.move(pending, version)
+	return version
+}
+
+func (sm *secretsManager) move(label, version string) {
+	before := map[string]string{}
+	for l, v := range sm.labels {
+		before[l] = v
+	}
+	sm.past = append(sm.past, past{time.Now(), before})
+	if label == current && sm.labels[current] != "" {
+		sm.labels[previous] = sm.labels[current]
+	}
+	if version == "" {
+		delete(sm.labels, label)
+	} else {
+		sm.labels[label] = version
+	}
+	for v := range sm.values {
+		if len(sm.labelsOf(sm.labels, v)) == 0 && time.Since(sm.created[v]) > 24*time.Hour {
+			delete(sm.values, v)
+		}
+	}
+}
+
+func (sm *secretsManager) labelsOf(labels map[string]string, version string) []string {
+	var list []string
+	for l, v := range labels {
+		if v == version {
+			list = append(list, l)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// label tells which version has a label.
+func (sm *secretsManager) label(label string) string {
+	sm.mu.Lock()
+	defer sm.mu.Unlock()
+	return sm.labels[label]
+}
+
+// value of the version with a label; empty: none.
+func (sm *secretsManager) value(label string) string {
+	sm.mu.Lock()
+	defer sm.mu.Unlock()
+	return aws.ToString(sm.values[sm.labels[label]])
+}
+
+func (sm *secretsManager) leases() []string {
+	sm.mu.Lock()
+	defer sm.mu.Unlock()
+	var list []string
+	for l := range sm.labels {
+		if strings.HasPrefix(l, rotation.LeaseLabel) {
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+func (sm *secretsManager) describe() *secretsmanager.DescribeSecretOutput {
+	labels := sm.labels
+	if sm.lag > 0 {
+		then := time.Now().Add(-rand.N(sm.lag))
+		for _, p := range slices.Backward(sm.past) {
+			if p.at.Before(then) {
+				break
+			}
+			labels = p.labels
+		}
+	}
+	out := &secretsmanager.DescribeSecretOutput{
+		ARN: aws.String(secretARN), Name: aws.String(name), RotationEnabled: aws.Bool(sm.enabled),
+		RotationLambdaARN: aws.String(sm.function), VersionIdsToStages: map[string][]string{},
+	}
+	for _, v := range labels {
+		out.VersionIdsToStages[v] = sm.labelsOf(labels, v)
+	}
+	return out
+}
+
+func (sm *secretsManager) get(in *secretsmanager.GetSecretValueInput) (*secretsmanager.GetSecretValueOutput, error) {
+	stage := aws.ToString(in.VersionStage)
+	if stage == "" {
+		sm.t.Error("GetSecretValue without a stage")
+	}
+	version := sm.labels[stage]
+	value := sm.values[version]
+	if value == nil {
+		return nil, &types.ResourceNotFoundException{Message: aws.String("Secrets Manager can't find the specified secret value for staging label: " + stage)}
+	}
+	return &secretsmanager.GetSecretValueOutput{
+		ARN: aws.String(secretARN), Name: aws.String(name), VersionId: aws.String(version), SecretString: value,
+		VersionStages: sm.labelsOf(sm.labels, version), CreatedDate: aws.Time(sm.created[version]),
+	}, nil
+}
+
+func (sm *secretsManager) put(in *secretsmanager.PutSecretValueInput) (*secretsmanager.PutSecretValueOutput, error) {
+	if len(in.VersionStages) == 0 {
+		sm.t.Error("PutSecretValue without stages moves AWSCURRENT")
+	}
+	version := aws.ToString(in.ClientRequestToken)
+	if before := sm.values[version]; before != nil {
+		if *before != aws.ToString(in.SecretString) {
+			return nil, &types.ResourceExistsException{Message: aws.String("You can't modify an existing version")}
+		}
+		return &secretsmanager.PutSecretValueOutput{VersionId: in.ClientRequestToken}, nil
+	}
+	if len(sm.values) > 100 {
+		return nil, &types.LimitExceededException{Message: aws.String("too many versions")}
+	}
+	sm.values[version], sm.created[version] = aws.String(*in.SecretString), time.Now()
+	for _, stage := range in.VersionStages {
+		sm.move(stage, version)
+	}
+	return &secretsmanager.PutSecretValueOutput{VersionId: in.ClientRequestToken}, nil
+}
+
+func (sm *secretsManager) update(in *secretsmanager.UpdateSecretVersionStageInput) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
+	label, to, from := aws.ToString(in.VersionStage), aws.ToString(in.MoveToVersionId), aws.ToString(in.RemoveFromVersionId)
+	bad := func(text string) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
+		return nil, &types.InvalidParameterException{Message: aws.String(text)}
+	}
+	holder := sm.labels[label]
+	switch {
+	case from != "" && holder != from:
+		return bad("RemoveFromVersionId must be the version that has the label " + label)
+	case to != "" && from == "" && holder != "" && holder != to:
+		return bad("RemoveFromVersionId can't be empty: the label is attached")
+	case to != "" && sm.values[to] == nil:
+		return bad("there is no version " + to) // a pending version without a value may not be one
+	case to != "" && len(sm.labelsOf(sm.labels, to)) >= 20:
+		return nil, &types.LimitExceededException{Message: aws.String("20 labels")}
+	}
+	sm.move(label, to)
+	return &secretsmanager.UpdateSecretVersionStageOutput{ARN: aws.String(secretARN), Name: aws.String(name)}, nil
+}
+
+// provider is an authorisation server with one-time refresh tokens that ends a family when one of them comes twice, a
+// "new token" call, and a resource that takes access tokens.
+type provider struct {
+	mu        sync.Mutex
+	n         int
+	family    map[string]int  // of each refresh token
+	live      map[string]bool // refresh tokens
+	access    map[string]bool // access tokens
+	exchanges int             // refresh tokens exchanged
+	posts     int             // token requests and "new token" calls
+	reuses    int
+
+	delay  func() time.Duration
+	answer func(w http.ResponseWriter, body map[string]any) bool // writes another answer; may change the body
+	test   int                                                   // status of /test; 0: by the token
+}
+
+func newProvider() *provider {
+	return &provider{family: map[string]int{}, live: map[string]bool{}, access: map[string]bool{}}
+}
+
+func (p *provider) mint(kind string) string {
+	p.n++
+	return fmt.Sprintf("%s-%s-%d-%x", canary, kind, p.n, rand.Uint64())
+}
+
+// logIn starts a family.
+func (p *provider) logIn() (access, refresh string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	access, refresh = p.mint("access"), p.mint("refresh")
+	p.access[access], p.live[refresh], p.family[refresh] = true, true, p.n
+	return access, refresh
+}
+
+func (p *provider) honours(refresh string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.live[refresh]
+}
+
+func (p *provider) counts() (exchanges, posts int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.exchanges, p.posts
+}
+
+func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.delay != nil {
+		time.Sleep(p.delay())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	bearer := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	switch r.URL.Path {
+	case "/token":
+		p.posts++
+		p.refresh(w, r)
+	case "/rotate":
+		p.posts++
+		if !p.access[bearer] {
+			reply(w, http.StatusUnauthorized, map[string]any{"error": "invalid_token", "error_description": "no such token " + bearer})
+			return
+		}
+		delete(p.access, bearer)
+		fresh := p.mint("access")
+		p.access[fresh] = true
+		p.exchanges++
+		p.reply(w, map[string]any{"data": map[string]any{"token": fresh, "ends": "2027-01-31"}})
+	case "/test":
+		status := p.test
+		if status == 0 {
+			status = http.StatusUnauthorized
+			if p.access[bearer] {
+				status = http.StatusOK
+			}
+		}
+		w.WriteHeader(status)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (p *provider) refresh(w http.ResponseWriter, r *http.Request) {
+	if _, secret, _ := r.BasicAuth(); secret != canary+"-client-secret" {
+		reply(w, http.StatusUnauthorized, map[string]any{"error": "invalid_client", "error_description": "not " + secret})
+		return
+	}
+	refresh := r.PostFormValue("refresh_token")
+	if !p.live[refresh] {
+		if family, known := p.family[refresh]; known {
+			p.reuses++
+			for other, f := range p.family {
+				if f == family {
+					delete(p.live, other)
+				}
+			}
+		}
+		reply(w, http.StatusBadRequest, map[string]any{"error": "invalid_grant", "error_description": "dead: " + refresh})
+		return
+	}
+	p.exchanges++
+	fresh, access := p.mint("refresh"), p.mint("access")
+	delete(p.live, refresh)
+	p.live[fresh], p.family[fresh], p.access[access] = true, p.family[refresh], true
+	p.reply(w, map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": 3600, "refresh_token": fresh})
+}
+
+func (p *provider) reply(w http.ResponseWriter, body map[string]any) {
+	if p.answer != nil && p.answer(w, body) {
+		return
+	}
+	reply(w, http.StatusOK, body)
+}
+
+func reply(w http.ResponseWriter, status int, body map[string]any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// process is one environment of Lambda with the rotator in it. It is its own client of Secrets Manager, and dies at the
+// moment that the test chooses: what it does is counted, each thing twice, before and after.
+type process struct {
+	world   *world
+	handler *rotation.Handler
+	close   func()
+	out     *output
+
+	dieAt int32 // 0: never
+	moves atomic.Int32
+	dead  atomic.Bool
+
+	latency func() time.Duration
+	fault   func(operation string) error // before an operation; nil: none
+	lost    func(operation string) error // after it was done
+}
+
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// world is one secret, its provider and the rotators.
+type world struct {
+	t        *testing.T
+	sm       *secretsManager
+	provider *provider
+}
+
+func newWorld(t *testing.T, secret func(access, refresh string) string) *world {
+	t.Helper()
+	p := newProvider()
+	return &world{t: t, sm: newSecretsManager(t, secret(p.logIn())), provider: p}
+}
+
+// refreshable is a secret with a key behind each that changes.
+func refreshable(access, refresh string) string {
+	return fmt.Sprintf(`{"hosts":["id.example.com"],"token":%q,"expires_at":"2000-01-01T00:00:00Z","test":"GET https://id.example.com/test",`+
+		`"oauth2":{"grant":"refresh_token","token_url":"https://id.example.com/token","client_id":"client","refresh_token":%q,"client_secret":"canary-client-secret","scope":"a b"}}`,
+		access, refresh)
+}
+
+// start makes a process. It is closed with the test, or by close.
+func (w *world) start() *process {
+	w.t.Helper()
+	p := &process{world: w, out: &output{}}
+	listener := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: p.mortal(w.provider), ReadHeaderTimeout: time.Hour}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(listener)
+	}()
+	env := &environment.Environment{
+		Clock: clock.New(""), ToAWS: &http.Transport{},
+		ToTargets: &http.Transport{DialTLSContext: listener.dial},
+	}
+	allowed, err := hosts.Parse([]string{host})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p.handler = rotation.NewTestHandler(settings.Settings{SecretPrefix: prefix, AllowedHosts: allowed}, env, p, p.out)
+	p.close = func() {
+		_ = server.Close()
+		env.ToTargets.CloseIdleConnections()
+		<-served
+	}
+	return p
+}
+
+// mortal is the provider as a process sees it that may die before its request arrives, or before the answer does.
+func (p *process) mortal(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.step() {
+			panic(http.ErrAbortHandler)
+		}
+		answer := &recorded{header: http.Header{}, status: http.StatusOK}
+		next.ServeHTTP(answer, r)
+		if p.step() {
+			panic(http.ErrAbortHandler)
+		}
+		for name, values := range answer.header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(answer.status)
+		_, _ = w.Write(answer.body.Bytes())
+	})
+}
+
+type recorded struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (r *recorded) Header() http.Header         { return r.header }
+func (r *recorded) WriteHeader(status int)      { r.status = status }
+func (r *recorded) Write(b []byte) (int, error) { return r.body.Write(b) }
+
+// step counts, and tells whether the process is dead.
+func (p *process) step() bool {
+	if n := p.moves.Add(1); p.dieAt != 0 && n >= p.dieAt {
+		p.dead.Store(true)
+	}
+	return p.dead.Load()
+}
+
+// errNoAnswer is what a client sees of an answer that is lost.
+var errNoAnswer = errors.New("connection reset")
+
+// do makes one request to Secrets Manager. A dead process's goroutine ends; what it defers must not reach the world.
+func do[I, O any](ctx context.Context, p *process, operation string, in I, call func(I) (O, error)) (O, error) {
+	var none O
+	if p.step() {
+		runtime.Goexit()
+	}
+	if ctx.Err() != nil {
+		return none, ctx.Err()
+	}
+	if p.latency != nil {
+		time.Sleep(p.latency())
+	}
+	if p.fault != nil {
+		if err := p.fault(operation); err != nil {
+			return none, err
+		}
+	}
+	p.world.sm.mu.Lock()
+	out, err := call(in)
+	p.world.sm.mu.Unlock()
+	if p.latency != nil {
+		time.Sleep(p.latency())
+	}
+	if p.step() {
+		runtime.Goexit()
+	}
+	if p.lost != nil {
+		if err := p.lost(operation); err != nil {
+			return none, err
+		}
+	}
+	return out, err
+}
+
+func (p *process) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	return do(ctx, p, "GetSecretValue "+aws.ToString(in.VersionStage), in, p.world.sm.get)
+}
+
+func (p *process) DescribeSecret(ctx context.Context, in *secretsmanager.DescribeSecretInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.DescribeSecretOutput, error) {
+	return do(ctx, p, "DescribeSecret", in, func(*secretsmanager.DescribeSecretInput) (*secretsmanager.DescribeSecretOutput, error) {
+		return p.world.sm.describe(), nil
+	})
+}
+
+func (p *process) PutSecretValue(ctx context.Context, in *secretsmanager.PutSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error) {
+	return do(ctx, p, "PutSecretValue", in, p.world.sm.put)
+}
+
+func (p *process) UpdateSecretVersionStage(ctx context.Context, in *secretsmanager.UpdateSecretVersionStageInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
+	return do(ctx, p, "UpdateSecretVersionStage "+aws.ToString(in.VersionStage), in, p.world.sm.update)
+}
+
+// errDied says that the process ended in the middle of a step.
+var errDied = errors.New("the process died")
+
+// limit is the function's time-out.
+const limit = 5 * time.Minute
+
+func event(step rotation.Step, version string) string {
+	return fmt.Sprintf(`{"Step":%q,"SecretId":%q,"ClientRequestToken":%q}`, step, secretARN, version)
+}
+
+// invoke sends an event. What the process prints and returns must hold no secret.
+func (p *process) invoke(text string) (string, error) {
+	return p.invokeAs(function, text)
+}
+
+func (p *process) invokeAs(arn, text string) (string, error) {
+	ctx, cancel := context.WithTimeout(lambdacontext.NewContext(context.Background(), &lambdacontext.LambdaContext{
+		AwsRequestID: "request", InvokedFunctionArn: arn,
+	}), limit)
+	defer cancel()
+	var response []byte
+	err := errDied
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		response, err = p.handler.Invoke(ctx, []byte(text))
+	}()
+	<-done
+	if p.dead.Load() {
+		return "", errDied
+	}
+	for where, said := range map[string]string{"the log": p.out.String(), "the response": string(response), "the error": fmt.Sprint(err)} {
+		if strings.Contains(said, canary) {
+			p.world.t.Errorf("%s holds a secret: %s", where, said)
+		}
+	}
+	return string(response), err
+}
+
+// step runs one step on the pending version.
+func (p *process) do(step rotation.Step) (string, error) {
+	return p.invoke(event(step, p.world.sm.label(pending)))
+}
+
+// all runs the four steps as Secrets Manager does: each after the one before succeeded.
+func (p *process) all() error {
+	version := p.world.sm.rotate()
+	for _, step := range []rotation.Step{rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret} {
+		if _, err := p.invoke(event(step, version)); err != nil {
+			return fmt.Errorf("%s: %w", step, err)
+		}
+	}
+	return nil
+}
+
+// pipes is a listener in memory, whose connections let a test's clock go on while they wait.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case l.conns <- server:
+		return client, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipes) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *pipes) Addr() net.Addr { return &net.IPAddr{} }
+
+// refreshToken of a secret's text; empty for none.
+func refreshToken(t *testing.T, text string) string {
+	t.Helper()
+	if text == "" {
+		return ""
+	}
+	var secret struct {
+		OAuth2 struct {
+			RefreshToken string `json:"refresh_token"`
+		} `json:"oauth2"`
+	}
+	if err := json.Unmarshal([]byte(text), &secret); err != nil {
+		t.Fatal(err)
+	}
+	return secret.OAuth2.RefreshToken
+}
+
+// stored is the refresh token that the next renewal depends on: AWSPENDING's once it has a value, else AWSCURRENT's.
+func (w *world) stored() string {
+	if text := w.sm.value(pending); text != "" {
+		return refreshToken(w.t, text)
+	}
+	return refreshToken(w.t, w.sm.value(current))
+}
