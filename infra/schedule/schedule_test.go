@@ -337,10 +337,10 @@ func TestLongestGap(t *testing.T) {
 func TestLongestGapIsThatOfEveryStart(t *testing.T) {
 	t.Parallel()
 	for _, expression := range []string{
-		"cron(0/7 * * * ? 2026-2028)", "cron(30 0,1,2,3 * * ? 2026-2029)", "cron(0 5 ? * 1L 2026-2060)", "cron(0/20 1-2 ? * SUN 2026-2040)",
-		"cron(15 23-1 1-7 3,10,11 ? 2026-2045)", "cron(0 2 3W * ? 2026-2050)", "cron(59 0,23 ? * 1 2026-2046)",
+		"cron(0/7 * * * ? 2027)", "cron(30 0,1,2,3 * * ? 2026-2028)", "cron(0 5 ? * 1L 2026-2060)", "cron(0/20 1-2 ? * SUN 2026-2032)",
+		"cron(15 23-1 1-7 3,10,11 ? 2026-2040)", "cron(0 2 3W * ? 2026-2050)", "cron(59 0,23 ? * 1 2026-2040)",
 	} {
-		for _, zone := range []string{"UTC", "Europe/London", "America/New_York", "Australia/Lord_Howe", "Antarctica/Troll", "America/Havana", "Africa/Casablanca"} {
+		for _, zone := range []string{"UTC", "Europe/London", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Africa/Casablanca"} {
 			t.Run(expression+" "+zone, func(t *testing.T) {
 				t.Parallel()
 				s := parse(t, expression, zone)
