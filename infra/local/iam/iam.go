@@ -1,0 +1,169 @@
+// Package iam is a model of IAM's evaluation of one role's identity-based policies: enough for this repository's
+// templates, so that a program under test meets the refusals that its real role would give. An operator or element that
+// it does not know is an error, never an Allow.
+package iam
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Role is what the policies of a role say. The zero Role allows nothing.
+type Role struct{ statements []statement }
+
+type statement struct {
+	allow      bool
+	actions    []string
+	resources  []string
+	conditions []condition
+}
+
+type condition struct {
+	operator, key string
+	values        []string
+}
+
+// Parse reads the resolved Policies of an AWS::IAM::Role and reports every problem at once.
+func Parse(policies any) (Role, error) {
+	var role Role
+	var problems []error
+	for _, policy := range list(policies) {
+		document, _ := field(policy, "PolicyDocument").(map[string]any)
+		for _, s := range list(document["Statement"]) {
+			parsed, err := parse(s)
+			if err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			role.statements = append(role.statements, parsed)
+		}
+	}
+	return role, errors.Join(problems...)
+}
+
+func parse(v any) (statement, error) {
+	body, ok := v.(map[string]any)
+	if !ok {
+		return statement{}, fmt.Errorf("a statement is %T, not an object", v)
+	}
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(body)) {
+		if !slices.Contains([]string{"Sid", "Effect", "Action", "Resource", "Condition"}, name) {
+			problems = append(problems, fmt.Errorf("statement %v: this model knows no %s", body["Sid"], name))
+		}
+	}
+	s := statement{allow: body["Effect"] == "Allow", actions: texts(body["Action"]), resources: texts(body["Resource"])}
+	if !s.allow && body["Effect"] != "Deny" {
+		problems = append(problems, fmt.Errorf("statement %v: Effect is %v", body["Sid"], body["Effect"]))
+	}
+	operators, _ := body["Condition"].(map[string]any)
+	for _, operator := range slices.Sorted(maps.Keys(operators)) {
+		if !slices.Contains([]string{"StringEquals", "StringLike", "ArnLike", "ArnEquals", "Bool"}, operator) {
+			problems = append(problems, fmt.Errorf("statement %v: this model knows no condition %s", body["Sid"], operator))
+		}
+		keys, _ := operators[operator].(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			s.conditions = append(s.conditions, condition{operator, strings.ToLower(key), texts(keys[key])})
+		}
+	}
+	return s, errors.Join(problems...)
+}
+
+// Allows tells whether the role may do an action: one statement allows it and none denies it (IAM User Guide, "Policy
+// evaluation logic").
+func (r Role) Allows(action, resource string, context map[string]string) bool {
+	allowed := false
+	for _, s := range r.statements {
+		if !s.covers(action, resource, context) {
+			continue
+		}
+		if !s.allow {
+			return false
+		}
+		allowed = true
+	}
+	return allowed
+}
+
+func (s statement) covers(action, resource string, context map[string]string) bool {
+	anyOf := func(patterns []string, value string) bool {
+		return slices.ContainsFunc(patterns, func(p string) bool { return Like(p, value) })
+	}
+	lower := make([]string, len(s.actions))
+	for i, a := range s.actions {
+		lower[i] = strings.ToLower(a)
+	}
+	if !anyOf(lower, strings.ToLower(action)) || !anyOf(s.resources, resource) {
+		return false
+	}
+	for _, c := range s.conditions {
+		// A key that the request does not have fulfils no condition.
+		value, ok := context[c.key]
+		if !ok || !slices.ContainsFunc(c.values, func(want string) bool { return c.holds(want, value) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c condition) holds(want, value string) bool {
+	switch c.operator {
+	case "StringEquals":
+		return want == value
+	case "Bool":
+		return strings.EqualFold(want, value)
+	default:
+		return Like(want, value)
+	}
+}
+
+// Like matches * and ? as IAM does.
+func Like(pattern, value string) bool {
+	head, rest, star := strings.Cut(pattern, "*")
+	if len(value) < len(head) {
+		return false
+	}
+	for i := range len(head) {
+		if head[i] != '?' && head[i] != value[i] {
+			return false
+		}
+	}
+	value = value[len(head):]
+	if !star {
+		return value == ""
+	}
+	for i := range len(value) + 1 {
+		if Like(rest, value[i:]) {
+			return true
+		}
+	}
+	return false
+}
+
+func field(v any, name string) any {
+	m, _ := v.(map[string]any)
+	return m[name]
+}
+
+// list takes one element for a list of one, as policies may be written.
+func list(v any) []any {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		return v
+	default:
+		return []any{v}
+	}
+}
+
+func texts(v any) []string {
+	var out []string
+	for _, item := range list(v) {
+		out = append(out, fmt.Sprint(item))
+	}
+	return out
+}
