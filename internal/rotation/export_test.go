@@ -16,4 +16,3 @@ func NewTestHandler(s settings.Settings, env *environment.Environment, api Secre
 	h.app = &app{env, h.newRotator(s, env, api)}
 	return h
 }
-

@@ -1,0 +1,752 @@
+package rotation_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/rotation"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+// rotatable is a secret with a provider's "new token" call.
+func rotatable(access, _ string) string {
+	return fmt.Sprintf(`{"token":%q,"rotate":{"call":"POST https://id.example.com/rotate","headers":{"X-Api-Version":"2026-11-01"},"body":{"days":30},"token":"/data/token","expires_at":"/data/ends"}}`, access)
+}
+
+// errorName is what Lambda shows.
+func errorName(err error) string {
+	if err == nil {
+		return ""
+	}
+	return reflect.TypeOf(err).Elem().Name()
+}
+
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		before := w.sm.label(current)
+		p := w.start()
+		defer p.close()
+		version := w.sm.rotate()
+		for _, want := range []struct {
+			step    rotation.Step
+			outcome string
+		}{
+			{rotation.CreateSecret, "renewed"},
+			{rotation.CreateSecret, "already_renewed"},
+			{rotation.SetSecret, "nothing_to_set"},
+			{rotation.SetSecret, "nothing_to_set"},
+			{rotation.TestSecret, "accepted"},
+			{rotation.TestSecret, "accepted"},
+			{rotation.FinishSecret, "finished"},
+			{rotation.FinishSecret, "already_current"},
+			{rotation.CreateSecret, "already_current"},
+			{rotation.TestSecret, "already_current"},
+		} {
+			got, err := p.invoke(event(want.step, version))
+			if err != nil || got != fmt.Sprintf(`{"outcome":%q}`, want.outcome) {
+				t.Errorf("%s = %s, %v; want %s", want.step, got, err, want.outcome)
+			}
+		}
+		if w.sm.label(current) != version || w.sm.label(previous) != before {
+			t.Errorf("AWSCURRENT %s, AWSPREVIOUS %s; want %s, %s", w.sm.label(current), w.sm.label(previous), version, before)
+		}
+		if _, posts := w.provider.counts(); posts != 1 {
+			t.Errorf("%d token requests", posts)
+		}
+		if left := w.sm.leases(); len(left) > 0 {
+			t.Errorf("labels are left: %v", left)
+		}
+		first, _, _ := strings.Cut(p.out.String(), "\n")
+		var line map[string]any
+		if err := json.Unmarshal([]byte(first), &line); err != nil {
+			t.Fatal(err)
+		}
+		delete(line, "timestamp")
+		delete(line, "duration_ms")
+		want := map[string]any{
+			"level": "INFO", "message": "rotation step", "requestId": "request",
+			"secret": secretARN, "step": "createSecret", "version": version, "outcome": "renewed",
+		}
+		if diff := cmp.Diff(want, line); diff != "" {
+			t.Error(diff)
+		}
+		if lines := strings.Count(p.out.String(), "\n"); lines != 10 {
+			t.Errorf("%d log lines of 10 steps:\n%s", lines, p.out)
+		}
+	})
+}
+
+// TestWhatIsStored compares the secrets before and after, with the tokens of the provider in place of those of before.
+func TestWhatIsStored(t *testing.T) {
+	t.Parallel()
+	const ends = "2000-01-01T01:00:00Z" // the bubble begins with the year
+	const oauth2 = `"oauth2":{"grant":"refresh_token","token_url":"https://id.example.com/token","client_id":"client","refresh_token":"REFRESH","client_secret":"canary-client-secret"}`
+	for name, tc := range map[string]struct {
+		before, after string
+		answer        map[string]any // nil removes
+	}{
+		"keys and their order stay": {
+			before: `{"hosts":["id.example.com"],` + oauth2 + `,"expires_at":"2000-01-01","token":"ACCESS","test":"GET https://id.example.com/test"}`,
+			after:  `{"hosts":["id.example.com"],` + oauth2 + `,"expires_at":"` + ends + `","token":"ACCESS","test":"GET https://id.example.com/test"}`,
+		},
+		"an expiry comes after the token": {
+			before: `{"token":"ACCESS",` + oauth2 + `}`,
+			after:  `{"token":"ACCESS","expires_at":"` + ends + `",` + oauth2 + `}`,
+		},
+		"an unknown expiry goes": {
+			before: `{"token":"ACCESS","expires_at":"2000-01-01",` + oauth2 + `}`,
+			after:  `{"token":"ACCESS",` + oauth2 + `}`,
+			answer: map[string]any{"expires_in": nil},
+		},
+		"a senseless expiry goes": {
+			before: `{"token":"ACCESS","expires_at":"2000-01-01",` + oauth2 + `}`,
+			after:  `{"token":"ACCESS",` + oauth2 + `}`,
+			answer: map[string]any{"expires_in": -1},
+		},
+		"a date is midnight UTC": {
+			before: rotatable("ACCESS", ""),
+			after:  strings.Replace(rotatable("ACCESS", ""), `"ACCESS",`, `"ACCESS","expires_at":"2027-01-31T00:00:00Z",`, 1),
+		},
+		"no expiry in the answer": {
+			before: strings.Replace(rotatable("ACCESS", ""), `"ACCESS",`, `"ACCESS","expires_at":"2000-01-01T00:00:00Z",`, 1),
+			after:  rotatable("ACCESS", ""),
+			answer: map[string]any{"ends": nil},
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var firstAccess, firstRefresh, lastAccess, lastRefresh string
+			lastRefresh = "none"
+			w := newWorld(t, func(access, refresh string) string {
+				firstAccess, firstRefresh = access, refresh
+				return strings.NewReplacer("ACCESS", access, "REFRESH", refresh).Replace(tc.before)
+			})
+			w.provider.answer = func(_ http.ResponseWriter, body map[string]any) bool {
+				if data, ok := body["data"].(map[string]any); ok {
+					lastAccess, _ = data["token"].(string)
+					change(data, tc.answer)
+					return false
+				}
+				lastAccess, _ = body["access_token"].(string)
+				lastRefresh, _ = body["refresh_token"].(string)
+				change(body, tc.answer)
+				return false
+			}
+			p := w.start()
+			if err := p.all(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			p.close()
+			got := strings.NewReplacer(lastAccess, "ACCESS", lastRefresh, "REFRESH", firstAccess, "OLD ACCESS", firstRefresh, "OLD REFRESH").Replace(w.sm.value(current))
+			if got != tc.after {
+				t.Errorf("%s:\n got %s\nwant %s", name, got, tc.after)
+			}
+		})
+	}
+}
+
+func change(body, by map[string]any) {
+	for k, v := range by {
+		if v == nil {
+			delete(body, k)
+		} else {
+			body[k] = v
+		}
+	}
+}
+
+func TestRefreshTokenThatGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		before := w.stored()
+		w.provider.answer = func(_ http.ResponseWriter, body map[string]any) bool {
+			delete(body, "refresh_token")
+			return false
+		}
+		p := w.start()
+		defer p.close()
+		if err := p.all(); err != nil {
+			t.Fatal(err)
+		}
+		if w.stored() != before {
+			t.Error("the refresh token is another")
+		}
+	})
+}
+
+// TestRefusals: nothing is asked and nothing written.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	good := event(rotation.CreateSecret, "VERSION")
+	with := func(before, after string) string { return strings.Replace(good, before, after, 1) }
+	for name, tc := range map[string]struct {
+		event    string
+		function string
+		prepare  func(*world)
+		secret   func(access, refresh string) string
+		want     string // in the error
+	}{
+		"no JSON":                     {event: `{"Step":`, want: "not valid JSON"},
+		"no object":                   {event: `[]`, want: "must be an object"},
+		"a key twice":                 {event: with(`{`, `{"Step":"setSecret",`), want: "twice"},
+		"a key of the wrong type":     {event: with(`"createSecret"`, `1`), want: "Step must be a string"},
+		"everything missing":          {event: `{}`, want: "Step is missing"},
+		"an unknown step":             {event: with("createSecret", "create_secret"), want: "Step must be createSecret"},
+		"a name not under the prefix": {event: with(secretARN, "other/example-api"), want: "not under stack/"},
+		"an ARN not under the prefix": {event: with("secret:stack/", "secret:stack2/"), want: "not under stack/"},
+		"an ARN of another service":   {event: with(":secretsmanager:", ":ssm:"), want: "not under stack/"},
+		"a path that looks like it":   {event: with(secretARN, "arn:stack/"), want: "not under stack/"},
+		"a long id":                   {event: with(secretARN, "stack/"+strings.Repeat("x", 3000)), want: "SecretId is longer"},
+		"rotation not enabled":        {prepare: func(w *world) { w.sm.enabled = false }, want: "not enabled"},
+		"another function":            {function: function + "x", want: "is rotated by"},
+		"an alias of it":              {function: function + ":live", want: "is rotated by"},
+		"no function":                 {function: "none", prepare: func(w *world) { w.sm.function = "" }, want: "is rotated by"},
+		"another account's function":  {function: strings.Replace(function, "123456789012", "210987654321", 1), want: "is rotated by"},
+		"an unknown version":          {event: with("VERSION", "00000000-0000-4000-8000-000000000000"), want: "has no version"},
+		"a version that is past": {prepare: func(w *world) {
+			w.sm.putByHand(w.sm.value(current))
+			w.sm.labels["mine"] = w.sm.labels[pending]
+			w.sm.labels[pending] = w.sm.labels[current]
+		}, want: "is not AWSPENDING"},
+		"a static token":     {secret: func(access, _ string) string { return access }, want: "add oauth2 with grant refresh_token, or rotate"},
+		"a static object":    {secret: func(access, _ string) string { return `{"token":"` + access + `"}` }, want: "is static"},
+		"a minted token":     {secret: minted, want: "needs no rotation"},
+		"a malformed secret": {secret: func(access, _ string) string { return `{"tokn":"` + access + `"}` }, want: "malformed"},
+		"a rotate call elsewhere": {secret: func(access, refresh string) string {
+			return strings.Replace(rotatable(access, refresh), "id.example.com", "evil.example.com", 1)
+		}, want: "rotate.call of secret " + secretARN + " calls evil.example.com"},
+		"a test call elsewhere": {secret: func(access, refresh string) string {
+			return strings.Replace(refreshable(access, refresh), "GET https://id.example.com", "GET https://evil.example.com", 1)
+		}, want: "test of secret " + secretARN + " calls evil.example.com"},
+		"a test call to a host that hosts leaves out": {secret: func(access, refresh string) string {
+			return strings.Replace(refreshable(access, refresh), `["id.example.com"]`, `["api.example.com"]`, 1)
+		}, want: "not bound to"},
+		"a rotate call that is half": {secret: func(access, refresh string) string {
+			return strings.Replace(rotatable(access, refresh), `"/data/token"`, `"data"`, 1)
+		}, want: "rotate.token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				secret := tc.secret
+				if secret == nil {
+					secret = refreshable
+				}
+				w := newWorld(t, secret)
+				text := tc.event
+				if text == "" {
+					text = good
+				}
+				text = strings.Replace(text, "VERSION", w.sm.rotate(), 1)
+				if tc.prepare != nil {
+					tc.prepare(w)
+				}
+				p := w.start()
+				defer p.close()
+				arn := tc.function
+				if arn == "" {
+					arn = function
+				}
+				writes := len(w.sm.past)
+				_, err := p.invokeAs(arn, text)
+				wantName := "RotationRefusedError"
+				if strings.Contains(name, "malformed") || strings.Contains(name, "half") {
+					wantName = "RotationFailedError"
+				}
+				if errorName(err) != wantName || !strings.Contains(err.Error(), tc.want) {
+					t.Errorf("%s: %v; want %s with %q", errorName(err), err, wantName, tc.want)
+				}
+				if _, posts := w.provider.counts(); posts != 0 || len(w.sm.past) != writes {
+					t.Errorf("%d requests, %d writes", posts, len(w.sm.past)-writes)
+				}
+				if !strings.Contains(p.out.String(), `"message":"rotation step"`) {
+					t.Errorf("no log line: %s", p.out)
+				}
+			})
+		})
+	}
+}
+
+func minted(string, string) string {
+	return `{"oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/token","client_id":"client","client_secret":"canary-client-secret"}}`
+}
+
+// TestOwnARN: an alias or version is part of the name that Secrets Manager calls.
+func TestOwnARN(t *testing.T) {
+	t.Parallel()
+	for _, arns := range [][2]string{
+		{function, function},
+		{function, function + ":$LATEST"},
+		{function + ":$LATEST", function},
+		{function + ":live", function + ":live"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, refreshable)
+			w.sm.function = arns[0]
+			p := w.start()
+			defer p.close()
+			if _, err := p.invokeAs(arns[1], event(rotation.CreateSecret, w.sm.rotate())); err != nil {
+				t.Errorf("%s as %s: %v", arns[0], arns[1], err)
+			}
+		})
+	}
+}
+
+// TestEventOfTomorrow: a key that AWS adds one day does not end the rotations. RotationToken goes back with the value.
+func TestEventOfTomorrow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		p := w.start()
+		defer p.close()
+		text := strings.Replace(event(rotation.CreateSecret, w.sm.rotate()), "{", `{"RotationToken":"canary-rotation-token-0123456789abcdef","Region":"eu-west-1",`, 1)
+		if _, err := p.invoke(text); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestOutOfOrder: no step takes a version without a value for one that has it.
+func TestOutOfOrder(t *testing.T) {
+	t.Parallel()
+	for _, step := range []rotation.Step{rotation.TestSecret, rotation.FinishSecret} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, refreshable)
+			before := w.sm.label(current)
+			p := w.start()
+			defer p.close()
+			w.sm.rotate()
+			_, err := p.do(step)
+			if errorName(err) != "RotationRefusedError" || !strings.Contains(err.Error(), "has no value") {
+				t.Errorf("%s: %v", step, err)
+			}
+			if w.sm.label(current) != before {
+				t.Error("AWSCURRENT moved")
+			}
+		})
+	}
+}
+
+// TestAnswers of the provider that are no renewal: each request is made once in a step.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	status := func(code int, body map[string]any) func(http.ResponseWriter, map[string]any) bool {
+		return func(w http.ResponseWriter, _ map[string]any) bool {
+			reply(w, code, body)
+			return true
+		}
+	}
+	wrongClient := func(access, refresh string) string {
+		return strings.Replace(refreshable(access, refresh), "canary-client-secret", "canary-wrong-secret", 1)
+	}
+	deadToken := func(_, _ string) string { return rotatable(canary+"-dead-token", "") }
+	deadRefresh := func(access, _ string) string { return refreshable(access, canary+"-dead-refresh-token") }
+	for name, tc := range map[string]struct {
+		secret func(access, refresh string) string
+		answer func(http.ResponseWriter, map[string]any) bool
+		typ    string
+		want   string
+	}{
+		"refresh: dead token":       {secret: deadRefresh, typ: "LogInAgainError", want: "log in again"},
+		"refresh: wrong client":     {secret: wrongClient, typ: "RotationFailedError", want: "refuses the client"},
+		"refresh: 503":              {answer: status(503, map[string]any{"error": "temporarily_unavailable"}), typ: "RotationFailedError", want: "answered 503, temporarily_unavailable"},
+		"refresh: 302":              {answer: status(302, nil), typ: "RotationFailedError", want: "answered 302"},
+		"refresh: no token":         {answer: status(200, map[string]any{"token_type": "Bearer"}), typ: "RotationFailedError", want: "without an access_token"},
+		"refresh: not Bearer":       {answer: status(200, map[string]any{"token_type": "mac", "access_token": canary + "-mac-token"}), typ: "RotationFailedError", want: "not Bearer"},
+		"refresh: white space":      {answer: status(200, map[string]any{"token_type": "Bearer", "access_token": canary + " in two words"}), typ: "RotationFailedError", want: "white space inside"},
+		"refresh: hangs up":         {answer: func(http.ResponseWriter, map[string]any) bool { panic(http.ErrAbortHandler) }, typ: "RotationFailedError", want: "gave no answer"},
+		"rotate: dead token":        {secret: deadToken, typ: "LogInAgainError", want: "log in again"},
+		"rotate: 500":               {secret: rotatable, answer: status(500, nil), typ: "RotationFailedError", want: "answered 500"},
+		"rotate: no token":          {secret: rotatable, answer: status(201, map[string]any{"data": nil}), typ: "RotationFailedError", want: "no string at rotate.token (/data/token)"},
+		"rotate: unusable token":    {secret: rotatable, answer: status(200, map[string]any{"data": map[string]any{"token": canary + "\n"}}), typ: "RotationFailedError", want: "cannot be used"},
+		"rotate: another's message": {secret: rotatable, answer: status(403, map[string]any{"error": "insufficient_scope"}), typ: "RotationFailedError", want: "answered 403, insufficient_scope"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				secret := tc.secret
+				if secret == nil {
+					secret = refreshable
+				}
+				w := newWorld(t, secret)
+				w.provider.answer = tc.answer
+				p := w.start()
+				defer p.close()
+				version := w.sm.rotate()
+				begun := time.Now()
+				_, err := p.invoke(event(rotation.CreateSecret, version))
+				if errorName(err) != tc.typ || !strings.Contains(err.Error(), tc.want) {
+					t.Errorf("%s: %v; want %s with %q", errorName(err), err, tc.typ, tc.want)
+				}
+				if _, posts := w.provider.counts(); posts > 1 {
+					t.Errorf("%d requests in one step", posts)
+				}
+				if w.sm.value(pending) != "" {
+					t.Error("something was stored")
+				}
+				if left := w.sm.leases(); len(left) > 0 {
+					t.Errorf("the next step must wait for %v", left)
+				}
+				if took := time.Since(begun); took > 2*time.Second {
+					t.Errorf("the step took %s", took)
+				}
+			})
+		})
+	}
+}
+
+// TestLostAnswerIsAskedForOnceMore: when the step is repeated, and not before. The server takes it for theft.
+func TestLostAnswerIsAskedForOnceMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		w.provider.answer = func(http.ResponseWriter, map[string]any) bool { panic(http.ErrAbortHandler) }
+		p := w.start()
+		defer p.close()
+		version := w.sm.rotate()
+		for i, want := range []string{"RotationFailedError", "LogInAgainError", "LogInAgainError"} {
+			_, err := p.invoke(event(rotation.CreateSecret, version))
+			if _, posts := w.provider.counts(); errorName(err) != want || posts != i+1 {
+				t.Errorf("step %d: %v, %d requests; want %s", i+1, err, posts, want)
+			}
+		}
+		w.provider.answer = nil
+		w.sm.putByHand(refreshable(w.provider.logIn()))
+		if err := p.all(); err != nil {
+			t.Errorf("after a person logged in: %v", err)
+		}
+		if w.sm.label(current) != version {
+			t.Error("the rotation that waited was not finished")
+		}
+	})
+}
+
+// TestStoring is tried until the time is up: the answer is there and must not be lost.
+func TestStoring(t *testing.T) {
+	t.Parallel()
+	throttled := &types.InternalServiceError{Message: aws.String("busy")}
+	for name, tc := range map[string]struct {
+		failures int
+		lost     bool // it was stored, and the answer did not come
+		want     string
+	}{
+		"at once":                   {},
+		"after many failures":       {failures: 100},
+		"stored, answer lost":       {failures: 3, lost: true},
+		"never":                     {failures: 1 << 30, want: "RotationFailedError"},
+		"never, though it is there": {failures: 1 << 30, lost: true, want: "RotationFailedError"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, refreshable)
+				p := w.start()
+				defer p.close()
+				tries := 0
+				fault := func(operation string) error {
+					if operation != "PutSecretValue" || tries >= tc.failures {
+						return nil
+					}
+					tries++
+					return throttled
+				}
+				if tc.lost {
+					p.lost = fault
+				} else {
+					p.fault = fault
+				}
+				begun := time.Now()
+				version := w.sm.rotate()
+				_, err := p.invoke(event(rotation.CreateSecret, version))
+				if errorName(err) != tc.want {
+					t.Errorf("%v; want %q", err, tc.want)
+				}
+				if tc.want != "" && (!strings.Contains(err.Error(), "log in again") || time.Since(begun) < limit-5*time.Second) {
+					t.Errorf("gave up after %s: %v", time.Since(begun), err)
+				}
+				if _, posts := w.provider.counts(); posts != 1 {
+					t.Errorf("%d token requests", posts)
+				}
+				if stored := w.sm.value(pending) != ""; stored != (tc.want == "" || tc.lost) {
+					t.Errorf("stored: %t", stored)
+				}
+			})
+		})
+	}
+}
+
+// TestLostAnswersOfSecretsManager: each operation's answer is lost once, in turn. Repeated steps get through.
+func TestLostAnswersOfSecretsManager(t *testing.T) {
+	t.Parallel()
+	for nth := range 30 {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, refreshable)
+			p := w.start()
+			defer p.close()
+			n := 0
+			p.lost = func(string) error {
+				if n++; n == nth {
+					return errNoAnswer
+				}
+				return nil
+			}
+			err := p.all()
+			if err != nil {
+				time.Sleep(time.Minute)
+				err = p.all()
+			}
+			if err != nil {
+				t.Errorf("answer %d: %v", nth, err)
+			}
+			if _, posts := w.provider.counts(); posts != 1 {
+				t.Errorf("answer %d: %d token requests", nth, posts)
+			}
+			if !w.provider.honours(w.stored()) {
+				t.Errorf("answer %d: the stored refresh token is dead", nth)
+			}
+		})
+	}
+}
+
+func TestTestSecret(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		status int
+		secret func(access, refresh string) string
+		want   string
+		err    string
+	}{
+		"accepted":                 {status: 204, want: `{"outcome":"accepted"}`},
+		"rejected":                 {status: 401, err: "refuses the new token"},
+		"forbidden proves nothing": {status: 403, err: "did not accept the new token"},
+		"down":                     {status: 503, err: "did not accept the new token"},
+		"none":                     {secret: rotatable, want: `{"outcome":"not_tested"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				secret := tc.secret
+				if secret == nil {
+					secret = refreshable
+				}
+				w := newWorld(t, secret)
+				w.provider.test = tc.status
+				before := w.sm.label(current)
+				p := w.start()
+				defer p.close()
+				w.sm.rotate()
+				if _, err := p.do(rotation.CreateSecret); err != nil {
+					t.Fatal(err)
+				}
+				got, err := p.do(rotation.TestSecret)
+				if got != tc.want || (err == nil) != (tc.err == "") || err != nil && (errorName(err) != "RotationFailedError" || !strings.Contains(err.Error(), tc.err)) {
+					t.Errorf("%s, %v", got, err)
+				}
+				if w.sm.label(current) != before {
+					t.Error("AWSCURRENT moved")
+				}
+			})
+		})
+	}
+}
+
+// TestPersonBetweenTheSteps: what a person stores after the renewal is not overwritten by it.
+func TestPersonBetweenTheSteps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		p := w.start()
+		defer p.close()
+		version := w.sm.rotate()
+		if _, err := p.do(rotation.CreateSecret); err != nil {
+			t.Fatal(err)
+		}
+		byHand := w.sm.putByHand(refreshable(w.provider.logIn()))
+		_, err := p.do(rotation.FinishSecret)
+		if errorName(err) != "RotationRefusedError" || !strings.Contains(err.Error(), "--version-stage AWSPENDING --remove-from-version-id "+version) {
+			t.Errorf("%v", err)
+		}
+		if w.sm.label(current) != byHand {
+			t.Error("AWSCURRENT moved")
+		}
+	})
+}
+
+// TestFinishSecret compares and swaps: AWSCURRENT that moves after it was looked at stays where it is.
+func TestFinishSecret(t *testing.T) {
+	t.Parallel()
+	for name, moves := range map[string]bool{"somebody is faster": true, "its own answer is lost": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, refreshable)
+				p := w.start()
+				defer p.close()
+				version := w.sm.rotate()
+				if _, err := p.do(rotation.CreateSecret); err != nil {
+					t.Fatal(err)
+				}
+				const swap = "UpdateSecretVersionStage AWSCURRENT"
+				byHand := ""
+				p.fault = func(operation string) error {
+					if moves && operation == swap {
+						byHand = w.sm.putByHand(refreshable(w.provider.logIn()))
+					}
+					return nil
+				}
+				p.lost = func(operation string) error {
+					if !moves && operation == swap {
+						return errNoAnswer
+					}
+					return nil
+				}
+				_, err := p.do(rotation.FinishSecret)
+				switch {
+				case moves && (errorName(err) != "RotationFailedError" || w.sm.label(current) != byHand):
+					t.Errorf("%v; AWSCURRENT %s, by hand %s", err, w.sm.label(current), byHand)
+				case !moves && (err != nil || w.sm.label(current) != version):
+					t.Errorf("%v; AWSCURRENT %s, want %s", err, w.sm.label(current), version)
+				}
+			})
+		})
+	}
+}
+
+// TestSecretsManagerFails: each operation in turn, for good. The error says what, no secret, and nothing is half done.
+func TestSecretsManagerFails(t *testing.T) {
+	t.Parallel()
+	denied := &types.InvalidRequestException{Message: aws.String("You can't do that.")}
+	for step, operations := range map[rotation.Step][]string{
+		rotation.CreateSecret: {"DescribeSecret", "GetSecretValue AWSPENDING", "GetSecretValue AWSCURRENT", "UpdateSecretVersionStage " + rotation.LeaseLabel},
+		rotation.TestSecret:   {"DescribeSecret", "GetSecretValue AWSPENDING"},
+		rotation.FinishSecret: {"DescribeSecret", "GetSecretValue AWSPENDING", "UpdateSecretVersionStage AWSCURRENT"},
+	} {
+		for _, operation := range operations {
+			t.Run(string(step)+" "+operation, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, refreshable)
+					p := w.start()
+					defer p.close()
+					version := w.sm.rotate()
+					if step != rotation.CreateSecret {
+						if _, err := p.do(rotation.CreateSecret); err != nil {
+							t.Fatal(err)
+						}
+					}
+					p.fault = func(o string) error {
+						if strings.HasPrefix(o, operation) {
+							return denied
+						}
+						return nil
+					}
+					_, before := w.provider.counts()
+					_, err := p.invoke(event(step, version))
+					if errorName(err) != "RotationFailedError" {
+						t.Errorf("%v", err)
+					}
+					if _, posts := w.provider.counts(); posts != before {
+						t.Errorf("%d requests", posts)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestFaultOfTheProgram ends the step and not the process.
+func TestFaultOfTheProgram(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		p := w.start()
+		defer p.close()
+		p.fault = func(operation string) error {
+			if operation == "PutSecretValue" {
+				panic("at " + w.sm.value(current))
+			}
+			return nil
+		}
+		w.sm.rotate()
+		if _, err := p.do(rotation.CreateSecret); errorName(err) != "InternalError" {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestLabelsOfOthers: a label that claims too much, or says nothing, keeps nobody away, and goes.
+func TestLabelsOfOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		for _, rest := range []string{"9999999999999.x.y", "", "x", "0000000000000.a.b"} {
+			w.sm.labels[rotation.LeaseLabel+rest] = w.sm.labels[current]
+		}
+		w.sm.labels["mine"] = w.sm.labels[current]
+		p := w.start()
+		defer p.close()
+		begun := time.Now()
+		if err := p.all(); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("waited %s", took)
+		}
+		if left := w.sm.leases(); len(left) > 0 || w.sm.label("mine") == "" {
+			t.Errorf("left: %v", left)
+		}
+	})
+}
+
+// TestConfiguration: a bad value refuses each step by its name, and the process lives on.
+func TestConfiguration(t *testing.T) {
+	t.Parallel()
+	var out output
+	h := rotation.NewHandler(func(name string) (string, bool) {
+		v, ok := map[string]string{"AWS_REGION": "eu-west-1", "ALLOWED_HOSTS": "10.0.0.1"}[name]
+		return v, ok
+	}, &out)
+	for range 2 {
+		_, err := h.Invoke(t.Context(), []byte(event(rotation.CreateSecret, "v")))
+		if errorName(err) != "RotationRefusedError" || !strings.Contains(err.Error(), "SECRET_PREFIX: is missing") || !strings.Contains(err.Error(), "ALLOWED_HOSTS: ") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// TestRenewedRoundTrip: whatever a secret says, a renewal changes nothing but what it must.
+func TestRenewedRoundTrip(t *testing.T) {
+	t.Parallel()
+	const secret = `{"token":"ACCESS-OLD","hosts":["a.example.com","*.b.example.com:8443"],"expires_at":null,"rotate":{"call":"POST https://a.example.com/r?x=%20\u00e4","headers":{"X-Tab":"a\tb, c d"},"body":{"n":1.50,"big":12345678901234567890,"s":"\u2028\"\\/<>&","l":[null,true,{}]},"token":"/a~1b/0"}}`
+	d, err := token.ParseSecret(secret, &redact.Scrubber{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after map[string]any
+	renewed := d.Renewed(token.Renewal{Token: redact.New("ACCESS-NEW")}).Reveal()
+	if err := errors.Join(json.Unmarshal([]byte(secret), &before), json.Unmarshal([]byte(renewed), &after)); err != nil {
+		t.Fatal(err)
+	}
+	before["token"] = "ACCESS-NEW"
+	delete(before, "expires_at")
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Error(diff)
+	}
+	if !strings.Contains(renewed, `"n":1.50,"big":12345678901234567890`) {
+		t.Errorf("numbers are not as written: %s", renewed)
+	}
+}
