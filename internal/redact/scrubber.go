@@ -1,142 +1,75 @@
 package redact
 
 import (
-	"encoding/base64"
-	"encoding/binary"
 	"io"
 	"slices"
 	"strings"
 	"sync"
-	"unicode/utf8"
 )
 
 const (
 	// MinSecret is the shortest secret that can be scrubbed: what is shorter would stand in honest texts by chance.
 	MinSecret = 8
-	// minPiece is the shortest piece of a longer secret that is scrubbed.
-	minPiece = 16
-	// gram is the unit of the index. Every piece of minPiece bytes holds a whole gram that begins at a multiple of
-	// gram, so only those need to be indexed: an eighth of the memory that all positions would take.
-	gram = 8
-	// maxUnescape bounds how often a text is unescaped: JSON in JSON in a URL, and one to spare.
-	maxUnescape = 4
-	// maxSecrets bounds the index. An environment that renews 200 tokens every 15 minutes stays below it for an
-	// hour; the oldest go first.
+	// minPiece is the shortest piece of a longer secret that is scrubbed, and minPieceBase64 what 16 characters of
+	// its base64 form hold for sure.
+	minPiece       = 16
+	minPieceBase64 = 11
+	// The index has words of gram bytes, at multiples of stride. Each piece of minPieceBase64 bytes holds a whole one.
+	gram   = 8
+	stride = 4
+	// maxLayers bounds how many encodings are undone: JSON in JSON in a URL, and one to spare.
+	maxLayers = 4
+	// maxSecrets bounds the index to some 10 MB. An environment that renews 200 tokens every 15 minutes stays below it
+	// for an hour; then those that were not read again for the longest time go.
 	maxSecrets = 1024
+	evicted    = maxSecrets / 8 // at once, as each eviction builds the index anew
 )
 
 // Scrubber replaces every registered secret, whole or in pieces of 16 bytes or more, as it is and base64-, URL- or
-// JSON-encoded, by [redacted]. It is safe for concurrent use.
+// JSON-encoded, also one in the other, by [redacted]. It is safe for concurrent use.
 type Scrubber struct {
 	mu      sync.RWMutex
-	order   []string // registered secrets, oldest first
-	known   map[string][]*needle
-	grams   map[uint64][]place
-	present [1 << 10]uint64 // a Bloom filter of one hash before the map: most of a text is no gram of a secret
-}
-
-// needle is one way in which a secret may be written.
-type needle struct {
-	text string
-	min  int
-}
-
-type place struct {
-	needle *needle
-	offset int
+	secrets []string // the one that was added last stands last
+	index   index
 }
 
 // Add registers secrets. One shorter than MinSecret is ignored: its owner must refuse it.
 func (s *Scrubber) Add(secrets ...string) {
-	for _, secret := range secrets {
-		if len(secret) >= MinSecret {
-			s.add(secret)
-		}
-	}
-}
-
-func (s *Scrubber) add(secret string) {
-	s.mu.RLock()
-	_, found := s.known[secret]
-	s.mu.RUnlock()
-	if found {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, found := s.known[secret]; found {
-		return
-	}
-	if s.known == nil {
-		s.known, s.grams = map[string][]*needle{}, map[uint64][]place{}
-	}
-	s.known[secret] = needles(secret)
-	s.order = append(s.order, secret)
-	s.index(s.known[secret])
-	if len(s.order) > maxSecrets {
-		delete(s.known, s.order[0])
-		s.order = slices.Delete(s.order, 0, 1)
-		s.grams, s.present = map[uint64][]place{}, [1 << 10]uint64{}
-		for _, n := range s.known {
-			s.index(n)
+	for _, secret := range secrets {
+		if len(secret) < MinSecret {
+			continue
+		}
+		if at := slices.Index(s.secrets, secret); at >= 0 {
+			s.secrets = append(slices.Delete(s.secrets, at, at+1), secret)
+			continue
+		}
+		s.secrets = append(s.secrets, secret)
+		if len(s.secrets) <= maxSecrets {
+			s.index.add(secret)
+			continue
+		}
+		s.secrets = slices.Delete(s.secrets, 0, evicted)
+		s.index = index{}
+		for _, kept := range s.secrets {
+			s.index.add(kept)
 		}
 	}
-}
-
-func (s *Scrubber) index(needles []*needle) {
-	for _, n := range needles {
-		for at := 0; at+gram <= len(n.text); at += gram {
-			key := binary.LittleEndian.Uint64([]byte(n.text[at:]))
-			s.grams[key] = append(s.grams[key], place{n, at})
-			h := hash(key)
-			s.present[h>>6] |= 1 << (h & 63)
-		}
-	}
-}
-
-func hash(key uint64) uint64 { return key * 0x9E3779B97F4A7C15 >> 48 }
-
-// needles lists the writings of a secret that unescaping the text does not undo: base64 at each of the three
-// alignments that a prefix of unknown length can give it, and spaces as plus signs.
-func needles(secret string) []*needle {
-	list := []*needle{{secret, min(len(secret), minPiece)}}
-	add := func(text string) {
-		if len(text) < gram || slices.ContainsFunc(list, func(n *needle) bool { return n.text == text }) {
-			return
-		}
-		list = append(list, &needle{text, min(len(text), minPiece)})
-	}
-	if strings.Contains(secret, " ") {
-		add(strings.ReplaceAll(secret, " ", "+"))
-	}
-	for shift := range 3 {
-		padded := append(make([]byte, shift), secret...)
-		first, last := (8*shift+5)/6, 8*len(padded)/6 // the characters that the secret alone decides
-		add(base64.RawStdEncoding.EncodeToString(padded)[first:last])
-		add(base64.RawURLEncoding.EncodeToString(padded)[first:last])
-	}
-	return list
 }
 
 // Scrub returns text without the registered secrets.
 func (s *Scrubber) Scrub(text string) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if len(s.known) == 0 || len(text) < gram {
+	if len(s.secrets) == 0 || len(text) < gram {
 		return text
 	}
-	spans := s.find(text, nil, nil)
-	view, origin := text, []int32(nil)
-	for range maxUnescape {
-		var changed bool
-		if view, origin, changed = unescape(view, origin); !changed {
-			break
-		}
-		spans = s.find(view, origin, spans)
-	}
+	spans := s.index.search(&view{text: text, piece: minPiece}, maxLayers, nil)
 	if len(spans) == 0 {
 		return text
 	}
+	widen(spans, text)
 	slices.SortFunc(spans, func(a, b span) int { return int(a.from) - int(b.from) })
 	var out strings.Builder
 	at := int32(0)
@@ -151,112 +84,123 @@ func (s *Scrubber) Scrub(text string) string {
 	return out.String()
 }
 
-type span struct{ from, to int32 }
+// widen moves the ends of spans out of escape sequences and characters: half of one would break the JSON of a log line.
+func widen(spans []span, text string) {
+	var escapes []span
+	if plain := (&view{text: text}).unescape('\\', unescapeBackslash); plain != nil {
+		escapes = plain.origin
+	}
+	for i, sp := range spans {
+		for at := sp.from; at > 0 && text[at]&0xC0 == 0x80; at-- {
+			sp.from = at - 1
+		}
+		for at := sp.to; int(at) < len(text) && text[at]&0xC0 == 0x80; at++ {
+			sp.to = at + 1
+		}
+		if len(escapes) > 0 {
+			within := func(at int32) span {
+				j, _ := slices.BinarySearchFunc(escapes, at, func(e span, at int32) int { return int(e.to) - int(at) - 1 })
+				return escapes[min(j, len(escapes)-1)]
+			}
+			sp.from, sp.to = min(sp.from, within(sp.from).from), max(sp.to, within(sp.to-1).to)
+		}
+		spans[i] = sp
+	}
+}
 
-// find adds the secrets in view. origin[i] is where view[i] begins in the text; nil means at i.
-func (s *Scrubber) find(view string, origin []int32, spans []span) []span {
-	for i := 0; i+gram <= len(view); i++ {
-		key := uint64(view[i]) | uint64(view[i+1])<<8 | uint64(view[i+2])<<16 | uint64(view[i+3])<<24 |
-			uint64(view[i+4])<<32 | uint64(view[i+5])<<40 | uint64(view[i+6])<<48 | uint64(view[i+7])<<56
-		if h := hash(key); s.present[h>>6]&(1<<(h&63)) == 0 {
-			continue
+// index finds secrets by the words that they hold.
+type index struct {
+	needles []string
+	words   map[uint64]int32 // a word's first place, as its number plus one
+	places  []place
+	present [1 << 10]uint64 // a Bloom filter of one hash before the map: most of a text is no word of a secret
+}
+
+// place is where a needle has a word, and the number plus one of the next place that has the same.
+type place struct{ needle, offset, next int32 }
+
+func (x *index) add(secret string) {
+	x.addNeedle(secret)
+	// The one encoding that view does not undo, as a plus sign is far more often one: application/x-www-form-urlencoded.
+	if strings.Contains(secret, " ") {
+		x.addNeedle(strings.ReplaceAll(secret, " ", "+"))
+	}
+}
+
+func (x *index) addNeedle(text string) {
+	if x.words == nil {
+		x.words = map[uint64]int32{}
+	}
+	for at := 0; at+gram <= len(text); at += stride {
+		word := wordAt(text, at)
+		x.places = append(x.places, place{int32(len(x.needles)), int32(at), x.words[word]}) //nolint:gosec // a secret has at most 64 KiB
+		x.words[word] = int32(len(x.places))                                                //nolint:gosec // see above
+		h := hash(word)
+		x.present[h>>6] |= 1 << (h & 63)
+	}
+	x.needles = append(x.needles, text)
+}
+
+func wordAt(s string, i int) uint64 {
+	_ = s[i+gram-1]
+	return uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+		uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+}
+
+func hash(word uint64) uint64 { return word * 0x9E3779B97F4A7C15 >> 48 }
+
+// search finds the secrets in a view and in what comes out when up to so many layers of encoding are undone.
+// Percent-encoding and backslashes are undone one by one: what one leaves alone may look like the other.
+func (x *index) search(v *view, layers int, spans []span) []span {
+	spans = x.find(v, spans)
+	if layers == 0 {
+		return spans
+	}
+	for _, plain := range []*view{v.unescape('%', unescapePercent), v.unescape('\\', unescapeBackslash)} {
+		if plain != nil {
+			spans = x.search(plain, layers-1, spans)
 		}
-		longest := span{}
-		for _, p := range s.grams[key] {
-			from, to := i, i+gram
-			for a := p.offset; a > 0 && from > 0 && p.needle.text[a-1] == view[from-1]; a-- {
-				from--
-			}
-			for b := p.offset + gram; b < len(p.needle.text) && to < len(view) && p.needle.text[b] == view[to]; b++ {
-				to++
-			}
-			if to-from >= p.needle.min && to-from > int(longest.to-longest.from) {
-				longest = span{int32(from), int32(to)} //nolint:gosec // a text of 2 GiB does not fit into a Lambda function
-			}
+	}
+	for from := 0; from < len(v.text); from++ {
+		to := from
+		for to < len(v.text) && isBase64(v.text[to]) {
+			to++
 		}
-		if longest.to == 0 {
-			continue
+		for skip := 0; skip < 8 && 6*(to-from)-skip >= 8*gram; skip += 2 {
+			spans = x.search(v.decode(from, to, skip), layers-1, spans)
 		}
-		i = max(i, int(longest.to)-gram)
-		if origin != nil {
-			longest = span{origin[longest.from], origin[longest.to]}
-		}
-		spans = append(spans, longest)
+		from = to
 	}
 	return spans
 }
 
-// unescape undoes one layer of percent-encoding and of JSON's and Go's backslash escapes. origin gets one entry more
-// than the result has bytes, so that the end of a span maps as well.
-func unescape(text string, before []int32) (result string, origin []int32, changed bool) {
-	if !strings.ContainsAny(text, `%\`) {
-		return text, before, false
-	}
-	at := func(i int) int32 {
-		if before == nil {
-			return int32(i) //nolint:gosec // see find
+// find adds the secrets and pieces in a view as it is.
+func (x *index) find(v *view, spans []span) []span {
+	for i := 0; i+gram <= len(v.text); i++ {
+		word := wordAt(v.text, i)
+		if h := hash(word); x.present[h>>6]&(1<<(h&63)) == 0 {
+			continue
 		}
-		return before[i]
-	}
-	out := make([]byte, 0, len(text))
-	origin = make([]int32, 0, len(text)+1)
-	for i := 0; i < len(text); {
-		decoded, n := unescapeOne(text[i:])
-		changed = changed || n > 1
-		for _, c := range decoded {
-			out = append(out, c)
-			origin = append(origin, at(i))
-		}
-		i += n
-	}
-	return string(out), append(origin, at(len(text))), changed
-}
-
-func unescapeOne(text string) (decoded []byte, length int) {
-	c := text[0]
-	if c == '%' && len(text) >= 3 {
-		if v, ok := unhex(text[1:3]); ok {
-			return []byte{byte(v)}, 3
-		}
-	}
-	if c == '\\' && len(text) >= 2 {
-		switch e := text[1]; e {
-		case '"', '\\', '/', '\'':
-			return []byte{e}, 2
-		case 'n', 'r', 't', 'b', 'f':
-			return []byte{map[byte]byte{'n': '\n', 'r': '\r', 't': '\t', 'b': '\b', 'f': '\f'}[e]}, 2
-		case 'u':
-			if len(text) >= 6 {
-				if v, ok := unhex(text[2:6]); ok {
-					return utf8.AppendRune(nil, v), 6
-				}
+		first, last := i, 0
+		for n := x.words[word]; n > 0; n = x.places[n-1].next {
+			needle := x.needles[x.places[n-1].needle]
+			from, to := i, i+gram
+			for a := int(x.places[n-1].offset); a > 0 && from > 0 && needle[a-1] == v.text[from-1]; a-- {
+				from--
 			}
-		case 'x':
-			if len(text) >= 4 {
-				if v, ok := unhex(text[2:4]); ok {
-					return []byte{byte(v)}, 4
-				}
+			for b := int(x.places[n-1].offset) + gram; b < len(needle) && to < len(v.text) && needle[b] == v.text[to]; b++ {
+				to++
+			}
+			if to-from >= min(len(needle), v.piece) {
+				first, last = min(first, from), max(last, to)
 			}
 		}
-	}
-	return []byte{c}, 1
-}
-
-func unhex(digits string) (rune, bool) {
-	var v rune
-	for _, d := range []byte(digits) {
-		switch {
-		case '0' <= d && d <= '9':
-			v = v<<4 | rune(d-'0')
-		case 'a' <= d && d <= 'f':
-			v = v<<4 | rune(d-'a'+10)
-		case 'A' <= d && d <= 'F':
-			v = v<<4 | rune(d-'A'+10)
-		default:
-			return 0, false
+		if last > 0 {
+			spans = append(spans, v.origins(first, last))
+			i = last - gram // another secret may begin where this one ends
 		}
 	}
-	return v, true
+	return spans
 }
 
 // Writer scrubs what is written to w. Each Write must hold whole lines, as log handlers write them.
