@@ -1,0 +1,105 @@
+package main
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// artifacts are what the build gives, and what the packages do before main.
+type artifacts struct {
+	zip, emptyZip       int64 // bytes, arm64
+	binary, emptyBinary int64
+	trace, emptyTrace   initTrace
+	clock, emptyClock   values // ms, of each start
+}
+
+// buildForLambda builds a program for arm64 and returns the size of the binary and of its zip.
+func buildForLambda(ctx context.Context, root, dir, name, pkg string) (binary, zipped int64, err error) {
+	output := filepath.Join(dir, name+"-arm64", "bootstrap")
+	if err := goBuild(ctx, root, output, pkg, "GOOS=linux", "GOARCH=arm64"); err != nil {
+		return 0, 0, err
+	}
+	text, err := os.ReadFile(output)
+	if err != nil {
+		return 0, 0, err
+	}
+	var packed bytes.Buffer
+	z := zip.NewWriter(&packed)
+	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestCompression) })
+	file, err := z.Create("bootstrap")
+	if err != nil {
+		return 0, 0, err
+	}
+	if _, err := file.Write(text); err != nil {
+		return 0, 0, err
+	}
+	err = z.Close()
+	return int64(len(text)), int64(packed.Len()), err
+}
+
+// initTrace sums what GODEBUG=inittrace=1 tells.
+type initTrace struct {
+	packages      int
+	bytes, allocs int64
+	milliseconds  float64
+}
+
+// traceInit starts a program without a Runtime API, so that it ends when its packages and its own start are done.
+func traceInit(ctx context.Context, program string, env []string) (initTrace, error) {
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Env = append([]string{"GODEBUG=inittrace=1"}, env...)
+	text, _ := cmd.CombinedOutput() // it must fail: there is no work to ask for
+	var sum initTrace
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		if !strings.HasPrefix(lines.Text(), "init ") {
+			continue
+		}
+		var name string
+		var at, took float64
+		var size, allocs int64
+		if _, err := fmt.Sscanf(lines.Text(), "init %s @%f ms, %f ms clock, %d bytes, %d allocs", &name, &at, &took, &size, &allocs); err != nil {
+			return sum, fmt.Errorf("read %q: %w", lines.Text(), err)
+		}
+		sum.packages++
+		sum.bytes += size
+		sum.allocs += allocs
+		sum.milliseconds += took
+	}
+	if sum.packages == 0 {
+		return sum, fmt.Errorf("%s printed no trace of its packages:\n%s", program, tail(text))
+	}
+	return sum, lines.Err()
+}
+
+// measureArtifacts builds for Lambda, and traces the starts of the two programs by turns.
+func measureArtifacts(ctx context.Context, root string, w *world, rounds int) (artifacts, error) {
+	var a artifacts
+	var err error
+	if a.binary, a.zip, err = buildForLambda(ctx, root, w.dir, subjectOurs, "./functions/caller"); err != nil {
+		return a, err
+	}
+	if a.emptyBinary, a.emptyZip, err = buildForLambda(ctx, root, w.dir, subjectEmpty, "./infra/bench/empty"); err != nil {
+		return a, err
+	}
+	for range rounds {
+		if a.trace, err = traceInit(ctx, filepath.Join(w.dir, subjectOurs), nil); err != nil {
+			return a, err
+		}
+		if a.emptyTrace, err = traceInit(ctx, filepath.Join(w.dir, subjectEmpty), nil); err != nil {
+			return a, err
+		}
+		a.clock = append(a.clock, a.trace.milliseconds)
+		a.emptyClock = append(a.emptyClock, a.emptyTrace.milliseconds)
+	}
+	return a, nil
+}

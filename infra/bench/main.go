@@ -1,0 +1,194 @@
+// Command bench measures the caller against other ways to do its job, and against its targets. Run it from within the
+// repository: go run ./infra/bench -memory 128
+//
+// It plays Lambda's Runtime API, Secrets Manager, CloudWatch and a target on loopback, starts real processes in
+// shuffled rounds, and prints medians, spreads and ratios as Markdown. Absolute times are this machine's; the ratios
+// are between processes of the same minutes. A target that is missed is printed and is no error; what could not run is.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+type options struct {
+	rounds, peerRounds, warm, memory int
+	seed                             uint64
+	only, docs                       string
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.rounds, "rounds", 15, "processes of each subject on each path")
+	flag.IntVar(&o.peerRounds, "peer-rounds", 5, "the same for Python and Node.js")
+	flag.IntVar(&o.warm, "warm", 40, "warm runs of each process")
+	flag.IntVar(&o.memory, "memory", 0, "also emulate a function of so many MB by control groups: needs Linux and root")
+	flag.Uint64Var(&o.seed, "seed", 1, "of the rounds' order")
+	flag.StringVar(&o.only, "only", "", "comma-separated subjects; all without it")
+	flag.StringVar(&o.docs, "docs", "", "write the tables and the plot into this Markdown file as well, between its marks")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, o, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// defaultMemory is the template's MemorySize: what the programs are told when no size is emulated.
+const defaultMemory = 128
+
+func run(ctx context.Context, o options, out io.Writer) error {
+	dir, remove, err := tidy()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := newWorld(dir)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	list, err := subjects(ctx, root, w)
+	if err != nil {
+		return err
+	}
+	b := bench{options: o, world: w, list: list, results: results{samples: map[key][]sample{}}}
+	if o.memory > 0 {
+		if b.limiter, err = newLimiter(cgroupMount, o.memory); err != nil {
+			b.results.skipped = append(b.results.skipped, fmt.Sprintf("the emulated %d MB: control groups are not to be had here: %s", o.memory, err))
+		} else {
+			defer b.limiter.close()
+			b.results.megabytes = o.memory
+		}
+	}
+	if b.results.artifacts, err = measureArtifacts(ctx, root, w, o.rounds); err != nil {
+		return err
+	}
+	ours := list[slices.IndexFunc(list, func(s subject) bool { return s.name == subjectOurs })]
+	whole := tryout{world: w, megabytes: defaultMemory}
+	safe, err := whole.checkSafety(ctx, ours)
+	if err != nil {
+		return err
+	}
+	if b.results.growth, err = whole.measureGrowth(ctx, ours); err != nil {
+		return err
+	}
+	if err := b.rounds(ctx); err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	b.print(&text, safe)
+	_, _ = out.Write(text.Bytes())
+	if o.docs != "" {
+		return document(o.docs, text.String())
+	}
+	return nil
+}
+
+const cgroupMount = "/sys/fs/cgroup"
+
+type bench struct {
+	options
+
+	world   *world
+	list    []subject
+	limiter *limiter
+	results results
+}
+
+// trial is one process to be measured.
+type trial struct {
+	subject subject
+	path    path
+	limiter *limiter
+}
+
+// rounds measures every subject on every path once in each round, in an order of its own each time.
+func (b *bench) rounds(ctx context.Context) error {
+	shuffle := rand.New(rand.NewPCG(b.seed, 0)) //nolint:gosec // an order that can be repeated
+	for n := range b.options.rounds {
+		list := b.trials(n)
+		shuffle.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		for _, t := range list {
+			megabytes := defaultMemory
+			if t.limiter != nil {
+				megabytes = b.memory
+			}
+			m, err := tryout{b.world, megabytes, t.limiter, b.warm}.measure(ctx, t.subject, t.path)
+			if errors.Is(err, context.Canceled) || ctx.Err() != nil {
+				return errors.New("interrupted")
+			}
+			if err != nil {
+				return err
+			}
+			k := key{t.subject.name, t.path.name, t.limiter != nil}
+			b.results.samples[k] = append(b.results.samples[k], m)
+		}
+		fmt.Fprintf(os.Stderr, "\rround %d of %d", n+1, b.options.rounds)
+	}
+	fmt.Fprintln(os.Stderr)
+	return nil
+}
+
+func (b *bench) trials(round int) []trial {
+	var list []trial
+	for _, s := range b.list {
+		if s.absent != "" || s.peer && round >= b.peerRounds || !b.wanted(s.name) {
+			continue
+		}
+		for _, p := range paths {
+			if p.name == pathRejected && (s.name == subjectEmpty || s.peer) || p.name == pathPost && s.name != subjectOurs && s.name != subjectBare {
+				continue
+			}
+			q := p
+			q.failed = p.failed && s.name != subjectEmpty
+			list = append(list, trial{s, q, nil})
+			if b.limiter != nil && p.name != pathPost {
+				list = append(list, trial{s, q, b.limiter})
+			}
+		}
+	}
+	return list
+}
+
+func (b *bench) wanted(name string) bool {
+	return b.only == "" || slices.Contains(strings.Split(b.only, ","), name)
+}
+
+func (b *bench) print(out io.Writer, safe []string) {
+	fmt.Fprintf(out, "Measured on %s with %d %s cores, %s, seed %d, %d rounds of %d warm runs", time.Now().UTC().Format("2 January 2006"),
+		runtime.NumCPU(), runtime.GOARCH, runtime.Version(), b.seed, b.options.rounds, b.warm)
+	fmt.Fprintf(out, " (Python and Node.js: %d rounds), by:\n\n    go run ./infra/bench -memory %d -rounds %d -warm %d\n", min(b.peerRounds, b.options.rounds), b.memory, b.options.rounds, b.warm)
+	fmt.Fprint(out, "\n| subject | |\n|---|---|\n")
+	for _, s := range b.list {
+		what := s.what
+		if s.absent != "" {
+			what += "; skipped: " + s.absent
+		}
+		fmt.Fprintf(out, "| %s | %s |\n", s.name, what)
+	}
+	for _, s := range b.results.skipped {
+		fmt.Fprintf(out, "\nSkipped: %s\n", s)
+	}
+	b.results.judge(out)
+	b.results.facts(out)
+	fmt.Fprintf(out, "\n**Safety** of the measured binary: %s.\n", strings.Join(safe, "; "))
+	b.results.tables(out, b.list)
+}
