@@ -2,7 +2,6 @@ package rotation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -84,33 +83,33 @@ func announcements(stages map[string][]string) []announcement {
 	return list
 }
 
-// errBusy says that another rotator was at work for as long as there was time to wait.
-var errBusy = errors.New("another rotator is renewing it")
-
-// take waits until the secret is free and takes it. Of two that announce themselves at once the one whose label sorts
-// first goes on.
-func (l *lease) take(ctx context.Context) error {
+// take waits until the secret is free and takes it, or until another rotator has done what it is wanted for. Of two that
+// announce themselves at once the one whose label sorts first goes on.
+func (l *lease) take(ctx context.Context, done func(context.Context) (bool, error)) (taken bool, err error) {
 	for {
 		others, err := l.others(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		switch {
 		case len(others) == 0 && l.label != "":
-			return nil // announced, and seen since that nobody else has
+			return true, nil // announced, and seen since that nobody else has
 		case len(others) == 0:
 			if err := l.announce(ctx); err != nil {
-				return err
+				return false, err
 			}
 			if !retry.Sleep(ctx, settle) {
-				return errBusy
+				return false, failed("secret %s was not renewed: another rotator was at it for as long as there was time to wait. Secrets Manager repeats the step", l.secret)
 			}
 			continue
 		case l.label != "" && (others[0].label < l.label || l.until.Sub(l.now()) < leaseLife/2):
 			l.withdraw(ctx)
 		}
 		if !retry.Sleep(ctx, leasePoll) {
-			return errBusy
+			return false, failed("secret %s was not renewed: another rotator was at it for as long as there was time to wait. Secrets Manager repeats the step", l.secret)
+		}
+		if ok, err := done(ctx); ok || err != nil {
+			return false, err
 		}
 	}
 }
@@ -120,7 +119,7 @@ func (l *lease) take(ctx context.Context) error {
 func (l *lease) others(ctx context.Context) ([]announcement, error) {
 	out, err := l.api.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: aws.String(l.secret)})
 	if err != nil {
-		return nil, fmt.Errorf("describe it: %s", explain(err))
+		return nil, failed("secret %s could not be described: %s", l.secret, explain(err))
 	}
 	var live []announcement
 	for _, a := range announcements(out.VersionIdsToStages) {
@@ -142,7 +141,7 @@ func (l *lease) announce(ctx context.Context) error {
 		SecretId: aws.String(l.secret), VersionStage: aws.String(label), MoveToVersionId: aws.String(l.base),
 	})
 	if err != nil {
-		return fmt.Errorf("label version %s: %s", l.base, explain(err))
+		return failed("secret %s was not renewed: version %s could not be labelled: %s. Secrets Manager repeats the step", l.secret, l.base, explain(err))
 	}
 	l.label, l.until = label, until
 	return nil

@@ -171,9 +171,10 @@ func (s *rotation) create(ctx context.Context) (Outcome, error) {
 		return "", err
 	}
 	l := newLease(s.api, s.SecretID, s.Version, s.current, s.now, s.log)
-	if err := l.take(ctx); err != nil {
+	taken, err := l.take(ctx, s.hasValue)
+	if err != nil || !taken {
 		l.withdraw(ctx)
-		return "", failed("secret %s was not renewed: %s. Secrets Manager repeats the step", s.SecretID, err)
+		return AlreadyRenewed, err
 	}
 	// What was read before the lease may be another rotator's past.
 	stored, err := s.hasValue(ctx)
@@ -194,22 +195,20 @@ func (s *rotation) create(ctx context.Context) (Outcome, error) {
 	return Renewed, nil // the label stays: it tells finishSecret which version this one was made from
 }
 
-// hasValue tells whether the pending version has its value. Until then Secrets Manager knows only its id.
+// hasValue tells whether the pending version has its value.
 func (s *rotation) hasValue(ctx context.Context) (bool, error) {
 	_, found, err := s.pending(ctx)
-	if malformed, ok := errors.AsType[*token.MalformedError](err); ok {
-		return false, refused("AWSPENDING of secret %s is malformed: %s. Take the label off (docs/runbooks/rotation-failed.md)", s.SecretID, malformed)
-	}
 	return found, err
 }
 
+// pending reads the pending version. Until it has its value Secrets Manager knows only its id.
 func (s *rotation) pending(ctx context.Context) (v token.Version, found bool, err error) {
 	v, err = s.store.Staged(ctx, s.SecretID, token.Pending)
 	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing {
 		return token.Version{}, false, nil
 	}
-	if malformed, ok := errors.AsType[*token.MalformedError](err); ok {
-		return token.Version{}, false, malformed
+	if _, malformed := errors.AsType[*token.MalformedError](err); malformed {
+		return token.Version{}, false, refused("%s. Take the label off: aws secretsmanager update-secret-version-stage --secret-id %s --version-stage AWSPENDING --remove-from-version-id %s", err, s.SecretID, s.Version)
 	}
 	if err != nil {
 		return token.Version{}, false, failed("AWSPENDING could not be read: %s", err)
@@ -370,9 +369,6 @@ func (s *rotation) test(ctx context.Context) (Outcome, error) {
 // stored is the pending version, which must have a value.
 func (s *rotation) stored(ctx context.Context) (token.Version, error) {
 	v, found, err := s.pending(ctx)
-	if malformed, ok := errors.AsType[*token.MalformedError](err); ok {
-		return token.Version{}, refused("AWSPENDING of secret %s is malformed: %s", s.SecretID, malformed)
-	}
 	if err == nil && !found {
 		err = refused("version %s of secret %s has no value: createSecret must come first", s.Version, s.SecretID)
 	}
