@@ -48,6 +48,9 @@ func ParseCommaSeparated(text string) (List, error) {
 }
 
 func parseEntry(text string) (entry, error) {
+	if strings.Contains(text, "/") {
+		return entry{}, errors.New("write the host alone, without https:// and path")
+	}
 	name, port, found := strings.Cut(text, ":")
 	if !found {
 		port = defaultPort
@@ -121,14 +124,17 @@ func CheckName(name string) error {
 			}
 		}
 	}
-	// The URL Standard (host parsing, "ends in a number") reads such a host as an IPv4 address: 127.1, 0x7f000001.
-	last := labels[len(labels)-1]
-	if _, err := strconv.ParseUint(last, 0, 64); err == nil || isDigits(last) {
+	if isNumber(labels[len(labels)-1]) {
 		return errors.New("an IP address is not allowed: write a host name")
 	}
 	return nil
 }
 
-func isDigits(s string) bool {
-	return strings.Trim(s, "0123456789") == ""
+// isNumber tells whether a last label makes its host an IPv4 address to the URL Standard (host parsing, "ends in a
+// number") and to getaddrinfo: 127.1, 0x7f000001, 0177.0.0.1.
+func isNumber(label string) bool {
+	if digits, hex := strings.CutPrefix(label, "0x"); hex {
+		return strings.Trim(digits, "0123456789abcdef") == ""
+	}
+	return strings.Trim(label, "0123456789") == ""
 }
