@@ -1,4 +1,4 @@
-// Package iam is a model of IAM's evaluation of one role's identity-based policies: enough for this repository's
+// Package iam is a model of IAM's evaluation of one role's policies, or one resource's: enough for this repository's
 // templates, so that a program under test meets the refusals that its real role would give. An operator or element that
 // it does not know is an error, never an Allow.
 package iam
@@ -16,6 +16,7 @@ type Role struct{ statements []statement }
 
 type statement struct {
 	allow      bool
+	principals []string // services, or *; of a resource's policy only
 	actions    []string
 	resources  []string
 	conditions []condition
@@ -31,33 +32,62 @@ func Parse(policies any) (Role, error) {
 	var role Role
 	var problems []error
 	for _, policy := range list(policies) {
-		document, _ := field(policy, "PolicyDocument").(map[string]any)
-		for _, s := range list(document["Statement"]) {
-			parsed, err := parse(s)
-			if err != nil {
-				problems = append(problems, err)
-				continue
-			}
-			role.statements = append(role.statements, parsed)
-		}
+		statements, err := parseDocument(field(policy, "PolicyDocument"), false)
+		role.statements, problems = append(role.statements, statements...), append(problems, err)
 	}
 	return role, errors.Join(problems...)
 }
 
-func parse(v any) (statement, error) {
+// Resource is the policy of a resource, such as a topic or a key. The zero Resource lets nobody in.
+type Resource struct{ statements []statement }
+
+// ParseResource reads a resolved policy document.
+func ParseResource(document any) (Resource, error) {
+	statements, err := parseDocument(document, true)
+	return Resource{statements}, err
+}
+
+// Allows tells whether a service of AWS (events.amazonaws.com) may do an action.
+func (r Resource) Allows(service, action, resource string, context map[string]string) bool {
+	var concerned []statement
+	for _, s := range r.statements {
+		if slices.Contains(s.principals, service) || slices.Contains(s.principals, "*") {
+			concerned = append(concerned, s)
+		}
+	}
+	return allows(concerned, action, resource, context)
+}
+
+func parseDocument(document any, ofResource bool) ([]statement, error) {
+	var parsed []statement
+	var problems []error
+	for _, s := range list(field(document, "Statement")) {
+		one, err := parse(s, ofResource)
+		parsed, problems = append(parsed, one), append(problems, err)
+	}
+	return parsed, errors.Join(problems...)
+}
+
+func parse(v any, ofResource bool) (statement, error) {
 	body, ok := v.(map[string]any)
 	if !ok {
 		return statement{}, fmt.Errorf("a statement is %T, not an object", v)
 	}
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(body)) {
-		if !slices.Contains([]string{"Sid", "Effect", "Action", "Resource", "Condition"}, name) {
+		if !slices.Contains([]string{"Sid", "Effect", "Action", "Resource", "Condition"}, name) && (name != "Principal" || !ofResource) {
 			problems = append(problems, fmt.Errorf("statement %v: this model knows no %s", body["Sid"], name))
 		}
 	}
 	s := statement{allow: body["Effect"] == "Allow", actions: texts(body["Action"]), resources: texts(body["Resource"])}
 	if !s.allow && body["Effect"] != "Deny" {
 		problems = append(problems, fmt.Errorf("statement %v: Effect is %v", body["Sid"], body["Effect"]))
+	}
+	switch who := body["Principal"].(type) {
+	case string:
+		s.principals = []string{who}
+	case map[string]any:
+		s.principals = append(texts(who["Service"]), texts(who["AWS"])...)
 	}
 	operators, _ := body["Condition"].(map[string]any)
 	for _, operator := range slices.Sorted(maps.Keys(operators)) {
@@ -75,8 +105,12 @@ func parse(v any) (statement, error) {
 // Allows tells whether the role may do an action: one statement allows it and none denies it (IAM User Guide, "Policy
 // evaluation logic").
 func (r Role) Allows(action, resource string, context map[string]string) bool {
+	return allows(r.statements, action, resource, context)
+}
+
+func allows(statements []statement, action, resource string, context map[string]string) bool {
 	allowed := false
-	for _, s := range r.statements {
+	for _, s := range statements {
 		if !s.covers(action, resource, context) {
 			continue
 		}
