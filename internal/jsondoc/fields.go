@@ -2,7 +2,6 @@ package jsondoc
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -23,16 +22,16 @@ type Fields struct {
 	where    string // prefix of the names in problems, such as "expect."
 	secret   bool   // do not print unknown names: they may be what the user pasted into the wrong place
 	problems *Problems
-	known    map[string]bool
+	known    []string
 }
 
 // NewFields reads v, which is an object. With secret, problems never show a name that is not a known one.
 func NewFields(v Value, where string, secret bool, problems *Problems) *Fields {
-	return &Fields{object: v, where: where, secret: secret, problems: problems, known: map[string]bool{}}
+	return &Fields{object: v, where: where, secret: secret, problems: problems}
 }
 
 func (f *Fields) get(name string, want Kind) (Value, bool) {
-	f.known[name] = true
+	f.known = append(f.known, name)
 	v := f.object.Get(name)
 	if v.Kind == Absent || v.Kind == Null {
 		return Value{}, false
@@ -106,18 +105,18 @@ func (f *Fields) Array(name string) (Value, bool) { return f.get(name, Array) }
 
 // Any reads a value of whatever type; ok is false for null and for nothing.
 func (f *Fields) Any(name string) (v Value, ok bool) {
-	f.known[name] = true
+	f.known = append(f.known, name)
 	v = f.object.Get(name)
 	return v, v.Kind != Absent && v.Kind != Null
 }
 
 // Done reports the keys that were not asked for.
 func (f *Fields) Done() {
-	names := slices.Sorted(maps.Keys(f.known))
 	for _, m := range f.object.Members {
-		if f.known[m.Name] {
+		if slices.Contains(f.known, m.Name) {
 			continue
 		}
+		names := slices.Compact(slices.Sorted(slices.Values(f.known)))
 		known := slices.IndexFunc(names, func(known string) bool { return strings.EqualFold(known, m.Name) })
 		switch {
 		case known >= 0:

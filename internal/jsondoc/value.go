@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -76,8 +77,8 @@ func Parse(data []byte) (Value, []Duplicate, error) {
 	if at := invalidUTF8(data); at >= 0 {
 		return Value{}, nil, &SyntaxError{int64(at), "the bytes are not UTF-8"}
 	}
-	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
-		return Value{}, nil, explain(data, err)
+	if !json.Valid(data) {
+		return Value{}, nil, explain(data, json.Unmarshal(data, new(json.RawMessage)))
 	}
 	text := string(data)
 	p := parser{text: text, commas: countCommas(text)}
@@ -188,8 +189,10 @@ func (p *parser) value() Value {
 }
 
 func (p *parser) skipSpace() {
-	for p.at < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.at]) >= 0 {
-		p.at++
+	for ; p.at < len(p.text); p.at++ {
+		if c := p.text[p.at]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return
+		}
 	}
 }
 
@@ -247,7 +250,10 @@ func (p *parser) object() Value {
 		return v
 	}
 	v.Members = make([]Member, 0, n)
-	seen := make(map[string]bool, n)
+	seen := names{}
+	if n > fewNames {
+		seen.many = make(map[string]bool, n)
+	}
 	path := ""
 	for range n {
 		p.skipSpace()
@@ -258,17 +264,32 @@ func (p *parser) object() Value {
 		m.Value = p.value()
 		p.path = p.path[:len(p.path)-1]
 		p.next()
-		if seen[m.Name] {
+		if seen.has(v.Members, m.Name) {
 			if path == "" {
 				path = p.pointer()
 			}
 			p.duplicates = append(p.duplicates, Duplicate{path, m.Name, m.Offset})
 			continue
 		}
-		seen[m.Name] = true
 		v.Members = append(v.Members, m)
 	}
 	return v
+}
+
+// fewNames is up to how many it is faster to look at each than to keep a map.
+const fewNames = 32
+
+// names are those that an object has so far.
+type names struct{ many map[string]bool }
+
+// has tells whether the name is there already, and notes it.
+func (n *names) has(members []Member, name string) bool {
+	if n.many == nil {
+		return slices.ContainsFunc(members, func(m Member) bool { return m.Name == name })
+	}
+	there := n.many[name]
+	n.many[name] = true
+	return there
 }
 
 func (p *parser) pointer() string {
