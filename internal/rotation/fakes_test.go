@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -98,11 +99,7 @@ func (sm *secretsManager) rotate() string {
 }
 
 func (sm *secretsManager) move(label, version string) {
-	before := map[string]string{}
-	for l, v := range sm.labels {
-		before[l] = v
-	}
-	sm.past = append(sm.past, past{time.Now(), before})
+	sm.past = append(sm.past, past{time.Now(), maps.Clone(sm.labels)})
 	if label == current && sm.labels[current] != "" {
 		sm.labels[previous] = sm.labels[current]
 	}
@@ -447,9 +444,7 @@ func (p *process) mortal(next http.Handler) http.Handler {
 		if p.step() {
 			panic(http.ErrAbortHandler)
 		}
-		for name, values := range answer.header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), answer.header)
 		w.WriteHeader(answer.status)
 		_, _ = w.Write(answer.body.Bytes())
 	})
