@@ -65,7 +65,9 @@ func (s *Scrubber) Scrub(text string) string {
 	if len(s.secrets) == 0 || len(text) < gram {
 		return text
 	}
-	spans := s.index.search(&view{text: text, piece: minPiece}, maxLayers, nil)
+	search := search{index: &s.index}
+	search.in(&view{text: []byte(text), piece: minPiece}, 0)
+	spans := search.spans
 	if len(spans) == 0 {
 		return text
 	}
@@ -87,7 +89,7 @@ func (s *Scrubber) Scrub(text string) string {
 // widen moves the ends of spans out of escape sequences and characters: half of one would break the JSON of a log line.
 func widen(spans []span, text string) {
 	var escapes []span
-	if plain := (&view{text: text}).unescape('\\', unescapeBackslash); plain != nil {
+	if plain := (&view{text: []byte(text)}).unescape('\\', unescapeBackslash); plain != nil {
 		escapes = plain.origin
 	}
 	for i, sp := range spans {
@@ -132,7 +134,7 @@ func (x *index) addNeedle(text string) {
 		x.words = map[uint64]int32{}
 	}
 	for at := 0; at+gram <= len(text); at += stride {
-		word := wordAt(text, at)
+		word := wordAt([]byte(text[at:at+gram]), 0)
 		x.places = append(x.places, place{int32(len(x.needles)), int32(at), x.words[word]}) //nolint:gosec // a secret has at most 64 KiB
 		x.words[word] = int32(len(x.places))                                                //nolint:gosec // see above
 		h := hash(word)
@@ -141,7 +143,7 @@ func (x *index) addNeedle(text string) {
 	x.needles = append(x.needles, text)
 }
 
-func wordAt(s string, i int) uint64 {
+func wordAt(s []byte, i int) uint64 {
 	_ = s[i+gram-1]
 	return uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
 		uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
@@ -149,17 +151,25 @@ func wordAt(s string, i int) uint64 {
 
 func hash(word uint64) uint64 { return word * 0x9E3779B97F4A7C15 >> 48 }
 
-// search finds the secrets in a view and in what comes out when up to so many layers of encoding are undone.
+// search is one search of a text. Almost all that it decodes is nothing, so it keeps the memory for that.
+type search struct {
+	index   *index
+	spans   []span
+	decoded [maxLayers]view // by depth
+}
+
+// in finds the secrets in a view and in what comes out when more layers of its encoding are undone.
 // Percent-encoding and backslashes are undone one by one: what one leaves alone may look like the other.
-func (x *index) search(v *view, layers int, spans []span) []span {
-	spans = x.find(v, spans)
-	if layers == 0 {
-		return spans
+func (s *search) in(v *view, depth int) {
+	s.spans = s.index.find(v, s.spans)
+	if depth == maxLayers {
+		return
 	}
-	for _, plain := range []*view{v.unescape('%', unescapePercent), v.unescape('\\', unescapeBackslash)} {
-		if plain != nil {
-			spans = x.search(plain, layers-1, spans)
-		}
+	if plain := v.unescape('%', unescapePercent); plain != nil {
+		s.in(plain, depth+1)
+	}
+	if plain := v.unescape('\\', unescapeBackslash); plain != nil {
+		s.in(plain, depth+1)
 	}
 	for from := 0; from < len(v.text); from++ {
 		to := from
@@ -167,11 +177,11 @@ func (x *index) search(v *view, layers int, spans []span) []span {
 			to++
 		}
 		for skip := 0; skip < 8 && 6*(to-from)-skip >= 8*gram; skip += 2 {
-			spans = x.search(v.decode(from, to, skip), layers-1, spans)
+			s.decoded[depth].decode(v, from, to, skip)
+			s.in(&s.decoded[depth], depth+1)
 		}
 		from = to
 	}
-	return spans
 }
 
 // find adds the secrets and pieces in a view as it is.

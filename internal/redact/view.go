@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -12,7 +13,7 @@ type span struct{ from, to int32 }
 
 // view is a text, or what comes out when some of its encoding is undone.
 type view struct {
-	text  string
+	text  []byte
 	piece int // the shortest piece of a secret that counts
 
 	of         *view  // what was decoded; nil: this is the text itself
@@ -34,7 +35,7 @@ func (v *view) origins(from, to int) span {
 
 // unescape undoes one layer of the escapes that begin with mark. The result is nil if there are none.
 // decode returns one escape's meaning and length, which is 0 if it is none after all.
-func (v *view) unescape(mark byte, decode func(string) (string, int)) *view {
+func (v *view) unescape(mark byte, decode func([]byte) (string, int)) *view {
 	var out []byte
 	var origin []span
 	keep := func(from, to int) {
@@ -45,7 +46,7 @@ func (v *view) unescape(mark byte, decode func(string) (string, int)) *view {
 	}
 	done := 0
 	for i := 0; i < len(v.text); {
-		next := strings.IndexByte(v.text[i:], mark)
+		next := bytes.IndexByte(v.text[i:], mark)
 		if next < 0 {
 			break
 		}
@@ -70,10 +71,10 @@ func (v *view) unescape(mark byte, decode func(string) (string, int)) *view {
 		return nil
 	}
 	keep(done, len(v.text))
-	return &view{text: string(out), piece: v.piece, of: v, origin: origin}
+	return &view{text: out, piece: v.piece, of: v, origin: origin}
 }
 
-func unescapePercent(text string) (decoded string, length int) {
+func unescapePercent(text []byte) (decoded string, length int) {
 	if c, ok := hexDigits(text, 1, 2); ok {
 		return string([]byte{byte(c)}), 3 //nolint:gosec // two digits
 	}
@@ -81,13 +82,13 @@ func unescapePercent(text string) (decoded string, length int) {
 }
 
 // unescapeBackslash knows the escapes of JSON and of Go's %q.
-func unescapeBackslash(text string) (decoded string, length int) {
+func unescapeBackslash(text []byte) (decoded string, length int) {
 	if len(text) < 2 {
 		return "", 0
 	}
 	switch c := text[1]; c {
 	case '"', '\\', '/', '\'':
-		return text[1:2], 2
+		return string(text[1:2]), 2
 	case 'a', 'b', 'f', 'n', 'r', 't', 'v':
 		const controls = "a\ab\bf\fn\nr\rt\tv\v"
 		at := strings.IndexByte(controls, c)
@@ -101,7 +102,7 @@ func unescapeBackslash(text string) (decoded string, length int) {
 		if !ok {
 			break
 		}
-		if strings.HasPrefix(text[6:], `\u`) {
+		if bytes.HasPrefix(text[6:], []byte(`\u`)) {
 			if low, ok := hexDigits(text, 8, 4); ok {
 				if r := utf16.DecodeRune(high, low); r != utf8.RuneError {
 					return string(r), 12
@@ -118,47 +119,44 @@ func unescapeBackslash(text string) (decoded string, length int) {
 }
 
 // hexDigits reads n hexadecimal digits at i.
-func hexDigits(text string, i, n int) (rune, bool) {
+func hexDigits(text []byte, i, n int) (rune, bool) {
 	if len(text) < i+n {
 		return 0, false
 	}
-	v, err := strconv.ParseUint(text[i:i+n], 16, 31)
+	v, err := strconv.ParseUint(string(text[i:i+n]), 16, 31)
 	return rune(v), err == nil //nolint:gosec // 31 bits
 }
 
-// isBase64 tells whether c is of one of the two alphabets of RFC 4648.
-func isBase64(c byte) bool {
-	_, ok := sextet(c)
-	return ok
-}
-
-func sextet(c byte) (uint, bool) {
-	switch {
-	case 'A' <= c && c <= 'Z':
-		return uint(c - 'A'), true
-	case 'a' <= c && c <= 'z':
-		return uint(c-'a') + 26, true
-	case '0' <= c && c <= '9':
-		return uint(c-'0') + 52, true
-	case c == '+', c == '-':
-		return 62, true
-	case c == '/', c == '_':
-		return 63, true
-	default:
-		return 0, false
+// sextets are the values of the characters of both alphabets of RFC 4648, and notBase64 of the rest.
+var sextets = func() (table [256]uint8) {
+	for c := range table {
+		table[c] = notBase64
 	}
-}
-
-// decode reads characters of base64 as bytes, of which the first begins skip bits into the first character. With 0, 2,
-// 4 and 6 bits all alignments are covered, whatever stands before the secret in what was encoded, and whatever of it
-// was cut off.
-func (v *view) decode(from, to, skip int) *view {
-	var out strings.Builder
-	out.Grow(6 * (to - from) / 8)
-	for bit := skip; bit+8 <= 6*(to-from); bit += 8 {
-		first, _ := sextet(v.text[from+bit/6])
-		second, _ := sextet(v.text[from+bit/6+1])
-		out.WriteByte(byte((first<<6 | second) >> (4 - bit%6))) //nolint:gosec // the upper bits belong to the byte before
+	for i := range 26 {
+		table['A'+i], table['a'+i] = uint8(i), uint8(26+i) //nolint:gosec // below 64
 	}
-	return &view{text: out.String(), piece: minPieceBase64, of: v, from: from, skip: skip}
+	for i := range 10 {
+		table['0'+i] = uint8(52 + i) //nolint:gosec // below 64
+	}
+	table['+'], table['-'], table['/'], table['_'] = 62, 62, 63, 63
+	return table
+}()
+
+const notBase64 = 64
+
+func isBase64(c byte) bool { return sextets[c] != notBase64 }
+
+// decode makes v of characters of base64 in another view, read as bytes of which the first begins skip bits into the
+// first character. With 0, 2, 4 and 6 bits all alignments are covered, whatever stands before the secret in what was
+// encoded, and whatever of it was cut off.
+func (v *view) decode(of *view, from, to, skip int) {
+	text, pending, bits := v.text[:0], uint(0), -skip
+	for _, c := range of.text[from:to] {
+		pending = pending<<6 | uint(sextets[c])
+		if bits += 6; bits >= 8 {
+			bits -= 8
+			text = append(text, byte(pending>>bits)) //nolint:gosec // the upper bits belong to the byte before
+		}
+	}
+	*v = view{text: text, piece: minPieceBase64, of: of, from: from, skip: skip}
 }
