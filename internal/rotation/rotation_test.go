@@ -435,6 +435,41 @@ func TestLostAnswerIsAskedForOnceMore(t *testing.T) {
 	})
 }
 
+// TestUnusableAnswer that has spent the refresh token: the new one is kept beside the current token, and the rotation
+// after the failed one renews.
+func TestUnusableAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		spent := w.stored()
+		before := w.sm.value(current)
+		w.provider.answer = func(_ http.ResponseWriter, body map[string]any) bool {
+			body["token_type"] = "mac"
+			return false
+		}
+		p := w.start()
+		defer p.close()
+		w.sm.rotate()
+		_, err := p.do(rotation.CreateSecret)
+		if errorName(err) != "RotationFailedError" || !strings.Contains(err.Error(), "new refresh token is stored") {
+			t.Errorf("%v", err)
+		}
+		kept := w.stored()
+		if !w.provider.honours(kept) || strings.Replace(before, spent, kept, 1) != w.sm.value(pending) {
+			t.Errorf("stored: %s", w.sm.value(pending))
+		}
+		w.provider.answer = nil
+		for range 2 { // the one that failed is finished, and the next one
+			if err := p.all(); err != nil {
+				t.Error(err)
+			}
+		}
+		if exchanges, _ := w.provider.counts(); exchanges != 2 || !w.provider.honours(w.stored()) {
+			t.Errorf("%d exchanges", exchanges)
+		}
+	})
+}
+
 // TestStoring is tried until the time is up: the answer is there and must not be lost.
 func TestStoring(t *testing.T) {
 	t.Parallel()

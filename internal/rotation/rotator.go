@@ -276,10 +276,18 @@ func (s *rotation) renew(ctx context.Context, current token.Version) error {
 		return failed("secret %s was not renewed: too little time was left to ask and to store the answer. Secrets Manager repeats the step", s.SecretID)
 	}
 	renewal, err := s.exchanger.Renew(asking, current.Document)
-	if err != nil {
+	if err == nil {
+		return s.put(ctx, current.Renewed(renewal))
+	}
+	if renewal.RefreshToken.IsZero() {
 		return s.notRenewed(err, current)
 	}
-	return s.put(ctx, current.Renewed(renewal))
+	// The server has spent the refresh token and given no token that can be used. Without the new one the next
+	// rotation would find a dead end.
+	if putErr := s.put(ctx, current.Renewed(renewal)); putErr != nil {
+		return putErr
+	}
+	return failed("the token of secret %s was not renewed: %s. Its new refresh token is stored with the current token; the next rotation asks again. See docs/runbooks/rotation-failed.md", s.SecretID, err)
 }
 
 // askTime is ctx without the time that storing may need.

@@ -88,11 +88,12 @@ type attemptError struct {
 }
 
 // Once makes one token request and no second one, as a one-time refresh token must not be posted twice. It waits for as
-// long as ctx lasts: an answer that nobody waits for is a refresh token lost.
+// long as ctx lasts: an answer that nobody waits for is a refresh token lost. With an error it may still grant a new
+// refresh token.
 func (x *Exchanger) Once(ctx context.Context, o *OAuth2) (Granted, error) {
 	granted, failed := x.within(ctx, o, longestWait)
 	if failed != nil {
-		return Granted{}, failed.MintError
+		return granted, failed.MintError
 	}
 	return granted, nil
 }
@@ -144,7 +145,7 @@ func (x *Exchanger) within(ctx context.Context, o *OAuth2, timeout time.Duration
 		if reason != "" {
 			failed := fail("answered 200, but %s", reason)
 			failed.Lasting = true
-			return Granted{}, failed
+			return granted, failed
 		}
 		return granted, nil
 	}
@@ -196,25 +197,27 @@ func printable(v jsondoc.Value, most int) string {
 	return text[:min(len(text), most)]
 }
 
-func grantedBy(doc jsondoc.Value) (Granted, string) {
-	accessToken, tokenType := doc.Get("access_token"), doc.Get("token_type")
-	if accessToken.Kind != jsondoc.String {
-		return Granted{}, "without an access_token"
-	}
-	if tokenType.Kind != jsondoc.String || !strings.EqualFold(tokenType.Text, "Bearer") {
-		return Granted{}, "its token_type is not Bearer"
-	}
-	if err := checkToken(accessToken.Text); err != nil {
-		return Granted{}, err.Error()
-	}
-	g := Granted{Token: redact.New(accessToken.Text)}
-	g.Life, g.LifeKnown = life(doc.Get("expires_in"))
+// grantedBy reads a good answer. One whose token cannot be used may still have spent the refresh token that was sent, so
+// the new one is given all the same.
+func grantedBy(doc jsondoc.Value) (g Granted, fault string) {
 	if refreshToken := doc.Get("refresh_token"); refreshToken.Kind == jsondoc.String && refreshToken.Text != "" {
 		if len(refreshToken.Text) < redact.MinSecret {
 			return Granted{}, fmt.Sprintf("its refresh_token is shorter than %d bytes", redact.MinSecret)
 		}
 		g.RefreshToken = redact.New(refreshToken.Text)
 	}
+	accessToken, tokenType := doc.Get("access_token"), doc.Get("token_type")
+	if accessToken.Kind != jsondoc.String {
+		return g, "without an access_token"
+	}
+	if tokenType.Kind != jsondoc.String || !strings.EqualFold(tokenType.Text, "Bearer") {
+		return g, "its token_type is not Bearer"
+	}
+	if err := checkToken(accessToken.Text); err != nil {
+		return g, err.Error()
+	}
+	g.Token = redact.New(accessToken.Text)
+	g.Life, g.LifeKnown = life(doc.Get("expires_in"))
 	return g, ""
 }
 

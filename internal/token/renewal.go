@@ -16,7 +16,7 @@ import (
 
 // Renewal is what a renewed secret gets.
 type Renewal struct {
-	Token        redact.Secret
+	Token        redact.Secret // zero: the one before stays, and its expiry
 	ExpiresAt    time.Time     // zero: unknown
 	RefreshToken redact.Secret // zero: the one that was sent goes on
 }
@@ -27,17 +27,18 @@ func (d Document) Renewable() bool {
 }
 
 // Renew asks for a new token once, for as long as ctx lasts. Where it fails after the request was sent, nobody knows
-// whether the server has spent the refresh token, or the current token. The error is a *MintError.
+// whether the server has spent the refresh token, or the current token. The error is a *MintError; with it there may
+// still be a new refresh token, which must be kept.
 func (x *Exchanger) Renew(ctx context.Context, d Document) (Renewal, error) {
 	begun := x.now() // a life is counted from before the request
 	if d.Rotate != nil {
 		return x.rotate(ctx, d.Rotate, d.Token)
 	}
 	granted, err := x.Once(ctx, d.OAuth2)
-	if err != nil {
-		return Renewal{}, err
-	}
 	renewal := Renewal{Token: granted.Token, RefreshToken: granted.RefreshToken}
+	if err != nil {
+		return renewal, err
+	}
 	if end := begun.Add(granted.Life); granted.LifeKnown && writable(end) {
 		renewal.ExpiresAt = end
 	}
@@ -125,17 +126,19 @@ func (d Document) Renewed(r Renewal) redact.Secret {
 	changed := jsondoc.Value{Kind: jsondoc.Object}
 	hasExpiry := d.source.Get("expires_at").Kind != jsondoc.Absent
 	for _, m := range d.source.Members {
-		switch m.Name {
-		case "token":
+		switch name := m.Name; {
+		case r.Token.IsZero() && (name == "token" || name == "expires_at"):
+			changed.Members = append(changed.Members, m)
+		case name == "token":
 			changed.Members = append(changed.Members, jsondoc.Member{Name: m.Name, Value: text(r.Token.Reveal())})
 			if !hasExpiry && !r.ExpiresAt.IsZero() {
 				changed.Members = append(changed.Members, jsondoc.Member{Name: "expires_at", Value: text(r.ExpiresAt.UTC().Format(time.RFC3339))})
 			}
-		case "expires_at":
+		case name == "expires_at":
 			if !r.ExpiresAt.IsZero() {
 				changed.Members = append(changed.Members, jsondoc.Member{Name: m.Name, Value: text(r.ExpiresAt.UTC().Format(time.RFC3339))})
 			}
-		case "oauth2":
+		case name == "oauth2":
 			if !r.RefreshToken.IsZero() {
 				m.Value.Members = replaced(m.Value.Members, "refresh_token", text(r.RefreshToken.Reveal()))
 			}
