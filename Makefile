@@ -6,7 +6,7 @@ SHELL := /bin/sh
 
 # .tools/bin, not PATH: the versions below are the ones that count.
 GOLANGCI_LINT_VERSION := v2.15.0
-GOVULNCHECK_VERSION := v1.1.4
+GOVULNCHECK_VERSION := v1.9.0
 PYTHON ?= python3
 FUZZTIME ?= 30s
 
@@ -22,7 +22,7 @@ VENV_READY := $(VENV)/ready
 # A linter built by an older Go refuses newer code, so Go's version is part of the name.
 GOLANGCI_LINT = .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: help native build demo test race-flag check check-template check-build check-go check-tree check-able lint fmt \
+.PHONY: help native build demo test check check-template check-build check-go check-tree check-able lint fmt \
 	docs fuzz vuln deploy tools clean
 
 help: ## Show this help
@@ -52,8 +52,9 @@ test: ## Run all tests: offline, with the race detector where a C compiler is th
 
 check: check-tree check-go check-template check-build check-able ## Lint and verify everything: needs Python 3.10 or newer with venv
 
-check-tree: # What git tracks: nothing of one machine, nothing that does not exist.
+check-tree: # What git tracks: nothing of one machine, nothing that does not exist, no page that is out of date.
 	@sh infra/check/tree.sh
+	@go run ./infra/check/configuration -check
 
 check-go: $(GOLANGCI_LINT) # Modules, formatting, lint.
 	go mod verify
@@ -67,7 +68,7 @@ check-template: $(VENV_READY) # SAM CLI and cfn-lint on the template, and our ow
 check-build: $(VENV_READY) build # `sam build` and `make build` give the same bytes.
 	@sh infra/check/build.sh $(VENV)/bin
 
-check-able: $(VENV_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
+check-able: check-template check-build $(GOLANGCI_LINT) # Each check above fails when it should.
 	@sh infra/check/able.sh $(VENV)/bin $(GOLANGCI_LINT)
 
 lint: $(GOLANGCI_LINT) ## Run the Go linters only
@@ -76,10 +77,13 @@ lint: $(GOLANGCI_LINT) ## Run the Go linters only
 fmt: $(GOLANGCI_LINT) ## Format the Go code
 	$(GOLANGCI_LINT) fmt
 
+docs: ## Write the table of parameters in docs/configuration.md
+	go run ./infra/check/configuration
+
 fuzz: ## Run each fuzz test for FUZZTIME (30s)
 	@sh infra/check/fuzz.sh $(FUZZTIME)
 
-vuln: ## Look for known vulnerabilities: asks vuln.go.dev over the network
+vuln: ## Look for known vulnerabilities: asks Go's database over the network
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 deploy: ## Deploy to your AWS account: needs SAM CLI 1.160 or newer and AWS credentials

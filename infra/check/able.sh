@@ -60,6 +60,11 @@ caught 'rate(2 hours)' go run ./infra/templatecheck -parameter AllowedHosts=api.
 rm expanded.json
 caught 'is an example' go run ./infra/templatecheck -deploy -parameter AllowedHosts=a.b template.yaml
 
+# The page that is made from the template.
+mistake template.yaml 'Description: CloudWatch Logs deletes' 'Description: Amazon deletes'
+caught 'run make docs' go run ./infra/check/configuration -check
+mend template.yaml
+
 # The bytes.
 mkdir -p other/Caller && { cat "$root/.build/lambda/Caller/bootstrap"; echo; } >other/Caller/bootstrap
 caught 'EOF on' cmp "$root/.aws-sam/build/Caller/bootstrap" other/Caller/bootstrap

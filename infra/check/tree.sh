@@ -25,7 +25,7 @@ refuse "a registry is named; the clients know theirs" '(pypi|pythonhosted|npmjs)
 refuse "a path of one machine" '(^|[^A-Za-z0-9_.$}-])/(work|root|Users)/[A-Za-z]|/home/[a-z]+/' . ':!LICENSE'
 refuse "a merge that was not finished" '^(<{7}|>{7}|={7}$)' .
 refuse "a white space at the end of a line" '[ 	]+$' . ':!LICENSE' ':!*.golden'
-refuse "an access key" 'AKIA[0-9A-Z]{16}' .
+refuse "an access key" 'AKIA[0-9A-Z]{15}[0-9A-DF-Z]' .
 
 # What the documents tell people to type must exist.
 documents=$(git ls-files '*.md')
