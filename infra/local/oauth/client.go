@@ -258,7 +258,7 @@ func issuerOf(assertion string) (string, error) {
 func (s *Server) verify(assertion string, keys []Key, audience string, more ...jwt.ParserOption) (jwt.MapClaims, error) {
 	claims := jwt.MapClaims{}
 	options := append([]jwt.ParserOption{
-		jwt.WithTimeFunc(s.now), jwt.WithLeeway(s.policy.Leeway), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithAudience(audience),
+		jwt.WithTimeFunc(s.now), jwt.WithLeeway(s.policy.Leeway), jwt.WithIssuedAt(), jwt.WithAudience(audience),
 		jwt.WithStrictDecoding(), jwt.WithValidMethods([]string{"RS256", "PS256", "ES256", "EdDSA"}),
 	}, more...)
 	_, err := jwt.NewParser(options...).ParseWithClaims(assertion, claims, func(t *jwt.Token) (any, error) {
