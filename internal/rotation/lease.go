@@ -99,19 +99,23 @@ func (l *lease) take(ctx context.Context, done func(context.Context) (bool, erro
 				return false, err
 			}
 			if !retry.Sleep(ctx, settle) {
-				return false, failed("secret %s was not renewed: another rotator was at it for as long as there was time to wait. Secrets Manager repeats the step", l.secret)
+				return false, l.noTime()
 			}
 			continue
 		case l.label != "" && (others[0].label < l.label || l.until.Sub(l.now()) < leaseLife/2):
 			l.withdraw(ctx)
 		}
 		if !retry.Sleep(ctx, leasePoll) {
-			return false, failed("secret %s was not renewed: another rotator was at it for as long as there was time to wait. Secrets Manager repeats the step", l.secret)
+			return false, l.noTime()
 		}
 		if ok, err := done(ctx); ok || err != nil {
 			return false, err
 		}
 	}
+}
+
+func (l *lease) noTime() error {
+	return failed("secret %s was not renewed: another rotator was at it for as long as there was time to wait. Secrets Manager repeats the step", l.secret)
 }
 
 // others are the live announcements of other rotators. Those of dead ones are taken away: a version with a label is
