@@ -23,7 +23,7 @@ VENV_READY := $(VENV)/ready
 GOLANGCI_LINT = .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
 .PHONY: help native build demo test check check-template check-build check-go check-tree check-able lint fmt \
-	docs fuzz vuln deploy tools clean
+	docs fuzz vuln deploy sam tools clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -89,7 +89,9 @@ vuln: ## Look for known vulnerabilities: asks Go's database over the network
 deploy: ## Deploy to your AWS account: needs SAM CLI 1.160 or newer and AWS credentials
 	@sh infra/check/deploy.sh $(VENV)/bin
 
-tools: $(VENV_READY) $(GOLANGCI_LINT) ## Install the pinned tools into .tools
+sam: $(VENV_READY) ## Install SAM CLI and cfn-lint, pinned, into .tools/venv/bin: needs Python only
+
+tools: $(VENV_READY) $(GOLANGCI_LINT) # Everything that `check` installs.
 
 $(VENV_READY): infra/check/requirements.txt infra/check/venv.sh
 	@sh infra/check/venv.sh $(PYTHON) $(VENV)

@@ -1,20 +1,20 @@
 #!/bin/sh
 # deploy.sh BIN: builds and deploys, after the checks whose failure would cost a half-made stack. BIN/sam is used if
-# `make tools` has put one there, else the one on PATH; SAM names another.
+# `make sam` has put one there, else the one on PATH; SAM names another.
 set -eu
 if [ -z "${SAM:-}" ]; then
 	SAM=sam
 	if [ -x "$1/sam" ]; then SAM=$1/sam; fi
 fi
 if ! version=$("$SAM" --version 2>/dev/null); then
-	echo "make deploy needs SAM CLI 1.160 or newer. Install it, or run make tools first, which needs Python only." >&2
+	echo "make deploy needs SAM CLI 1.160 or newer. Install it, or run make sam first, which needs Python only." >&2
 	exit 1
 fi
 version=${version##* }
 minor=${version#*.}
 minor=${minor%%.*}
 if [ "${version%%.*}" -eq 1 ] && [ "$minor" -lt 160 ]; then
-	echo "make deploy needs SAM CLI 1.160 or newer, which knows the loops of template.yaml; this is $version. Update it, or run make tools first." >&2
+	echo "make deploy needs SAM CLI 1.160 or newer, which knows the loops of template.yaml; this is $version. Update it, or run make sam first." >&2
 	exit 1
 fi
 echo "SAM CLI $version"
