@@ -105,8 +105,8 @@ func (j Job) Request(runID string, start time.Time, idempotencyHeader string) (R
 	if when.IsZero() {
 		when = start
 	}
-	values := placeholderValues(runID, when)
-	u, err := parseLocation(j.location, values)
+	v := valuesAt(when, runID)
+	u, err := parseLocation(j.location, v)
 	if err != nil {
 		return Request{}, fmt.Errorf("call: %w", err)
 	}
@@ -114,14 +114,14 @@ func (j Job) Request(runID string, start time.Time, idempotencyHeader string) (R
 	switch j.body.Kind {
 	case jsondoc.Absent, jsondoc.Null:
 	case jsondoc.String:
-		r.Body = []byte(fill(j.body.Text, values, unescaped))
+		r.Body = []byte(fill(j.body.Text, v, unescaped))
 		r.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	default:
-		r.Body = j.body.AppendJSON(nil, func(s string) string { return fill(s, values, unescaped) })
+		r.Body = j.body.AppendJSON(nil, func(s string) string { return fill(s, v, unescaped) })
 		r.Header.Set("Content-Type", "application/json")
 	}
 	for _, h := range j.headers {
-		r.Header.Set(h.name, fill(h.value, values, unescaped))
+		r.Header.Set(h.name, fill(h.value, v, unescaped))
 	}
 	switch j.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
@@ -135,7 +135,10 @@ func (j Job) Request(runID string, start time.Time, idempotencyHeader string) (R
 
 // Host is the target's host, with its port if the URL has one.
 func (j Job) Host() string {
-	host, _, _ := strings.Cut(strings.TrimPrefix(j.location, "https://"), "/")
-	host, _, _ = strings.Cut(host, "?")
-	return host
+	_, rest, _ := strings.Cut(j.location, "://")
+	end := strings.IndexAny(rest, "/?")
+	if end < 0 {
+		return rest
+	}
+	return rest[:end]
 }

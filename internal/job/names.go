@@ -29,6 +29,26 @@ func isMethod(text string) bool {
 	return isMadeOf(text, 1, 20, func(c byte) bool { return 'A' <= c && c <= 'Z' })
 }
 
+// isStrictTime refuses what time.Parse takes for an RFC 3339 time and is none: 9:00:00, 09:00:00,5 and +24:60
+// (golang/go#54580).
+func isStrictTime(parsed string) bool {
+	if parsed[len("2006-01-02T15")] != ':' || strings.Contains(parsed, ",") {
+		return false
+	}
+	offset := parsed[len(parsed)-len("07:00"):]
+	return strings.HasSuffix(parsed, "Z") || (offset[:2] < "24" && offset[3:] < "60")
+}
+
+// isHeaderName tells whether text is a token of RFC 9110 section 5.6.2.
+func isHeaderName(text string) bool {
+	return isMadeOf(text, 1, len(text), func(c byte) bool { return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0 })
+}
+
+// isPlaceholderName tells whether text may have been meant as a placeholder's name.
+func isPlaceholderName(text string) bool {
+	return isMadeOf(text, 1, 32, func(c byte) bool { return isAlphanumeric(c) || strings.IndexByte("._- ", c) >= 0 })
+}
+
 // isContextAttribute tells whether text is `<aws\.scheduler\.[^<>]*>`, which Scheduler left as it was.
 func isContextAttribute(text string) bool {
 	inner, ok := strings.CutPrefix(text, "<aws.scheduler.")

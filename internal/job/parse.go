@@ -46,13 +46,13 @@ func (p *parser) job(data []byte) Job {
 	}
 	ambiguous := map[string]bool{}
 	for _, d := range duplicates {
-		p.problems.Addf("key %s stands twice in %s", quoted(d.Name), pointerOrEvent(d.Path))
+		p.problems.Addf("key %s stands twice in %s", jsondoc.Quote(d.Name), pointerOrEvent(d.Path))
 		if d.Path == "" {
 			ambiguous[d.Name] = true
 		}
 	}
 	for i, m := range doc.Members {
-		if m.Name != "body" && m.Value.Kind == jsondoc.String && isContextAttribute(m.Value.Text) {
+		if m.Name != "body" && isUnreplaced(m.Value) {
 			doc.Members[i].Value = jsondoc.Value{Kind: jsondoc.Null}
 		}
 	}
@@ -89,7 +89,7 @@ func pointerOrEvent(path string) string {
 	if path == "" {
 		return "the event"
 	}
-	return path
+	return jsondoc.Quote(path)
 }
 
 func (p *parser) name(f *jsondoc.Fields, key string) string {
@@ -111,7 +111,7 @@ func (p *parser) action(f *jsondoc.Fields) Action {
 	case Check:
 		return Check
 	default:
-		p.problems.Addf("action must be call or check, not %s", quoted(string(a)))
+		p.problems.Addf("action must be call or check, not %s", jsondoc.Quote(string(a)))
 		return Call
 	}
 }
@@ -159,7 +159,7 @@ func (p *parser) time(f *jsondoc.Fields, key string) time.Time {
 		return time.Time{}
 	}
 	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+	if err != nil || !isStrictTime(text) {
 		p.problems.Addf("%s must be an RFC 3339 time such as 2006-01-02T15:04:05Z", key)
 		return time.Time{}
 	}
@@ -195,61 +195,61 @@ func CheckCall(text string) (method, location string, problems []string) {
 	case method == http.MethodConnect, method == http.MethodTrace:
 		problems = append(problems, "the method must not be "+method)
 	}
-	problems = append(problems, badPlaceholdersIn(location)...)
-	if _, err := parseLocation(location, placeholderValues("00000000-0000-0000-0000-000000000000", time.Unix(0, 0))); err != nil {
-		problems = append(problems, err.Error())
-	}
-	return method, location, problems
+	problems = append(problems, badPlaceholders(location)...)
+	return method, location, append(problems, checkLocation(location)...)
 }
 
-func badPlaceholdersIn(text string) []string {
-	bad := badPlaceholders(text)
-	for i := range bad {
-		bad[i] += "; known are " + placeholderNames
+func checkLocation(text string) (problems []string) {
+	bad := func(text string) { problems = append(problems, text) }
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		bad("the URL must not hold spaces or control bytes: percent-encode them")
 	}
-	return bad
-}
-
-// parseLocation fills a URL's placeholders and checks it.
-func parseLocation(text string, values map[string]string) (*url.URL, error) {
-	for _, c := range []byte(text) {
-		if c <= ' ' || c == 0x7f {
-			return nil, errors.New("the URL must not hold spaces or control bytes: percent-encode them")
-		}
+	if strings.Contains(text, "#") {
+		bad("the URL must not hold a fragment")
 	}
-	const scheme = "https://"
-	if len(text) < len(scheme) || !strings.EqualFold(text[:len(scheme)], scheme) {
-		return nil, errors.New("the URL must begin with https://")
+	scheme, rest, found := strings.Cut(text, "://")
+	if !found || !strings.EqualFold(scheme, "https") {
+		bad("the URL must begin with https://")
 	}
-	authority := text[len(scheme):]
-	if end := strings.IndexAny(authority, "/?#"); end >= 0 {
-		authority = authority[:end]
+	if !found {
+		return problems
 	}
-	switch {
-	case strings.Contains(authority, "{{"):
-		return nil, errors.New("placeholders may stand in the URL's path and query, not in its host")
-	case strings.Contains(authority, "@"):
-		return nil, errors.New("the URL must not hold user info: the token is the only credential")
-	case strings.Contains(text, "#"):
-		return nil, errors.New("the URL must not hold a fragment")
-	case strings.HasPrefix(authority, "["):
-		return nil, errors.New("an IP address is not allowed: write a host name")
+	authority, path := rest, ""
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		authority, path = rest[:end], rest[end:]
+	}
+	if strings.Contains(authority, "{{") {
+		bad("placeholders may stand in the URL's path and query, not in its host")
+		return problems
+	}
+	if user := strings.LastIndex(authority, "@"); user >= 0 {
+		bad("the URL must not hold user info: the token is the only credential")
+		authority = authority[user+1:]
 	}
 	name, port, hasPort := strings.Cut(authority, ":")
-	if err := hosts.CheckName(name); err != nil {
-		return nil, err
+	if strings.HasPrefix(authority, "[") {
+		bad("an IP address is not allowed: write a host name")
+	} else if err := hosts.CheckName(name); err != nil {
+		bad(err.Error())
+	} else if err := hosts.CheckPort(port); hasPort && err != nil {
+		bad(err.Error())
 	}
-	if hasPort {
-		if err := hosts.CheckPort(port); err != nil {
-			return nil, err
-		}
+	path, _, _ = strings.Cut(path, "?")
+	if _, err := url.PathUnescape(path); err != nil {
+		bad("the URL has a bad percent-encoding") // the error's own text shows it
 	}
-	u, err := url.Parse(percentEncodeNonASCII(fillLocation(text, values)))
+	return problems
+}
+
+// parseLocation fills the placeholders of a checked URL.
+func parseLocation(text string, v values) (*url.URL, error) {
+	u, err := url.Parse(percentEncodeNonASCII(fillLocation(text, v)))
 	if err != nil {
-		return nil, errors.New("the URL has a bad percent-encoding") // url.Parse's own text shows the URL
+		return nil, errors.New("the URL cannot be read") // the error's own text shows it
 	}
+	name, port := u.Hostname(), u.Port()
 	u.Host = hosts.Normalize(name)
-	if hasPort {
+	if port != "" {
 		u.Host += ":" + port
 	}
 	return u, nil
@@ -275,9 +275,9 @@ func (p *parser) headers(f *jsondoc.Fields) []header {
 	var list []header
 	seen := map[string]bool{}
 	for _, m := range object.Members {
-		where := "headers." + shorten(m.Name)
+		where := "headers." + m.Name
 		if err := CheckHeaderName(m.Name); err != nil {
-			p.problems.Addf("%s: %s", where, err)
+			p.problems.Addf("headers: %s %s", jsondoc.Quote(m.Name), err)
 			continue
 		}
 		canonical := http.CanonicalHeaderKey(m.Name)
@@ -286,6 +286,8 @@ func (p *parser) headers(f *jsondoc.Fields) []header {
 			p.problems.Addf("%s is the idempotency header, which every run sets itself", where)
 		case seen[canonical]:
 			p.problems.Addf("%s stands twice (header names are matched without regard to case)", where)
+		case m.Value.Kind == jsondoc.Null, isUnreplaced(m.Value):
+			continue
 		case m.Value.Kind != jsondoc.String:
 			p.problems.Addf("%s must be a string, not %s", where, m.Value.Kind)
 		case !ValidHeaderValue(m.Value.Text):
@@ -298,18 +300,18 @@ func (p *parser) headers(f *jsondoc.Fields) []header {
 	return list
 }
 
+// isUnreplaced tells whether v is a context attribute as it stands in a schedule: the event did not come from Scheduler.
+func isUnreplaced(v jsondoc.Value) bool {
+	return v.Kind == jsondoc.String && isContextAttribute(v.Text)
+}
+
 // notForUsers are the headers that the call itself sets (RFC 9110 and RFC 9112), in canonical form.
 var notForUsers = []string{"Authorization", "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade"}
 
 // CheckHeaderName refuses what is no field name (RFC 9110 section 5.1) and what an event may not set.
 func CheckHeaderName(name string) error {
-	if name == "" {
+	if !isHeaderName(name) {
 		return errors.New("is not a header name")
-	}
-	for _, c := range []byte(name) {
-		if !strings.ContainsRune("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", rune(c)) {
-			return errors.New("is not a header name")
-		}
 	}
 	canonical := http.CanonicalHeaderKey(name)
 	if slices.Contains(notForUsers, canonical) || strings.HasPrefix(canonical, "Proxy-") {
@@ -331,7 +333,7 @@ func ValidHeaderValue(value string) bool {
 // placeholders reports bad ones in every string below v.
 func (p *parser) placeholders(where string, v jsondoc.Value) {
 	if v.Kind == jsondoc.String {
-		for _, problem := range badPlaceholdersIn(v.Text) {
+		for _, problem := range badPlaceholders(v.Text) {
 			p.problems.Addf("%s: %s", where, problem)
 		}
 	}
@@ -341,13 +343,4 @@ func (p *parser) placeholders(where string, v jsondoc.Value) {
 	for _, m := range v.Members {
 		p.placeholders(where, m.Value)
 	}
-}
-
-func quoted(text string) string { return strconv.Quote(shorten(text)) }
-
-func shorten(text string) string {
-	if len(text) > 64 {
-		return text[:64] + "…"
-	}
-	return text
 }

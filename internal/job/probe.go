@@ -2,6 +2,7 @@ package job
 
 import (
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -13,12 +14,10 @@ type Probe struct {
 
 // ParseProbe checks "METHOD https://…" by the rules of an event's call. A probe has no placeholders.
 func ParseProbe(text string) (Probe, []string) {
-	method, location, problems := CheckCall(text)
-	if len(problems) == 0 && len(badPlaceholders(location)) == 0 {
-		if _, _, _, found := nextPlaceholder(location); found {
-			problems = append(problems, "placeholders are for events")
-		}
+	if strings.Contains(text, "{{") {
+		return Probe{}, []string{"must not hold {{: placeholders are for events"}
 	}
+	method, location, problems := CheckCall(text)
 	return Probe{method, location}, problems
 }
 
@@ -32,7 +31,7 @@ func (p Probe) Job(timeout time.Duration) Job {
 
 // Request is what the probe sends, but for the token.
 func (p Probe) Request(header http.Header, body []byte) (Request, error) {
-	u, err := parseLocation(p.location, nil)
+	u, err := parseLocation(p.location, values{})
 	if err != nil {
 		return Request{}, err
 	}

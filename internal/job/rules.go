@@ -61,7 +61,7 @@ func (j Job) Unmet(status int, contentType string, doc jsondoc.Value) string {
 			return "the body is not JSON, as expect.json wants"
 		}
 		if !r.matches(doc) {
-			return "the body at " + quoted(r.Pointer.String()) + " is not what expect.json wants"
+			return "the body at " + jsondoc.Quote(r.Pointer.String()) + " is not what expect.json wants"
 		}
 	}
 	return ""
@@ -162,7 +162,7 @@ func (p *parser) jsonRules(f *jsondoc.Fields, where string) []JSONRule {
 	for _, m := range object.Members {
 		pointer, err := jsondoc.ParsePointer(m.Name)
 		if err != nil {
-			p.problems.Addf("%s: the pointer %s %s", where, quoted(m.Name), err)
+			p.problems.Addf("%s: the pointer %s %s", where, jsondoc.Quote(m.Name), err)
 			continue
 		}
 		rules = append(rules, JSONRule{pointer, m.Value})

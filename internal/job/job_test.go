@@ -1,0 +1,278 @@
+package job_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+)
+
+const runID = "2f1e5ac9-42f7-5f4c-8d1f-3a1de4f0c0de"
+
+func start() time.Time { return time.Date(2027, 2, 1, 0, 30, 15, 987, time.FixedZone("", 3600)) }
+
+func request(t testing.TB, j job.Job, header string) job.Request {
+	t.Helper()
+	r, err := j.Request(runID, start(), header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestRequestBody(t *testing.T) {
+	t.Parallel()
+	const asJSON, asText = "application/json", "text/plain; charset=utf-8"
+	for name, c := range map[string]struct{ body, headers, want, contentType string }{
+		"absent":              {"", "{}", "", ""},
+		"null":                {"null", "{}", "", ""},
+		"object":              {` { "b" : [ 1.0 , "<&>" ] , "a" : null } `, "{}", `{"b":[1.0,"<&>"],"a":null}`, asJSON},
+		"empty object":        {"{}", "{}", "{}", asJSON},
+		"list":                {"[1, 2]", "{}", "[1,2]", asJSON},
+		"empty list":          {"[]", "{}", "[]", asJSON},
+		"number":              {"-1.50E3", "{}", "-1.50E3", asJSON},
+		"zero":                {"0", "{}", "0", asJSON},
+		"a large number":      {"123456789012345678901234567890", "{}", "123456789012345678901234567890", asJSON},
+		"true":                {"true", "{}", "true", asJSON},
+		"false":               {"false", "{}", "false", asJSON},
+		"string":              {`"a\n\"b\" é"`, "{}", "a\n\"b\" é", asText},
+		"JSON in a string":    {`"{\"a\":1}"`, "{}", `{"a":1}`, asText},
+		"another type":        {`{"a":1}`, `{"content-type":"application/vnd.api+json"}`, `{"a":1}`, "application/vnd.api+json"},
+		"another text":        {`"a=1"`, `{"Content-Type":"application/x-www-form-urlencoded"}`, "a=1", "application/x-www-form-urlencoded"},
+		"a type and no body":  {"", `{"Content-Type":"text/csv"}`, "", "text/csv"},
+		"context attributes":  {`{"a":"<aws.scheduler.execution-id>"}`, "{}", `{"a":"<aws.scheduler.execution-id>"}`, asJSON},
+		"one as the body":     {`"<aws.scheduler.execution-id>"`, "{}", "<aws.scheduler.execution-id>", asText},
+		"placeholders":        {`{"{{runId}}":["{{runId}}",{"k":"at {{scheduledTime}} on {{scheduledDate}}{{scheduledDate}}"}],"n":1}`, "{}", `{"{{runId}}":["` + runID + `",{"k":"at 2027-01-31T23:30:15Z on 2027-01-312027-01-31"}],"n":1}`, asJSON},
+		"placeholder in text": {`"id={{runId}}&at={{scheduledTime}}"`, "{}", "id=" + runID + "&at=2027-01-31T23:30:15Z", asText},
+		"braces":              {`"}} { runId } {"`, "{}", "}} { runId } {", asText},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := request(t, mustParse(t, event("call", `"POST https://a.example"`, "body", c.body, "headers", c.headers)), "")
+			if diff := cmp.Diff(c.want, string(r.Body)); diff != "" {
+				t.Error(diff)
+			}
+			if got := r.Header.Get("Content-Type"); got != c.contentType {
+				t.Errorf("Content-Type: %q", got)
+			}
+			if absent := c.want == ""; absent != (r.Body == nil) {
+				t.Errorf("a body of %d bytes, nil: %t", len(r.Body), r.Body == nil)
+			}
+		})
+	}
+}
+
+// Only null means no body: an empty string is a body of no bytes, with its type.
+func TestRequestEmptyTextBody(t *testing.T) {
+	t.Parallel()
+	r := request(t, mustParse(t, event("body", `""`)), "")
+	if r.Body == nil || len(r.Body) != 0 || r.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Errorf("%q %v", r.Body, r.Header)
+	}
+}
+
+func TestRequestURL(t *testing.T) {
+	t.Parallel()
+	for call, want := range map[string]string{
+		"https://a.example":                                            "https://a.example",
+		"HTTPS://API.Example.COM.:8443/Path?Query=A":                   "https://api.example.com:8443/Path?Query=A",
+		"https://a.example?x":                                          "https://a.example?x",
+		"https://a.example/{{scheduledDate}}/{{runId}}":                "https://a.example/2027-01-31/" + runID,
+		"https://a.example/at/{{scheduledTime}}":                       "https://a.example/at/2027-01-31T23:30:15Z",
+		"https://a.example/?at={{scheduledTime}}&on={{scheduledDate}}": "https://a.example/?at=2027-01-31T23%3A30%3A15Z&on=2027-01-31",
+		"https://a.example/{{scheduledTime}}?{{scheduledTime}}":        "https://a.example/2027-01-31T23:30:15Z?2027-01-31T23%3A30%3A15Z",
+		"https://a.example/é?ü={{runId}}":                              "https://a.example/%C3%A9?%C3%BC=" + runID,
+		"https://a.example/a%2Fb//../c;d?e=f+g%20h&&":                  "https://a.example/a%2Fb//../c;d?e=f+g%20h&&",
+	} {
+		j := mustParse(t, event("call", `"GET `+call+`"`))
+		if got := request(t, j, "").URL.String(); got != want {
+			t.Errorf("%s became %s, want %s", call, got, want)
+		}
+	}
+}
+
+func TestHost(t *testing.T) {
+	t.Parallel()
+	for call, want := range map[string]string{
+		"https://a.example": "a.example", "https://a.example/x?y": "a.example", "https://a.example?y=/": "a.example", "HTTPS://a.example:8443/": "a.example:8443",
+	} {
+		if got := mustParse(t, event("call", `"GET `+call+`"`)).Host(); got != want {
+			t.Errorf("%s: %s", call, got)
+		}
+	}
+	if got := mustParse(t, event("action", `"check"`, "call", "")).Host(); got != "" {
+		t.Errorf("no call: %s", got)
+	}
+}
+
+func TestRequestHeaders(t *testing.T) {
+	t.Parallel()
+	j := mustParse(t, event("call", `"POST https://a.example"`, "headers",
+		`{"x-at":"{{scheduledTime}}; {{scheduledDate}}","X-Run":" {{runId}}\t~","Empty":"","Null":null,"Unreplaced":"<aws.scheduler.execution-id>","Content-type":"a/b"}`))
+	want := job.Request{Method: http.MethodPost, URL: request(t, j, "").URL, Header: http.Header{
+		"X-At": {"2027-01-31T23:30:15Z; 2027-01-31"}, "X-Run": {" " + runID + "\t~"}, "Empty": {""}, "Content-Type": {"a/b"}, "X-Once": {runID},
+	}}
+	if diff := cmp.Diff(want, request(t, j, "x-once")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRequestIdempotencyHeader(t *testing.T) {
+	t.Parallel()
+	for method, want := range map[string]bool{
+		"GET": false, "HEAD": false, "OPTIONS": false, "POST": true, "PUT": true, "PATCH": true, "DELETE": true, "PROPFIND": true,
+	} {
+		j := mustParse(t, event("call", `"`+method+` https://a.example"`))
+		if got := request(t, j, "Idempotency-Key").Header.Get("Idempotency-Key"); (got == runID) != want || (got == "") == want {
+			t.Errorf("%s: %q", method, got)
+		}
+		if got := request(t, j, "").Header; len(got) != 0 {
+			t.Errorf("%s with the header off: %v", method, got)
+		}
+	}
+}
+
+func TestRequestUsesTheScheduledTimeBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	j := mustParse(t, event("body", `"{{scheduledTime}} {{scheduledDate}}"`, "scheduledTime", `"2026-12-31T23:00:00.75-02:00"`))
+	if got := string(request(t, j, "").Body); got != "2027-01-01T01:00:00Z 2027-01-01" {
+		t.Error(got)
+	}
+}
+
+func TestSameDeliverySameRequest(t *testing.T) {
+	t.Parallel()
+	text := event("call", `"POST https://a.example/?{{scheduledTime}}"`, "headers", `{"X":"{{runId}}"}`, "body", `{"b":"{{runId}}","a":"{{scheduledDate}}","c":[1.0]}`,
+		"scheduleArn", `"arn:s"`, "scheduledTime", `"2027-01-31T09:00:00Z"`)
+	first, second := mustParse(t, text), mustParse(t, text)
+	a, err := first.Request(first.RunID("request 1"), start(), idempotencyHeader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := second.Request(second.RunID("request 2"), start().Add(time.Hour), idempotencyHeader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(a, b); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRunID(t *testing.T) {
+	t.Parallel()
+	id := func(arn, at, requestID string) string {
+		return mustParse(t, event("scheduleArn", `"`+arn+`"`, "scheduledTime", `"`+at+`"`)).RunID(requestID)
+	}
+	const arn, at = "arn:aws:scheduler:eu-west-1:123456789012:schedule/g/s", "2027-01-31T09:00:00Z"
+	// Pinned: a failed event that is sent again weeks later, after an update, must have the key of its first delivery.
+	if got := id(arn, at, "r"); got != "d086765d-53b9-58c0-b4b3-66b457308693" {
+		t.Errorf("by schedule and time: %s", got)
+	}
+	if got := id("", "", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"); got != "4144dd11-b07e-5dc9-969c-bdfdc53d25f0" {
+		t.Errorf("by request: %s", got)
+	}
+	for name, same := range map[string]string{
+		"another request":          id(arn, at, "r2"),
+		"the time in another zone": id(arn, "2027-01-31T10:00:00+01:00", "r"),
+		"the time with a fraction": id(arn, "2027-01-31T09:00:00.000Z", "r"),
+	} {
+		if same != id(arn, at, "r") {
+			t.Errorf("%s is another run", name)
+		}
+	}
+	seen := map[string]string{}
+	for name, other := range map[string]string{
+		"this": id(arn, at, "r"), "another schedule": id(arn+"2", at, "r"), "another time": id(arn, "2027-01-31T09:00:00.001Z", "r"),
+		"no schedule": id("", at, "r"), "no schedule, another request": id("", at, "r2"), "no time, another request": id(arn, "", "r3"), "no request": id("", "", ""),
+	} {
+		if before, ok := seen[other]; ok {
+			t.Errorf("%s is the run of %s", name, before)
+		}
+		seen[other] = name
+	}
+	if id(arn, "", "r") != id("", at, "r") || id("<aws.scheduler.schedule-arn>", "<aws.scheduler.scheduled-time>", "r") != id("", "", "r") {
+		t.Error("an event without one of the two is not the run of its request")
+	}
+	// Version 5, variant of RFC 9562.
+	if got := id(arn, at, "r"); len(got) != 36 || got[14] != '5' || !strings.ContainsRune("89ab", rune(got[19])) {
+		t.Errorf("%s is no UUIDv5", got)
+	}
+}
+
+func TestAge(t *testing.T) {
+	t.Parallel()
+	j := mustParse(t, event("scheduledTime", `"2027-01-31T09:00:00Z"`))
+	if got := j.Age(time.Date(2027, 1, 31, 10, 0, 1, 0, time.UTC)); got != time.Hour+time.Second {
+		t.Error(got)
+	}
+	if got := j.Age(time.Date(2027, 1, 31, 8, 59, 0, 0, time.UTC)); got != -time.Minute {
+		t.Error(got)
+	}
+	if got := mustParse(t, event()).Age(start()); got != 0 {
+		t.Error(got)
+	}
+}
+
+func TestReplayable(t *testing.T) {
+	t.Parallel()
+	for method, want := range map[string]bool{
+		"GET": true, "HEAD": true, "PUT": true, "DELETE": true, "OPTIONS": true, "POST": false, "PATCH": false, "PROPPATCH": false,
+	} {
+		if got := mustParse(t, event("call", `"`+method+` https://a.example"`)).Replayable(); got != want {
+			t.Errorf("%s: %t", method, got)
+		}
+		if !mustParse(t, event("call", `"`+method+` https://a.example"`, "idempotent", "true")).Replayable() {
+			t.Errorf("%s, idempotent: false", method)
+		}
+	}
+}
+
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	probe, problems := job.ParseProbe("POST https://A.example/v1/rotate?x=%7B")
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	r, err := probe.Request(http.Header{"X": {"y"}}, []byte("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Method != "POST" || r.URL.String() != "https://a.example/v1/rotate?x=%7B" || string(r.Body) != "body" || r.Header.Get("X") != "y" {
+		t.Errorf("%+v", r)
+	}
+	if r, err := probe.Request(nil, nil); err != nil || r.Header == nil || r.Body != nil {
+		t.Errorf("%+v, %v", r, err)
+	}
+	j := probe.Job(5 * time.Second)
+	if j.Method != "POST" || j.Timeout != 5*time.Second || j.Attempts != 3 || j.Host() != "A.example" || j.NeedsBody() || j.Unmet(204, "", jsondoc.Value{}) != "" || j.Unmet(302, "", jsondoc.Value{}) == "" || !j.RejectsStatus(401) {
+		t.Errorf("%+v", j)
+	}
+	for _, bad := range []string{"", "GET", "GET http://a.example", "GET https://a.example/{{runId}}", "GET https://a.example/{{", "TRACE https://a.example"} {
+		if _, problems := job.ParseProbe(bad); len(problems) == 0 {
+			t.Errorf("%q passes", bad)
+		}
+	}
+}
+
+func BenchmarkRequest(b *testing.B) {
+	for name, text := range map[string]string{
+		"smallest": event(),
+		"full":     full,
+		"10 KB":    event("call", `"POST https://a.example"`, "body", `[`+strings.Repeat(`{"at":"{{scheduledTime}}","text":"a line of text"},`, 200)+`0]`),
+	} {
+		b.Run(name, func(b *testing.B) {
+			j := mustParse(b, text)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := j.Request(runID, start(), idempotencyHeader); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

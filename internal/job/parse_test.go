@@ -1,0 +1,571 @@
+package job_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+)
+
+// full is the event of the contract.
+const full = `{
+  "job": "DailyReport", "action": "call", "token": "ExampleApi", "secret": "example-api",
+  "call": "POST https://api.example.com/v1/reports?for={{scheduledDate}}",
+  "headers": {"Accept": "application/json"}, "body": {"kind": "daily"},
+  "timeout": "30s", "attempts": 3, "idempotent": false, "maxAge": "1h",
+  "expect": {"status": ["2xx"], "contentType": "application/json", "json": {"/ok": true}},
+  "reject": {"status": [403], "json": {"/error": "token_expired"}},
+  "scheduleArn": "<aws.scheduler.schedule-arn>", "scheduledTime": "<aws.scheduler.scheduled-time>"
+}`
+
+const idempotencyHeader = "Idempotency-Key"
+
+// event is the smallest event, with keys added, replaced or, where the value is empty, removed. Values are JSON.
+func event(keysAndValues ...string) string {
+	keys := []string{"job", "token", "secret", "call"}
+	values := map[string]string{"job": `"J"`, "token": `"T"`, "secret": `"s"`, "call": `"GET https://api.example.com/v1"`}
+	for i := 0; i < len(keysAndValues); i += 2 {
+		key, value := keysAndValues[i], keysAndValues[i+1]
+		if value == "" {
+			keys = slices.DeleteFunc(keys, func(k string) bool { return k == key })
+			continue
+		}
+		if !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+		values[key] = value
+	}
+	parts := make([]string, len(keys))
+	for i, k := range keys {
+		parts[i] = fmt.Sprintf("%q: %s", k, values[k])
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+func parse(text string) (job.Job, []string) {
+	j, err := job.Parse([]byte(text), job.Options{IdempotencyHeader: idempotencyHeader})
+	if err == nil {
+		return j, nil
+	}
+	invalid, ok := errors.AsType[*job.InvalidError](err)
+	if !ok || len(invalid.Problems) == 0 || err.Error() != strings.Join(invalid.Problems, "; ") {
+		return j, []string{fmt.Sprintf("not an InvalidError: %#v", err)}
+	}
+	return j, invalid.Problems
+}
+
+func mustParse(t testing.TB, text string) job.Job {
+	t.Helper()
+	j, problems := parse(text)
+	if problems != nil {
+		t.Fatalf("%s: %q", text, problems)
+	}
+	return j
+}
+
+// visible is what of a Job other packages see.
+type visible struct {
+	Name, Token, Secret, Action, Method, Host string
+	Timeout, MaxAge                           time.Duration
+	Attempts                                  int
+	Idempotent, NeedsBody                     bool
+	Expect, Reject                            []job.StatusRange
+	ContentType                               string
+	ExpectJSON, RejectJSON                    []string
+	ScheduleARN                               string
+	ScheduledTime                             time.Time
+}
+
+func look(j job.Job) visible {
+	rules := func(list []job.JSONRule) (texts []string) {
+		for _, r := range list {
+			texts = append(texts, r.Pointer.String()+" "+string(r.Value.AppendJSON(nil, nil)))
+		}
+		return texts
+	}
+	return visible{
+		Name: j.Name, Token: j.Token, Secret: j.Secret, Action: string(j.Action), Method: j.Method, Host: j.Host(),
+		Timeout: j.Timeout, MaxAge: j.MaxAge, Attempts: j.Attempts, Idempotent: j.Idempotent, NeedsBody: j.NeedsBody(),
+		Expect: j.Expect.Status, Reject: j.Reject.Status, ContentType: j.Expect.ContentType,
+		ExpectJSON: rules(j.Expect.JSON), RejectJSON: rules(j.Reject.JSON),
+		ScheduleARN: j.ScheduleARN, ScheduledTime: j.ScheduledTime,
+	}
+}
+
+func defaults() visible {
+	return visible{
+		Name: "J", Token: "T", Secret: "s", Action: "call", Method: "GET", Host: "api.example.com",
+		Timeout: 30 * time.Second, Attempts: 3, Expect: []job.StatusRange{{Low: 200, High: 299}},
+	}
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	with := func(change func(*visible)) visible {
+		v := defaults()
+		change(&v)
+		return v
+	}
+	const arn = "arn:aws:scheduler:eu-west-1:123456789012:schedule/g/s"
+	for name, c := range map[string]struct {
+		event string
+		want  visible
+	}{
+		"the smallest": {event(), defaults()},
+		"the contract's": {full, visible{
+			Name: "DailyReport", Token: "ExampleApi", Secret: "example-api", Action: "call", Method: "POST", Host: "api.example.com",
+			Timeout: 30 * time.Second, MaxAge: time.Hour, Attempts: 3, NeedsBody: true,
+			Expect: []job.StatusRange{{Low: 200, High: 299}}, ContentType: "application/json", ExpectJSON: []string{"/ok true"},
+			Reject: []job.StatusRange{{Low: 403, High: 403}}, RejectJSON: []string{`/error "token_expired"`},
+		}},
+		"null is absent": {event("action", "null", "headers", "null", "body", "null", "timeout", "null", "attempts", "null", "idempotent", "null", "maxAge", "null",
+			"expect", "null", "reject", "null", "scheduleArn", "null", "scheduledTime", "null"), defaults()},
+		"an empty value is absent": {event("action", `""`, "headers", `{}`, "timeout", `""`, "maxAge", `""`,
+			"expect", `{}`, "reject", `{}`, "scheduleArn", `""`, "scheduledTime", `""`), defaults()},
+		"absent inside": {event("expect", `{"status":null,"contentType":"","json":{}}`, "reject", `{"status":null,"json":null}`, "headers", `{"X":null}`), defaults()},
+		"an unreplaced context attribute is absent": {event("action", `"<aws.scheduler.attempt-number>"`, "timeout", `"<aws.scheduler.x>"`, "maxAge", `"<aws.scheduler.x>"`,
+			"attempts", `"<aws.scheduler.attempt-number>"`, "headers", `{"X-Run":"<aws.scheduler.execution-id>"}`,
+			"scheduleArn", `"<aws.scheduler.schedule-arn>"`, "scheduledTime", `"<aws.scheduler.scheduled-time>"`), defaults()},
+		"check":                     {event("action", `"check"`), with(func(v *visible) { v.Action = "check" })},
+		"check without a call":      {event("action", `"check"`, "call", ""), with(func(v *visible) { v.Action, v.Method, v.Host = "check", "", "" })},
+		"check with an empty call":  {event("action", `"check"`, "call", `""`), with(func(v *visible) { v.Action, v.Method, v.Host = "check", "", "" })},
+		"long names":                {event("job", `"0`+strings.Repeat("-", 63)+`"`, "token", `"a._-Z9"`), with(func(v *visible) { v.Name, v.Token = "0"+strings.Repeat("-", 63), "a._-Z9" })},
+		"a secret's name":           {event("secret", `"a/B_+=.@-!9"`), with(func(v *visible) { v.Secret = "a/B_+=.@-!9" })},
+		"a secret's ARN":            {event("secret", `"arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:a/b-AbCdEf"`), with(func(v *visible) { v.Secret = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:a/b-AbCdEf" })},
+		"the shortest time-out":     {event("timeout", `"1s"`), with(func(v *visible) { v.Timeout = time.Second })},
+		"the longest time-out":      {event("timeout", `"14m"`), with(func(v *visible) { v.Timeout = 840 * time.Second })},
+		"one attempt":               {event("attempts", "1"), with(func(v *visible) { v.Attempts = 1 })},
+		"ten attempts":              {event("attempts", "10.0"), with(func(v *visible) { v.Attempts = 10 })},
+		"idempotent":                {event("idempotent", "true"), with(func(v *visible) { v.Idempotent = true })},
+		"a short age":               {event("maxAge", `"1ns"`), with(func(v *visible) { v.MaxAge = 1 })},
+		"a composed age":            {event("maxAge", `"1h30m"`), with(func(v *visible) { v.MaxAge = 90 * time.Minute })},
+		"a scheduled time":          {event("scheduledTime", `"2027-01-31T09:00:00Z"`), with(func(v *visible) { v.ScheduledTime = time.Date(2027, 1, 31, 9, 0, 0, 0, time.UTC) })},
+		"another zone and fraction": {event("scheduledTime", `"2027-01-31T09:00:00.25+05:30"`), with(func(v *visible) { v.ScheduledTime = time.Date(2027, 1, 31, 3, 30, 0, 250e6, time.UTC) })},
+		"a schedule's ARN":          {event("scheduleArn", `"`+arn+`"`), with(func(v *visible) { v.ScheduleARN = arn })},
+		"statuses": {event("expect", `{"status":[100,204,"4xx","1xx",599]}`, "reject", `{"status":["3xx",302,"5xx"]}`), with(func(v *visible) {
+			v.Expect = []job.StatusRange{{Low: 100, High: 100}, {Low: 204, High: 204}, {Low: 400, High: 499}, {Low: 100, High: 199}, {Low: 599, High: 599}}
+			v.Reject = []job.StatusRange{{Low: 300, High: 399}, {Low: 302, High: 302}, {Low: 500, High: 599}}
+		})},
+		"no statuses": {event("expect", `{"status":[]}`, "reject", `{"status":[]}`), defaults()},
+		"JSON rules": {event("reject", `{"json":{"":null,"/a~1b/~0/0":[1,{"b":2.50}]}}`), with(func(v *visible) {
+			v.NeedsBody, v.RejectJSON = true, []string{" null", `/a~1b/~0/0 [1,{"b":2.50}]`}
+		})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(c.want, look(mustParse(t, c.event))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+const (
+	badName   = " must be 1 to 64 letters, digits, dots, underscores and hyphens and begin with a letter or digit"
+	noName    = " is missing: a name of letters, digits, dots, underscores and hyphens"
+	noSecret  = "secret is missing: the name or ARN of the token's secret in Secrets Manager"
+	noCall    = "call is missing: a method and a URL, such as GET https://api.example.com/v1/sync"
+	badStatus = `: a status is a number from 100 to 599 or a class such as "2xx"`
+	known     = "; known are {{scheduledTime}}, {{scheduledDate}} and {{runId}}"
+)
+
+func TestParseRefuses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		event string
+		want  []string
+	}{
+		"nothing":            {"", []string{"the event is not valid JSON at byte 0: it ends too early"}},
+		"no JSON":            {"{job}", []string{"the event is not valid JSON at byte 2: unexpected character"}},
+		"trailing data":      {event() + " {}", []string{"the event is not valid JSON at byte 85: something follows the value"}},
+		"a list":             {"[" + event() + "]", []string{"the event must be an object, not a list"}},
+		"a string":           {`"{}"`, []string{"the event must be an object, not a string"}},
+		"null":               {"null", []string{"the event must be an object, not null"}},
+		"an empty object":    {"{}", []string{"job" + noName, "token" + noName, noSecret, noCall}},
+		"required and null":  {event("job", "null", "token", "null", "secret", "null", "call", "null"), []string{"job" + noName, "token" + noName, noSecret, noCall}},
+		"required and empty": {event("job", `""`, "token", `""`, "secret", `""`, "call", `""`), []string{"job" + noName, "token" + noName, noSecret, noCall}},
+		"required, unreplaced": {event("job", `"<aws.scheduler.x>"`, "token", `"<aws.scheduler.x>"`, "secret", `"<aws.scheduler.x>"`, "call", `"<aws.scheduler.x>"`),
+			[]string{"job" + noName, "token" + noName, noSecret, noCall}},
+		"required of another type": {event("job", "1", "token", "{}", "secret", "[]", "call", "true"), []string{
+			"job must be a string, not a number", "token must be a string, not an object", "secret must be a string, not a list", "call must be a string, not true or false",
+		}},
+		"optional of another type": {event("action", "{}", "timeout", "30", "attempts", `"3"`, "idempotent", `"true"`, "maxAge", "3600", "scheduleArn", "{}",
+			"scheduledTime", "0", "headers", `""`, "expect", "[]", "reject", `"4xx"`), []string{
+			"action must be a string, not an object", "timeout must be a string, not a number", "attempts must be a number, not a string",
+			"idempotent must be true or false, not a string", "maxAge must be a string, not a number", "scheduleArn must be a string, not an object",
+			"scheduledTime must be a string, not a number", "headers must be an object, not a string", "expect must be an object, not a list", "reject must be an object, not a string",
+		}},
+		"empty values of another type": {event("timeout", "{}", "attempts", `""`, "idempotent", `{}`, "headers", "[]"), []string{
+			"timeout must be a string, not an object", "attempts must be a number, not a string", "idempotent must be true or false, not an object", "headers must be an object, not a list",
+		}},
+		"inside expect and reject": {event("expect", `{"status":"2xx","contentType":1,"json":[]}`, "reject", `{"status":{},"json":"x"}`), []string{
+			"expect.status must be a list, not a string", "expect.contentType must be a string, not a number", "expect.json must be an object, not a list",
+			"reject.status must be a list, not an object", "reject.json must be an object, not a string",
+		}},
+		"unknown keys": {event("Job", `"x"`, "retries", "1", "hosts", "[]"), []string{
+			`unknown key "Job" in the object: write it job (keys are matched to the letter)`,
+			`unknown key "retries" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge, reject, scheduleArn, scheduledTime, secret, timeout, token`,
+			`unknown key "hosts" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge, reject, scheduleArn, scheduledTime, secret, timeout, token`,
+		}},
+		"keys in another case only": {`{"Job":"J","TOKEN":"T","Secret":"s","Call":"GET https://a.example"}`, []string{
+			"job" + noName, "token" + noName, noSecret, noCall,
+			`unknown key "Job" in the object: write it job (keys are matched to the letter)`, `unknown key "TOKEN" in the object: write it token (keys are matched to the letter)`,
+			`unknown key "Secret" in the object: write it secret (keys are matched to the letter)`, `unknown key "Call" in the object: write it call (keys are matched to the letter)`,
+		}},
+		"unknown keys inside": {event("expect", `{"Status":[200],"headers":{}}`, "reject", `{"contentType":"a/b"}`), []string{
+			`unknown key "Status" in expect: write it status (keys are matched to the letter)`, `unknown key "headers" in expect; known are contentType, json, status`,
+			`unknown key "contentType" in reject; known are json, status`,
+		}},
+		"an unknown key that is null": {event("nope", "null"), []string{
+			`unknown key "nope" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge, reject, scheduleArn, scheduledTime, secret, timeout, token`,
+		}},
+		"duplicate keys at every level": {
+			`{"job":"J","token":"T","secret":"s","call":"GET https://a.example","attempts":1,"attempts":1,"headers":{"A":"1","A":"1"},"body":{"a":[{"b":1,"b":1}]},` +
+				`"expect":{"status":[200],"status":[200],"json":{"/a":1,"/a":1}},"reject":{"json":{"/b":{"c":1,"\u0063":2}}}}`,
+			[]string{
+				`key "attempts" stands twice in the event`, `key "A" stands twice in "/headers"`, `key "b" stands twice in "/body/a/0"`, `key "status" stands twice in "/expect"`,
+				`key "/a" stands twice in "/expect/json"`, `key "c" stands twice in "/reject/json/~1b"`,
+			},
+		},
+		"names":                              {event("job", `"-x"`, "token", `"`+strings.Repeat("x", 65)+`"`), []string{"job" + badName, "token" + badName}},
+		"names with other bytes":             {event("job", `"a b"`, "token", `"é"`), []string{"job" + badName, "token" + badName}},
+		"names with a line break at the end": {event("job", `"a\n"`, "token", `"a/b"`), []string{"job" + badName, "token" + badName}},
+		"an action":                          {event("action", `"Call"`), []string{`action must be call or check, not "Call"`}},
+		"an action and no call":              {event("action", `"test"`, "call", ""), []string{`action must be call or check, not "test"`, noCall}},
+		"a secret's name":                    {event("secret", `"a b"`), []string{"secret must be 1 to 512 letters, digits and /_+=.@!-, or an ARN"}},
+		"a long secret's name":               {event("secret", `"`+strings.Repeat("a", 513)+`"`), []string{"secret must be 1 to 512 letters, digits and /_+=.@!-, or an ARN"}},
+		"another ARN":                        {event("secret", `"arn:aws:ssm:eu-west-1:123456789012:parameter/x"`), []string{"secret is not the ARN of a Secrets Manager secret"}},
+		"time-outs too short":                {event("timeout", `"999ms"`), []string{"timeout must be from 1s to 840s"}},
+		"time-outs too long":                 {event("timeout", `"841s"`), []string{"timeout must be from 1s to 840s"}},
+		"time-outs negative":                 {event("timeout", `"-30s"`), []string{"timeout must be from 1s to 840s"}},
+		"time-outs unreadable": {event("timeout", `"30"`, "maxAge", `"soon"`), []string{
+			"timeout must be a duration such as 30s, 5m or 1h", "maxAge must be a duration such as 30s, 5m or 1h",
+		}},
+		"no age":                   {event("maxAge", `"0s"`), []string{"maxAge must be more than 0"}},
+		"a negative age":           {event("maxAge", `"-1h"`), []string{"maxAge must be more than 0"}},
+		"no attempts":              {event("attempts", "0"), []string{"attempts must be a whole number from 1 to 10"}},
+		"eleven attempts":          {event("attempts", "11"), []string{"attempts must be a whole number from 1 to 10"}},
+		"half an attempt":          {event("attempts", "1.5"), []string{"attempts must be a whole number from 1 to 10"}},
+		"a status below 100":       {event("expect", `{"status":[99]}`, "reject", `{"status":[0]}`), []string{"expect.status" + badStatus, "reject.status" + badStatus}},
+		"a status above 599":       {event("expect", `{"status":[600]}`, "reject", `{"status":["6xx"]}`), []string{"expect.status" + badStatus, "reject.status" + badStatus}},
+		"a status of letters":      {event("expect", `{"status":["200","2XX","2x","xxx","2xxx","0xx"]}`), slices.Repeat([]string{"expect.status" + badStatus}, 6)},
+		"a status of another type": {event("expect", `{"status":[null,200.5,true,[200],{}]}`), slices.Repeat([]string{"expect.status" + badStatus}, 5)},
+		"a 3xx in expect": {event("expect", `{"status":[300,"3xx",399,200]}`),
+			slices.Repeat([]string{"expect.status must not hold a 3xx: redirects are not followed, so the call was not done"}, 3)},
+		"a content type without a subtype": {event("expect", `{"contentType":"json"}`), []string{"expect.contentType must be a media type such as application/json"}},
+		"a content type that is none":      {event("expect", `{"contentType":"application/ json"}`), []string{"expect.contentType must be a media type such as application/json"}},
+		"pointers": {event("expect", `{"json":{"ok":true}}`, "reject", `{"json":{"/a~2":1}}`), []string{
+			`expect.json: the pointer "ok" must be empty or begin with / (RFC 6901)`, `reject.json: the pointer "/a~2" ~ must be followed by 0 or 1 (RFC 6901)`,
+		}},
+		"headers that the call sets": {event("headers", `{"Authorization":"x","HOST":"x","content-length":"1","Transfer-Encoding":"x","connection":"x","Upgrade":"x","Proxy-Authorization":"x","proxy-x":"x"}`), []string{
+			`headers: "Authorization" must not be set: the call sets it itself`, `headers: "HOST" must not be set: the call sets it itself`,
+			`headers: "content-length" must not be set: the call sets it itself`, `headers: "Transfer-Encoding" must not be set: the call sets it itself`,
+			`headers: "connection" must not be set: the call sets it itself`, `headers: "Upgrade" must not be set: the call sets it itself`,
+			`headers: "Proxy-Authorization" must not be set: the call sets it itself`, `headers: "proxy-x" must not be set: the call sets it itself`,
+		}},
+		"such a header, absent":  {event("headers", `{"authorization":null}`), []string{`headers: "authorization" must not be set: the call sets it itself`}},
+		"the idempotency header": {event("headers", `{"idempotency-KEY":"x"}`), []string{"headers.idempotency-KEY is the idempotency header, which every run sets itself"}},
+		"a header twice":         {event("headers", `{"x-a":"1","X-A":"2"}`), []string{"headers.X-A stands twice (header names are matched without regard to case)"}},
+		"no header names": {event("headers", `{"":"x","a b":"x","a:":"x","a\r\nb":"x","é":"x"}`), []string{
+			`headers: "" is not a header name`, `headers: "a b" is not a header name`, `headers: "a:" is not a header name`,
+			`headers: "a\r\nb" is not a header name`, `headers: "é" is not a header name`,
+		}},
+		"header values": {event("headers", `{"A":1,"B":"a\r\nX: y","C":"é","D":"\u0000","E":"\u007f","F":[]}`), []string{
+			"headers.A must be a string, not a number", "headers.B must be printable ASCII", "headers.C must be printable ASCII",
+			"headers.D must be printable ASCII", "headers.E must be printable ASCII", "headers.F must be a string, not a list",
+		}},
+		"placeholders": {event("call", `"GET https://api.example.com/{{RunId}}?a={{scheduledtime}}"`, "headers", `{"A":"{{ runId }}"}`, "body", `{"{{key}}":["{{x}}",{"a":"{{runId}"}],"b":"{{}}"}`), []string{
+			"call: unknown placeholder {{RunId}}" + known, "call: unknown placeholder {{scheduledtime}}" + known, "headers.A: unknown placeholder {{ runId }}" + known,
+			"body: unknown placeholder {{x}}" + known, "body: a {{ is not closed by }}" + known, "body: an unknown placeholder" + known,
+		}},
+		"a placeholder in a body of text": {event("body", `"{{date}}"`), []string{"body: unknown placeholder {{date}}" + known}},
+		"times":                           {event("scheduledTime", `"2027-01-31"`), []string{"scheduledTime must be an RFC 3339 time such as 2006-01-02T15:04:05Z"}},
+		"many at once": {event("job", "", "action", `"run"`, "timeout", `"1h"`, "attempts", "0", "expect", `{"status":[302]}`, "call", `"get http://user@127.0.0.1:0/#x"`, "x", "1"), []string{
+			"job" + noName, `action must be call or check, not "run"`, "timeout must be from 1s to 840s", "attempts must be a whole number from 1 to 10",
+			"call: the method must be 1 to 20 upper-case letters", "call: the URL must not hold a fragment", "call: the URL must begin with https://",
+			"call: the URL must not hold user info: the token is the only credential", "call: an IP address is not allowed: write a host name",
+			"expect.status must not hold a 3xx: redirects are not followed, so the call was not done",
+			`unknown key "x" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge, reject, scheduleArn, scheduledTime, secret, timeout, token`,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, problems := parse(c.event)
+			if diff := cmp.Diff(c.want, problems); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestParseRefusesTimesThatAreNotRFC3339(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"2027-01-31T9:00:00Z", "2027-01-31T09:00:00,5Z", "2027-01-31 09:00:00Z", "2027-01-31T09:00:00", "2027-01-31T09:00Z", "2027-02-30T09:00:00Z",
+		"2027-01-31T24:00:00Z", "2027-01-31T09:00:00+24:00", "2027-01-31T09:00:00-23:60", "2027-01-31T9:00:00.5Z", "2027-01-31T09:00:00+0000", "1801386000", " 2027-01-31T09:00:00Z", "x<aws.scheduler.scheduled-time>",
+	} {
+		if j, problems := parse(event("scheduledTime", `"`+text+`"`)); len(problems) != 1 || !j.ScheduledTime.IsZero() {
+			t.Errorf("%s: %v, %q", text, j.ScheduledTime, problems)
+		}
+	}
+}
+
+// A run of a bad event is reported under the names that it has.
+func TestParseKeepsTheNamesOfABadEvent(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ event, job, token string }{
+		"another key is bad":        {event("attempts", "99"), "J", "T"},
+		"the job's name is bad":     {event("job", `"a b"`), "", "T"},
+		"the token's name is bad":   {event("token", `7`), "J", ""},
+		"the job stands twice":      {`{"job":"A","job":"B","token":"T","secret":"s","call":"GET https://a.example"}`, "", "T"},
+		"the token stands twice":    {`{"job":"A","token":"B","token":"C","secret":"s","call":"GET https://a.example"}`, "A", ""},
+		"a job stands twice inside": {event("body", `{"job":1,"job":2}`), "J", "T"},
+		"no JSON":                   {event() + ",", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j, problems := parse(c.event)
+			if len(problems) == 0 || j.Name != c.job || j.Token != c.token {
+				t.Errorf("%q, %q: %q", j.Name, j.Token, problems)
+			}
+		})
+	}
+}
+
+func TestParseLeavesTheIdempotencyHeaderToTheEventWhenItIsOff(t *testing.T) {
+	t.Parallel()
+	text := []byte(event("headers", `{"Idempotency-Key":"mine"}`))
+	if _, err := job.Parse(text, job.Options{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := job.Parse(text, job.Options{IdempotencyHeader: "X-Request-Id"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := job.Parse([]byte(event("headers", `{"x-request-id":"mine"}`)), job.Options{IdempotencyHeader: "X-Request-Id"}); err == nil {
+		t.Error("an event may set the header of the settings")
+	}
+}
+
+func TestCheckCall(t *testing.T) {
+	t.Parallel()
+	const (
+		address  = "an IP address is not allowed: write a host name"
+		scheme   = "the URL must begin with https://"
+		user     = "the URL must not hold user info: the token is the only credential"
+		fragment = "the URL must not hold a fragment"
+		control  = "the URL must not hold spaces or control bytes: percent-encode them"
+		method   = "the method must be 1 to 20 upper-case letters"
+		port     = "the port must be a number from 1 to 65535"
+		letters  = "a host name has only letters, digits, hyphens and dots"
+		missing  = "the host name is missing"
+		shape    = "must be a method and a URL with one space between, such as GET https://api.example.com/v1/sync"
+		inHost   = "placeholders may stand in the URL's path and query, not in its host"
+		percent  = "the URL has a bad percent-encoding"
+	)
+	for text, want := range map[string][]string{
+		"GET https://a.example":                                               nil,
+		"GET https://a.example?x":                                             nil,
+		"MKCALENDARMKCALENDAR https://a.example/":                             nil,
+		"GET HTTPS://A.Example.:8443/p%20q/é?x=%zz&y=100%&{}":                 nil,
+		"GET https://a.example/{{scheduledTime}}/{{runId}}?{{scheduledDate}}": nil,
+		"GET https://a.example//evil.example/..;/@:/":                         nil,
+		"GET https://a.example/?u=https://b.example":                          nil,
+
+		"":                       {shape},
+		"GET":                    {shape},
+		"https://a.example":      {shape},
+		"GET\thttps://a.example": {shape},
+		"get https://a.example":  {method},
+		"G3T https://a.example":  {method},
+		" https://a.example":     {method},
+		"ABCDEFGHIJKLMNOPQRSTU https://a.example": {method},
+		"CONNECT https://a.example":               {"the method must not be CONNECT"},
+		"TRACE https://a.example":                 {"the method must not be TRACE"},
+		"GET  https://a.example":                  {control, scheme},
+		"GET https://a.example/a b":               {control},
+		"GET https://a.example/\x00":              {control},
+		"GET https://a.example/\x7f":              {control},
+		"GET https://a.example/\r\nX: y":          {control},
+		"GET ":                                    {scheme},
+		"GET http://a.example":                    {scheme},
+		"GET a.example/x":                         {scheme},
+		"GET HTTPS":                               {scheme},
+		"GET //a.example/x":                       {scheme},
+		"GET https:/a.example/x":                  {scheme},
+		"GET ftp://a.example":                     {scheme},
+		"GET xhttps://a.example":                  {scheme},
+		"GET https://":                            {missing},
+		"GET https:///x":                          {missing},
+		"GET https://:443/x":                      {missing},
+		"GET https://?x":                          {missing},
+		"GET https://user@a.example":              {user},
+		"GET https://user:word@a.example/":        {user},
+		"GET https://@a.example":                  {user},
+		"GET https://a.example@127.0.0.1":         {user, address},
+		"GET https://a.example:443@b@c.example":   {user},
+		"GET https://a.example#x":                 {fragment},
+		"GET https://a.example/#":                 {fragment},
+		"GET https://a.example/?a#b":              {fragment},
+		"GET https://127.0.0.1":                   {address},
+		"GET https://127.1":                       {address},
+		"GET https://0x7f000001/":                 {address},
+		"GET https://0X7F.1/":                     {address},
+		"GET https://2130706433/":                 {address},
+		"GET https://0177.0.0.1/":                 {address},
+		"GET https://127.0.0.1./":                 {address},
+		"GET https://169.254.169.254/latest":      {address},
+		"GET https://[::1]":                       {address},
+		"GET https://[::1]:443/":                  {address},
+		"GET https://[::ffff:127.0.0.1%25lo]/":    {address},
+		"GET https://[fd00:ec2::254]/":            {address},
+		"GET https://a.example:":                  {port},
+		"GET https://a.example:0/":                {port},
+		"GET https://a.example:65536/":            {port},
+		"GET https://a.example:http/":             {port},
+		"GET https://a.example:443:443/":          {port},
+		"GET https://a.example\\b.example/":       {letters},
+		"GET https://a.example\\@b.example/":      {user},
+		"GET https://a%2eexample/":                {letters},
+		"GET https://*.example/":                  {letters},
+		"GET https://ä.example/":                  {"the host name must be ASCII: write its punycode form (xn--…)"},
+		"GET https://a..example/":                 {"each label of the host name must have 1 to 63 characters"},
+		"GET https://a.example/%":                 {percent},
+		"GET https://a.example/%4{{runId}}":       {percent},
+		"GET https://{{runId}}.example/":          {inHost},
+		"GET https://a.example:{{runId}}/":        {inHost},
+		"GET https://{{host}}/":                   {"unknown placeholder {{host}}" + known, inHost},
+		"TRACE http://u@[::1]/{{x}}#":             {"the method must not be TRACE", "unknown placeholder {{x}}" + known, fragment, scheme, user, address},
+	} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			_, _, problems := job.CheckCall(text)
+			if diff := cmp.Diff(want, problems); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestCheckCallNeverShowsTheURL(t *testing.T) {
+	t.Parallel()
+	const secret = "kq3Zv8Xw1"
+	for _, text := range []string{
+		"GET https://a.example/?key=" + secret + "{{", "GET https://a.example/?{{&key=" + secret + "}}", "GET https://" + secret + "@127.1/", "GET http://a/" + secret,
+		secret, "GET https://a.example/%" + secret, secret + " https://a.example", "GET https://a.example/#" + secret, "GET https://a.example:" + secret, "GET https://a.example/\x01" + secret,
+		"GET https://" + secret + ".1/",
+	} {
+		_, _, problems := job.CheckCall(text)
+		if len(problems) == 0 || strings.Contains(strings.Join(problems, " "), secret) {
+			t.Errorf("%q: %q", text, problems)
+		}
+	}
+	if _, problems := job.ParseProbe("GET https://a.example/?{{" + secret + "}}"); len(problems) != 1 || strings.Contains(problems[0], secret) {
+		t.Errorf("a secret's call: %q", problems)
+	}
+}
+
+// Property: a call that passes makes a request, over TLS, for a host name that the check saw, with nothing in it that
+// ends a request line.
+func FuzzCheckCall(f *testing.F) {
+	for _, seed := range []string{"GET https://api.example.com/v1?for={{scheduledDate}}", "POST HTTPS://A.example.:0443/%41/é?%", "GET https://u@[::1]:1/#", "GET https://127.1/{{", "PUT https://a.example\\b/", "GET HTTPS"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		probe, problems := job.ParseProbe(text)
+		_, location, more := job.CheckCall(text)
+		if len(more) > 0 {
+			if len(problems) == 0 {
+				t.Fatalf("a secret's call may be %q: %q", text, more)
+			}
+			return
+		}
+		if len(problems) == 0 {
+			if _, err := probe.Request(nil, nil); err != nil {
+				t.Fatalf("%q passes and makes no request: %v", text, err)
+			}
+		}
+		j, err := job.Parse([]byte(event("call", string(jsondoc.Value{Kind: jsondoc.String, Text: strings.ToValidUTF8(text, "?")}.AppendJSON(nil, nil)))), job.Options{})
+		if err != nil {
+			t.Fatalf("%q passes, but not in an event: %v", text, err)
+		}
+		r, err := j.Request("id", time.Unix(0, 0), "")
+		if err != nil {
+			t.Fatalf("%q passes and makes no request: %v", text, err)
+		}
+		line := r.URL.RequestURI()
+		if r.URL.Scheme != "https" || r.URL.User != nil || r.URL.Fragment != "" || r.URL.Hostname() == "" || strings.ContainsFunc(line, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+			t.Fatalf("%q became %q", location, r.URL)
+		}
+		if host := r.URL.Host; !strings.HasPrefix(strings.ToLower(location[len("https://"):]), strings.ToLower(r.URL.Hostname())) || strings.ContainsAny(host, "@[]\\%/?#") {
+			t.Fatalf("%q became host %q", location, host)
+		}
+	})
+}
+
+// Property: Parse never panics; what it takes is within the limits and makes a request that is the same each time; what
+// it refuses has a reason and no value out of range.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(full))
+	f.Add([]byte(event("body", `["{{runId}}",1e5,null]`, "headers", `{"x":"{{scheduledTime}}"}`, "scheduledTime", `"2027-01-31T09:00:00Z"`)))
+	f.Add([]byte(event("expect", `{"status":["2xx",404],"json":{"/a~1":0}}`, "reject", `{"status":[301]}`, "timeout", `"1.5m"`)))
+	f.Add([]byte(event("action", `"check"`, "call", "", "body", `"text"`)))
+	f.Add([]byte(`{"job":1,"job":2}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		j, err := job.Parse(data, job.Options{IdempotencyHeader: idempotencyHeader})
+		if err != nil {
+			if invalid, ok := errors.AsType[*job.InvalidError](err); !ok || len(invalid.Problems) == 0 {
+				t.Fatalf("%#v", err)
+			}
+		} else if j.Name == "" || j.Token == "" || j.Secret == "" {
+			t.Fatalf("%+v", look(j))
+		}
+		if j.Action == "" {
+			return // not even an object
+		}
+		if j.Timeout < job.MinTimeout || j.Timeout > job.MaxTimeout || j.Attempts < 1 || j.Attempts > job.MaxAttempts || j.MaxAge < 0 || len(j.Expect.Status) == 0 {
+			t.Fatalf("%+v", look(j))
+		}
+		for _, r := range slices.Concat(j.Expect.Status, j.Reject.Status) {
+			if r.Low < 100 || r.High > 599 || r.Low > r.High {
+				t.Fatalf("%+v", r)
+			}
+		}
+		if err != nil || j.Method == "" {
+			return
+		}
+		start := time.Date(2027, 1, 31, 9, 0, 0, 0, time.UTC)
+		first, err := j.Request("id", start, idempotencyHeader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, _ := j.Request("id", start, idempotencyHeader)
+		if diff := cmp.Diff(first, second); diff != "" {
+			t.Fatal(diff)
+		}
+		for name, values := range first.Header {
+			if job.CheckHeaderName(name) != nil || len(values) != 1 || !job.ValidHeaderValue(values[0]) {
+				t.Fatalf("%q: %q", name, values)
+			}
+		}
+	})
+}
+
+func BenchmarkParse(b *testing.B) {
+	for name, text := range map[string]string{"smallest": event(), "full": full} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := job.Parse([]byte(text), job.Options{IdempotencyHeader: idempotencyHeader}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
