@@ -78,8 +78,9 @@ type Server struct {
 
 	config Config
 
-	mu    sync.Mutex
-	calls []Call
+	mu     sync.Mutex
+	calls  []Call
+	unkept bool
 }
 
 // NewServer makes a Server.
@@ -110,6 +111,13 @@ func (s *Server) Data(metric string) []Datum {
 	return list
 }
 
+// Keep switches off, for long replays, that every call is kept.
+func (s *Server) Keep(keep bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unkept = !keep
+}
+
 // Forget drops the record of the calls.
 func (s *Server) Forget() {
 	s.mu.Lock()
@@ -120,7 +128,9 @@ func (s *Server) Forget() {
 func (s *Server) note(c Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls = append(s.calls, c)
+	if !s.unkept {
+		s.calls = append(s.calls, c)
+	}
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

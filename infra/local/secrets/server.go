@@ -36,9 +36,10 @@ type Server struct {
 	// Authorize says what a caller may do; nil lets everybody do everything.
 	Authorize api.Authorizer
 
-	mu    sync.Mutex
-	calls []Call
-	tasks sync.WaitGroup
+	mu     sync.Mutex
+	calls  []Call
+	unkept bool
+	tasks  sync.WaitGroup
 }
 
 // NewServer makes a Server for a Store.
@@ -49,6 +50,13 @@ func (s *Server) Calls(operation string) []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(s.calls), func(c Call) bool { return operation != "" && c.Operation != operation })
+}
+
+// Keep switches off, for long replays, that every call is kept.
+func (s *Server) Keep(keep bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unkept = !keep
 }
 
 // Forget drops the record of the calls.
@@ -167,7 +175,9 @@ func (s *Server) refuse(w http.ResponseWriter, call Call, e *api.Error) {
 func (s *Server) note(c Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls = append(s.calls, c)
+	if !s.unkept {
+		s.calls = append(s.calls, c)
+	}
 }
 
 func write(w http.ResponseWriter, status int, answer any) {

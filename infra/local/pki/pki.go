@@ -1,0 +1,97 @@
+// Package pki makes the certificates of the local cloud: one authority, made anew each time and kept nowhere else, and
+// a certificate for the names of this machine.
+package pki
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"time"
+)
+
+// lifetime is on the real clock, as the check of certificates is.
+const lifetime = 30 * 24 * time.Hour
+
+// Authority signs certificates that only those believe who are given its PEM.
+type Authority struct {
+	PEM []byte
+
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	serial      int64
+}
+
+// New makes an Authority.
+func New() (*Authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("key of the authority: %w", err)
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Cronbearer local cloud"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(lifetime),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate of the authority: %w", err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("certificate of the authority: %w", err)
+	}
+	return &Authority{
+		PEM:         pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		certificate: certificate, key: key, serial: 1,
+	}, nil
+}
+
+// Pool is the authority as a client's roots.
+func (a *Authority) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.certificate)
+	return pool
+}
+
+// ServerConfig is for a server that is called localhost, or the names given.
+func (a *Authority) ServerConfig(names ...string) (*tls.Config, error) {
+	return a.config(time.Now().Add(lifetime), names)
+}
+
+// ExpiredConfig is for a server whose certificate is out of date.
+func (a *Authority) ExpiredConfig(names ...string) (*tls.Config, error) {
+	return a.config(time.Now().Add(-time.Minute), names)
+}
+
+func (a *Authority) config(until time.Time, names []string) (*tls.Config, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("key of a server: %w", err)
+	}
+	addresses := []net.IP{}
+	if len(names) == 0 {
+		names, addresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	}
+	a.serial++
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(a.serial), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, IPAddresses: addresses,
+		NotBefore: until.Add(-2 * lifetime), NotAfter: until,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate of a server: %w", err)
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+	}, nil
+}
