@@ -33,8 +33,16 @@ func newApp(s settings.Settings, scrub *redact.Scrubber, out io.Writer) (*app, e
 	if err != nil {
 		return nil, err
 	}
-	secrets, cloudWatch := awsclient.SecretsManager(s, env.ToAWS), awsclient.CloudWatch(s, env.ToAWS)
+	return assemble(s, env, awsclient.SecretsManager(s, env.ToAWS), awsclient.CloudWatch(s, env.ToAWS), scrub, out), nil
+}
 
+// cloudWatch is the part of *cloudwatch.Client that a run takes.
+type cloudWatch interface {
+	metric.CloudWatch
+	metric.Alarms
+}
+
+func assemble(s settings.Settings, env *environment.Environment, secrets token.SecretsManager, cloudWatch cloudWatch, scrub *redact.Scrubber, out io.Writer) *app {
 	a := &app{
 		Environment: env,
 		settings:    s,
@@ -52,5 +60,5 @@ func newApp(s settings.Settings, scrub *redact.Scrubber, out io.Writer) (*app, e
 		allowedHosts:      s.AllowedHosts,
 		idempotencyHeader: s.IdempotencyHeader,
 	}
-	return a, nil
+	return a
 }

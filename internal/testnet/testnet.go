@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"syscall"
 	"testing"
@@ -29,13 +30,14 @@ type Net struct {
 
 	mu      sync.Mutex
 	servers map[string]func(net.Conn)
+	refused map[string]netip.Addr
 	dials   []string
 }
 
 // New makes a network without servers.
 func New(t *testing.T) *Net {
 	t.Helper()
-	return &Net{t: t, servers: map[string]func(net.Conn){}}
+	return &Net{t: t, servers: map[string]func(net.Conn){}, refused: map[string]netip.Addr{}}
 }
 
 // Dials lists the addresses to which connections were opened, or not.
@@ -57,7 +59,11 @@ func (n *Net) dial(_ context.Context, _, address string) (net.Conn, error) {
 	n.mu.Lock()
 	n.dials = append(n.dials, address)
 	serve := n.servers[address]
+	private, refused := n.refused[address]
 	n.mu.Unlock()
+	if refused {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &outbound.AddressRefusedError{Address: private}}
+	}
 	if serve == nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
@@ -129,6 +135,13 @@ func (n *Net) put(address string, serve func(net.Conn)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.servers[address] = serve
+}
+
+// Refuse resolves an address to one that the guard refuses.
+func (n *Net) Refuse(address string, private netip.Addr) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.refused[address] = private
 }
 
 // Handle serves HTTP at an address such as example.com:443.

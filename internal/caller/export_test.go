@@ -1,0 +1,24 @@
+package caller
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/cronbearer/cronbearer/internal/clock"
+	"github.com/cronbearer/cronbearer/internal/environment"
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+// CloudWatch is what a run takes of it.
+type CloudWatch = cloudWatch
+
+// Assemble makes a Handler on stand-ins for AWS and for the network.
+func Assemble(s settings.Settings, secrets token.SecretsManager, cloudWatch CloudWatch, toTargets *http.Transport, out io.Writer) *Handler {
+	scrub := &redact.Scrubber{}
+	h := &Handler{scrub: scrub, out: scrub.Writer(out)}
+	env := &environment.Environment{Clock: clock.New(s.ClockFile), ToAWS: &http.Transport{}, ToTargets: toTargets}
+	h.app = assemble(s, env, secrets, cloudWatch, scrub, h.out)
+	return h
+}

@@ -1,0 +1,350 @@
+package caller_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/cronbearer/cronbearer/internal/caller"
+	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/testnet"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+// canary begins every secret string of these tests. It must stand in nothing that leaves the process.
+const canary = "canary-3f9a7c51e2d84b60-"
+
+// secret is a token of the tests.
+func secret(name string) string { return canary + name }
+
+const (
+	host      = "example.com:443"
+	secretID  = "S/example-api"
+	current   = "AWSCURRENT"
+	pending   = "AWSPENDING"
+	previous  = "AWSPREVIOUS"
+	requestID = "8e03978e-40d5-43e8-bc93-6894a57f9324"
+)
+
+type event = map[string]any
+
+// rig is an environment with its AWS and its network. It lives in a synctest bubble.
+type rig struct {
+	t       *testing.T
+	net     *testnet.Net
+	secrets *secrets
+	watch   *watch
+	out     *output
+	handler *caller.Handler
+}
+
+func newRig(t *testing.T, change func(*settings.Settings)) *rig {
+	t.Helper()
+	allowed, err := hosts.Parse([]string{"example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := settings.Settings{
+		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
+		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-", LogLevel: slog.LevelInfo,
+	}
+	if change != nil {
+		change(&s)
+	}
+	r := &rig{t: t, net: testnet.New(t), secrets: &secrets{t: t, values: map[string]*secretsmanager.GetSecretValueOutput{}}, watch: &watch{t: t}, out: &output{}}
+	r.handler = caller.Assemble(s, r.secrets, r.watch, r.net.Transport(), r.out)
+	return r
+}
+
+// ran is what became of a run.
+type ran struct {
+	result caller.Result // of the log line
+	err    error
+	log    string
+}
+
+// run invokes with an event that is complete but for what changes say; nil removes a key.
+func (r *rig) run(changes event) ran {
+	r.t.Helper()
+	return r.runIn(r.t.Context(), changes)
+}
+
+func (r *rig) runIn(ctx context.Context, changes event) ran {
+	r.t.Helper()
+	whole := event{"job": "J", "token": "T", "secret": "example-api", "call": "GET https://example.com/path"}
+	maps.Copy(whole, changes)
+	text, err := json.Marshal(whole)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return r.invoke(ctx, text)
+}
+
+func (r *rig) invoke(ctx context.Context, text []byte) ran {
+	r.t.Helper()
+	before := r.out.len()
+	response, err := r.handler.Invoke(lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: requestID}), text)
+	got := ran{err: err, log: r.out.from(before)}
+	lines := 0
+	for line := range strings.Lines(got.log) {
+		var record struct {
+			Message string        `json:"message"`
+			Error   string        `json:"error"`
+			Result  caller.Result `json:"result"`
+		}
+		if json.Unmarshal([]byte(line), &record) != nil {
+			r.t.Errorf("the log has a line that is no JSON: %s", line)
+		}
+		if record.Message == "run" {
+			lines++
+			got.result = record.Result
+			if err != nil && record.Error != err.Error() {
+				r.t.Errorf("the run's line says %q, the error %q", record.Error, err)
+			}
+		}
+	}
+	if _, internal := errors.AsType[*caller.InternalError](err); !internal && lines != 1 {
+		r.t.Errorf("%d lines of the run, want 1: %s", lines, got.log)
+	}
+	if (err == nil) != (response != nil) {
+		r.t.Errorf("response %s beside error %v", response, err)
+	}
+	if response != nil {
+		var result caller.Result
+		if json.Unmarshal(response, &result) != nil || fmt.Sprint(withoutPointers(result)) != fmt.Sprint(withoutPointers(got.result)) {
+			r.t.Errorf("the response is %s and the run's line has %+v", response, got.result)
+		}
+	}
+	r.leaks(string(response))
+	if err != nil {
+		r.leaks(err.Error())
+	}
+	r.leaks(got.log)
+	return got
+}
+
+func withoutPointers(r caller.Result) any {
+	at := time.Time{}
+	if r.TokenExpiresAt != nil {
+		at = *r.TokenExpiresAt
+	}
+	r.TokenExpiresAt = nil
+	return []any{r, at}
+}
+
+func (r *rig) leaks(text string) {
+	r.t.Helper()
+	if strings.Contains(text, canary[:len(canary)-1]) {
+		r.t.Errorf("a secret leaves the process: %s", text)
+	}
+}
+
+// kind is the name that Lambda shows.
+func (g ran) kind() string {
+	if g.err == nil {
+		return ""
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%T", g.err), "*caller.")
+}
+
+// serve answers by token: a status for each, 401 for all others. It returns the tokens it got, in order.
+func (r *rig) serve(statuses map[string]int) func() []string {
+	var mu sync.Mutex
+	var got []string
+	r.net.Handle(host, func(w http.ResponseWriter, request *http.Request) {
+		value, ok := strings.CutPrefix(request.Header.Get("Authorization"), "Bearer "+canary)
+		if !ok || len(request.Header["Authorization"]) != 1 {
+			r.t.Errorf("Authorization %q", request.Header["Authorization"])
+		}
+		mu.Lock()
+		got = append(got, value)
+		mu.Unlock()
+		status, known := statuses[value]
+		if !known {
+			status = http.StatusUnauthorized
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, request.Header.Get("Authorization")) // a target may echo it
+	})
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(got)
+	}
+}
+
+// output is what a process writes.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Len()
+}
+
+func (o *output) from(at int) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()[at:]
+}
+
+// secrets is Secrets Manager as far as reading goes.
+type secrets struct {
+	t *testing.T
+
+	mu     sync.Mutex
+	values map[string]*secretsmanager.GetSecretValueOutput
+	err    error
+	hang   bool
+	panics any
+	reads  []string
+}
+
+// put makes a version with its age.
+func (s *secrets) put(stage, version, text string, age time.Duration) {
+	s.putInto(secretID, stage, version, text, age)
+}
+
+func (s *secrets) putInto(id, stage, version, text string, age time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.values[id+" "+stage] = &secretsmanager.GetSecretValueOutput{
+		SecretString: aws.String(text), VersionId: aws.String(version), CreatedDate: aws.Time(time.Now().Add(-age)),
+	}
+}
+
+func (s *secrets) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	key := aws.ToString(in.SecretId) + " " + aws.ToString(in.VersionStage)
+	s.mu.Lock()
+	s.reads = append(s.reads, aws.ToString(in.VersionStage))
+	out, err, hang, fault := s.values[key], s.err, s.hang, s.panics
+	s.mu.Unlock()
+	if fault != nil {
+		panic(fault)
+	}
+	if hang {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	time.Sleep(time.Millisecond) // a read takes its time
+	switch {
+	case err != nil:
+		return nil, err
+	case out == nil:
+		return nil, &smtypes.ResourceNotFoundException{}
+	}
+	return out, nil
+}
+
+func (s *secrets) stages() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.reads
+	s.reads = nil
+	return list
+}
+
+func apiError(code string) error { return &smithy.GenericAPIError{Code: code, Message: "m"} }
+
+// watch is CloudWatch: it takes metrics, and has one alarm or none.
+type watch struct {
+	t *testing.T
+
+	mu    sync.Mutex
+	data  []string
+	puts  int
+	err   error
+	hang  bool
+	alarm *types.MetricAlarm
+	reads int
+	sets  []*cloudwatch.SetAlarmStateInput
+}
+
+func (w *watch) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.puts++
+	if w.hang {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	if w.err != nil {
+		return nil, w.err
+	}
+	for _, d := range in.MetricData {
+		text := aws.ToString(d.MetricName)
+		for _, dimension := range d.Dimensions {
+			text += " " + aws.ToString(dimension.Value)
+		}
+		if text == "TokenDaysToExpiry S T" {
+			text += fmt.Sprintf(" %.1f", aws.ToFloat64(d.Value))
+		} else {
+			text += fmt.Sprintf(" %g", aws.ToFloat64(d.Value))
+		}
+		w.data = append(w.data, text)
+		if since := time.Since(aws.ToTime(d.Timestamp)); since < 0 || since > time.Second {
+			w.t.Errorf("the timestamp is %s old", since)
+		}
+	}
+	return &cloudwatch.PutMetricDataOutput{}, nil
+}
+
+func (w *watch) DescribeAlarms(_ context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reads++
+	out := &cloudwatch.DescribeAlarmsOutput{}
+	if w.alarm != nil && slices.Contains(in.AlarmNames, aws.ToString(w.alarm.AlarmName)) {
+		out.MetricAlarms = append(out.MetricAlarms, *w.alarm)
+	}
+	return out, nil
+}
+
+func (w *watch) SetAlarmState(_ context.Context, in *cloudwatch.SetAlarmStateInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sets = append(w.sets, in)
+	w.alarm.StateValue, w.alarm.StateReason, w.alarm.StateReasonData = in.StateValue, in.StateReason, in.StateReasonData
+	w.alarm.StateTransitionedTimestamp = aws.Time(time.Now())
+	return &cloudwatch.SetAlarmStateOutput{}, nil
+}
+
+// said lists what was published since it was last asked, as "Heartbeat S J 1".
+func (w *watch) said() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := w.data
+	w.data, w.puts = nil, 0
+	return list
+}
+
+var _ token.SecretsManager = (*secrets)(nil)
