@@ -10,17 +10,15 @@ import (
 const (
 	// oneCore is the memory size in MB from which a function has a whole vCPU (Lambda Developer Guide, "Memory").
 	oneCore = 1769
-	// gcPercent lets the heap, a few MiB, grow to five times what lives: collecting it is a tenth of a warm run's CPU.
-	gcPercent = 400
 	// memoryShare of the function's memory is the collector's soft limit.
 	memoryShare = 0.75
 )
 
-// ForFunctionSize reads AWS_LAMBDA_FUNCTION_MEMORY_SIZE. What the user sets by GOGC, GOMEMLIMIT or GOMAXPROCS stays.
+// ForFunctionSize reads AWS_LAMBDA_FUNCTION_MEMORY_SIZE. What the user sets by GOMEMLIMIT or GOMAXPROCS stays.
+//
+// The collector's pace stays Go's own. With GOGC=400 a warm run takes no less CPU (0.25 ms either way: it leaves 20 KB),
+// and an environment of many runs grows to 23 MiB instead of 15.
 func ForFunctionSize(lookup func(string) (string, bool)) {
-	if _, set := lookup("GOGC"); !set {
-		debug.SetGCPercent(gcPercent)
-	}
 	text, _ := lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
 	megabytes, err := strconv.Atoi(text)
 	if err != nil || megabytes <= 0 {
