@@ -88,7 +88,11 @@ func (c *checker) stackAlarms() map[string]spec {
 	}
 	throttled := count("Throttled", "AWS/Lambda", "Throttles", "FunctionName", "Caller")
 	throttled.evaluate, throttled.breach = 3, 2
+	// Latched, as the token's own alarm is: between rotations Lambda publishes nothing.
+	rotation := count("RotationFailed", "AWS/Lambda", "Errors", "FunctionName", "Rotator")
+	rotation.statistic, rotation.period, rotation.missing = "Maximum", 60, "ignore"
 	return map[string]spec{
+		"RotationFailed":     rotation,
 		"FailedRunsWaiting":  queue("FailedRuns", "FailedRuns"),
 		"DeadLettersWaiting": queue("DeadLetters", "DeadLetters"),
 		"Throttled":          throttled,

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cronbearer/cronbearer/infra/cfn"
 	"github.com/cronbearer/cronbearer/internal/metric"
@@ -70,7 +71,7 @@ func walk(where string, v any, f func(where, value string)) {
 // application checks all that the user does not edit.
 func (c *checker) application() {
 	c.alarms()
-	c.function()
+	c.functions()
 	c.roles()
 	c.schedules()
 	c.queues()
@@ -81,30 +82,46 @@ func (c *checker) application() {
 
 const functionType = "AWS::Serverless::Function"
 
-func (c *checker) function() {
-	caller := c.stack.Resources["Caller"]
-	p := caller.Properties
-	if caller.Type != functionType || at(caller.Metadata, "BuildMethod") != "makefile" {
-		c.add("Caller", "must be a function that make builds")
+func (c *checker) functions() {
+	c.function("Caller", longestRun, map[string]any{"OnFailure": map[string]any{"Type": "SQS", "Destination": c.arn("sqs", "", "FailedRuns")}})
+	c.environment(at(c.stack.Resources["Caller"].Properties, "Environment", "Variables"))
+	c.function("Rotator", longestRotation, nil)
+	c.rotatorEnvironment(at(c.stack.Resources["Rotator"].Properties, "Environment", "Variables"))
+	permissions := c.stack.OfType("AWS::Lambda::Permission")
+	if len(permissions) != 1 {
+		c.add("SecretsManagerRunsRotator", "must be the one permission to invoke a function")
 		return
+	}
+	c.same(permissions[0].LogicalID, permissions[0].Properties, map[string]any{
+		"FunctionName": c.stack.Ref("Rotator"), "Action": "lambda:InvokeFunction", "Principal": "secretsmanager.amazonaws.com",
+		"SourceAccount": c.stack.AccountID,
+	})
+}
+
+// function holds what both functions have in common against what it must be.
+func (c *checker) function(id string, timeout time.Duration, onFailure map[string]any) {
+	f := c.stack.Resources[id]
+	if f.Type != functionType || at(f.Metadata, "BuildMethod") != "makefile" {
+		c.add(id, "must be a function that make builds")
+		return
+	}
+	invoke := map[string]any{"MaximumRetryAttempts": 0.0, "MaximumEventAgeInSeconds": delivery.Seconds()}
+	if onFailure != nil {
+		invoke["DestinationConfig"] = onFailure
 	}
 	for key, want := range map[string]any{
 		"CodeUri": ".", "Handler": "bootstrap", "Runtime": "provided.al2023", "Architectures": []any{"arm64"},
-		"Timeout": longestRun.Seconds(), "Role": c.arn("iam", "role/", "CallerRole"), "Policies": nil, "VpcConfig": c.vpc(),
-		"EventInvokeConfig": map[string]any{
-			"MaximumRetryAttempts": 0.0, "MaximumEventAgeInSeconds": delivery.Seconds(),
-			"DestinationConfig": map[string]any{"OnFailure": map[string]any{"Type": "SQS", "Destination": c.arn("sqs", "", "FailedRuns")}},
-		},
+		"Timeout": timeout.Seconds(), "Role": c.arn("iam", "role/", id+"Role"), "Policies": nil, "VpcConfig": c.vpc(),
+		"EventInvokeConfig": invoke,
 		"LoggingConfig": map[string]any{
-			"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG", "SystemLogLevel": "INFO", "LogGroup": c.stack.Ref("CallerLogs"),
+			"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG", "SystemLogLevel": "INFO", "LogGroup": c.stack.Ref(id + "Logs"),
 		},
 	} {
-		c.sameValue("Caller", key, p[key], want)
+		c.sameValue(id, key, f.Properties[key], want)
 	}
-	if numberAt(c.stack.Resources["CallerLogs"].Properties, "RetentionInDays") == 0 {
-		c.add("CallerLogs", "keeps logs for ever")
+	if numberAt(c.stack.Resources[id+"Logs"].Properties, "RetentionInDays") == 0 {
+		c.add(id+"Logs", "keeps logs for ever")
 	}
-	c.environment(at(p, "Environment", "Variables"))
 }
 
 func (c *checker) vpc() any {
@@ -142,8 +159,24 @@ func (c *checker) environment(v any) {
 		settings.LogLevel:            c.stack.Values["LogLevel"],
 	}
 	c.same("Caller Environment", variables, want)
+	c.accepted("Caller Environment", variables, func(lookup settings.LookupEnv) error { _, err := settings.Read(lookup); return err })
 	c.sameValue("parameter MetricNamespace", "Default", *c.stack.Parameters["MetricNamespace"].Default, metric.DefaultNamespace)
-	_, err := settings.Read(func(name string) (string, bool) {
+}
+
+func (c *checker) rotatorEnvironment(v any) {
+	variables, _ := v.(map[string]any)
+	c.same("Rotator Environment", variables, map[string]any{
+		settings.SecretPrefix:        c.stack.StackName + "/",
+		settings.AllowedHosts:        c.stack.Values[allowedHosts],
+		settings.AllowPrivateTargets: fmt.Sprint(c.vpc() != nil),
+		settings.LogLevel:            c.stack.Values["LogLevel"],
+	})
+	c.accepted("Rotator Environment", variables, func(lookup settings.LookupEnv) error { _, err := settings.ReadRotator(lookup); return err })
+}
+
+// accepted lets a function read its variables as it does at run time.
+func (c *checker) accepted(where string, variables map[string]any, read func(settings.LookupEnv) error) {
+	err := read(func(name string) (string, bool) {
 		switch name {
 		case "AWS_REGION":
 			return c.stack.Region, true
@@ -154,7 +187,7 @@ func (c *checker) environment(v any) {
 		return value, ok
 	})
 	if err != nil {
-		c.add("Caller Environment", "the caller would refuse it: %v", err)
+		c.add(where, "the function would refuse it: %v", err)
 	}
 }
 

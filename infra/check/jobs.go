@@ -12,6 +12,8 @@ import (
 const (
 	// longestRun is the function's Timeout.
 	longestRun = 900 * time.Second
+	// longestRotation is the rotator's: a renewed token is tried to be stored until the time is up.
+	longestRotation = 300 * time.Second
 	// delivery is how late Scheduler may deliver a start, and Lambda begin it.
 	delivery = 15 * time.Minute
 

@@ -64,7 +64,8 @@ type role struct {
 // roles: each has exactly what it needs (design, section 9).
 func (c *checker) roles() {
 	want := map[string]role{
-		"CallerRole": {trust: trust("lambda.amazonaws.com", nil), policy: c.callerMay()},
+		"CallerRole":  {trust: trust("lambda.amazonaws.com", nil), policy: c.callerMay()},
+		"RotatorRole": {trust: trust("lambda.amazonaws.com", nil), policy: c.rotatorMay()},
 		"SchedulerRole": {
 			trust: trust("scheduler.amazonaws.com", map[string]any{"StringEquals": map[string]any{
 				"aws:SourceAccount": c.stack.AccountID, "aws:SourceArn": c.arn("scheduler", "schedule-group/", "ScheduleGroup"),
@@ -97,6 +98,7 @@ func (c *checker) roles() {
 			c.add(id, "the role is missing")
 		}
 	}
+	c.rotatorSecrets()
 }
 
 func trust(service string, condition map[string]any) map[string]any {
@@ -110,13 +112,7 @@ func (c *checker) callerMay() []any {
 	if extra := c.list("ExtraSecretArns"); len(extra) > 0 {
 		may = append(may, allow("secretsmanager:GetSecretValue", extra, staged))
 	}
-	if key := c.stack.Values["SecretsKeyArn"]; key != "" {
-		suffix := ".amazonaws.com"
-		if c.stack.Partition == "aws-cn" {
-			suffix = ".amazonaws.com.cn"
-		}
-		may = append(may, allow("kms:Decrypt", key, stringEquals("kms:ViaService", "secretsmanager."+c.stack.Region+suffix)))
-	}
+	may = append(may, c.mayUseKey("kms:Decrypt")...)
 	may = append(may,
 		allow("cloudwatch:PutMetricData", "*", stringEquals("cloudwatch:namespace", c.stack.Values["MetricNamespace"])),
 		allow("cloudwatch:DescribeAlarms", c.prefix("cloudwatch", "alarm:*"), nil),
@@ -124,14 +120,61 @@ func (c *checker) callerMay() []any {
 		allow([]any{"logs:CreateLogStream", "logs:PutLogEvents"}, c.arn("logs", "log-group:", "CallerLogs")+":*", nil),
 		allow("sqs:SendMessage", c.arn("sqs", "", "FailedRuns"), nil),
 	)
-	if c.vpc() != nil {
-		network := []any{
-			"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
-			"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
-		}
-		may = append(may, allow(network, "*", nil), statement("Deny", nil, network, "*", map[string]any{
-			"ArnLike": map[string]any{"lambda:SourceFunctionArn": c.prefix("lambda", "function:*")},
-		}))
+	return append(may, c.mayJoinVPC()...)
+}
+
+// rotatorMay is the rotator's role but for its secrets, which are in rotatorSecrets.
+func (c *checker) rotatorMay() []any {
+	may := c.mayUseKey([]any{"kms:Decrypt", "kms:GenerateDataKey"})
+	may = append(may, allow([]any{"logs:CreateLogStream", "logs:PutLogEvents"}, c.arn("logs", "log-group:", "RotatorLogs")+":*", nil))
+	return append(may, c.mayJoinVPC()...)
+}
+
+// rotatorSecrets: only secrets under the prefix that this very function rotates.
+func (c *checker) rotatorSecrets() {
+	policies := c.stack.OfType("AWS::IAM::RolePolicy")
+	if len(policies) != 1 || policies[0].LogicalID != "RotatorSecrets" {
+		c.add("RotatorSecrets", "must be there, and no other policy beside the roles' own")
+		return
 	}
-	return may
+	p := policies[0].Properties
+	c.sameValue("RotatorSecrets", "RoleName", p["RoleName"], c.stack.Ref("RotatorRole"))
+	own := c.prefix("secretsmanager", "secret:") + c.stack.StackName + "/*"
+	const rotatedBy, stage = "secretsmanager:resource/AllowRotationLambdaArn", "secretsmanager:VersionStage"
+	rotator := c.arn("lambda", "function:", "Rotator")
+	c.statements("RotatorSecrets", p["PolicyDocument"], []any{
+		allow("secretsmanager:GetSecretValue", own, map[string]any{
+			"StringEquals": map[string]any{stage: []any{"AWSCURRENT", "AWSPENDING"}, rotatedBy: rotator},
+		}),
+		allow([]any{"secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue"}, own, stringEquals(rotatedBy, rotator)),
+		allow("secretsmanager:UpdateSecretVersionStage", own, map[string]any{
+			"StringEquals": map[string]any{rotatedBy: rotator},
+			"StringLike":   map[string]any{stage: []any{"AWSCURRENT", "cronbearer-renewal.*"}},
+		}),
+	})
+}
+
+func (c *checker) mayUseKey(actions any) []any {
+	key := c.stack.Values["SecretsKeyArn"]
+	if key == "" {
+		return nil
+	}
+	suffix := ".amazonaws.com"
+	if c.stack.Partition == "aws-cn" {
+		suffix = ".amazonaws.com.cn"
+	}
+	return []any{allow(actions, key, stringEquals("kms:ViaService", "secretsmanager."+c.stack.Region+suffix))}
+}
+
+func (c *checker) mayJoinVPC() []any {
+	if c.vpc() == nil {
+		return nil
+	}
+	network := []any{
+		"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+		"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+	}
+	return []any{allow(network, "*", nil), statement("Deny", nil, network, "*", map[string]any{
+		"ArnLike": map[string]any{"lambda:SourceFunctionArn": c.prefix("lambda", "function:*")},
+	})}
 }
