@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -85,7 +84,7 @@ func Read(lookup LookupEnv) (Settings, error) {
 	s.IdempotencyHeader = r.idempotencyHeader()
 	s.RemindAfter = r.duration(RemindAfter, 20*time.Hour, 0)
 	s.AlarmPrefix = r.text(AlarmPrefix, "")
-	s.CloudWatchEndpoint = r.endpoint(awsEndpointCloudWatch)
+	s.CloudWatchEndpoint = r.serviceEndpoint(awsEndpointCloudWatch)
 	return s, errors.Join(r.problems...)
 }
 
@@ -100,18 +99,19 @@ func ReadRotator(lookup LookupEnv) (Settings, error) {
 }
 
 func (r *reader) common() Settings {
+	r.awsEndpoint = r.endpoint(awsEndpoint)
 	s := Settings{
 		SecretPrefix:        r.text(SecretPrefix, ""),
 		AllowedHosts:        r.hosts(AllowedHosts),
 		AllowPrivateTargets: r.flag(AllowPrivateTargets),
 		LogLevel:            r.level(),
 		Region:              r.region(),
-		SecretsEndpoint:     r.endpoint(awsEndpointSecrets),
+		SecretsEndpoint:     r.serviceEndpoint(awsEndpointSecrets),
 		UseFIPS:             r.flag(awsUseFIPS),
 		UseDualStack:        r.flag(awsUseDualStack),
 	}
 	// Lambda sets this variable in every environment, so no setting of a deployed function can loosen a check.
-	if r.text(lambdaInitializationType, "") == "" {
+	if _, onLambda := r.lookup(lambdaInitializationType); !onLambda {
 		s.ExtraCAs = r.certificates()
 		s.AllowLoopback = r.flag(TestAllowLoopback)
 		s.ClockFile = r.text(TestClock, "")
@@ -120,8 +120,9 @@ func (r *reader) common() Settings {
 }
 
 type reader struct {
-	lookup   LookupEnv
-	problems []error
+	lookup      LookupEnv
+	problems    []error
+	awsEndpoint string // AWS_ENDPOINT_URL
 }
 
 func (r *reader) bad(name, format string, args ...any) {
@@ -230,33 +231,31 @@ func (r *reader) region() string {
 	return region
 }
 
-// endpoint reads a service's own variable before the common one, as AWS's SDKs do (AWS SDKs and Tools Reference
-// Guide, "Service-specific endpoints"). Plain HTTP is for this machine only: secrets travel over it.
-func (r *reader) endpoint(name string) string {
-	if r.text(name, "") == "" {
-		name = awsEndpoint
+// serviceEndpoint reads a service's own variable before the common one, as AWS's SDKs do (AWS SDKs and Tools Reference
+// Guide, "Service-specific endpoints").
+func (r *reader) serviceEndpoint(name string) string {
+	if own := r.endpoint(name); own != "" {
+		return own
 	}
+	return r.awsEndpoint
+}
+
+// endpoint refuses plain HTTP but for this machine: secrets travel over it.
+func (r *reader) endpoint(name string) string {
 	text := r.text(name, "")
 	if text == "" {
 		return ""
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-		r.badOnce(name, "must be an https:// URL")
-		return ""
+	switch {
+	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "", u.User != nil:
+		r.bad(name, "must be an https:// URL")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		r.bad(name, "must be an https:// URL: secrets travel over it")
+	default:
+		return text
 	}
-	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		r.badOnce(name, "must be an https:// URL: secrets travel over it")
-		return ""
-	}
-	return text
-}
-
-// badOnce reports a variable that serves two services only once.
-func (r *reader) badOnce(name, text string) {
-	if !slices.ContainsFunc(r.problems, func(err error) bool { return strings.Contains(err.Error(), name+": ") }) {
-		r.bad(name, "%s", text)
-	}
+	return ""
 }
 
 func isLoopback(host string) bool {
