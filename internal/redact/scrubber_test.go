@@ -130,14 +130,15 @@ func names(layers []encoding) string {
 
 func TestScrubEveryEncodingInEveryOther(t *testing.T) {
 	t.Parallel()
-	var combinations [][]encoding
-	combinations = append(combinations, nil)
-	for _, a := range encodings() {
+	combinations := [][]encoding{nil}
+	for i, a := range encodings() {
 		combinations = append(combinations, []encoding{a})
-		for _, b := range encodings() {
+		for j, b := range encodings() {
 			combinations = append(combinations, []encoding{a, b})
-			for _, c := range encodings() {
-				combinations = append(combinations, []encoding{a, b, c})
+			for k, c := range encodings() {
+				if (i+j+k)%4 == 0 { // all take a minute with the race detector; FuzzScrub has them all
+					combinations = append(combinations, []encoding{a, b, c})
+				}
 			}
 		}
 	}
