@@ -20,7 +20,7 @@ GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc -
 VENV := .tools/venv
 VENV_READY := $(VENV)/ready
 # A linter built by an older Go refuses newer code, so Go's version is part of the name.
-GOLANGCI_LINT = .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
+GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
 .PHONY: help native build demo test check check-template check-build check-go check-tree check-able lint fmt \
 	docs fuzz vuln deploy sam tools clean
