@@ -249,7 +249,7 @@ func TestProbe(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	j := probe.Job(5 * time.Second)
-	if j.Method != "POST" || j.Timeout != 5*time.Second || j.Attempts != 3 || j.Host() != "A.example" || j.NeedsBody() || j.Unmet(204, "", jsondoc.Value{}) != "" || j.Unmet(302, "", jsondoc.Value{}) == "" || !j.RejectsStatus(401) {
+	if j.Method != "POST" || j.Timeout != 5*time.Second || j.Attempts != 3 || j.Host() != "A.example" || j.NeedsBody() || j.Unmet(204, "", jsondoc.Document{}) != "" || j.Unmet(302, "", jsondoc.Document{}) == "" || !j.RejectsStatus(401) {
 		t.Errorf("%+v", j)
 	}
 	for _, bad := range []string{"", "GET", "GET http://a.example", "GET https://a.example/{{runId}}", "GET https://a.example/{{", "TRACE https://a.example"} {

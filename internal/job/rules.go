@@ -31,9 +31,7 @@ type JSONRule struct {
 	Value   jsondoc.Value
 }
 
-func (r JSONRule) matches(doc jsondoc.Value) bool {
-	return jsondoc.Equal(r.Pointer.Lookup(doc), r.Value)
-}
+func (r JSONRule) matches(doc jsondoc.Document) bool { return doc.Has(r.Pointer, r.Value) }
 
 // NeedsBody tells whether a rule looks at the body.
 func (j Job) NeedsBody() bool { return len(j.Expect.JSON)+len(j.Reject.JSON) > 0 }
@@ -43,13 +41,13 @@ func (j Job) RejectsStatus(status int) bool {
 	return status == http.StatusUnauthorized || inRanges(status, j.Reject.Status)
 }
 
-// RejectsBody tells whether a body says that the token is dead. What is not JSON is an Absent doc and does not.
-func (j Job) RejectsBody(doc jsondoc.Value) bool {
-	return doc.Kind != jsondoc.Absent && slices.ContainsFunc(j.Reject.JSON, func(r JSONRule) bool { return r.matches(doc) })
+// RejectsBody tells whether a body says that the token is dead. What is not JSON is a zero doc and does not.
+func (j Job) RejectsBody(doc jsondoc.Document) bool {
+	return !doc.IsZero() && slices.ContainsFunc(j.Reject.JSON, func(r JSONRule) bool { return r.matches(doc) })
 }
 
 // Unmet says which part of expect an answer fails, empty if none. It shows no byte of the body.
-func (j Job) Unmet(status int, contentType string, doc jsondoc.Value) string {
+func (j Job) Unmet(status int, contentType string, doc jsondoc.Document) string {
 	if !inRanges(status, j.Expect.Status) {
 		return "expect.status does not allow that"
 	}
@@ -57,7 +55,7 @@ func (j Job) Unmet(status int, contentType string, doc jsondoc.Value) string {
 		return "the content type is not what expect.contentType wants"
 	}
 	for _, r := range j.Expect.JSON {
-		if doc.Kind == jsondoc.Absent {
+		if doc.IsZero() {
 			return "the body is not JSON, as expect.json wants"
 		}
 		if !r.matches(doc) {

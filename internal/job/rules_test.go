@@ -62,9 +62,9 @@ func TestUnmet(t *testing.T) {
 	}
 }
 
-func parseBody(text string) jsondoc.Value {
-	v, _, _ := jsondoc.Parse([]byte(text))
-	return v
+func parseBody(text string) jsondoc.Document {
+	d, _ := jsondoc.Check([]byte(text))
+	return d
 }
 
 func TestRejects(t *testing.T) {

@@ -1,0 +1,102 @@
+package caller_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/cronbearer/cronbearer/internal/caller"
+	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/settings"
+)
+
+const warmEvent = `{"job":"DailyReport","action":"call","token":"ExampleApi","secret":"example-api",` +
+	`"call":"GET https://api.example.com/v1/reports?for={{scheduledDate}}","headers":{"Accept":"application/json"},"body":null,` +
+	`"timeout":"30s","attempts":3,"idempotent":false,"maxAge":"","expect":{"status":["2xx"]},"reject":{},` +
+	`"scheduleArn":"arn:aws:scheduler:eu-west-1:123456789012:schedule/stack/DailyReport","scheduledTime":"2026-11-24T09:00:00Z"}`
+
+// answering is a target that answers at once, without a network.
+type answering int
+
+func (status answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: int(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Type": {"application/json"}, "Date": {"Tue, 24 Nov 2026 09:00:00 GMT"}},
+		Body:   io.NopCloser(strings.NewReader(`{"ok":true}`)), Request: r,
+	}, nil
+}
+
+// counting is AWS without a network. It counts what is asked of it.
+type counting struct {
+	caller.CloudWatch
+
+	reads, puts int
+}
+
+func (c *counting) GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	c.reads++
+	return &secretsmanager.GetSecretValueOutput{
+		SecretString: aws.String("token-0123456789abcdef0123456789"), VersionId: aws.String("3f1f3a52-6f1c-4f7e-9d4e-8e6f5f9a1c11"), CreatedDate: aws.Time(time.Unix(1, 0)),
+	}, nil
+}
+
+func (c *counting) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+	c.puts++
+	return &cloudwatch.PutMetricDataOutput{}, nil
+}
+
+// warmed is a handler after its first run.
+func warmed(tb testing.TB) (run func(), cloud *counting) {
+	tb.Helper()
+	allowed, err := hosts.Parse([]string{"api.example.com"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	transport := &http.Transport{}
+	transport.RegisterProtocol("https", answering(http.StatusOK))
+	cloud = &counting{}
+	s := settings.Settings{
+		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
+		IdempotencyHeader: "Idempotency-Key", LogLevel: slog.LevelInfo,
+	}
+	h := caller.Assemble(s, cloud, cloud, transport, io.Discard)
+	ctx := lambdacontext.NewContext(tb.Context(), &lambdacontext.LambdaContext{AwsRequestID: "8476a536-e9f4-11e8-9739-2dfe598c3fcd"})
+	run = func() {
+		if _, err := h.Invoke(ctx, []byte(warmEvent)); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	run()
+	return run, cloud
+}
+
+// BenchmarkWarmRun is a run but for the network: what the caller itself adds to a call.
+func BenchmarkWarmRun(b *testing.B) {
+	run, _ := warmed(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		run()
+	}
+}
+
+// What a warm run allocates is collected at some later run's expense. The ceiling leaves room for a tenth; whoever
+// needs more raises it with a reason.
+func TestWarmRunAllocatesLittle(t *testing.T) {
+	const most = 125
+	run, cloud := warmed(t)
+	if got := testing.AllocsPerRun(100, run); got > most {
+		t.Errorf("%.0f allocations in a warm run, at most %d are allowed", got, most)
+	}
+	if cloud.reads != 1 || cloud.puts != 1 {
+		t.Errorf("%d secret reads and %d metric calls in a hundred warm runs and the first, want 1 and 1", cloud.reads, cloud.puts)
+	}
+}
