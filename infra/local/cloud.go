@@ -45,6 +45,8 @@ type Options struct {
 	Start      time.Time         // of the virtual clock; zero: Start
 	Seed       uint64            // of what AWS leaves to chance
 
+	// NoStarts leaves the schedules out: only Invoke and InvokeAsync start runs.
+	NoStarts bool
 	// Hosts are served beside those of the template's jobs.
 	Hosts []string
 	// Environment is added to every function's, over what the template says.

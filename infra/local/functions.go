@@ -72,6 +72,9 @@ func (c *Cloud) addFunction(s *cfn.Stack, r cfn.Resource) error {
 	if reserved, ok := cfn.Number(p["ReservedConcurrentExecutions"]); ok && (limit == 0 || int(reserved) < limit) {
 		limit = int(reserved)
 	}
+	count := func(metric string, value float64) {
+		c.Samples.Put(alarm.Metric{Namespace: "AWS/Lambda", Name: metric, Dimensions: []alarm.Dimension{{Name: "FunctionName", Value: name}}}, c.Now(), alarm.Value(value))
+	}
 	f := &function{id: r.LogicalID, Function: runtime.NewFunction(runtime.Config{
 		Name: name, ARN: c.arn("lambda", "function:"+name), Binary: c.options.Binaries[r.LogicalID],
 		Environment: c.environment(r, name, key), Timeout: time.Duration(timeout) * time.Second, Dir: c.dir,
@@ -80,11 +83,9 @@ func (c *Cloud) addFunction(s *cfn.Stack, r cfn.Resource) error {
 	f.async = &runtime.Async{
 		Function: f.Function,
 		At:       c.timeline.add,
-		Count: func(metric string, value float64) {
-			c.Samples.Put(alarm.Metric{Namespace: "AWS/Lambda", Name: metric, Dimensions: []alarm.Dimension{{Name: "FunctionName", Value: name}}}, c.Now(), alarm.Value(value))
-		},
-		Ran:    func(i runtime.Invocation) { c.ran(f.id, i) },
-		Broken: c.breaks,
+		Count:    count,
+		Ran:      func(i runtime.Invocation) { c.ran(f.id, i) },
+		Broken:   c.breaks,
 	}
 	c.functions[f.ARN()] = f
 	return c.configureAsync(f, p, role)
@@ -186,13 +187,7 @@ func (c *Cloud) authorize(accessKey string, a api.Access) *api.Error {
 func (c *Cloud) Invoke(ctx context.Context, logicalID string, event []byte) (Run, error) {
 	for _, f := range c.functions {
 		if f.id == logicalID {
-			i, err := f.Invoke(ctx, []byte(c.Local(string(event))))
-			if err != nil {
-				return Run{}, fmt.Errorf("invoke %s: %w", logicalID, err)
-			}
-			r := newRun(logicalID, i)
-			c.observe(Event{At: i.At, Run: &r})
-			return r, nil
+			return c.wait(ctx, f, []byte(c.Local(string(event))))
 		}
 	}
 	return Run{}, fmt.Errorf("invoke %s: the template has no such function", logicalID)
@@ -222,14 +217,32 @@ func (c *Cloud) rotate(ctx context.Context, lambdaARN string, event secrets.Rota
 	if err != nil {
 		return fmt.Errorf("rotation: %w", err)
 	}
-	i, err := f.Invoke(ctx, text)
+	r, err := c.wait(ctx, f, text)
 	if err != nil {
 		return fmt.Errorf("rotation: %w", err)
 	}
-	r := newRun(f.id, i)
-	c.observe(Event{At: i.At, Run: &r})
-	if i.Failed {
-		return fmt.Errorf("%s: %s", i.ErrorType, i.Message)
+	if r.Failed {
+		return fmt.Errorf("%s: %s", r.ErrorType, r.Message)
 	}
 	return nil
+}
+
+// wait is a synchronous invocation, which Lambda counts like any other.
+func (c *Cloud) wait(ctx context.Context, f *function, event []byte) (Run, error) {
+	i, err := f.Invoke(ctx, event)
+	if errors.Is(err, runtime.ErrThrottled) {
+		f.async.Count("Throttles", 1)
+	}
+	if err != nil {
+		return Run{}, fmt.Errorf("invoke %s: %w", f.id, err)
+	}
+	f.async.Count("Invocations", 1)
+	failed := 0.0
+	if i.Failed {
+		failed = 1
+	}
+	f.async.Count("Errors", failed)
+	r := newRun(f.id, i)
+	c.observe(Event{At: i.At, Run: &r})
+	return r, nil
 }

@@ -86,7 +86,7 @@ func (c *Cloud) addSchedule(s *cfn.Stack, r cfn.Resource) error {
 	made := c.Now().Truncate(time.Second)
 	one.schedule = parsed.Anchored(made)
 	c.schedules[one.arn] = one
-	if p["State"] != "DISABLED" {
+	if p["State"] != "DISABLED" && !c.options.NoStarts {
 		// A rate starts at once: its first start is the moment of its making itself.
 		c.planStart(one, made.Add(-time.Nanosecond))
 	}

@@ -38,6 +38,7 @@ func (c *Cloud) deploy(s *cfn.Stack) error {
 		create func(*cfn.Stack, cfn.Resource) error
 	}{
 		{"AWS::IAM::Role", c.addRole},
+		{"AWS::IAM::RolePolicy", c.addRolePolicy},
 		{"AWS::SQS::Queue", c.addQueue},
 		{"AWS::SNS::Topic", c.addTopic},
 		{"AWS::SNS::Subscription", c.addSubscription},
@@ -69,9 +70,24 @@ func (c *Cloud) arn(service, rest string) string {
 	return strings.Join([]string{"arn", c.account.Partition, service, c.account.Region, c.account.ID, rest}, ":")
 }
 
+func (c *Cloud) roleARN(name string) string {
+	return "arn:" + c.account.Partition + ":iam::" + c.account.ID + ":role/" + name
+}
+
 func (c *Cloud) addRole(s *cfn.Stack, r cfn.Resource) error {
 	role, err := iam.Parse(r.Properties["Policies"])
-	c.roles["arn:"+c.account.Partition+":iam::"+c.account.ID+":role/"+s.Ref(r.LogicalID)] = role
+	c.roles[c.roleARN(s.Ref(r.LogicalID))] = role
+	return err
+}
+
+func (c *Cloud) addRolePolicy(_ *cfn.Stack, r cfn.Resource) error {
+	arn := c.roleARN(fmt.Sprint(r.Properties["RoleName"]))
+	role, ok := c.roles[arn]
+	if !ok {
+		return fmt.Errorf("role %s is not there", arn)
+	}
+	role, err := role.With(r.Properties["PolicyDocument"])
+	c.roles[arn] = role
 	return err
 }
 

@@ -38,6 +38,12 @@ func Parse(policies any) (Role, error) {
 	return role, errors.Join(problems...)
 }
 
+// With is the role with one more policy document: an AWS::IAM::RolePolicy.
+func (r Role) With(document any) (Role, error) {
+	statements, err := parseDocument(document, false)
+	return Role{slices.Concat(r.statements, statements)}, err
+}
+
 // Resource is the policy of a resource, such as a topic or a key. The zero Resource lets nobody in.
 type Resource struct{ statements []statement }
 

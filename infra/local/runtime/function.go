@@ -102,6 +102,17 @@ func (f *Function) Started() int {
 	return f.started
 }
 
+// PIDs are the processes without work.
+func (f *Function) PIDs() []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []int
+	for _, e := range f.idle {
+		list = append(list, e.pid)
+	}
+	return list
+}
+
 // Invoke runs one event. An error means that it was not run: throttled, or the binary does not start. What the function
 // itself got wrong is in the Invocation.
 func (f *Function) Invoke(ctx context.Context, event []byte) (Invocation, error) {

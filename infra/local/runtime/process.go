@@ -21,6 +21,7 @@ const logKept = 1 << 20
 // Process is one execution environment: a process and its Runtime API.
 type Process struct {
 	api    *API
+	pid    int
 	kill   context.CancelFunc
 	exited chan struct{}
 	exit   error // why, once exited is closed
@@ -59,6 +60,7 @@ func Start(ctx context.Context, binary string, environment []string, dir string)
 		p.cleanUp()
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(binary), err)
 	}
+	p.pid = command.Process.Pid
 	go func() {
 		p.exit = command.Wait()
 		close(p.exited)

@@ -87,16 +87,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	call.Secret, call.Stage, call.VersionID = subject.SecretID+subject.Name, subject.VersionStage, subject.VersionID
 	arn := s.Store.arn(call.Secret)
+	access := api.Access{Action: "secretsmanager:" + operation, Resource: arn, Context: map[string]string{}}
+	if subject.VersionStage != "" {
+		access.Context["secretsmanager:versionstage"] = subject.VersionStage
+	}
 	if found, ok := s.Store.Secret(call.Secret); ok {
 		call.Secret = found.Name
+		if found.RotationLambdaARN != "" {
+			access.Context["secretsmanager:resource/allowrotationlambdaarn"] = found.RotationLambdaARN
+		}
 	}
 	var refused *api.Error
 	if call.AccessKey, refused = api.AccessKey(r); refused == nil && s.Authorize != nil {
-		context := map[string]string{}
-		if subject.VersionStage != "" {
-			context["secretsmanager:versionstage"] = subject.VersionStage
-		}
-		refused = s.Authorize(call.AccessKey, api.Access{Action: "secretsmanager:" + operation, Resource: arn, Context: context})
+		refused = s.Authorize(call.AccessKey, access)
 	}
 	if refused != nil {
 		s.refuse(w, call, refused)
