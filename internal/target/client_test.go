@@ -115,7 +115,7 @@ func TestVerdicts(t *testing.T) {
 	ok := `{"ok":true}`
 	big := `{"ok":true,"x":"` + strings.Repeat("x", 1<<20) + `"}`
 	exactly := `{"ok":true,"x":"` + strings.Repeat("x", 1<<20-len(`{"ok":true,"x":""}`)) + `"}`
-	bomb := reply(200, "Content-Encoding: gzip\r\n"+jsonType, gzipped(`{"ok":true,"x":"`+strings.Repeat("x", 64<<20)+`"}`))
+	bomb := reply(200, "Content-Encoding: gzip\r\n"+jsonType, gzipped(`{"ok":true,"x":"`+strings.Repeat("x", 8<<20)+`"}`))
 	cut := func(status int, headers string) string {
 		return fmt.Sprintf("HTTP/1.1 %d X\r\nContent-Length: 1000\r\n%s\r\n{\"ok\":tr", status, headers)
 	}
@@ -334,8 +334,11 @@ func TestRetries(t *testing.T) {
 		for method, safe := range methods {
 			for _, idempotent := range []bool{false, true} {
 				for _, body := range []any{nil, "text"} {
-					if method == "HEAD" && f.rules["expect"] != nil || method == "HEAD" && strings.Contains(name, "cut off") {
-						continue // it has no body
+					if method == "HEAD" && (f.rules["expect"] != nil || strings.Contains(name, "cut off")) {
+						continue // its answer has no body
+					}
+					if body != nil && method != "PUT" && method != "POST" {
+						continue
 					}
 					t.Run(fmt.Sprintf("%s/%s/idempotent=%t/body=%v", name, method, idempotent, body), func(t *testing.T) {
 						t.Parallel()
