@@ -114,6 +114,7 @@ type Cloud struct {
 	broken      []error
 	ids         uint64
 	startFaults []startFault
+	paused      bool
 }
 
 // New deploys the template at Options.Start. Nothing runs before Run or Invoke. Close ends it.

@@ -121,7 +121,9 @@ func (c *Cloud) planStart(s *scheduled, after time.Time) {
 	}
 	c.timeline.add(nominal.Add(c.chance(s, nominal)), func(ctx context.Context) {
 		c.planStart(s, nominal)
-		c.deliver(ctx, s, nominal, 0)
+		if !c.startsPaused() {
+			c.deliver(ctx, s, nominal, 0)
+		}
 	})
 }
 
@@ -145,6 +147,19 @@ func (c *Cloud) ClearStarts() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.startFaults = nil
+}
+
+// PauseStarts lets due starts pass by, as if their schedules were switched off, until it is called with false.
+func (c *Cloud) PauseStarts(pause bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused = pause
+}
+
+func (c *Cloud) startsPaused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.paused
 }
 
 func (c *Cloud) startFault() error {

@@ -82,7 +82,7 @@ func Binary(t testing.TB, name string) string {
 func build(name, path string) error {
 	arguments := []string{"build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-o", path}
 	environment := append(os.Environ(), "CGO_ENABLED=0")
-	if raceEnabled {
+	if RaceEnabled {
 		arguments = append(arguments, "-race")
 		environment = append(os.Environ(), "CGO_ENABLED=1")
 	}

@@ -2,4 +2,5 @@
 
 package localtest
 
-const raceEnabled = false
+// RaceEnabled tells whether the race detector watches the tests, and so the binaries.
+const RaceEnabled = false

@@ -2,4 +2,5 @@
 
 package localtest
 
-const raceEnabled = true
+// RaceEnabled tells whether the race detector watches the tests, and so the binaries.
+const RaceEnabled = true
