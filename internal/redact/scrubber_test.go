@@ -96,9 +96,8 @@ func (e encoding) forms(s string) []string {
 	return list
 }
 
-// checkAbsent fails if output has the secret, or a piece of it of 16 bytes, in the given layers of encoding.
-func checkAbsent(t *testing.T, output, secret string, layers []encoding) {
-	t.Helper()
+// found returns what is in text of the secret, or of a piece of it of 16 bytes, in the given layers of encoding.
+func found(text, secret string, layers []encoding) string {
 	for from := 0; from+min(16, len(secret)) <= len(secret); from++ {
 		piece := secret[from : from+min(16, len(secret))]
 		if !utf8.ValidString(piece) {
@@ -113,11 +112,12 @@ func checkAbsent(t *testing.T, output, secret string, layers []encoding) {
 			forms = next
 		}
 		for _, f := range forms {
-			if strings.Contains(output, f) {
-				t.Fatalf("%q holds %q, which is %q", output, f, piece)
+			if strings.Contains(text, f) {
+				return fmt.Sprintf("%q, which is %q", f, piece)
 			}
 		}
 	}
+	return ""
 }
 
 func names(layers []encoding) string {
@@ -160,7 +160,9 @@ func TestScrubEveryEncodingInEveryOther(t *testing.T) {
 				if !strings.Contains(got, redact.Redacted) {
 					t.Fatalf("%s: nothing was found in %q", names(layers), text)
 				}
-				checkAbsent(t, got, secret, layers)
+				if piece := found(got, secret, layers); piece != "" {
+					t.Fatalf("%s: %q holds %s", names(layers), got, piece)
+				}
 			}
 		})
 	}
@@ -342,17 +344,38 @@ func FuzzScrub(f *testing.F) {
 			return
 		}
 		before += " " // half an escape just before the secret would hide its first byte, here and from any reader
-		text := before + secret + after
 		var layers []encoding
 		for _, c := range chosen {
-			layer := all[int(c)%len(all)]
-			layers = append(layers, layer)
-			text = before + layer.apply(text) + after
+			layers = append(layers, all[int(c)%len(all)])
+		}
+		wrap := func(text string) string {
+			text = before + text + after
+			for _, layer := range layers {
+				text = before + layer.apply(text) + after
+			}
+			return text
+		}
+		// In base64 the last bits of a secret are not looked for. What surrounds it may be the same but for those.
+		if found(wrap(almost(secret)), secret, layers) != "" {
+			return
 		}
 		var s redact.Scrubber
 		s.Add(secret)
-		checkAbsent(t, s.Scrub(text), secret, layers)
+		if got := s.Scrub(wrap(secret)); found(got, secret, layers) != "" {
+			t.Fatalf("%q holds %s", got, found(got, secret, layers))
+		}
 	})
+}
+
+// almost changes bits in the middle of a text, in characters of one byte.
+func almost(text string) string {
+	b := []byte(text)
+	for i := range b {
+		if i%8 >= 2 && i%8 < 6 && b[i] < utf8.RuneSelf {
+			b[i] ^= 1
+		}
+	}
+	return string(b)
 }
 
 func BenchmarkScrub(b *testing.B) {
