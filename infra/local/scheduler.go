@@ -273,11 +273,9 @@ func (c *Cloud) startRotation(ctx context.Context, s *scheduled, input string) e
 		}
 	}
 	before := len(c.Secrets.Rotations())
-	if err := c.Secrets.RotateSecret(ctx, request.SecretID); err != nil {
-		return err
-	}
-	for _, r := range c.Secrets.Rotations()[before:] {
+	err := c.Secrets.RotateSecret(ctx, request.SecretID)
+	for _, r := range c.Secrets.Rotations()[before:] { // a refusal runs the rotation again that was left behind
 		c.observe(Event{At: r.At, Rotation: &r})
 	}
-	return nil
+	return err
 }

@@ -87,6 +87,7 @@ func (h *Handler) newRotator(s settings.Settings, env *environment.Environment, 
 		allowedHosts: s.AllowedHosts,
 		now:          env.Clock.Now,
 		log:          log,
+		noSettling:   s.NoSettling,
 	}
 }
 

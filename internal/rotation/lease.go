@@ -41,13 +41,14 @@ type lease struct {
 	owner   string
 	now     func() time.Time
 	log     *slog.Logger
+	settle  time.Duration
 
 	label string // attached; empty: none
 	until time.Time
 }
 
 func newLease(api SecretsManager, secret, version, base string, now func() time.Time, log *slog.Logger) *lease {
-	return &lease{api: api, secret: secret, version: version, base: base, owner: uuid.NewString()[:13], now: now, log: log}
+	return &lease{api: api, secret: secret, version: version, base: base, owner: uuid.NewString()[:13], now: now, log: log, settle: settle}
 }
 
 // announcement is what a label says.
@@ -98,7 +99,7 @@ func (l *lease) take(ctx context.Context, done func(context.Context) (bool, erro
 			if err := l.announce(ctx); err != nil {
 				return false, err
 			}
-			if !retry.Sleep(ctx, settle) {
+			if !retry.Sleep(ctx, l.settle) {
 				return false, l.noTime()
 			}
 			continue

@@ -71,6 +71,7 @@ type rotator struct {
 	allowedHosts hosts.List
 	now          func() time.Time // wall-clock
 	log          *slog.Logger
+	noSettling   bool
 }
 
 // rotation is one step on one version.
@@ -171,6 +172,9 @@ func (s *rotation) create(ctx context.Context) (Outcome, error) {
 		return "", err
 	}
 	l := newLease(s.api, s.SecretID, s.Version, s.current, s.now, s.log)
+	if s.noSettling {
+		l.settle = 0
+	}
 	taken, err := l.take(ctx, s.hasValue)
 	if err != nil || !taken {
 		l.withdraw(ctx)

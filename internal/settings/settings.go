@@ -34,6 +34,7 @@ const (
 	ExtraCAFile         = "EXTRA_CA_FILE"
 	TestAllowLoopback   = "CRONBEARER_TEST_ALLOW_LOOPBACK"
 	TestClock           = "CRONBEARER_TEST_CLOCK"
+	TestNoSettling      = "CRONBEARER_TEST_NO_SETTLING"
 
 	awsRegion                = "AWS_REGION"
 	awsEndpoint              = "AWS_ENDPOINT_URL"
@@ -69,6 +70,7 @@ type Settings struct {
 	ExtraCAs      []byte // PEM
 	AllowLoopback bool
 	ClockFile     string
+	NoSettling    bool // Secrets Manager shows at once what was written
 }
 
 // LookupEnv is os.LookupEnv or a test's stand-in.
@@ -115,6 +117,7 @@ func (r *reader) common() Settings {
 		s.ExtraCAs = r.certificates()
 		s.AllowLoopback = r.flag(TestAllowLoopback)
 		s.ClockFile = r.text(TestClock, "")
+		s.NoSettling = r.flag(TestNoSettling)
 	}
 	return s
 }

@@ -271,8 +271,8 @@ func TestVariablesForTestsAreIgnoredOnLambda(t *testing.T) {
 	name, _ := certificateFile(t)
 	for _, kind := range []string{"on-demand", "provisioned-concurrency", "snap-start", "lambda-managed-instances", ""} {
 		for set, e := range map[string]environment{
-			"good": {"EXTRA_CA_FILE": name, "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": name},
-			"bad":  {"EXTRA_CA_FILE": "/no/such/file", "CRONBEARER_TEST_ALLOW_LOOPBACK": "maybe", "CRONBEARER_TEST_CLOCK": "/no/such/file"},
+			"good": {"EXTRA_CA_FILE": name, "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": name, "CRONBEARER_TEST_NO_SETTLING": "1"},
+			"bad":  {"EXTRA_CA_FILE": "/no/such/file", "CRONBEARER_TEST_ALLOW_LOOPBACK": "maybe", "CRONBEARER_TEST_CLOCK": "/no/such/file", "CRONBEARER_TEST_NO_SETTLING": "maybe"},
 		} {
 			e["AWS_LAMBDA_INITIALIZATION_TYPE"] = kind
 			got, err := settings.Read(with(e).lookup)
@@ -300,11 +300,11 @@ func TestReadRotator(t *testing.T) {
 		"everything": {
 			environment{
 				"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "cronbearer/", "ALLOW_PRIVATE_TARGETS": "true", "LOG_LEVEL": "debug", "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
-				"AWS_USE_FIPS_ENDPOINT": "true", "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": "c",
+				"AWS_USE_FIPS_ENDPOINT": "true", "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": "c", "CRONBEARER_TEST_NO_SETTLING": "1",
 			},
 			settings.Settings{
 				Region: "eu-west-1", SecretPrefix: "cronbearer/", AllowPrivateTargets: true, LogLevel: slog.LevelDebug, SecretsEndpoint: "http://127.0.0.1:1", UseFIPS: true,
-				AllowLoopback: true, ClockFile: "c",
+				AllowLoopback: true, ClockFile: "c", NoSettling: true,
 			}, "",
 		},
 		"what only the caller reads": {

@@ -134,13 +134,17 @@ func (s *Store) put(r putRequest) (*versionAnswer, *api.Error) {
 	now := s.config.Now()
 	v := found.version(id)
 	switch {
-	case v == nil:
+	case v == nil || v.empty(): // an empty one was staged by RotateSecret
 		if !found.room(now) {
 			return nil, api.Refuse("LimitExceededException", "The secret has too many versions.")
 		}
-		v = &Version{ID: id, Created: now}
-		found.Versions = append(found.Versions, v)
-	case v.empty(): // staged by RotateSecret
+		if found.full(r.VersionStages) {
+			return nil, api.Refuse("LimitExceededException", "You have exceeded the maximum number of staging labels.")
+		}
+		if v == nil {
+			v = &Version{ID: id, Created: now}
+			found.Versions = append(found.Versions, v)
+		}
 	case v.same(r.SecretString, r.SecretBinary):
 		return &versionAnswer{found.ARN, found.Name, id, slices.Clone(v.Stages)}, nil
 	default:
@@ -216,6 +220,8 @@ func (s *Store) updateStage(r stageRequest) (*versionAnswer, *api.Error) {
 		return nil, api.Refuse("InvalidParameterException", "You can't remove the staging label AWSCURRENT without moving it to another version.")
 	case holder != nil && holder != to && r.RemoveFromVersionID == "":
 		return nil, api.Refuse("InvalidParameterException", "The parameter RemoveFromVersionId can't be empty. Staging label %s is currently attached to version %s, so you must explicitly reference that version in RemoveFromVersionId.", r.VersionStage, holder.ID)
+	case to != nil && found.full([]string{r.VersionStage}):
+		return nil, api.Refuse("LimitExceededException", "You have exceeded the maximum number of staging labels.")
 	}
 	found.move(r.VersionStage, to)
 	found.Changed = s.config.Now()

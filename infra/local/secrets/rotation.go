@@ -30,14 +30,16 @@ func (s *Store) EnableRotation(id, lambdaARN string) error {
 	return nil
 }
 
-// RotateSecret starts a rotation and runs it to its end, as far as it gets. The error says why it was not started; how
-// it went is in Rotations.
+// RotateSecret starts a rotation and runs it to its end, as far as it gets. The error says why it was not started, and
+// then the one that was left behind is run again; how it went is in Rotations.
 func (s *Store) RotateSecret(ctx context.Context, id string) error {
 	start, _, refused := s.startRotation(rotateRequest{SecretID: id})
+	if start != nil {
+		start(ctx)
+	}
 	if refused != nil {
 		return refused
 	}
-	start(ctx)
 	return nil
 }
 
@@ -69,7 +71,7 @@ func (s *Store) Rotations() []Rotation {
 }
 
 // startRotation is what RotateSecret does before it answers. The function that it returns is what goes on behind the
-// answer.
+// answer, a refusal too: "A previous rotation isn't complete. That rotation will be reattempted."
 func (s *Store) startRotation(r rotateRequest) (func(context.Context), *versionAnswer, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,38 +79,39 @@ func (s *Store) startRotation(r rotateRequest) (func(context.Context), *versionA
 	if refused != nil {
 		return nil, nil, refused
 	}
+	lambdaARN, rules := found.RotationLambdaARN, found.RotationRules
 	if r.RotationLambdaARN != "" {
-		found.RotationLambdaARN = r.RotationLambdaARN
+		lambdaARN = r.RotationLambdaARN
 	}
 	if r.RotationRules != nil {
-		found.RotationRules = r.RotationRules
+		rules = r.RotationRules
 	}
-	if found.RotationLambdaARN == "" {
+	name := found.Name
+	if lambdaARN == "" {
 		return nil, nil, api.Refuse("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
-	}
-	found.RotationEnabled = true
-	current, pending := found.staged(Current), found.staged(Pending)
-	switch {
-	case current == nil:
-		return nil, nil, api.Refuse("InvalidRequestException", "You can't rotate a secret without a value.")
-	case pending != nil && !pending.has(Current):
-		return nil, nil, api.Refuse("InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
-	case r.RotateImmediately != nil && !*r.RotateImmediately:
-		return func(context.Context) {}, &versionAnswer{ARN: found.ARN, Name: found.Name}, nil
-	case !found.room(s.config.Now()):
-		return nil, nil, api.Refuse("LimitExceededException", "The secret has too many versions.")
 	}
 	token, refused := s.token(r.ClientRequestToken)
 	if refused != nil {
 		return nil, nil, refused
 	}
-	if found.version(token) != nil {
+	current, pending := found.staged(Current), found.staged(Pending)
+	switch {
+	case current == nil:
+		return nil, nil, api.Refuse("InvalidRequestException", "You can't rotate a secret without a value.")
+	case pending != nil && !pending.has(Current):
+		again := pending.ID
+		return func(ctx context.Context) { s.runSteps(ctx, name, again) }, nil, api.Refuse("InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
+	case found.version(token) != nil:
 		return nil, nil, api.Refuse("InvalidRequestException", "A version with this ClientRequestToken exists already.")
+	}
+	// What is refused stores nothing.
+	found.RotationEnabled, found.RotationLambdaARN, found.RotationRules = true, lambdaARN, rules
+	if r.RotateImmediately != nil && !*r.RotateImmediately {
+		return func(context.Context) {}, &versionAnswer{ARN: found.ARN, Name: found.Name}, nil
 	}
 	v := &Version{ID: token, Created: s.config.Now()}
 	found.Versions = append(found.Versions, v)
 	found.move(Pending, v)
-	name := found.Name
 	return func(ctx context.Context) { s.runSteps(ctx, name, token) }, &versionAnswer{ARN: found.ARN, Name: name, VersionID: token}, nil
 }
 

@@ -22,7 +22,7 @@ const (
 	maxVersions = 100
 	// keptAtLeast: "Secrets Manager doesn't remove versions created less than 24 hours ago" (PutSecretValue).
 	keptAtLeast = 24 * time.Hour
-	// maxStages on one version.
+	// maxStages on all versions of a secret together ("Staging labels attached across all versions of a secret").
 	maxStages = 20
 	// maxValue is the size of an encrypted value in bytes.
 	maxValue = 65536
@@ -102,12 +102,41 @@ func (s *Secret) move(stage string, to *Version) {
 	}
 }
 
-// room makes place for one more version, or tells that there is none.
+// room makes place for one more value, or tells that there is none. A version that RotateSecret made and that has no
+// value yet is none.
 func (s *Secret) room(now time.Time) bool {
+	kept := 0
+	for _, v := range s.Versions {
+		kept += one(!v.empty())
+	}
 	s.Versions = slices.DeleteFunc(s.Versions, func(v *Version) bool {
-		return len(s.Versions) >= maxVersions && len(v.Stages) == 0 && now.Sub(v.Created) >= keptAtLeast
+		old := kept >= maxVersions && len(v.Stages) == 0 && now.Sub(v.Created) >= keptAtLeast
+		kept -= one(old && !v.empty())
+		return old
 	})
-	return len(s.Versions) < maxVersions
+	return kept < maxVersions
+}
+
+func one(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// full tells whether stages that no version has yet would be too many.
+func (s *Secret) full(stages []string) bool {
+	attached := map[string]bool{}
+	for _, v := range s.Versions {
+		for _, stage := range v.Stages {
+			attached[stage] = true
+		}
+	}
+	before := len(attached)
+	for _, stage := range stages {
+		attached[stage] = true
+	}
+	return len(attached) > maxStages && len(attached) > before
 }
 
 func (s *Secret) stages() map[string][]string {

@@ -142,7 +142,7 @@ func (s *Server) serve(operation string, body []byte) (any, *api.Error) {
 	case "RotateSecret":
 		return decoded(body, func(r rotateRequest) (*versionAnswer, *api.Error) {
 			start, answer, refused := s.Store.startRotation(r)
-			if refused == nil {
+			if start != nil {
 				// The rotation outlives the request, as it does at AWS.
 				s.tasks.Go(func() { start(context.Background()) })
 			}
