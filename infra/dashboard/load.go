@@ -8,7 +8,7 @@ import (
 )
 
 // Outputs are the application's outputs that the dashboard's stack takes as parameters of the same names.
-var Outputs = []string{"CallerName", "CallerLogs", "ScheduleGroup", "FailedRunsUrl", "DeadLettersUrl"}
+var Outputs = []string{"CallerName", "CallerLogs", "RotatorLogs", "ScheduleGroup", "FailedRunsUrl", "DeadLettersUrl"}
 
 // Load resolves infra/dashboard.yaml, at path, for an application's stack, with more parameters if there are any.
 func Load(path string, application *cfn.Stack, more map[string]string) (*cfn.Stack, Body, error) {

@@ -48,7 +48,7 @@ func draw(root string) (string, error) {
 
 // alarms are the ARNs of the template's alarms, with the simulated tokens and jobs in place of the shipped ones.
 func alarms(application *cfn.Stack) []string {
-	names := []string{"FailedRuns", "DeadLetters", "StartsDropped", "Throttled", "RecordsLost"}
+	names := []string{"FailedRuns", "DeadLetters", "StartsDropped", "Throttled", "RecordsLost", "RotationFailed"}
 	for _, t := range tokens {
 		names = append(names, "TokenRejected-"+t.name, "TokenExpiring-"+t.name)
 	}
