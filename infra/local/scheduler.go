@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/cronbearer/cronbearer/infra/cfn"
@@ -32,12 +33,13 @@ const (
 
 // scheduled is a schedule of the template at work.
 type scheduled struct {
-	arn, group, role, target, input, deadLetters string
+	name, arn, group, role, target, input, deadLetters string
 
 	schedule *schedule.Schedule
 	window   time.Duration
 	retries  int
 	age      time.Duration
+	off      atomic.Bool // by SwitchOff
 }
 
 // startFault makes deliveries fail.
@@ -54,7 +56,8 @@ func (c *Cloud) addSchedule(s *cfn.Stack, r cfn.Resource) error {
 		group = "default"
 	}
 	one := &scheduled{
-		arn: c.arn("scheduler", "schedule/"+group+"/"+s.Ref(r.LogicalID)), group: group,
+		name: s.Ref(r.LogicalID),
+		arn:  c.arn("scheduler", "schedule/"+group+"/"+s.Ref(r.LogicalID)), group: group,
 		role: fmt.Sprint(target["RoleArn"]), target: fmt.Sprint(target["Arn"]), input: fmt.Sprint(target["Input"]),
 		retries: defaultRetries, age: defaultDeliveryAge,
 	}
@@ -121,7 +124,7 @@ func (c *Cloud) planStart(s *scheduled, after time.Time) {
 	}
 	c.timeline.add(nominal.Add(c.chance(s, nominal)), func(ctx context.Context) {
 		c.planStart(s, nominal)
-		if !c.startsPaused() {
+		if !c.startsPaused() && !s.off.Load() {
 			c.deliver(ctx, s, nominal, 0)
 		}
 	})

@@ -72,6 +72,7 @@ type Function struct {
 	busy    int
 	started int
 	closed  bool
+	crowded bool
 }
 
 type environment struct {
@@ -154,7 +155,7 @@ func (f *Function) acquire(ctx context.Context) (e *environment, cold bool, err 
 		f.mu.Unlock()
 		return nil, false, ErrClosed
 	}
-	if f.config.MaxConcurrency > 0 && f.busy >= f.config.MaxConcurrency {
+	if f.crowded || f.config.MaxConcurrency > 0 && f.busy >= f.config.MaxConcurrency {
 		f.mu.Unlock()
 		return nil, false, ErrThrottled
 	}
@@ -194,6 +195,13 @@ func (f *Function) release(e *environment, dead bool) {
 	}
 	e.used = f.config.Now()
 	f.idle = append(f.idle, e)
+}
+
+// Crowd lets other functions take all of the account's concurrency, or give it back.
+func (f *Function) Crowd(crowded bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.crowded = crowded
 }
 
 // Reap ends the environments that had no work for too long.
