@@ -1,5 +1,6 @@
-// Command demo tells how a token dies and comes back: jobs of the real template.yaml, run by the real binary, on a
-// model of AWS (package local) and a virtual clock. It ends with 1 if the story does not come out.
+// Command demo tells how a token dies and comes back, and how another renews itself for a day: jobs of the real
+// template.yaml, run by the real binaries, on a model of AWS (package local) and a virtual clock. It ends with 1 if the
+// story does not come out.
 package main
 
 import (
@@ -32,17 +33,21 @@ func colourful(f *os.File) bool {
 }
 
 func run(ctx context.Context, out io.Writer, binary, template string, colour bool) (err error) {
-	for _, needed := range []string{binary, template} {
+	rotator := filepath.Join(filepath.Dir(binary), "rotator")
+	for _, needed := range []string{binary, rotator, template} {
 		if _, statErr := os.Stat(needed); statErr != nil {
 			return fmt.Errorf("%s is not there: run `make demo` at the top of the repository", needed)
 		}
 	}
-	if binary, err = filepath.Abs(binary); err != nil {
-		return fmt.Errorf("where the binary is: %w", err)
+	binaries := map[string]string{"Caller": binary, "Rotator": rotator}
+	for id, path := range binaries {
+		if binaries[id], err = filepath.Abs(path); err != nil {
+			return fmt.Errorf("where the binary is: %w", err)
+		}
 	}
 	p := &page{out: out, colour: colour}
 	cloud, err := local.New(local.Options{
-		Template: template, Binaries: map[string]string{"Caller": binary}, Observe: p.observe,
+		Template: template, Binaries: binaries, Observe: p.observe,
 		// Hourly runs find no warm environment, as on Lambda.
 		IdleLife: 10 * time.Minute,
 	})
@@ -51,5 +56,8 @@ func run(ctx context.Context, out io.Writer, binary, template string, colour boo
 	}
 	p.public = cloud.Public
 	defer func() { err = errors.Join(err, cloud.Close()) }()
-	return (&story{cloud: cloud, page: p}).tell(ctx)
+	if err := (&story{cloud: cloud, page: p}).tell(ctx); err != nil {
+		return err
+	}
+	return tellRenewal(ctx, p, binaries, template)
 }

@@ -80,11 +80,14 @@ func Binary(t testing.TB, name string) string {
 }
 
 func build(name, path string) error {
-	arguments := []string{"build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-o", path}
+	arguments := []string{"build", "-buildvcs=false", "-tags", "lambda.norpc", "-o", path}
 	environment := append(os.Environ(), "CGO_ENABLED=0")
 	if RaceEnabled {
+		// Without -trimpath, which would compile everything once more beside what the tests need anyway.
 		arguments = append(arguments, "-race")
 		environment = append(os.Environ(), "CGO_ENABLED=1")
+	} else {
+		arguments = append(arguments, "-trimpath")
 	}
 	command := exec.CommandContext(context.Background(), "go", append(arguments, "./functions/"+name)...)
 	command.Dir, command.Env = Root(), environment
