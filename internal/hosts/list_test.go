@@ -135,7 +135,7 @@ func TestParseRefuses(t *testing.T) {
 func TestParseTakes(t *testing.T) {
 	t.Parallel()
 	for _, entry := range []string{
-		"localhost", "xn--bcher-kva.example", "a_b.example.com", "1.example.com", "127.0.0.1.example.com", "0xg", "0b1", "a.0o7", "1_000",
+		"localhost", "az09.zoo", "xn--bcher-kva.example", "a_b.example.com", "1.example.com", "127.0.0.1.example.com", "0xg", "0b1", "a.0o7", "1_000",
 		strings.Repeat("a", 63) + ".com", strings.Repeat("a.", 125) + "com.", "example.com:1", "example.com:65535", "*.example.com.:443",
 	} {
 		if _, err := hosts.Parse([]string{entry}); err != nil {

@@ -86,7 +86,7 @@ func TestRequestURL(t *testing.T) {
 		"https://a.example/at/{{scheduledTime}}":                       "https://a.example/at/2027-01-31T23:30:15Z",
 		"https://a.example/?at={{scheduledTime}}&on={{scheduledDate}}": "https://a.example/?at=2027-01-31T23%3A30%3A15Z&on=2027-01-31",
 		"https://a.example/{{scheduledTime}}?{{scheduledTime}}":        "https://a.example/2027-01-31T23:30:15Z?2027-01-31T23%3A30%3A15Z",
-		"https://a.example/é?ü={{runId}}":                              "https://a.example/%C3%A9?%C3%BC=" + runID,
+		"https://a.example/éÀ?ü={{runId}}":                             "https://a.example/%C3%A9%C3%80?%C3%BC=" + runID,
 		"https://a.example/a%2Fb//../c;d?e=f+g%20h&&":                  "https://a.example/a%2Fb//../c;d?e=f+g%20h&&",
 	} {
 		j := mustParse(t, event("call", `"GET `+call+`"`))

@@ -261,8 +261,8 @@ func TestParseRefuses(t *testing.T) {
 			slices.Repeat([]string{"expect.status must not hold a 3xx: redirects are not followed, so the call was not done"}, 3)},
 		"a content type without a subtype": {event("expect", `{"contentType":"json"}`), []string{"expect.contentType must be a media type such as application/json"}},
 		"a content type that is none":      {event("expect", `{"contentType":"application/ json"}`), []string{"expect.contentType must be a media type such as application/json"}},
-		"pointers": {event("expect", `{"json":{"ok":true}}`, "reject", `{"json":{"/a~2":1}}`), []string{
-			`expect.json: the pointer "ok" must be empty or begin with / (RFC 6901)`, `reject.json: the pointer "/a~2" ~ must be followed by 0 or 1 (RFC 6901)`,
+		"pointers": {event("expect", `{"json":{"ok":true,"/":1,"a/b":1}}`, "reject", `{"json":{"/a~2":1}}`), []string{
+			`expect.json: the pointer "ok" must be empty or begin with / (RFC 6901)`, `expect.json: the pointer "a/b" must be empty or begin with / (RFC 6901)`, `reject.json: the pointer "/a~2" ~ must be followed by 0 or 1 (RFC 6901)`,
 		}},
 		"headers that the call sets": {event("headers", `{"Authorization":"x","HOST":"x","content-length":"1","Transfer-Encoding":"x","connection":"x","Upgrade":"x","Proxy-Authorization":"x","proxy-x":"x"}`), []string{
 			`headers: "Authorization" must not be set: the call sets it itself`, `headers: "HOST" must not be set: the call sets it itself`,
