@@ -15,7 +15,8 @@ FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
 LAMBDAS := $(shell for f in $(FUNCTIONS); do echo $$f; done | awk '{ print toupper(substr($$0, 1, 1)) substr($$0, 2) }')
 
 # The template's own build calls build-<LogicalId> on a copy of this directory: no version control there, another path.
-GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w"
+GOFLAGS_ALL := -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w"
+GOBUILD := CGO_ENABLED=0 go build $(GOFLAGS_ALL)
 
 VENV := .tools/venv
 VENV_READY := $(VENV)/ready
@@ -37,8 +38,9 @@ build: $(LAMBDAS:%=build-%) ## Build the functions for Lambda (arm64), into .bui
 build-%:
 	GOOS=linux GOARCH=arm64 $(GOBUILD) -o "$(or $(ARTIFACTS_DIR),.build/lambda/$*)/bootstrap" ./functions/$(shell echo $* | tr 'A-Z' 'a-z')
 
+# The flags of the functions, so that nothing is compiled twice.
 demo: native ## See a token die and come back, on this machine: no AWS account needed
-	@go run ./infra/local/demo
+	@CGO_ENABLED=0 go run $(GOFLAGS_ALL) ./infra/local/demo
 
 # The race detector wants cgo, and so a C compiler. A machine without one still tests.
 test: ## Run all tests: offline, with the race detector where a C compiler is there
