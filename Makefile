@@ -24,7 +24,7 @@ VENV_READY := $(VENV)/ready
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
 .PHONY: help native build demo test check check-template check-build check-go check-tree check-able lint fmt \
-	docs fuzz vuln deploy sam tools clean
+	docs fuzz bench vuln deploy sam tools clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -84,6 +84,9 @@ docs: ## Write the table of parameters in docs/configuration.md
 
 fuzz: ## Run each fuzz test for FUZZTIME (30s)
 	@sh infra/check/fuzz.sh $(FUZZTIME)
+
+bench: ## Measure the caller against other ways to do its job, and against its targets: 5 minutes
+	@go run ./infra/bench -memory 128
 
 vuln: ## Look for known vulnerabilities: asks Go's database over the network
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...

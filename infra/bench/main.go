@@ -16,6 +16,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -90,6 +91,9 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if b.results.growth, err = whole.measureGrowth(ctx, ours); err != nil {
 		return err
 	}
+	if err := b.long(ctx, whole); err != nil {
+		return err
+	}
 	if err := b.rounds(ctx); err != nil {
 		return err
 	}
@@ -97,10 +101,16 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	b.print(&text, safe)
 	_, _ = out.Write(text.Bytes())
 	if o.docs != "" {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(o.docs), plotName), []byte(b.results.plot(list)), 0o644); err != nil { //nolint:gosec // a picture that everyone looks at
+			return err
+		}
 		return document(o.docs, text.String())
 	}
 	return nil
 }
+
+// plotName is the picture beside the document.
+const plotName = "start-and-first-run.svg"
 
 const cgroupMount = "/sys/fs/cgroup"
 
@@ -144,6 +154,26 @@ func (b *bench) rounds(ctx context.Context) error {
 		fmt.Fprintf(os.Stderr, "\rround %d of %d", n+1, b.options.rounds)
 	}
 	fmt.Fprintln(os.Stderr)
+	return nil
+}
+
+// long lets a few processes run until their memory grows no more.
+func (b *bench) long(ctx context.Context, t tryout) error {
+	const processes, runs = 3, 1000
+	t.warmRuns = runs
+	for range processes {
+		for _, s := range b.list {
+			if s.absent != "" || s.peer || !b.wanted(s.name) {
+				continue
+			}
+			m, err := t.measure(ctx, s, paths[0])
+			if err != nil {
+				return err
+			}
+			k := key{s.name, pathLong, false}
+			b.results.samples[k] = append(b.results.samples[k], m)
+		}
+	}
 	return nil
 }
 

@@ -23,6 +23,7 @@ const (
 	pathAccepted = "200"
 	pathRejected = "401"
 	pathPost     = "POST"
+	pathLong     = "1,000 runs" // for the peak of memory, which the collector lets grow for some hundred runs
 )
 
 // event is what the template's schedules send.

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,8 +55,9 @@ func newLimiter(mount string, megabytes int) (*limiter, error) {
 	period := window.Microseconds()
 	name := fmt.Sprintf("cronbearer-bench-%d", os.Getpid())
 	if controllers, err := os.ReadFile(filepath.Join(mount, "cgroup.controllers")); err == nil {
-		if !bytes.Contains(controllers, []byte("cpu ")) || !bytes.Contains(controllers, []byte("memory")) {
-			return nil, fmt.Errorf("control groups offer %q, not both cpu and memory", strings.TrimSpace(string(controllers)))
+		names := strings.Fields(string(controllers))
+		if !slices.Contains(names, "cpu") || !slices.Contains(names, "memory") {
+			return nil, fmt.Errorf("control groups offer %s, not both cpu and memory", names)
 		}
 		// Limits of a child need its parent's consent; the parent may hold no process itself, so there are two children.
 		parent := filepath.Join(mount, name)
