@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { os.Exit(localtest.Main(m)) }
 // TestDemo tells the story twice: it comes out, and in the same words.
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	binary, template := localtest.Binary(t, "caller"), localtest.Template()
+	binary, template := localtest.Binaries(t)["Caller"], localtest.Template()
 	var first, second bytes.Buffer
 	if err := run(t.Context(), &first, binary, template, false); err != nil {
 		t.Fatalf("%s\n%v", first.String(), err)
@@ -45,15 +45,18 @@ func TestDemo(t *testing.T) {
 // TestStoryThatDoesNotComeOut: a template whose alarm tells nobody, and one without the job, end in clear words.
 func TestStoryThatDoesNotComeOut(t *testing.T) {
 	t.Parallel()
-	binary := localtest.Binary(t, "caller")
+	binary := localtest.Binaries(t)["Caller"]
 	data, err := os.ReadFile(localtest.Template())
 	if err != nil {
 		t.Fatal(err)
 	}
 	cases := map[string]struct{ from, to, want string }{
-		"an alarm that does not latch": {"TreatMissingData: ignore", "TreatMissingData: notBreaching", "alarm TokenRejected-ExampleApi is OK, not ALARM"},
-		"another host":                 {"https://api.example.com/", "https://api.example.net/", "no job of the template calls api.example.com"},
-		"another secret":               {"Secret: example-api", "Secret: another", "HourlySync token_unavailable"},
+		"an alarm that does not latch": {
+			"the 0 that ends it.\n          TreatMissingData: ignore", "the 0 that ends it.\n          TreatMissingData: notBreaching",
+			"alarm TokenRejected-ExampleApi is OK, not ALARM",
+		},
+		"another host":   {"https://api.example.com/", "https://api.example.net/", "no job of the template calls api.example.com"},
+		"another secret": {"Secret: example-api", "Secret: another", "HourlySync token_unavailable"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
