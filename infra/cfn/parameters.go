@@ -123,6 +123,7 @@ func readParameter(p *problems, where string, body map[string]any) Parameter {
 			d.MinValue = number(p, where, v)
 		case "MaxValue":
 			d.MaxValue = number(p, where, v)
+		case "NoEcho": // only hides the value from those who look at the stack
 		default:
 			p.add(where+"."+key, "is unknown")
 		}

@@ -300,11 +300,11 @@ func short(v float64) string {
 func (c *canvas) log(w *world, in box, p dashboard.Properties, span time.Duration) error {
 	query, err := insights.Parse(p.Query)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what it did
+		return err
 	}
 	table, err := query.Run(w.lines)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what it did
+		return err
 	}
 	if p.View == "timeSeries" {
 		c.graph(in, p, timeSeries(table, span), span)

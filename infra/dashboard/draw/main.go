@@ -31,7 +31,7 @@ func draw(root string) (string, error) {
 	}
 	stack, body, err := dashboard.Load(filepath.Join(root, "infra", "dashboard.yaml"), application, map[string]string{"AlarmArns": strings.Join(alarms(application), ",")})
 	if err != nil {
-		return "", err //nolint:wrapcheck // it says what it did
+		return "", err
 	}
 	w := simulate(names{
 		namespace: stack.Values["MetricNamespace"], function: stack.Values["CallerName"], group: stack.Values["ScheduleGroup"],

@@ -53,7 +53,7 @@ func (w *world) graph(p dashboard.Properties, span time.Duration) ([]plotted, er
 func (w *world) search(s dashboard.Series, span time.Duration) ([]plotted, error) {
 	q, err := dashboard.ParseSearch(s.Expression)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it says what it did
+		return nil, err
 	}
 	var list []plotted
 	for _, key := range slices.SortedFunc(maps.Keys(w.samples), func(a, b series) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) }) {

@@ -4,6 +4,7 @@
 package insights
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -203,7 +204,7 @@ func (p *parser) comparison() (node, error) {
 	if p.take("(") {
 		n, err := p.either()
 		if err == nil && !p.take(")") {
-			err = fmt.Errorf("a ) is missing")
+			err = errors.New("a ) is missing")
 		}
 		return n, err
 	}
@@ -227,7 +228,7 @@ func (p *parser) comparison() (node, error) {
 func (p *parser) list(left node) (node, error) {
 	n := node{op: "in", args: []node{left}}
 	if !p.take("[") {
-		return n, fmt.Errorf("in wants a list in brackets")
+		return n, errors.New("in wants a list in brackets")
 	}
 	for {
 		item, err := p.primary(functions)
@@ -239,7 +240,7 @@ func (p *parser) list(left node) (node, error) {
 			return n, nil
 		}
 		if !p.take(",") {
-			return n, fmt.Errorf("a ] is missing")
+			return n, errors.New("a ] is missing")
 		}
 	}
 }
@@ -247,14 +248,14 @@ func (p *parser) list(left node) (node, error) {
 func (p *parser) primary(known map[string][2]int) (node, error) {
 	word := p.next()
 	if word == "" {
-		return node{}, fmt.Errorf("the query ends too early")
+		return node{}, errors.New("the query ends too early")
 	}
 	switch first := word[0]; {
 	case first == '"' || first == '\'':
 		return node{op: "value", value: word[1 : len(word)-1]}, nil
 	case first == '/':
 		pattern, err := regexp.Compile(word[1 : len(word)-1])
-		return node{op: "value", value: pattern}, err //nolint:wrapcheck // the error quotes the pattern
+		return node{op: "value", value: pattern}, err
 	case '0' <= first && first <= '9':
 		return number(word)
 	case word == "*":

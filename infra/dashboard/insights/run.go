@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -107,10 +108,7 @@ func names(list []column) []string {
 func project(rows []Line, list []column) []Line {
 	out := make([]Line, len(rows))
 	for i, l := range rows {
-		made := Line{}
-		for key, v := range l {
-			made[key] = v
-		}
+		made := maps.Clone(l)
 		for _, c := range list {
 			made[c.name] = c.node.eval(l)
 		}
@@ -123,10 +121,11 @@ func stats(rows []Line, c command) []Line {
 	groups := map[string][]Line{}
 	var keys []string
 	for _, l := range rows {
-		key := ""
-		for _, by := range c.by {
-			key += fmt.Sprintf("%v\x00", by.node.eval(l))
+		values := make([]any, len(c.by))
+		for i, by := range c.by {
+			values[i] = by.node.eval(l)
 		}
+		key := fmt.Sprintf("%q", values)
 		if _, ok := groups[key]; !ok {
 			keys = append(keys, key)
 		}
