@@ -213,7 +213,8 @@ func (c *checker) queues() {
 }
 
 // topics checks that what is published arrives: CloudWatch and EventBridge may
-// use the key and the topic, and the mail's filter drops only first OKs.
+// use the key and the topic, and the mail's filter drops only first OKs and
+// the to and fro of a silence.
 func (c *checker) topics() {
 	for _, r := range c.stack.OfType("AWS::SNS::Topic") {
 		key := c.stack.Resources["AlarmKey"]
@@ -240,43 +241,62 @@ func (c *checker) topics() {
 		c.same(r.LogicalID, r.Properties, map[string]any{
 			"TopicArn": c.topic()[0], "Protocol": "email", "Endpoint": c.stack.Values["AlarmEmail"], "FilterPolicyScope": "MessageBody",
 			"FilterPolicy": map[string]any{"$or": []any{
-				map[string]any{"NewStateValue": []any{"ALARM", "INSUFFICIENT_DATA"}},
-				map[string]any{"OldStateValue": []any{"ALARM"}},
+				map[string]any{
+					"NewStateValue": []any{"ALARM"},
+					"AlarmName":     []any{map[string]any{"anything-but": map[string]any{"prefix": c.stack.StackName + "-Silent-"}}},
+				},
+				map[string]any{"NewStateValue": []any{"OK"}, "OldStateValue": []any{"ALARM"}},
+				map[string]any{"OldStateValue": []any{"OK"}},
 				map[string]any{"Summary": []any{map[string]any{"exists": true}}},
 			}},
 		})
 	}
-	c.silenceEnded()
+	c.silences()
 }
 
-// initialReason is the reason of the state that CloudWatch gives a new alarm.
-const initialReason = "Unchecked: Initial alarm creation"
+const (
+	// initialReason is the reason of the state that CloudWatch gives a new alarm.
+	initialReason = "Unchecked: Initial alarm creation"
+	// unknownReason is how the reason of every other INSUFFICIENT_DATA begins.
+	unknownReason = "Insufficient Data"
+)
 
-func (c *checker) silenceEnded() {
-	p := c.stack.Resources["SilenceEnded"].Properties
-	c.sameValue("SilenceEnded", "EventPattern", p["EventPattern"], map[string]any{
-		"source": []any{"aws.cloudwatch"}, "detail-type": []any{"CloudWatch Alarm State Change"},
-		"detail": map[string]any{
-			"alarmName":     []any{map[string]any{"prefix": c.stack.StackName + "-Silent-"}},
-			"state":         map[string]any{"value": []any{"OK"}},
-			"previousState": map[string]any{"reason": []any{map[string]any{"anything-but": map[string]any{"prefix": initialReason}}}},
-		},
+// silences checks the two messages that no alarm's own message can be told from.
+func (c *checker) silences() {
+	anythingBut := func(prefix string) []any {
+		return []any{map[string]any{"anything-but": map[string]any{"prefix": prefix}}}
+	}
+	c.tells("SilenceEnded", map[string]any{
+		"state": map[string]any{"value": []any{"OK"}}, "previousState": map[string]any{"reason": anythingBut(initialReason)},
+	})
+	c.tells("NeverWorked", map[string]any{
+		"state":         map[string]any{"value": []any{"ALARM"}},
+		"previousState": map[string]any{"value": []any{"INSUFFICIENT_DATA"}, "reason": anythingBut(unknownReason)},
+	})
+}
+
+// tells checks a rule on state changes of the silences.
+func (c *checker) tells(rule string, detail map[string]any) {
+	p := c.stack.Resources[rule].Properties
+	detail["alarmName"] = []any{map[string]any{"prefix": c.stack.StackName + "-Silent-"}}
+	c.sameValue(rule, "EventPattern", p["EventPattern"], map[string]any{
+		"source": []any{"aws.cloudwatch"}, "detail-type": []any{"CloudWatch Alarm State Change"}, "detail": detail,
 	})
 	targets := listAt(p, "Targets")
 	if len(targets) != 1 || at(targets[0], "Arn") != c.topic()[0] {
-		c.add("SilenceEnded", "must have one target, the topic")
+		c.add(rule, "must have one target, the topic")
 		return
 	}
 	// A filter by message body drops what is no JSON object.
 	template := textAt(targets[0], "InputTransformer", "InputTemplate")
 	message := map[string]any{}
 	if err := json.Unmarshal([]byte(template), &message); err != nil || message["Summary"] == nil {
-		c.add("SilenceEnded", "its message must be a JSON object with a Summary (%v)", err)
+		c.add(rule, "its message must be a JSON object with a Summary (%v)", err)
 	}
 	names, _ := at(targets[0], "InputTransformer", "InputPathsMap").(map[string]any)
 	for name := range names {
 		if !strings.Contains(template, "<"+name+">") {
-			c.add("SilenceEnded", "its message does not use <%s>", name)
+			c.add(rule, "its message does not use <%s>", name)
 		}
 	}
 }
