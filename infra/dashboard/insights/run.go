@@ -125,7 +125,7 @@ func stats(rows []Line, c command) []Line {
 		for i, by := range c.by {
 			values[i] = by.node.eval(l)
 		}
-		key := fmt.Sprintf("%q", values)
+		key := fmt.Sprintf("%#v", values)
 		if _, ok := groups[key]; !ok {
 			keys = append(keys, key)
 		}
