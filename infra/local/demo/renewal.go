@@ -165,7 +165,6 @@ func (r *renewal) tell(ctx context.Context) error {
 	if r.renewed != renewals+1 || r.met == 0 { // one at once
 		return fmt.Errorf("the token was renewed %d times in a day, and %d runs met it", r.renewed, r.met)
 	}
-	// How many met one depends on milliseconds: a secret read five minutes ago is read again, or not quite yet.
 	r.page.narrate(r.cloud.Now(), fmt.Sprintf("a day later: %d runs, %d renewals, %d failed runs; %d runs met a renewal, were refused, and took the new token at once",
 		r.runs, r.renewed, r.failed, r.met))
 
