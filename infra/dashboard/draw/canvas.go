@@ -52,7 +52,9 @@ func (c *canvas) line(x1, y1, x2, y2 float64, stroke, more string) {
 	c.put(`<line x1="%s" y1="%s" x2="%s" y2="%s" stroke="%s"%s/>`, px(x1), px(y1), px(x2), px(y2), stroke, more)
 }
 
+// px rounds twice: processors that multiply and add in one step differ in the last bits, and the picture may not.
 func px(v float64) string {
+	v = math.Round(v*1e6) / 1e6
 	return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64)
 }
 
