@@ -5,7 +5,8 @@ python=$1 venv=$2
 here=$(dirname "$0")
 
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
-	echo "make check needs Python 3.10 or newer with venv; $python is $("$python" --version 2>&1 || true)." >&2
+	version=$("$python" --version 2>/dev/null) || version="not there"
+	echo "make check needs Python 3.10 or newer with venv; $python is $version." >&2
 	echo "Install it, or name another one: make check PYTHON=python3.12" >&2
 	exit 1
 fi
@@ -15,7 +16,7 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 	exit 1
 fi
 
-echo "installing SAM CLI and cfn-lint into $venv: once, a minute or two"
+echo "installing SAM CLI and cfn-lint into $venv: once, half a minute or so"
 rm -rf "$venv"
 "$python" -m venv "$venv"
 # The pins are the whole closure, so nothing is resolved; most of it is never imported, so nothing is compiled.
