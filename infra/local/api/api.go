@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -84,8 +85,7 @@ func (f *Faults) Clear() {
 func (f *Faults) Next(operation, resource string) Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i := len(f.rules) - 1; i >= 0; i-- {
-		r := f.rules[i]
+	for _, r := range slices.Backward(f.rules) {
 		if (r.operation != "" && r.operation != operation) || (r.resource != "" && r.resource != resource) {
 			continue
 		}
@@ -126,7 +126,7 @@ func (f Fault) Serve(ctx context.Context, work func() (any, *Error)) (answer any
 
 // HangUp ends the connection of a request without an answer, on HTTP/1.1 and HTTP/2 alike.
 func HangUp() {
-	panic(http.ErrAbortHandler) // net/http's own way to abort a response; the server recovers it in silence
+	panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own way to abort a response; the server recovers it in silence
 }
 
 // Access is one thing that a caller wants to do, as IAM sees it.

@@ -131,7 +131,7 @@ func asFloat(v cbor.Value) (float64, error) {
 	}
 	n, err := cbor.AsFloat64(v)
 	if err != nil {
-		return 0, err //nolint:wrapcheck // told by the caller, who knows where
+		return 0, err
 	}
 	return n, nil
 }

@@ -211,7 +211,7 @@ func distribution(values cbor.List, countsValue cbor.Value, where string) (alarm
 }
 
 // number: "Values must be in the range of -2^360 to 2^360. Special values (for example, NaN, +Infinity, -Infinity) are
-// not supported."
+// not supported".
 func number(v cbor.Value, where string) (float64, *api.Error) {
 	n, err := asFloat(v)
 	if err != nil {

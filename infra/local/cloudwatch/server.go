@@ -21,7 +21,7 @@ import (
 
 const (
 	servicePath = "/service/GraniteServiceVersion20100801/operation/"
-	// maxRequest: "Each PutMetricData request is limited to 1 MB in size for HTTP POST requests."
+	// maxRequest: "Each PutMetricData request is limited to 1 MB in size for HTTP POST requests".
 	maxRequest = 1 << 20
 )
 

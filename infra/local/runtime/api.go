@@ -69,7 +69,7 @@ var ErrClosed = errors.New("the execution environment is closed")
 
 // Listen starts a Runtime API on a port of this machine.
 func Listen() (*API, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // on loopback, and at once
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("runtime API: %w", err)
 	}

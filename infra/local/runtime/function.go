@@ -145,7 +145,7 @@ func (f *Function) invoke(ctx context.Context, event []byte, id string) (Invocat
 
 func traceID(at time.Time, id string) string {
 	hex := bytes.ReplaceAll([]byte(id), []byte("-"), nil)
-	return fmt.Sprintf("Root=1-%08x-%.24s;Sampled=0", uint32(at.Unix()), hex) //nolint:gosec // the format has 32 bits
+	return fmt.Sprintf("Root=1-%08x-%.24s;Sampled=0", uint32(at.Unix()), hex)
 }
 
 // acquire takes the environment that was used last, or starts one.

@@ -50,9 +50,13 @@ func handle(ctx context.Context, e struct{ Do, Say string }) (map[string]any, er
 	case "sleep":
 		time.Sleep(time.Minute)
 	case "wait": // until the test lets it go on
-		response, err := http.Get(os.Getenv("WAIT_AT"))
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, os.Getenv("WAIT_AT"), nil)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("wait: %w", err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return nil, fmt.Errorf("wait: %w", err)
 		}
 		_ = response.Body.Close()
 	case "shout":

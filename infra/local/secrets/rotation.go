@@ -44,7 +44,7 @@ func (s *Store) RotateSecret(ctx context.Context, id string) error {
 }
 
 // Resume runs the steps of a rotation that did not end once more: "A previous rotation isn't complete. That rotation
-// will be reattempted."
+// will be reattempted".
 func (s *Store) Resume(ctx context.Context, id string) error {
 	s.mu.Lock()
 	found, refused := s.living(id)
@@ -71,7 +71,7 @@ func (s *Store) Rotations() []Rotation {
 }
 
 // startRotation is what RotateSecret does before it answers. The function that it returns is what goes on behind the
-// answer, a refusal too: "A previous rotation isn't complete. That rotation will be reattempted."
+// answer, a refusal too: "A previous rotation isn't complete. That rotation will be reattempted".
 func (s *Store) startRotation(r rotateRequest) (func(context.Context), *versionAnswer, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

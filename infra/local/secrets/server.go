@@ -155,8 +155,7 @@ func (s *Server) serve(operation string, body []byte) (any, *api.Error) {
 func decoded[Request, Answer any](body []byte, operation func(Request) (*Answer, *api.Error)) (any, *api.Error) {
 	var request Request
 	if err := json.Unmarshal(body, &request); err != nil {
-		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return nil, api.Refuse("SerializationException", "%s must be %s", wrong.Field, wrong.Type)
 		}
 		return nil, api.Refuse("SerializationException", "the body cannot be read")

@@ -284,7 +284,7 @@ func TestRotation(t *testing.T) {
 			var s *service
 			var first string
 			var steps []string
-			s = start(t, func(ctx context.Context, arn string, e secrets.RotationEvent) error {
+			s = start(t, func(ctx context.Context, _ string, e secrets.RotationEvent) error {
 				steps = append(steps, e.Step)
 				if e.Step == c.failing {
 					return errors.New("the function failed")

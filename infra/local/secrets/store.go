@@ -177,8 +177,10 @@ func (s *Store) arn(id string) string {
 
 func (s *Store) newARN(name string) string {
 	sum := sha256.Sum256([]byte(name))
-	return strings.Join([]string{"arn", s.config.Partition, "secretsmanager", s.config.Region, s.config.AccountID, "secret",
-		name + "-" + base32.StdEncoding.EncodeToString(sum[:])[:6]}, ":")
+	return strings.Join([]string{
+		"arn", s.config.Partition, "secretsmanager", s.config.Region, s.config.AccountID, "secret",
+		name + "-" + base32.StdEncoding.EncodeToString(sum[:])[:6],
+	}, ":")
 }
 
 // token is the id of a version that the client gave none. mu is held.

@@ -18,7 +18,7 @@ import (
 
 var now = time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
 
-func call(t *testing.T, ctx context.Context, client *http.Client, url, token string) (status int, body string, err error) {
+func call(ctx context.Context, t *testing.T, client *http.Client, url, token string) (status int, body string, err error) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("sent"))
 	if err != nil {
@@ -78,7 +78,7 @@ func TestAnswers(t *testing.T) {
 					c.prepare(s)
 				}
 				client, url := serve(t, authority, s, version)
-				status, body, err := call(t, t.Context(), client, url+"/path?q=1", c.token)
+				status, body, err := call(t.Context(), t, client, url+"/path?q=1", c.token)
 				if status != c.status || body != c.body || (err != nil) != c.broken {
 					t.Errorf("got %d %q, %v", status, body, err)
 				}
@@ -86,7 +86,7 @@ func TestAnswers(t *testing.T) {
 				if len(requests) == 0 {
 					t.Fatal("nothing was kept")
 				}
-				if r := requests[0]; r.Token != c.token || r.Path != "/path" || r.Query != "q=1" || string(r.Body) != "sent" || r.Method != "POST" || r.Version != version {
+				if r := requests[0]; r.Token != c.token || r.Path != "/path" || r.Query != "q=1" || string(r.Body) != "sent" || r.Method != http.MethodPost || r.Version != version {
 					t.Errorf("kept: %+v", r)
 				}
 			})
@@ -127,7 +127,7 @@ func TestHang(t *testing.T) {
 	client, url := serve(t, authority, s, "HTTP/1.1")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, _, err := call(t, ctx, client, url, ""); !errors.Is(err, context.DeadlineExceeded) {
+	if _, _, err := call(ctx, t, client, url, ""); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 }
@@ -155,7 +155,7 @@ func TestCertificates(t *testing.T) {
 			web.StartTLS()
 			t.Cleanup(web.Close)
 			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authority.Pool()}}}
-			if status, _, err := call(t, t.Context(), client, web.URL, ""); err == nil {
+			if status, _, err := call(t.Context(), t, client, web.URL, ""); err == nil {
 				t.Errorf("it was believed: %d", status)
 			}
 		})
