@@ -33,3 +33,21 @@ func TestEachAlarm(t *testing.T) {
 		})
 	}
 }
+
+func TestX(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	for _, f := range scenes.Faults() {
+		t.Run(f.Name, func(t *testing.T) {
+			t.Parallel()
+			told, err := m.Reminders(t.Context(), f)
+			t.Logf("%+v %v", told, err)
+		})
+	}
+}
+
+func TestY(t *testing.T) {
+	t.Parallel()
+	parts, err := machine(t).FortyEightHours(t.Context(), 1)
+	t.Log(parts, err)
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/infra/local"
 	"github.com/cronbearer/cronbearer/infra/local/alarm"
+	"github.com/cronbearer/cronbearer/infra/local/api"
 	"github.com/cronbearer/cronbearer/infra/local/notify"
 	"github.com/cronbearer/cronbearer/infra/local/oauth"
 	"github.com/cronbearer/cronbearer/infra/local/target"
@@ -45,7 +46,9 @@ type stage struct {
 	machine Machine
 	api     *target.Server
 	auth    *oauth.Server
-	undo    func()
+
+	undo      func()         // takes back what forbid did
+	authorize api.Authorizer // CloudWatch's own
 }
 
 // open deploys the template, with other tokens and jobs if there are any, and plays on it.
