@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -47,7 +49,20 @@ func TestTokenNeverInOutput(t *testing.T) {
 		"malformed secret":   {nil, func(r *rig) { r.put(`{"token":"` + canary + `","tokn":"` + canary + `"}`) }, "token_unavailable"},
 		"two tokens":         {nil, func(r *rig) { r.put(canary + " " + canary) }, "token_unavailable"},
 		"another host":       {nil, func(r *rig) { r.put(`{"token":"` + canary + `","hosts":["other.example.com"]}`) }, "invalid_job"},
-		"debug level":        {nil, func(r *rig) { r.api.Answer(echo(401)) }, "token_rejected"},
+		"garbage instead of an answer": {map[string]any{"call": "GET https://raw.example.com/"}, func(r *rig) {
+			must(r.t, r.Host("raw.example.com", garbage("HTTP/1.1 "+canary+" "+canary+"\r\n\r\n")))
+			r.put(`{"token":"` + canary + `","hosts":["raw.example.com"]}`)
+		}, "unreachable"},
+		"a token endpoint that quotes its client's secret": {nil, func(r *rig) {
+			must(r.t, r.Host("id.example.com", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusUnauthorized)
+				_, _ = io.WriteString(w, `{"error":"invalid_client","error_description":"the secret `+canary+` is wrong"}`)
+			})))
+			r.put(`{"oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/token","client_id":"client","client_secret":"` + canary + `"},"hosts":["` + host + `"]}`)
+		}, "token_rejected"},
+		"an event that repeats it as a key": {map[string]any{canary: 1}, func(r *rig) { r.invoke(event(nil)) }, "invalid_job"},
+		"debug level":                       {nil, func(r *rig) { r.api.Answer(echo(401)) }, "token_rejected"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -65,10 +80,11 @@ func TestTokenNeverInOutput(t *testing.T) {
 			}
 			r.advance(10 * time.Minute)
 			runs := r.Runs()
-			if len(runs) != 1 || runs[0].Result.Outcome != c.outcome {
-				t.Fatalf("runs: %+v\n%s", runs[0].Result, runs[0].Message)
+			run := runs[len(runs)-1]
+			if run.Result.Outcome != c.outcome {
+				t.Fatalf("%+v\n%s", run.Result, run.Message)
 			}
-			for what, text := range r.leaving(runs[0]) {
+			for what, text := range r.leaving(run) {
 				for form, bad := range forms(canary) {
 					if strings.Contains(text, bad) {
 						t.Errorf("%s holds the token (%s):\n%s", what, form, text)
@@ -77,6 +93,19 @@ func TestTokenNeverInOutput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// garbage writes bytes where an answer should be, and hangs up.
+func garbage(text string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_, _ = io.WriteString(conn, text)
+		_ = conn.Close()
+	})
 }
 
 // leaving is everything that a run leaves behind. What a user wrote into the event stands in the queue's record, as it

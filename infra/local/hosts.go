@@ -36,7 +36,7 @@ func (c *Cloud) addHost(host string, handler http.Handler) error {
 }
 
 // Host serves a host (name, or name:port) by a handler: an authorisation server, say. Hosts that the template calls
-// have a Target already.
+// have a Target already. Secrets and events that name it come later.
 func (c *Cloud) Host(host string, handler http.Handler) error {
 	return c.addHost(strings.ToLower(host), handler)
 }
