@@ -24,6 +24,9 @@ func (d Document) IsZero() bool { return d.text == "" }
 
 // Has tells whether the document has this value at a place. Of keys that stand twice the first one counts.
 func (d Document) Has(p Pointer, want Value) bool {
+	if d.IsZero() {
+		return false
+	}
 	r := reader{text: d.text}
 	for _, token := range p.tokens {
 		if !r.descend(token) {

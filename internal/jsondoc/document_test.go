@@ -48,6 +48,9 @@ func TestDocumentHas(t *testing.T) {
 		{`{"a":[[],{},[{}],5]}`, "/a/3", "5.0", true},
 		{`{"a":[[],{},[{}],5]}`, "/a/4", "5", false},
 		{`{"a":[[],{},[{}],5]}`, "/a/03", "5", false},
+		{`{"a":[5,6]}`, "/a/0", "5", true},
+		{`{"a":[5]}`, "/a/x", "[5]", false},
+		{`{"a":1,"b":2}`, "", `{"a":1,"b":3}`, false},
 		{`{"a":[[],{},[{}],5]}`, "/a/-1", "5", false},
 		{`{"a":[[],{},[{}],5]}`, "/a", "[[],{},[{}],5e0]", true},
 		{`{"a":[[],{},[{}],5]}`, "/a", "[[],{},[{}]]", false},
@@ -74,6 +77,16 @@ func TestDocumentHas(t *testing.T) {
 		if got := has(t, c.text, c.pointer, c.value); got != c.want {
 			t.Errorf("%s at %q is %s: %v", c.text, c.pointer, c.value, got)
 		}
+	}
+}
+
+func TestDocumentIsZero(t *testing.T) {
+	t.Parallel()
+	if d, ok := jsondoc.Check([]byte(" null ")); !ok || d.IsZero() {
+		t.Error("null is a document")
+	}
+	if d, ok := jsondoc.Check([]byte(" ")); ok || !d.IsZero() || d.Has(jsondoc.Pointer{}, jsondoc.Value{Kind: jsondoc.Null}) {
+		t.Error("nothing is a document")
 	}
 }
 

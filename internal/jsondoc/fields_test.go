@@ -62,6 +62,7 @@ func TestFields(t *testing.T) {
 				"part.count must be a number, not a string", "part.object must be an object, not a string", "part.list must be a list, not a string",
 			},
 		},
+		"the lowest number":         {`{"required":"b","count":1}`, fieldsRead{Required: "b", Count: 1}, nil},
 		"numbers that are whole":    {`{"required":"b","count":2.0}`, fieldsRead{Required: "b", Count: 2}, nil},
 		"numbers with a power":      {`{"required":"b","count":1e1}`, fieldsRead{Required: "b", Count: 10}, nil},
 		"a number with a fraction":  {`{"required":"b","count":2.5}`, fieldsRead{Required: "b", Count: 3}, jsondoc.Problems{"part.count must be a whole number from 1 to 10"}},
@@ -69,10 +70,11 @@ func TestFields(t *testing.T) {
 		"a number that is too high": {`{"required":"b","count":11}`, fieldsRead{Required: "b", Count: 3}, jsondoc.Problems{"part.count must be a whole number from 1 to 10"}},
 		"a number beyond all":       {`{"required":"b","count":1e999}`, fieldsRead{Required: "b", Count: 3}, jsondoc.Problems{"part.count must be a whole number from 1 to 10"}},
 		"unknown keys": {
-			`{"Text":"a","required":"b","te\nxt":1}`, fieldsRead{Required: "b", Count: 3},
+			`{"Text":"a","required":"b","te\nxt":1,"ANY":2}`, fieldsRead{Required: "b", Count: 3},
 			jsondoc.Problems{
 				`unknown key "Text" in part: write it text (keys are matched to the letter)`,
 				`unknown key "te\nxt" in part; known are any, count, flag, list, object, required, text`,
+				`unknown key "ANY" in part: write it any (keys are matched to the letter)`,
 			},
 		},
 	} {
@@ -95,6 +97,20 @@ func TestFieldsOfASecretShowNoUnknownKey(t *testing.T) {
 	want := jsondoc.Problems{"unknown key in part that ends at byte 27; known are any, count, flag, list, object, required, text"}
 	if diff := cmp.Diff(want, problems); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestWholeNumber(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{"0": 0, "-7": -7, "1e3": 1000, "9007199254740992.0": 1 << 53, "9223372036854775807": 1<<63 - 1} {
+		if got, ok := jsondoc.WholeNumber(mustParse(t, text)); got != want || !ok {
+			t.Errorf("%s: %d, %t", text, got, ok)
+		}
+	}
+	for _, text := range []string{"0.5", "1e999", "1e30", "9223372036854775808", `"1"`, "null", "[1]"} {
+		if got, ok := jsondoc.WholeNumber(mustParse(t, text)); ok {
+			t.Errorf("%s: %d", text, got)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"runtime"
 	"strings"
@@ -85,6 +86,7 @@ func TestParseRefuses(t *testing.T) {
 		"a raw line break":                {"\"a\nb\"", 3, "unexpected character"},
 		"NaN":                             {`NaN`, 1, "unexpected character"},
 		"bytes that are not UTF-8 inside": {"\"ab\xffcd\"", 3, "the bytes are not UTF-8"},
+		"nothing that is UTF-8":           {"\xff", 0, "the bytes are not UTF-8"},
 		"a cut character":                 {"\"\xe2\x82\"", 1, "the bytes are not UTF-8"},
 		"too deep":                        {strings.Repeat("[", 10001) + strings.Repeat("]", 10001), 10001, "it is nested too deeply"},
 	} {
@@ -137,6 +139,34 @@ func TestParseListsDuplicatesAtEveryLevel(t *testing.T) {
 	}
 }
 
+func TestParseListsDuplicatesOfLargeObjects(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&text, `"k%d":%d,`, i, i)
+	}
+	v, duplicates, err := jsondoc.Parse([]byte("{" + text.String() + `"k500":0,"k0":0,"k500":0}`))
+	if err != nil || len(v.Members) != 1000 || len(duplicates) != 3 || duplicates[0].Name != "k500" || duplicates[1].Name != "k0" || duplicates[2].Name != "k500" {
+		t.Errorf("%d members, %v, %v", len(v.Members), duplicates, err)
+	}
+}
+
+func TestDuplicatesHaveShortPaths(t *testing.T) {
+	t.Parallel()
+	name := strings.Repeat("k", 200)
+	for text, want := range map[string]string{
+		`{"` + name + `":{"a":1,"a":2}}`:                                "/" + name,
+		`{"` + name + name + `":{"a":1,"a":2}}`:                         "/…",
+		`{"` + name + `":{"` + name + `":{"a":1,"a":2}}}`:               "/" + name + "/" + name,
+		`{"` + name + `":{"` + name + `":{"b":[{"c":{"a":1,"a":2}}]}}}`: "/" + name + "/" + name + "/…",
+	} {
+		_, duplicates, err := jsondoc.Parse([]byte(text))
+		if err != nil || len(duplicates) != 1 || duplicates[0].Path != want {
+			t.Errorf("%s: %v, %v", text, duplicates, err)
+		}
+	}
+}
+
 // A target's answer is parsed in a function of 128 MB, whatever it holds.
 func TestParseNeedsLittleMemoryForHostileDocuments(t *testing.T) { //nolint:paralleltest // it measures the process
 	const size, most = 1 << 20, 64 << 20
@@ -172,7 +202,7 @@ func TestAppendJSON(t *testing.T) {
 	if got := string(v.AppendJSON([]byte("x"), nil)); got != "x"+want {
 		t.Errorf("AppendJSON = %s", got)
 	}
-	if got := string(mustParse(t, `{"k":["v",{"k":"w"},1]}`).AppendJSON(nil, func(s string) string { return s + `"` })); got != `{"k":["v\"",{"k":"w\""},1]}` {
+	if got := string(mustParse(t, `{"k":["v v",{"k":"w"},1]}`).AppendJSON(nil, func(s string) string { return s + `"` })); got != `{"k":["v v\"",{"k":"w\""},1]}` {
 		t.Errorf("AppendJSON with a change = %s", got)
 	}
 	if got := string(jsondoc.Value{}.AppendJSON(nil, nil)); got != "null" {
@@ -186,42 +216,45 @@ func TestEqual(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		"one and 1.0":                         {"1", "1.0", true},
-		"one and 10e-1":                       {"1", "10e-1", true},
-		"one and 0.1E+1":                      {"1", "0.1E+1", true},
-		"hundred and 1e2":                     {"100", "1e2", true},
-		"zero and minus zero":                 {"0", "-0.0e7", true},
-		"one and minus one":                   {"1", "-1", false},
-		"one and two":                         {"1", "2", false},
-		"one and 1.5":                         {"1", "1.5", false},
-		"ids beyond a double":                 {"9007199254740993", "9007199254740992", false},
-		"such an id written otherwise":        {"9007199254740993.0", "9007199254740993", true},
-		"another such id written otherwise":   {"9007199254740993.0", "9007199254740992", false},
-		"ids beyond 64 bits":                  {"123456789012345678901234567890", "123456789012345678901234567891", false},
-		"the same id beyond 64 bits":          {"123456789012345678901234567890", "12345678901234567890123456789e1", true},
-		"large powers":                        {"1e400", "10e399", true},
-		"other large powers":                  {"1e400", "1e401", false},
-		"a fraction as a double prints it":    {"0.1", "0.1000000000000000055511151231257827", true},
-		"fractions":                           {"0.1", "0.2", false},
-		"tiny fractions":                      {"1e-400", "2e-400", true}, // both 0 as doubles
-		"senseless powers":                    {"1e99999999999", "1e99999999998", false},
-		"the same senseless power":            {"1e99999999999", "1e99999999999", true},
-		"a number and a string":               {"1", `"1"`, false},
-		"strings":                             {`"a"`, `"\u0061"`, true},
-		"strings in another case":             {`"a"`, `"A"`, false},
-		"true and false":                      {"true", "false", false},
-		"true and true":                       {"true", "true", true},
-		"null and null":                       {"null", "null", true},
-		"null and false":                      {"null", "false", false},
-		"null and an empty string":            {"null", `""`, false},
-		"an empty list and an empty object":   {"[]", "{}", false},
-		"lists":                               {"[1,[2]]", "[1.0,[2]]", true},
-		"lists in another order":              {"[1,2]", "[2,1]", false},
-		"a longer list":                       {"[1]", "[1,1]", false},
-		"objects in another order":            {`{"a":1,"b":{"c":[]}}`, `{"b":{"c":[]},"a":1.0}`, true},
-		"objects with other keys":             {`{"a":1}`, `{"b":1}`, false},
-		"an object with one key more":         {`{"a":1}`, `{"a":1,"b":null}`, false},
-		"an object with null and one without": {`{"a":null}`, `{"b":null}`, false},
+		"one and 1.0":                              {"1", "1.0", true},
+		"one and 10e-1":                            {"1", "10e-1", true},
+		"one and 0.1E+1":                           {"1", "0.1E+1", true},
+		"hundred and 1e2":                          {"100", "1e2", true},
+		"zero and minus zero":                      {"0", "-0.0e7", true},
+		"one and minus one":                        {"1", "-1", false},
+		"one and two":                              {"1", "2", false},
+		"one and 1.5":                              {"1", "1.5", false},
+		"ids beyond a double":                      {"9007199254740993", "9007199254740992", false},
+		"such an id written otherwise":             {"9007199254740993.0", "9007199254740993", true},
+		"another such id written otherwise":        {"9007199254740993.0", "9007199254740992", false},
+		"ids beyond 64 bits":                       {"123456789012345678901234567890", "123456789012345678901234567891", false},
+		"the same id beyond 64 bits":               {"123456789012345678901234567890", "12345678901234567890123456789e1", true},
+		"large powers":                             {"1e400", "10e399", true},
+		"other large powers":                       {"1e400", "1e401", false},
+		"a fraction as a double prints it":         {"0.1", "0.1000000000000000055511151231257827", true},
+		"fractions":                                {"0.1", "0.2", false},
+		"tiny fractions":                           {"1e-400", "2e-400", true}, // both 0 as doubles
+		"senseless powers":                         {"1e99999999999", "1e99999999998", false},
+		"the same senseless power":                 {"1e99999999999", "1e99999999999", true},
+		"a senseless power and a number":           {"1e99999999999", "1", false},
+		"a whole number and one that is almost it": {"1", "1.00000000000000000001", true}, // the same double
+		"a number and a string":                    {"1", `"1"`, false},
+		"strings":                                  {`"a"`, `"\u0061"`, true},
+		"strings in another case":                  {`"a"`, `"A"`, false},
+		"true and false":                           {"true", "false", false},
+		"true and true":                            {"true", "true", true},
+		"null and null":                            {"null", "null", true},
+		"null and false":                           {"null", "false", false},
+		"null and an empty string":                 {"null", `""`, false},
+		"an empty list and an empty object":        {"[]", "{}", false},
+		"lists":                                    {"[1,[2]]", "[1.0,[2]]", true},
+		"lists in another order":                   {"[1,2]", "[2,1]", false},
+		"a longer list":                            {"[1]", "[1,1]", false},
+		"objects in another order":                 {`{"a":1,"b":{"c":[]}}`, `{"b":{"c":[]},"a":1.0}`, true},
+		"objects with other keys":                  {`{"a":1}`, `{"b":1}`, false},
+		"objects with other values":                {`{"a":1}`, `{"a":2}`, false},
+		"an object with one key more":              {`{"a":1}`, `{"a":1,"b":null}`, false},
+		"an object with null and one without":      {`{"a":null}`, `{"b":null}`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -171,11 +171,12 @@ func TestScrubEveryEncodingInEveryOther(t *testing.T) {
 func TestScrubKeepsTheRest(t *testing.T) {
 	t.Parallel()
 	var s redact.Scrubber
-	s.Add(token, short, "", "7 bytes")
+	s.Add("", "7 bytes", token, token, short)
 	for name, c := range map[string]struct{ text, want string }{
 		"nothing":                       {"", ""},
 		"an honest text":                {"job DailyReport: the target answered 401", "job DailyReport: the target answered 401"},
 		"the secret alone":              {token, "[redacted]"},
+		"a short secret alone":          {short, "[redacted]"},
 		"in a sentence":                 {"Bearer " + token + " was refused", "Bearer [redacted] was refused"},
 		"two secrets":                   {token + short + " " + short, "[redacted][redacted] [redacted]"},
 		"the first 16 bytes":            {"x" + token[:16] + "?", "x[redacted]?"},
