@@ -33,7 +33,9 @@ func newApp(s settings.Settings, scrub *redact.Scrubber, out io.Writer) (*app, e
 	if err != nil {
 		return nil, err
 	}
-	return assemble(s, env, awsclient.SecretsManager(s, env.ToAWS), awsclient.CloudWatch(s, env.ToAWS), scrub, out), nil
+	secrets, cloudWatch := awsclient.SecretsManager(s, env.ToAWS), awsclient.CloudWatch(s, env.ToAWS)
+	_ = awsclient.Rehearse(secrets, cloudWatch)
+	return assemble(s, env, secrets, cloudWatch, scrub, out), nil
 }
 
 // cloudWatch is the part of *cloudwatch.Client that a run takes.
