@@ -1,0 +1,35 @@
+package metric_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+
+	"github.com/cronbearer/cronbearer/internal/metric"
+)
+
+type taker struct{}
+
+func (taker) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+	return &cloudwatch.PutMetricDataOutput{}, nil
+}
+
+// Good news said a moment ago is what a warm run has; bad news goes out each time.
+func BenchmarkPublish(b *testing.B) {
+	yes, no := true, false
+	at := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	for name, rejected := range map[string]*bool{"good news again": &no, "bad news": &yes} {
+		b.Run(name, func(b *testing.B) {
+			p := metric.NewPublisher(taker{}, "N", "S")
+			report := metric.Report{At: at, Job: "J", Token: "T", Rejected: rejected, Alive: &yes}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := p.Publish(b.Context(), report); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
