@@ -135,7 +135,9 @@ func (c *Cloud) serve(handler http.Handler) (address string, err error) {
 		// Handshakes that a test breaks off are no news.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
+	c.mu.Lock()
 	c.servers = append(c.servers, server)
+	c.mu.Unlock()
 	go func() { _ = server.Serve(tls.NewListener(listener, config)) }() // ends with Close
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {

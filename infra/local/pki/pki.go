@@ -13,19 +13,20 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
 // lifetime is on the real clock, as the check of certificates is.
 const lifetime = 30 * 24 * time.Hour
 
-// Authority signs certificates that only those believe who are given its PEM.
+// Authority signs certificates that only those believe who are given its PEM. Safe for concurrent use.
 type Authority struct {
 	PEM []byte
 
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
-	serial      int64
+	serial      atomic.Int64 // of the certificates so far
 }
 
 // New makes an Authority.
@@ -50,7 +51,7 @@ func New() (*Authority, error) {
 	}
 	return &Authority{
 		PEM:         pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		certificate: certificate, key: key, serial: 1,
+		certificate: certificate, key: key,
 	}, nil
 }
 
@@ -80,9 +81,8 @@ func (a *Authority) config(until time.Time, names []string) (*tls.Config, error)
 	if len(names) == 0 {
 		names, addresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	}
-	a.serial++
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(a.serial), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, IPAddresses: addresses,
+		SerialNumber: big.NewInt(1 + a.serial.Add(1)), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, IPAddresses: addresses,
 		NotBefore: until.Add(-2 * lifetime), NotAfter: until,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
