@@ -23,7 +23,7 @@ VENV_READY := $(VENV)/ready
 # A linter built by an older Go refuses newer code, so Go's version is part of the name.
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: help native build demo test check check-template check-build check-go check-tree check-able lint fmt \
+.PHONY: help native build demo replay test check check-template check-build check-go check-tree check-able lint fmt \
 	docs fuzz bench vuln deploy sam tools clean
 
 help: ## Show this help
@@ -41,6 +41,9 @@ build-%:
 # The flags of the functions, so that nothing is compiled twice.
 demo: native ## See a token die and come back, on this machine: no AWS account needed
 	@CGO_ENABLED=0 go run $(GOFLAGS_ALL) ./infra/local/demo
+
+replay: native ## Replay two days and a year on this machine, and count the messages: minutes
+	@go run ./infra/replay
 
 # The race detector wants cgo, and so a C compiler. A machine without one still tests. Vet gets the same flag, so that nothing
 # is compiled twice.

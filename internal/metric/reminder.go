@@ -132,7 +132,7 @@ func (r *Reminder) since(alarm *types.MetricAlarm) time.Time {
 func (r *Reminder) alarm(ctx context.Context, name string, rejection Rejection, since time.Time) error {
 	version := ""
 	if rejection.Version != "" {
-		version = ", version " + rejection.Version + " of its secret"
+		version = ", with version " + rejection.Version + " of its secret"
 	}
 	text := fmt.Sprintf("token %s is still refused after %s, since %s. Job %s was refused again%s.",
 		rejection.Token, span(r.now().Sub(since)), since.Format(time.RFC3339), rejection.Job, version)

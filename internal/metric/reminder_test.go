@@ -168,7 +168,7 @@ func TestReminderSaysWhatItIsAbout(t *testing.T) {
 			t.Errorf("reason data %d: %s", i, got)
 		}
 	}
-	want := "Reminder: token T is still refused after 3 days 4 hours, since 2026-11-21T05:00:10Z. Job J was refused again, version v1 of its secret."
+	want := "Reminder: token T is still refused after 3 days 4 hours, since 2026-11-21T05:00:10Z. Job J was refused again, with version v1 of its secret."
 	if got := aws.ToString(a.sets[1].StateReason); got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}

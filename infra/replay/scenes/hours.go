@@ -47,7 +47,7 @@ func (m Machine) FortyEightHours(ctx context.Context, seed uint64) (parts []Part
 			fmt.Sprintf(`{ Schedule: rate(1 hour), Call: "GET https://%s/v1/%d", Token: ExampleApi, SilentAfter: 3 }`, host, i),
 		})
 	}
-	err = m.open(local.Options{Seed: seed, IdleLife: 10 * time.Minute}, nil, jobs, func(s *stage) error {
+	err = m.open(local.Options{Seed: seed}, nil, jobs, func(s *stage) error {
 		steps := []struct {
 			what string
 			do   func() error

@@ -25,14 +25,17 @@ The stack is called ` + "`cronbearer`" + `, its token ` + "`ExampleApi`" + `, it
 `
 
 var (
-	seconds  = regexp.MustCompile(`(\d\d:\d\d):\d\d UTC`)
+	seconds = regexp.MustCompile(`(\d\d:\d\d):\d\d UTC`)
+	// The days to a token's end, which are counted in nanoseconds.
+	fraction = regexp.MustCompile(`(\d\.\d\d)\d{3,}`)
 	millis   = regexp.MustCompile(`(T\d\d:\d\d):\d\d\.\d{3}\+0000`)
 	runbook  = regexp.MustCompile(`docs/(runbooks/([a-z-]+)\.md)`)
 	notAWord = regexp.MustCompile(`[^a-z0-9 -]`)
 )
 
-// steady leaves out the seconds, which depend on this machine.
+// steady leaves out what depends on this machine: seconds, and the fractions of days.
 func steady(text string) string {
+	text = fraction.ReplaceAllString(text, "$1")
 	return millis.ReplaceAllString(seconds.ReplaceAllString(text, "$1:00 UTC"), "$1:00.000+0000")
 }
 
@@ -58,11 +61,11 @@ func (m Machine) Messages(ctx context.Context) (string, error) {
 			rest = rest[1:]
 		}
 		last := rest[len(rest)-1]
-		fmt.Fprintf(&blocks, "\n%s", scene.Mend)
+		fmt.Fprintf(&blocks, "\n%s Then comes", scene.Mend)
 		if last.Subject == anonymous {
-			fmt.Fprintf(&blocks, "\n\n%s", block(last, false))
+			fmt.Fprintf(&blocks, ":\n\n%s", block(last, false))
 		} else {
-			fmt.Fprintf(&blocks, " Then comes `%s`, of the same form.\n", last.Subject)
+			fmt.Fprintf(&blocks, " `%s`, of the same form.\n", last.Subject)
 		}
 		whole = false
 	}

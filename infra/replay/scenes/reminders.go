@@ -92,7 +92,7 @@ type Told struct {
 // due from hour 20 on.
 func (m Machine) Reminders(ctx context.Context, f Fault) (told Told, err error) {
 	job := Row{"Hourly", `{ Schedule: rate(1 hour), Call: "GET https://` + host + `/v1/sync", Token: ExampleApi, SilentAfter: 3 }`}
-	err = m.open(local.Options{IdleLife: 10 * time.Minute}, nil, []Row{job}, func(s *stage) error {
+	err = m.open(local.Options{}, nil, []Row{job}, func(s *stage) error {
 		seen := 0
 		pass := func(do func(*stage) error, d time.Duration) ([]string, error) {
 			if err := do(s); err != nil {

@@ -25,6 +25,7 @@ import (
 type world struct {
 	*local.Cloud
 
+	at      time.Time // of what happens: the clock itself runs on
 	events  events
 	planned int
 	sdk     *cloudwatch.Client
@@ -50,7 +51,7 @@ func deploy(template string, start time.Time, tokens, jobs []scenes.Row, observe
 	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
 		return fmt.Errorf("the template: %w", err)
 	}
-	w := &world{}
+	w := &world{at: start}
 	w.Cloud, err = local.New(local.Options{Template: path, Start: start, NoStarts: true, Light: true, Observe: observe})
 	if err != nil {
 		return err
@@ -124,6 +125,7 @@ func (w *world) play(ctx context.Context, until time.Time) error {
 		if err := w.Run(ctx, next.at); err != nil {
 			return err
 		}
+		w.at = next.at
 		next.do(next.at)
 	}
 	return w.Run(ctx, until)

@@ -55,6 +55,7 @@ type token struct {
 	stored        string // of the last one that CloudWatch has, by its time
 	storedAt      time.Time
 	episode       int // counts rejections that follow an acceptance
+	began         time.Time
 	raised        int // the episode that the alarm last told
 	warned        int // the version that TokenExpiring last told
 	toldAt        time.Time
@@ -87,7 +88,6 @@ type replay struct {
 	publishers []*metric.Publisher
 	reminder   *metric.Reminder
 	noMetrics  bool // CloudWatch is down
-	lostNow    bool // the data that PutMetricData has just been refused are lost for good
 	counts     Counts
 }
 
@@ -111,7 +111,13 @@ func Replay(ctx context.Context, o Options) (Counts, error) {
 		r.reminder = metric.NewReminder(w, w.Stack.StackName+"-TokenRejected-", remindAfter, w.Now,
 			func(context.Context, time.Duration) bool { return true }, slog.New(slog.DiscardHandler))
 		r.plans(ctx)
-		return w.play(ctx, r.end)
+		if err := w.play(ctx, r.end); err != nil {
+			return err
+		}
+		for _, t := range r.tokens {
+			r.untold(t)
+		}
+		return nil
 	})
 	return r.counts, errors.Join(err, r.counts.check())
 }
@@ -188,7 +194,7 @@ func (r *replay) plans(ctx context.Context) {
 
 // revoked: a token without an end that somebody revokes every four months or so, and that a person mends within days.
 func (r *replay) revoked(t *token) {
-	r.plan(r.Now().Add(r.between(24*time.Hour, 240*24*time.Hour)), func(at time.Time) {
+	r.plan(r.at.Add(r.between(24*time.Hour, 240*24*time.Hour)), func(at time.Time) {
 		r.die(t)
 		r.plan(at.Add(r.between(10*time.Minute, 96*time.Hour)), func(time.Time) {
 			r.renew(t, time.Time{})
@@ -203,7 +209,7 @@ func (r *replay) expiring(t *token) {
 	if t.version == 0 {
 		life = r.between(20*24*time.Hour, life)
 	}
-	r.renew(t, r.Now().Add(life))
+	r.renew(t, r.at.Add(life))
 	renewal := t.expires.Add(-warnDays * 24 * time.Hour).Add(r.between(time.Hour, 10*24*time.Hour))
 	if renewal.After(t.expires) {
 		r.plan(t.expires, func(time.Time) {
@@ -221,8 +227,8 @@ func (r *replay) expiring(t *token) {
 // four that follow.
 func (r *replay) rotated(t *token) {
 	r.counts.Rotations++
-	r.renew(t, r.Now().Add(24*time.Hour))
-	next := r.Now().Add(12 * time.Hour)
+	r.renew(t, r.at.Add(24*time.Hour))
+	next := r.at.Add(12 * time.Hour)
 	if r.oneIn(60) {
 		next = next.Add(time.Duration(1+r.chance.IntN(4)) * 12 * time.Hour)
 	}
@@ -249,7 +255,7 @@ func (r *replay) renew(t *token, expires time.Time) {
 
 // outages: a host is down, or answers 500, for minutes or half a day, every three weeks or so.
 func (r *replay) outages(h *host) {
-	r.plan(r.Now().Add(r.between(time.Hour, 40*24*time.Hour)), func(at time.Time) {
+	r.plan(r.at.Add(r.between(time.Hour, 40*24*time.Hour)), func(at time.Time) {
 		r.counts.Outages++
 		h.down = r.oneIn(2)
 		h.broken = !h.down
@@ -266,7 +272,7 @@ func (r *replay) outages(h *host) {
 
 // metricsDown: CloudWatch takes nothing for an hour or two, a few times a year.
 func (r *replay) metricsDown() {
-	r.plan(r.Now().Add(r.between(20*24*time.Hour, 120*24*time.Hour)), func(at time.Time) {
+	r.plan(r.at.Add(r.between(20*24*time.Hour, 120*24*time.Hour)), func(at time.Time) {
 		r.noMetrics = true
 		r.plan(at.Add(r.between(10*time.Minute, 2*time.Hour)), func(time.Time) {
 			r.noMetrics = false
@@ -330,7 +336,6 @@ func (r *replay) run(ctx context.Context, j *job, at time.Time) {
 	alive := rejected || outcome == "succeeded"
 	report.Alive = &alive
 
-	r.lostNow = false
 	err := r.publishers[r.chance.IntN(environments)].Publish(ctx, report)
 	if outcome != "succeeded" {
 		if sent := r.Queue("FailedRuns").Send(`{"requestContext":{"condition":"RetriesExhausted"}}`, nil); sent != nil {
@@ -361,7 +366,9 @@ func (r *replay) learn(t *token, report metric.Report, stored bool) {
 	if *report.Rejected {
 		verdict = "rejected"
 		if t.verdict != "rejected" {
+			r.untold(t)
 			t.episode++
+			t.began = report.At
 			r.counts.Episodes++
 		}
 	}
@@ -381,6 +388,13 @@ func (r *replay) learn(t *token, report metric.Report, stored bool) {
 	}
 }
 
+// untold counts a rejection that ended before its alarm told of it: its data were late or lost, and no other run met it.
+func (r *replay) untold(t *token) {
+	if t.raised < t.episode {
+		r.counts.Untold++
+	}
+}
+
 // refuses: one PutMetricData in three hundred fails, and all while CloudWatch is down. The data come late, through the
 // log, or not at all.
 func (r *replay) refuses(in *cloudwatch.PutMetricDataInput) bool {
@@ -392,7 +406,7 @@ func (r *replay) refuses(in *cloudwatch.PutMetricDataInput) bool {
 		r.counts.Gone++
 		return true
 	}
-	r.plan(r.Now().Add(r.between(30*time.Second, 25*time.Minute)), func(at time.Time) {
+	r.plan(r.at.Add(r.between(30*time.Second, 25*time.Minute)), func(at time.Time) {
 		r.store(in)
 		for _, d := range in.MetricData {
 			owner := aws.ToString(d.Dimensions[1].Value)
@@ -453,6 +467,11 @@ func (r *replay) rejection(t *token, e local.Event) {
 			r.counts.problem("%s: the alarm of %s tells the same rejection twice", e.At, t.name)
 		}
 		t.raised, t.toldAt = t.episode, e.At
+		// Two minutes are the rule: the minute's end, and an evaluation.
+		if wait := e.At.Sub(t.began); wait > 2*time.Minute {
+			r.counts.ToldLate++
+			r.counts.Latest = max(r.counts.Latest, wait)
+		}
 	case change.To == alarm.OK && t.stored != "accepted":
 		r.counts.FalseOK++
 		r.counts.problem("%s: OK of %s, whose last verdict is %q", e.At, t.name, t.stored)
@@ -501,6 +520,8 @@ type Counts struct {
 	Silences, Purges       int
 	Mails                  map[string]int
 	Missed, FalseOK, Flaps int
+	ToldLate, Untold       int           // as the data were late or lost
+	Latest                 time.Duration // from the first rejection to its alarm
 	FalseSilences          int
 	Problems               []string
 }
@@ -530,6 +551,8 @@ func (c *Counts) String() string {
 		c.Deaths, c.Expired, c.Rotations, c.Outages, c.Late, c.Gone)
 	fmt.Fprintf(&b, "  %d rejections began; missed: %d; false OK: %d; told twice: %d; silences: %d, false: %d\n",
 		c.Episodes, c.Missed, c.FalseOK, c.Flaps, c.Silences, c.FalseSilences)
+	fmt.Fprintf(&b, "  of those rejections %d were told later than after two minutes, as their data were late or lost, the last after %s; never told: %d\n",
+		c.ToldLate, c.Latest.Truncate(time.Minute), c.Untold)
 	total := 0
 	for _, n := range c.Mails {
 		total += n
