@@ -242,14 +242,14 @@ func TestProbe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Method != "POST" || r.URL.String() != "https://a.example/v1/rotate?x=%7B" || string(r.Body) != "body" || r.Header.Get("X") != "y" {
+	if r.Method != http.MethodPost || r.URL.String() != "https://a.example/v1/rotate?x=%7B" || string(r.Body) != "body" || r.Header.Get("X") != "y" {
 		t.Errorf("%+v", r)
 	}
 	if r, err := probe.Request(nil, nil); err != nil || r.Header == nil || r.Body != nil {
 		t.Errorf("%+v, %v", r, err)
 	}
 	j := probe.Job(5 * time.Second)
-	if j.Method != "POST" || j.Timeout != 5*time.Second || j.Attempts != 3 || j.Host() != "A.example" || j.NeedsBody() || j.Unmet(204, "", jsondoc.Document{}) != "" || j.Unmet(302, "", jsondoc.Document{}) == "" || !j.RejectsStatus(401) {
+	if j.Method != http.MethodPost || j.Timeout != 5*time.Second || j.Attempts != 3 || j.Host() != "A.example" || j.NeedsBody() || j.Unmet(204, "", jsondoc.Document{}) != "" || j.Unmet(302, "", jsondoc.Document{}) == "" || !j.RejectsStatus(401) {
 		t.Errorf("%+v", j)
 	}
 	for _, bad := range []string{"", "GET", "GET http://a.example", "GET https://a.example/{{runId}}", "GET https://a.example/{{", "TRACE https://a.example"} {

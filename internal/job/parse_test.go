@@ -191,8 +191,10 @@ func TestParseRefuses(t *testing.T) {
 		"an empty object":    {"{}", []string{"job" + noName, "token" + noName, noSecret, noCall}},
 		"required and null":  {event("job", "null", "token", "null", "secret", "null", "call", "null"), []string{"job" + noName, "token" + noName, noSecret, noCall}},
 		"required and empty": {event("job", `""`, "token", `""`, "secret", `""`, "call", `""`), []string{"job" + noName, "token" + noName, noSecret, noCall}},
-		"required, unreplaced": {event("job", `"<aws.scheduler.x>"`, "token", `"<aws.scheduler.x>"`, "secret", `"<aws.scheduler.x>"`, "call", `"<aws.scheduler.x>"`),
-			[]string{"job" + noName, "token" + noName, noSecret, noCall}},
+		"required, unreplaced": {
+			event("job", `"<aws.scheduler.x>"`, "token", `"<aws.scheduler.x>"`, "secret", `"<aws.scheduler.x>"`, "call", `"<aws.scheduler.x>"`),
+			[]string{"job" + noName, "token" + noName, noSecret, noCall},
+		},
 		"required of another type": {event("job", "1", "token", "{}", "secret", "[]", "call", "true"), []string{
 			"job must be a string, not a number", "token must be a string, not an object", "secret must be a string, not a list", "call must be a string, not true or false",
 		}},
@@ -257,8 +259,10 @@ func TestParseRefuses(t *testing.T) {
 		"a status above 599":       {event("expect", `{"status":[600]}`, "reject", `{"status":["6xx"]}`), []string{"expect.status" + badStatus, "reject.status" + badStatus}},
 		"a status of letters":      {event("expect", `{"status":["200","2XX","2x","xxx","2xxx","0xx"]}`), slices.Repeat([]string{"expect.status" + badStatus}, 6)},
 		"a status of another type": {event("expect", `{"status":[null,200.5,true,[200],{}]}`), slices.Repeat([]string{"expect.status" + badStatus}, 5)},
-		"a 3xx in expect": {event("expect", `{"status":[300,"3xx",399,200]}`),
-			slices.Repeat([]string{"expect.status must not hold a 3xx: redirects are not followed, so the call was not done"}, 3)},
+		"a 3xx in expect": {
+			event("expect", `{"status":[300,"3xx",399,200]}`),
+			slices.Repeat([]string{"expect.status must not hold a 3xx: redirects are not followed, so the call was not done"}, 3),
+		},
 		"a content type without a subtype": {event("expect", `{"contentType":"json"}`), []string{"expect.contentType must be a media type such as application/json"}},
 		"a content type that is none":      {event("expect", `{"contentType":"application/ json"}`), []string{"expect.contentType must be a media type such as application/json"}},
 		"pointers": {event("expect", `{"json":{"ok":true,"/":1,"a/b":1}}`, "reject", `{"json":{"/a~2":1}}`), []string{

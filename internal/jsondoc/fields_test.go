@@ -47,16 +47,19 @@ func TestFields(t *testing.T) {
 	}{
 		"everything": {
 			`{"text":"a","required":"b","flag":true,"count":10,"object":{"k":1},"list":[],"any":0}`,
-			fieldsRead{Text: "a", Required: "b", Flag: true, Count: 10, Object: true, List: true, Any: "0"}, nil,
+			fieldsRead{Text: "a", Required: "b", Flag: true, Count: 10, Object: true, List: true, Any: "0"},
+			nil,
 		},
 		"only what must be there": {`{"required":"b"}`, fieldsRead{Required: "b", Count: 3}, nil},
 		"null is absent": {
 			`{"text":null,"required":null,"flag":null,"count":null,"object":null,"list":null,"any":null}`,
-			fieldsRead{Count: 3}, jsondoc.Problems{missing},
+			fieldsRead{Count: 3},
+			jsondoc.Problems{missing},
 		},
 		"empty values of their own type are absent": {`{"text":"","required":"","object":{},"any":""}`, fieldsRead{Count: 3, Any: `""`}, jsondoc.Problems{missing}},
 		"empty values of another type": {
-			`{"text":{},"required":{},"flag":"","count":"","object":"","list":""}`, fieldsRead{Count: 3},
+			`{"text":{},"required":{},"flag":"","count":"","object":"","list":""}`,
+			fieldsRead{Count: 3},
 			jsondoc.Problems{
 				"part.text must be a string, not an object", "part.required must be a string, not an object", "part.flag must be true or false, not a string",
 				"part.count must be a number, not a string", "part.object must be an object, not a string", "part.list must be a list, not a string",
@@ -70,7 +73,8 @@ func TestFields(t *testing.T) {
 		"a number that is too high": {`{"required":"b","count":11}`, fieldsRead{Required: "b", Count: 3}, jsondoc.Problems{"part.count must be a whole number from 1 to 10"}},
 		"a number beyond all":       {`{"required":"b","count":1e999}`, fieldsRead{Required: "b", Count: 3}, jsondoc.Problems{"part.count must be a whole number from 1 to 10"}},
 		"unknown keys": {
-			`{"Text":"a","required":"b","te\nxt":1,"ANY":2}`, fieldsRead{Required: "b", Count: 3},
+			`{"Text":"a","required":"b","te\nxt":1,"ANY":2}`,
+			fieldsRead{Required: "b", Count: 3},
 			jsondoc.Problems{
 				`unknown key "Text" in part: write it text (keys are matched to the letter)`,
 				`unknown key "te\nxt" in part; known are any, count, flag, list, object, required, text`,

@@ -35,7 +35,10 @@ func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
 }
 
-func (s Secret) String() string   { return Redacted }
+// String implements fmt.Stringer.
+func (s Secret) String() string { return Redacted }
+
+// GoString implements fmt.GoStringer.
 func (s Secret) GoString() string { return Redacted }
 
 // Format implements fmt.Formatter, so that no verb reaches the value.

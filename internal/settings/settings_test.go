@@ -295,7 +295,8 @@ func TestReadRotator(t *testing.T) {
 	}{
 		"the least": {
 			environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "cronbearer/"},
-			settings.Settings{Region: "eu-west-1", SecretPrefix: "cronbearer/"}, "",
+			settings.Settings{Region: "eu-west-1", SecretPrefix: "cronbearer/"},
+			"",
 		},
 		"everything": {
 			environment{
@@ -305,18 +306,22 @@ func TestReadRotator(t *testing.T) {
 			settings.Settings{
 				Region: "eu-west-1", SecretPrefix: "cronbearer/", AllowPrivateTargets: true, LogLevel: slog.LevelDebug, SecretsEndpoint: "http://127.0.0.1:1", UseFIPS: true,
 				AllowLoopback: true, ClockFile: "c", NoSettling: true,
-			}, "",
+			},
+			"",
 		},
 		"what only the caller reads": {
 			environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "c/", "METRIC_NAMESPACE": "*", "STACK_NAME": "", "SECRET_CACHE_TTL": "x", "IDEMPOTENCY_HEADER": "*:", "REMIND_AFTER": "x", "AWS_ENDPOINT_URL_CLOUDWATCH": "x"},
-			settings.Settings{Region: "eu-west-1", SecretPrefix: "c/"}, "",
+			settings.Settings{Region: "eu-west-1", SecretPrefix: "c/"},
+			"",
 		},
 		"on Lambda": {
 			environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "c/", "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": "c"},
-			settings.Settings{Region: "eu-west-1", SecretPrefix: "c/"}, "",
+			settings.Settings{Region: "eu-west-1", SecretPrefix: "c/"},
+			"",
 		},
 		"bad ones": {
-			environment{"LOG_LEVEL": "x", "ALLOWED_HOSTS": "*"}, settings.Settings{},
+			environment{"LOG_LEVEL": "x", "ALLOWED_HOSTS": "*"},
+			settings.Settings{},
 			"environment variable ALLOWED_HOSTS: entry 1: a host name has only letters, digits, hyphens and dots; it holds comma-separated hosts: api.example.com, api.example.com:8443 or *.example.com\n" +
 				"environment variable LOG_LEVEL: must be debug, info, warn or error\nenvironment variable AWS_REGION: is missing\n" +
 				"environment variable SECRET_PREFIX: is missing: only secrets whose names begin with it are renewed",
