@@ -11,7 +11,7 @@ import (
 
 const head = `# What the mails say
 
-<!-- Written by the local cloud: go run ./infra/replay -messages > docs/messages.md. A test holds it up to date. -->
+<!-- Written by the local cloud: make native && go run ./infra/replay -messages > docs/messages.md. A test holds it up to date. -->
 
 The first mail of each kind, as the real template and the real binaries led to it in the [local cloud](../infra/local): each
 alarm was fired by its cause and ended by what ends it in life. Subjects and bodies have the form of CloudWatch's own mails;

@@ -32,7 +32,7 @@ func TestPageOfMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.Split(string(kept), "\n"), strings.Split(page, "\n")); diff != "" {
-		t.Errorf("docs/messages.md is out of date: go run ./infra/replay -messages > docs/messages.md (-kept +now)\n%s", diff)
+		t.Errorf("docs/messages.md is out of date: make native && go run ./infra/replay -messages > docs/messages.md (-kept +now)\n%s", diff)
 	}
 }
 
