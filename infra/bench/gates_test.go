@@ -64,10 +64,9 @@ func TestGates(t *testing.T) {
 		got  counts
 		want counts
 	}{
-		// The connections to AWS and to the only allowed host were opened in the start.
 		{"first accepted run", accepted.firstAsked, counts{reads: 1, puts: 1, calls: 1}},
 		{"ten accepted runs", accepted.warmAsked, counts{calls: 10}},
-		// AWSCURRENT, then AWSCURRENT afresh and AWSPENDING.
+		// AWSCURRENT and AWSPENDING; the connection to Secrets Manager was opened in the start.
 		{"first rejected run", rejected.firstAsked, counts{reads: 3, puts: 1, describes: 1, calls: 1}},
 		{"ten rejected runs", rejected.warmAsked, counts{reads: 20, puts: 10, describes: 10, calls: 10}},
 	} {

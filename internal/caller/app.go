@@ -29,7 +29,7 @@ type app struct {
 }
 
 func newApp(s settings.Settings, scrub *redact.Scrubber, out io.Writer) (*app, error) {
-	env, err := environment.New(s, s.AllowedHosts.Only(), awsclient.SecretsManagerURL(s), awsclient.CloudWatchURL(s))
+	env, err := environment.New(s, awsclient.SecretsManagerURL(s), awsclient.CloudWatchURL(s))
 	if err != nil {
 		return nil, err
 	}

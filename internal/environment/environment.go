@@ -4,7 +4,6 @@ package environment
 import (
 	"net/http"
 	"net/url"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,24 +26,17 @@ type Environment struct {
 	lastUse atomic.Int64 // Unix time in nanoseconds, real
 }
 
-// New opens connections ahead of their use: to the services whose URLs it is given, and to a target unless it is empty. A
-// start has a whole core for its handshakes, and a first run at 128 MB has a fourteenth of one.
-func New(s settings.Settings, target string, services ...url.URL) (*Environment, error) {
+// New opens connections to the services whose URLs it is given ahead of their use.
+func New(s settings.Settings, services ...url.URL) (*Environment, error) {
 	roots, err := outbound.Roots(s.ExtraCAs)
 	if err != nil {
 		return nil, err
 	}
-	e := &Environment{
+	return &Environment{
 		Clock:     clock.New(s.ClockFile),
+		ToAWS:     awsclient.NewTransport(roots, services...),
 		ToTargets: outbound.NewTransport(roots, outbound.Guard{AllowPrivate: s.AllowPrivateTargets, AllowLoopback: s.AllowLoopback}),
-	}
-	var ahead sync.WaitGroup
-	if target != "" {
-		ahead.Go(func() { outbound.ConnectAhead(e.ToTargets, target) })
-	}
-	e.ToAWS = awsclient.NewTransport(roots, services...)
-	ahead.Wait()
-	return e, nil
+	}, nil
 }
 
 // Begin undoes what a freeze breaks.

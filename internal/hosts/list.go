@@ -4,7 +4,6 @@ package hosts
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -63,14 +62,6 @@ func parseEntry(text string) (entry, error) {
 		return entry{}, err
 	}
 	return entry{Normalize(name), canonicalPort(port), wildcard}, nil
-}
-
-// Only is the host and port of a list that has one entry, which is no wildcard; otherwise it is empty.
-func (l List) Only() string {
-	if len(l.entries) != 1 || l.entries[0].wildcard {
-		return ""
-	}
-	return net.JoinHostPort(l.entries[0].name, l.entries[0].port)
 }
 
 // Allows tells whether the token may go to the URL's host and port.

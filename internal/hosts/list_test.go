@@ -230,22 +230,3 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
-
-func TestOnly(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"":                                "",
-		"API.example.com.":                "api.example.com:443",
-		"api.example.com:8443":            "api.example.com:8443",
-		"*.example.com":                   "",
-		"api.example.com,api.example.net": "",
-	} {
-		list, err := hosts.ParseCommaSeparated(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := list.Only(); got != want {
-			t.Errorf("%q: %q, want %q", text, got, want)
-		}
-	}
-}

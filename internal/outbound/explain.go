@@ -36,7 +36,7 @@ func Explain(err error, timeout time.Duration) string {
 		return "connecting timed out"
 	case dialing:
 		return "the connection was refused or the target cannot be reached"
-	case text == errHandshakeTimeout.Error():
+	case text == "net/http: TLS handshake timeout":
 		return "the TLS handshake timed out"
 	case timedOut:
 		return fmt.Sprintf("no answer came within %s", timeout.Round(time.Millisecond))

@@ -68,7 +68,7 @@ func (h *Handler) configured() (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := environment.New(s, "", awsclient.SecretsManagerURL(s))
+	env, err := environment.New(s, awsclient.SecretsManagerURL(s))
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,6 @@ type Client struct {
 func NewClient(transport *http.Transport) *Client {
 	once := transport.Clone()
 	once.DisableKeepAlives = true
-	once.DialTLSContext = nil // nor one that was opened ahead and may be dead by now
 	return &Client{transport: transport, once: once, sleep: retry.Sleep, backoff: retry.Backoff, now: time.Now}
 }
 
