@@ -58,7 +58,7 @@ func (m Machine) open(o local.Options, tokens, jobs []Row, play func(*stage) err
 		return fmt.Errorf("scene: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if o.Template, err = writeWith(m.template(), dir, tokens, jobs); err != nil {
+	if o.Template, err = WriteWith(m.template(), dir, tokens, jobs); err != nil {
 		return err
 	}
 	o.Binaries = m.Binaries

@@ -47,8 +47,8 @@ func With(template string, tokens, jobs []Row) (string, error) {
 	return template, errors.Join(problems...)
 }
 
-// writeWith puts the text of With into a file of its own below dir.
-func writeWith(template, dir string, tokens, jobs []Row) (path string, err error) {
+// WriteWith puts the text of With, made of the template at a path, into a file below dir.
+func WriteWith(template, dir string, tokens, jobs []Row) (path string, err error) {
 	text, err := os.ReadFile(template)
 	if err != nil {
 		return "", fmt.Errorf("the template: %w", err)
@@ -58,7 +58,7 @@ func writeWith(template, dir string, tokens, jobs []Row) (path string, err error
 		return "", err
 	}
 	path = filepath.Join(dir, "template.yaml")
-	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil { //nolint:gosec // dir is the caller's own
 		return "", fmt.Errorf("the template: %w", err)
 	}
 	return path, nil

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,22 +33,14 @@ type world struct {
 
 // deploy makes a world of the real template with other tokens and jobs, and plays in it.
 func deploy(template string, start time.Time, tokens, jobs []scenes.Row, observe func(local.Event), play func(*world) error) (err error) {
-	text, err := os.ReadFile(template)
-	if err != nil {
-		return fmt.Errorf("the template: %w", err)
-	}
-	changed, err := scenes.With(string(text), tokens, jobs)
-	if err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp("", "cronbearer-year-")
 	if err != nil {
 		return fmt.Errorf("the template: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	path := filepath.Join(dir, "template.yaml")
-	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
-		return fmt.Errorf("the template: %w", err)
+	path, err := scenes.WriteWith(template, dir, tokens, jobs)
+	if err != nil {
+		return err
 	}
 	w := &world{at: start}
 	w.Cloud, err = local.New(local.Options{Template: path, Start: start, NoStarts: true, Light: true, Observe: observe})

@@ -406,7 +406,7 @@ func (r *replay) refuses(in *cloudwatch.PutMetricDataInput) bool {
 		r.counts.Gone++
 		return true
 	}
-	r.plan(r.at.Add(r.between(30*time.Second, 25*time.Minute)), func(at time.Time) {
+	r.plan(r.at.Add(r.between(30*time.Second, 25*time.Minute)), func(time.Time) {
 		r.store(in)
 		for _, d := range in.MetricData {
 			owner := aws.ToString(d.Dimensions[1].Value)

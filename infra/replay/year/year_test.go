@@ -48,9 +48,21 @@ func TestMonth(t *testing.T) {
 	if counts.Episodes == 0 || counts.Mails["TokenRejected ALARM"] == 0 || counts.Mails["TokenExpiring ALARM"] == 0 || counts.Late == 0 || counts.Duplicates == 0 {
 		t.Errorf("too little happened to prove anything:\n%s", counts.String())
 	}
-	again, err := year.Replay(t.Context(), options)
-	if err != nil || again.String() != counts.String() {
-		t.Errorf("the same seed gave another month (%v):\n%s\n%s", err, counts.String(), again.String())
+}
+
+// TestSameSeedSameYear: what a count says can be looked into.
+func TestSameSeedSameYear(t *testing.T) {
+	t.Parallel()
+	var pages [2]string
+	for i := range pages {
+		counts, err := year.Replay(t.Context(), year.Options{Template: template, Jobs: 30, Days: 6, Seed: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[i] = counts.String()
+	}
+	if pages[0] != pages[1] {
+		t.Errorf("%s\n%s", pages[0], pages[1])
 	}
 }
 
@@ -77,7 +89,7 @@ func TestMistakesAreSeen(t *testing.T) {
 	t.Run("an alarm that forgets", func(t *testing.T) {
 		t.Parallel()
 		path := mistaken(t, "TreatMissingData: ignore", "TreatMissingData: notBreaching")
-		counts, err := year.Replay(t.Context(), year.Options{Template: path, Jobs: 60, Days: 20, Seed: 7})
+		counts, err := year.Replay(t.Context(), year.Options{Template: path, Jobs: 60, Days: 12, Seed: 7})
 		if err == nil || counts.FalseOK == 0 || counts.Flaps == 0 {
 			t.Errorf("%v\n%s", err, counts.String())
 		}
@@ -85,7 +97,7 @@ func TestMistakesAreSeen(t *testing.T) {
 	t.Run("an alarm that wants two minutes", func(t *testing.T) {
 		t.Parallel()
 		path := mistaken(t, "          EvaluationPeriods: 1\n          DatapointsToAlarm: 1\n", "          EvaluationPeriods: 2\n          DatapointsToAlarm: 2\n")
-		counts, err := year.Replay(t.Context(), year.Options{Template: path, Jobs: 60, Days: 20, Seed: 7})
+		counts, err := year.Replay(t.Context(), year.Options{Template: path, Jobs: 60, Days: 12, Seed: 7})
 		if err == nil || counts.Missed == 0 {
 			t.Errorf("%v\n%s", err, counts.String())
 		}
