@@ -24,16 +24,17 @@ import (
 )
 
 type options struct {
-	rounds, peerRounds, warm, memory int
-	seed                             uint64
-	only, docs                       string
+	rounds, peerRounds, warm, long, memory int
+	seed                                   uint64
+	only, docs                             string
 }
 
 func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 15, "processes of each subject on each path")
 	flag.IntVar(&o.peerRounds, "peer-rounds", 5, "the same for Python and Node.js")
-	flag.IntVar(&o.warm, "warm", 40, "warm runs of each process")
+	flag.IntVar(&o.warm, "warm", 40, "warm runs of each other process")
+	flag.IntVar(&o.long, "long", 1000, "warm runs of those processes that are to show how it is in the long run")
 	flag.IntVar(&o.memory, "memory", 0, "also emulate a function of so many MB by control groups: needs Linux and root")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the rounds' order")
 	flag.StringVar(&o.only, "only", "", "comma-separated subjects; all without it")
@@ -91,9 +92,6 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if b.results.growth, err = whole.measureGrowth(ctx, ours); err != nil {
 		return err
 	}
-	if err := b.long(ctx, whole); err != nil {
-		return err
-	}
 	if err := b.rounds(ctx); err != nil {
 		return err
 	}
@@ -128,6 +126,7 @@ type trial struct {
 	subject subject
 	path    path
 	limiter *limiter
+	warm    int
 }
 
 // rounds measures every subject on every path once in each round, in an order of its own each time.
@@ -141,7 +140,7 @@ func (b *bench) rounds(ctx context.Context) error {
 			if t.limiter != nil {
 				megabytes = b.memory
 			}
-			m, err := tryout{b.world, megabytes, t.limiter, b.warm}.measure(ctx, t.subject, t.path)
+			m, err := tryout{b.world, megabytes, t.limiter, t.warm}.measure(ctx, t.subject, t.path)
 			if errors.Is(err, context.Canceled) || ctx.Err() != nil {
 				return errors.New("interrupted")
 			}
@@ -157,26 +156,6 @@ func (b *bench) rounds(ctx context.Context) error {
 	return nil
 }
 
-// long lets a few processes run until their memory grows no more.
-func (b *bench) long(ctx context.Context, t tryout) error {
-	const processes, runs = 3, 1000
-	t.warmRuns = runs
-	for range processes {
-		for _, s := range b.list {
-			if s.absent != "" || s.peer || !b.wanted(s.name) {
-				continue
-			}
-			m, err := t.measure(ctx, s, paths[0])
-			if err != nil {
-				return err
-			}
-			k := key{s.name, pathLong, false}
-			b.results.samples[k] = append(b.results.samples[k], m)
-		}
-	}
-	return nil
-}
-
 func (b *bench) trials(round int) []trial {
 	var list []trial
 	for _, s := range b.list {
@@ -184,14 +163,17 @@ func (b *bench) trials(round int) []trial {
 			continue
 		}
 		for _, p := range paths {
-			if p.name == pathRejected && (s.name == subjectEmpty || s.peer) || p.name == pathPost && s.name != subjectOurs && s.name != subjectBare {
+			if !p.wants(s) {
+				continue
+			}
+			if p.long {
+				list = append(list, trial{s, p, nil, b.long})
 				continue
 			}
 			q := p
-			q.failed = p.failed && s.name != subjectEmpty
-			list = append(list, trial{s, q, nil})
+			list = append(list, trial{s, q, nil, b.warm})
 			if b.limiter != nil && p.name != pathPost {
-				list = append(list, trial{s, q, b.limiter})
+				list = append(list, trial{s, q, b.limiter, b.warm})
 			}
 		}
 	}
@@ -203,8 +185,8 @@ func (b *bench) wanted(name string) bool {
 }
 
 func (b *bench) print(out io.Writer, safe []string) {
-	fmt.Fprintf(out, "Measured on %s with %d %s cores, %s, seed %d, %d rounds of %d warm runs", time.Now().UTC().Format("2 January 2006"),
-		runtime.NumCPU(), runtime.GOARCH, runtime.Version(), b.seed, b.options.rounds, b.warm)
+	fmt.Fprintf(out, "Measured on %s with %d %s cores, %s, seed %d, %d rounds of %d or %d warm runs", time.Now().UTC().Format("2 January 2006"),
+		runtime.NumCPU(), runtime.GOARCH, runtime.Version(), b.seed, b.options.rounds, b.warm, b.long)
 	fmt.Fprintf(out, " (Python and Node.js: %d rounds), by:\n\n    go run ./infra/bench -memory %d -rounds %d -warm %d\n", min(b.peerRounds, b.options.rounds), b.memory, b.options.rounds, b.warm)
 	fmt.Fprint(out, "\n| subject | |\n|---|---|\n")
 	for _, s := range b.list {

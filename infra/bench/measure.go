@@ -17,13 +17,17 @@ type path struct {
 	event  func(w *world) string
 	failed bool // the subject's answer is an error
 	see    func(answer)
+	long   bool // many warm runs: what is left when all that is done once is done
 }
 
 const (
 	pathAccepted = "200"
 	pathRejected = "401"
 	pathPost     = "POST"
-	pathLong     = "1,000 runs" // for the peak of memory, which the collector lets grow for some hundred runs
+
+	// The collector lets memory grow for some hundred runs, and some code is first met in the second or third.
+	pathLong         = "200, long"
+	pathLongRejected = "401, long"
 )
 
 // event is what the template's schedules send.
@@ -41,6 +45,24 @@ var paths = []path{
 	{name: pathAccepted, event: event("GET /accepted", "{}")},
 	{name: pathRejected, event: event("GET /rejected", "{}"), failed: true},
 	{name: pathPost, event: event("POST /accepted", "{}")},
+	{name: pathLong, event: event("GET /accepted", "{}"), long: true},
+	{name: pathLongRejected, event: event("GET /rejected", "{}"), failed: true, long: true},
+}
+
+// wants tells whether a subject takes a path: what nothing is compared with is not measured.
+func (p path) wants(s subject) bool {
+	switch p.name {
+	case pathAccepted:
+		return true
+	case pathRejected:
+		return s.name != subjectEmpty && !s.peer
+	case pathPost:
+		return s.name == subjectOurs || s.name == subjectBare
+	case pathLong:
+		return !s.peer
+	default:
+		return s.name == subjectOurs
+	}
 }
 
 // sample is what one process of a subject showed.

@@ -85,6 +85,10 @@ func (r *results) table(out io.Writer, list []subject, path string, emulated boo
 		answer = "target answers 401"
 	case pathPost:
 		answer = "POST that must not go out twice, target answers 200"
+	case pathLong:
+		answer = "target answers 200, many runs in each process"
+	case pathLongRejected:
+		answer = "target answers 401, many runs in each process"
 	}
 	fmt.Fprintf(out, "\n**%s, %s** (medians of %d processes, min–max in brackets, then × empty)\n\n", size, answer, processes)
 	fmt.Fprintln(out, "| subject | start ms | first run ms | start + first ms | × empty | warm p50 ms | warm p99 ms | CPU start ms | CPU first ms | CPU warm ms | peak MiB |")

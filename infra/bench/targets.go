@@ -24,9 +24,9 @@ func exactly(v float64) ratio { return ratio{v, v, v} }
 // targets are those of the project's contract on speed, in its order.
 func targets(r *results) []target {
 	ours, empty := key{subjectOurs, pathAccepted, false}, key{subjectEmpty, pathAccepted, false}
-	bare, naive := key{subjectBare, pathAccepted, false}, key{subjectNaive, pathAccepted, false}
-	rejected := key{subjectOurs, pathRejected, false}
+	naive := key{subjectNaive, pathAccepted, false}
 	long, longEmpty := key{subjectOurs, pathLong, false}, key{subjectEmpty, pathLong, false}
+	longBare, longNaive, longRejected := key{subjectBare, pathLong, false}, key{subjectNaive, pathLong, false}, key{subjectOurs, pathLongRejected, false}
 	against := func(a, b key, of func(sample) float64) func(*results) (ratio, bool) {
 		return func(r *results) (ratio, bool) { return r.compare(a, b, of) }
 	}
@@ -45,16 +45,16 @@ func targets(r *results) []target {
 	}
 	list = append(list,
 		target{size + ": start + first run ≤ 0.08 × naive", 0.08, against(small, smallNaive, coldOf), "%.3f ×"},
-		target{"warm run, CPU ≤ 1.15 × the bare call", 1.15, against(ours, bare, cpuWarmOf), "%.2f ×"},
-		target{"warm run, p50 ≤ 1.15 × the bare call", 1.15, against(ours, bare, p50Of), "%.2f ×"},
+		target{"warm run, CPU ≤ 1.15 × the bare call", 1.15, against(long, longBare, cpuWarmOf), "%.2f ×"},
+		target{"warm run, p50 ≤ 1.15 × the bare call", 1.15, against(long, longBare, p50Of), "%.2f ×"},
 		target{"warm run, p99 ≤ 0.25 × naive", 0.25, func(r *results) (ratio, bool) {
-			m, ok := r.compare(ours, naive, p99Of)
-			m.value = r.pooled(ours).quantile(0.99) / max(r.pooled(naive).quantile(0.99), 1e-9)
+			m, ok := r.compare(long, longNaive, p99Of)
+			m.value = r.pooled(long).quantile(0.99) / max(r.pooled(longNaive).quantile(0.99), 1e-9)
 			return m, ok
 		}, "%.3f ×"},
-		target{"rejected run, CPU ≤ 2.3 × our accepted run", 2.3, against(rejected, ours, cpuWarmOf), "%.2f ×"},
-		target{"peak memory in 1,000 runs ≤ 2.0 × empty", 2.0, against(long, longEmpty, peakOf), "%.2f ×"},
-		target{"peak memory in 1,000 runs ≤ 16 MiB", 16, func(r *results) (ratio, bool) {
+		target{"rejected run, CPU ≤ 2.3 × our accepted run", 2.3, against(longRejected, long, cpuWarmOf), "%.2f ×"},
+		target{"peak memory ≤ 2.0 × empty", 2.0, against(long, longEmpty, peakOf), "%.2f ×"},
+		target{"peak memory ≤ 16 MiB", 16, func(r *results) (ratio, bool) {
 			v := r.each(long, peakOf)
 			return ratio{v.median(), v.quantile(0.25), v.quantile(0.75)}, v.median() > 0
 		}, "%.1f MiB"},
@@ -73,8 +73,10 @@ func targets(r *results) []target {
 		}, "%.2f ×"},
 		target{"AWS calls in a warm accepted run: 0", 0, func(r *results) (ratio, bool) {
 			worst := int64(0)
-			for _, s := range r.samples[ours] {
-				worst = max(worst, s.warmAsked.aws())
+			for _, k := range []key{ours, long} {
+				for _, s := range r.samples[k] {
+					worst = max(worst, s.warmAsked.aws())
+				}
 			}
 			return exactly(float64(worst)), len(r.samples[ours]) > 0
 		}, "%.0f"},
@@ -120,11 +122,6 @@ func (r *results) facts(out io.Writer) {
 		fmt.Fprintf(out, "\n%s: first run: %d secret reads, %d metric and %d alarm calls, %d handshakes; each warm run: %.2f, %.2f, %.2f and %.2f.\n",
 			p, first.reads, first.puts, first.describes, first.handshakes,
 			float64(warm.reads)/runs, float64(warm.puts)/runs, float64(warm.describes)/runs, float64(warm.handshakes)/runs)
-	}
-	for _, name := range []string{subjectEmpty, subjectBare, subjectNaive, subjectOurs} {
-		if v := r.each(key{name, pathLong, false}, peakOf); len(v) > 0 {
-			fmt.Fprintf(out, "\nPeak memory in 1,000 runs, %s: %.1f MiB.\n", name, v.median())
-		}
 	}
 	for _, kind := range bodyKinds {
 		if peak, ok := r.growth[kind.name]; ok {
