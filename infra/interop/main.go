@@ -1,6 +1,6 @@
 // Command interop tries Cronbearer's token requests against a certified authorisation server that others wrote
 // (oidc-provider, from npm): every grant and every client authentication, refused credentials, replay, rotation of
-// refresh tokens and of keys, and the real caller binary. Run it from the module's root: go run ./infra/interop
+// refresh tokens and of keys, and the real binaries. Run it from the module's root: go run ./infra/interop
 //
 // It needs Node.js and npm, installs what package-lock.json pins into infra/interop/node_modules, and talks to loopback
 // only. It prints a line for each check and ends with an error at the first that fails. It skips nothing.

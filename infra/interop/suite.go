@@ -72,7 +72,7 @@ func newSuite(ctx context.Context, dir string, out io.Writer) (*suite, error) {
 }
 
 func (s *suite) run(ctx context.Context) error {
-	for _, list := range [][]check{s.clientCredentials(), s.jwtBearer(), s.refreshTokens(), s.minting(), s.binary(), s.last()} {
+	for _, list := range [][]check{s.clientCredentials(), s.jwtBearer(), s.refreshTokens(), s.minting(), s.binary(), s.rotator(), s.last()} {
 		for _, c := range list {
 			start := time.Now()
 			if err := c.run(ctx); err != nil {
