@@ -23,7 +23,7 @@ VENV_READY := $(VENV)/ready
 # A linter built by an older Go refuses newer code, so Go's version is part of the name.
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: help native build demo replay test check check-template check-build check-go check-tree check-able lint fmt \
+.PHONY: help native build demo replay test check check-template check-build check-go check-tree check-able check-interop lint fmt \
 	docs fuzz bench vuln deploy sam tools clean
 
 help: ## Show this help
@@ -55,7 +55,7 @@ test: ## Run all tests: offline, with the race detector where a C compiler is th
 	fi; \
 	set -ex; go vet $$race ./...; go test $$race -shuffle=on ./...
 
-check: check-tree check-go check-template check-build check-able ## Lint and verify everything: needs Python 3.10 or newer with venv
+check: check-tree check-go check-template check-build check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv, and Node.js
 
 check-tree: # What git tracks: nothing of one machine, nothing that does not exist, no page that is out of date.
 	@sh infra/check/tree.sh
@@ -72,6 +72,9 @@ check-template: $(VENV_READY) # SAM CLI and cfn-lint on the template, and our ow
 
 check-build: $(VENV_READY) build # `sam build` and `make build` give the same bytes.
 	@sh infra/check/build.sh $(VENV)/bin
+
+check-interop: # Tokens from a certified authorisation server that others wrote. It comes from npm, pinned.
+	go run ./infra/interop
 
 check-able: check-template check-build $(GOLANGCI_LINT) # Each check above fails when it should.
 	@sh infra/check/able.sh $(VENV)/bin $(GOLANGCI_LINT)
