@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -94,9 +95,7 @@ func TestSecretsNeverInOutput(t *testing.T) {
 	minted := func(grant string, more map[string]any) func(*renewal) {
 		return func(r *renewal) {
 			oauth2 := map[string]any{"grant": grant, "token_url": "https://" + issuer + oauth.TokenPath, "client_id": keyClient, "private_key": r.register(), "algorithm": "ES256", "key_id": "key-1"}
-			for name, v := range more {
-				oauth2[name] = v
-			}
+			maps.Copy(oauth2, more)
 			text, err := json.Marshal(map[string]any{"oauth2": oauth2})
 			must(r.t, err)
 			_, err = r.PutSecret(secret, string(text))
@@ -139,8 +138,8 @@ func TestSecretsNeverInOutput(t *testing.T) {
 	for name, spoil := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := startRenewal(t, local.Options{NoStarts: true, Parameters: map[string]string{"LogLevel": "debug"}}, oauth.Policy{})
-			r.deploy("rate(30 minutes)")
+			r := startRenewal(t, local.Options{NoStarts: true, Parameters: map[string]string{"LogLevel": "debug"}})
+			r.deploy()
 			spoil(r)
 			_ = r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)) // how it goes is in what was said
 			must(t, r.InvokeAsync(t.Context(), "Caller", event(nil)))

@@ -39,12 +39,11 @@ type renewal struct {
 	broken atomic.Bool // the API
 }
 
-func startRenewal(t *testing.T, o local.Options, policy oauth.Policy) *renewal {
+func startRenewal(t *testing.T, o local.Options) *renewal {
 	t.Helper()
 	o.Binaries = localtest.Binaries(t)
 	r := &renewal{Cloud: localtest.Start(t, o), t: t}
 	r.auth = oauth.New(r.Now)
-	must(t, r.auth.SetPolicy(policy))
 	must(t, r.auth.Register(oauth.Client{ID: clientID, Auth: oauth.AuthBasic, Secret: clientSecret, Grants: []oauth.Grant{oauth.RefreshToken}}))
 	must(t, r.Host(issuer, r.auth))
 	r.api = r.Target(host)
@@ -69,7 +68,7 @@ func must(t *testing.T, err error) {
 }
 
 // logIn is what a person does: a new family of tokens, stored as a whole secret.
-func (r *renewal) logIn(more map[string]any) oauth.Tokens {
+func (r *renewal) logIn(more map[string]any) {
 	r.t.Helper()
 	tokens, err := r.auth.LogIn(clientID, "")
 	must(r.t, err)
@@ -84,14 +83,13 @@ func (r *renewal) logIn(more map[string]any) oauth.Tokens {
 	must(r.t, err)
 	_, err = r.PutSecret(secret, string(text))
 	must(r.t, err)
-	return tokens
 }
 
 // deploy is the one command that the README gives.
-func (r *renewal) deploy(every string) {
+func (r *renewal) deploy() {
 	r.t.Helper()
 	_, err := r.AddStack(filepath.Join(localtest.Root(), "infra", "rotation.yaml"), r.Stack.StackName+"-rotation", map[string]string{
-		"SecretId": r.SecretID(secret), "Every": every,
+		"SecretId": r.SecretID(secret), "Every": "rate(30 minutes)",
 		"RotatorArn": fmt.Sprint(r.Stack.Outputs["RotatorArn"]), "DeadLetterArn": fmt.Sprint(r.Stack.Outputs["DeadLettersArn"]),
 	})
 	must(r.t, err)
@@ -145,8 +143,8 @@ var allSteps = []string{"createSecret renewed", "setSecret nothing_to_set", "tes
 // with the rights of its role, and no run of a job fails for it.
 func TestRenewalOnSchedule(t *testing.T) {
 	t.Parallel()
-	r := startRenewal(t, local.Options{}, oauth.Policy{})
-	r.deploy("rate(30 minutes)")
+	r := startRenewal(t, local.Options{})
+	r.deploy()
 	r.pass(6*time.Hour - time.Second)
 	var times []string
 	for _, rotation := range r.Secrets.Rotations() {
@@ -190,7 +188,7 @@ func TestRenewalOnSchedule(t *testing.T) {
 // TestRotatorMayDoNoMore: a rotator that is not the one in the secret may not even look at it.
 func TestRotatorMayDoNoMore(t *testing.T) {
 	t.Parallel()
-	r := startRenewal(t, local.Options{NoStarts: true}, oauth.Policy{})
+	r := startRenewal(t, local.Options{NoStarts: true})
 	found, _ := r.Secrets.Secret(r.SecretID(secret))
 	event := fmt.Sprintf(`{"Step":"createSecret","SecretId":%q,"ClientRequestToken":%q}`, found.ARN, found.Versions[0].ID)
 	run, err := r.Invoke(t.Context(), "Rotator", []byte(event))
@@ -198,7 +196,7 @@ func TestRotatorMayDoNoMore(t *testing.T) {
 	if !run.Failed || !strings.Contains(run.Message, "AccessDeniedException") {
 		t.Errorf("it ended with %s: %s", run.ErrorType, run.Message)
 	}
-	r.deploy("rate(30 minutes)")
+	r.deploy()
 	if run, err = r.Invoke(t.Context(), "Rotator", []byte(event)); err != nil || run.Failed {
 		t.Errorf("the version that is current: %v %s", err, run.Message)
 	}
@@ -211,8 +209,8 @@ func TestRotatorMayDoNoMore(t *testing.T) {
 // alarm; a person logs in, stores the secret, starts the rotation, and all is well.
 func TestRevokedRefreshToken(t *testing.T) {
 	t.Parallel()
-	r := startRenewal(t, local.Options{}, oauth.Policy{})
-	r.deploy("rate(30 minutes)")
+	r := startRenewal(t, local.Options{})
+	r.deploy()
 	r.pass(2*time.Hour + 10*time.Minute)
 	r.auth.Revoke(r.refreshToken("AWSCURRENT"))
 	r.pass(22 * time.Minute) // 10:30, and a period of the alarm
@@ -281,8 +279,8 @@ func TestPassingFaultOfRenewal(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := startRenewal(t, local.Options{NoStarts: true}, oauth.Policy{})
-			r.deploy("rate(30 minutes)")
+			r := startRenewal(t, local.Options{NoStarts: true})
+			r.deploy()
 			c.spoil(r)
 			must(t, r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)))
 			r.pass(2 * time.Minute)

@@ -118,7 +118,7 @@ func (c *crowd) call(n, turns int, h *caller.Handler) {
 		c.ended = max(c.ended, last)
 		c.runs++
 		if result.RecoveredWith != "" {
-			c.recovered[string(result.RecoveredWith)]++
+			c.recovered[result.RecoveredWith]++
 		}
 		tried := c.tokens["/"+path]
 		delete(c.tokens, "/"+path)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -203,9 +204,7 @@ func (s *stage) put(oauth2 map[string]any, more map[string]any) {
 	s.t.Helper()
 	value := map[string]any{"oauth2": oauth2}
 	oauth2["token_url"], oauth2["client_id"], oauth2["client_secret"] = s.oauth, clientID, clientSecret
-	for name, v := range more {
-		value[name] = v
-	}
+	maps.Copy(value, more)
 	text, err := json.Marshal(value)
 	must(s.t, err)
 	_, err = s.store.Put(secret, string(text))
