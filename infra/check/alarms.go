@@ -88,6 +88,11 @@ func (c *checker) stackAlarms() map[string]spec {
 	}
 	throttled := count("Throttled", "AWS/Lambda", "Throttles", "FunctionName", "Caller")
 	throttled.evaluate, throttled.breach = 3, 2
+	// In hours: what meets each run of an hourly job is one message.
+	lost := count("RecordsLost", "AWS/Lambda", "DestinationDeliveryFailures", "FunctionName", "Caller")
+	lost.period, lost.evaluate = hour, 3
+	dropped := count("StartsDropped", "AWS/Scheduler", "InvocationDroppedCount", "ScheduleGroup", "ScheduleGroup")
+	dropped.period, dropped.evaluate = hour, 3
 	// Latched, as the token's own alarm is: between rotations Lambda publishes nothing.
 	rotation := count("RotationFailed", "AWS/Lambda", "Errors", "FunctionName", "Rotator")
 	rotation.statistic, rotation.period, rotation.missing = "Maximum", 60, "ignore"
@@ -96,8 +101,8 @@ func (c *checker) stackAlarms() map[string]spec {
 		"FailedRunsWaiting":  queue("FailedRuns", "FailedRuns"),
 		"DeadLettersWaiting": queue("DeadLetters", "DeadLetters"),
 		"Throttled":          throttled,
-		"RecordsLost":        count("RecordsLost", "AWS/Lambda", "DestinationDeliveryFailures", "FunctionName", "Caller"),
-		"StartsDropped":      count("StartsDropped", "AWS/Scheduler", "InvocationDroppedCount", "ScheduleGroup", "ScheduleGroup"),
+		"RecordsLost":        lost,
+		"StartsDropped":      dropped,
 	}
 }
 

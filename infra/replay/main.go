@@ -79,6 +79,15 @@ func replay(out io.Writer, m scenes.Machine, o year.Options) error {
 		return err
 	}
 
+	fmt.Fprintln(out, "\nTroubles that nobody mends for a day, on two hourly jobs; each run is one of the real binary:")
+	for _, trouble := range scenes.Troubles() {
+		day, err := m.Day(ctx, trouble)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(out, "  "+day.String())
+	}
+
 	fmt.Fprintln(out, "\nSilences of thirty days. What the alarm tells its topic, and what reaches a person by mail:")
 	silences, err := year.Silences(ctx, o.Template)
 	if err != nil {

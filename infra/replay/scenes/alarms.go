@@ -111,7 +111,7 @@ func Scenes() []Scene {
 			cause:  func(s *stage) error { return s.forbid("SchedulerRole", "*") },
 			within: 50 * time.Minute,
 			mend:   (*stage).restore,
-			after:  2 * time.Hour,
+			after:  6 * time.Hour,
 		},
 		{
 			Title: "Lambda turns runs away", Alarm: "Throttled", state: alarm.InAlarm,
@@ -132,7 +132,7 @@ func Scenes() []Scene {
 			},
 			within: 50 * time.Minute,
 			mend:   (*stage).restore,
-			after:  time.Hour,
+			after:  6 * time.Hour,
 		},
 		{
 			Title: "A token could not be renewed", Alarm: "RotationFailed", state: alarm.InAlarm,

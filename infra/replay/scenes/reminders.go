@@ -31,7 +31,8 @@ func Faults() []Fault {
 			s.CloudWatch.Faults.Set("SetAlarmState", "", api.Unavailable)
 			return nil
 		}, func(s *stage) error { s.CloudWatch.Faults.Clear(); return nil }},
-		{"the alarm was renamed", (*stage).rename, nothing},
+		{"the alarm was renamed", func(s *stage) error { return s.rename("cronbearer-My" + rejected) }, nothing},
+		{"the alarm was renamed, and no longer begins with the stack's name", func(s *stage) error { return s.rename("my-" + rejected) }, nothing},
 		{"the alarm is not there", func(s *stage) error { s.Alarms.Delete(s.Stack.StackName + "-" + rejected); return nil }, nothing},
 	}
 }
@@ -59,16 +60,15 @@ func (s *stage) loseSecond() error {
 	return nil
 }
 
-// rename is what somebody does in the console: a copy of the alarm under another name, and the old one deleted. The name
-// still begins with the stack's: the topic's policy lets no other alarm publish.
-func (s *stage) rename() error {
+// rename is what somebody does in the console: a copy of the alarm under another name, and the old one deleted.
+func (s *stage) rename(to string) error {
 	name := s.Stack.StackName + "-" + rejected
 	found := s.Alarms.Describe([]string{name}, "")
 	if len(found) != 1 {
 		return fmt.Errorf("there is no alarm %s", name)
 	}
 	copied := found[0].Alarm
-	copied.Name = strings.Replace(name, rejected, "My"+rejected, 1)
+	copied.Name = to
 	if err := s.Alarms.Put(copied, s.Now()); err != nil {
 		return err
 	}

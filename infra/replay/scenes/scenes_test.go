@@ -113,6 +113,8 @@ func TestReminders(t *testing.T) {
 		"the alarm was renamed": {
 			Before: []string{first}, During: []string{"ALARM " + my}, Mended: []string{"OK " + my}, Warnings: 36,
 		},
+		// The topic's policy lets only alarms of the stack publish.
+		"the alarm was renamed, and no longer begins with the stack's name": {Before: []string{first}, Warnings: 36},
 		"the alarm is not there": {Before: []string{first}, Warnings: 36},
 	}
 	m := machine(t)
@@ -129,6 +131,43 @@ func TestReminders(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, told); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestDays: a trouble that lasts is told once by each alarm that it concerns.
+func TestDays(t *testing.T) {
+	t.Parallel()
+	const token, failed = "ALARM cronbearer-TokenRejected-ExampleApi", "ALARM cronbearer-FailedRuns"
+	cases := map[string]map[string]int{
+		// The exception, as the alarm ends with each accepted call: the runbook says what to do, the next case is that.
+		"one endpoint refuses a token that another accepts": {token: 24, "OK cronbearer-TokenRejected-ExampleApi": 24, failed: 1},
+		"the same, with a token of its own for the job that is refused": {
+			"ALARM cronbearer-TokenRejected-Second": 1, "reminder of cronbearer-TokenRejected-Second": 1, failed: 1,
+		},
+		"the schedules' role may not start the function": {
+			"ALARM cronbearer-StartsDropped": 1, "ALARM cronbearer-DeadLetters": 1,
+			"INSUFFICIENT_DATA cronbearer-Silent-First": 1, "INSUFFICIENT_DATA cronbearer-Silent-Second": 1,
+		},
+		"each run fails, and the queue takes no record": {
+			"ALARM cronbearer-RecordsLost": 1, "ALARM cronbearer-Silent-First": 1, "ALARM cronbearer-Silent-Second": 1,
+		},
+		"other functions take all of the account's concurrency": {
+			"ALARM cronbearer-Throttled": 1, failed: 1,
+			"INSUFFICIENT_DATA cronbearer-Silent-First": 1, "INSUFFICIENT_DATA cronbearer-Silent-Second": 1,
+		},
+	}
+	m := machine(t)
+	for _, trouble := range scenes.Troubles() {
+		t.Run(strings.ReplaceAll(trouble.Name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			day, err := m.Day(t.Context(), trouble)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(cases[trouble.Name], day.Mails); diff != "" {
+				t.Errorf("mails (-want +got)\n%s", diff)
 			}
 		})
 	}
