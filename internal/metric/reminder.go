@@ -3,6 +3,7 @@ package metric
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -99,7 +100,7 @@ func (r *Reminder) describe(ctx context.Context, name string) (*types.MetricAlar
 			return &out.MetricAlarms[i], nil
 		}
 	}
-	return nil, fmt.Errorf("describe alarms: there is no alarm of this name")
+	return nil, errors.New("describe alarms: there is no alarm of this name")
 }
 
 func stoppedHalfway(alarm *types.MetricAlarm) bool {
