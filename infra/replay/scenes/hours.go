@@ -53,15 +53,15 @@ func (m Machine) FortyEightHours(ctx context.Context, seed uint64) (parts []Part
 			do   func() error
 			d    time.Duration
 		}{
-			{"The token is good for a day", func() error { return nil }, 24*time.Hour + 30*time.Minute},
+			{"The token is good", func() error { return nil }, 6*time.Hour + 30*time.Minute},
 			{"The token is dead for 48 hours", func() error { s.api.Revoke(first); return nil }, 48 * time.Hour},
 			{"A person stores a new one, and deals with the failed runs", func() error {
 				s.api.Accept(second)
 				s.Queue("FailedRuns").Purge()
 				return s.put(second)
-			}, 12 * time.Hour},
-			{"One job is switched off for a day", func() error { return s.SwitchOff("JobHourly3", true) }, 24 * time.Hour},
-			{"It is switched on again", func() error { return s.SwitchOff("JobHourly3", false) }, 12 * time.Hour},
+			}, 6 * time.Hour},
+			{"One job is switched off", func() error { return s.SwitchOff("JobHourly3", true) }, 12 * time.Hour},
+			{"It is switched on again", func() error { return s.SwitchOff("JobHourly3", false) }, 6 * time.Hour},
 		}
 		runs, mails := 0, 0
 		for _, step := range steps {

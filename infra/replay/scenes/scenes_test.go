@@ -77,7 +77,7 @@ func TestFortyEightHours(t *testing.T) {
 	for _, p := range parts {
 		runs = append(runs, p.Runs)
 	}
-	if diff := cmp.Diff([]int{250, 480, 120, 216, 120}, runs); diff != "" {
+	if diff := cmp.Diff([]int{70, 480, 60, 108, 60}, runs); diff != "" {
 		t.Errorf("runs (-want +got)\n%s", diff)
 	}
 }

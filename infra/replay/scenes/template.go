@@ -58,7 +58,7 @@ func WriteWith(template, dir string, tokens, jobs []Row) (path string, err error
 		return "", err
 	}
 	path = filepath.Join(dir, "template.yaml")
-	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil { //nolint:gosec // dir is the caller's own
+	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
 		return "", fmt.Errorf("the template: %w", err)
 	}
 	return path, nil
