@@ -17,7 +17,7 @@ import (
 func cpuTime(pid int) (time.Duration, error) {
 	const perProcessClock = 2 // CPUCLOCK_SCHED; clock_getcpuclockid(3) makes a clock's number in the same way
 	var at syscall.Timespec
-	number := int32(^pid)<<3 | perProcessClock //nolint:gosec // a process id fits
+	number := int32(^pid)<<3 | perProcessClock
 	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, uintptr(number), uintptr(unsafe.Pointer(&at)), 0); errno != 0 {
 		return 0, fmt.Errorf("CPU clock of process %d: %w", pid, errno)
 	}

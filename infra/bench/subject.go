@@ -89,12 +89,12 @@ func python(ctx context.Context, root string) subject {
 		return s
 	}
 	// A version manager's stand-in for the interpreter would be measured with it.
-	real, err := exec.CommandContext(ctx, path, "-c", "import sys, boto3, urllib3; print(sys.executable)").Output()
+	executable, err := exec.CommandContext(ctx, path, "-c", "import sys, boto3, urllib3; print(sys.executable)").Output()
 	if err != nil {
 		s.absent = "python3 has no boto3"
 		return s
 	}
-	s.command = []string{strings.TrimSpace(string(real)), filepath.Join(root, "infra", "bench", "peers", "naive.py")}
+	s.command = []string{strings.TrimSpace(string(executable)), filepath.Join(root, "infra", "bench", "peers", "naive.py")}
 	return s
 }
 
@@ -110,12 +110,12 @@ func node(ctx context.Context, root string) subject {
 		s.absent = "the SDK is not installed: npm ci --prefix infra/bench/peers"
 		return s
 	}
-	real, err := exec.CommandContext(ctx, path, "-p", "process.execPath").Output()
+	executable, err := exec.CommandContext(ctx, path, "-p", "process.execPath").Output()
 	if err != nil {
 		s.absent = "node does not start"
 		return s
 	}
-	s.command = []string{strings.TrimSpace(string(real)), filepath.Join(dir, "naive.js")}
+	s.command = []string{strings.TrimSpace(string(executable)), filepath.Join(dir, "naive.js")}
 	return s
 }
 

@@ -275,7 +275,7 @@ type lockedBuffer struct {
 func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.buffer.Write(p) //nolint:wrapcheck // a bytes.Buffer does not fail
+	return b.buffer.Write(p)
 }
 
 func (b *lockedBuffer) String() string {

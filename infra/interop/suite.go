@@ -145,6 +145,7 @@ type option func(*exchange)
 
 func through(t http.RoundTripper) option { return func(e *exchange) { e.transport = t } }
 func beside(token string) option         { return func(e *exchange) { e.current = []string{token} } }
+
 func clockOff(d time.Duration) option {
 	return func(e *exchange) { e.now = func() time.Time { return time.Now().Add(d) } }
 }

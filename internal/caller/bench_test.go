@@ -88,7 +88,7 @@ func BenchmarkWarmRun(b *testing.B) {
 	}
 }
 
-// What a warm run allocates is collected at some later run's expense. It is 114 without the race detector, which makes
+// What a warm run allocates is collected at some later run's expense. It is 110 without the race detector, which makes
 // sync.Pool drop a part of what it is given: up to 130. The ceiling leaves room for little more; whoever needs more
 // raises it with a reason.
 func TestWarmRunAllocatesLittle(t *testing.T) {

@@ -82,7 +82,7 @@ func TestTLSVersions(t *testing.T) {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			t.Parallel()
 			server, roots := serve(t, func(s *httptest.Server) {
-				s.TLS = &tls.Config{MinVersion: version, MaxVersion: version} //nolint:gosec // what must be refused
+				s.TLS = &tls.Config{MinVersion: version, MaxVersion: version}
 			}, func(http.ResponseWriter, *http.Request) {})
 			_, err := get(t, outbound.NewTransport(roots, onThisMachine), server.URL)
 			if (err == nil) != works {

@@ -65,7 +65,7 @@ func After(h http.Header, now time.Time) (time.Duration, bool) {
 		if err != nil {
 			seconds = math.MaxInt32 // a number too large to read is a long wait all the same
 		}
-		return time.Duration(seconds) * time.Second, true //nolint:gosec // 31 bits
+		return time.Duration(seconds) * time.Second, true
 	}
 	when, err := http.ParseTime(text)
 	if err != nil {

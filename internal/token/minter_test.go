@@ -123,15 +123,19 @@ func TestTokenRequest(t *testing.T) {
 		},
 		"scope and audience": {
 			version(t, "v", clientCredentials(), change{"scope": "a b", "audience": "https://api.example.com/"}).OAuth2, basic,
-			url.Values{"grant_type": {"client_credentials"}, "scope": {"a b"}, "audience": {"https://api.example.com/"}}, nil,
+			url.Values{"grant_type": {"client_credentials"}, "scope": {"a b"}, "audience": {"https://api.example.com/"}},
+			nil,
 		},
 		"basic is form-encoded first (RFC 6749 section 2.3.1)": {
 			version(t, "v", clientCredentials(), change{"client_id": "a:b", "client_secret": "pass word+%ü"}).OAuth2,
-			"Basic " + base64.StdEncoding.EncodeToString([]byte("a%3Ab:pass+word%2B%25%C3%BC")), url.Values{"grant_type": {"client_credentials"}}, nil,
+			"Basic " + base64.StdEncoding.EncodeToString([]byte("a%3Ab:pass+word%2B%25%C3%BC")),
+			url.Values{"grant_type": {"client_credentials"}},
+			nil,
 		},
 		"body": {
 			version(t, "v", clientCredentials(), change{"auth": "body"}).OAuth2, "",
-			url.Values{"grant_type": {"client_credentials"}, "client_id": {"id"}, "client_secret": {"client-secret-1"}}, nil,
+			url.Values{"grant_type": {"client_credentials"}, "client_id": {"id"}, "client_secret": {"client-secret-1"}},
+			nil,
 		},
 		"private_key_jwt": {
 			version(t, "v", clientCredentials(), change{"auth": "private_key_jwt", "private_key": keys().rsa}).OAuth2, "",
@@ -140,15 +144,18 @@ func TestTokenRequest(t *testing.T) {
 		},
 		"jwt_bearer": {
 			version(t, "v", jwtBearer(), change{"scope": "a b", "audience": "aud"}).OAuth2, "",
-			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "scope": {"a b"}}, []string{"assertion"},
+			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "scope": {"a b"}},
+			[]string{"assertion"},
 		},
 		"jwt_bearer of a public client": {
 			version(t, "v", jwtBearer(), change{"client_id": "id"}).OAuth2, "",
-			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {"id"}}, []string{"assertion"},
+			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {"id"}},
+			[]string{"assertion"},
 		},
 		"jwt_bearer and a client secret": {
 			version(t, "v", jwtBearer(), change{"client_id": "id", "client_secret": "client-secret-1"}).OAuth2, basic,
-			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}}, []string{"assertion"},
+			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}},
+			[]string{"assertion"},
 		},
 		"jwt_bearer and private_key_jwt": {
 			version(t, "v", jwtBearer(), change{"client_id": "id", "auth": "private_key_jwt"}).OAuth2, "",
@@ -160,7 +167,8 @@ func TestTokenRequest(t *testing.T) {
 		},
 		"refresh_token of a public client": {
 			refresh(change{"auth": "body", "client_secret": nil, "scope": "a"}), "",
-			url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"refresh-token-1"}, "client_id": {"id"}, "scope": {"a"}}, nil,
+			url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"refresh-token-1"}, "client_id": {"id"}, "scope": {"a"}},
+			nil,
 		},
 	}
 	for name, c := range cases {
@@ -221,32 +229,44 @@ func TestAssertions(t *testing.T) {
 			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 		"jwt_bearer, all claims": {
-			jwtBearer(), change{"subject": "you", "audience": "aud", "scope": "a b", "key_id": "k1"}, "assertion", "RS256", "k1", k.publicRSA,
+			jwtBearer(),
+			change{"subject": "you", "audience": "aud", "scope": "a b", "key_id": "k1"},
+			"assertion", "RS256", "k1", k.publicRSA,
 			jwt.MapClaims{"iss": "me", "sub": "you", "aud": "aud", "scope": "a b", "iat": iat, "exp": exp},
 		},
 		"PS256": {
-			jwtBearer(), change{"algorithm": "PS256"}, "assertion", "PS256", nil, k.publicRSA,
+			jwtBearer(),
+			change{"algorithm": "PS256"},
+			"assertion", "PS256", nil, k.publicRSA,
 			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 		"ES256": {
-			jwtBearer(), change{"algorithm": "ES256", "private_key": k.p256}, "assertion", "ES256", nil, k.publicP256,
+			jwtBearer(),
+			change{"algorithm": "ES256", "private_key": k.p256},
+			"assertion", "ES256", nil, k.publicP256,
 			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 		"ES256 from SEC 1": {
-			jwtBearer(), change{"algorithm": "ES256", "private_key": k.sec1}, "assertion", "ES256", nil, k.publicP256,
+			jwtBearer(),
+			change{"algorithm": "ES256", "private_key": k.sec1},
+			"assertion", "ES256", nil, k.publicP256,
 			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 		"EdDSA": {
-			jwtBearer(), change{"algorithm": "EdDSA", "private_key": k.ed25519}, "assertion", "EdDSA", nil, k.publicEd25519,
+			jwtBearer(),
+			change{"algorithm": "EdDSA", "private_key": k.ed25519},
+			"assertion", "EdDSA", nil, k.publicEd25519,
 			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 		"private_key_jwt is for token_url, whatever audience says": {
-			clientCredentials(), change{"auth": "private_key_jwt", "private_key": k.pkcs1, "key_id": "k2", "scope": "a", "audience": "aud"},
+			clientCredentials(),
+			change{"auth": "private_key_jwt", "private_key": k.pkcs1, "key_id": "k2", "scope": "a", "audience": "aud"},
 			"client_assertion", "RS256", "k2", k.publicRSA,
 			jwt.MapClaims{"iss": "id", "sub": "id", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 		"private_key_jwt beside jwt_bearer": {
-			jwtBearer(), change{"auth": "private_key_jwt", "client_id": "id", "audience": "aud", "scope": "a"},
+			jwtBearer(),
+			change{"auth": "private_key_jwt", "client_id": "id", "audience": "aud", "scope": "a"},
 			"client_assertion", "RS256", nil, k.publicRSA,
 			jwt.MapClaims{"iss": "id", "sub": "id", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},

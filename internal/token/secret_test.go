@@ -526,7 +526,7 @@ func TestRotatedSecretIsReadWhole(t *testing.T) {
 	if d.Minted() || d.Test == nil || d.Rotate == nil || d.Rotate.ExpiresAt == nil {
 		t.Fatalf("read as %+v", d)
 	}
-	if d.Test.Method != "GET" || d.Rotate.Call.Method != "POST" || d.Rotate.Token.String() != "/a~1b/0" || d.Rotate.ExpiresAt.String() != "/expires_at" {
+	if d.Test.Method != http.MethodGet || d.Rotate.Call.Method != http.MethodPost || d.Rotate.Token.String() != "/a~1b/0" || d.Rotate.ExpiresAt.String() != "/expires_at" {
 		t.Errorf("read as %+v", d.Rotate)
 	}
 	want := http.Header{"X-Key": {"12345678"}, "Content-Type": {"application/json"}}

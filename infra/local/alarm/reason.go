@@ -3,6 +3,7 @@ package alarm
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,12 +39,12 @@ func (a Alarm) reason(o outcome) string {
 	} else {
 		fmt.Fprintf(&b, "%d out of the last %d datapoints ", len(telling), a.EvaluationPeriods)
 	}
-	for i := len(telling) - 1; i >= 0; i-- { // newest first
+	for i, p := range slices.Backward(telling) { // newest first
 		open := ", "
 		if i == len(telling)-1 {
 			open = "["
 		}
-		fmt.Fprintf(&b, "%s%s (%s)", open, double(telling[i].Value), telling[i].Start.UTC().Format("02/01/06 15:04:05"))
+		fmt.Fprintf(&b, "%s%s (%s)", open, double(p.Value), p.Start.UTC().Format("02/01/06 15:04:05"))
 	}
 	if o.state == OK {
 		verb += " not"

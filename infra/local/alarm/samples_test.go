@@ -21,7 +21,9 @@ func TestAggregate(t *testing.T) {
 	store.Put(metric, start.Add(-time.Second), alarm.Value(100))
 	store.Put(metric, start.Add(15*time.Minute), alarm.Value(100))
 	for _, other := range []alarm.Metric{
-		{Namespace: "N", Name: "M"}, {Namespace: "N", Name: "M", Dimensions: metric.Dimensions[:1]}, {Namespace: "n", Name: "M", Dimensions: metric.Dimensions},
+		{Namespace: "N", Name: "M"},
+		{Namespace: "N", Name: "M", Dimensions: metric.Dimensions[:1]},
+		{Namespace: "n", Name: "M", Dimensions: metric.Dimensions},
 		{Namespace: "N", Name: "M", Dimensions: append([]alarm.Dimension{{Name: "C", Value: "3"}}, metric.Dimensions...)},
 	} {
 		store.Put(other, start, alarm.Value(1000))

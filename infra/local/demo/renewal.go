@@ -52,7 +52,7 @@ func changed(template, dir string) (string, error) {
 		text = strings.Replace(text, c[0], c[1], 1)
 	}
 	path := filepath.Join(dir, "template.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil { //nolint:gosec // in a directory that MkdirTemp has made
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return "", fmt.Errorf("template: %w", err)
 	}
 	return path, nil

@@ -274,7 +274,7 @@ func (s *Server) verify(assertion string, keys []Key, audience string, more ...j
 		return set, nil
 	})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the text becomes the answer's error_description
+		return nil, err
 	}
 	issued, err := claims.GetIssuedAt()
 	if err != nil || issued == nil {
