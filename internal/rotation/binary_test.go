@@ -37,9 +37,6 @@ import (
 // answered and after what it asks for was done, and lets Secrets Manager repeat the rotation a minute later.
 func TestBinaryKilledAnywhere(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("builds and runs the binary")
-	}
 	binary := filepath.Join(t.TempDir(), "rotator")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-o", binary, "../../functions/rotator").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -82,9 +79,6 @@ func TestBinaryKilledAnywhere(t *testing.T) {
 // TestTwoBinaries on one version exchange once.
 func TestTwoBinaries(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("builds and runs the binary")
-	}
 	binary := filepath.Join(t.TempDir(), "rotator")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-o", binary, "../../functions/rotator").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
