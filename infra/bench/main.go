@@ -26,7 +26,7 @@ import (
 type options struct {
 	rounds, peerRounds, warm, long, memory int
 	seed                                   uint64
-	only, docs                             string
+	only, docs, other, otherEnv            string
 }
 
 func main() {
@@ -38,6 +38,8 @@ func main() {
 	flag.IntVar(&o.memory, "memory", 0, "also emulate a function of so many MB by control groups: needs Linux and root")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the rounds' order")
 	flag.StringVar(&o.only, "only", "", "comma-separated subjects; all without it")
+	flag.StringVar(&o.other, "other", "", "also measure this caller binary: what a change buys")
+	flag.StringVar(&o.otherEnv, "other-env", "", "NAME=VALUE in the other caller's environment; without -other of our own binary")
 	flag.StringVar(&o.docs, "docs", "", "write the tables and the plot into this Markdown file as well, between its marks")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -70,6 +72,9 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	list, err := subjects(ctx, root, w)
 	if err != nil {
 		return err
+	}
+	if o.other != "" || o.otherEnv != "" {
+		list = append(list, otherCaller(list, o))
 	}
 	b := bench{options: o, world: w, list: list, results: results{samples: map[key][]sample{}}}
 	if o.memory > 0 {
@@ -109,6 +114,19 @@ func run(ctx context.Context, o options, out io.Writer) error {
 
 // plotName is the picture beside the document.
 const plotName = "start-and-first-run.svg"
+
+// otherCaller is ours but for the binary or a variable.
+func otherCaller(list []subject, o options) subject {
+	s := list[slices.IndexFunc(list, func(s subject) bool { return s.name == subjectOurs })]
+	s.name, s.what = subjectOther, "the caller, otherwise: "+strings.TrimSpace(o.other+" "+o.otherEnv)
+	if o.other != "" {
+		s.command = []string{o.other}
+	}
+	if o.otherEnv != "" {
+		s.env = append(slices.Clone(s.env), o.otherEnv)
+	}
+	return s
+}
 
 const cgroupMount = "/sys/fs/cgroup"
 

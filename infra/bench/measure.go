@@ -57,11 +57,11 @@ func (p path) wants(s subject) bool {
 	case pathRejected:
 		return s.name != subjectEmpty && !s.peer
 	case pathPost:
-		return s.name == subjectOurs || s.name == subjectBare
+		return s.name == subjectOurs || s.name == subjectOther || s.name == subjectBare
 	case pathLong:
 		return !s.peer
 	default:
-		return s.name == subjectOurs
+		return s.name == subjectOurs || s.name == subjectOther
 	}
 }
 

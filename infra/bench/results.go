@@ -99,8 +99,12 @@ func (r *results) table(out io.Writer, list []subject, path string, emulated boo
 			continue
 		}
 		cold := r.each(k, coldOf)
-		fmt.Fprintf(out, "| %s | %s | %s | %s | %.2f | %s | %s | %s | %s | %s | %s |\n", s.name,
-			spread(r.each(k, startOf)), spread(r.each(k, firstOf)), spread(cold), cold.median()/max(r.each(floor, coldOf).median(), 1e-9),
+		times := "–"
+		if least := r.each(floor, coldOf).median(); least > 0 {
+			times = figure(cold.median() / least)
+		}
+		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", s.name,
+			spread(r.each(k, startOf)), spread(r.each(k, firstOf)), spread(cold), times,
 			spread(r.each(k, p50Of)), figure(r.pooled(k).quantile(0.99)),
 			spread(r.each(k, cpuStartOf)), spread(r.each(k, cpuFirstOf)), spread(r.each(k, cpuWarmOf)), spread(r.each(k, peakOf)))
 	}

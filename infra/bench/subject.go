@@ -16,6 +16,7 @@ const (
 	subjectBare   = "bare"
 	subjectNaive  = "naive"
 	subjectOurs   = "cronbearer"
+	subjectOther  = "other" // a caller built otherwise, to show what a change buys
 	subjectPython = "python"
 	subjectNode   = "node"
 )
