@@ -1,16 +1,14 @@
 package main
 
 import (
-	"archive/zip"
 	"bufio"
 	"bytes"
-	"compress/flate"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -28,22 +26,20 @@ func buildForLambda(ctx context.Context, root, dir, name, pkg string) (binary, z
 	if err := goBuild(ctx, root, output, pkg, "GOOS=linux", "GOARCH=arm64"); err != nil {
 		return 0, 0, err
 	}
-	text, err := os.ReadFile(output)
+	info, err := os.Stat(output)
 	if err != nil {
 		return 0, 0, err
 	}
-	var packed bytes.Buffer
-	z := zip.NewWriter(&packed)
-	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestCompression) })
-	file, err := z.Create("bootstrap")
+	sizer := filepath.Join(dir, "zipsize")
+	if err := goBuild(ctx, root, sizer, "./infra/bench/zipsize"); err != nil {
+		return 0, 0, err
+	}
+	text, err := exec.CommandContext(ctx, sizer, output).Output()
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, fmt.Errorf("zip %s: %w", name, err)
 	}
-	if _, err := file.Write(text); err != nil {
-		return 0, 0, err
-	}
-	err = z.Close()
-	return int64(len(text)), int64(packed.Len()), err
+	zipped, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	return info.Size(), zipped, err
 }
 
 // initTrace sums what GODEBUG=inittrace=1 tells.

@@ -196,20 +196,18 @@ func (w *world) serveTarget(out http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// zeros packs n zero bytes: one MiB, again and again, as a gzip file may have many members (RFC 1952 section 2.2).
 func zeros(n int) ([]byte, error) {
 	var packed bytes.Buffer
 	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
 	if err != nil {
 		return nil, err
 	}
-	block := make([]byte, oneMiB)
-	for range n / oneMiB {
-		if _, err := z.Write(block); err != nil {
-			return nil, err
-		}
+	if _, err := z.Write(make([]byte, oneMiB)); err != nil {
+		return nil, err
 	}
 	err = z.Close()
-	return packed.Bytes(), err
+	return bytes.Repeat(packed.Bytes(), n/oneMiB), err
 }
 
 // issue makes a root and a certificate of localhost under it.
