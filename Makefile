@@ -55,7 +55,7 @@ test: ## Run all tests: offline, with the race detector where a C compiler is th
 	fi; \
 	set -ex; go vet $$race ./...; go test $$race -shuffle=on ./...
 
-check: check-tree check-go check-template check-build check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv, and Node.js
+check: check-tree check-go check-template check-build check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
 
 check-tree: # What git tracks: nothing of one machine, nothing that does not exist, no page that is out of date.
 	@sh infra/check/tree.sh
@@ -74,7 +74,7 @@ check-build: $(VENV_READY) build # `sam build` and `make build` give the same by
 	@sh infra/check/build.sh $(VENV)/bin
 
 check-interop: # Tokens from a certified authorisation server that others wrote. It comes from npm, pinned.
-	go run ./infra/interop
+	@sh infra/check/interop.sh $(PYTHON) .tools/node
 
 check-able: check-template check-build $(GOLANGCI_LINT) # Each check above fails when it should.
 	@sh infra/check/able.sh $(VENV)/bin $(GOLANGCI_LINT)
