@@ -171,17 +171,37 @@ func (s *search) in(v *view, depth int) {
 	if plain := v.unescape('\\', unescapeBackslash); plain != nil {
 		s.in(plain, depth+1)
 	}
-	for from := 0; from < len(v.text); from++ {
-		to := from
-		for to < len(v.text) && isBase64(v.text[to]) {
-			to++
-		}
+	for from, to := nextBase64(v.text, 0); from < to; from, to = nextBase64(v.text, to) {
 		for skip := 0; skip < 8 && 6*(to-from)-skip >= 8*gram; skip += 2 {
 			s.decoded[depth].decode(v, from, to, skip)
 			s.in(&s.decoded[depth], depth+1)
 		}
-		from = to
 	}
+}
+
+// shortestBase64 is how many characters of base64 hold a word, without what is left over at both ends.
+const shortestBase64 = (8*gram + 5) / 6
+
+// nextBase64 is the next run of base64 that may hold a word, at or behind from. There is none where to is not behind
+// from. It looks at each shortestBase64th byte only, as such a run holds one of them.
+func nextBase64(text []byte, from int) (begin, to int) {
+	for at := from + shortestBase64 - 1; at < len(text); at += shortestBase64 {
+		if !isBase64(text[at]) {
+			continue
+		}
+		begin, to = at, at+1
+		for begin > from && isBase64(text[begin-1]) {
+			begin--
+		}
+		for to < len(text) && isBase64(text[to]) {
+			to++
+		}
+		if to-begin >= shortestBase64 {
+			return begin, to
+		}
+		from, at = to, to-1
+	}
+	return 0, 0
 }
 
 // find adds the secrets and pieces in a view as it is.

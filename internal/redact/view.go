@@ -2,6 +2,7 @@ package redact
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -150,12 +151,15 @@ func isBase64(c byte) bool { return sextets[c] != notBase64 }
 // first character. With 0, 2, 4 and 6 bits all alignments are covered, whatever stands before the secret in what was
 // encoded, and whatever of it was cut off.
 func (v *view) decode(of *view, from, to, skip int) {
-	text, pending, bits := v.text[:0], uint(0), -skip
-	for _, c := range of.text[from:to] {
+	characters := of.text[from:to]
+	text := slices.Grow(v.text[:0], len(characters))[:(6*len(characters)-skip)/8]
+	pending, bits, n := uint(0), -skip, 0
+	for _, c := range characters {
 		pending = pending<<6 | uint(sextets[c])
 		if bits += 6; bits >= 8 {
 			bits -= 8
-			text = append(text, byte(pending>>bits)) //nolint:gosec // the upper bits belong to the byte before
+			text[n] = byte(pending >> bits) //nolint:gosec // the upper bits belong to the byte before
+			n++
 		}
 	}
 	*v = view{text: text, piece: minPieceBase64, of: of, from: from, skip: skip}
