@@ -3,6 +3,7 @@ package main
 
 import (
 	"log"
+	"net/http"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -13,6 +14,7 @@ import (
 
 func main() {
 	tuning.ForFunctionSize(os.LookupEnv)
+	tuning.RuntimeAPI(http.DefaultTransport)
 	handler := caller.NewHandler(os.LookupEnv, os.Stdout)
 	log.SetFlags(0)
 	log.SetOutput(handler.RuntimeLog())

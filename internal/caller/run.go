@@ -82,7 +82,7 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 		return unavailable(err), r
 	}
 	if j.Action == job.Check {
-		return ending{outcome: Succeeded, verdict: target.Unknown, version: version.ID, expires: version.Expiry()}, r
+		return ending{outcome: Succeeded, verdict: target.Unknown, version: version.ID, expires: version.Expiry}, r
 	}
 	request, err := j.Request(id, r.start, c.idempotencyHeader)
 	if err != nil {
@@ -126,7 +126,7 @@ func (r *run) bound(v, current token.Version) hosts.List {
 
 // tokenOf is the version's token, or one minted for it that is not the rejected one.
 func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secret) (try, error) {
-	t := try{version: v, value: v.Token, expiry: v.Expiry(), with: string(v.Stage)}
+	t := try{version: v, value: v.Token, expiry: v.Expiry, with: string(v.Stage)}
 	if v.Minted() {
 		value, err := r.minter.Mint(ctx, v, rejected)
 		if err != nil {
@@ -293,7 +293,7 @@ func unavailable(err error) ending {
 }
 
 func invalid(fault string, v token.Version) ending {
-	return ending{outcome: InvalidJob, verdict: target.Unknown, fault: fault, version: v.ID, expires: v.Expiry()}
+	return ending{outcome: InvalidJob, verdict: target.Unknown, fault: fault, version: v.ID, expires: v.Expiry}
 }
 
 // fill writes what the run learned into the result.

@@ -3,7 +3,10 @@
 package job
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -85,6 +88,20 @@ type Request struct {
 	URL    *url.URL
 	Header http.Header
 	Body   []byte // nil: none
+}
+
+// HTTP is the request for net/http. It has no token.
+func (r Request) HTTP(ctx context.Context) *http.Request {
+	request := (&http.Request{Method: r.Method, URL: r.URL, Host: r.URL.Host, Header: r.Header.Clone()}).WithContext(ctx)
+	if len(r.Body) > 0 { // net/http takes a Body with a ContentLength of 0 for one of unknown length
+		request.ContentLength = int64(len(r.Body))
+		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
+		request.Body, _ = request.GetBody()
+	}
+	if request.Header.Get("User-Agent") == "" {
+		request.Header.Set("User-Agent", "cronbearer")
+	}
+	return request
 }
 
 // Replayable tells whether sending the request twice does what sending it once does (RFC 9110 section 9.2.2), or

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
@@ -256,9 +257,12 @@ func parseLocation(text string, v values) (*url.URL, error) {
 }
 
 func percentEncodeNonASCII(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return text
+	}
 	var out strings.Builder
 	for _, c := range []byte(text) {
-		if c < 0x80 {
+		if c < utf8.RuneSelf {
 			out.WriteByte(c)
 		} else {
 			out.WriteString("%" + strings.ToUpper(strconv.FormatInt(int64(c), 16)))
@@ -272,8 +276,8 @@ func (p *parser) headers(f *jsondoc.Fields) []header {
 	if !ok {
 		return nil
 	}
-	var list []header
-	seen := map[string]bool{}
+	list := make([]header, 0, len(object.Members))
+	var seen []string
 	for _, m := range object.Members {
 		where := "headers." + m.Name
 		if err := CheckHeaderName(m.Name); err != nil {
@@ -284,7 +288,7 @@ func (p *parser) headers(f *jsondoc.Fields) []header {
 		switch {
 		case p.options.IdempotencyHeader != "" && strings.EqualFold(m.Name, p.options.IdempotencyHeader):
 			p.problems.Addf("%s is the idempotency header, which every run sets itself", where)
-		case seen[canonical]:
+		case slices.Contains(seen, canonical):
 			p.problems.Addf("%s stands twice (header names are matched without regard to case)", where)
 		case m.Value.Kind == jsondoc.Null, isUnreplaced(m.Value):
 			continue
@@ -293,7 +297,7 @@ func (p *parser) headers(f *jsondoc.Fields) []header {
 		case !ValidHeaderValue(m.Value.Text):
 			p.problems.Addf("%s must be printable ASCII", where)
 		}
-		seen[canonical] = true
+		seen = append(seen, canonical)
 		p.placeholders(where, m.Value)
 		list = append(list, header{m.Name, m.Value.Text})
 	}

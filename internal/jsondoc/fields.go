@@ -27,7 +27,8 @@ type Fields struct {
 
 // NewFields reads v, which is an object. With secret, problems never show a name that is not a known one.
 func NewFields(v Value, where string, secret bool, problems *Problems) *Fields {
-	return &Fields{object: v, where: where, secret: secret, problems: problems}
+	const usual = 16
+	return &Fields{object: v, where: where, secret: secret, problems: problems, known: make([]string, 0, usual)}
 }
 
 func (f *Fields) get(name string, want Kind) (Value, bool) {

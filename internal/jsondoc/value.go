@@ -333,7 +333,7 @@ func (v Value) AppendJSON(dst []byte, change func(string) string) []byte {
 		if change != nil {
 			text = change(text)
 		}
-		return appendString(dst, text)
+		return AppendString(dst, text)
 	case Array:
 		dst = append(dst, '[')
 		for i, item := range v.Items {
@@ -349,7 +349,7 @@ func (v Value) AppendJSON(dst []byte, change func(string) string) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(appendString(dst, m.Name), ':')
+			dst = append(AppendString(dst, m.Name), ':')
 			dst = m.Value.AppendJSON(dst, change)
 		}
 		return append(dst, '}')
@@ -357,8 +357,8 @@ func (v Value) AppendJSON(dst []byte, change func(string) string) []byte {
 	return dst
 }
 
-// appendString is json.Marshal of a string without its HTML escapes, which would change a signed or hashed body.
-func appendString(dst []byte, s string) []byte {
+// AppendString appends s as a JSON string: json.Marshal of a string without its HTML escapes, which would change a signed or hashed body.
+func AppendString(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	for i := range len(s) {

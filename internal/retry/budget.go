@@ -60,7 +60,10 @@ func Backoff(failed int) time.Duration {
 // clocks that differ do not matter; now stands in where there is none.
 func After(h http.Header, now time.Time) (time.Duration, bool) {
 	text := strings.TrimSpace(h.Get("Retry-After"))
-	if text != "" && strings.Trim(text, "0123456789") == "" {
+	if text == "" {
+		return 0, false
+	}
+	if strings.Trim(text, "0123456789") == "" {
 		seconds, err := strconv.ParseUint(text, 10, 31)
 		if err != nil {
 			seconds = math.MaxInt32 // a number too large to read is a long wait all the same

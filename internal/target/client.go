@@ -122,12 +122,7 @@ func (c *Client) attempt(ctx context.Context, j job.Job, r job.Request, t redact
 		GotConn:      func(httptrace.GotConnInfo) { connected.Add(1) },
 		WroteHeaders: func() { sent.Add(1) }, // each time: the transport itself repeats on a connection that had died idle
 	})
-	req, err := c.request(ctx, r, t)
-	if err != nil {
-		a.Fault = "the request cannot be made"
-		return a
-	}
-	response, err := c.transportFor(j).RoundTrip(req)
+	response, err := c.transportFor(j).RoundTrip(request(ctx, r, t))
 	a.Sent = int(sent.Load())
 	if err != nil {
 		refused, isRefused := errors.AsType[*outbound.AddressRefusedError](err)
@@ -145,21 +140,10 @@ func (c *Client) attempt(ctx context.Context, j job.Job, r job.Request, t redact
 }
 
 // request is the only place that reveals a token to a target.
-func (c *Client) request(ctx context.Context, r job.Request, t redact.Secret) (*http.Request, error) {
-	var body io.Reader
-	if r.Body != nil {
-		body = bytes.NewReader(r.Body)
-	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-	req.Header = r.Header.Clone()
-	if req.Header.Get("User-Agent") == "" {
-		req.Header.Set("User-Agent", "cronbearer")
-	}
+func request(ctx context.Context, r job.Request, t redact.Secret) *http.Request {
+	req := r.HTTP(ctx)
 	req.Header.Set("Authorization", "Bearer "+t.Reveal())
-	return req, nil
+	return req
 }
 
 // judge reads as much of the answer as the job's rules need. giveUp ends a read that lasts.

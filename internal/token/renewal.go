@@ -1,7 +1,6 @@
 package token
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -102,19 +101,9 @@ func rotateRequest(ctx context.Context, r *Rotate, current redact.Secret) (*http
 	if err != nil {
 		return nil, err
 	}
-	var body io.Reader
-	if parts.Body != nil {
-		body = bytes.NewReader(parts.Body)
-	}
-	request, err := http.NewRequestWithContext(ctx, parts.Method, parts.URL.String(), body)
-	if err != nil {
-		return nil, errors.New("the request cannot be made")
-	}
-	request.Header = parts.Header
-	for name, value := range map[string]string{"Accept": "application/json", "User-Agent": "cronbearer"} {
-		if request.Header.Get(name) == "" {
-			request.Header.Set(name, value)
-		}
+	request := parts.HTTP(ctx)
+	if request.Header.Get("Accept") == "" {
+		request.Header.Set("Accept", "application/json")
 	}
 	request.Header.Set("Authorization", "Bearer "+current.Reveal())
 	return request, nil

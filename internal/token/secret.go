@@ -24,7 +24,7 @@ const (
 // Document is what one version of a secret says.
 type Document struct {
 	Token     redact.Secret // zero: minted
-	ExpiresAt time.Time     // zero: unknown
+	Expiry    time.Time     // as the token or its secret tells it; zero: unknown, or minted
 	Hosts     *hosts.List   // nil: none given
 	OAuth2    *OAuth2
 	Rotate    *Rotate
@@ -52,7 +52,9 @@ func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
 		if err != nil {
 			return Document{}, &MalformedError{jsondoc.Problems{"the secret's text: " + err.Error()}}
 		}
-		return Document{Token: redact.New(token)}, nil
+		d := Document{Token: redact.New(token)}
+		d.Expiry = d.expiry(time.Time{})
+		return d, nil
 	}
 	doc, duplicates, err := jsondoc.Parse([]byte(object))
 	if err != nil {
@@ -147,7 +149,8 @@ func (p *secretParser) document(doc jsondoc.Value) Document {
 		}
 		d.Token = redact.New(normalized)
 	}
-	d.ExpiresAt, d.Warnings = p.expiresAt(f)
+	expiresAt, warnings := p.expiresAt(f)
+	d.Expiry, d.Warnings = d.expiry(expiresAt), warnings
 	d.Hosts = p.hosts(f)
 	if object, ok := f.Object("oauth2"); ok {
 		d.OAuth2 = p.oauth2(object)

@@ -389,13 +389,13 @@ func TestExpiresAt(t *testing.T) {
 			if err != nil {
 				t.Fatalf("a malformed expires_at must be a warning: %s", err)
 			}
-			if diff := cmp.Diff(c.want, d.Expiry()); diff != "" {
+			if diff := cmp.Diff(c.want, d.Expiry); diff != "" {
 				t.Errorf("expiry (-want +got):\n%s", diff)
 			}
 			if (len(d.Warnings) > 0) != c.warn {
 				t.Errorf("warnings %q, want some: %t", d.Warnings, c.warn)
 			}
-			if _, err := json.Marshal(d.Expiry()); err != nil {
+			if _, err := json.Marshal(d.Expiry); err != nil {
 				t.Errorf("the result could not be written: %s", err)
 			}
 		})
@@ -442,7 +442,7 @@ func TestExpiryOfJWT(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, d.Expiry()); diff != "" {
+			if diff := cmp.Diff(c.want, d.Expiry); diff != "" {
 				t.Errorf("expiry (-want +got):\n%s", diff)
 			}
 		})
@@ -455,7 +455,7 @@ func TestMintedTokenHasNoExpiryOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := d.Expiry(); !got.IsZero() {
+	if got := d.Expiry; !got.IsZero() {
 		t.Errorf("Expiry() = %s, want none", got)
 	}
 }
