@@ -17,7 +17,7 @@ type CloudWatch = cloudWatch
 // Assemble makes a Handler on stand-ins for AWS and for the network.
 func Assemble(s settings.Settings, secrets token.SecretsManager, cloudWatch CloudWatch, toTargets *http.Transport, out io.Writer) *Handler {
 	scrub := &redact.Scrubber{}
-	h := &Handler{scrub: scrub, out: scrub.Writer(out)}
+	h := &Handler{scrub: scrub, to: out, out: scrub.Writer(out)}
 	env := &environment.Environment{Clock: clock.New(s.ClockFile), ToAWS: &http.Transport{}, ToTargets: toTargets}
 	h.app = assemble(s, env, secrets, cloudWatch, scrub, h.out)
 	return h

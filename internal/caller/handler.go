@@ -26,7 +26,8 @@ import (
 type Handler struct {
 	lookup settings.LookupEnv
 	scrub  *redact.Scrubber
-	out    io.Writer // scrubbed
+	to     io.Writer
+	out    io.Writer // to, scrubbed
 
 	mu  sync.Mutex
 	app *app
@@ -36,7 +37,7 @@ type Handler struct {
 // good: a bad value must not end the process, as Lambda would start it over and over.
 func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
 	scrub := &redact.Scrubber{}
-	h := &Handler{lookup: lookup, scrub: scrub, out: scrub.Writer(out)}
+	h := &Handler{lookup: lookup, scrub: scrub, to: out, out: scrub.Writer(out)}
 	_, _ = h.configured()
 	return h
 }
@@ -110,8 +111,6 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 
 // report publishes, and reminds of a rejection that is stored.
 func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) error {
-	ctx, cancel := withinDeadline(ctx, lastWords)
-	defer cancel()
 	err := a.publisher.Publish(ctx, e.report(res, a.Clock.Now()))
 	if notStored, ok := errors.AsType[*metric.NotStoredError](err); ok {
 		_, _ = h.out.Write(notStored.Line)
@@ -123,27 +122,21 @@ func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) erro
 	return err
 }
 
-// lastWords is what is kept for the log line and the answer to Lambda.
-const lastWords = 300 * time.Millisecond
-
-func withinDeadline(ctx context.Context, margin time.Duration) (context.Context, context.CancelFunc) {
-	if deadline, ok := ctx.Deadline(); ok {
-		return context.WithDeadline(ctx, deadline.Add(-margin))
-	}
-	return context.WithCancel(ctx)
-}
-
 // finish logs the run's one line, which LOG_LEVEL never filters, and returns its result, or its error.
-func (h *Handler) finish(res Result, message string) (response []byte, err error) {
-	result, level, fault := res.appendJSON(make([]byte, 0, 512)), slog.LevelInfo, ""
+func (h *Handler) finish(res Result, message string) ([]byte, error) {
+	result := res.appendJSON(make([]byte, 0, 512))
 	if res.failed() {
-		level, fault = slog.LevelError, h.scrub.Scrub(message)
-		err = typedError(res.Outcome, fault)
-	} else {
-		response = []byte(h.scrub.Scrub(string(result)))
+		err := typedError(res.Outcome, h.scrub.Scrub(message))
+		_, _ = h.out.Write(logs.RunLine(time.Now(), slog.LevelError, result, err.Error(), res.RequestID))
+		return nil, err
 	}
-	_, _ = h.out.Write(logs.RunLine(time.Now(), level, result, fault, res.RequestID))
-	return response, err
+	line := string(logs.RunLine(time.Now(), slog.LevelInfo, result, "", res.RequestID))
+	scrubbed := h.scrub.Scrub(line)
+	if scrubbed != line { // a part of what holds no secret holds none
+		result = []byte(h.scrub.Scrub(string(result)))
+	}
+	_, _ = io.WriteString(h.to, scrubbed)
+	return result, nil
 }
 
 // misconfigured ends a run whose configuration cannot be read. There is nobody to publish to.

@@ -67,13 +67,10 @@ type ending struct {
 // run makes the call that the event wants, and tells how it went.
 func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger) (ending, *run) {
 	r := &run{Caller: c, job: j, id: id, start: c.clock.Now(), log: log}
-	if deadline, ok := ctx.Deadline(); ok {
-		r.deadline = deadline
-		// The report needs its time, whatever Secrets Manager or the target do.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-retry.Reserve))
-		defer cancel()
-	}
+	r.deadline, _ = ctx.Deadline()
+	// The report needs its time, whatever Secrets Manager or the target do.
+	ctx, cancel := retry.WithMargin(ctx, retry.Reserve)
+	defer cancel()
 	if j.MaxAge > 0 && j.Age(r.start) > j.MaxAge {
 		return ending{outcome: Skipped, verdict: target.Unknown}, r
 	}

@@ -10,11 +10,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
 // repeatAfter is how long good news need not be said again. It is shorter than any period of an alarm on them, so no
 // alarm sees a gap.
 const repeatAfter = 5 * time.Minute
+
+// lastWords is what is kept of the function's time for the log line and the answer to Lambda.
+const lastWords = 300 * time.Millisecond
 
 // CloudWatch is the part of *cloudwatch.Client that publishing takes. Its retryer makes two tries of 2.5 s at most.
 type CloudWatch interface {
@@ -70,6 +75,8 @@ func (p *Publisher) Publish(ctx context.Context, r Report) error {
 	if len(data) == 0 {
 		return nil
 	}
+	ctx, cancel := retry.WithMargin(ctx, lastWords)
+	defer cancel()
 	if _, err := p.api.PutMetricData(ctx, p.input(r.At, data)); err != nil {
 		return &NotStoredError{p.embedded(r.At, data), err}
 	}

@@ -8,11 +8,14 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
+	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
 // Alarms is the part of *cloudwatch.Client that reminding takes.
@@ -27,6 +30,10 @@ const (
 	alarmTries   = 3
 	maxSpread    = 3 * time.Second
 	maxReason    = 1023 // CloudWatch API Reference, SetAlarmState
+
+	// lookAgain is how long an alarm that needed nothing is not looked at again by the same environment: DescribeAlarms has
+	// the lowest of the quotas that a run meets, and a dead token on a job of every second would use it up.
+	lookAgain = repeatAfter
 )
 
 // Reminder repeats the message of a rejection alarm that lasts. CloudWatch acts on changes of state only, so it takes
@@ -39,11 +46,17 @@ type Reminder struct {
 	sleep  func(context.Context, time.Duration) bool
 	spread func() time.Duration
 	log    *slog.Logger
+
+	mu     sync.Mutex
+	looked map[string]time.Time // by alarm: when it needed nothing, or was set
 }
 
 // NewReminder makes a Reminder. An empty prefix or an after of 0 makes one that never reminds.
 func NewReminder(api Alarms, prefix string, after time.Duration, now func() time.Time, sleep func(context.Context, time.Duration) bool, log *slog.Logger) *Reminder {
-	return &Reminder{api, prefix, after, now, sleep, func() time.Duration { return rand.N(maxSpread) }, log} //nolint:gosec // a spread needs no secrecy
+	return &Reminder{
+		api: api, prefix: prefix, after: after, now: now, sleep: sleep, log: log, looked: map[string]time.Time{},
+		spread: func() time.Duration { return rand.N(maxSpread) }, //nolint:gosec // a spread needs no secrecy
+	}
 }
 
 // Rejection is what a reminder tells.
@@ -52,12 +65,27 @@ type Rejection struct{ Token, Job, Version string }
 // Remind sends at most one reminder in the time that after gives. It is called when the rejection's datum is stored. A
 // failure is logged and changes nothing.
 func (r *Reminder) Remind(ctx context.Context, rejection Rejection) {
-	if r.prefix == "" || r.after == 0 {
+	name := r.prefix + rejection.Token
+	if r.prefix == "" || r.after == 0 || r.lookedLately(name) {
 		return
 	}
-	if err := r.remind(ctx, r.prefix+rejection.Token, rejection); err != nil {
-		r.log.WarnContext(ctx, "no reminder was sent", "alarm", r.prefix+rejection.Token, "error", err.Error())
+	ctx, cancel := retry.WithMargin(ctx, lastWords)
+	defer cancel()
+	if err := r.remind(ctx, name, rejection); err != nil {
+		r.log.WarnContext(ctx, "no reminder was sent", "alarm", name, "error", err.Error())
+		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.looked[name] = r.now()
+}
+
+func (r *Reminder) lookedLately(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, ok := r.looked[name]
+	age := r.now().Sub(at)
+	return ok && 0 <= age && age < min(lookAgain, r.after)
 }
 
 func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection) error {

@@ -172,11 +172,69 @@ func TestReminderSaysWhatItIsAbout(t *testing.T) {
 	if got := aws.ToString(a.sets[1].StateReason); got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
-	a.alarm.StateTransitionedTimestamp = aws.Time(start.Add(-76 * time.Hour))
-	a.sets = nil
+	a = newAlarms(t, fixed, types.StateValueAlarm, 76*time.Hour)
+	r, _, _ = reminder(a, fixed)
 	r.Remind(t.Context(), metric.Rejection{Token: "T", Job: "J"})
 	if got := aws.ToString(a.sets[1].StateReason); strings.Contains(got, "version") {
 		t.Errorf("an unknown version is named: %s", got)
+	}
+}
+
+// A dead token on a job of every second must not use up the account's DescribeAlarms, of which there are few.
+func TestAlarmThatNeededNothingIsLeftAloneForFiveMinutes(t *testing.T) {
+	t.Parallel()
+	now := start
+	clock := func() time.Time { return now }
+	a := newAlarms(t, clock, types.StateValueAlarm, remindIn-2*time.Minute)
+	r, out, _ := reminder(a, clock)
+	for _, step := range []struct {
+		what      string
+		pass      time.Duration
+		describes int // in all
+		messages  int
+	}{
+		{"the first look", 0, 1, 0},
+		{"a second later", time.Second, 1, 0},
+		{"due, but looked at five minutes ago", 4*time.Minute + 58*time.Second, 1, 0},
+		{"five minutes after the look", time.Second, 3, 1},
+		{"a second after the reminder", time.Second, 3, 1},
+		{"the clock went back", -time.Hour, 4, 1},
+	} {
+		now = now.Add(step.pass)
+		r.Remind(t.Context(), rejection)
+		if a.describes != step.describes || a.messages != step.messages {
+			t.Errorf("%s: %d looks and %d messages, want %d and %d", step.what, a.describes, a.messages, step.describes, step.messages)
+		}
+	}
+	if out.Len() > 0 {
+		t.Errorf("logged: %s", out)
+	}
+}
+
+func TestAlarmIsLookedAtAgainAtOnceAfterAFailure(t *testing.T) {
+	t.Parallel()
+	a := newAlarms(t, fixed, types.StateValueAlarm, 21*time.Hour)
+	a.denied = errors.New("Throttling")
+	r, _, _ := reminder(a, fixed)
+	r.Remind(t.Context(), rejection)
+	a.denied = nil
+	r.Remind(t.Context(), rejection)
+	if a.messages != 1 {
+		t.Errorf("%d messages, want 1", a.messages)
+	}
+}
+
+func TestShortReminderIntervalIsKept(t *testing.T) {
+	t.Parallel()
+	now := start
+	a := newAlarms(t, func() time.Time { return now }, types.StateValueAlarm, 0)
+	r := metric.NewReminder(a, prefix, time.Minute, func() time.Time { return now }, func(context.Context, time.Duration) bool { return true }, slog.Default())
+	for range 10 {
+		now = now.Add(61 * time.Second)
+		r.Remind(t.Context(), rejection)
+	}
+	if a.messages != 10 {
+		t.Errorf("%d reminders, want 10", a.messages)
 	}
 }
 

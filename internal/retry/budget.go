@@ -80,6 +80,14 @@ func After(h http.Header, now time.Time) (time.Duration, bool) {
 	return max(0, when.Sub(now)), true
 }
 
+// WithMargin is ctx, ended a margin before its deadline: what must still be done then has its time.
+func WithMargin(ctx context.Context, margin time.Duration) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, deadline.Add(-margin))
+	}
+	return context.WithCancel(ctx)
+}
+
 // Sleep waits, or returns false when ctx ends first.
 func Sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

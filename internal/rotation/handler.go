@@ -19,6 +19,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/environment"
 	"github.com/cronbearer/cronbearer/internal/logs"
 	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/settings"
 	"github.com/cronbearer/cronbearer/internal/target"
 	"github.com/cronbearer/cronbearer/internal/token"
@@ -138,11 +139,8 @@ func (h *Handler) step(ctx context.Context, data []byte) (Event, Outcome, error)
 	if eventErr != nil {
 		return e, "", eventErr
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-lastWords))
-		defer cancel()
-	}
+	ctx, cancel := retry.WithMargin(ctx, lastWords)
+	defer cancel()
 	function := ""
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		function = lc.InvokedFunctionArn
