@@ -42,7 +42,7 @@ type datum struct {
 
 // data lists what the report says, in a fixed order.
 func (r Report) data() []datum {
-	var list []datum
+	list := make([]datum, 0, 3)
 	if r.Rejected != nil {
 		list = append(list, datum{metric: TokenRejected, dimension: DimensionToken, owner: r.Token, value: number(*r.Rejected), good: !*r.Rejected})
 	}

@@ -88,15 +88,16 @@ func (p *Publisher) Publish(ctx context.Context, r Report) error {
 func (p *Publisher) news(r Report) []datum {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var list []datum
-	for _, d := range r.data() {
+	all := r.data()
+	for _, d := range all {
 		if !d.good {
 			// Bad news of a token or a job makes all that is said of it news again, whether CloudWatch takes it or not.
 			p.forget(d.owner, d.dimension)
 			p.bad[subject{d.dimension, d.owner}] = r.At
 		}
 	}
-	for _, d := range r.data() {
+	var list []datum
+	for _, d := range all {
 		last, ok := p.sent[series{d.metric, d.owner}]
 		age := r.At.Sub(last.at)
 		if d.good && ok && 0 <= age && age < repeatAfter && last.expires.Equal(d.expires) {

@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/google/uuid"
 
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
@@ -48,7 +48,7 @@ type lease struct {
 }
 
 func newLease(api SecretsManager, secret, version, base string, now func() time.Time, log *slog.Logger) *lease {
-	return &lease{api: api, secret: secret, version: version, base: base, owner: uuid.NewString()[:13], now: now, log: log, settle: settle}
+	return &lease{api: api, secret: secret, version: version, base: base, owner: rand.Text()[:13], now: now, log: log, settle: settle}
 }
 
 // announcement is what a label says.

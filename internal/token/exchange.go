@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"github.com/google/uuid"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/outbound"
@@ -298,7 +298,7 @@ func (x *Exchanger) sign(key *Key, issuer, subject, audience, scope string) (str
 	}
 	now := x.now()
 	claims := jwt.MapClaims{
-		"iss": issuer, "aud": audience, "jti": uuid.NewString(),
+		"iss": issuer, "aud": audience, "jti": rand.Text(),
 		"iat": now.Add(-assertionEarly).Unix(), "exp": now.Add(assertionLife - assertionEarly).Unix(),
 	}
 	if subject != "" {

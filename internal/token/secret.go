@@ -23,13 +23,13 @@ const (
 
 // Document is what one version of a secret says.
 type Document struct {
-	Token     redact.Secret // zero: minted
-	Expiry    time.Time     // as the token or its secret tells it; zero: unknown, or minted
-	Hosts     *hosts.List   // nil: none given
-	OAuth2    *OAuth2
-	Rotate    *Rotate
-	Test      *job.Probe
-	Warnings  []string
+	Token    redact.Secret // zero: minted
+	Expiry   time.Time     // as the token or its secret tells it; zero: unknown, or minted
+	Hosts    *hosts.List   // nil: none given
+	OAuth2   *OAuth2
+	Rotate   *Rotate
+	Test     *job.Probe
+	Warnings []string
 
 	source jsondoc.Value // the object, Absent for plain text
 }
