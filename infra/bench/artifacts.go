@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,9 +22,10 @@ type artifacts struct {
 }
 
 // buildForLambda builds a program for arm64 and returns the size of the binary and of its zip.
-func buildForLambda(ctx context.Context, root, dir, name, pkg string) (binary, zipped int64, err error) {
-	output := filepath.Join(dir, name+"-arm64", "bootstrap")
-	if err := goBuild(ctx, root, output, pkg, "GOOS=linux", "GOARCH=arm64"); err != nil {
+func buildForLambda(ctx context.Context, root, dir string, b build) (binary, zipped int64, err error) {
+	b.env = append(slices.Clone(b.env), "GOOS=linux", "GOARCH=arm64")
+	output := filepath.Join(dir, "bootstrap")
+	if err := b.to(ctx, output); err != nil {
 		return 0, 0, err
 	}
 	info, err := os.Stat(output)
@@ -31,12 +33,12 @@ func buildForLambda(ctx context.Context, root, dir, name, pkg string) (binary, z
 		return 0, 0, err
 	}
 	sizer := filepath.Join(dir, "zipsize")
-	if err := goBuild(ctx, root, sizer, "./infra/bench/zipsize"); err != nil {
+	if err := (build{dir: root, pkg: "./infra/bench/zipsize", tags: otherTags}).to(ctx, sizer); err != nil {
 		return 0, 0, err
 	}
 	text, err := exec.CommandContext(ctx, sizer, output).Output()
 	if err != nil {
-		return 0, 0, fmt.Errorf("zip %s: %w", name, err)
+		return 0, 0, fmt.Errorf("zip %s: %w", b.pkg, err)
 	}
 	zipped, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 	return info.Size(), zipped, err
@@ -77,14 +79,17 @@ func traceInit(ctx context.Context, program string, env []string) (initTrace, er
 	return sum, lines.Err()
 }
 
+// initTraces is how often the packages' start is traced: it takes a millisecond or two, and is a noisy one.
+const initTraces = 60
+
 // measureArtifacts builds for Lambda, and traces the starts of the two programs by turns.
 func measureArtifacts(ctx context.Context, root string, w *world, rounds int) (artifacts, error) {
 	var a artifacts
 	var err error
-	if a.binary, a.zip, err = buildForLambda(ctx, root, w.dir, subjectOurs, "./functions/caller"); err != nil {
+	if a.binary, a.zip, err = buildForLambda(ctx, root, w.dir, buildOf(root, subjectOurs)); err != nil {
 		return a, err
 	}
-	if a.emptyBinary, a.emptyZip, err = buildForLambda(ctx, root, w.dir, subjectEmpty, "./infra/bench/empty"); err != nil {
+	if a.emptyBinary, a.emptyZip, err = buildForLambda(ctx, root, w.dir, buildOf(root, subjectEmpty)); err != nil {
 		return a, err
 	}
 	for range rounds {

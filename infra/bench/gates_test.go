@@ -24,8 +24,8 @@ func TestGates(t *testing.T) {
 	t.Cleanup(w.close)
 	dependOn(t, root, "go.mod", "functions", "internal", "infra/bench")
 	ours := subject{name: subjectOurs, command: []string{filepath.Join(w.dir, subjectOurs)}, env: oursEnv(w)}
-	for name, pkg := range map[string]string{subjectOurs: "./functions/caller", subjectEmpty: "./infra/bench/empty"} {
-		if err := goBuild(t.Context(), root, filepath.Join(w.dir, name), pkg); err != nil {
+	for _, name := range []string{subjectOurs, subjectEmpty} {
+		if err := buildOf(root, name).to(t.Context(), filepath.Join(w.dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}

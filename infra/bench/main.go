@@ -27,6 +27,7 @@ type options struct {
 	rounds, peerRounds, warm, long, memory int
 	seed                                   uint64
 	only, docs, other, otherEnv            string
+	tricks                                 bool
 }
 
 func main() {
@@ -40,6 +41,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "comma-separated subjects; all without it")
 	flag.StringVar(&o.other, "other", "", "also measure this caller binary: what a change buys")
 	flag.StringVar(&o.otherEnv, "other-env", "", "NAME=VALUE in the other caller's environment; without -other of our own binary")
+	flag.BoolVar(&o.tricks, "tricks", false, "measure instead what each trick buys, each against a caller without it")
 	flag.StringVar(&o.docs, "docs", "", "write the tables and the plot into this Markdown file as well, between its marks")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -85,10 +87,16 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			b.results.megabytes = o.memory
 		}
 	}
-	if b.results.artifacts, err = measureArtifacts(ctx, root, w, o.rounds); err != nil {
+	ours := list[slices.IndexFunc(list, func(s subject) bool { return s.name == subjectOurs })]
+	if o.tricks {
+		if err := b.measureTricks(ctx, root, ours); err != nil {
+			return err
+		}
+		return b.tell(out, tricksMarks, b.printTricks)
+	}
+	if b.results.artifacts, err = measureArtifacts(ctx, root, w, initTraces); err != nil {
 		return err
 	}
-	ours := list[slices.IndexFunc(list, func(s subject) bool { return s.name == subjectOurs })]
 	whole := tryout{world: w, megabytes: defaultMemory}
 	safe, err := whole.checkSafety(ctx, ours)
 	if err != nil {
@@ -100,16 +108,23 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if err := b.rounds(ctx); err != nil {
 		return err
 	}
-	var text bytes.Buffer
-	b.print(&text, safe)
-	_, _ = out.Write(text.Bytes())
 	if o.docs != "" {
 		if err := os.WriteFile(filepath.Join(filepath.Dir(o.docs), plotName), []byte(b.results.plot(list)), 0o644); err != nil { //nolint:gosec // a picture that everyone looks at
 			return err
 		}
-		return document(o.docs, text.String())
 	}
-	return nil
+	return b.tell(out, benchMarks, func(out io.Writer) { b.print(out, safe) })
+}
+
+// tell prints, and writes the same into the document.
+func (b *bench) tell(out io.Writer, m marks, print func(io.Writer)) error {
+	var text bytes.Buffer
+	print(&text)
+	_, _ = out.Write(text.Bytes())
+	if b.docs == "" {
+		return nil
+	}
+	return document(b.docs, m, text.String())
 }
 
 // plotName is the picture beside the document.
@@ -137,6 +152,9 @@ type bench struct {
 	list    []subject
 	limiter *limiter
 	results results
+
+	wants             map[string][]shown // by subject, of -tricks; nil: all
+	zip, zipWithHTTP2 int64
 }
 
 // trial is one process to be measured.
@@ -180,18 +198,22 @@ func (b *bench) trials(round int) []trial {
 		if s.absent != "" || s.peer && round >= b.peerRounds || !b.wanted(s.name) {
 			continue
 		}
+		add := func(p path, l *limiter, warm int) {
+			if b.wants == nil || slices.ContainsFunc(b.wants[s.name], func(w shown) bool { return w.path == p.name && w.emulated == (l != nil) }) {
+				list = append(list, trial{s, p, l, warm})
+			}
+		}
 		for _, p := range paths {
-			if !p.wants(s) {
+			if !p.wants(s) && b.wants == nil {
 				continue
 			}
 			if p.long {
-				list = append(list, trial{s, p, nil, b.long})
+				add(p, nil, b.long)
 				continue
 			}
-			q := p
-			list = append(list, trial{s, q, nil, b.warm})
+			add(p, nil, b.warm)
 			if b.limiter != nil && p.name != pathPost {
-				list = append(list, trial{s, q, b.limiter, b.warm})
+				add(p, b.limiter, b.warm)
 			}
 		}
 	}
@@ -202,10 +224,18 @@ func (b *bench) wanted(name string) bool {
 	return b.only == "" || slices.Contains(strings.Split(b.only, ","), name)
 }
 
-func (b *bench) print(out io.Writer, safe []string) {
+// header says when and by what was measured.
+func (b *bench) header(out io.Writer, flags string) {
 	fmt.Fprintf(out, "Measured on %s with %d %s cores, %s, seed %d, %d rounds of %d or %d warm runs", time.Now().UTC().Format("2 January 2006"),
 		runtime.NumCPU(), runtime.GOARCH, runtime.Version(), b.seed, b.options.rounds, b.warm, b.long)
-	fmt.Fprintf(out, " (Python and Node.js: %d rounds), by:\n\n    go run ./infra/bench -memory %d -rounds %d -warm %d\n", min(b.peerRounds, b.options.rounds), b.memory, b.options.rounds, b.warm)
+	if !b.tricks {
+		fmt.Fprintf(out, " (Python and Node.js: %d rounds)", min(b.peerRounds, b.options.rounds))
+	}
+	fmt.Fprintf(out, ", by:\n\n    go run ./infra/bench %s-memory %d -rounds %d -warm %d\n", flags, b.memory, b.options.rounds, b.warm)
+}
+
+func (b *bench) print(out io.Writer, safe []string) {
+	b.header(out, "")
 	fmt.Fprint(out, "\n| subject | |\n|---|---|\n")
 	for _, s := range b.list {
 		what := s.what

@@ -31,18 +31,39 @@ type subject struct {
 	absent  string
 }
 
-// buildFlags are those of the Makefile: what is measured is what is deployed.
-var buildFlags = []string{"-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w"}
+// The build tags of what is deployed, as in the Makefile, and of what it is compared with.
+const (
+	ourTags   = "lambda.norpc,nethttpomithttp2"
+	otherTags = "lambda.norpc"
+)
 
-// goBuild builds one Go program with the deployed flags.
-func goBuild(ctx context.Context, dir, output, pkg string, env ...string) error {
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build"}, buildFlags...), "-o", output, pkg)...)
-	cmd.Dir = dir
-	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
+// build is how a Go program is built as it would be deployed. HTTP/2 is left out of ours only: the usual function has it.
+type build struct {
+	dir, pkg, tags string
+	flags, env     []string
+}
+
+func (b build) to(ctx context.Context, output string) error {
+	arguments := append([]string{"build", "-trimpath", "-buildvcs=false", "-tags", b.tags, "-ldflags", "-s -w"}, b.flags...)
+	cmd := exec.CommandContext(ctx, "go", append(arguments, "-o", output, b.pkg)...)
+	cmd.Dir = b.dir
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), b.env...)
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", pkg, err, text)
+		return fmt.Errorf("build %s: %w\n%s", b.pkg, err, text)
 	}
 	return nil
+}
+
+// buildOf is how the Go program of a subject is built.
+func buildOf(root, name string) build {
+	switch name {
+	case subjectOurs:
+		return build{dir: root, pkg: "./functions/caller", tags: ourTags}
+	case subjectNaive: // a module of its own
+		return build{dir: filepath.Join(root, "infra", "bench", name), pkg: ".", tags: otherTags}
+	default:
+		return build{dir: root, pkg: "./infra/bench/" + name, tags: otherTags}
+	}
 }
 
 // subjects builds what is measured. root is the module's directory.
@@ -56,15 +77,8 @@ func subjects(ctx context.Context, root string, w *world) ([]subject, error) {
 	}
 	for i := range list {
 		s := &list[i]
-		dir, pkg := root, "./infra/bench/"+s.name
-		switch s.name {
-		case subjectOurs:
-			pkg = "./functions/caller"
-		case subjectNaive:
-			dir, pkg = filepath.Join(root, "infra", "bench", "naive"), "."
-		}
 		s.command = []string{bin(s.name)}
-		if err := goBuild(ctx, dir, s.command[0], pkg); err != nil {
+		if err := buildOf(root, s.name).to(ctx, s.command[0]); err != nil {
 			return nil, err
 		}
 	}

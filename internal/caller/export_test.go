@@ -22,3 +22,6 @@ func Assemble(s settings.Settings, secrets token.SecretsManager, cloudWatch Clou
 	h.app = assemble(s, env, secrets, cloudWatch, scrub, h.out)
 	return h
 }
+
+// AppendJSON is what a run returns and logs of r.
+func (r Result) AppendJSON(to []byte) []byte { return r.appendJSON(to) }

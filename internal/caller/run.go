@@ -13,7 +13,6 @@ import (
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/metric"
 	"github.com/cronbearer/cronbearer/internal/redact"
-	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/target"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -68,9 +67,6 @@ type ending struct {
 func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger) (ending, *run) {
 	r := &run{Caller: c, job: j, id: id, start: c.clock.Now(), log: log}
 	r.deadline, _ = ctx.Deadline()
-	// The report needs its time, whatever Secrets Manager or the target do.
-	ctx, cancel := retry.WithMargin(ctx, retry.Reserve)
-	defer cancel()
 	if j.MaxAge > 0 && j.Age(r.start) > j.MaxAge {
 		return ending{outcome: Skipped, verdict: target.Unknown}, r
 	}

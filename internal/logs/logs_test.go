@@ -64,6 +64,41 @@ func TestLineIsWhatLambdaFilters(t *testing.T) {
 	}
 }
 
+// The run's line is made by hand, and must be what slog would have made.
+func TestRunLineIsALineOfTheLogger(t *testing.T) {
+	t.Parallel()
+	const result = `{"job":"J","status":200}`
+	for name, c := range map[string]struct {
+		level            slog.Level
+		fault, requestID string
+	}{
+		"it succeeded":         {slog.LevelInfo, "", "8476a536"},
+		"it failed":            {slog.LevelError, "job J: token T is refused: <the target> answered 401 & more", "8476a536"},
+		"no request id":        {slog.LevelInfo, "", ""},
+		"quotes and breaks":    {slog.LevelError, "a \"b\" \\ c\nd\te\r\x01\x7f", "\"\n"},
+		"letters of all sorts": {slog.LevelError, "é 世 🙂", "é"},
+		"bytes that are none":  {slog.LevelError, "a\xff\xfeb", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: c.requestID})
+			attributes := []slog.Attr{slog.Any("result", json.RawMessage(result))}
+			if c.fault != "" {
+				attributes = append(attributes, slog.String("error", c.fault))
+			}
+			logs.New(&out, slog.LevelDebug).LogAttrs(ctx, c.level, "run", attributes...)
+			want := read(t, out.Bytes())
+			if c.fault == "a\xff\xfeb" {
+				want["error"] = "a\ufffdb" // slog writes one for each byte
+			}
+			if diff := cmp.Diff(want, read(t, logs.RunLine(time.Now(), c.level, []byte(result), c.fault, c.requestID))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestLevel(t *testing.T) {
 	t.Parallel()
 	all := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}

@@ -38,7 +38,7 @@ import (
 func TestBinaryKilledAnywhere(t *testing.T) {
 	t.Parallel()
 	binary := filepath.Join(t.TempDir(), "rotator")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-o", binary, "../../functions/rotator").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc,nethttpomithttp2", "-o", binary, "../../functions/rotator").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	var windows, logins, places atomic.Int32
@@ -80,7 +80,7 @@ func TestBinaryKilledAnywhere(t *testing.T) {
 func TestTwoBinaries(t *testing.T) {
 	t.Parallel()
 	binary := filepath.Join(t.TempDir(), "rotator")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-o", binary, "../../functions/rotator").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc,nethttpomithttp2", "-o", binary, "../../functions/rotator").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	m := newMachine(t, binary)

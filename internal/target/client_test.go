@@ -637,6 +637,24 @@ func TestRequestOnTheWire(t *testing.T) {
 	})
 }
 
+// net/http sends a body of length 0 in chunks unless it is told that there is none; not every server takes that.
+func TestEmptyBodyHasALength(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]any{"an empty string": "", "none": nil} {
+		synctest.Test(t, func(t *testing.T) {
+			n := testnet.New(t)
+			n.Handle(host, func(_ http.ResponseWriter, r *http.Request) {
+				if r.ContentLength != 0 || len(r.TransferEncoding) > 0 || r.Header.Get("Content-Length") != "0" {
+					t.Errorf("%s: length %d, Content-Length %q, Transfer-Encoding %q", name, r.ContentLength, r.Header.Get("Content-Length"), r.TransferEncoding)
+				}
+			})
+			if got := call(t, n, event{"call": "POST https://example.com/", "body": body}, time.Time{}); got.Verdict != target.Accepted {
+				t.Errorf("%s: %s", name, got.Fault)
+			}
+		})
+	}
+}
+
 func TestUserAgentOfTheUser(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

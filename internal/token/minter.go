@@ -25,8 +25,8 @@ type Minter struct {
 }
 
 type mint struct {
-	turn    chan struct{} // holds one element: the right to ask
-	version string        // of the secret that the token was minted from
+	turn    turn
+	version string // of the secret that the token was minted from
 	token   redact.Secret
 	until   time.Time // wall-clock
 }
@@ -39,12 +39,10 @@ func NewMinter(transport http.RoundTripper, now func() time.Time, scrub *redact.
 // Mint returns a token for the version's client that is not the rejected one. The error is a *MintError.
 func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (redact.Secret, error) {
 	entry := m.entry(v.Secret)
-	select {
-	case <-entry.turn:
-	case <-ctx.Done():
+	if !entry.turn.begin(ctx) {
 		return redact.Secret{}, &MintError{Host: v.OAuth2.TokenURL.Host, Reason: "did not answer in time"}
 	}
-	defer func() { entry.turn <- struct{}{} }()
+	defer entry.turn.end()
 
 	left := entry.until.Sub(m.now())
 	if entry.version == v.ID && 0 < left && left <= longestLife && !entry.token.Equal(rejected) {
@@ -62,15 +60,13 @@ func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (r
 // Forget drops a rejected token, so that a later run mints another one even if this run may not.
 func (m *Minter) Forget(ctx context.Context, v Version, rejected redact.Secret) {
 	entry := m.entry(v.Secret)
-	select {
-	case <-entry.turn:
-	case <-ctx.Done():
+	if !entry.turn.begin(ctx) {
 		return
 	}
+	defer entry.turn.end()
 	if entry.token.Equal(rejected) {
 		entry.until = time.Time{}
 	}
-	entry.turn <- struct{}{}
 }
 
 // margin is how long before its end a token is no longer used: a minute, or a tenth of a short life.
@@ -81,8 +77,7 @@ func (m *Minter) entry(secret string) *mint {
 	defer m.mu.Unlock()
 	e := m.minted[secret]
 	if e == nil {
-		e = &mint{turn: make(chan struct{}, 1)}
-		e.turn <- struct{}{}
+		e = &mint{turn: newTurn()}
 		m.minted[secret] = e
 	}
 	return e
@@ -92,9 +87,9 @@ func (m *Minter) entry(secret string) *mint {
 // before the request.
 func (m *Minter) ask(ctx context.Context, o *OAuth2) (granted Granted, asked time.Time, err error) {
 	budget := retry.Budget{Now: time.Now}
-	if deadline, ok := ctx.Deadline(); ok {
-		budget.Deadline = deadline.Add(retry.Reserve) // ctx has the reserve taken off already
-	}
+	budget.Deadline, _ = ctx.Deadline()
+	ctx, cancel := retry.WithMargin(ctx, retry.Reserve)
+	defer cancel()
 	for n := 1; ; n++ {
 		asked = m.now()
 		granted, failed := m.exchanger.attempt(ctx, o)

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
 // Stage is a label of a secret's version (Secrets Manager User Guide, "Secret versions").
@@ -77,8 +78,8 @@ type Store struct {
 }
 
 type entry struct {
-	turn    chan struct{} // holds one element: the right to fetch
-	version *Version      // guarded by turn
+	turn    turn
+	version *Version // guarded by turn
 }
 
 // NewStore makes a Store. prefix goes before names that are neither ARNs nor under it already; now is wall-clock time.
@@ -114,12 +115,10 @@ func (s *Store) CurrentAfter(ctx context.Context, secret string, moment time.Tim
 func (s *Store) current(ctx context.Context, secret string, fresh func(Version, time.Time) bool, stale time.Duration) (Version, error) {
 	id := s.ID(secret)
 	e := s.entry(id)
-	select {
-	case <-e.turn:
-	case <-ctx.Done():
-		return Version{}, &UnavailableError{id, "Secrets Manager did not answer in time", false, ctx.Err()}
+	if !e.turn.begin(ctx) {
+		return Version{}, &UnavailableError{id, "Secrets Manager did not answer in time", false, context.DeadlineExceeded}
 	}
-	defer func() { e.turn <- struct{}{} }()
+	defer e.turn.end()
 
 	if e.version != nil && fresh(*e.version, s.now()) {
 		return *e.version, nil
@@ -148,16 +147,17 @@ func (s *Store) entry(id string) *entry {
 	defer s.mu.Unlock()
 	e := s.entries[id]
 	if e == nil {
-		e = &entry{turn: make(chan struct{}, 1)}
-		e.turn <- struct{}{}
+		e = &entry{turn: newTurn()}
 		s.entries[id] = e
 	}
 	return e
 }
 
-// Staged reads the version with a stage, never from memory. The stage is always sent: the caller's role allows no
+// Staged reads the version with a stage, never from memory, and leaves a run the time for its report. The stage is always sent: the caller's role allows no
 // reading without it.
 func (s *Store) Staged(ctx context.Context, secret string, stage Stage) (Version, error) {
+	ctx, cancel := retry.WithMargin(ctx, retry.Reserve)
+	defer cancel()
 	id := s.ID(secret)
 	begun := s.now() // what is written while the answer travels is not read
 	out, err := s.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(id), VersionStage: aws.String(string(stage))})
