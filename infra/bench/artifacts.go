@@ -79,28 +79,28 @@ func traceInit(ctx context.Context, program string, env []string) (initTrace, er
 	return sum, lines.Err()
 }
 
-// initTraces is how often the packages' start is traced: it takes a millisecond or two, and is a noisy one.
-const initTraces = 60
-
-// measureArtifacts builds for Lambda, and traces the starts of the two programs by turns.
-func measureArtifacts(ctx context.Context, root string, w *world, rounds int) (artifacts, error) {
-	var a artifacts
-	var err error
+// measureArtifacts builds for Lambda, and traces the start of the two programs once.
+func measureArtifacts(ctx context.Context, root string, w *world) (a artifacts, err error) {
 	if a.binary, a.zip, err = buildForLambda(ctx, root, w.dir, buildOf(root, subjectOurs)); err != nil {
 		return a, err
 	}
 	if a.emptyBinary, a.emptyZip, err = buildForLambda(ctx, root, w.dir, buildOf(root, subjectEmpty)); err != nil {
 		return a, err
 	}
-	for range rounds {
+	return a, a.traceInits(ctx, w, 1)
+}
+
+// traceInits traces the starts of the two programs by turns.
+func (a *artifacts) traceInits(ctx context.Context, w *world, times int) (err error) {
+	for range times {
 		if a.trace, err = traceInit(ctx, filepath.Join(w.dir, subjectOurs), nil); err != nil {
-			return a, err
+			return err
 		}
 		if a.emptyTrace, err = traceInit(ctx, filepath.Join(w.dir, subjectEmpty), nil); err != nil {
-			return a, err
+			return err
 		}
 		a.clock = append(a.clock, a.trace.milliseconds)
 		a.emptyClock = append(a.emptyClock, a.emptyTrace.milliseconds)
 	}
-	return a, nil
+	return nil
 }

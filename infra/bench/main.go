@@ -94,7 +94,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		}
 		return b.tell(out, tricksMarks, b.printTricks)
 	}
-	if b.results.artifacts, err = measureArtifacts(ctx, root, w, initTraces); err != nil {
+	if b.results.artifacts, err = measureArtifacts(ctx, root, w); err != nil {
 		return err
 	}
 	whole := tryout{world: w, megabytes: defaultMemory}
@@ -157,6 +157,9 @@ type bench struct {
 	zip, zipWithHTTP2 int64
 }
 
+// initTraces is how often in a round the packages' start is traced: it takes a millisecond or two, and is a noisy one.
+const initTraces = 5
+
 // trial is one process to be measured.
 type trial struct {
 	subject subject
@@ -169,6 +172,11 @@ type trial struct {
 func (b *bench) rounds(ctx context.Context) error {
 	shuffle := rand.New(rand.NewPCG(b.seed, 0)) //nolint:gosec // an order that can be repeated
 	for n := range b.options.rounds {
+		if !b.tricks {
+			if err := b.results.artifacts.traceInits(ctx, b.world, initTraces); err != nil {
+				return err
+			}
+		}
 		list := b.trials(n)
 		shuffle.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		for _, t := range list {
