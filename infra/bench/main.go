@@ -26,7 +26,7 @@ import (
 type options struct {
 	rounds, peerRounds, warm, long, memory int
 	seed                                   uint64
-	only, docs, other, otherEnv            string
+	only, docs, readme, other, otherEnv    string
 	tricks                                 bool
 }
 
@@ -43,6 +43,7 @@ func main() {
 	flag.StringVar(&o.otherEnv, "other-env", "", "NAME=VALUE in the other caller's environment; without -other of our own binary")
 	flag.BoolVar(&o.tricks, "tricks", false, "measure instead what each trick buys, each against a caller without it")
 	flag.StringVar(&o.docs, "docs", "", "write the tables and the plot into this Markdown file as well, between its marks")
+	flag.StringVar(&o.readme, "readme", "", "write the three lines that matter most into this Markdown file, between its marks")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -113,13 +114,20 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			return err
 		}
 	}
+	if o.readme != "" {
+		var text bytes.Buffer
+		b.results.summary(&text)
+		if err := document(o.readme, readmeMarks, text.String()); err != nil {
+			return err
+		}
+	}
 	return b.tell(out, benchMarks, func(out io.Writer) { b.print(out, safe) })
 }
 
 // tell prints, and writes the same into the document.
-func (b *bench) tell(out io.Writer, m marks, print func(io.Writer)) error {
+func (b *bench) tell(out io.Writer, m marks, write func(io.Writer)) error {
 	var text bytes.Buffer
-	print(&text)
+	write(&text)
 	_, _ = out.Write(text.Bytes())
 	if b.docs == "" {
 		return nil

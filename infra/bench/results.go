@@ -57,6 +57,26 @@ func (r *results) pooled(k key) values {
 	return v
 }
 
+// summary prints what matters most in three lines.
+func (r *results) summary(out io.Writer) {
+	ours, naive := key{subjectOurs, pathAccepted, false}, key{subjectNaive, pathAccepted, false}
+	small, smallNaive := key{subjectOurs, pathAccepted, true}, key{subjectNaive, pathAccepted, true}
+	long, longBare, longNaive := key{subjectOurs, pathLong, false}, key{subjectBare, pathLong, false}, key{subjectNaive, pathLong, false}
+	median := func(k key, of func(sample) float64) float64 { return r.each(k, of).median() }
+	fmt.Fprintf(out, "- From nothing to the end of the first run: %s ms, where the SDK's defaults take %s ms", figure(median(ours, coldOf)), figure(median(naive, coldOf)))
+	if r.megabytes > 0 {
+		fmt.Fprintf(out, "; at an emulated %d MB %s ms and %s ms", r.megabytes, figure(median(small, coldOf)), figure(median(smallNaive, coldOf)))
+	}
+	warm := median(long, cpuWarmOf)
+	fmt.Fprintf(out, ".\n- A warm run: %s ms of CPU, %.2f × a bare HTTPS call and %.2f × the SDK's defaults, and no call to AWS.\n",
+		figure(warm), warm/median(longBare, cpuWarmOf), warm/median(longNaive, cpuWarmOf))
+	worst := int64(0)
+	for _, peak := range r.growth {
+		worst = max(worst, peak)
+	}
+	fmt.Fprintf(out, "- %.0f MiB of memory, %.0f MiB whatever a target sends, and %.1f MB of zip for arm64.\n", median(long, peakOf), float64(worst)/oneMiB, float64(r.artifacts.zip)/1e6)
+}
+
 // tables prints what was measured as Markdown.
 func (r *results) tables(out io.Writer, list []subject) {
 	for _, emulated := range []bool{false, true} {

@@ -83,7 +83,7 @@ type failing struct{ io.Reader }
 
 func (f failing) Read(p []byte) (int, error) {
 	n, err := f.Reader.Read(p)
-	if err == io.EOF { //nolint:errorlint // a Reader gives it as it is
+	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err

@@ -8,11 +8,11 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"github.com/cronbearer/cronbearer/internal/environment"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/logs"
 	"github.com/cronbearer/cronbearer/internal/metric"
@@ -24,36 +24,24 @@ import (
 // Handler implements lambda.Handler on the event's bytes. aws-lambda-go's typed handlers decode the event themselves
 // and turn a broken one into a SyntaxError, of which nobody would learn which job it was.
 type Handler struct {
-	lookup settings.LookupEnv
-	scrub  *redact.Scrubber
-	to     io.Writer
-	out    io.Writer // to, scrubbed
-
-	mu  sync.Mutex
-	app *app
+	app   *environment.Configured[*app]
+	scrub *redact.Scrubber
+	to    io.Writer
+	out   io.Writer // to, scrubbed
 }
 
-// NewHandler makes a Handler that logs to out. It reads the configuration at once, and again at each run until it is
-// good: a bad value must not end the process, as Lambda would start it over and over.
+// NewHandler makes a Handler that logs to out.
 func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
 	scrub := &redact.Scrubber{}
-	h := &Handler{lookup: lookup, scrub: scrub, to: out, out: scrub.Writer(out)}
-	_, _ = h.configured()
+	h := &Handler{scrub: scrub, to: out, out: scrub.Writer(out)}
+	h.app = environment.NewConfigured(func() (*app, error) {
+		s, err := settings.Read(lookup)
+		if err != nil {
+			return nil, err
+		}
+		return newApp(s, h.scrub, h.out)
+	})
 	return h
-}
-
-func (h *Handler) configured() (*app, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.app != nil {
-		return h.app, nil
-	}
-	s, err := settings.Read(h.lookup)
-	if err != nil {
-		return nil, err
-	}
-	h.app, err = newApp(s, h.scrub, h.out)
-	return h.app, err
 }
 
 // RuntimeLog takes what aws-lambda-go logs by itself.
@@ -73,7 +61,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 		}
 	}()
 
-	a, configurationErr := h.configured()
+	a, configurationErr := h.app.Get()
 	if configurationErr == nil {
 		if err := a.Begin(); err != nil {
 			configurationErr = fmt.Errorf("environment variable %s: %w", settings.TestClock, err)

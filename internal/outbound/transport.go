@@ -34,6 +34,14 @@ func NewTransport(roots *x509.CertPool, guard Guard) *http.Transport {
 	}
 }
 
+// OnceOnly is the transport, but uses no connection twice: when one that was used before breaks, net/http by itself repeats
+// what carries an Idempotency-Key, whether it had been sent or not, and of the rest nobody knows.
+func OnceOnly(t *http.Transport) *http.Transport {
+	once := t.Clone()
+	once.DisableKeepAlives = true
+	return once
+}
+
 // TLSConfig checks certificates always and keeps sessions for the next connection.
 func TLSConfig(roots *x509.CertPool) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(64)}

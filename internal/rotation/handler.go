@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -18,6 +16,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/awsclient"
 	"github.com/cronbearer/cronbearer/internal/environment"
 	"github.com/cronbearer/cronbearer/internal/logs"
+	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/settings"
@@ -30,12 +29,9 @@ const lastWords = time.Second
 
 // Handler implements lambda.Handler on the event's bytes.
 type Handler struct {
-	lookup settings.LookupEnv
-	scrub  *redact.Scrubber
-	out    io.Writer // scrubbed
-
-	mu  sync.Mutex
-	app *app
+	app   *environment.Configured[*app]
+	scrub *redact.Scrubber
+	out   io.Writer // scrubbed
 }
 
 // app is what one environment holds for its steps.
@@ -50,31 +46,22 @@ type result struct {
 	Outcome Outcome `json:"outcome"`
 }
 
-// NewHandler makes a Handler that logs to out. It reads the configuration at once, and again at each step until it is
-// good: a bad value must not end the process, as Lambda would start it over and over.
+// NewHandler makes a Handler that logs to out.
 func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
 	scrub := &redact.Scrubber{}
-	h := &Handler{lookup: lookup, scrub: scrub, out: scrub.Writer(out)}
-	_, _ = h.configured()
+	h := &Handler{scrub: scrub, out: scrub.Writer(out)}
+	h.app = environment.NewConfigured(func() (*app, error) {
+		s, err := settings.ReadRotator(lookup)
+		if err != nil {
+			return nil, err
+		}
+		env, err := environment.New(s, awsclient.SecretsManagerURL(s))
+		if err != nil {
+			return nil, err
+		}
+		return &app{env, h.newRotator(s, env, awsclient.SecretsManager(s, env.ToAWS))}, nil
+	})
 	return h
-}
-
-func (h *Handler) configured() (*app, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.app != nil {
-		return h.app, nil
-	}
-	s, err := settings.ReadRotator(h.lookup)
-	if err != nil {
-		return nil, err
-	}
-	env, err := environment.New(s, awsclient.SecretsManagerURL(s))
-	if err != nil {
-		return nil, err
-	}
-	h.app = &app{env, h.newRotator(s, env, awsclient.SecretsManager(s, env.ToAWS))}
-	return h.app, nil
 }
 
 func (h *Handler) newRotator(s settings.Settings, env *environment.Environment, api SecretsManager) *rotator {
@@ -82,7 +69,7 @@ func (h *Handler) newRotator(s settings.Settings, env *environment.Environment, 
 	return &rotator{
 		api:          api,
 		store:        token.NewStore(api, s.SecretPrefix, 0, env.Clock.Now, h.scrub, log),
-		exchanger:    token.NewExchanger(onceOnly(env.ToTargets), env.Clock.Now, h.scrub),
+		exchanger:    token.NewExchanger(outbound.OnceOnly(env.ToTargets), env.Clock.Now, h.scrub),
 		target:       target.NewClient(env.ToTargets),
 		prefix:       s.SecretPrefix,
 		allowedHosts: s.AllowedHosts,
@@ -90,13 +77,6 @@ func (h *Handler) newRotator(s settings.Settings, env *environment.Environment, 
 		log:          log,
 		noSettling:   s.NoSettling,
 	}
-}
-
-// onceOnly uses no connection twice: when one that was used before breaks, net/http may send a request again by itself.
-func onceOnly(t *http.Transport) http.RoundTripper {
-	once := t.Clone()
-	once.DisableKeepAlives = true
-	return once
 }
 
 // RuntimeLog takes what aws-lambda-go logs by itself.
@@ -126,7 +106,7 @@ func (h *Handler) Invoke(ctx context.Context, data []byte) (response []byte, err
 func (h *Handler) step(ctx context.Context, data []byte) (Event, Outcome, error) {
 	e, eventErr := parseEvent(data)
 	h.scrub.Add(e.RotationToken)
-	a, err := h.configured()
+	a, err := h.app.Get()
 	if err == nil {
 		if clockErr := a.Begin(); clockErr != nil {
 			err = fmt.Errorf("environment variable %s: %w", settings.TestClock, clockErr)

@@ -59,14 +59,10 @@ type Client struct {
 
 // NewClient makes a Client on a transport that follows no redirects.
 func NewClient(transport *http.Transport) *Client {
-	once := transport.Clone()
-	once.DisableKeepAlives = true
-	return &Client{transport: transport, once: once, sleep: retry.Sleep, backoff: retry.Backoff, now: time.Now}
+	return &Client{transport: transport, once: outbound.OnceOnly(transport), sleep: retry.Sleep, backoff: retry.Backoff, now: time.Now}
 }
 
-// transportFor keeps a request that must not go out twice off connections that were used before: when one of those
-// breaks, net/http by itself repeats what carries an Idempotency-Key, whether it had been sent or not, and of the
-// rest nobody knows.
+// transportFor keeps a request that must not go out twice off connections that were used before.
 func (c *Client) transportFor(j job.Job) http.RoundTripper {
 	if j.Replayable() {
 		return c.transport

@@ -25,7 +25,7 @@ func RuntimeAPI(transport http.RoundTripper) {
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
 		if err != nil {
-			return nil, err //nolint:wrapcheck // it stands in for the dialer
+			return nil, err
 		}
 		return &wholeRequests{Conn: c}, nil
 	}
