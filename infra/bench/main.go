@@ -27,6 +27,7 @@ type options struct {
 	rounds, peerRounds, warm, long, memory int
 	seed                                   uint64
 	only, docs, readme, other, otherEnv    string
+	sizes                                  string
 	tricks                                 bool
 }
 
@@ -42,6 +43,7 @@ func main() {
 	flag.StringVar(&o.other, "other", "", "also measure this caller binary: what a change buys")
 	flag.StringVar(&o.otherEnv, "other-env", "", "NAME=VALUE in the other caller's environment; without -other of our own binary")
 	flag.BoolVar(&o.tricks, "tricks", false, "measure instead what each trick buys, each against a caller without it")
+	flag.StringVar(&o.sizes, "sizes", "", "measure instead what the size of the function does, at these emulated sizes in MB: 128,256,512")
 	flag.StringVar(&o.docs, "docs", "", "write the tables and the plot into this Markdown file as well, between its marks")
 	flag.StringVar(&o.readme, "readme", "", "write the three lines that matter most into this Markdown file, between its marks")
 	flag.Parse()
@@ -89,6 +91,12 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		}
 	}
 	ours := list[slices.IndexFunc(list, func(s subject) bool { return s.name == subjectOurs })]
+	if o.sizes != "" {
+		if err := b.measureSizes(ctx, list); err != nil {
+			return err
+		}
+		return b.tell(out, sizesMarks, b.printSizes)
+	}
 	if o.tricks {
 		if err := b.measureTricks(ctx, root, ours); err != nil {
 			return err
@@ -106,7 +114,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if b.results.growth, err = whole.measureGrowth(ctx, ours); err != nil {
 		return err
 	}
-	if err := b.rounds(ctx); err != nil {
+	if err := b.rounds(ctx, b.trials); err != nil {
 		return err
 	}
 	if o.docs != "" {
@@ -163,6 +171,7 @@ type bench struct {
 
 	wants             map[string][]shown // by subject, of -tricks; nil: all
 	zip, zipWithHTTP2 int64
+	sizes             []int // MB, of -sizes
 }
 
 // initTraces is how often in a round the packages' start is traced: it takes a millisecond or two, and is a noisy one.
@@ -173,26 +182,24 @@ type trial struct {
 	subject subject
 	path    path
 	limiter *limiter
-	warm    int
+	// megabytes is what the process is told of its size.
+	megabytes int
+	warm      int
 }
 
 // rounds measures every subject on every path once in each round, in an order of its own each time.
-func (b *bench) rounds(ctx context.Context) error {
+func (b *bench) rounds(ctx context.Context, trials func(round int) []trial) error {
 	shuffle := rand.New(rand.NewPCG(b.seed, 0)) //nolint:gosec // an order that can be repeated
 	for n := range b.options.rounds {
-		if !b.tricks {
+		if b.results.artifacts.zip > 0 {
 			if err := b.results.artifacts.traceInits(ctx, b.world, initTraces); err != nil {
 				return err
 			}
 		}
-		list := b.trials(n)
+		list := trials(n)
 		shuffle.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		for _, t := range list {
-			megabytes := defaultMemory
-			if t.limiter != nil {
-				megabytes = b.memory
-			}
-			m, err := tryout{b.world, megabytes, t.limiter, t.warm}.measure(ctx, t.subject, t.path)
+			m, err := tryout{b.world, t.megabytes, t.limiter, t.warm}.measure(ctx, t.subject, t.path)
 			if errors.Is(err, context.Canceled) || ctx.Err() != nil {
 				return errors.New("interrupted")
 			}
@@ -216,7 +223,11 @@ func (b *bench) trials(round int) []trial {
 		}
 		add := func(p path, l *limiter, warm int) {
 			if b.wants == nil || slices.ContainsFunc(b.wants[s.name], func(w shown) bool { return w.path == p.name && w.emulated == (l != nil) }) {
-				list = append(list, trial{s, p, l, warm})
+				megabytes := defaultMemory
+				if l != nil {
+					megabytes = b.memory
+				}
+				list = append(list, trial{s, p, l, megabytes, warm})
 			}
 		}
 		for _, p := range paths {
@@ -244,10 +255,13 @@ func (b *bench) wanted(name string) bool {
 func (b *bench) header(out io.Writer, flags string) {
 	fmt.Fprintf(out, "Measured on %s with %d %s cores, %s, seed %d, %d rounds of %d or %d warm runs", time.Now().UTC().Format("2 January 2006"),
 		runtime.NumCPU(), runtime.GOARCH, runtime.Version(), b.seed, b.options.rounds, b.warm, b.long)
-	if !b.tricks {
+	if flags == "" { // the comparison
 		fmt.Fprintf(out, " (Python and Node.js: %d rounds)", min(b.peerRounds, b.options.rounds))
 	}
-	fmt.Fprintf(out, ", by:\n\n    go run ./infra/bench %s-memory %d -rounds %d -warm %d\n", flags, b.memory, b.options.rounds, b.warm)
+	if b.memory > 0 {
+		flags += fmt.Sprintf("-memory %d ", b.memory)
+	}
+	fmt.Fprintf(out, ", by:\n\n    go run ./infra/bench %s-rounds %d -warm %d\n", flags, b.options.rounds, b.warm)
 }
 
 func (b *bench) print(out io.Writer, safe []string) {

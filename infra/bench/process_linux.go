@@ -53,7 +53,7 @@ const (
 func newLimiter(mount string, megabytes int) (*limiter, error) {
 	quota := window.Microseconds() * int64(megabytes) / memoryPerCore
 	period := window.Microseconds()
-	name := fmt.Sprintf("cronbearer-bench-%d", os.Getpid())
+	name := fmt.Sprintf("cronbearer-bench-%d-%d", os.Getpid(), megabytes)
 	if controllers, err := os.ReadFile(filepath.Join(mount, "cgroup.controllers")); err == nil {
 		names := strings.Fields(string(controllers))
 		if !slices.Contains(names, "cpu") || !slices.Contains(names, "memory") {

@@ -167,7 +167,7 @@ func (b *bench) measureTricks(ctx context.Context, root string, ours subject) er
 		b.wants[s.name] = t.shows
 		b.wants[ours.name] = append(b.wants[ours.name], t.shows...)
 	}
-	if err := b.rounds(ctx); err != nil {
+	if err := b.rounds(ctx, b.trials); err != nil {
 		return err
 	}
 	how := buildOf(root, subjectOurs)
