@@ -61,7 +61,7 @@ var tricks = []trick{
 	{
 		what:  "the SDK's part of a first run rehearsed in the start",
 		edits: []edit{{"internal/caller/app.go", "	_ = awsclient.Rehearse(secrets, cloudWatch)\n", ""}},
-		shows: []shown{showCPUFirst, showCPUStart},
+		shows: []shown{showCPUFirst, showFirst128, showCPUStart},
 	},
 	{
 		what: "one processor below 1,769 MB", env: "GOMAXPROCS=2",
