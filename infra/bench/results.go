@@ -68,7 +68,7 @@ func (r *results) summary(out io.Writer) {
 		fmt.Fprintf(out, "; at an emulated %d MB %s ms and %s ms", r.megabytes, figure(median(small, coldOf)), figure(median(smallNaive, coldOf)))
 	}
 	warm := median(long, cpuWarmOf)
-	fmt.Fprintf(out, ".\n- A warm run: %s ms of CPU, %.2f × a bare HTTPS call and %.2f × the SDK's defaults, and no call to AWS.\n",
+	fmt.Fprintf(out, ".\n- A warm run: %s ms of CPU, %.2f × a bare HTTPS call and %.2f × the SDK's defaults, and no call to AWS within five minutes of the last.\n",
 		figure(warm), warm/median(longBare, cpuWarmOf), warm/median(longNaive, cpuWarmOf))
 	worst := int64(0)
 	for _, peak := range r.growth {
