@@ -31,8 +31,9 @@ const (
 	maxSpread    = 3 * time.Second
 	maxReason    = 1023 // CloudWatch API Reference, SetAlarmState
 
-	// lookAgain is how long an alarm that needed nothing is not looked at again by the same environment: DescribeAlarms has
-	// the lowest of the quotas that a run meets, and a dead token on a job of every second would use it up.
+	// lookAgain is how long an alarm that needs nothing is not looked at again by the same environment, unless it becomes due
+	// before: DescribeAlarms has the lowest of the quotas that a run meets, and a dead token on a job of every second would
+	// use it up.
 	lookAgain = repeatAfter
 )
 
@@ -47,14 +48,14 @@ type Reminder struct {
 	spread func() time.Duration
 	log    *slog.Logger
 
-	mu     sync.Mutex
-	looked map[string]time.Time // by alarm: when it needed nothing, or was set
+	mu    sync.Mutex
+	quiet map[string]time.Time // by alarm: until when it is not looked at
 }
 
 // NewReminder makes a Reminder. An empty prefix or an after of 0 makes one that never reminds.
 func NewReminder(api Alarms, prefix string, after time.Duration, now func() time.Time, sleep func(context.Context, time.Duration) bool, log *slog.Logger) *Reminder {
 	return &Reminder{
-		api: api, prefix: prefix, after: after, now: now, sleep: sleep, log: log, looked: map[string]time.Time{},
+		api: api, prefix: prefix, after: after, now: now, sleep: sleep, log: log, quiet: map[string]time.Time{},
 		spread: func() time.Duration { return rand.N(maxSpread) }, //nolint:gosec // a spread needs no secrecy
 	}
 }
@@ -66,56 +67,61 @@ type Rejection struct{ Token, Job, Version string }
 // failure is logged and changes nothing.
 func (r *Reminder) Remind(ctx context.Context, rejection Rejection) {
 	name := r.prefix + rejection.Token
-	if r.prefix == "" || r.after == 0 || r.lookedLately(name) {
+	if r.prefix == "" || r.after == 0 || r.isQuiet(name) {
 		return
 	}
 	ctx, cancel := retry.WithMargin(ctx, lastWords)
 	defer cancel()
-	if err := r.remind(ctx, name, rejection); err != nil {
+	seen, err := r.remind(ctx, name, rejection)
+	if err != nil {
 		r.log.WarnContext(ctx, "no reminder was sent", "alarm", name, "error", err.Error())
 		return
 	}
+	until := r.now().Add(lookAgain)
+	if due := r.dueAt(seen); due.Before(until) {
+		until = due
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.looked[name] = r.now()
+	r.quiet[name] = until
 }
 
-func (r *Reminder) lookedLately(name string) bool {
+func (r *Reminder) isQuiet(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	at, ok := r.looked[name]
-	age := r.now().Sub(at)
-	return ok && 0 <= age && age < min(lookAgain, r.after)
+	left := r.quiet[name].Sub(r.now())
+	return 0 < left && left <= lookAgain
 }
 
-func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection) error {
+// remind returns the alarm as it was seen last.
+func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection) (*types.MetricAlarm, error) {
 	alarm, err := r.describe(ctx, name)
-	if err != nil || alarm == nil {
-		return err
+	if err != nil {
+		return nil, err
 	}
 	if stoppedHalfway(alarm) {
-		return r.alarm(ctx, name, rejection, r.since(alarm))
+		return alarm, r.alarm(ctx, name, rejection, r.since(alarm))
 	}
 	if !r.due(alarm) {
-		return nil
+		return alarm, nil
 	}
 	// Many jobs with one token start together: the first to wake reminds, the others then see its change.
 	if !r.sleep(ctx, r.spread()) {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
-	if alarm, err = r.describe(ctx, name); err != nil || alarm == nil {
-		return err
+	if alarm, err = r.describe(ctx, name); err != nil {
+		return nil, err
 	}
 	since := r.since(alarm)
 	if !stoppedHalfway(alarm) {
 		if !r.due(alarm) {
-			return nil
+			return alarm, nil
 		}
 		if err := r.set(ctx, name, types.StateValueInsufficientData, "the alarm is set off once more at once.", since); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return r.alarm(ctx, name, rejection, since)
+	return nil, r.alarm(ctx, name, rejection, since)
 }
 
 func (r *Reminder) describe(ctx context.Context, name string) (*types.MetricAlarm, error) {
@@ -136,8 +142,15 @@ func stoppedHalfway(alarm *types.MetricAlarm) bool {
 }
 
 func (r *Reminder) due(alarm *types.MetricAlarm) bool {
-	return alarm.StateValue == types.StateValueAlarm && alarm.StateTransitionedTimestamp != nil &&
-		r.now().Sub(*alarm.StateTransitionedTimestamp) > r.after
+	return alarm.StateValue == types.StateValueAlarm && alarm.StateTransitionedTimestamp != nil && r.now().After(r.dueAt(alarm))
+}
+
+// dueAt is when a reminder of an alarm that lasts is due. One that was set just now, or is not in ALARM, gets its whole time.
+func (r *Reminder) dueAt(alarm *types.MetricAlarm) time.Time {
+	if alarm == nil || alarm.StateValue != types.StateValueAlarm || alarm.StateTransitionedTimestamp == nil {
+		return r.now().Add(r.after)
+	}
+	return alarm.StateTransitionedTimestamp.Add(r.after)
 }
 
 // reasonData carries the first rejection's time from one reminder to the next: each resets the transition time.

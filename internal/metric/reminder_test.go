@@ -181,33 +181,56 @@ func TestReminderSaysWhatItIsAbout(t *testing.T) {
 }
 
 // A dead token on a job of every second must not use up the account's DescribeAlarms, of which there are few.
-func TestAlarmThatNeededNothingIsLeftAloneForFiveMinutes(t *testing.T) {
+func TestAlarmThatNeedsNothingIsLookedAtOnceInFiveMinutes(t *testing.T) {
 	t.Parallel()
-	now := start
-	clock := func() time.Time { return now }
-	a := newAlarms(t, clock, types.StateValueAlarm, remindIn-2*time.Minute)
-	r, out, _ := reminder(a, clock)
-	for _, step := range []struct {
+	type step struct {
 		what      string
 		pass      time.Duration
 		describes int // in all
 		messages  int
-	}{
-		{"the first look", 0, 1, 0},
-		{"a second later", time.Second, 1, 0},
-		{"due, but looked at five minutes ago", 4*time.Minute + 58*time.Second, 1, 0},
-		{"five minutes after the look", time.Second, 3, 1},
-		{"a second after the reminder", time.Second, 3, 1},
-		{"the clock went back", -time.Hour, 4, 1},
-	} {
-		now = now.Add(step.pass)
-		r.Remind(t.Context(), rejection)
-		if a.describes != step.describes || a.messages != step.messages {
-			t.Errorf("%s: %d looks and %d messages, want %d and %d", step.what, a.describes, a.messages, step.describes, step.messages)
-		}
 	}
-	if out.Len() > 0 {
-		t.Errorf("logged: %s", out)
+	for name, c := range map[string]struct {
+		state types.StateValue
+		since time.Duration
+		steps []step
+	}{
+		"far from due": {types.StateValueAlarm, time.Hour, []step{
+			{"the first look", 0, 1, 0},
+			{"a second later", time.Second, 1, 0},
+			{"just before five minutes", 5*time.Minute - time.Second - 1, 1, 0},
+			{"after five minutes", 1, 2, 0},
+			{"the clock went back", -time.Hour, 3, 0},
+		}},
+		"due within five minutes": {types.StateValueAlarm, remindIn - time.Minute, []step{
+			{"the first look", 0, 1, 0},
+			{"a second before it is due", 59 * time.Second, 1, 0},
+			{"due", time.Second + 1, 3, 1},
+			{"a second after the reminder", time.Second, 3, 1},
+			{"five minutes after it", 5 * time.Minute, 4, 1},
+		}},
+		"not in ALARM yet": {types.StateValueOk, 100 * time.Hour, []step{
+			{"the first look", 0, 1, 0},
+			{"a minute later", time.Minute, 1, 0},
+			{"after five minutes", 4 * time.Minute, 2, 0},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := start
+			clock := func() time.Time { return now }
+			a := newAlarms(t, clock, c.state, c.since)
+			r, out, _ := reminder(a, clock)
+			for _, step := range c.steps {
+				now = now.Add(step.pass)
+				r.Remind(t.Context(), rejection)
+				if a.describes != step.describes || a.messages != step.messages {
+					t.Errorf("%s: %d looks and %d messages, want %d and %d", step.what, a.describes, a.messages, step.describes, step.messages)
+				}
+			}
+			if out.Len() > 0 {
+				t.Errorf("logged: %s", out)
+			}
+		})
 	}
 }
 
@@ -453,6 +476,25 @@ func TestFailureToRemindIsLoggedAndChangesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The log line and the answer to Lambda need the last moments of a function's time.
+func TestReminderLeavesTimeForTheLastWords(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newAlarms(t, time.Now, types.StateValueAlarm, 21*time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		r := metric.NewReminder(a, prefix, remindIn, time.Now, func(ctx context.Context, _ time.Duration) bool {
+			<-ctx.Done()
+			return false
+		}, slog.New(slog.DiscardHandler))
+		begun := time.Now()
+		r.Remind(ctx, rejection)
+		if took := time.Since(begun); took != 1700*time.Millisecond {
+			t.Errorf("ended after %s of 2s, want 300ms left", took)
+		}
+	})
 }
 
 func TestReminderEndsWithTheRun(t *testing.T) {

@@ -747,6 +747,35 @@ func TestLabelsOfOthers(t *testing.T) {
 	})
 }
 
+// TestAnotherRotatorForAsLongAsThereIsTime: who waits for another one says so at the end, and not that AWS did not answer.
+func TestAnotherRotatorForAsLongAsThereIsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		p := w.start()
+		defer p.close()
+		var before string
+		p.fault = func(operation string) error { // the other one extends its lease before each look
+			if operation == "DescribeSecret" {
+				time.Sleep(3 * time.Millisecond) // the time must end in a wait, not in a look
+				label := fmt.Sprintf("%s%013d.other.v", rotation.LeaseLabel, time.Now().Add(10*time.Second).UnixMilli())
+				delete(w.sm.labels, before)
+				w.sm.labels[label], before = w.sm.labels[current], label
+			}
+			return nil
+		}
+		w.sm.rotate()
+		begun := time.Now()
+		_, err := p.do(rotation.CreateSecret)
+		if errorName(err) != "RotationFailedError" || !strings.Contains(err.Error(), "another rotator was at it for as long as there was time to wait") {
+			t.Errorf("%v", err)
+		}
+		if took := time.Since(begun); took > 5*time.Minute-time.Second || took < 5*time.Minute-5*time.Second {
+			t.Errorf("waited %s of five minutes", took)
+		}
+	})
+}
+
 // TestConfiguration: a bad value refuses each step by its name, and the process lives on.
 func TestConfiguration(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -438,12 +437,12 @@ func (s *rotation) forgetLabels(ctx context.Context) {
 	}
 }
 
-// explain names AWS's error and quotes its message, or says that no answer came. Go's own text has the request's URL.
+// explain names AWS's error and quotes its message, or says that no answer came.
 func explain(err error) string {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return fmt.Sprintf("%s (%s)", api.ErrorCode(), api.ErrorMessage())
 	}
-	if _, ok := errors.AsType[*url.Error](err); ok || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return "Secrets Manager did not answer in time"
 	}
 	return "Secrets Manager gave no answer"

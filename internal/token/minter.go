@@ -39,7 +39,7 @@ func NewMinter(transport http.RoundTripper, now func() time.Time, scrub *redact.
 // Mint returns a token for the version's client that is not the rejected one. The error is a *MintError.
 func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (redact.Secret, error) {
 	entry := m.entry(v.Secret)
-	if !entry.turn.begin(ctx) {
+	if !entry.turn.begin(ctx, retry.Reserve) {
 		return redact.Secret{}, &MintError{Host: v.OAuth2.TokenURL.Host, Reason: "did not answer in time"}
 	}
 	defer entry.turn.end()
@@ -60,7 +60,7 @@ func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (r
 // Forget drops a rejected token, so that a later run mints another one even if this run may not.
 func (m *Minter) Forget(ctx context.Context, v Version, rejected redact.Secret) {
 	entry := m.entry(v.Secret)
-	if !entry.turn.begin(ctx) {
+	if !entry.turn.begin(ctx, retry.Reserve) {
 		return
 	}
 	defer entry.turn.end()

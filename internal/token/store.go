@@ -69,6 +69,7 @@ type Store struct {
 	api    SecretsManager
 	prefix string
 	ttl    time.Duration
+	margin time.Duration
 	now    func() time.Time
 	scrub  *redact.Scrubber
 	log    *slog.Logger
@@ -82,9 +83,10 @@ type entry struct {
 	version *Version // guarded by turn
 }
 
-// NewStore makes a Store. prefix goes before names that are neither ARNs nor under it already; now is wall-clock time.
-func NewStore(api SecretsManager, prefix string, ttl time.Duration, now func() time.Time, scrub *redact.Scrubber, log *slog.Logger) *Store {
-	return &Store{api: api, prefix: prefix, ttl: ttl, now: now, scrub: scrub, log: log, entries: map[string]*entry{}}
+// NewStore makes a Store. prefix goes before names that are neither ARNs nor under it already; margin is what a reading
+// leaves of its context's time; now is wall-clock time.
+func NewStore(api SecretsManager, prefix string, ttl, margin time.Duration, now func() time.Time, scrub *redact.Scrubber, log *slog.Logger) *Store {
+	return &Store{api: api, prefix: prefix, ttl: ttl, margin: margin, now: now, scrub: scrub, log: log, entries: map[string]*entry{}}
 }
 
 // ID is the SecretId of a name or ARN.
@@ -115,7 +117,7 @@ func (s *Store) CurrentAfter(ctx context.Context, secret string, moment time.Tim
 func (s *Store) current(ctx context.Context, secret string, fresh func(Version, time.Time) bool, stale time.Duration) (Version, error) {
 	id := s.ID(secret)
 	e := s.entry(id)
-	if !e.turn.begin(ctx) {
+	if !e.turn.begin(ctx, s.margin) {
 		return Version{}, &UnavailableError{id, "Secrets Manager did not answer in time", false, context.DeadlineExceeded}
 	}
 	defer e.turn.end()
@@ -153,10 +155,10 @@ func (s *Store) entry(id string) *entry {
 	return e
 }
 
-// Staged reads the version with a stage, never from memory, and leaves a run the time for its report. The stage is always sent: the caller's role allows no
+// Staged reads the version with a stage, never from memory. The stage is always sent: the caller's role allows no
 // reading without it.
 func (s *Store) Staged(ctx context.Context, secret string, stage Stage) (Version, error) {
-	ctx, cancel := retry.WithMargin(ctx, retry.Reserve)
+	ctx, cancel := retry.WithMargin(ctx, s.margin)
 	defer cancel()
 	id := s.ID(secret)
 	begun := s.now() // what is written while the answer travels is not read

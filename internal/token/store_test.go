@@ -146,7 +146,7 @@ func TestStoreKeepsCurrentForItsTTL(t *testing.T) {
 	}
 	api, clock := newSecrets(t), newWall()
 	api.put("p/s", token.Current, "v1", "abcdefgh")
-	s := token.NewStore(api, "p/", 5*time.Minute, clock.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(api, "p/", 5*time.Minute, retry.Reserve, clock.Now, &redact.Scrubber{}, quiet())
 	for _, step := range steps {
 		clock.move(step.move)
 		if v := current(t, s, "s"); v.ID != "v1" || v.Token.Reveal() != "abcdefgh" || v.Stage != token.Current || v.Secret != "p/s" {
@@ -162,7 +162,7 @@ func TestStoreWithoutTTLReadsEachTime(t *testing.T) {
 	t.Parallel()
 	api, clock := newSecrets(t), newWall()
 	api.put("s", token.Current, "v1", "abcdefgh")
-	s := token.NewStore(api, "", 0, clock.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(api, "", 0, retry.Reserve, clock.Now, &redact.Scrubber{}, quiet())
 	current(t, s, "s")
 	api.put("s", token.Current, "v2", "ijklmnop")
 	if v := current(t, s, "s"); v.ID != "v2" || api.count() != 2 {
@@ -173,7 +173,7 @@ func TestStoreWithoutTTLReadsEachTime(t *testing.T) {
 func TestStorePutsThePrefixBeforeNames(t *testing.T) {
 	t.Parallel()
 	arn := "arn:aws:secretsmanager:eu-west-1:123456789012:secret:other/s-AbCdEf"
-	s := token.NewStore(newSecrets(t), "stack/", 0, time.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(newSecrets(t), "stack/", 0, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
 	for secret, want := range map[string]string{"s": "stack/s", "stack/s": "stack/s", "stacks": "stack/stacks", arn: arn} {
 		if got := s.ID(secret); got != want {
 			t.Errorf("ID(%s) = %s, want %s", secret, got, want)
@@ -188,7 +188,7 @@ func TestStoreReadsOneAtATime(t *testing.T) {
 		api.took = time.Second
 		api.put("a", token.Current, "v1", "abcdefgh")
 		api.put("b", token.Current, "v1", "ijklmnop")
-		s := token.NewStore(api, "", time.Minute, time.Now, &redact.Scrubber{}, quiet())
+		s := token.NewStore(api, "", time.Minute, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() { current(t, s, "a") })
@@ -214,7 +214,7 @@ func TestCurrentAfterIsSharedByManyRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := newSecrets(t)
 		api.put("s", token.Current, "v1", "abcdefgh")
-		s := token.NewStore(api, "", 5*time.Minute, time.Now, &redact.Scrubber{}, quiet())
+		s := token.NewStore(api, "", 5*time.Minute, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
 		current(t, s, "s")
 		api.put("s", token.Current, "v2", "ijklmnop")
 		api.took = time.Second
@@ -250,7 +250,7 @@ func TestCurrentAfterTrustsNoReadThatBeganBefore(t *testing.T) {
 		api := newSecrets(t)
 		api.took = 2 * time.Second
 		api.put("s", token.Current, "v1", "abcdefgh")
-		s := token.NewStore(api, "", 5*time.Minute, time.Now, &redact.Scrubber{}, quiet())
+		s := token.NewStore(api, "", 5*time.Minute, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
 		var wg sync.WaitGroup
 		wg.Go(func() { current(t, s, "s") })
 		time.Sleep(time.Second)
@@ -267,7 +267,7 @@ func TestCurrentAfterNeverServesWhatIsStale(t *testing.T) {
 	t.Parallel()
 	api, clock := newSecrets(t), newWall()
 	api.put("s", token.Current, "v1", "abcdefgh")
-	s := token.NewStore(api, "", time.Minute, clock.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(api, "", time.Minute, retry.Reserve, clock.Now, &redact.Scrubber{}, quiet())
 	current(t, s, "s")
 	api.fail(apiError(throttled))
 	if v, err := s.CurrentAfter(t.Context(), "s", clock.Now()); err == nil {
@@ -311,7 +311,7 @@ func TestStaleTokenServesWhileSecretsManagerFails(t *testing.T) {
 			var out bytes.Buffer
 			api, clock := newSecrets(t), newWall()
 			api.put("s", token.Current, "v1", "abcdefgh")
-			s := token.NewStore(api, "", time.Minute, clock.Now, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
+			s := token.NewStore(api, "", time.Minute, retry.Reserve, clock.Now, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
 			current(t, s, "s")
 			clock.move(c.age)
 			api.fail(c.err)
@@ -335,7 +335,7 @@ func TestLastingErrorDropsWhatWasKept(t *testing.T) {
 	t.Parallel()
 	api, clock := newSecrets(t), newWall()
 	api.put("s", token.Current, "v1", "abcdefgh")
-	s := token.NewStore(api, "", time.Minute, clock.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(api, "", time.Minute, retry.Reserve, clock.Now, &redact.Scrubber{}, quiet())
 	current(t, s, "s")
 	clock.move(2 * time.Minute)
 	api.fail(apiError("AccessDeniedException"))
@@ -372,7 +372,7 @@ func TestErrorsOfReadingAreSorted(t *testing.T) {
 			t.Parallel()
 			api := newSecrets(t)
 			api.fail(c.err)
-			s := token.NewStore(api, "p/", time.Minute, time.Now, &redact.Scrubber{}, quiet())
+			s := token.NewStore(api, "p/", time.Minute, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
 			_, err := s.Current(t.Context(), "s")
 			unavailable, ok := errors.AsType[*token.UnavailableError](err)
 			if !ok {
@@ -392,7 +392,7 @@ func TestMalformedSecretIsLastingAndNotKept(t *testing.T) {
 	t.Parallel()
 	api := newSecrets(t)
 	api.put("s", token.Current, "v1", `{"token":"`+canary+` "x"}`)
-	s := token.NewStore(api, "", time.Hour, time.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(api, "", time.Hour, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
 	_, err := s.Current(t.Context(), "s")
 	unavailable, ok := errors.AsType[*token.UnavailableError](err)
 	if !ok || !unavailable.Lasting {
@@ -424,7 +424,7 @@ func TestSecretBinaryIsText(t *testing.T) {
 			t.Parallel()
 			api := newSecrets(t)
 			api.values["s AWSCURRENT"] = &c.out
-			s := token.NewStore(api, "", 0, time.Now, &redact.Scrubber{}, quiet())
+			s := token.NewStore(api, "", 0, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
 			v, err := s.Current(t.Context(), "s")
 			if got := v.Token.Reveal(); got != c.want || (err == nil) != (c.want != "") {
 				t.Errorf("got %q, %v; want %q", got, err, c.want)
@@ -441,7 +441,7 @@ func TestStagedIsNeverFromMemory(t *testing.T) {
 	}
 	made := time.Date(2026, 11, 24, 8, 30, 0, 0, time.UTC)
 	api.values["s AWSPENDING"].CreatedDate = aws.Time(made)
-	s := token.NewStore(api, "", time.Hour, time.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(api, "", time.Hour, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
 	current(t, s, "s")
 	for range 2 {
 		for _, stage := range []token.Stage{token.Pending, token.Previous} {
@@ -480,7 +480,7 @@ func TestWaitingForAReadLeavesTimeForTheReport(t *testing.T) {
 		api := newSecrets(t)
 		api.took = time.Minute
 		api.put("s", token.Current, "v1", "abcdefgh")
-		s := token.NewStore(api, "", time.Hour, time.Now, &redact.Scrubber{}, quiet())
+		s := token.NewStore(api, "", time.Hour, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
 		var wg sync.WaitGroup
 		wg.Go(func() { current(t, s, "s") })
 		synctest.Wait()
@@ -506,7 +506,7 @@ func TestMalformedExpiryIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	api := newSecrets(t)
 	api.put("s", token.Current, "v1", fmt.Sprintf(`{"token":"abcdefgh","expires_at":%q}`, canary))
-	s := token.NewStore(api, "", 0, time.Now, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
+	s := token.NewStore(api, "", 0, retry.Reserve, time.Now, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
 	current(t, s, "s")
 	if text := out.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "expires_at") || strings.Contains(text, canary) {
 		t.Errorf("log: %s", text)

@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"time"
 
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
@@ -15,14 +16,14 @@ func newTurn() turn {
 	return t
 }
 
-// begin waits. It is false when the time is up first: the report needs the rest.
-func (t turn) begin(ctx context.Context) bool {
+// begin waits. It is false when the time is up first, but for a margin that somebody needs for something else.
+func (t turn) begin(ctx context.Context, margin time.Duration) bool {
 	select {
 	case <-t:
 		return true
 	default:
 	}
-	ctx, cancel := retry.WithMargin(ctx, retry.Reserve)
+	ctx, cancel := retry.WithMargin(ctx, margin)
 	defer cancel()
 	select {
 	case <-t:

@@ -31,7 +31,7 @@ func RuntimeAPI(transport http.RoundTripper) {
 	}
 	t.ForceAttemptHTTP2 = false
 	t.DisableCompression = true // no gzip on loopback
-	t.IdleConnTimeout = 0       // a timer for each request, for a connection that is never idle for long
+	t.IdleConnTimeout = 0       // it would set a timer for each request, and a frozen environment would not hear it
 }
 
 // wholeRequests is a connection of an HTTP/1.1 client that holds the pieces of a chunked request back until its end.
@@ -46,21 +46,21 @@ var (
 	end     = []byte("\r\n\r\n")
 )
 
-// Write holds a head back that announces chunks, and what follows, up to a piece that ends as the last one must: with the
-// empty line after the trailers (RFC 9112 section 7.1). A chunk that happens to end so is sent early, which does no harm.
-// net/http writes a head in one piece or, if it is longer than its buffer, in several, of which the first has no end: then
-// nothing is held back.
+// Write holds a head back that announces chunks, and what follows until all of it ends as it must: with the empty line
+// after the trailers (RFC 9112 section 7.1). A chunk that happens to end so is sent early, which does no harm. A head that
+// is longer than net/http's buffer comes in pieces, of which the first has no end: then nothing is held back.
 func (c *wholeRequests) Write(p []byte) (int, error) {
-	switch {
-	case len(c.held) == 0 && !(bytes.HasSuffix(p, end) && bytes.Contains(p, chunked)):
+	head := len(c.held) == 0
+	if head && !(bytes.HasSuffix(p, end) && bytes.Contains(p, chunked)) {
 		return c.Conn.Write(p) //nolint:wrapcheck // it stands in for the connection
-	case len(c.held) == 0 || !bytes.HasSuffix(p, end):
-		c.held = append(c.held, p...)
+	}
+	c.held = append(c.held, p...)
+	if head || !bytes.HasSuffix(c.held, end) {
 		return len(p), nil
 	}
-	whole := append(c.held, p...)
-	c.held = whole[:0]
-	if _, err := c.Conn.Write(whole); err != nil {
+	_, err := c.Conn.Write(c.held)
+	c.held = c.held[:0]
+	if err != nil {
 		return 0, err //nolint:wrapcheck // see above
 	}
 	return len(p), nil

@@ -53,7 +53,7 @@ func connect(t *testing.T) (*http.Client, *wire, <-chan received) {
 	client, server := net.Pipe()
 	w, got := &wire{Conn: client}, make(chan received, 1)
 	go func() {
-		in := bufio.NewReader(server)
+		in := bufio.NewReaderSize(server, 1<<18) // trailers must fit
 		for {
 			request, err := http.ReadRequest(in)
 			if err != nil {
@@ -103,6 +103,7 @@ func TestRequestsToTheRuntimeAPIAreWholeAndInOneWrite(t *testing.T) {
 		"an answer in pieces":               {method: http.MethodPost, body: &piecewise{"a", "b", "c"}, want: "abc", writes: 1},
 		"an empty answer":                   {method: http.MethodPost, body: &piecewise{}, writes: 2},
 		"with trailers":                     {method: http.MethodPost, body: &piecewise{"a"}, trailer: http.Header{"X-End": {"e"}}, want: "a", writes: 1},
+		"trailers longer than the buffer":   {method: http.MethodPost, body: &piecewise{"a"}, trailer: http.Header{"X-End": {long[:4055]}}, want: "a", writes: 9},
 		"a piece that ends as the last one": {method: http.MethodPost, body: &piecewise{"a\r\n\r\n", "b"}, want: "a\r\n\r\nb", writes: 9},
 		"a piece that looks like the end":   {method: http.MethodPost, body: &piecewise{"0\r\n\r\n", "0\r\n\r\n"}, want: "0\r\n\r\n0\r\n\r\n", writes: 9},
 		"a body of known length":            {method: http.MethodPost, body: strings.NewReader("a\r\n\r\nb"), want: "a\r\n\r\nb", writes: 1},
@@ -157,6 +158,27 @@ func TestBrokenConnectionIsTold(t *testing.T) {
 	if response, err := client.Do(request); err == nil {
 		_ = response.Body.Close()
 		t.Error("no error")
+	}
+}
+
+// net/http fills its buffer of 4 KiB with the trailers, and the last piece may be no more than the end of the end.
+func TestTrailersOfEachLengthAreSent(t *testing.T) {
+	t.Parallel()
+	for length := 4000; length < 4100; length++ {
+		client, _, got := connect(t)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://api/", &piecewise{"a"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Trailer = http.Header{"X-End": {strings.Repeat("x", length)}}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatalf("%d bytes: %v", length, err)
+		}
+		_ = response.Body.Close()
+		if r := <-got; r.err != nil || len(r.trailer.Get("X-End")) != length {
+			t.Errorf("%d bytes came as %d, error %v", length, len(r.trailer.Get("X-End")), r.err)
+		}
 	}
 }
 
