@@ -15,10 +15,10 @@ import (
 
 // artifacts are what the build gives, and what the packages do before main.
 type artifacts struct {
-	zip, emptyZip       int64 // bytes, arm64
-	binary, emptyBinary int64
-	trace, emptyTrace   initTrace
-	clock, emptyClock   values // ms, of each start
+	zip, emptyZip, leanZip       int64 // bytes, arm64; lean is the empty handler without HTTP/2
+	binary, emptyBinary          int64
+	trace, emptyTrace, leanTrace initTrace
+	clock, emptyClock, leanClock values // ms, of each start
 }
 
 // buildForLambda builds a program for arm64 and returns the size of the binary and of its zip.
@@ -79,7 +79,16 @@ func traceInit(ctx context.Context, program string, env []string) (initTrace, er
 	return sum, lines.Err()
 }
 
-// measureArtifacts builds for Lambda, and traces the start of the two programs once.
+// leanEmpty is the empty handler, built as ours is.
+func leanEmpty(root string) build {
+	b := buildOf(root, subjectEmpty)
+	b.tags = ourTags
+	return b
+}
+
+const leanName = "empty-lean"
+
+// measureArtifacts builds for Lambda, and traces the start of the programs once.
 func measureArtifacts(ctx context.Context, root string, w *world) (a artifacts, err error) {
 	if a.binary, a.zip, err = buildForLambda(ctx, root, w.dir, buildOf(root, subjectOurs)); err != nil {
 		return a, err
@@ -87,20 +96,30 @@ func measureArtifacts(ctx context.Context, root string, w *world) (a artifacts, 
 	if a.emptyBinary, a.emptyZip, err = buildForLambda(ctx, root, w.dir, buildOf(root, subjectEmpty)); err != nil {
 		return a, err
 	}
+	if _, a.leanZip, err = buildForLambda(ctx, root, w.dir, leanEmpty(root)); err != nil {
+		return a, err
+	}
+	if err := leanEmpty(root).to(ctx, filepath.Join(w.dir, leanName)); err != nil {
+		return a, err
+	}
 	return a, a.traceInits(ctx, w, 1)
 }
 
-// traceInits traces the starts of the two programs by turns.
-func (a *artifacts) traceInits(ctx context.Context, w *world, times int) (err error) {
+// traceInits traces the starts of the programs by turns.
+func (a *artifacts) traceInits(ctx context.Context, w *world, times int) error {
 	for range times {
-		if a.trace, err = traceInit(ctx, filepath.Join(w.dir, subjectOurs), nil); err != nil {
-			return err
+		for _, p := range []struct {
+			name  string
+			last  *initTrace
+			clock *values
+		}{{subjectOurs, &a.trace, &a.clock}, {subjectEmpty, &a.emptyTrace, &a.emptyClock}, {leanName, &a.leanTrace, &a.leanClock}} {
+			trace, err := traceInit(ctx, filepath.Join(w.dir, p.name), nil)
+			if err != nil {
+				return err
+			}
+			*p.last = trace
+			*p.clock = append(*p.clock, trace.milliseconds)
 		}
-		if a.emptyTrace, err = traceInit(ctx, filepath.Join(w.dir, subjectEmpty), nil); err != nil {
-			return err
-		}
-		a.clock = append(a.clock, a.trace.milliseconds)
-		a.emptyClock = append(a.emptyClock, a.emptyTrace.milliseconds)
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		list = append(list, otherCaller(list, o))
 	}
 	b := bench{options: o, world: w, list: list, results: results{samples: map[key][]sample{}}}
-	if o.memory > 0 {
+	if o.memory > 0 && o.sizes == "" {
 		if b.limiter, err = newLimiter(cgroupMount, o.memory); err != nil {
 			b.results.skipped = append(b.results.skipped, fmt.Sprintf("the emulated %d MB: control groups are not to be had here: %s", o.memory, err))
 		} else {
@@ -253,12 +253,16 @@ func (b *bench) wanted(name string) bool {
 
 // header says when and by what was measured.
 func (b *bench) header(out io.Writer, flags string) {
-	fmt.Fprintf(out, "Measured on %s with %d %s cores, %s, seed %d, %d rounds of %d or %d warm runs", time.Now().UTC().Format("2 January 2006"),
-		runtime.NumCPU(), runtime.GOARCH, runtime.Version(), b.seed, b.options.rounds, b.warm, b.long)
+	fmt.Fprintf(out, "Measured on %s with %d %s cores, %s, seed %d, %d rounds of %d", time.Now().UTC().Format("2 January 2006"),
+		runtime.NumCPU(), runtime.GOARCH, runtime.Version(), b.seed, b.options.rounds, b.warm)
+	if b.options.sizes == "" {
+		fmt.Fprintf(out, " or %d", b.long)
+	}
+	fmt.Fprint(out, " warm runs")
 	if flags == "" { // the comparison
 		fmt.Fprintf(out, " (Python and Node.js: %d rounds)", min(b.peerRounds, b.options.rounds))
 	}
-	if b.memory > 0 {
+	if b.limiter != nil {
 		flags += fmt.Sprintf("-memory %d ", b.memory)
 	}
 	fmt.Fprintf(out, ", by:\n\n    go run ./infra/bench %s-rounds %d -warm %d\n", flags, b.options.rounds, b.warm)
@@ -278,6 +282,7 @@ func (b *bench) print(out io.Writer, safe []string) {
 		fmt.Fprintf(out, "\nSkipped: %s\n", s)
 	}
 	b.results.judge(out)
+	b.results.sterner(out)
 	b.results.facts(out)
 	fmt.Fprintf(out, "\n**Safety** of the measured binary: %s.\n", strings.Join(safe, "; "))
 	b.results.tables(out, b.list)

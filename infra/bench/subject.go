@@ -14,6 +14,7 @@ import (
 const (
 	subjectEmpty  = "empty"
 	subjectBare   = "bare"
+	subjectTuned  = "bare-tuned" // with all that the caller does for speed
 	subjectNaive  = "naive"
 	subjectOurs   = "cronbearer"
 	subjectOther  = "other" // a caller built otherwise, to show what a change buys
@@ -61,6 +62,8 @@ func buildOf(root, name string) build {
 		return build{dir: root, pkg: "./functions/caller", tags: ourTags}
 	case subjectNaive: // a module of its own
 		return build{dir: filepath.Join(root, "infra", "bench", name), pkg: ".", tags: otherTags}
+	case subjectTuned:
+		return build{dir: root, pkg: "./infra/bench/" + subjectBare, tags: ourTags}
 	default:
 		return build{dir: root, pkg: "./infra/bench/" + name, tags: otherTags}
 	}
@@ -71,7 +74,8 @@ func subjects(ctx context.Context, root string, w *world) ([]subject, error) {
 	bin := func(name string) string { return filepath.Join(w.dir, name) }
 	list := []subject{
 		{name: subjectEmpty, what: "aws-lambda-go, a handler that does nothing"},
-		{name: subjectBare, what: "one HTTPS call: no SDK, no checks, our settings"},
+		{name: subjectBare, what: "one HTTPS call: no SDK, no checks; our processor, collector and roots"},
+		{name: subjectTuned, what: "the same, built without HTTP/2 and answering Lambda in one write, as ours", env: []string{"BENCH_TUNED=1"}},
 		{name: subjectNaive, what: "SDK defaults, secret and metric in every run"},
 		{name: subjectOurs, what: "the deployed caller, all checks on"},
 	}
@@ -82,7 +86,7 @@ func subjects(ctx context.Context, root string, w *world) ([]subject, error) {
 			return nil, err
 		}
 	}
-	list[3].env = oursEnv(w)
+	list[len(list)-1].env = oursEnv(w)
 	return append(list, python(ctx, root), node(ctx, root)), nil
 }
 

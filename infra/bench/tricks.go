@@ -91,10 +91,11 @@ var tricks = []trick{
 		what: "HTTP/2, which nothing here speaks, left out", tags: otherTags,
 		shows: []shown{showZip, showCPUStart},
 	},
-	{
-		what: "tried and dropped: GOGC=400", env: "GOGC=400", // the other way round: without it is what is deployed
-		shows: []shown{showCPUWarm, showPeak},
-	},
+}
+
+// dropped are those that bought nothing: what is deployed does without them.
+var dropped = []trick{
+	{what: "GOGC=400", env: "GOGC=400", shows: []shown{showCPUWarm, showPeak}},
 }
 
 // overlay writes the edited files into dir, and the list of them for go build -overlay.
@@ -127,10 +128,13 @@ func overlay(root, dir string, edits []edit) (string, error) {
 	return list, os.WriteFile(list, text, 0o600)
 }
 
-// without is the subject that does without a trick.
+// otherwise names the caller that does without a trick, or has one that was dropped.
+func (t trick) otherwise() string { return "not: " + t.what }
+
+// without is the subject that does without a trick, or has one that was dropped.
 func (t trick) without(ctx context.Context, root string, w *world, ours subject) (subject, error) {
 	s := ours
-	s.name, s.what = "without "+t.what, ""
+	s.name, s.what = t.otherwise(), ""
 	if t.env != "" {
 		s.env = append(slices.Clone(s.env), t.env)
 		return s, nil
@@ -158,7 +162,7 @@ func (t trick) without(ctx context.Context, root string, w *world, ours subject)
 func (b *bench) measureTricks(ctx context.Context, root string, ours subject) error {
 	b.list = []subject{ours}
 	b.wants = map[string][]shown{}
-	for _, t := range tricks {
+	for _, t := range slices.Concat(tricks, dropped) {
 		s, err := t.without(ctx, root, b.world, ours)
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.what, err)
@@ -183,30 +187,38 @@ func (b *bench) measureTricks(ctx context.Context, root string, ours subject) er
 func (b *bench) printTricks(out io.Writer) {
 	b.header(out, "-tricks ")
 	fmt.Fprint(out, "\n| trick | measure | without | with | |\n|---|---|---|---|---|\n")
-	for i, t := range tricks {
-		what := t.what
-		for _, s := range t.shows {
-			without, with, spread := b.compare(b.list[i+1].name, s)
-			if with == 0 {
-				fmt.Fprintf(out, "| %s | %s | not measured | | |\n", what, s.text)
-			} else {
-				fmt.Fprintf(out, "| %s | %s | %s %s | %s %s | %s |\n", what, s.text, figure(without), s.unit, figure(with), s.unit, spread)
-			}
-			what = ""
-		}
+	for _, t := range tricks {
+		b.rows(out, t, func(otherwise, deployed values) (left, right values) { return otherwise, deployed })
+	}
+	fmt.Fprint(out, "\n| tried and dropped | measure | without | with | |\n|---|---|---|---|---|\n")
+	for _, t := range dropped {
+		b.rows(out, t, func(otherwise, deployed values) (left, right values) { return deployed, otherwise })
 	}
 }
 
-// compare gives a measure without and with a trick, and by how much it changes.
-func (b *bench) compare(name string, s shown) (without, with float64, change string) {
-	if s.of == nil {
-		without, with = float64(b.zipWithHTTP2)/1e6, float64(b.zip)/1e6
-		return without, with, percent(with/without - 1)
+// rows prints a row for each measure of a trick: without it on the left, with it on the right.
+func (b *bench) rows(out io.Writer, t trick, sides func(otherwise, deployed values) (left, right values)) {
+	what := t.what
+	for _, s := range t.shows {
+		left, right := sides(b.both(t, s))
+		r := ratioOf(right, left)
+		switch {
+		case r.value == 0:
+			fmt.Fprintf(out, "| %s | %s | not measured | | |\n", what, s.text)
+		default:
+			fmt.Fprintf(out, "| %s | %s | %s %s | %s %s | %s (%s to %s) |\n", what, s.text, figure(left.median()), s.unit, figure(right.median()), s.unit,
+				percent(r.value-1), percent(r.low-1), percent(r.high-1))
+		}
+		what = ""
 	}
-	x := b.results.each(key{name, s.path, s.emulated}, s.of)
-	y := b.results.each(key{subjectOurs, s.path, s.emulated}, s.of)
-	r := ratioOf(y, x)
-	return x.median(), y.median(), fmt.Sprintf("%s (%s to %s)", percent(r.value-1), percent(r.low-1), percent(r.high-1))
+}
+
+// both is a measure of the caller otherwise and as it is deployed.
+func (b *bench) both(t trick, s shown) (otherwise, deployed values) {
+	if s.of == nil {
+		return values{float64(b.zipWithHTTP2) / 1e6}, values{float64(b.zip) / 1e6}
+	}
+	return b.results.each(key{t.otherwise(), s.path, s.emulated}, s.of), b.results.each(key{subjectOurs, s.path, s.emulated}, s.of)
 }
 
 func percent(v float64) string { return fmt.Sprintf("%+.0f %%", 100*v) }
