@@ -107,6 +107,7 @@ func TestRequestsToTheRuntimeAPIAreWholeAndInOneWrite(t *testing.T) {
 		"a piece that ends as the last one": {method: http.MethodPost, body: &piecewise{"a\r\n\r\n", "b"}, want: "a\r\n\r\nb", writes: 9},
 		"a piece that looks like the end":   {method: http.MethodPost, body: &piecewise{"0\r\n\r\n", "0\r\n\r\n"}, want: "0\r\n\r\n0\r\n\r\n", writes: 9},
 		"a body of known length":            {method: http.MethodPost, body: strings.NewReader("a\r\n\r\nb"), want: "a\r\n\r\nb", writes: 1},
+		"a body that looks like a head":     {method: http.MethodPost, body: &piecewise{"a\r\n\r\n", "x\r\nTransfer-Encoding: chunked\r\n\r\n", "b"}, want: "a\r\n\r\nx\r\nTransfer-Encoding: chunked\r\n\r\nb", writes: 9},
 		"a long answer":                     {method: http.MethodPost, body: &piecewise{long}, want: long, writes: 1},
 		"a head longer than the buffer":     {method: http.MethodPost, body: &piecewise{"a"}, header: long, want: "a", writes: 99},
 	} {
