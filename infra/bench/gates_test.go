@@ -140,6 +140,33 @@ func TestEachTrickCanBeLeftOut(t *testing.T) {
 	}
 }
 
+// What is deployed, and what stands in for it in the tests, is built as what is measured here.
+func TestDeployedIsWhatIsMeasured(t *testing.T) {
+	t.Parallel()
+	root, err := moduleRoot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const tests = `"-tags", "` + ourTags + `"`
+	for file, wants := range map[string]string{
+		"Makefile":                           "\nGOFLAGS_ALL := -trimpath -buildvcs=false -tags " + ourTags + " -ldflags \"-s -w\"\n",
+		"infra/interop/binary.go":            tests,
+		"infra/interop/rotator.go":           tests,
+		"infra/local/localtest/localtest.go": tests,
+		"internal/rotation/binary_test.go":   tests,
+		"functions/caller/main.go":           "	tuning.RuntimeAPI(http.DefaultTransport)\n",
+		"functions/rotator/main.go":          "	tuning.RuntimeAPI(http.DefaultTransport)\n",
+	} {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), wants) {
+			t.Errorf("%s has no %q", file, wants)
+		}
+	}
+}
+
 func TestTricksAreTold(t *testing.T) {
 	t.Parallel()
 	b := bench{results: results{samples: map[key][]sample{}}, zip: 3_000_000, zipWithHTTP2: 4_000_000}

@@ -79,7 +79,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	if o.other != "" || o.otherEnv != "" {
-		list = append(list, otherCaller(list, o))
+		list = append(list, otherCaller(named(list, subjectOurs), o))
 	}
 	b := bench{options: o, world: w, list: list, results: results{samples: map[key][]sample{}}}
 	if o.memory > 0 && o.sizes == "" {
@@ -90,7 +90,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			b.results.megabytes = o.memory
 		}
 	}
-	ours := list[slices.IndexFunc(list, func(s subject) bool { return s.name == subjectOurs })]
+	ours := named(list, subjectOurs)
 	if o.sizes != "" {
 		if err := b.measureSizes(ctx, list); err != nil {
 			return err
@@ -146,9 +146,8 @@ func (b *bench) tell(out io.Writer, m marks, write func(io.Writer)) error {
 // plotName is the picture beside the document.
 const plotName = "start-and-first-run.svg"
 
-// otherCaller is ours but for the binary or a variable.
-func otherCaller(list []subject, o options) subject {
-	s := list[slices.IndexFunc(list, func(s subject) bool { return s.name == subjectOurs })]
+// otherCaller is ours, s, but for the binary or a variable.
+func otherCaller(s subject, o options) subject {
 	s.name, s.what = subjectOther, "the caller, otherwise: "+strings.TrimSpace(o.other+" "+o.otherEnv)
 	if o.other != "" {
 		s.command = []string{o.other}
@@ -179,11 +178,10 @@ const initTraces = 5
 
 // trial is one process to be measured.
 type trial struct {
-	subject subject
-	path    path
-	limiter *limiter
-	// megabytes is what the process is told of its size.
-	megabytes int
+	subject   subject
+	path      path
+	limiter   *limiter
+	megabytes int // what the process is told of its size
 	warm      int
 }
 

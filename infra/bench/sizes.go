@@ -32,7 +32,7 @@ func (b *bench) measureSizes(ctx context.Context, list []subject) error {
 		defer l.close()
 		b.sizes = append(b.sizes, megabytes)
 		for _, name := range []string{subjectOurs, subjectNaive} {
-			s := list[slices.IndexFunc(list, func(s subject) bool { return s.name == name })]
+			s := named(list, name)
 			s.name = sized(name, megabytes)
 			trials = append(trials, trial{s, paths[0], l, megabytes, b.warm})
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -88,6 +89,11 @@ func subjects(ctx context.Context, root string, w *world) ([]subject, error) {
 	}
 	list[len(list)-1].env = oursEnv(w)
 	return append(list, python(ctx, root), node(ctx, root)), nil
+}
+
+// named is the subject of a name that subjects makes.
+func named(list []subject, name string) subject {
+	return list[slices.IndexFunc(list, func(s subject) bool { return s.name == name })]
 }
 
 // oursEnv is what the template gives the caller; the last line lets it call loopback, which no deployed function can.

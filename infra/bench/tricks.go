@@ -193,26 +193,27 @@ func (b *bench) printTricks(out io.Writer) {
 	b.header(out, "-tricks ")
 	fmt.Fprint(out, "\n| trick | measure | without | with | |\n|---|---|---|---|---|\n")
 	for _, t := range tricks {
-		b.rows(out, t, func(otherwise, deployed values) (left, right values) { return otherwise, deployed })
+		b.rows(out, t, false)
 	}
 	fmt.Fprint(out, "\n| tried and dropped | measure | without | with | |\n|---|---|---|---|---|\n")
 	for _, t := range dropped {
-		b.rows(out, t, func(otherwise, deployed values) (left, right values) { return deployed, otherwise })
+		b.rows(out, t, true)
 	}
 }
 
-// rows prints a row for each measure of a trick: without it on the left, with it on the right.
-func (b *bench) rows(out io.Writer, t trick, sides func(otherwise, deployed values) (left, right values)) {
+// rows prints a row for each measure of a trick. What is deployed has it, or does without one that was dropped.
+func (b *bench) rows(out io.Writer, t trick, isDropped bool) {
 	what := t.what
 	for _, s := range t.shows {
-		left, right := sides(b.both(t, s))
-		r := ratioOf(right, left)
-		switch {
-		case r.value == 0:
-			fmt.Fprintf(out, "| %s | %s | not measured | | |\n", what, s.text)
-		default:
-			fmt.Fprintf(out, "| %s | %s | %s %s | %s %s | %s (%s to %s) |\n", what, s.text, figure(left.median()), s.unit, figure(right.median()), s.unit,
+		without, with := b.both(t, s)
+		if isDropped {
+			without, with = with, without
+		}
+		if r := ratioOf(with, without); r.value > 0 {
+			fmt.Fprintf(out, "| %s | %s | %s %s | %s %s | %s (%s to %s) |\n", what, s.text, figure(without.median()), s.unit, figure(with.median()), s.unit,
 				percent(r.value-1), percent(r.low-1), percent(r.high-1))
+		} else {
+			fmt.Fprintf(out, "| %s | %s | not measured | | |\n", what, s.text)
 		}
 		what = ""
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,6 +71,60 @@ func TestRequestToAWSIsOneWrite(t *testing.T) {
 		if n := writes.Load(); n != 1 {
 			t.Errorf("%d writes, want 1", n)
 		}
+	}
+}
+
+// dying is a connection whose writes fail once it has had its share.
+type dying struct {
+	net.Conn
+
+	share *atomic.Int32
+}
+
+func (d dying) Write(p []byte) (int, error) {
+	if d.share.Add(-1) < 0 {
+		return 0, syscall.EPIPE
+	}
+	return d.Conn.Write(p)
+}
+
+// AWS closes connections while a function is frozen, and net/http sends a request anew by itself only if it can have the
+// body again.
+func TestConnectionThatDiedIsNoFault(t *testing.T) {
+	t.Parallel()
+	var got []string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got = append(got, string(body))
+	}))
+	defer server.Close()
+	dials := 0
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		share := &atomic.Int32{}
+		share.Store(1)
+		dials++
+		return dying{c, share}, err
+	}}
+	defer transport.CloseIdleConnections()
+	client := awsclient.NewClient(transport, time.Minute)
+	for _, text := range []string{"first", "second"} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Body, request.ContentLength = opaque{strings.NewReader(text)}, int64(len(text))
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+	}
+	if strings.Join(got, " ") != "first second" || dials != 2 {
+		t.Errorf("the server had %q on %d connections, want each request once, on 2", got, dials)
 	}
 }
 

@@ -54,6 +54,20 @@ func (r *rig) mint(answers ...string) func() int {
 	}
 }
 
+// A job's name goes into the result as it is, and may be the token: a user who mixes up two fields writes it there.
+func TestResultOfASuccessHoldsNoToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.secrets.put(current, "v1", secret("t"), 0)
+		r.serve(map[string]int{"t": http.StatusOK})
+		got := r.run(event{"job": secret("t")}) // which looks for leaks
+		if got.err != nil || got.result.Outcome != caller.Succeeded {
+			t.Fatalf("error %v, result %+v", got.err, got.result)
+		}
+	})
+}
+
 // An outcome, its result, its error and what it publishes. expires_at of the secret is in ten days.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,7 @@ func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name)} }
 
 // RunLine is the one line of a run, in the form of New's: result is JSON, and an empty fault is left out. It is made by
-// hand, as slog takes ten times as long, and a line is a good part of what a warm run does.
+// hand: slog takes eight times as long (BenchmarkRunLine), a tenth of what the caller adds to a call.
 func RunLine(at time.Time, level slog.Level, result []byte, fault, requestID string) []byte {
 	line := make([]byte, 0, 256+len(result)+len(fault))
 	line = append(line, `{"timestamp":"`...)

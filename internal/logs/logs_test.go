@@ -99,6 +99,26 @@ func TestRunLineIsALineOfTheLogger(t *testing.T) {
 	}
 }
 
+// BenchmarkRunLine compares the line made by hand with slog's.
+func BenchmarkRunLine(b *testing.B) {
+	const requestID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+	result := []byte(`{"job":"DailyReport","token":"ExampleApi","outcome":"succeeded","verdict":"accepted","status":200,"attempts":1,"rejections":0,"durationMs":212,"runId":"DailyReport-20261124T090000Z","requestId":"` + requestID + `"}`)
+	b.Run("by=hand", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = io.Discard.Write(logs.RunLine(time.Now(), slog.LevelInfo, result, "", requestID))
+		}
+	})
+	b.Run("by=slog", func(b *testing.B) {
+		log := logs.New(io.Discard, slog.LevelInfo)
+		ctx := lambdacontext.NewContext(b.Context(), &lambdacontext.LambdaContext{AwsRequestID: requestID})
+		b.ReportAllocs()
+		for b.Loop() {
+			log.LogAttrs(ctx, slog.LevelInfo, "run", slog.Any("result", json.RawMessage(result)))
+		}
+	})
+}
+
 func TestLevel(t *testing.T) {
 	t.Parallel()
 	all := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}

@@ -97,7 +97,7 @@ func (x *Exchanger) rotate(ctx context.Context, r *Rotate, current redact.Secret
 
 // rotateRequest is the only place that reveals a token to its provider.
 func rotateRequest(ctx context.Context, r *Rotate, current redact.Secret) (*http.Request, error) {
-	parts, err := r.Call.Request(r.Header.Clone(), r.Body)
+	parts, err := r.Call.Request(r.Header, r.Body)
 	if err != nil {
 		return nil, err
 	}
