@@ -33,14 +33,21 @@ import (
 	"github.com/cronbearer/cronbearer/internal/rotation"
 )
 
-// TestBinaryKilledAnywhere sends SIGKILL to the real binary at each request that it makes, before the request is
-// answered and after what it asks for was done, and lets Secrets Manager repeat the rotation a minute later.
-func TestBinaryKilledAnywhere(t *testing.T) {
-	t.Parallel()
+// built is the rotator, as it is deployed.
+func built(t *testing.T) string {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "rotator")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc,nethttpomithttp2", "-o", binary, "../../functions/rotator").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	return binary
+}
+
+// TestBinaryKilledAnywhere sends SIGKILL to the real binary at each request that it makes, before the request is
+// answered and after what it asks for was done, and lets Secrets Manager repeat the rotation a minute later.
+func TestBinaryKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	binary := built(t)
 	var windows, logins, places atomic.Int32
 	t.Run("all", func(t *testing.T) {
 		for nth := int32(0); nth <= 48; nth++ { // 0: never
@@ -79,10 +86,7 @@ func TestBinaryKilledAnywhere(t *testing.T) {
 // TestTwoBinaries on one version exchange once.
 func TestTwoBinaries(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "rotator")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc,nethttpomithttp2", "-o", binary, "../../functions/rotator").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	binary := built(t)
 	m := newMachine(t, binary)
 	m.world.provider.delay = func() time.Duration { return time.Second }
 	version := m.world.sm.rotate()
