@@ -31,6 +31,7 @@ const (
 	RemindAfter         = "REMIND_AFTER"
 	AlarmPrefix         = "ALARM_PREFIX"
 	LogLevel            = "LOG_LEVEL"
+	LogResponses        = "LOG_RESPONSES"
 	ExtraCAFile         = "EXTRA_CA_FILE"
 	TestAllowLoopback   = "CRONBEARER_TEST_ALLOW_LOOPBACK"
 	TestClock           = "CRONBEARER_TEST_CLOCK"
@@ -59,6 +60,7 @@ type Settings struct {
 	RemindAfter         time.Duration // 0: never
 	AlarmPrefix         string        // empty: no reminders
 	LogLevel            slog.Level
+	LogResponses        bool // errors quote the answer that they are about
 
 	Region             string
 	SecretsEndpoint    string // empty: AWS's own
@@ -107,6 +109,7 @@ func (r *reader) common() Settings {
 		AllowedHosts:        r.hosts(AllowedHosts),
 		AllowPrivateTargets: r.flag(AllowPrivateTargets),
 		LogLevel:            r.level(),
+		LogResponses:        r.responses(),
 		Region:              r.region(),
 		SecretsEndpoint:     r.serviceEndpoint(awsEndpointSecrets),
 		UseFIPS:             r.flag(awsUseFIPS),
@@ -223,6 +226,19 @@ func (r *reader) level() slog.Level {
 	default:
 		r.bad(LogLevel, "must be debug, info, warn or error")
 		return slog.LevelInfo
+	}
+}
+
+// responses reports whether errors may quote what a target or a provider answered.
+func (r *reader) responses() bool {
+	switch strings.ToLower(r.text(LogResponses, "errors")) {
+	case "errors":
+		return true
+	case "never":
+		return false
+	default:
+		r.bad(LogResponses, "must be errors or never")
+		return false
 	}
 }
 

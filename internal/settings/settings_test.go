@@ -40,6 +40,7 @@ func defaults() settings.Settings {
 	return settings.Settings{
 		MetricNamespace: "Cronbearer", StackName: "cronbearer", Region: "eu-west-1", SecretCacheTTL: 5 * time.Minute,
 		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, LogLevel: slog.LevelInfo,
+		LogResponses: true,
 	}
 }
 
@@ -58,29 +59,34 @@ func TestRead(t *testing.T) {
 		"everything": {environment{
 			"METRIC_NAMESPACE": "My App/x_1.2-#:", "STACK_NAME": "other", "SECRET_PREFIX": "other/", "ALLOWED_HOSTS": "a.example, *.b.example:8443", "SECRET_CACHE_TTL": "90s",
 			"IDEMPOTENCY_HEADER": "X-Request-Id", "ALLOW_PRIVATE_TARGETS": "true", "REMIND_AFTER": "48h", "ALARM_PREFIX": "other-TokenRejected-", "LOG_LEVEL": "warn",
-			"AWS_REGION": "us-gov-west-1", "AWS_ENDPOINT_URL": "https://vpce.example", "AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true",
+			"LOG_RESPONSES": "errors",
+			"AWS_REGION":    "us-gov-west-1", "AWS_ENDPOINT_URL": "https://vpce.example", "AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true",
 		}, func(s *settings.Settings) {
 			*s = settings.Settings{
 				MetricNamespace: "My App/x_1.2-#:", StackName: "other", SecretPrefix: "other/", SecretCacheTTL: 90 * time.Second, IdempotencyHeader: "X-Request-Id",
-				AllowPrivateTargets: true, RemindAfter: 48 * time.Hour, AlarmPrefix: "other-TokenRejected-", LogLevel: slog.LevelWarn, Region: "us-gov-west-1",
+				AllowPrivateTargets: true, RemindAfter: 48 * time.Hour, AlarmPrefix: "other-TokenRejected-", LogLevel: slog.LevelWarn, LogResponses: true, Region: "us-gov-west-1",
 				SecretsEndpoint: "https://vpce.example", CloudWatchEndpoint: "https://vpce.example", UseFIPS: true, UseDualStack: true,
 			}
 		}},
 		"an empty value is none": {environment{
 			"METRIC_NAMESPACE": "", "SECRET_PREFIX": "", "ALLOWED_HOSTS": "", "SECRET_CACHE_TTL": "", "ALLOW_PRIVATE_TARGETS": "", "REMIND_AFTER": "", "ALARM_PREFIX": "", "LOG_LEVEL": "",
+			"LOG_RESPONSES":    "",
 			"AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_SECRETS_MANAGER": "", "AWS_ENDPOINT_URL_CLOUDWATCH": "", "AWS_USE_FIPS_ENDPOINT": "", "AWS_USE_DUALSTACK_ENDPOINT": "",
 			"EXTRA_CA_FILE": "", "CRONBEARER_TEST_ALLOW_LOOPBACK": "", "CRONBEARER_TEST_CLOCK": "",
 		}, func(*settings.Settings) {}},
 		"an empty idempotency header turns it off": {environment{"IDEMPOTENCY_HEADER": ""}, func(s *settings.Settings) { s.IdempotencyHeader = "" }},
-		"no cache":            {environment{"SECRET_CACHE_TTL": "0"}, func(s *settings.Settings) { s.SecretCacheTTL = 0 }},
-		"no cache, with unit": {environment{"SECRET_CACHE_TTL": "0s"}, func(s *settings.Settings) { s.SecretCacheTTL = 0 }},
-		"the longest cache":   {environment{"SECRET_CACHE_TTL": "300s"}, func(*settings.Settings) {}},
-		"no reminders":        {environment{"REMIND_AFTER": "0"}, func(s *settings.Settings) { s.RemindAfter = 0 }},
-		"a long time":         {environment{"REMIND_AFTER": "1000h"}, func(s *settings.Settings) { s.RemindAfter = 1000 * time.Hour }},
-		"false":               {environment{"ALLOW_PRIVATE_TARGETS": "false"}, func(*settings.Settings) {}},
-		"debug":               {environment{"LOG_LEVEL": "DEBUG"}, func(s *settings.Settings) { s.LogLevel = slog.LevelDebug }},
-		"error":               {environment{"LOG_LEVEL": "eRRor"}, func(s *settings.Settings) { s.LogLevel = slog.LevelError }},
-		"info":                {environment{"LOG_LEVEL": "Info"}, func(*settings.Settings) {}},
+		"no cache":                 {environment{"SECRET_CACHE_TTL": "0"}, func(s *settings.Settings) { s.SecretCacheTTL = 0 }},
+		"no cache, with unit":      {environment{"SECRET_CACHE_TTL": "0s"}, func(s *settings.Settings) { s.SecretCacheTTL = 0 }},
+		"the longest cache":        {environment{"SECRET_CACHE_TTL": "300s"}, func(*settings.Settings) {}},
+		"no reminders":             {environment{"REMIND_AFTER": "0"}, func(s *settings.Settings) { s.RemindAfter = 0 }},
+		"a long time":              {environment{"REMIND_AFTER": "1000h"}, func(s *settings.Settings) { s.RemindAfter = 1000 * time.Hour }},
+		"false":                    {environment{"ALLOW_PRIVATE_TARGETS": "false"}, func(*settings.Settings) {}},
+		"debug":                    {environment{"LOG_LEVEL": "DEBUG"}, func(s *settings.Settings) { s.LogLevel = slog.LevelDebug }},
+		"error":                    {environment{"LOG_LEVEL": "eRRor"}, func(s *settings.Settings) { s.LogLevel = slog.LevelError }},
+		"info":                     {environment{"LOG_LEVEL": "Info"}, func(*settings.Settings) {}},
+		"answers are never quoted": {environment{"LOG_RESPONSES": "never"}, func(s *settings.Settings) { s.LogResponses = false }},
+		"never, in any case":       {environment{"LOG_RESPONSES": "Never"}, func(s *settings.Settings) { s.LogResponses = false }},
+		"errors quote answers":     {environment{"LOG_RESPONSES": "ERRORS"}, func(*settings.Settings) {}},
 		"a service's endpoint": {environment{"AWS_ENDPOINT_URL": "https://a.example", "AWS_ENDPOINT_URL_CLOUDWATCH": "https://b.example"}, func(s *settings.Settings) {
 			s.SecretsEndpoint, s.CloudWatchEndpoint = "https://a.example", "https://b.example"
 		}},
@@ -131,6 +137,7 @@ func TestReadRefuses(t *testing.T) {
 		negative  = "must not be negative"
 		boolean   = "must be true or false"
 		level     = "must be debug, info, warn or error"
+		responses = "must be errors or never"
 		endpoint  = "must be an https:// URL"
 		plain     = "must be an https:// URL: secrets travel over it"
 		form      = "; it holds comma-separated hosts: api.example.com, api.example.com:8443 or *.example.com"
@@ -162,6 +169,8 @@ func TestReadRefuses(t *testing.T) {
 		"negative reminders":             {"REMIND_AFTER", "-20h", negative},
 		"a level that is none":           {"LOG_LEVEL", "verbose", level},
 		"a level as a number":            {"LOG_LEVEL", "-4", level},
+		"answers quoted always":          {"LOG_RESPONSES", "always", responses},
+		"answers quoted: a boolean":      {"LOG_RESPONSES", "true", responses},
 		"no region":                      {"AWS_REGION", "", "is missing"},
 		"an endpoint that is no URL":     {"AWS_ENDPOINT_URL", "a.example", endpoint},
 		"an endpoint without a host":     {"AWS_ENDPOINT_URL", "https://:443", endpoint},
@@ -199,7 +208,7 @@ func TestReadNamesEveryBadVariableAtOnce(t *testing.T) {
 	t.Parallel()
 	bad := environment{
 		"METRIC_NAMESPACE": "*", "STACK_NAME": "", "ALLOWED_HOSTS": "*", "SECRET_CACHE_TTL": "x", "IDEMPOTENCY_HEADER": "*:", "ALLOW_PRIVATE_TARGETS": "x", "REMIND_AFTER": "x",
-		"LOG_LEVEL": "x", "AWS_REGION": "", "AWS_ENDPOINT_URL": "x", "AWS_ENDPOINT_URL_SECRETS_MANAGER": "x", "AWS_ENDPOINT_URL_CLOUDWATCH": "x",
+		"LOG_LEVEL": "x", "LOG_RESPONSES": "x", "AWS_REGION": "", "AWS_ENDPOINT_URL": "x", "AWS_ENDPOINT_URL_SECRETS_MANAGER": "x", "AWS_ENDPOINT_URL_CLOUDWATCH": "x",
 		"AWS_USE_FIPS_ENDPOINT": "x", "AWS_USE_DUALSTACK_ENDPOINT": "x", "EXTRA_CA_FILE": "/no/such/file", "CRONBEARER_TEST_ALLOW_LOOPBACK": "x",
 	}
 	_, err := settings.Read(bad.lookup)
@@ -223,7 +232,7 @@ func TestReadNeverShowsAValue(t *testing.T) {
 	const secret = "kq3Zv8Xw1\x01"
 	bad := environment{}
 	for _, name := range []string{
-		"METRIC_NAMESPACE", "STACK_NAME", "ALLOWED_HOSTS", "SECRET_CACHE_TTL", "IDEMPOTENCY_HEADER", "ALLOW_PRIVATE_TARGETS", "REMIND_AFTER", "LOG_LEVEL", "AWS_ENDPOINT_URL",
+		"METRIC_NAMESPACE", "STACK_NAME", "ALLOWED_HOSTS", "SECRET_CACHE_TTL", "IDEMPOTENCY_HEADER", "ALLOW_PRIVATE_TARGETS", "REMIND_AFTER", "LOG_LEVEL", "LOG_RESPONSES", "AWS_ENDPOINT_URL",
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_USE_FIPS_ENDPOINT", "EXTRA_CA_FILE", "CRONBEARER_TEST_ALLOW_LOOPBACK",
 	} {
 		bad[name] = secret
@@ -295,7 +304,7 @@ func TestReadRotator(t *testing.T) {
 	}{
 		"the least": {
 			environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "cronbearer/"},
-			settings.Settings{Region: "eu-west-1", SecretPrefix: "cronbearer/"},
+			settings.Settings{Region: "eu-west-1", SecretPrefix: "cronbearer/", LogResponses: true},
 			"",
 		},
 		"everything": {
@@ -304,18 +313,18 @@ func TestReadRotator(t *testing.T) {
 				"AWS_USE_FIPS_ENDPOINT": "true", "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": "c", "CRONBEARER_TEST_NO_SETTLING": "1",
 			},
 			settings.Settings{
-				Region: "eu-west-1", SecretPrefix: "cronbearer/", AllowPrivateTargets: true, LogLevel: slog.LevelDebug, SecretsEndpoint: "http://127.0.0.1:1", UseFIPS: true,
+				Region: "eu-west-1", SecretPrefix: "cronbearer/", AllowPrivateTargets: true, LogLevel: slog.LevelDebug, LogResponses: true, SecretsEndpoint: "http://127.0.0.1:1", UseFIPS: true,
 				AllowLoopback: true, ClockFile: "c", NoSettling: true,
 			},
 			"",
 		},
 		"what only the caller reads": {
 			environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "c/", "METRIC_NAMESPACE": "*", "STACK_NAME": "", "SECRET_CACHE_TTL": "x", "IDEMPOTENCY_HEADER": "*:", "REMIND_AFTER": "x", "AWS_ENDPOINT_URL_CLOUDWATCH": "x"},
-			settings.Settings{Region: "eu-west-1", SecretPrefix: "c/"},
+			settings.Settings{Region: "eu-west-1", SecretPrefix: "c/", LogResponses: true},
 			"",
 		},
 		"on Lambda": {
-			environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "c/", "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": "c"},
+			environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "c/", "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": "c", "LOG_RESPONSES": "never"},
 			settings.Settings{Region: "eu-west-1", SecretPrefix: "c/"},
 			"",
 		},
