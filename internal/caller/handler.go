@@ -99,7 +99,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 
 // report publishes, and reminds of a rejection that is stored.
 func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) error {
-	err := a.publisher.Publish(ctx, e.report(res, a.Clock.Now()))
+	err := a.publisher.Publish(ctx, res.Report(a.Clock.Now()))
 	if notStored, ok := errors.AsType[*metric.NotStoredError](err); ok {
 		_, _ = h.out.Write(notStored.Line)
 		return err

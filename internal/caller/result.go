@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/metric"
 	"github.com/cronbearer/cronbearer/internal/target"
 )
 
@@ -72,3 +73,23 @@ func (r Result) failed() bool { return r.Outcome != Succeeded && r.Outcome != Sk
 
 // alive is the job's heartbeat. A rejected token does not count against the job: the token's own alarm speaks.
 func (r Result) alive() bool { return r.Outcome == Succeeded || r.Verdict == target.Rejected }
+
+// Report is what the run publishes: of the token if the run learned something of it, of the job if its name is known.
+func (r Result) Report(at time.Time) metric.Report {
+	if r.Outcome == Skipped {
+		return metric.Report{}
+	}
+	rep := metric.Report{At: at, Job: r.Job, Token: r.Token}
+	if r.TokenExpiresAt != nil {
+		rep.Expires = *r.TokenExpiresAt
+	}
+	if r.Verdict != target.Unknown && r.Token != "" {
+		rejected := r.Verdict == target.Rejected
+		rep.Rejected = &rejected
+	}
+	if r.Job != "" {
+		alive := r.alive()
+		rep.Alive = &alive
+	}
+	return rep
+}

@@ -11,7 +11,6 @@ import (
 	"github.com/cronbearer/cronbearer/internal/clock"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/job"
-	"github.com/cronbearer/cronbearer/internal/metric"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/target"
 	"github.com/cronbearer/cronbearer/internal/token"
@@ -302,23 +301,6 @@ func (e ending) fill(res *Result, r *run) {
 	if !e.expires.IsZero() {
 		res.TokenExpiresAt = &e.expires
 	}
-}
-
-// report is what the run says to CloudWatch.
-func (e ending) report(res Result, at time.Time) metric.Report {
-	if e.outcome == Skipped {
-		return metric.Report{}
-	}
-	rep := metric.Report{At: at, Job: res.Job, Token: res.Token, Expires: e.expires}
-	if e.verdict != target.Unknown && res.Token != "" {
-		rejected := e.verdict == target.Rejected
-		rep.Rejected = &rejected
-	}
-	if res.Job != "" {
-		alive := res.alive()
-		rep.Alive = &alive
-	}
-	return rep
 }
 
 // message is the error's text: which job, which token, what happened, what to do.
