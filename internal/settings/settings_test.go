@@ -330,7 +330,7 @@ func TestReadRotator(t *testing.T) {
 		},
 		"bad ones": {
 			environment{"LOG_LEVEL": "x", "ALLOWED_HOSTS": "*"},
-			settings.Settings{},
+			settings.Settings{LogResponses: true},
 			"environment variable ALLOWED_HOSTS: entry 1: a host name has only letters, digits, hyphens and dots; it holds comma-separated hosts: api.example.com, api.example.com:8443 or *.example.com\n" +
 				"environment variable LOG_LEVEL: must be debug, info, warn or error\nenvironment variable AWS_REGION: is missing\n" +
 				"environment variable SECRET_PREFIX: is missing: only secrets whose names begin with it are renewed",
