@@ -137,7 +137,8 @@ func (r *reader) skip() {
 	}
 }
 
-// equals is Equal for the value here, and goes behind it if they are equal.
+// equals reports whether the value here means the same as want: objects without regard to order, numbers by value. It goes
+// behind the value if so.
 func (r *reader) equals(want Value) bool {
 	r.skipSpace()
 	switch r.text[r.at] {

@@ -381,39 +381,6 @@ func AppendString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// Equal tells whether two values mean the same: objects without regard to order, numbers by value.
-func Equal(a, b Value) bool {
-	if a.Kind != b.Kind {
-		return false
-	}
-	switch a.Kind {
-	case Number:
-		return equalNumbers(a.Text, b.Text)
-	case Array:
-		if len(a.Items) != len(b.Items) {
-			return false
-		}
-		for i := range a.Items {
-			if !Equal(a.Items[i], b.Items[i]) {
-				return false
-			}
-		}
-		return true
-	case Object:
-		if len(a.Members) != len(b.Members) {
-			return false
-		}
-		for _, m := range a.Members {
-			if other := b.Get(m.Name); other.Kind == Absent || !Equal(m.Value, other) {
-				return false
-			}
-		}
-		return true
-	default:
-		return a.Text == b.Text
-	}
-}
-
 // equalNumbers compares whole numbers exactly, however long and however written, as ids have more digits than a double
 // holds, and fractions as IEEE 754 doubles, the precision that RFC 8259 section 6 tells to expect.
 func equalNumbers(a, b string) bool {

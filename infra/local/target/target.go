@@ -59,11 +59,6 @@ var (
 	HungUp      = Answer{Cut: true}
 )
 
-// Redirect leads elsewhere.
-func Redirect(status int, to string) Answer {
-	return Answer{Status: status, Header: map[string]string{"Location": to}}
-}
-
 // life is when a token is good.
 type life struct{ from, until time.Time } // zero: always
 

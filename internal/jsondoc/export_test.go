@@ -1,0 +1,34 @@
+package jsondoc
+
+// Equal is what Document.Has must report of a text, computed from trees: objects without regard to order, numbers by value.
+func Equal(a, b Value) bool {
+	if a.Kind != b.Kind {
+		return false
+	}
+	switch a.Kind {
+	case Number:
+		return equalNumbers(a.Text, b.Text)
+	case Array:
+		if len(a.Items) != len(b.Items) {
+			return false
+		}
+		for i := range a.Items {
+			if !Equal(a.Items[i], b.Items[i]) {
+				return false
+			}
+		}
+		return true
+	case Object:
+		if len(a.Members) != len(b.Members) {
+			return false
+		}
+		for _, m := range a.Members {
+			if other := b.Get(m.Name); other.Kind == Absent || !Equal(m.Value, other) {
+				return false
+			}
+		}
+		return true
+	default:
+		return a.Text == b.Text
+	}
+}
