@@ -5,14 +5,14 @@ package job
 import (
 	"bytes"
 	"context"
-	"crypto/sha1" //nolint:gosec // of UUIDv5
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
@@ -76,30 +76,11 @@ func (j Job) Age(now time.Time) time.Duration {
 // request id, which Lambda keeps when it retries.
 func (j Job) RunID(requestID string) string {
 	const urn = "urn:cronbearer:run:"
-	name := make([]byte, 0, 256)
+	name := urn + "request|" + requestID
 	if j.ScheduleARN != "" && !j.ScheduledTime.IsZero() {
-		name = append(append(append(name, namespaceURL+urn...), j.ScheduleARN...), '|')
-		return uuid5(j.ScheduledTime.UTC().AppendFormat(name, time.RFC3339Nano))
+		name = urn + j.ScheduleARN + "|" + j.ScheduledTime.UTC().Format(time.RFC3339Nano)
 	}
-	return uuid5(append(append(name, namespaceURL+urn+"request|"...), requestID...))
-}
-
-// namespaceURL is RFC 9562 section 6.6's for URLs and URNs: 6ba7b811-9dad-11d1-80b4-00c04fd430c8.
-const namespaceURL = "\x6b\xa7\xb8\x11\x9d\xad\x11\xd1\x80\xb4\x00\xc0\x4f\xd4\x30\xc8"
-
-// uuid5 is a name-based UUID (RFC 9562 section 5.5) of a name that begins with its namespace.
-func uuid5(name []byte) string {
-	hash := sha1.Sum(name)        //nolint:gosec // the RFC's hash; nothing rests on its secrecy
-	hash[6] = hash[6]&0x0f | 5<<4 // version
-	hash[8] = hash[8]&0x3f | 0x80 // variant
-	text := make([]byte, 0, 36)
-	for i, part := range [][]byte{hash[:4], hash[4:6], hash[6:8], hash[8:10], hash[10:16]} {
-		if i > 0 {
-			text = append(text, '-')
-		}
-		text = hex.AppendEncode(text, part)
-	}
-	return string(text)
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(name)).String()
 }
 
 // Request is what a run sends, but for the token.
