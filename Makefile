@@ -15,9 +15,8 @@ FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
 LAMBDAS := $(shell for f in $(FUNCTIONS); do echo $$f; done | awk '{ print toupper(substr($$0, 1, 1)) substr($$0, 2) }')
 
 # The template's own build calls build-<LogicalId> on a copy of this directory: no version control there, another path.
-# lambda.norpc leaves out the old go1.x protocol, nethttpomithttp2 (golang/go#35082) HTTP/2, which nothing here speaks: a
-# twentieth of the zip.
-GOFLAGS_ALL := -trimpath -buildvcs=false -tags lambda.norpc,nethttpomithttp2 -ldflags "-s -w"
+# lambda.norpc leaves out the protocol of the go1.x runtime, which provided.al2023 does not speak.
+GOFLAGS_ALL := -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w"
 GOBUILD := CGO_ENABLED=0 go build $(GOFLAGS_ALL)
 
 VENV := .tools/venv

@@ -3,7 +3,6 @@ package main
 
 import (
 	"log"
-	"net/http"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -14,7 +13,6 @@ import (
 
 func main() {
 	tuning.ForFunctionSize(os.LookupEnv)
-	tuning.RuntimeAPI(http.DefaultTransport)
 	handler := caller.NewHandler(os.LookupEnv, os.Stdout)
 	log.SetFlags(0)
 	log.SetOutput(handler.RuntimeLog())

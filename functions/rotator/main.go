@@ -4,7 +4,6 @@ package main
 
 import (
 	"log"
-	"net/http"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -15,7 +14,6 @@ import (
 
 func main() {
 	tuning.ForFunctionSize(os.LookupEnv)
-	tuning.RuntimeAPI(http.DefaultTransport)
 	handler := rotation.NewHandler(os.LookupEnv, os.Stdout)
 	log.SetFlags(0)
 	log.SetOutput(handler.RuntimeLog())

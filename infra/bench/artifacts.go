@@ -15,10 +15,10 @@ import (
 
 // artifacts are what the build gives, and what the packages do before main.
 type artifacts struct {
-	zip, emptyZip, leanZip       int64 // bytes, arm64; lean is the empty handler without HTTP/2
-	binary, emptyBinary          int64
-	trace, emptyTrace, leanTrace initTrace
-	clock, emptyClock, leanClock values // ms, of each start
+	zip, emptyZip       int64 // bytes, arm64
+	binary, emptyBinary int64
+	trace, emptyTrace   initTrace
+	clock, emptyClock   values // ms, of each start
 }
 
 // buildForLambda builds a program for arm64 and returns the size of the binary and of its zip.
@@ -33,7 +33,7 @@ func buildForLambda(ctx context.Context, root, dir string, b build) (binary, zip
 		return 0, 0, err
 	}
 	sizer := filepath.Join(dir, "zipsize")
-	if err := (build{dir: root, pkg: "./infra/bench/zipsize", tags: otherTags}).to(ctx, sizer); err != nil {
+	if err := (build{dir: root, pkg: "./infra/bench/zipsize"}).to(ctx, sizer); err != nil {
 		return 0, 0, err
 	}
 	text, err := exec.CommandContext(ctx, sizer, output).Output()
@@ -79,27 +79,12 @@ func traceInit(ctx context.Context, program string, env []string) (initTrace, er
 	return sum, lines.Err()
 }
 
-// leanEmpty is the empty handler, built as ours is.
-func leanEmpty(root string) build {
-	b := buildOf(root, subjectEmpty)
-	b.tags = ourTags
-	return b
-}
-
-const leanName = "empty-lean"
-
 // measureArtifacts builds for Lambda, and traces the start of the programs once.
 func measureArtifacts(ctx context.Context, root string, w *world) (a artifacts, err error) {
 	if a.binary, a.zip, err = buildForLambda(ctx, root, w.dir, buildOf(root, subjectOurs)); err != nil {
 		return a, err
 	}
 	if a.emptyBinary, a.emptyZip, err = buildForLambda(ctx, root, w.dir, buildOf(root, subjectEmpty)); err != nil {
-		return a, err
-	}
-	if _, a.leanZip, err = buildForLambda(ctx, root, w.dir, leanEmpty(root)); err != nil {
-		return a, err
-	}
-	if err := leanEmpty(root).to(ctx, filepath.Join(w.dir, leanName)); err != nil {
 		return a, err
 	}
 	return a, a.traceInits(ctx, w, 1)
@@ -112,7 +97,7 @@ func (a *artifacts) traceInits(ctx context.Context, w *world, times int) error {
 			name  string
 			last  *initTrace
 			clock *values
-		}{{subjectOurs, &a.trace, &a.clock}, {subjectEmpty, &a.emptyTrace, &a.emptyClock}, {leanName, &a.leanTrace, &a.leanClock}} {
+		}{{subjectOurs, &a.trace, &a.clock}, {subjectEmpty, &a.emptyTrace, &a.emptyClock}} {
 			trace, err := traceInit(ctx, filepath.Join(w.dir, p.name), nil)
 			if err != nil {
 				return err

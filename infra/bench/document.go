@@ -13,7 +13,6 @@ var (
 	benchMarks  = marks{"<!-- bench: begin, written by go run ./infra/bench -docs -->", "<!-- bench: end -->"}
 	readmeMarks = marks{"<!-- bench: begin, written by go run ./infra/bench -readme -->", "<!-- bench: end -->"}
 	sizesMarks  = marks{"<!-- sizes: begin, written by go run ./infra/bench -sizes -docs -->", "<!-- sizes: end -->"}
-	tricksMarks = marks{"<!-- tricks: begin, written by go run ./infra/bench -tricks -docs -->", "<!-- tricks: end -->"}
 )
 
 // document puts the text between the marks of a file.

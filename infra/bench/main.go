@@ -28,7 +28,6 @@ type options struct {
 	seed                                   uint64
 	only, docs, readme, other, otherEnv    string
 	sizes                                  string
-	tricks                                 bool
 }
 
 func main() {
@@ -42,7 +41,6 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "comma-separated subjects; all without it")
 	flag.StringVar(&o.other, "other", "", "also measure this caller binary: what a change buys")
 	flag.StringVar(&o.otherEnv, "other-env", "", "NAME=VALUE in the other caller's environment; without -other of our own binary")
-	flag.BoolVar(&o.tricks, "tricks", false, "measure instead what each trick buys, each against a caller without it")
 	flag.StringVar(&o.sizes, "sizes", "", "measure instead what the size of the function does, at these emulated sizes in MB: 128,256,512")
 	flag.StringVar(&o.docs, "docs", "", "write the tables and the plot into this Markdown file as well, between its marks")
 	flag.StringVar(&o.readme, "readme", "", "write the three lines that matter most into this Markdown file, between its marks")
@@ -96,12 +94,6 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			return err
 		}
 		return b.tell(out, sizesMarks, b.printSizes)
-	}
-	if o.tricks {
-		if err := b.measureTricks(ctx, root, ours); err != nil {
-			return err
-		}
-		return b.tell(out, tricksMarks, b.printTricks)
 	}
 	if b.results.artifacts, err = measureArtifacts(ctx, root, w); err != nil {
 		return err
@@ -168,9 +160,7 @@ type bench struct {
 	limiter *limiter
 	results results
 
-	wants             map[string][]shown // by subject, of -tricks; nil: all
-	zip, zipWithHTTP2 int64
-	sizes             []int // MB, of -sizes
+	sizes []int // MB, of -sizes
 }
 
 // initTraces is how often in a round the packages' start is traced: it takes a millisecond or two, and is a noisy one.
@@ -220,16 +210,14 @@ func (b *bench) trials(round int) []trial {
 			continue
 		}
 		add := func(p path, l *limiter, warm int) {
-			if b.wants == nil || slices.ContainsFunc(b.wants[s.name], func(w shown) bool { return w.path == p.name && w.emulated == (l != nil) }) {
-				megabytes := defaultMemory
-				if l != nil {
-					megabytes = b.memory
-				}
-				list = append(list, trial{s, p, l, megabytes, warm})
+			megabytes := defaultMemory
+			if l != nil {
+				megabytes = b.memory
 			}
+			list = append(list, trial{s, p, l, megabytes, warm})
 		}
 		for _, p := range paths {
-			if !p.wants(s) && b.wants == nil {
+			if !p.wants(s) {
 				continue
 			}
 			if p.long {
@@ -280,7 +268,6 @@ func (b *bench) print(out io.Writer, safe []string) {
 		fmt.Fprintf(out, "\nSkipped: %s\n", s)
 	}
 	b.results.judge(out)
-	b.results.sterner(out)
 	b.results.facts(out)
 	fmt.Fprintf(out, "\n**Safety** of the measured binary: %s.\n", strings.Join(safe, "; "))
 	b.results.tables(out, b.list)

@@ -51,9 +51,6 @@ var paths = []path{
 
 // wants tells whether a subject takes a path: what nothing is compared with is not measured.
 func (p path) wants(s subject) bool {
-	if s.name == subjectTuned {
-		return p.name == pathLong
-	}
 	switch p.name {
 	case pathAccepted:
 		return true

@@ -15,7 +15,6 @@ import (
 const (
 	subjectEmpty  = "empty"
 	subjectBare   = "bare"
-	subjectTuned  = "bare-tuned" // with all that the caller does for speed
 	subjectNaive  = "naive"
 	subjectOurs   = "cronbearer"
 	subjectOther  = "other" // a caller built otherwise, to show what a change buys
@@ -33,21 +32,17 @@ type subject struct {
 	absent  string
 }
 
-// The build tags of what is deployed, as in the Makefile, and of what it is compared with.
-const (
-	ourTags   = "lambda.norpc,nethttpomithttp2"
-	otherTags = "lambda.norpc"
-)
+// tags are the build tags of what is deployed, as in the Makefile, and of what it is compared with.
+const tags = "lambda.norpc"
 
-// build is how a Go program is built as it would be deployed. HTTP/2 is left out of ours only: the usual function has it.
+// build is how a Go program is built as it would be deployed.
 type build struct {
-	dir, pkg, tags string
-	flags, env     []string
+	dir, pkg string
+	env      []string
 }
 
 func (b build) to(ctx context.Context, output string) error {
-	arguments := append([]string{"build", "-trimpath", "-buildvcs=false", "-tags", b.tags, "-ldflags", "-s -w"}, b.flags...)
-	cmd := exec.CommandContext(ctx, "go", append(arguments, "-o", output, b.pkg)...)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", tags, "-ldflags", "-s -w", "-o", output, b.pkg)
 	cmd.Dir = b.dir
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), b.env...)
 	if text, err := cmd.CombinedOutput(); err != nil {
@@ -60,13 +55,11 @@ func (b build) to(ctx context.Context, output string) error {
 func buildOf(root, name string) build {
 	switch name {
 	case subjectOurs:
-		return build{dir: root, pkg: "./functions/caller", tags: ourTags}
+		return build{dir: root, pkg: "./functions/caller"}
 	case subjectNaive: // a module of its own
-		return build{dir: filepath.Join(root, "infra", "bench", name), pkg: ".", tags: otherTags}
-	case subjectTuned:
-		return build{dir: root, pkg: "./infra/bench/" + subjectBare, tags: ourTags}
+		return build{dir: filepath.Join(root, "infra", "bench", name), pkg: "."}
 	default:
-		return build{dir: root, pkg: "./infra/bench/" + name, tags: otherTags}
+		return build{dir: root, pkg: "./infra/bench/" + name}
 	}
 }
 
@@ -76,7 +69,6 @@ func subjects(ctx context.Context, root string, w *world) ([]subject, error) {
 	list := []subject{
 		{name: subjectEmpty, what: "aws-lambda-go, a handler that does nothing"},
 		{name: subjectBare, what: "one HTTPS call: no SDK, no checks; our processor, collector and roots"},
-		{name: subjectTuned, what: "the same, built without HTTP/2 and answering Lambda in one write, as ours", env: []string{"BENCH_TUNED=1"}},
 		{name: subjectNaive, what: "SDK defaults, secret and metric in every run"},
 		{name: subjectOurs, what: "the deployed caller, all checks on"},
 	}

@@ -107,19 +107,6 @@ func (r *results) judge(out io.Writer) (unmeasured int) {
 	return unmeasured
 }
 
-// sterner prints what becomes of the targets whose other side could have some of our tricks too.
-func (r *results) sterner(out io.Writer) {
-	ours, tuned := key{subjectOurs, pathLong, false}, key{subjectTuned, pathLong, false}
-	text := func(m ratio) string { return fmt.Sprintf("%.2f × (%s–%s)", m.value, figure(m.low), figure(m.high)) }
-	cpu, okCPU := r.compare(ours, tuned, cpuWarmOf)
-	p50, okP50 := r.compare(ours, tuned, p50Of)
-	a := r.artifacts
-	if okCPU && okP50 && a.leanZip > 0 {
-		fmt.Fprintf(out, "\nThe other side without our tricks is what the targets are of. With them (no HTTP/2, one write to Lambda): a warm run is %s of the bare call's CPU and %s of its p50; the zip is %.2f × and package init %s of the empty handler's.\n",
-			text(cpu), text(p50), float64(a.zip)/float64(a.leanZip), text(ratioOf(a.clock, a.leanClock)))
-	}
-}
-
 // facts prints what stands behind the targets and is no ratio.
 func (r *results) facts(out io.Writer) {
 	a := r.artifacts

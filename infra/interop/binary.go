@@ -118,7 +118,7 @@ func (s *suite) startCaller(ctx context.Context, client string) (*caller, error)
 	if err := os.WriteFile(roots, s.authority.caPEM, readable); err != nil {
 		return nil, fmt.Errorf("the roots: %w", err)
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc,nethttpomithttp2", "-o", program, "./"+filepath.Join(s.dir, "..", "..", "functions", "caller"))
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-o", program, "./"+filepath.Join(s.dir, "..", "..", "functions", "caller"))
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the caller: %w\n%s", err, text)

@@ -112,6 +112,28 @@ func TestTries(t *testing.T) {
 	}
 }
 
+// The SDK itself does not retry what it could not read to the end.
+func TestAnswerThatIsCutOffIsRetried(t *testing.T) {
+	environment(t)
+	const secret = `{"ARN":"arn","Name":"s","VersionId":"v","SecretString":"value"}`
+	synctest.Test(t, func(t *testing.T) {
+		requests := 0
+		cut := answer(func(r *http.Request) (*http.Response, error) {
+			requests++
+			response := &http.Response{StatusCode: http.StatusOK, Request: r, Body: io.NopCloser(strings.NewReader(secret))}
+			if requests < 3 {
+				response.Body = io.NopCloser(failing{strings.NewReader(secret[:20])})
+			}
+			return response, nil
+		})
+		out, err := awsclient.SecretsManager(settings.Settings{Region: "eu-west-1"}, cut).GetSecretValue(
+			t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("s")})
+		if err != nil || aws.ToString(out.SecretString) != "value" || requests != 3 {
+			t.Errorf("%v after %d requests: %v", out, requests, err)
+		}
+	})
+}
+
 func TestRequestsAreSignedAndNotCompressed(t *testing.T) {
 	environment(t)
 	w := &wire{answer: fault(403, "AccessDenied")}

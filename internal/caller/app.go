@@ -33,7 +33,6 @@ func newApp(s settings.Settings, scrub *redact.Scrubber, out io.Writer) (*app, e
 		return nil, err
 	}
 	secrets, cloudWatch := awsclient.SecretsManager(s, env.ToAWS), awsclient.CloudWatch(s, env.ToAWS)
-	_ = awsclient.Rehearse(secrets, cloudWatch)
 	return assemble(s, env, secrets, cloudWatch, scrub, out), nil
 }
 

@@ -19,7 +19,7 @@ func Assemble(s settings.Settings, secrets token.SecretsManager, cloudWatch Clou
 	scrub := &redact.Scrubber{}
 	h := &Handler{scrub: scrub, to: out, out: scrub.Writer(out)}
 	env := &environment.Environment{Clock: clock.New(s.ClockFile), ToAWS: &http.Transport{}, ToTargets: toTargets}
-	h.app = environment.NewConfigured(func() (*app, error) { return assemble(s, env, secrets, cloudWatch, scrub, h.out), nil })
+	h.app, h.bad = assemble(s, env, secrets, cloudWatch, scrub, h.out), nil
 	return h
 }
 

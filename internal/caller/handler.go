@@ -12,7 +12,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
-	"github.com/cronbearer/cronbearer/internal/environment"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/logs"
 	"github.com/cronbearer/cronbearer/internal/metric"
@@ -24,23 +23,23 @@ import (
 // Handler implements lambda.Handler on the event's bytes. aws-lambda-go's typed handlers decode the event themselves
 // and turn a broken one into a SyntaxError, of which nobody would learn which job it was.
 type Handler struct {
-	app   *environment.Configured[*app]
+	app   *app
+	bad   error // why there is no app
 	scrub *redact.Scrubber
 	to    io.Writer
 	out   io.Writer // to, scrubbed
 }
 
-// NewHandler makes a Handler that logs to out.
+// NewHandler returns a Handler that logs to out. A bad configuration must not end the process, which Lambda would start
+// over and over: each run reports it. It is read once, as Lambda starts a new environment for each change of it.
 func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
 	scrub := &redact.Scrubber{}
 	h := &Handler{scrub: scrub, to: out, out: scrub.Writer(out)}
-	h.app = environment.NewConfigured(func() (*app, error) {
-		s, err := settings.Read(lookup)
-		if err != nil {
-			return nil, err
-		}
-		return newApp(s, h.scrub, h.out)
-	})
+	s, err := settings.Read(lookup)
+	if err == nil {
+		h.app, err = newApp(s, h.scrub, h.out)
+	}
+	h.bad = err
 	return h
 }
 
@@ -61,7 +60,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 		}
 	}()
 
-	a, configurationErr := h.app.Get()
+	a, configurationErr := h.app, h.bad
 	if configurationErr == nil {
 		if err := a.Begin(); err != nil {
 			configurationErr = fmt.Errorf("environment variable %s: %w", settings.TestClock, err)

@@ -13,6 +13,6 @@ const LeaseLabel = leaseLabel
 // NewTestHandler makes a Handler on a Secrets Manager of the test's.
 func NewTestHandler(s settings.Settings, env *environment.Environment, api SecretsManager, out io.Writer) *Handler {
 	h := NewHandler(func(string) (string, bool) { return "", false }, out)
-	h.app = environment.NewConfigured(func() (*app, error) { return &app{env, h.newRotator(s, env, api)}, nil })
+	h.app, h.bad = &app{env, h.newRotator(s, env, api)}, nil
 	return h
 }

@@ -29,7 +29,8 @@ const lastWords = time.Second
 
 // Handler implements lambda.Handler on the event's bytes.
 type Handler struct {
-	app   *environment.Configured[*app]
+	app   *app
+	bad   error // why there is no app
 	scrub *redact.Scrubber
 	out   io.Writer // scrubbed
 }
@@ -46,22 +47,25 @@ type result struct {
 	Outcome Outcome `json:"outcome"`
 }
 
-// NewHandler makes a Handler that logs to out.
+// NewHandler returns a Handler that logs to out. A bad configuration must not end the process, which Lambda would start
+// over and over: each step reports it.
 func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
 	scrub := &redact.Scrubber{}
 	h := &Handler{scrub: scrub, out: scrub.Writer(out)}
-	h.app = environment.NewConfigured(func() (*app, error) {
-		s, err := settings.ReadRotator(lookup)
-		if err != nil {
-			return nil, err
-		}
-		env, err := environment.New(s, awsclient.SecretsManagerURL(s))
-		if err != nil {
-			return nil, err
-		}
-		return &app{env, h.newRotator(s, env, awsclient.SecretsManager(s, env.ToAWS))}, nil
-	})
+	h.app, h.bad = h.newApp(lookup)
 	return h
+}
+
+func (h *Handler) newApp(lookup settings.LookupEnv) (*app, error) {
+	s, err := settings.ReadRotator(lookup)
+	if err != nil {
+		return nil, err
+	}
+	env, err := environment.New(s, awsclient.SecretsManagerURL(s))
+	if err != nil {
+		return nil, err
+	}
+	return &app{env, h.newRotator(s, env, awsclient.SecretsManager(s, env.ToAWS))}, nil
 }
 
 func (h *Handler) newRotator(s settings.Settings, env *environment.Environment, api SecretsManager) *rotator {
@@ -106,7 +110,7 @@ func (h *Handler) Invoke(ctx context.Context, data []byte) (response []byte, err
 func (h *Handler) step(ctx context.Context, data []byte) (Event, Outcome, error) {
 	e, eventErr := parseEvent(data)
 	h.scrub.Add(e.RotationToken)
-	a, err := h.app.Get()
+	a, err := h.app, h.bad
 	if err == nil {
 		if clockErr := a.Begin(); clockErr != nil {
 			err = fmt.Errorf("environment variable %s: %w", settings.TestClock, clockErr)

@@ -1,4 +1,4 @@
-// Package tuning sets Go's scheduler, collector and HTTP client for a Lambda function.
+// Package tuning sets Go's scheduler and collector for the size of a Lambda function.
 package tuning
 
 import (

@@ -51,9 +51,6 @@ func (h handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 
 func main() {
 	tuning.ForFunctionSize(os.LookupEnv)
-	if os.Getenv("BENCH_TUNED") != "" {
-		tuning.RuntimeAPI(http.DefaultTransport)
-	}
 	roots, err := outbound.Roots(nil)
 	if err != nil {
 		log.Fatal(err)

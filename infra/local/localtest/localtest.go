@@ -100,7 +100,7 @@ func build(name, path string) error {
 	if err := sources(); err != nil {
 		return err
 	}
-	arguments := []string{"build", "-buildvcs=false", "-tags", "lambda.norpc,nethttpomithttp2", "-o", path}
+	arguments := []string{"build", "-buildvcs=false", "-tags", "lambda.norpc", "-o", path}
 	environment := append(os.Environ(), "CGO_ENABLED=0")
 	if RaceEnabled {
 		// Without -trimpath, which would compile everything once more beside what the tests need anyway.
