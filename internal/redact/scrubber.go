@@ -58,6 +58,13 @@ func (s *Scrubber) Add(secrets ...string) {
 	}
 }
 
+// Keep registers a secret and wraps it: the one way to make a Secret of what came from outside, so that none is
+// forgotten. As long as the Secret is reachable it is in use, and Scrub knows it.
+func (s *Scrubber) Keep(value string) Secret {
+	s.Add(value)
+	return New(value)
+}
+
 // Scrub returns text without the registered secrets.
 func (s *Scrubber) Scrub(text string) string {
 	s.mu.RLock()
