@@ -195,8 +195,8 @@ func (s *suite) audience(ctx context.Context) error {
 	if err := json.Unmarshal(payload, &claims); err != nil {
 		return fmt.Errorf("the token's claims: %w", err)
 	}
-	if claims.Audience != api || g.Life != 10*time.Minute {
-		return fmt.Errorf("the token is for %q and lives %s", claims.Audience, g.Life)
+	if claims.Audience != api || g.Life() != 10*time.Minute {
+		return fmt.Errorf("the token is for %q and lives %s", claims.Audience, g.Life())
 	}
 	return nil
 }
@@ -422,7 +422,7 @@ func (s *suite) minting() []check {
 			if len(w.bodies) != 3 || w.bodies[0] == w.bodies[1] || w.bodies[1] == w.bodies[2] {
 				return fmt.Errorf("%d requests, or one assertion twice", len(w.bodies))
 			}
-			return s.honoured(token.Granted{Token: minted, Life: 1, LifeKnown: true}, "key-PS256")
+			return s.honoured(token.Granted{Token: minted, Asked: time.Now(), Expiry: time.Now().Add(time.Second)}, "key-PS256")
 		}},
 		{"minter: a hundred at once make one request; a rejected token makes one more", func(ctx context.Context) error {
 			d, err := s.parse(s.withPassword("basic", "basic"))

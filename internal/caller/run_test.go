@@ -660,13 +660,13 @@ func TestMintedTokenIsMintedAgainOnce(t *testing.T) {
 		"again, and then the target fails":        {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m2": 500}, nil, []string{"m1", "m2"}, "target_failed", "unknown", "", 2, "500"},
 		"with the client's new secret":            {mintedSecret("c1"), mintedSecret("c2"), []string{"m1", "m2"}, map[string]int{"m2": 200}, nil, []string{"m1", "m2"}, "succeeded", "accepted", "minted", 2, ""},
 		"the server gives the same token":         {mintedSecret("c1"), "", []string{"m1"}, nil, nil, []string{"m1"}, "token_rejected", "rejected", "", 2, "answered 401"},
-		"the server gives none":                   {mintedSecret("c1"), "", []string{"m1", "500 x"}, nil, nil, []string{"m1"}, "token_rejected", "rejected", "", 2, "no other token could be minted"},
+		"the server gives none":                   {mintedSecret("c1"), "", []string{"m1", "501 x"}, nil, nil, []string{"m1"}, "token_rejected", "rejected", "", 2, "no other token could be minted"},
 		"the server refuses the client":           {mintedSecret("c1"), "", []string{"m1", `401 {"error":"invalid_client"}`}, nil, nil, []string{"m1"}, "token_rejected", "rejected", "", 2, "invalid_client"},
 		"POST, not after another rejection":       {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m1": 403, "m2": 200}, event{"call": "POST https://example.com/", "reject": event{"status": []any{403}}}, []string{"m1"}, "token_rejected", "rejected", "", 1, "403"},
 		"minted before, static now":               {mintedSecret("c1"), `{"token":"` + secret("a") + `"}`, []string{"m1"}, map[string]int{"a": 200}, nil, []string{"m1", "a"}, "succeeded", "accepted", current, 1, ""},
 		"static before, minted now":               {secret("a"), mintedSecret("c1"), []string{"m1"}, map[string]int{"m1": 200}, nil, []string{"a", "m1"}, "succeeded", "accepted", "minted", 1, ""},
 		"static before, minted now, refused":      {secret("a"), mintedSecret("c1"), []string{`400 {"error":"invalid_client"}`}, nil, nil, []string{"a"}, "token_rejected", "rejected", "", 1, "invalid_client"},
-		"static before, minted now, server fails": {secret("a"), mintedSecret("c1"), []string{"500 x"}, nil, nil, []string{"a"}, "token_unavailable", "unknown", "", 1, "auth.example.com"},
+		"static before, minted now, server fails": {secret("a"), mintedSecret("c1"), []string{"501 x"}, nil, nil, []string{"a"}, "token_unavailable", "unknown", "", 1, "auth.example.com"},
 		"minted, then bound elsewhere":            {mintedSecret("c1"), strings.Replace(mintedSecret("c2"), "{", `{"hosts":["example.net"],`, 1), []string{"m1"}, nil, nil, []string{"m1"}, "invalid_job", "unknown", "", 1, "host example.com"},
 	}
 	for name, c := range cases {

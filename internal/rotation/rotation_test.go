@@ -366,7 +366,7 @@ func TestAnswers(t *testing.T) {
 		"refresh: 503":              {answer: status(503, map[string]any{"error": "temporarily_unavailable"}), typ: "RotationFailedError", want: "answered 503, temporarily_unavailable"},
 		"refresh: 302":              {answer: status(302, nil), typ: "RotationFailedError", want: "answered 302"},
 		"refresh: no token":         {answer: status(200, map[string]any{"token_type": "Bearer"}), typ: "RotationFailedError", want: "without an access_token"},
-		"refresh: not Bearer":       {answer: status(200, map[string]any{"token_type": "mac", "access_token": canary + "-mac-token"}), typ: "RotationFailedError", want: "not Bearer"},
+		"refresh: not Bearer":       {answer: status(200, map[string]any{"token_type": "mac", "access_token": canary + "-mac-token"}), typ: "RotationFailedError", want: "token_type is mac"},
 		"refresh: white space":      {answer: status(200, map[string]any{"token_type": "Bearer", "access_token": canary + " in two words"}), typ: "RotationFailedError", want: "white space inside"},
 		"refresh: hangs up":         {answer: func(http.ResponseWriter, map[string]any) bool { panic(http.ErrAbortHandler) }, typ: "RotationFailedError", want: "gave no answer"},
 		"rotate: dead token":        {secret: deadToken, typ: "LogInAgainError", want: "log in again"},

@@ -6,11 +6,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"net/http"
 	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,18 +23,11 @@ import (
 const (
 	exchangeTimeout = 15 * time.Second
 	longestWait     = 15 * time.Minute // as long as a Lambda function
-	maxExchangeBody = 1 << 20
 
 	// An assertion is used at once. Salesforce takes at most three minutes; a clock that is half a minute behind must
 	// not see one from the future.
 	assertionLife  = 3 * time.Minute
 	assertionEarly = 30 * time.Second
-
-	// unknownLife is what a token gets whose expires_in is missing or makes no sense (RFC 6749 section 5.1 leaves it
-	// open), and longestLife bounds one that does.
-	unknownLife = 5 * time.Minute
-	longestLife = 24 * time.Hour
-	sensible    = 100 * 365 * 24 * time.Hour
 )
 
 // Grants on the wire (RFC 6749 sections 4.4.2 and 6, RFC 7523 section 2.1) and the type of a client assertion
@@ -46,24 +37,23 @@ const (
 	clientAssertion = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 )
 
-// MintError says why a token endpoint gave no token. Refused: it refuses the client, its assertion or its refresh
-// token (RFC 6749 section 5.2). Lasting: no retry mends it.
+// MintError says why a provider gave no token.
 type MintError struct {
+	From         string // what was asked, before its host; empty: the token endpoint
 	Host         string
 	Reason       string
-	Refused      bool
-	Lasting      bool
-	InvalidGrant bool // refused is the refresh token, or the assertion: not the client
+	Code         string // the provider's own, such as invalid_grant (RFC 6749 section 5.2), in lower case; empty: none
+	Refused      bool   // the provider refuses the client, its assertion or its refresh token
+	Lasting      bool   // no retry fixes it
+	InvalidGrant bool   // refused is the refresh token, or the assertion: not the client
 }
 
-func (e *MintError) Error() string { return fmt.Sprintf("the token endpoint %s %s", e.Host, e.Reason) }
-
-// Granted is what a token endpoint gave.
-type Granted struct {
-	Token        redact.Secret
-	RefreshToken redact.Secret // zero: the one that was sent goes on
-	Life         time.Duration
-	LifeKnown    bool // expires_in made sense
+func (e *MintError) Error() string {
+	from := e.From
+	if from == "" {
+		from = "the token endpoint"
+	}
+	return fmt.Sprintf("%s %s %s", from, e.Host, e.Reason)
 }
 
 // Exchanger asks token endpoints for tokens. golang.org/x/oauth2 is not used: docs/decisions says why.
@@ -73,7 +63,7 @@ type Exchanger struct {
 	scrub     *redact.Scrubber
 }
 
-// NewExchanger makes an Exchanger on a transport that follows no redirects. now is wall-clock time.
+// NewExchanger returns an Exchanger on a transport that follows no redirects. now is wall-clock time.
 func NewExchanger(transport http.RoundTripper, now func() time.Time, scrub *redact.Scrubber) *Exchanger {
 	return &Exchanger{transport, now, scrub}
 }
@@ -87,9 +77,14 @@ type attemptError struct {
 	hasRetryAfter bool
 }
 
+// lasting is a failure that no retry fixes.
+func lasting(from, host, format string, args ...any) *attemptError {
+	return &attemptError{MintError: &MintError{From: from, Host: host, Reason: fmt.Sprintf(format, args...), Lasting: true}}
+}
+
 // Once makes one token request and no second one, as a one-time refresh token must not be posted twice. It waits for as
-// long as ctx lasts: an answer that nobody waits for is a refresh token lost. With an error it may still grant a new
-// refresh token.
+// long as ctx lasts: an answer that nobody waits for is a refresh token lost. With an error there may still be a Raw
+// answer, and in it a new refresh token. The error is a *MintError.
 func (x *Exchanger) Once(ctx context.Context, o *OAuth2) (Granted, error) {
 	granted, failed := x.within(ctx, o, longestWait)
 	if failed != nil {
@@ -103,134 +98,108 @@ func (x *Exchanger) attempt(ctx context.Context, o *OAuth2) (Granted, *attemptEr
 }
 
 func (x *Exchanger) within(ctx context.Context, o *OAuth2, timeout time.Duration) (Granted, *attemptError) {
-	fail := func(format string, args ...any) *attemptError {
-		return &attemptError{MintError: &MintError{Host: o.TokenURL.Host, Reason: fmt.Sprintf(format, args...)}}
-	}
+	asked := x.now() // a lifetime counts from before the request
 	request, err := x.request(ctx, o)
 	if err != nil {
-		failed := fail("was not asked: %s", err)
-		failed.Lasting = true
+		return Granted{}, lasting("", o.TokenURL.Host, "was not asked: %s", err)
+	}
+	a, failed := x.send(request, "", timeout)
+	if failed != nil {
 		return Granted{}, failed
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	begun := time.Now()
-	response, err := x.transport.RoundTrip(request.WithContext(ctx))
-	if err != nil {
-		if refused, ok := errors.AsType[*outbound.AddressRefusedError](err); ok {
-			failed := fail("was not asked: %s", refused)
-			failed.Lasting = true
-			return Granted{}, failed
-		}
-		failed := fail("gave no answer: %s", outbound.Explain(err, min(timeout, time.Since(begun))))
-		failed.retry = true
-		return Granted{}, failed
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxExchangeBody+1))
-	if err != nil || len(body) > maxExchangeBody {
-		failed := fail("answered %d, but its body was cut off or is larger than 1 MiB", response.StatusCode)
-		failed.retry = err != nil
-		return Granted{}, failed
-	}
-	doc, _, _ := jsondoc.Parse(body)
 	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
-		x.scrub.Add(doc.Get(name).Text)
+		x.scrub.Add(a.get(name).Text)
 	}
-	if response.StatusCode == http.StatusOK {
-		if doc.Kind != jsondoc.Object { // a maintenance page, say: it proves nothing
-			return Granted{}, fail("answered 200, but not with a JSON object")
-		}
-		granted, reason := grantedBy(doc)
-		if reason != "" {
-			failed := fail("answered 200, but %s", reason)
-			failed.Lasting = true
-			return granted, failed
-		}
+	failed = &attemptError{MintError: &MintError{Host: o.TokenURL.Host}}
+	if !a.successful() {
+		a.sort(failed, o)
+		return Granted{}, failed
+	}
+	granted, problem := a.granted(asked, o.Grant == RefreshToken)
+	switch {
+	case a.get("access_token").Kind != jsondoc.String:
+		a.sort(failed, o)
+	case problem != "":
+		failed.Lasting, failed.Reason = true, fmt.Sprintf("answered %d, but %s", a.status, problem)
+	default:
 		return granted, nil
 	}
-	failed := fail("answered %d%s", response.StatusCode, describe(doc))
-	sortError(failed, response.StatusCode, doc.Get("error").Text)
-	failed.retryAfter, failed.hasRetryAfter = retry.After(response.Header, time.Now())
-	return Granted{}, failed
+	return granted, failed
 }
 
-// sortError tells a refused credential and a mistake in the request from what may pass.
-func sortError(e *attemptError, status int, code string) {
-	if status == http.StatusBadRequest || status == http.StatusUnauthorized {
-		switch code {
-		case "invalid_client", "invalid_grant", "unauthorized_client":
-			e.Refused, e.Lasting, e.InvalidGrant = true, true, code == "invalid_grant"
-		case "invalid_request", "invalid_scope", "unsupported_grant_type":
-			e.Lasting = true
+// send makes a request and reads its answer.
+func (x *Exchanger) send(request *http.Request, from string, timeout time.Duration) (*answer, *attemptError) {
+	ctx, cancel := context.WithTimeout(request.Context(), timeout)
+	defer cancel()
+	started := time.Now()
+	response, err := x.transport.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		if blocked, ok := errors.AsType[*outbound.AddressRefusedError](err); ok {
+			return nil, lasting(from, request.URL.Host, "was not asked: %s", blocked)
 		}
+		return nil, &attemptError{retry: true, MintError: &MintError{
+			From: from, Host: request.URL.Host, Reason: "gave no answer: " + outbound.Explain(err, min(timeout, time.Since(started))),
+		}}
 	}
-	switch status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		e.retry = true
-	}
+	defer func() { _ = response.Body.Close() }()
+	return readAnswer(response), nil
 }
 
-// describe quotes the server's error and error_description (RFC 6749 section 5.2, both printable ASCII). Secrets that a
-// server echoes are scrubbed where the text leaves the process.
-func describe(doc jsondoc.Value) string {
-	text := printable(doc.Get("error"), 64)
-	if description := printable(doc.Get("error_description"), 240); description != "" {
-		text += ": " + description
-	}
-	if text == "" {
-		return ""
-	}
-	return ", " + text
+// refusals are the codes of a refused credential under whatever status, and whether it is the grant that is refused.
+// RFC 6749 section 5.2, and two of GitHub's.
+var refusals = map[string]bool{
+	"invalid_client": false, "unauthorized_client": false, "incorrect_client_credentials": false,
+	"invalid_grant": true, "bad_refresh_token": true,
 }
 
-func printable(v jsondoc.Value, most int) string {
-	if v.Kind != jsondoc.String {
-		return ""
+// mistakes are the codes of a request that no retry makes better (RFC 6749 section 5.2).
+var mistakes = []string{"invalid_request", "invalid_scope", "unsupported_grant_type"}
+
+// sort distinguishes a refused credential and a mistake in the request from a transient failure.
+func (a *answer) sort(e *attemptError, o *OAuth2) {
+	e.Code = a.code(func(code string) bool {
+		_, refusal := refusals[code]
+		return refusal || slices.Contains(mistakes, code)
+	})
+	invalidGrant, refusal := refusals[e.Code]
+	switch {
+	case refusal, a.status == http.StatusUnauthorized:
+		e.Refused, e.Lasting, e.InvalidGrant = true, true, invalidGrant
+	case slices.Contains(mistakes, e.Code) && a.status < http.StatusInternalServerError:
+		e.Lasting = true
+	case a.successful() && !a.doc.IsZero() && a.isObject() && e.Code == "":
+		e.Lasting = true // an answer of the right form, without an access_token
 	}
-	text := strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return ' '
-		}
-		return r
-	}, v.Text)
-	return text[:min(len(text), most)]
+	e.Reason = fmt.Sprintf("answered %d%s%s", a.status, a.words(), a.redirected())
+	switch {
+	case a.unread != "":
+		e.Reason += ", but " + a.unread
+	case a.successful() && !a.isObject():
+		e.Reason += ", but not with a JSON object" // a maintenance page, say: it proves nothing
+	case a.successful() && !e.Refused:
+		e.Reason += ", without an access_token"
+	case e.Refused && !invalidGrant && e.Code != "unauthorized_client":
+		e.Reason += ". " + o.credentialHint()
+	}
+	e.retry, e.retryAfter, e.hasRetryAfter = a.retryable(e.Refused)
 }
 
-// grantedBy reads a good answer. One whose token cannot be used may still have spent the refresh token that was sent, so
-// the new one is given all the same.
-func grantedBy(doc jsondoc.Value) (g Granted, fault string) {
-	if refreshToken := doc.Get("refresh_token"); refreshToken.Kind == jsondoc.String && refreshToken.Text != "" {
-		if len(refreshToken.Text) < redact.MinSecret {
-			return Granted{}, fmt.Sprintf("its refresh_token is shorter than %d bytes", redact.MinSecret)
-		}
-		g.RefreshToken = redact.New(refreshToken.Text)
-	}
-	accessToken, tokenType := doc.Get("access_token"), doc.Get("token_type")
-	if accessToken.Kind != jsondoc.String {
-		return g, "without an access_token"
-	}
-	if tokenType.Kind != jsondoc.String || !strings.EqualFold(tokenType.Text, "Bearer") {
-		return g, "its token_type is not Bearer"
-	}
-	if err := checkToken(accessToken.Text); err != nil {
-		return g, err.Error()
-	}
-	g.Token = redact.New(accessToken.Text)
-	g.Life, g.LifeKnown = life(doc.Get("expires_in"))
-	return g, ""
-}
+func (a *answer) isObject() bool { return a.doc.Lookup(jsondoc.Pointer{}).Kind == jsondoc.Object }
 
-// life reads expires_in: seconds, as a number or (some servers) as text.
-func life(v jsondoc.Value) (time.Duration, bool) {
-	if v.Kind != jsondoc.Number && v.Kind != jsondoc.String {
-		return unknownLife, false
+// retryable treats a call for a token as a GET: a second one does no harm. A refusal under a 5xx may be a server's trouble.
+func (a *answer) retryable(refused bool) (retries bool, after time.Duration, hasAfter bool) {
+	after, hasAfter = retry.After(a.header, time.Now())
+	switch {
+	case a.status == http.StatusNotImplemented:
+	case a.status >= http.StatusInternalServerError, a.status == http.StatusTooManyRequests,
+		a.status == http.StatusRequestTimeout, a.status == http.StatusTooEarly:
+		retries = true
+	case a.status == http.StatusForbidden: // GitHub's rate limit
+		retries = hasAfter && !refused
+	default:
+		retries = a.cutOff && !refused
 	}
-	seconds, err := strconv.ParseFloat(strings.TrimSpace(v.Text), 64)
-	if err != nil || math.IsNaN(seconds) || seconds < 1 || seconds > sensible.Seconds() {
-		return unknownLife, false
-	}
-	return time.Duration(seconds) * time.Second, true
+	return retries, after, hasAfter
 }
 
 // request is the only place that reveals a client's credentials.
@@ -271,8 +240,12 @@ func (x *Exchanger) request(ctx context.Context, o *OAuth2) (*http.Request, erro
 		set("client_id", o.ClientID)
 		form.Set("client_assertion_type", clientAssertion)
 		form.Set("client_assertion", assertion)
-	case o.Auth == AuthBasic && !o.ClientSecret.IsZero():
-		basic = base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(o.ClientID) + ":" + url.QueryEscape(o.ClientSecret.Reveal())))
+	case (o.Auth == AuthBasic || o.Auth == AuthBasicRaw) && !o.ClientSecret.IsZero():
+		encode := url.QueryEscape
+		if o.Auth == AuthBasicRaw {
+			encode = func(s string) string { return s }
+		}
+		basic = base64.StdEncoding.EncodeToString([]byte(encode(o.ClientID) + ":" + encode(o.ClientSecret.Reveal())))
 		x.scrub.Add(basic)
 	default:
 		set("client_id", o.ClientID)

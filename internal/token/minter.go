@@ -10,8 +10,14 @@ import (
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
-// mintTries is how many requests a minting makes at most.
-const mintTries = 3
+const (
+	mintTries = 3 // requests of a minting at most
+
+	// unknownLife is what a token gets whose expires_in is missing or makes no sense (RFC 6749 section 5.1 leaves it
+	// open), and longestLife bounds one that does.
+	unknownLife = 5 * time.Minute
+	longestLife = 24 * time.Hour
+)
 
 // Minter gets tokens from token endpoints and keeps them in memory until shortly before they end. It writes nothing. It
 // is safe for concurrent use, with one request at a time for a token.
@@ -48,12 +54,16 @@ func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (r
 	if entry.version == v.ID && 0 < left && left <= longestLife && !entry.token.Equal(rejected) {
 		return entry.token, nil
 	}
-	granted, asked, err := m.ask(ctx, v.OAuth2)
+	granted, err := m.ask(ctx, v.OAuth2)
 	if err != nil {
 		return redact.Secret{}, err
 	}
+	life := granted.Life()
+	if life == 0 {
+		life = unknownLife
+	}
 	entry.version, entry.token = v.ID, granted.Token
-	entry.until = asked.Add(min(granted.Life-margin(granted.Life), longestLife))
+	entry.until = granted.Asked.Add(min(life-margin(life), longestLife))
 	return granted.Token, nil
 }
 
@@ -83,25 +93,23 @@ func (m *Minter) entry(secret string) *mint {
 	return e
 }
 
-// ask retries as a GET would be: a token request changes nothing that a second one could harm. A life is counted from
-// before the request.
-func (m *Minter) ask(ctx context.Context, o *OAuth2) (granted Granted, asked time.Time, err error) {
+// ask retries as a GET would be: a token request changes nothing that a second one could harm.
+func (m *Minter) ask(ctx context.Context, o *OAuth2) (Granted, error) {
 	budget := retry.Budget{Now: time.Now}
 	budget.Deadline, _ = ctx.Deadline()
 	ctx, cancel := retry.WithMargin(ctx, retry.Reserve)
 	defer cancel()
 	for n := 1; ; n++ {
-		asked = m.now()
 		granted, failed := m.exchanger.attempt(ctx, o)
 		if failed == nil {
-			return granted, asked, nil
+			return granted, nil
 		}
 		wait := retry.Backoff(n)
 		if failed.hasRetryAfter {
 			wait = failed.retryAfter
 		}
 		if !failed.retry || n == mintTries || !budget.Fits(wait) || !m.sleep(ctx, wait) {
-			return Granted{}, asked, failed.MintError
+			return Granted{}, failed.MintError
 		}
 	}
 }

@@ -132,6 +132,12 @@ func TestTokenRequest(t *testing.T) {
 			url.Values{"grant_type": {"client_credentials"}},
 			nil,
 		},
+		"basic_raw is not encoded": {
+			version(t, "v", clientCredentials(), change{"auth": "basic_raw", "client_secret": "a/b+c=d%"}).OAuth2,
+			"Basic " + base64.StdEncoding.EncodeToString([]byte("id:a/b+c=d%")),
+			url.Values{"grant_type": {"client_credentials"}},
+			nil,
+		},
 		"body": {
 			version(t, "v", clientCredentials(), change{"auth": "body"}).OAuth2, "",
 			url.Values{"grant_type": {"client_credentials"}, "client_id": {"id"}, "client_secret": {"client-secret-1"}},
@@ -348,80 +354,6 @@ func (a answer) write(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, a.body)
 }
 
-func failure(code string) string {
-	return `{"error":"` + code + `","error_description":"why ` + canary + `"}`
-}
-
-func TestFailedTokenRequests(t *testing.T) {
-	t.Parallel()
-	cases := map[string]struct {
-		answer           answer
-		refused, lasting bool
-		requests         int
-		says             string
-	}{
-		"401 invalid_client":             {answer{status: 401, body: failure("invalid_client")}, true, true, 1, "invalid_client"},
-		"400 invalid_client":             {answer{status: 400, body: failure("invalid_client")}, true, true, 1, "answered 400, invalid_client: why"},
-		"400 invalid_grant":              {answer{status: 400, body: failure("invalid_grant")}, true, true, 1, "invalid_grant"},
-		"400 unauthorized_client":        {answer{status: 400, body: failure("unauthorized_client")}, true, true, 1, "unauthorized_client"},
-		"401 unauthorized_client":        {answer{status: 401, body: failure("unauthorized_client")}, true, true, 1, "unauthorized_client"},
-		"400 invalid_request":            {answer{status: 400, body: failure("invalid_request")}, false, true, 1, "invalid_request"},
-		"400 invalid_scope":              {answer{status: 400, body: failure("invalid_scope")}, false, true, 1, "invalid_scope"},
-		"400 unsupported_grant_type":     {answer{status: 400, body: failure("unsupported_grant_type")}, false, true, 1, "unsupported_grant_type"},
-		"400 another code":               {answer{status: 400, body: failure("access_denied")}, false, false, 1, "access_denied"},
-		"400 no JSON":                    {answer{status: 400, body: "invalid_client"}, false, false, 1, "answered 400"},
-		"401 no body":                    {answer{status: 401}, false, false, 1, "answered 401"},
-		"403 invalid_client":             {answer{status: 403, body: failure("invalid_client")}, false, false, 1, "answered 403"},
-		"404":                            {answer{status: 404}, false, false, 1, "answered 404"},
-		"500 invalid_client":             {answer{status: 500, body: failure("invalid_client")}, false, false, 1, "answered 500"},
-		"302":                            {answer{status: 302, header: http.Header{"Location": {"https://example.com/other"}}}, false, false, 1, "answered 302"},
-		"307":                            {answer{status: 307, header: http.Header{"Location": {"https://example.com/other"}}}, false, false, 1, "answered 307"},
-		"201":                            {answer{status: 201, body: `{"access_token":"abcdefgh","token_type":"Bearer"}`}, false, false, 1, "answered 201"},
-		"429":                            {answer{status: 429}, false, false, 3, "answered 429"},
-		"502":                            {answer{status: 502}, false, false, 3, "answered 502"},
-		"503":                            {answer{status: 503}, false, false, 3, "answered 503"},
-		"504":                            {answer{status: 504}, false, false, 3, "answered 504"},
-		"503 invalid_client":             {answer{status: 503, body: failure("invalid_client")}, false, false, 3, "answered 503"},
-		"connection broken":              {answer{broken: true}, false, false, 3, "gave no answer"},
-		"body cut off":                   {answer{status: 200, header: http.Header{"Content-Length": {"1000"}}, body: `{"access_token":`}, false, false, 3, "cut off"},
-		"body over 1 MiB":                {answer{status: 200, body: strings.Repeat(" ", 1<<20+1)}, false, false, 1, "larger than 1 MiB"},
-		"200 HTML":                       {answer{status: 200, body: "<html>" + canary}, false, false, 1, "not with a JSON object"},
-		"200 JSON list":                  {answer{status: 200, body: `["` + canary + `"]`}, false, false, 1, "not with a JSON object"},
-		"200 without a token":            {answer{status: 200, body: `{"token_type":"Bearer"}`}, false, true, 1, "without an access_token"},
-		"200 with a numeric token":       {answer{status: 200, body: `{"access_token":1234567890,"token_type":"Bearer"}`}, false, true, 1, "without an access_token"},
-		"200 with a short token":         {answer{status: 200, body: `{"access_token":"1234567","token_type":"Bearer"}`}, false, true, 1, "shorter than 8 bytes"},
-		"200 with a token of spaces":     {answer{status: 200, body: `{"access_token":"` + canary + ` x","token_type":"Bearer"}`}, false, true, 1, "white space"},
-		"200 without token_type":         {answer{status: 200, body: `{"access_token":"` + canary + `"}`}, false, true, 1, "token_type is not Bearer"},
-		"200 with token_type MAC":        {answer{status: 200, body: `{"access_token":"` + canary + `","token_type":"MAC"}`}, false, true, 1, "token_type is not Bearer"},
-		"200 with token_type DPoP":       {answer{status: 200, body: `{"access_token":"` + canary + `","token_type":"DPoP"}`}, false, true, 1, "token_type is not Bearer"},
-		"200 with a short refresh_token": {answer{status: 200, body: `{"access_token":"abcdefgh","token_type":"Bearer","refresh_token":"1234567"}`}, false, true, 1, "refresh_token is shorter"},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := newAuthServer(t, func(_ int, w http.ResponseWriter) { c.answer.write(w) })
-			scrub := &redact.Scrubber{}
-			scrub.Add(canary) // as the client's secret, which a server may echo
-			m := token.NewMinter(server.transport, time.Now, scrub)
-			m.SleepWith((&noWait{}).sleep)
-			_, err := m.Mint(t.Context(), version(t, "v", clientCredentials(), nil), redact.Secret{})
-			failed, ok := errors.AsType[*token.MintError](err)
-			if !ok {
-				t.Fatalf("got %v, want a *MintError", err)
-			}
-			if failed.Refused != c.refused || failed.Lasting != c.lasting || failed.Host != "example.com" {
-				t.Errorf("refused %t, want %t; lasting %t, want %t; host %s", failed.Refused, c.refused, failed.Lasting, c.lasting, failed.Host)
-			}
-			if got := len(server.requests()); got != c.requests {
-				t.Errorf("%d requests, want %d", got, c.requests)
-			}
-			if text := scrub.Scrub(err.Error()); !strings.Contains(text, c.says) || !strings.Contains(text, "example.com") || strings.Contains(text, canary) {
-				t.Errorf("error %q, want it to name the host and say %q", text, c.says)
-			}
-		})
-	}
-}
-
 func TestTokenEndpointThatTheGuardRefuses(t *testing.T) {
 	t.Parallel()
 	m := token.NewMinter(outbound.NewTransport(nil, outbound.Guard{}), time.Now, &redact.Scrubber{})
@@ -502,23 +434,6 @@ func TestOnceAsksOnce(t *testing.T) {
 	}
 }
 
-func TestGranted(t *testing.T) {
-	t.Parallel()
-	server := newAuthServer(t, func(_ int, w http.ResponseWriter) {
-		_, _ = io.WriteString(w, `{"access_token":"access-`+canary+`","token_type":"bEARER","expires_in":60,"refresh_token":"refresh-`+canary+`","id_token":"id-`+canary+`"}`)
-	})
-	scrub := &redact.Scrubber{}
-	g, err := token.NewExchanger(server.transport, time.Now, scrub).Once(t.Context(), version(t, "v", clientCredentials(), nil).OAuth2)
-	if err != nil || g.Token.Reveal() != "access-"+canary || g.RefreshToken.Reveal() != "refresh-"+canary || g.Life != time.Minute || !g.LifeKnown {
-		t.Errorf("got %q, %q, %s, %t, %v", g.Token.Reveal(), g.RefreshToken.Reveal(), g.Life, g.LifeKnown, err)
-	}
-	for _, secret := range []string{"access-" + canary, "refresh-" + canary, "id-" + canary} {
-		if got := scrub.Scrub("x " + secret); strings.Contains(got, canary) {
-			t.Errorf("%s is not scrubbed: %s", secret, got)
-		}
-	}
-}
-
 // expires_in decides how long a minted token is kept: until a minute, or a tenth of its life, before its end.
 func TestMintedTokenIsKeptUntilShortlyBeforeItEnds(t *testing.T) {
 	t.Parallel()
@@ -526,26 +441,32 @@ func TestMintedTokenIsKeptUntilShortlyBeforeItEnds(t *testing.T) {
 		expiresIn string // JSON; empty: absent
 		kept      time.Duration
 	}{
-		"an hour":            {`3600`, 59 * time.Minute},
-		"ten minutes":        {`600`, 9 * time.Minute},
-		"a minute":           {`60`, 54 * time.Second},
-		"a second":           {`1`, 900 * time.Millisecond},
-		"fractional":         {`3600.9`, 59 * time.Minute},
-		"text":               {`"3600"`, 59 * time.Minute},
-		"text with spaces":   {`" 3600 "`, 59 * time.Minute},
-		"more than a day":    {`864000`, 24 * time.Hour},
-		"absent":             {``, 4*time.Minute + 30*time.Second},
-		"null":               {`null`, 4*time.Minute + 30*time.Second},
-		"zero":               {`0`, 4*time.Minute + 30*time.Second},
-		"negative":           {`-5`, 4*time.Minute + 30*time.Second},
-		"less than a second": {`0.5`, 4*time.Minute + 30*time.Second},
-		"absurd":             {`1e300`, 4*time.Minute + 30*time.Second},
-		"beyond numbers":     {`1e999`, 4*time.Minute + 30*time.Second},
-		"text that is none":  {`"never"`, 4*time.Minute + 30*time.Second},
-		"text Inf":           {`"Inf"`, 4*time.Minute + 30*time.Second},
-		"text NaN":           {`"NaN"`, 4*time.Minute + 30*time.Second},
-		"a list":             {`[3600]`, 4*time.Minute + 30*time.Second},
-		"true":               {`true`, 4*time.Minute + 30*time.Second},
+		"an hour":             {`3600`, 59 * time.Minute},
+		"ten minutes":         {`600`, 9 * time.Minute},
+		"a minute":            {`60`, 54 * time.Second},
+		"a second":            {`1`, 900 * time.Millisecond},
+		"fractional":          {`3600.9`, 59 * time.Minute},
+		"text":                {`"3600"`, 59 * time.Minute},
+		"text with spaces":    {`" 3600 "`, 59 * time.Minute},
+		"more than a day":     {`864000`, 24 * time.Hour},
+		"absent":              {``, 4*time.Minute + 30*time.Second},
+		"null":                {`null`, 4*time.Minute + 30*time.Second},
+		"zero":                {`0`, 4*time.Minute + 30*time.Second},
+		"negative":            {`-5`, 4*time.Minute + 30*time.Second},
+		"less than a second":  {`0.5`, 4*time.Minute + 30*time.Second},
+		"absurd":              {`1e300`, 4*time.Minute + 30*time.Second},
+		"beyond numbers":      {`1e999`, 4*time.Minute + 30*time.Second},
+		"text that is none":   {`"never"`, 4*time.Minute + 30*time.Second},
+		"text Inf":            {`"Inf"`, 4*time.Minute + 30*time.Second},
+		"text NaN":            {`"NaN"`, 4*time.Minute + 30*time.Second},
+		"a list":              {`[3600]`, 4*time.Minute + 30*time.Second},
+		"true":                {`true`, 4*time.Minute + 30*time.Second},
+		"ten years":           {`315360000`, 24 * time.Hour},
+		"over ten years":      {`315360001`, 4*time.Minute + 30*time.Second},
+		"a point in time":     {fmt.Sprint(newWall().Now().Add(2 * time.Hour).Unix()), 119 * time.Minute},
+		"point, milliseconds": {fmt.Sprintf("%q", fmt.Sprint(newWall().Now().Add(2*time.Hour).UnixMilli())), 119 * time.Minute},
+		"point of the past":   {fmt.Sprint(newWall().Now().Add(-2 * time.Hour).Unix()), 4*time.Minute + 30*time.Second},
+		"point in 20 years":   {fmt.Sprint(newWall().Now().AddDate(20, 0, 0).Unix()), 4*time.Minute + 30*time.Second},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -29,9 +29,24 @@ type ClientAuth string
 // The ways: RFC 6749 section 2.3.1 (header or body) and RFC 7523 section 2.2.
 const (
 	AuthBasic         ClientAuth = "basic"
+	AuthBasicRaw      ClientAuth = "basic_raw" // not form-encoded first: many servers do not decode
 	AuthBody          ClientAuth = "body"
 	AuthPrivateKeyJWT ClientAuth = "private_key_jwt"
 )
+
+// credentialHint is what to look at when a server refuses the client.
+func (o *OAuth2) credentialHint() string {
+	switch o.Auth {
+	case AuthBasic:
+		return "Check oauth2.client_id and client_secret. If both are right, the server may read them in another way: try oauth2.auth basic_raw, or body"
+	case AuthBasicRaw:
+		return "Check oauth2.client_id and client_secret. If both are right, the server may read them in another way: try oauth2.auth basic, or body"
+	case AuthBody:
+		return "Check oauth2.client_id and client_secret. If both are right, the server may read them in another way: try oauth2.auth basic, or basic_raw"
+	default:
+		return "Check oauth2.client_id, key_id and private_key, and whether the provider has the public key"
+	}
+}
 
 // OAuth2 says how to get a token from an authorisation server.
 type OAuth2 struct {
@@ -81,9 +96,9 @@ func (p *secretParser) oauth2(object jsondoc.Value) *OAuth2 {
 	switch o.Auth {
 	case "":
 		o.Auth = AuthBasic
-	case AuthBasic, AuthBody, AuthPrivateKeyJWT:
+	case AuthBasic, AuthBasicRaw, AuthBody, AuthPrivateKeyJWT:
 	default:
-		p.problems.Addf("oauth2.auth must be basic, body or private_key_jwt")
+		p.problems.Addf("oauth2.auth must be basic, basic_raw, body or private_key_jwt")
 	}
 	switch o.Grant {
 	case "": // reported as missing
@@ -105,7 +120,7 @@ func (p *secretParser) oauth2(object jsondoc.Value) *OAuth2 {
 	}
 	if o.Grant != JWTBearer && o.Grant != "" {
 		// A public client of refresh_token (RFC 6749 section 2.1) has no secret and sends its id in the body.
-		if o.Auth == AuthBasic && !hasClientSecret || o.Auth == AuthBody && !hasClientSecret && o.Grant != RefreshToken {
+		if (o.Auth == AuthBasic || o.Auth == AuthBasicRaw) && !hasClientSecret || o.Auth == AuthBody && !hasClientSecret && o.Grant != RefreshToken {
 			p.problems.Addf("oauth2.client_secret is missing: auth %s sends it", o.Auth)
 		}
 	}

@@ -2,14 +2,11 @@ package token
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
-	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
@@ -29,7 +26,6 @@ func (d Document) Renewable() bool {
 // whether the server has spent the refresh token, or the current token. The error is a *MintError; with it there may
 // still be a new refresh token, which must be kept.
 func (x *Exchanger) Renew(ctx context.Context, d Document) (Renewal, error) {
-	begun := x.now() // a life is counted from before the request
 	if d.Rotate != nil {
 		return x.rotate(ctx, d.Rotate, d.Token)
 	}
@@ -38,9 +34,7 @@ func (x *Exchanger) Renew(ctx context.Context, d Document) (Renewal, error) {
 	if err != nil {
 		return renewal, err
 	}
-	if end := begun.Add(granted.Life); granted.LifeKnown && writable(end) {
-		renewal.ExpiresAt = end
-	}
+	renewal.ExpiresAt = granted.Expiry
 	return renewal, nil
 }
 
@@ -48,49 +42,41 @@ func (x *Exchanger) Renew(ctx context.Context, d Document) (Renewal, error) {
 func (x *Exchanger) rotate(ctx context.Context, r *Rotate, current redact.Secret) (Renewal, error) {
 	request, err := rotateRequest(ctx, r, current)
 	if err != nil {
-		return Renewal{}, &MintError{Host: "of rotate.call", Reason: "was not asked: " + err.Error(), Lasting: true}
+		return Renewal{}, &MintError{From: "the host", Host: "of rotate.call", Reason: "was not asked: " + err.Error(), Lasting: true}
 	}
+	const from = "the rotate call to"
 	fail := func(format string, args ...any) *MintError {
-		return &MintError{Host: request.URL.Host, Reason: fmt.Sprintf(format, args...)}
+		return &MintError{From: from, Host: request.URL.Host, Reason: fmt.Sprintf(format, args...)}
 	}
-	begun := time.Now()
-	response, err := x.transport.RoundTrip(request)
-	if err != nil {
-		if refused, ok := errors.AsType[*outbound.AddressRefusedError](err); ok {
-			failed := fail("was not asked: %s", refused)
-			failed.Lasting = true
-			return Renewal{}, failed
-		}
-		return Renewal{}, fail("gave no answer: %s", outbound.Explain(err, time.Since(begun)))
+	a, sendFailed := x.send(request, from, longestWait)
+	if sendFailed != nil {
+		return Renewal{}, sendFailed.MintError
 	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxExchangeBody+1))
-	if err != nil || len(body) > maxExchangeBody {
-		return Renewal{}, fail("answered %d, but its body was cut off or is larger than 1 MiB", response.StatusCode)
+	if a.unread != "" {
+		return Renewal{}, fail("answered %d, but %s", a.status, a.unread)
 	}
-	doc, _, _ := jsondoc.Parse(body)
-	value := r.Token.Lookup(doc)
+	value := a.doc.Lookup(r.Token)
 	x.scrub.Add(value.Text)
 	switch {
-	case response.StatusCode == http.StatusUnauthorized:
-		failed := fail("answered 401%s", describe(doc))
+	case a.status == http.StatusUnauthorized:
+		failed := fail("answered 401%s", a.words())
 		failed.Refused, failed.Lasting = true, true
 		return Renewal{}, failed
-	case response.StatusCode < 200 || response.StatusCode > 299:
-		return Renewal{}, fail("answered %d%s", response.StatusCode, describe(doc))
+	case !a.successful():
+		return Renewal{}, fail("answered %d%s%s", a.status, a.words(), a.redirected())
 	case value.Kind != jsondoc.String:
-		failed := fail("answered %d, but there is no string at rotate.token (%s)", response.StatusCode, r.Token)
+		failed := fail("answered %d, but there is no string at rotate.token (%s)", a.status, r.Token)
 		failed.Lasting = true
 		return Renewal{}, failed
 	}
 	if err := checkToken(value.Text); err != nil {
-		failed := fail("answered %d, but with a token that cannot be used: %s", response.StatusCode, err)
+		failed := fail("answered %d, but with a token that cannot be used: %s", a.status, err)
 		failed.Lasting = true
 		return Renewal{}, failed
 	}
 	renewal := Renewal{Token: redact.New(value.Text)}
 	if r.ExpiresAt != nil {
-		renewal.ExpiresAt, _ = ParseExpiry(r.ExpiresAt.Lookup(doc)) // unknown where it cannot be read
+		renewal.ExpiresAt, _ = ParseExpiry(a.doc.Lookup(*r.ExpiresAt)) // unknown where it cannot be read
 	}
 	return renewal, nil
 }

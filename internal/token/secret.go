@@ -3,8 +3,6 @@
 package token
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -15,21 +13,17 @@ import (
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-// Lengths of a usable token, in bytes. What is shorter cannot be kept out of texts (redact.MinSecret).
-const (
-	minToken = redact.MinSecret
-	maxToken = 8192
-)
-
 // Document is what one version of a secret says.
 type Document struct {
-	Token    redact.Secret // zero: minted
-	Expiry   time.Time     // as the token or its secret tells it; zero: unknown, or minted
-	Hosts    *hosts.List   // nil: none given
-	OAuth2   *OAuth2
-	Rotate   *Rotate
-	Test     *job.Probe
-	Warnings []string
+	Token  redact.Secret // zero: minted
+	Expiry time.Time     // as the token or its secret tells it; zero: unknown, or minted
+	Hosts  *hosts.List   // nil: none given
+	// ExpiryUnreadable: there is an expiry that cannot be read, so that an unknown Expiry does not mean none.
+	ExpiryUnreadable bool
+	OAuth2           *OAuth2
+	Rotate           *Rotate
+	Test             *job.Probe
+	Warnings         []string
 
 	source jsondoc.Value // the object, Absent for plain text
 }
@@ -53,7 +47,7 @@ func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
 			return Document{}, &MalformedError{jsondoc.Problems{"the secret's text: " + err.Error()}}
 		}
 		d := Document{Token: redact.New(token)}
-		d.Expiry = d.expiry(time.Time{})
+		d.forecast(jsondoc.Value{})
 		return d, nil
 	}
 	doc, duplicates, err := jsondoc.Parse([]byte(object))
@@ -69,54 +63,6 @@ func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
 		return Document{}, &MalformedError{p.problems}
 	}
 	return d, nil
-}
-
-func trimBOM(text string) string {
-	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), "\ufeff"))
-}
-
-// normalize undoes what copying a token does to it: a byte order mark, white space, enclosing quotes and the scheme,
-// each at most once. What then is no b64token (RFC 6750 section 2.1) would be changed or refused on the wire.
-func normalize(text string) (string, error) {
-	text = trimBOM(text)
-	if len(text) >= 2 && text[0] == '"' && text[len(text)-1] == '"' {
-		text = strings.TrimSpace(text[1 : len(text)-1])
-	}
-	const scheme = "bearer"
-	if len(text) >= len(scheme) && strings.EqualFold(text[:len(scheme)], scheme) {
-		switch rest := text[len(scheme):]; {
-		case rest == "":
-			return "", errors.New("there is only the word Bearer and no token after it")
-		case strings.TrimSpace(rest) != rest:
-			text = strings.TrimSpace(rest)
-		}
-	}
-	return text, checkToken(text)
-}
-
-func checkToken(token string) error {
-	switch {
-	case token == "":
-		return errors.New("the token is empty")
-	case len(token) < minToken:
-		return fmt.Errorf("the token is shorter than %d bytes", minToken)
-	case len(token) > maxToken:
-		return fmt.Errorf("the token is longer than %d bytes", maxToken)
-	}
-	body := strings.TrimRight(token, "=")
-	for i, c := range []byte(body) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("._~+/-", c) >= 0:
-		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
-			return fmt.Errorf("the token has white space inside, at byte %d", i+1)
-		default:
-			return fmt.Errorf("the token has a byte that a bearer token cannot have (RFC 6750 section 2.1), at byte %d", i+1)
-		}
-	}
-	if body == "" {
-		return errors.New("the token is only = signs")
-	}
-	return nil
 }
 
 // probe reads a call. The rules of an event's call would show an unknown placeholder.
@@ -149,8 +95,8 @@ func (p *secretParser) document(doc jsondoc.Value) Document {
 		}
 		d.Token = redact.New(normalized)
 	}
-	expiresAt, warnings := p.expiresAt(f)
-	d.Expiry, d.Warnings = d.expiry(expiresAt), warnings
+	expiresAt, _ := f.Any("expires_at")
+	d.forecast(expiresAt)
 	d.Hosts = p.hosts(f)
 	if object, ok := f.Object("oauth2"); ok {
 		d.OAuth2 = p.oauth2(object)
@@ -195,31 +141,29 @@ func (p *secretParser) secretString(f *jsondoc.Fields, where, name string, short
 	return text, text != ""
 }
 
-// expiresAt takes an RFC 3339 time or a date, which is midnight UTC. What cannot be read is a warning: the token works
-// all the same.
-func (p *secretParser) expiresAt(f *jsondoc.Fields) (time.Time, []string) {
-	v, ok := f.Any("expires_at")
-	if !ok {
-		return time.Time{}, nil
+// forecast reads the token's expiry: the JWT's exp, then expires_at. What cannot be read is a warning, as the token works
+// anyway.
+func (d *Document) forecast(expiresAt jsondoc.Value) {
+	if d.Minted() { // such a token renews itself
+		return
 	}
-	t, err := ParseExpiry(v)
-	if err != nil {
-		return time.Time{}, []string{"expires_at " + err.Error() + "; the token's expiry is unknown"}
+	exp, err := jwtExpiry(d.Token.Reveal())
+	d.expires(exp, "the token's claim exp", err)
+	if expiresAt.Kind == jsondoc.Absent || expiresAt.Kind == jsondoc.Null {
+		return
 	}
-	return t, nil
+	at, err := ParseExpiry(expiresAt)
+	d.expires(at, "expires_at", err)
 }
 
-// ParseExpiry reads an expires_at.
-func ParseExpiry(v jsondoc.Value) (time.Time, error) {
-	if v.Kind != jsondoc.String {
-		return time.Time{}, fmt.Errorf("must be a string, not %s", v.Kind)
+func (d *Document) expires(at time.Time, where string, err error) {
+	if err != nil {
+		d.ExpiryUnreadable = true
+		d.Warnings = append(d.Warnings, where+" "+err.Error()+"; this expiry is unknown")
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, v.Text); err == nil && writable(t) {
-			return t.UTC(), nil
-		}
+	if d.Expiry.IsZero() {
+		d.Expiry = at
 	}
-	return time.Time{}, errors.New("is no RFC 3339 time such as 2027-01-31T00:00:00Z and no date")
 }
 
 func (p *secretParser) hosts(f *jsondoc.Fields) *hosts.List {

@@ -42,7 +42,9 @@ func TestNormalising(t *testing.T) {
 		"quote at the start only":            {`"` + good, fails},
 		"quote at the end only":              {good + `"`, fails},
 		"one quote":                          {`"`, fails},
-		"single quotes":                      {`'` + good + `'`, fails},
+		"single quotes":                      {`'` + good + `'`, ok(good)},
+		"single quote at the start only":     {`'` + good, fails},
+		"unlike quotes":                      {`'` + good + `"`, fails},
 		"scheme":                             {"Bearer " + good, ok(good)},
 		"scheme in lower case":               {"bearer " + good, ok(good)},
 		"scheme in upper case":               {"BEARER\t \t" + good, ok(good)},
@@ -69,12 +71,32 @@ func TestNormalising(t *testing.T) {
 		"NUL":                                {"abcdefgh\x00", fails},
 		"bytes that are not UTF-8":           {"abcdefgh\xff", fails},
 		"equals signs at the end":            {"abcdefgh===", ok("abcdefgh===")},
-		"equals sign inside":                 {"abcd=efgh", fails},
+		"equals sign inside":                 {"abcd=efgh", ok("abcd=efgh")},
+		"number and bar, Laravel Sanctum":    {"17|Zk3vQ0p8WnXr5TsbLq2e", ok("17|Zk3vQ0p8WnXr5TsbLq2e")},
+		"every other visible character":      {"!#$%&()*+-./:=?@[]^_{|}~", ok("!#$%&()*+-./:=?@[]^_{|}~")},
+		"backslash":                          {`abcdefgh\ijkl`, fails},
+		"semicolon":                          {"abcdefgh;", fails},
+		"angle bracket":                      {"<abcdefgh>", fails},
+		"backtick":                           {"`abcdefgh", fails},
+		"brace at the start":                 {"'{{TOKEN}}abcdef'", fails},
+		"bracket at the start":               {"[abcdefgh]", fails},
+		"PEM block":                          {"-----BEGIN", fails},
+		"assignment":                         {"API_TOKEN=abcdefgh", fails},
+		"assignment in small letters":        {"apikey=a", fails},
+		"assignment with a long name":        {strings.Repeat("a", 36) + "_KEY=abcdefgh", fails},
+		"assignment, name over 40":           {strings.Repeat("a", 37) + "_KEY=abcdefgh", ok(strings.Repeat("a", 37) + "_KEY=abcdefgh")},
+		"name and padding only":              {"mysecret==", ok("mysecret==")},
+		"assignment of something else":       {"API_TOKENS=abcdefgh", ok("API_TOKENS=abcdefgh")},
+		"name that begins with a digit":      {"1token=abcdefgh", ok("1token=abcdefgh")},
 		"equals signs only":                  {"========", fails},
 		"comma":                              {"abcdefgh,", fails},
 		"a JSON list":                        {`["abcdefgh"]`, fails},
 		"an object within quotes":            {`"{\"token\":\"abcdefgh\"}"`, fails},
-		"a header's whole line":              {"Authorization: Bearer " + good, fails},
+		"a header's whole line":              {"Authorization: Bearer " + good, ok(good)},
+		"a header's line in quotes":          {"'authorization:\tbearer " + good + "'", ok(good)},
+		"a header without white space":       {"AUTHORIZATION:" + good, ok(good)},
+		"a header's name twice":              {"Authorization:Authorization:" + good, fails},
+		"another scheme":                     {"Authorization: Basic " + good, fails},
 		"object with a mark and white space": {"\ufeff\n {\"token\":\"" + good + "\"}\n", ok(good)},
 		"object with two marks":              {"\ufeff\ufeff{\"token\":\"" + good + "\"}", fails},
 	}
@@ -303,7 +325,7 @@ func TestSecretProblems(t *testing.T) {
 		"header with a line break":  {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"X-Key":"` + canary + `\nX: y"}}}`, []string{"rotate.headers: header 1 must be printable ASCII"}},
 		"header twice":              {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"X-Key":"12345678","x-key":"` + canary + `"}}}`, []string{"rotate.headers: header 2 stands twice"}},
 		"header of a wrong type":    {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"X-Key":12345678901}}}`, []string{"rotate.headers: header 1 must be a string, not a number"}},
-		"every problem at once":     {`{"token":"` + canary + `!","hosts":5,"test":"GET ftp://x/","rotate":7}`, []string{"token: ", "hosts must be", "test: ", "rotate must be"}},
+		"every problem at once":     {`{"token":"` + canary + `;","hosts":5,"test":"GET ftp://x/","rotate":7}`, []string{"token: ", "hosts must be", "test: ", "rotate must be"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -368,10 +390,28 @@ func TestExpiresAt(t *testing.T) {
 		"date: midnight UTC":    {`"2027-01-31"`, day, false},
 		"no time":               {`"tomorrow"`, time.Time{}, true},
 		"empty":                 {`""`, time.Time{}, true},
-		"no zone":               {`"2027-01-31T00:00:00"`, time.Time{}, true},
+		"no zone":               {`"2027-01-31T00:00:00"`, day, false},
+		"space":                 {`"2027-01-31 00:00:00"`, day, false},
+		"space and zone":        {`"2027-01-31 01:00:00+01:00"`, day, false},
+		"offset without colon":  {`"2027-01-31T00:00:00+0000"`, day, false},
+		"offset after a space":  {`"2027-01-31 02:00:00 +0200"`, day, false},
+		"offset of hours":       {`"2027-01-31 00:00:00+00"`, day, false},
+		"UTC in letters":        {`" 2027-01-31 00:00:00 UTC "`, day, false},
+		"small letters":         {`"2027-01-31t00:00:00z"`, day, false},
+		"another zone's name":   {`"2027-01-31 00:00:00 CET"`, time.Time{}, true},
+		"day first":             {`"31.01.2027"`, time.Time{}, true},
 		"no such day":           {`"2027-02-30"`, time.Time{}, true},
-		"Unix time":             {`1801353600`, time.Time{}, true},
-		"Unix time as text":     {`"1801353600"`, time.Time{}, true},
+		"Unix seconds":          {`1801353600`, day, false},
+		"Unix seconds as text":  {`" 1801353600 "`, day, false},
+		"Unix milliseconds":     {`1801353600000`, day, false},
+		"milliseconds as text":  {`"1801353600000"`, day, false},
+		"fraction of a second":  {`1801353600.5`, day.Add(time.Second / 2), false},
+		"exponent":              {`1.8013536e9`, day, false},
+		"zero":                  {`0`, time.Time{}, true},
+		"negative":              {`-1801353600`, time.Time{}, true},
+		"absurd":                {`1e400`, time.Time{}, true},
+		"text Inf":              {`"Inf"`, time.Time{}, true},
+		"hexadecimal":           {`"0x6b5e1b00"`, time.Time{}, true},
 		"object":                {`{"x":1}`, time.Time{}, true},
 		"true":                  {`true`, time.Time{}, true},
 		"list":                  {`[]`, time.Time{}, true},
@@ -392,8 +432,8 @@ func TestExpiresAt(t *testing.T) {
 			if diff := cmp.Diff(c.want, d.Expiry); diff != "" {
 				t.Errorf("expiry (-want +got):\n%s", diff)
 			}
-			if (len(d.Warnings) > 0) != c.warn {
-				t.Errorf("warnings %q, want some: %t", d.Warnings, c.warn)
+			if (len(d.Warnings) > 0) != c.warn || d.ExpiryUnreadable != c.warn {
+				t.Errorf("warnings %q, unreadable %t, want some: %t", d.Warnings, d.ExpiryUnreadable, c.warn)
 			}
 			if _, err := json.Marshal(d.Expiry); err != nil {
 				t.Errorf("the result could not be written: %s", err)
@@ -416,15 +456,16 @@ func TestExpiryOfJWT(t *testing.T) {
 		want  time.Time
 	}{
 		"whole":              {jwtWith(`{"exp":1801353600}`), at(1801353600, 0)},
+		"a date and time":    {jwtWith(`{"exp":"2027-01-30T00:00:00Z"}`), at(1801267200, 0)},
 		"fraction":           {jwtWith(`{"exp":1801353600.25}`), at(1801353600, 250_000_000)},
 		"exponent":           {jwtWith(`{"exp":1.8e9}`), at(1800000000, 0)},
 		"past":               {jwtWith(`{"exp":1}`), at(1, 0)},
 		"last second":        {jwtWith(`{"exp":253402300799}`), at(253402300799, 0)},
-		"milliseconds":       {jwtWith(`{"exp":1801353600000}`), otherwise},
+		"milliseconds":       {jwtWith(`{"exp":1801353600000}`), at(1801353600, 0)},
 		"absurd":             {jwtWith(`{"exp":1e400}`), otherwise},
 		"zero":               {jwtWith(`{"exp":0}`), otherwise},
 		"negative":           {jwtWith(`{"exp":-5}`), otherwise},
-		"text":               {jwtWith(`{"exp":"1801353600"}`), otherwise},
+		"text":               {jwtWith(`{"exp":"1801353600"}`), at(1801353600, 0)},
 		"null":               {jwtWith(`{"exp":null}`), otherwise},
 		"no exp":             {jwtWith(`{"iat":1801353600}`), otherwise},
 		"Exp":                {jwtWith(`{"Exp":1801353600}`), otherwise},
@@ -446,6 +487,16 @@ func TestExpiryOfJWT(t *testing.T) {
 				t.Errorf("expiry (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestUnreadableExpWarns(t *testing.T) {
+	t.Parallel()
+	for exp, warns := range map[string]bool{`0`: true, `"soon"`: true, `{}`: true, `1e400`: true, `null`: false, `1801353600`: false} {
+		d, err := token.ParseSecret(jwtWith(`{"exp":`+exp+`}`), &redact.Scrubber{})
+		if err != nil || len(d.Warnings) > 0 != warns || d.ExpiryUnreadable != warns || d.Expiry.IsZero() != (exp != "1801353600") {
+			t.Errorf("exp %s: expiry %s, warnings %q, %v", exp, d.Expiry, d.Warnings, err)
+		}
 	}
 }
 

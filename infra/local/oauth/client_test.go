@@ -77,8 +77,8 @@ func TestTheFunctionsClient(t *testing.T) {
 			exchanger := token.NewExchanger(web.Client().Transport, w.clock.now, scrub)
 			granted, err := exchanger.Once(t.Context(), parsed.OAuth2)
 			w.must(err)
-			if !w.Valid(granted.Token.Reveal()) || granted.Life != time.Hour || !granted.LifeKnown {
-				t.Errorf("granted for %s", granted.Life)
+			if !w.Valid(granted.Token.Reveal()) || granted.Life() != time.Hour {
+				t.Errorf("granted for %s", granted.Life())
 			}
 			if oauth2["grant"] != "refresh_token" {
 				return

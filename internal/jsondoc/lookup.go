@@ -1,0 +1,34 @@
+package jsondoc
+
+// Key is the pointer to a member by its name.
+func Key(names ...string) Pointer {
+	p := Pointer{tokens: names}
+	for _, name := range names {
+		p.text += "/" + escape(name)
+	}
+	return p
+}
+
+// Lookup returns the value at a place: a scalar as it is, of a list or an object only the kind, as a tree of it may take
+// a hundred times its text. Of duplicate keys the first one counts.
+func (d Document) Lookup(p Pointer) Value {
+	if d.IsZero() {
+		return Value{}
+	}
+	r := reader{text: d.text}
+	for _, token := range p.tokens {
+		if !r.descend(token) {
+			return Value{}
+		}
+	}
+	r.skipSpace()
+	switch r.text[r.at] {
+	case '{':
+		return Value{Kind: Object}
+	case '[':
+		return Value{Kind: Array}
+	default:
+		p := parser{text: r.text, at: r.at}
+		return p.value()
+	}
+}

@@ -1,0 +1,195 @@
+package token
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/redact"
+)
+
+const (
+	maxAnswer = 1 << 20
+	maxQuoted = 300 // bytes of a provider's own words in an error
+)
+
+// Granted is what a provider's 2xx answer gave.
+type Granted struct {
+	Token        redact.Secret
+	RefreshToken redact.Secret // zero: the one that was sent stays in use
+	Expiry       time.Time     // zero: unknown
+	Asked        time.Time     // when the request was made, by the same clock
+	// Raw is the whole body, also where an error says that the rest cannot be used: a one-time refresh token may be in it.
+	Raw redact.Secret
+}
+
+// Life is how long the token lives. 0: unknown.
+func (g Granted) Life() time.Duration {
+	if g.Expiry.IsZero() {
+		return 0
+	}
+	return g.Expiry.Sub(g.Asked)
+}
+
+// answer is what a provider said to a call for a token. Its document is looked into where it stands: a tree of 1 MiB of
+// small values takes 93 MiB.
+type answer struct {
+	status int
+	header http.Header
+	points *url.URL // where a redirect points; nil: nowhere
+	body   string
+	doc    jsondoc.Document
+	unread string // why the body could not be read; empty: it was
+	cutOff bool   // unread, and another try may read it
+}
+
+func readAnswer(response *http.Response) *answer {
+	a := &answer{status: response.StatusCode, header: response.Header}
+	a.points, _ = response.Location()
+	var text bytes.Buffer // it doubles, where io.ReadAll adds a quarter and leaves five times the body behind
+	_, err := text.ReadFrom(io.LimitReader(response.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		a.unread, a.cutOff = "its body was cut off", true
+	case text.Len() > maxAnswer:
+		a.unread = "its body is larger than 1 MiB"
+	default:
+		a.doc, _ = jsondoc.Check(bytes.TrimPrefix(text.Bytes(), []byte("\ufeff")))
+	}
+	if text.Len() <= maxAnswer { // of one that was cut off too: a new refresh token may be in it
+		a.body = text.String()
+	}
+	return a
+}
+
+func (a *answer) get(names ...string) jsondoc.Value { return a.doc.Lookup(jsondoc.Key(names...)) }
+
+func (a *answer) successful() bool { return 200 <= a.status && a.status <= 299 }
+
+// granted reads an OAuth answer with an access_token (RFC 6749 section 5.1). problem says why it cannot be used: then too
+// it may hold a new refresh token. token_type may be missing, as several large providers leave it out or name it in words
+// of their own; those of tokens that a Bearer header cannot carry are listed (RFC 9449, RFC 8693 section 2.2.1).
+func (a *answer) granted(asked time.Time, refreshes bool) (g Granted, problem string) {
+	g.Raw, g.Asked = redact.New(a.body), asked
+	if refreshes {
+		if g.RefreshToken, problem = refreshTokenOf(a.get("refresh_token")); problem != "" {
+			return g, problem
+		}
+	}
+	tokenType, accessToken := a.get("token_type"), a.get("access_token")
+	if slices.ContainsFunc([]string{"mac", "dpop", "n_a", "pop"}, func(other string) bool { return strings.EqualFold(tokenType.Text, other) }) {
+		return g, "its token_type is " + strings.ToLower(tokenType.Text) + ", which a Bearer header cannot carry"
+	}
+	if err := checkToken(accessToken.Text); err != nil {
+		return g, "its access_token cannot be used: " + err.Error()
+	}
+	g.Token, g.Expiry = redact.New(accessToken.Text), expiresIn(a.get("expires_in"), asked)
+	return g, ""
+}
+
+// refreshTokenOf takes a number as it is written: a server that counts its refresh tokens wants it back so.
+func refreshTokenOf(v jsondoc.Value) (t redact.Secret, problem string) {
+	switch {
+	case v.Kind == jsondoc.Absent, v.Kind == jsondoc.Null, v.Kind == jsondoc.String && v.Text == "":
+		return redact.Secret{}, ""
+	case v.Kind != jsondoc.String && v.Kind != jsondoc.Number:
+		return redact.Secret{}, "its refresh_token is " + v.Kind.String()
+	case len(v.Text) < redact.MinSecret:
+		return redact.Secret{}, fmt.Sprintf("its refresh_token is shorter than %d bytes", redact.MinSecret)
+	default:
+		return redact.New(v.Text), ""
+	}
+}
+
+// codes are the places where providers put an error's code, and details those of its text. Seen with: RFC 6749
+// section 5.2 and most servers; Okta; Google; HubSpot; Anthropic and OpenAI.
+var (
+	codes = []jsondoc.Pointer{
+		jsondoc.Key("error"), jsondoc.Key("errorCode"), jsondoc.Key("error_code"), jsondoc.Key("error", "code"),
+		jsondoc.Key("error", "type"), jsondoc.Key("error", "status"), jsondoc.Key("code"), jsondoc.Key("status"),
+	}
+	details = []jsondoc.Pointer{
+		jsondoc.Key("error_description"), jsondoc.Key("errorSummary"), jsondoc.Key("error", "message"), jsondoc.Key("message"),
+		jsondoc.Key("reason"), jsondoc.Key("detail"), jsondoc.Key("title"), jsondoc.Key("errors", "0", "message"), jsondoc.Key("errors", "0"),
+	}
+)
+
+// code is the first of the codes that known holds, or else the first there is.
+func (a *answer) code(known func(string) bool) string {
+	first := ""
+	for _, place := range codes {
+		v := a.doc.Lookup(place)
+		if v.Kind != jsondoc.String || v.Text == "" {
+			continue
+		}
+		code := strings.ToLower(strings.TrimSpace(v.Text))
+		if known(code) {
+			return code
+		}
+		if first == "" {
+			first = code
+		}
+	}
+	return first
+}
+
+// words quotes what the provider says of a failure, whatever key it stands under, after a comma. Secrets that it echoes
+// are scrubbed where the text leaves the process.
+func (a *answer) words() string {
+	var said []string
+	for _, place := range slices.Concat(codes, details) {
+		v := a.doc.Lookup(place)
+		if v.Kind != jsondoc.String && v.Kind != jsondoc.Number || v.Text == strconv.Itoa(a.status) {
+			continue
+		}
+		if text := oneLine(v.Text, maxQuoted); text != "" && !slices.Contains(said, text) {
+			said = append(said, text)
+		}
+	}
+	if mediaType, _, _ := strings.Cut(a.header.Get("Content-Type"), ";"); len(said) == 0 && !a.successful() && mediaType == "text/plain" {
+		said = append(said, oneLine(a.body, maxQuoted))
+	}
+	if text := oneLine(strings.Join(said, ": "), maxQuoted); text != "" {
+		return ", " + text
+	}
+	return ""
+}
+
+// oneLine makes a foreign text fit for a line of a log: printable characters, single spaces, at most limit bytes.
+func oneLine(text string, limit int) string {
+	if len(text) > 2*limit {
+		text = text[:2*limit]
+	}
+	text = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)), " ")
+	if len(text) <= limit {
+		return text
+	}
+	const more = "…"
+	return strings.ToValidUTF8(text[:limit-len(more)], "") + more
+}
+
+// redirected says where a 3xx points, without its query, which may hold credentials.
+func (a *answer) redirected() string {
+	if a.status < 300 || a.status > 399 {
+		return ""
+	}
+	if a.points == nil {
+		return ": redirects are not followed"
+	}
+	to := url.URL{Scheme: a.points.Scheme, Host: a.points.Host, Path: a.points.Path}
+	return ": redirects are not followed, and it points to " + oneLine(to.String(), maxQuoted)
+}

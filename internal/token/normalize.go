@@ -1,0 +1,109 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cronbearer/cronbearer/internal/redact"
+)
+
+// Lengths of a usable token, in bytes. What is shorter cannot be kept out of texts (redact.MinSecret).
+const (
+	minToken = redact.MinSecret
+	maxToken = 8192
+)
+
+const byteOrderMark = "\ufeff"
+
+func trimBOM(text string) string {
+	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), byteOrderMark))
+}
+
+const (
+	headerName = "authorization:"
+	scheme     = "bearer"
+)
+
+// normalize undoes what copying a token does to it, each at most once and in this order: a byte order mark and white
+// space, enclosing quotes, the header's name, the scheme. What is not a token then is not repaired but an error.
+func normalize(text string) (string, error) {
+	text = trimBOM(text)
+	if n := len(text); n >= 2 && text[0] == text[n-1] && (text[0] == '"' || text[0] == '\'') {
+		text = strings.TrimSpace(text[1 : n-1])
+	}
+	if hasPrefixFold(text, headerName) {
+		text = strings.TrimSpace(text[len(headerName):])
+	}
+	if hasPrefixFold(text, scheme) {
+		switch rest := text[len(scheme):]; {
+		case rest == "":
+			return "", errors.New("there is only the word Bearer and no token after it")
+		case strings.TrimSpace(rest) != rest:
+			text = strings.TrimSpace(rest)
+		}
+	}
+	return text, checkToken(text)
+}
+
+func hasPrefixFold(text, prefix string) bool {
+	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
+}
+
+// forbidden are the visible characters that no provider's token was seen with, and that stand around one which was copied
+// with more than itself. RFC 6750 section 2.1 allows fewer (b64token), but tokens with | = ! : and others are in use.
+const forbidden = "\"'\\,;<>`"
+
+// checkToken accepts what goes on the wire as it is. The error names the place and never what stands there.
+func checkToken(token string) error {
+	switch {
+	case token == "":
+		return errors.New("the token is empty")
+	case len(token) < minToken:
+		return fmt.Errorf("the token is shorter than %d bytes", minToken)
+	case len(token) > maxToken:
+		return fmt.Errorf("the token is longer than %d bytes", maxToken)
+	case strings.HasPrefix(token, "-----BEGIN"):
+		return errors.New("it is a PEM block such as a private key, not a token")
+	case token[0] == '{', token[0] == '[':
+		return errors.New("the token begins with " + token[:1] + ": it looks like JSON, or like a placeholder that was not filled")
+	case isAssignment(token):
+		return errors.New("it is an assignment such as API_TOKEN=…: store only what follows the equals sign")
+	case hasPrefixFold(token, headerName):
+		return errors.New("the word Authorization: stands before it twice")
+	case strings.Trim(token, "=") == "":
+		return errors.New("the token is only = signs")
+	}
+	for i, c := range []byte(token) {
+		switch {
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+			return fmt.Errorf("the token has white space inside, at byte %d", i+1)
+		case c < '!' || c > '~':
+			return fmt.Errorf("the token has a character that is not visible ASCII, at byte %d", i+1)
+		case strings.IndexByte(forbidden, c) >= 0:
+			return fmt.Errorf("the token has one of the characters %s that a token cannot have, at byte %d", strings.Join(strings.Split(forbidden, ""), " "), i+1)
+		}
+	}
+	return nil
+}
+
+// isAssignment reports whether the text is a line of an environment file: a name that ends in token, key or secret.
+func isAssignment(text string) bool {
+	const maxName = 40
+	name, value, found := strings.Cut(text, "=")
+	if !found || len(name) > maxName || strings.Trim(value, "=") == "" || !isIdentifier(name) {
+		return false
+	}
+	name = strings.ToLower(name)
+	return strings.HasSuffix(name, "token") || strings.HasSuffix(name, "key") || strings.HasSuffix(name, "secret")
+}
+
+func isIdentifier(text string) bool {
+	for i, c := range []byte(text) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return text != ""
+}
