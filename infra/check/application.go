@@ -171,7 +171,7 @@ func (c *checker) rotatorEnvironment(v any) {
 		settings.AllowPrivateTargets: fmt.Sprint(c.vpc() != nil),
 		settings.LogLevel:            c.stack.Values["LogLevel"],
 	})
-	c.accepted("Rotator Environment", variables, func(lookup settings.LookupEnv) error { _, err := settings.ReadRotator(lookup); return err })
+	c.accepted("Rotator Environment", variables, func(lookup settings.LookupEnv) error { _, _, err := settings.ReadRotator(lookup); return err })
 }
 
 // accepted lets a function read its variables as it does at run time.

@@ -14,10 +14,12 @@ const (
 	TokenRejected     = "TokenRejected"
 	TokenDaysToExpiry = "TokenDaysToExpiry"
 	Heartbeat         = "Heartbeat"
+	RotationFailed    = "RotationFailed"
 
-	DimensionStack = "Stack"
-	DimensionToken = "Token"
-	DimensionJob   = "Job"
+	DimensionStack  = "Stack"
+	DimensionToken  = "Token"
+	DimensionJob    = "Job"
+	DimensionSecret = "Secret"
 )
 
 // Report is what one run says. A nil pointer or a zero time says nothing.
@@ -33,7 +35,7 @@ type Report struct {
 // datum is one value of one metric. Its dimensions are Stack and, under the name dimension, value's owner.
 type datum struct {
 	metric    string
-	dimension string // DimensionToken or DimensionJob
+	dimension string // DimensionToken, DimensionJob or DimensionSecret
 	owner     string
 	value     float64
 	good      bool

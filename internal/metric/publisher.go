@@ -75,12 +75,25 @@ func (p *Publisher) Publish(ctx context.Context, r Report) error {
 	if len(data) == 0 {
 		return nil
 	}
-	ctx, cancel := retry.WithMargin(ctx, lastWords)
-	defer cancel()
-	if _, err := p.api.PutMetricData(ctx, p.input(r.At, data)); err != nil {
-		return &NotStoredError{p.embedded(r.At, data), err}
+	if err := p.put(ctx, r.At, data); err != nil {
+		return err
 	}
 	p.remember(r.At, data)
+	return nil
+}
+
+// PublishRotation publishes how a rotation of a secret went. Nothing is left out as a repetition: another environment may
+// have published the opposite since. The error is a *NotStoredError.
+func (p *Publisher) PublishRotation(ctx context.Context, at time.Time, secret string, failed bool) error {
+	return p.put(ctx, at, []datum{{metric: RotationFailed, dimension: DimensionSecret, owner: secret, value: number(failed)}})
+}
+
+func (p *Publisher) put(ctx context.Context, at time.Time, data []datum) error {
+	ctx, cancel := retry.WithMargin(ctx, lastWords)
+	defer cancel()
+	if _, err := p.api.PutMetricData(ctx, p.input(at, data)); err != nil {
+		return &NotStoredError{p.embedded(at, data), err}
+	}
 	return nil
 }
 

@@ -379,3 +379,28 @@ func TestDimensionValues(t *testing.T) {
 		}
 	}
 }
+
+// TestRotationIsPublishedEachTime: another environment may have published the opposite since, so nothing is a repetition.
+func TestRotationIsPublishedEachTime(t *testing.T) {
+	t.Parallel()
+	api := &cloudWatch{}
+	p := metric.NewPublisher(api, "N", "S")
+	for _, failed := range []bool{false, false, true, true, false} {
+		if err := p.PublishRotation(t.Context(), start, "example-api", failed); err != nil {
+			t.Fatal(err)
+		}
+		want := "RotationFailed Stack=S Secret=example-api 0"
+		if failed {
+			want = "RotationFailed Stack=S Secret=example-api 1"
+		}
+		if got := api.last(t); len(got) != 1 || got[0] != want {
+			t.Errorf("%v, want %s", got, want)
+		}
+	}
+	api.err = errors.New("down")
+	var lost *metric.NotStoredError
+	if err := p.PublishRotation(t.Context(), start, "example-api", true); !errors.As(err, &lost) ||
+		!strings.Contains(string(lost.Line), `"Dimensions":[["Stack","Secret"]]`) || !strings.Contains(string(lost.Line), `"RotationFailed":1`) {
+		t.Errorf("%v", err)
+	}
+}

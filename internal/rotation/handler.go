@@ -57,7 +57,7 @@ func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
 }
 
 func (h *Handler) newApp(lookup settings.LookupEnv) (*app, error) {
-	s, err := settings.ReadRotator(lookup)
+	s, _, err := settings.ReadRotator(lookup)
 	if err != nil {
 		return nil, err
 	}

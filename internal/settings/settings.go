@@ -92,14 +92,18 @@ func Read(lookup LookupEnv) (Settings, error) {
 	return s, errors.Join(r.problems...)
 }
 
-// ReadRotator checks the variables of the rotator, which publishes no metrics and keeps no secret.
-func ReadRotator(lookup LookupEnv) (Settings, error) {
+// ReadRotator checks the variables of the rotator, which keeps no secret. What is wrong with those of its metric is
+// returned apart: a rotation goes on without a metric.
+func ReadRotator(lookup LookupEnv) (s Settings, metrics, err error) {
 	r := reader{lookup: lookup}
-	s := r.common()
+	s = r.common()
 	if s.SecretPrefix == "" {
 		r.bad(SecretPrefix, "is missing: only secrets whose names begin with it are renewed")
 	}
-	return s, errors.Join(r.problems...)
+	m := reader{lookup: lookup, awsEndpoint: r.awsEndpoint}
+	s.MetricNamespace, s.StackName = m.namespace(), m.stackName()
+	s.CloudWatchEndpoint = m.serviceEndpoint(awsEndpointCloudWatch)
+	return s, errors.Join(m.problems...), errors.Join(r.problems...)
 }
 
 func (r *reader) common() Settings {

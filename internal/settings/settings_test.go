@@ -298,57 +298,66 @@ func TestVariablesForTestsAreIgnoredOnLambda(t *testing.T) {
 func TestReadRotator(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		set  environment
-		want settings.Settings
-		bad  string
+		set     environment
+		want    settings.Settings
+		metrics string
+		bad     string
 	}{
 		"the least": {
-			environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "cronbearer/"},
-			settings.Settings{Region: "eu-west-1", SecretPrefix: "cronbearer/", LogResponses: true},
-			"",
+			set:  environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "cronbearer/", "STACK_NAME": "cronbearer"},
+			want: settings.Settings{Region: "eu-west-1", SecretPrefix: "cronbearer/", LogResponses: true, MetricNamespace: "Cronbearer", StackName: "cronbearer"},
 		},
 		"everything": {
-			environment{
-				"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "cronbearer/", "ALLOW_PRIVATE_TARGETS": "true", "LOG_LEVEL": "debug", "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
-				"AWS_USE_FIPS_ENDPOINT": "true", "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": "c", "CRONBEARER_TEST_NO_SETTLING": "1",
+			set: environment{
+				"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "cronbearer/", "ALLOW_PRIVATE_TARGETS": "true", "LOG_LEVEL": "debug",
+				"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_CLOUDWATCH": "http://127.0.0.1:2", "AWS_USE_FIPS_ENDPOINT": "true",
+				"METRIC_NAMESPACE": "N", "STACK_NAME": "S",
+				"CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": "c", "CRONBEARER_TEST_NO_SETTLING": "1",
 			},
-			settings.Settings{
-				Region: "eu-west-1", SecretPrefix: "cronbearer/", AllowPrivateTargets: true, LogLevel: slog.LevelDebug, LogResponses: true, SecretsEndpoint: "http://127.0.0.1:1", UseFIPS: true,
+			want: settings.Settings{
+				Region: "eu-west-1", SecretPrefix: "cronbearer/", AllowPrivateTargets: true, LogLevel: slog.LevelDebug, LogResponses: true,
+				SecretsEndpoint: "http://127.0.0.1:1", CloudWatchEndpoint: "http://127.0.0.1:2", UseFIPS: true, MetricNamespace: "N", StackName: "S",
 				AllowLoopback: true, ClockFile: "c", NoSettling: true,
 			},
-			"",
+		},
+		"a bad value of the metric's is no fault of a rotation": {
+			set:  environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "c/", "METRIC_NAMESPACE": "*", "STACK_NAME": "", "AWS_ENDPOINT_URL_CLOUDWATCH": "x"},
+			want: settings.Settings{Region: "eu-west-1", SecretPrefix: "c/", LogResponses: true, MetricNamespace: "*"},
+			metrics: "environment variable METRIC_NAMESPACE: may have only letters, digits, spaces and . - _ / # :\n" +
+				"environment variable STACK_NAME: is missing\nenvironment variable AWS_ENDPOINT_URL_CLOUDWATCH: must be an https:// URL",
 		},
 		"what only the caller reads": {
-			environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "c/", "METRIC_NAMESPACE": "*", "STACK_NAME": "", "SECRET_CACHE_TTL": "x", "IDEMPOTENCY_HEADER": "*:", "REMIND_AFTER": "x", "AWS_ENDPOINT_URL_CLOUDWATCH": "x"},
-			settings.Settings{Region: "eu-west-1", SecretPrefix: "c/", LogResponses: true},
-			"",
+			set:  environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "c/", "STACK_NAME": "S", "SECRET_CACHE_TTL": "x", "IDEMPOTENCY_HEADER": "*:", "REMIND_AFTER": "x"},
+			want: settings.Settings{Region: "eu-west-1", SecretPrefix: "c/", LogResponses: true, MetricNamespace: "Cronbearer", StackName: "S"},
 		},
 		"on Lambda": {
-			environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "c/", "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": "c", "LOG_RESPONSES": "never"},
-			settings.Settings{Region: "eu-west-1", SecretPrefix: "c/"},
-			"",
+			set:  environment{"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "c/", "STACK_NAME": "S", "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": "c", "LOG_RESPONSES": "never"},
+			want: settings.Settings{Region: "eu-west-1", SecretPrefix: "c/", MetricNamespace: "Cronbearer", StackName: "S"},
 		},
 		"bad ones": {
-			environment{"LOG_LEVEL": "x", "ALLOWED_HOSTS": "*"},
-			settings.Settings{LogResponses: true},
-			"environment variable ALLOWED_HOSTS: entry 1: a host name has only letters, digits, hyphens and dots; it holds comma-separated hosts: api.example.com, api.example.com:8443 or *.example.com\n" +
+			set:  environment{"STACK_NAME": "S", "LOG_LEVEL": "x", "ALLOWED_HOSTS": "*"},
+			want: settings.Settings{LogResponses: true, MetricNamespace: "Cronbearer", StackName: "S"},
+			bad: "environment variable ALLOWED_HOSTS: entry 1: a host name has only letters, digits, hyphens and dots; it holds comma-separated hosts: api.example.com, api.example.com:8443 or *.example.com\n" +
 				"environment variable LOG_LEVEL: must be debug, info, warn or error\nenvironment variable AWS_REGION: is missing\n" +
 				"environment variable SECRET_PREFIX: is missing: only secrets whose names begin with it are renewed",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := settings.ReadRotator(c.set.lookup)
-			text := ""
-			if err != nil {
-				text = err.Error()
-			}
-			if text != c.bad {
-				t.Fatalf("%s, want %s", text, c.bad)
+			got, metrics, err := settings.ReadRotator(c.set.lookup)
+			if text(err) != c.bad || text(metrics) != c.metrics {
+				t.Fatalf("%v and %v, want %s and %s", err, metrics, c.bad, c.metrics)
 			}
 			if diff := compare(c.want, got); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
