@@ -9,6 +9,8 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
 PYTHON ?= python3
 FUZZTIME ?= 30s
+# The user's; the project's own tests and checks read the copy in infra/shipped.
+TEMPLATE ?= template.yaml
 
 FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
 # Caller for functions/caller: the logical ids of template.yaml.
@@ -24,7 +26,7 @@ VENV_READY := $(VENV)/ready
 # A linter built by an older Go refuses newer code, so Go's version is part of the name.
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: help native build demo replay test check check-template check-build check-go check-tree check-able check-interop lint fmt \
+.PHONY: help native build demo replay validate copy test check check-template check-build check-go check-tree check-able check-interop lint fmt \
 	docs fuzz bench vuln deploy sam tools clean
 
 help: ## Show this help
@@ -43,6 +45,9 @@ build-%:
 demo: native ## See a token die and come back, on this machine: no AWS account needed
 	@CGO_ENABLED=0 go run $(GOFLAGS_ALL) ./infra/local/demo
 
+validate: ## Look for mistakes in your template.yaml, or in TEMPLATE=<file>: a second
+	@go run ./infra/templatecheck $(TEMPLATE)
+
 replay: native ## Replay two days and a year on this machine, and count the messages: minutes
 	@go run ./infra/replay
 
@@ -56,7 +61,7 @@ test: ## Run all tests: offline, with the race detector where a C compiler is th
 	fi; \
 	set -ex; go vet $$race ./...; go test $$race -shuffle=on ./...
 
-check: check-tree check-go check-template check-build check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
+check: validate check-tree check-go check-template check-build check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
 
 check-tree: # What git tracks: nothing of one machine, nothing that does not exist, no page that is out of date.
 	@sh infra/check/tree.sh
@@ -68,7 +73,7 @@ check-go: $(GOLANGCI_LINT) # Modules, formatting, lint.
 	$(GOLANGCI_LINT) fmt --diff
 	$(GOLANGCI_LINT) run
 
-check-template: $(VENV_READY) # SAM CLI and cfn-lint on the template, and our own reading of it against SAM CLI's.
+check-template: $(VENV_READY) # SAM CLI and cfn-lint on the shipped template, and our own reading of it against SAM CLI's.
 	@sh infra/check/template.sh $(VENV)/bin
 
 check-build: $(VENV_READY) build # `sam build` and `make build` give the same bytes.
@@ -85,6 +90,9 @@ lint: $(GOLANGCI_LINT) ## Run the Go linters only
 
 fmt: $(GOLANGCI_LINT) ## Format the Go code
 	$(GOLANGCI_LINT) fmt
+
+copy: # After a change of the shipped template: the copy that tests and demo read.
+	cp template.yaml infra/shipped/template.yaml
 
 docs: ## Write the table of parameters in docs/configuration.md
 	go run ./infra/check/configuration

@@ -14,17 +14,14 @@ import (
 
 	"github.com/cronbearer/cronbearer/infra/cfn"
 	"github.com/cronbearer/cronbearer/infra/check"
+	"github.com/cronbearer/cronbearer/infra/shipped"
 )
 
 var now = time.Date(2026, time.November, 24, 12, 0, 0, 0, time.UTC)
 
 func template(t *testing.T) string {
 	t.Helper()
-	data, err := os.ReadFile("../template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
+	return shipped.Template()
 }
 
 func TestTemplateIsSound(t *testing.T) {
@@ -349,16 +346,16 @@ func TestSameNamesWhatDiffers(t *testing.T) {
 	if err := os.WriteFile(other, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := check.Same("../template.yaml", "../template.yaml", stack); len(got) > 0 {
+	if got := check.Same("shipped/template.yaml", "shipped/template.yaml", stack); len(got) > 0 {
 		t.Errorf("the template differs from itself: %s", strings.Join(got, "\n"))
 	}
-	got := strings.Join(check.Same("../template.yaml", other, stack), "\n")
+	got := strings.Join(check.Same("shipped/template.yaml", other, stack), "\n")
 	for _, want := range []string{"SilentDailyReport: EvaluationPeriods is 75, and must be 76", "Outputs: Group is not there", "Outputs: ScheduleGroup is there"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got\n%s\nwant %q", got, want)
 		}
 	}
-	if got := check.Same("../template.yaml", other+"x", stack); len(got) != 1 {
+	if got := check.Same("shipped/template.yaml", other+"x", stack); len(got) != 1 {
 		t.Errorf("a missing file is one problem, not %v", got)
 	}
 }
@@ -379,7 +376,7 @@ func TestSamConfig(t *testing.T) {
 
 func TestEachAlarmHasItsRunbook(t *testing.T) {
 	t.Parallel()
-	s, err := cfn.Load("../template.yaml", cfn.Options{Parameters: map[string]string{"AllowedHosts": "a.example.com"}})
+	s, err := cfn.Load("shipped/template.yaml", cfn.Options{Parameters: map[string]string{"AllowedHosts": "a.example.com"}})
 	if err != nil {
 		t.Fatal(err)
 	}

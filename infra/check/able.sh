@@ -40,30 +40,31 @@ mistake() {
 }
 mend() { cp "$root/$1" "$1"; }
 
-# The template, by each of its readers.
-mistake template.yaml 'rate(1 hour)' 'rate(1 week)'
-caught E9 "$bin/cfn-lint" --custom-rules infra/check/cfn-lint.rules -- template.yaml
-caught HourlySync go run ./infra/templatecheck template.yaml
-mistake template.yaml 'cron(0 9 ? ' 'cron(0 9 * '
-caught E9 "$bin/cfn-lint" --custom-rules infra/check/cfn-lint.rules -- template.yaml
-mistake template.yaml 'Timezone: Europe/London' 'Timezone: London'
-caught E9 "$bin/cfn-lint" --custom-rules infra/check/cfn-lint.rules -- template.yaml
-mistake template.yaml 'TreatMissingData: ignore' 'TreatMissingDate: ignore'
-caught TreatMissingDate env SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 __SAM_CLI_APP_DIR="$root/.tools/sam" "$bin/sam" validate --lint
-mistake template.yaml 'ExampleApi: { Secret' 'ExampleAPI: { Secret'
-caught ExampleAPI go run ./infra/templatecheck template.yaml
-mistake template.yaml '!GetAtt Caller.Arn' '!GetAtt Called.Arn'
-caught Called "$bin/cfn-lint" -- template.yaml
-mend template.yaml
+# The shipped template, by each of its readers. The user's own may be anything.
+template=infra/shipped/template.yaml
+mistake $template 'rate(1 hour)' 'rate(1 week)'
+caught E9 "$bin/cfn-lint" --custom-rules infra/check/cfn-lint.rules -- $template
+caught HourlySync go run ./infra/templatecheck $template
+mistake $template 'cron(0 9 ? ' 'cron(0 9 * '
+caught E9 "$bin/cfn-lint" --custom-rules infra/check/cfn-lint.rules -- $template
+mistake $template 'Timezone: Europe/London' 'Timezone: London'
+caught E9 "$bin/cfn-lint" --custom-rules infra/check/cfn-lint.rules -- $template
+mistake $template 'TreatMissingData: ignore' 'TreatMissingDate: ignore'
+caught TreatMissingDate env SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 __SAM_CLI_APP_DIR="$root/.tools/sam" "$bin/sam" validate --lint --language-extensions --template $template
+mistake $template 'ExampleApi: { Secret' 'ExampleAPI: { Secret'
+caught ExampleAPI go run ./infra/templatecheck $template
+mistake $template '!GetAtt Caller.Arn' '!GetAtt Called.Arn'
+caught Called "$bin/cfn-lint" -- $template
+mend $template
 sed 's/"ScheduleExpression": "rate(1 hour)"/"ScheduleExpression": "rate(2 hours)"/' "$root/.build/check/expanded-defaults.json" >expanded.json
-caught 'rate(2 hours)' go run ./infra/templatecheck -parameter AllowedHosts=api.example.com -same-as expanded.json template.yaml
+caught 'rate(2 hours)' go run ./infra/templatecheck -parameter AllowedHosts=api.example.com -same-as expanded.json $template
 rm expanded.json
-caught 'is an example' go run ./infra/templatecheck -deploy -parameter AllowedHosts=a.b template.yaml
+caught 'is an example' go run ./infra/templatecheck -deploy -parameter AllowedHosts=a.b $template
 
 # The page that is made from the template.
-mistake template.yaml 'Description: CloudWatch Logs deletes' 'Description: Amazon deletes'
+mistake $template 'Description: CloudWatch Logs deletes' 'Description: Amazon deletes'
 caught 'run make docs' go run ./infra/check/configuration -check
-mend template.yaml
+mend $template
 
 # The bytes.
 mkdir -p other/Caller && { cat "$root/.build/lambda/Caller/bootstrap"; echo; } >other/Caller/bootstrap

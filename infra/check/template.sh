@@ -1,15 +1,15 @@
 #!/bin/sh
-# template.sh BIN [TEMPLATE]: lints the templates, and compares how SAM CLI expands TEMPLATE's loops with how package cfn
-# does. BIN holds sam, cfn-lint and their python.
+# template.sh BIN [TEMPLATE]: lints the shipped templates, not the user's, and compares how SAM CLI expands TEMPLATE's loops
+# with how package cfn does. BIN holds sam, cfn-lint and their python.
 set -eu
-bin=$1 template=${2:-template.yaml}
+bin=$1 template=${2:-infra/shipped/template.yaml}
 here=$(dirname "$0")
 . "$here/aws.sh"
 work=.build/check
 mkdir -p "$work"
 
 echo "sam validate --lint"
-"$bin/sam" validate --lint --template "$template"
+"$bin/sam" validate --lint --language-extensions --template "$template"
 
 echo "cfn-lint"
 for file in "$template" infra/*.yaml; do

@@ -179,7 +179,7 @@ func TestEndpointGetsWhatTheMailGets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	application, err := cfn.Load("../../template.yaml", cfn.Options{Parameters: map[string]string{"AllowedHosts": "a.example.com", "AlarmEmail": "you@example.com"}})
+	application, err := cfn.Load("../shipped/template.yaml", cfn.Options{Parameters: map[string]string{"AllowedHosts": "a.example.com", "AlarmEmail": "you@example.com"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/infra/replay/scenes"
 	"github.com/cronbearer/cronbearer/infra/replay/year"
+	"github.com/cronbearer/cronbearer/infra/shipped"
 )
 
 func main() {
@@ -31,7 +32,7 @@ func main() {
 	case *messages:
 		err = write(os.Stdout, m)
 	default:
-		err = replay(os.Stdout, m, year.Options{Template: "template.yaml", Jobs: *jobs, Days: *days, Seed: *seed})
+		err = replay(os.Stdout, m, year.Options{Template: shipped.Path, Jobs: *jobs, Days: *days, Seed: *seed})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "replay:", err)
@@ -47,7 +48,7 @@ func absolute(path string) string {
 }
 
 func check(m scenes.Machine) error {
-	for _, needed := range []string{"template.yaml", m.Binaries["Caller"], m.Binaries["Rotator"]} {
+	for _, needed := range []string{shipped.Path, m.Binaries["Caller"], m.Binaries["Rotator"]} {
 		if _, err := os.Stat(needed); err != nil {
 			return fmt.Errorf("%s is not there: run `make replay` at the top of the repository", needed)
 		}

@@ -1,4 +1,5 @@
-// Command configuration writes the table of the template's parameters into docs/configuration.md, between its two marks.
+// Command configuration writes the table of the shipped template's parameters into docs/configuration.md, between its two
+// marks.
 //
 //	go run ./infra/check/configuration [-check]
 //
@@ -13,6 +14,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/cronbearer/cronbearer/infra/shipped"
 )
 
 const (
@@ -46,7 +49,7 @@ type parameter struct {
 func main() {
 	check := flag.Bool("check", false, "write nothing, and fail if the file is not up to date")
 	flag.Parse()
-	if err := run("template.yaml", "docs/configuration.md", *check); err != nil {
+	if err := run(shipped.Path, "docs/configuration.md", *check); err != nil {
 		fmt.Fprintln(os.Stderr, "configuration:", err)
 		os.Exit(1)
 	}

@@ -1,5 +1,5 @@
 // Command demo tells how a token dies and comes back, and how another renews itself for a day: jobs of the real
-// template.yaml, run by the real binaries, on a model of AWS (package local) and a virtual clock. It ends with 1 if the
+// shipped template, run by the real binaries, on a model of AWS (package local) and a virtual clock. It ends with 1 if the
 // story does not come out.
 package main
 
@@ -14,11 +14,12 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/infra/local"
+	"github.com/cronbearer/cronbearer/infra/shipped"
 )
 
 func main() {
 	binary := flag.String("binary", filepath.Join(".build", "native", "caller"), "the caller, as `make native` builds it")
-	template := flag.String("template", "template.yaml", "the application's template")
+	template := flag.String("template", shipped.Path, "the application's template")
 	flag.Parse()
 	if err := run(context.Background(), os.Stdout, *binary, *template, colourful(os.Stdout)); err != nil {
 		fmt.Fprintln(os.Stderr, "demo: the story did not come out:", err)

@@ -85,7 +85,7 @@ func tellRenewal(ctx context.Context, p *page, binaries map[string]string, templ
 	}
 	defer func() { err = errors.Join(err, r.cloud.Close()) }()
 	p.public = r.cloud.Public
-	if err := r.deploy(filepath.Join(filepath.Dir(template), "infra", "rotation.yaml")); err != nil {
+	if err := r.deploy(filepath.Join(filepath.Dir(template), "..", "rotation.yaml")); err != nil {
 		return err
 	}
 	return r.tell(ctx)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/cronbearer/cronbearer/infra/local"
+	"github.com/cronbearer/cronbearer/infra/shipped"
 )
 
 // binaries are built at their first use, into a directory that Main removes.
@@ -56,8 +57,8 @@ func Root() string {
 	return "."
 }
 
-// Template is the application's.
-func Template() string { return filepath.Join(Root(), "template.yaml") }
+// Template is the project's own copy of the application's.
+func Template() string { return filepath.Join(Root(), filepath.FromSlash(shipped.Path)) }
 
 // Binary builds functions/<name>, with the race detector where the tests have it.
 func Binary(t testing.TB, name string) string {

@@ -18,6 +18,7 @@ import (
 	"github.com/cronbearer/cronbearer/infra/local/notify"
 	"github.com/cronbearer/cronbearer/infra/local/oauth"
 	"github.com/cronbearer/cronbearer/infra/local/target"
+	"github.com/cronbearer/cronbearer/infra/shipped"
 )
 
 // What the examples of template.yaml say. The tokens open nothing.
@@ -37,7 +38,7 @@ type Machine struct {
 	Binaries map[string]string // by logical id: Caller, Rotator
 }
 
-func (m Machine) template() string { return filepath.Join(m.Root, "template.yaml") }
+func (m Machine) template() string { return filepath.Join(m.Root, shipped.Path) }
 
 // stage is a cloud with an API that accepts the first token, which the secret holds.
 type stage struct {

@@ -10,7 +10,7 @@ import (
 	"github.com/cronbearer/cronbearer/infra/replay/year"
 )
 
-const template = "../../../template.yaml"
+const template = "../../shipped/template.yaml"
 
 // TestSilences: a silence is one mail and its end is another, at whatever pace the job runs and however its alarm goes to
 // and fro between ALARM and INSUFFICIENT_DATA; and the first comes in time.
