@@ -55,6 +55,7 @@ func SecretsManager(s settings.Settings, transport http.RoundTripper) *secretsma
 func CloudWatch(s settings.Settings, transport http.RoundTripper) *cloudwatch.Client {
 	return cloudwatch.NewFromConfig(config(s, transport, publishTimeout, publishTries), func(o *cloudwatch.Options) {
 		o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint = endpoint(s, s.CloudWatchEndpoint)
+		o.Protocol = unread{o.Protocol}
 	})
 }
 

@@ -1,4 +1,5 @@
-// Package metric tells CloudWatch what a run has to say, and reminds of an alarm that lasts.
+// Package metric publishes what a run or a rotation has learned to CloudWatch, and reminds of an alarm that lasts. What it
+// does changes no run: its panics, hangs and failures are errors (package isolate).
 package metric
 
 import (
@@ -22,13 +23,22 @@ const (
 	DimensionSecret = "Secret"
 )
 
-// Report is what one run says. A nil pointer or a zero time says nothing.
+// UnknownExpiry is the TokenDaysToExpiry of a token that says nothing of its expiry and replaced another one not long ago.
+// That one may have warned, and TokenExpiring keeps its state until there is a datum. Readers show it as unknown.
+const (
+	UnknownExpiry = 3650
+	replacedFor   = 35 * 24 * time.Hour // longer than any window of a warning that still makes sense
+)
+
+// Report is what one run publishes. A nil pointer or a zero time publishes nothing.
 type Report struct {
 	At       time.Time // the moment of the verdict, wall-clock
 	Job      string
 	Token    string
-	Rejected *bool     // true: the token is refused; false: it was accepted
+	Version  string    // of the secret; the token of another version is news
+	Rejected *bool     // true: the token was rejected; false: it was accepted
 	Expires  time.Time // zero: unknown
+	Undated  time.Time // when the version was created, of a static or rotated token with no expiry at all, readable or not
 	Alive    *bool     // the job's heartbeat
 }
 
@@ -39,23 +49,38 @@ type datum struct {
 	owner     string
 	value     float64
 	good      bool
-	expires   time.Time // of TokenDaysToExpiry: another expiry is no repetition
+	version   string    // of the token: another one is no repetition
+	expires   time.Time // of TokenDaysToExpiry: likewise
 }
 
 // data lists what the report says, in a fixed order.
 func (r Report) data() []datum {
 	list := make([]datum, 0, 3)
 	if r.Rejected != nil {
-		list = append(list, datum{metric: TokenRejected, dimension: DimensionToken, owner: r.Token, value: number(*r.Rejected), good: !*r.Rejected})
+		list = append(list, datum{
+			metric: TokenRejected, dimension: DimensionToken, owner: r.Token, value: number(*r.Rejected), good: !*r.Rejected, version: r.Version,
+		})
 	}
-	if !r.Expires.IsZero() {
-		days := r.Expires.Sub(r.At).Hours() / 24
-		list = append(list, datum{metric: TokenDaysToExpiry, dimension: DimensionToken, owner: r.Token, value: days, good: true, expires: r.Expires})
+	if days, ok := r.daysToExpiry(); ok {
+		list = append(list, datum{
+			metric: TokenDaysToExpiry, dimension: DimensionToken, owner: r.Token, value: days, good: true, version: r.Version, expires: r.Expires,
+		})
 	}
 	if r.Alive != nil {
 		list = append(list, datum{metric: Heartbeat, dimension: DimensionJob, owner: r.Job, value: number(*r.Alive), good: *r.Alive})
 	}
 	return list
+}
+
+func (r Report) daysToExpiry() (float64, bool) {
+	switch {
+	case !r.Expires.IsZero():
+		return r.Expires.Sub(r.At).Hours() / 24, true
+	case !r.Undated.IsZero() && r.At.Sub(r.Undated) < replacedFor:
+		return UnknownExpiry, true
+	default:
+		return 0, false
+	}
 }
 
 func number(b bool) float64 {

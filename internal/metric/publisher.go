@@ -11,12 +11,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/cronbearer/cronbearer/internal/isolate"
+	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
 // repeatAfter is how long good news need not be said again. It is shorter than any period of an alarm on them, so no
 // alarm sees a gap.
 const repeatAfter = 5 * time.Minute
+
+// publishLimit is two tries of 2.5 s and the wait between them.
+const publishLimit = 6 * time.Second
 
 // lastWords is what is kept of the function's time for the log line and the answer to Lambda.
 const lastWords = 300 * time.Millisecond
@@ -45,6 +50,7 @@ type subject struct{ dimension, owner string }
 
 type sending struct {
 	at      time.Time
+	version string
 	expires time.Time
 }
 
@@ -53,23 +59,26 @@ func NewPublisher(api CloudWatch, namespace, stack string) *Publisher {
 	return &Publisher{api: api, namespace: namespace, stack: stack, sent: map[series]sending{}, bad: map[subject]time.Time{}}
 }
 
-// NotStoredError says that CloudWatch did not take the data. Line has them in the embedded metric format, one line of
-// JSON, from which CloudWatch Logs extracts them all the same.
+// NotStoredError is returned for data that CloudWatch did not take. Line has them in the embedded metric format, one line
+// of JSON, from which CloudWatch Logs extracts them anyway: write it to the log as it is.
 type NotStoredError struct {
 	Line []byte
 	Err  error
 }
 
 func (e *NotStoredError) Error() string {
+	if caught, ok := errors.AsType[*isolate.PanicError](e.Err); ok {
+		return "PutMetricData ended in an " + redact.Quote(caught.Error())
+	}
 	if api, ok := errors.AsType[smithy.APIError](e.Err); ok {
-		return "CloudWatch refused PutMetricData: " + api.ErrorCode()
+		return "CloudWatch refused PutMetricData: " + redact.Quote(api.ErrorCode())
 	}
 	return "CloudWatch did not answer to PutMetricData"
 }
 
 func (e *NotStoredError) Unwrap() error { return e.Err }
 
-// Publish says what is news. The error is a *NotStoredError.
+// Publish sends what is news and waits until it is stored, for some six seconds at most. The error is a *NotStoredError.
 func (p *Publisher) Publish(ctx context.Context, r Report) error {
 	data := p.news(r)
 	if len(data) == 0 {
@@ -88,10 +97,16 @@ func (p *Publisher) PublishRotation(ctx context.Context, at time.Time, secret st
 	return p.put(ctx, at, []datum{{metric: RotationFailed, dimension: DimensionSecret, owner: secret, value: number(failed)}})
 }
 
+// put neither panics nor hangs, whatever the client does.
 func (p *Publisher) put(ctx context.Context, at time.Time, data []datum) error {
 	ctx, cancel := retry.WithMargin(ctx, lastWords)
 	defer cancel()
-	if _, err := p.api.PutMetricData(ctx, p.input(at, data)); err != nil {
+	in := p.input(at, data)
+	err := isolate.Run(ctx, publishLimit, func(ctx context.Context) error {
+		_, err := p.api.PutMetricData(ctx, in)
+		return err
+	})
+	if err != nil {
 		return &NotStoredError{p.embedded(at, data), err}
 	}
 	return nil
@@ -113,7 +128,7 @@ func (p *Publisher) news(r Report) []datum {
 	for _, d := range all {
 		last, ok := p.sent[series{d.metric, d.owner}]
 		age := r.At.Sub(last.at)
-		if d.good && ok && 0 <= age && age < repeatAfter && last.expires.Equal(d.expires) {
+		if d.good && ok && 0 <= age && age < repeatAfter && last.version == d.version && last.expires.Equal(d.expires) {
 			continue
 		}
 		list = append(list, d)
@@ -122,10 +137,11 @@ func (p *Publisher) news(r Report) []datum {
 }
 
 func (p *Publisher) forget(owner, dimension string) {
-	if dimension == DimensionToken {
+	switch dimension {
+	case DimensionToken:
 		delete(p.sent, series{TokenRejected, owner})
 		delete(p.sent, series{TokenDaysToExpiry, owner})
-	} else {
+	case DimensionJob:
 		delete(p.sent, series{Heartbeat, owner})
 	}
 }
@@ -140,7 +156,7 @@ func (p *Publisher) remember(at time.Time, data []datum) {
 		bad, ok := p.bad[subject{d.dimension, d.owner}]
 		outdated := ok && (at.Before(bad) || d.metric == TokenRejected && minuteOf(at) == minuteOf(bad))
 		if d.good && !outdated {
-			p.sent[series{d.metric, d.owner}] = sending{at, d.expires}
+			p.sent[series{d.metric, d.owner}] = sending{at, d.version, d.expires}
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -106,13 +107,24 @@ func TestWhatIsNotKnownIsNotSaid(t *testing.T) {
 		report metric.Report
 		want   []string
 	}{
-		"nothing":              {metric.Report{At: start, Job: "J", Token: "T"}, nil},
-		"skipped":              {metric.Report{}, nil},
-		"unknown verdict":      {metric.Report{At: start, Job: "J", Token: "T", Alive: no()}, []string{heartbeat0}},
-		"accepted":             {metric.Report{At: start, Token: "T", Rejected: no()}, []string{rejected0}},
-		"expiry in the past":   {metric.Report{At: start, Token: "T", Expires: start.Add(-12 * time.Hour)}, []string{"TokenDaysToExpiry Stack=S Token=T -0.5"}},
-		"expiry in half a day": {metric.Report{At: start, Token: "T", Expires: start.Add(12 * time.Hour)}, []string{"TokenDaysToExpiry Stack=S Token=T 0.5"}},
-		"expiry in year 9999":  {metric.Report{At: start, Token: "T", Expires: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}, []string{"TokenDaysToExpiry Stack=S Token=T 106751.99116730066"}},
+		"nothing":                   {metric.Report{At: start, Job: "J", Token: "T"}, nil},
+		"skipped":                   {metric.Report{}, nil},
+		"unknown verdict":           {metric.Report{At: start, Job: "J", Token: "T", Alive: no()}, []string{heartbeat0}},
+		"accepted":                  {metric.Report{At: start, Token: "T", Rejected: no()}, []string{rejected0}},
+		"expiry in the past":        {metric.Report{At: start, Token: "T", Expires: start.Add(-12 * time.Hour)}, []string{"TokenDaysToExpiry Stack=S Token=T -0.5"}},
+		"expiry in half a day":      {metric.Report{At: start, Token: "T", Expires: start.Add(12 * time.Hour)}, []string{"TokenDaysToExpiry Stack=S Token=T 0.5"}},
+		"no expiry, replaced today": {metric.Report{At: start, Token: "T", Undated: start.Add(-time.Hour)}, []string{"TokenDaysToExpiry Stack=S Token=T 3650"}},
+		"no expiry, replaced by a clock that is ahead": {
+			metric.Report{At: start, Token: "T", Undated: start.Add(time.Minute)}, []string{"TokenDaysToExpiry Stack=S Token=T 3650"},
+		},
+		"no expiry, after 35 days": {metric.Report{At: start, Token: "T", Undated: start.Add(-35 * 24 * time.Hour)}, nil},
+		"no expiry, just before 35 days": {
+			metric.Report{At: start, Token: "T", Undated: start.Add(-35*24*time.Hour + 1)}, []string{"TokenDaysToExpiry Stack=S Token=T 3650"},
+		},
+		"an expiry goes before its lack": {
+			metric.Report{At: start, Token: "T", Expires: start.Add(12 * time.Hour), Undated: start}, []string{"TokenDaysToExpiry Stack=S Token=T 0.5"},
+		},
+		"expiry in year 9999": {metric.Report{At: start, Token: "T", Expires: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}, []string{"TokenDaysToExpiry Stack=S Token=T 106751.99116730066"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -141,6 +153,9 @@ func TestGoodNewsIsNotRepeatedWithinFiveMinutes(t *testing.T) {
 	accepted := metric.Report{Job: "J", Token: "T", Rejected: no(), Alive: yes(), Expires: expiry}
 	rejected := metric.Report{Job: "J", Token: "T", Rejected: yes(), Alive: yes(), Expires: expiry}
 	failed := metric.Report{Job: "J", Token: "T", Alive: no(), Expires: expiry}
+	undated := func(version string) metric.Report {
+		return metric.Report{Token: "T", Version: version, Rejected: no(), Undated: start.Add(-time.Hour)}
+	}
 	const days = "TokenDaysToExpiry"
 	all := []string{"TokenRejected 0", days, "Heartbeat 1"}
 	cases := map[string][]step{
@@ -186,6 +201,12 @@ func TestGoodNewsIsNotRepeatedWithinFiveMinutes(t *testing.T) {
 			{0, accepted, false, all},
 			{time.Minute, metric.Report{Job: "J", Token: "T", Rejected: no(), Alive: yes(), Expires: expiry.Add(time.Hour)}, false, []string{days}},
 			{2 * time.Minute, metric.Report{Job: "J", Token: "T", Rejected: no(), Alive: yes(), Expires: expiry.Add(time.Hour)}, false, nil},
+		},
+		"another version is news": {
+			{0, undated("v1"), false, []string{"TokenRejected 0", days}},
+			{time.Minute, undated("v1"), false, nil},
+			{2 * time.Minute, undated("v2"), false, []string{"TokenRejected 0", days}},
+			{3 * time.Minute, undated("v2"), false, nil},
 		},
 		"a 0 in the minute of a 1 does not count": {
 			{0, rejected, false, []string{"TokenRejected 1", days, "Heartbeat 1"}},
@@ -403,4 +424,48 @@ func TestRotationIsPublishedEachTime(t *testing.T) {
 		!strings.Contains(string(lost.Line), `"Dimensions":[["Stack","Secret"]]`) || !strings.Contains(string(lost.Line), `"RotationFailed":1`) {
 		t.Errorf("%v", err)
 	}
+}
+
+// Whatever the client does, Publish comes back in time with the line that has the data.
+func TestPublishNeitherPanicsNorHangs(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		put  func(context.Context) error
+		want string
+		took time.Duration
+	}{
+		"it panics":             {put: func(context.Context) error { panic("no schema") }, want: "PutMetricData ended in an internal error: panic: no schema"},
+		"it hangs":              {put: func(context.Context) error { time.Sleep(time.Hour); return nil }, want: "CloudWatch did not answer to PutMetricData", took: 6100 * time.Millisecond},
+		"it waits for its time": {put: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, want: "CloudWatch did not answer to PutMetricData", took: 6 * time.Second},
+		"it fails": {
+			put: func(context.Context) error {
+				return &smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded"}
+			},
+			want: "CloudWatch refused PutMetricData: Throttling",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := metric.NewPublisher(putter(c.put), "N", "S")
+				begin := time.Now()
+				err := p.Publish(t.Context(), metric.Report{At: begin, Token: "T", Rejected: yes()})
+				notStored, ok := errors.AsType[*metric.NotStoredError](err)
+				if !ok || err.Error() != c.want || time.Since(begin) != c.took {
+					t.Fatalf("%v after %s", err, time.Since(begin))
+				}
+				var line map[string]any
+				if err := json.Unmarshal(notStored.Line, &line); err != nil || line["TokenRejected"] != 1.0 || line["level"] != "FATAL" {
+					t.Errorf("%v: %s", err, notStored.Line)
+				}
+				time.Sleep(2 * time.Hour) // what hangs ends
+			})
+		})
+	}
+}
+
+type putter func(context.Context) error
+
+func (f putter) PutMetricData(ctx context.Context, _ *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+	return &cloudwatch.PutMetricDataOutput{}, f(ctx)
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/cronbearer/cronbearer/internal/isolate"
+	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
@@ -30,6 +32,10 @@ const (
 	alarmTries   = 3
 	maxSpread    = 3 * time.Second
 	maxReason    = 1023 // CloudWatch API Reference, SetAlarmState
+
+	// remindLimit is the longest time for a reminder: the spread, two looks at the alarm and four changes of its state, with
+	// two tries of 2.5 s each.
+	remindLimit = 40 * time.Second
 
 	// lookAgain is how long an alarm that needs nothing is not looked at again by the same environment, unless it becomes due
 	// before: DescribeAlarms has the lowest of the quotas that a run meets, and a dead token on a job of every second would
@@ -60,23 +66,32 @@ func NewReminder(api Alarms, prefix string, after time.Duration, now func() time
 	}
 }
 
-// Rejection is what a reminder tells.
+// Rejection is what a reminder reports.
 type Rejection struct{ Token, Job, Version string }
 
-// Remind sends at most one reminder in the time that after gives. It is called when the rejection's datum is stored. A
-// failure is logged and changes nothing.
+// Remind sends at most one reminder in the time that after gives. Call it when the rejection's datum is stored. A failure,
+// a panic or a hang of what it calls is logged and changes nothing.
 func (r *Reminder) Remind(ctx context.Context, rejection Rejection) {
 	name := r.prefix + rejection.Token
 	if r.prefix == "" || r.after == 0 || r.isQuiet(name) {
 		return
 	}
-	ctx, cancel := retry.WithMargin(ctx, lastWords)
+	within, cancel := retry.WithMargin(ctx, lastWords)
 	defer cancel()
-	seen, err := r.remind(ctx, name, rejection)
+	err := isolate.Run(within, remindLimit, func(ctx context.Context) error {
+		seen, err := r.remind(ctx, name, rejection)
+		if err == nil {
+			r.rest(name, seen)
+		}
+		return err
+	})
 	if err != nil {
 		r.log.WarnContext(ctx, "no reminder was sent", "alarm", name, "error", err.Error())
-		return
 	}
+}
+
+// rest leaves the alarm alone for a while, or until its reminder is due.
+func (r *Reminder) rest(name string, seen *types.MetricAlarm) {
 	until := r.now().Add(lookAgain)
 	if due := r.dueAt(seen); due.Before(until) {
 		until = due
@@ -127,7 +142,7 @@ func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection)
 func (r *Reminder) describe(ctx context.Context, name string) (*types.MetricAlarm, error) {
 	out, err := r.api.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{name}, AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm}})
 	if err != nil {
-		return nil, fmt.Errorf("describe alarms: %w", err)
+		return nil, fmt.Errorf("describe alarms: %w", redact.AWS(err))
 	}
 	for i := range out.MetricAlarms {
 		if aws.ToString(out.MetricAlarms[i].AlarmName) == name {
@@ -197,7 +212,7 @@ func (r *Reminder) set(ctx context.Context, name string, state types.StateValue,
 		AlarmName: aws.String(name), StateValue: state, StateReason: aws.String(reason[:min(len(reason), maxReason)]), StateReasonData: aws.String(string(data)),
 	})
 	if err != nil {
-		return fmt.Errorf("set alarm state %s: %w", state, err)
+		return fmt.Errorf("set alarm state %s: %w", state, redact.AWS(err))
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/metric"
@@ -509,5 +510,51 @@ func TestReminderEndsWithTheRun(t *testing.T) {
 	r.Remind(ctx, rejection)
 	if len(a.sets) != 0 || !strings.Contains(out.String(), "context canceled") {
 		t.Errorf("sets %v, log %s", a.states(), out)
+	}
+}
+
+// Whatever CloudWatch's client does, Remind comes back in time and logs one line.
+func TestRemindNeitherPanicsNorHangs(t *testing.T) {
+	t.Parallel()
+	const canonical = "The request signature we calculated does not match the signature you provided. Check your key.\n\n" +
+		"The Canonical String for this request should have been\n'POST\nx-amz-security-token:IQoJb3JpZ2luX2Vj\n'"
+	for name, c := range map[string]struct {
+		describe func(n int)
+		denied   error
+		want     string
+		took     time.Duration
+	}{
+		"it panics": {describe: func(int) { panic("no schema") }, want: "internal error: panic: no schema"},
+		"it panics after the wait": {
+			describe: func(n int) {
+				if n == 2 {
+					panic("no schema")
+				}
+			},
+			want: "internal error: panic: no schema",
+		},
+		"it hangs": {describe: func(int) { time.Sleep(time.Hour) }, want: "it did not return in time", took: 40*time.Second + 100*time.Millisecond},
+		"it fails with the canonical request": {
+			denied: &smithy.GenericAPIError{Code: "InvalidSignatureException", Message: canonical},
+			want:   "describe alarms: InvalidSignatureException: The request signature we calculated does not match the signature you provided",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a := newAlarms(t, time.Now, types.StateValueAlarm, 21*time.Hour)
+				a.describe, a.denied = c.describe, c.denied
+				r, out, _ := reminder(a, time.Now)
+				begin := time.Now()
+				r.Remind(t.Context(), rejection)
+				if took := time.Since(begin); took != c.took {
+					t.Errorf("it took %s, want %s", took, c.took)
+				}
+				if line := out.String(); strings.Count(line, "\n") != 1 || !strings.HasSuffix(line, fmt.Sprintf("error=%q\n", c.want)) || !strings.Contains(line, "level=WARN") {
+					t.Error(line)
+				}
+				time.Sleep(2 * time.Hour) // what hangs ends
+			})
+		})
 	}
 }

@@ -1,0 +1,58 @@
+// Package isolate keeps what is done next to a run from changing it. Metrics, reminders and log lines are worth less than
+// the verdict that they report: a library that panics on an unknown answer, a connection that ignores its deadline or a
+// pipe that nobody reads must cost the report, never the run.
+package isolate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// grace is how long a function whose context has ended may still take to return what it has.
+const grace = 100 * time.Millisecond
+
+// ErrHung is returned for a function that goes on although its context has ended. Its goroutine is given up.
+var ErrHung = errors.New("it did not return in time")
+
+// PanicError is a panic that was caught.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("internal error: panic: %v", e.Value) }
+
+// Run calls f in a goroutine of its own and waits for it: for limit at most, and no longer than ctx and a tenth of a
+// second. Whatever f does comes back as an error.
+func Run(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- Catch(func() error { return f(ctx) }) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	last := time.NewTimer(grace)
+	defer last.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-last.C:
+		return ErrHung
+	}
+}
+
+// Catch calls f and returns its panic as a *PanicError.
+func Catch(f func() error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &PanicError{Value: value, Stack: debug.Stack()}
+		}
+	}()
+	return f()
+}
