@@ -135,9 +135,9 @@ func TestMistakesAreNamed(t *testing.T) {
 		"window beyond a week":          {[]edit{{"Period: 3600\n          EvaluationPeriods: !FindInMap", "Period: 86400\n          EvaluationPeriods: !FindInMap"}}, "longer than the 604800"},
 		"period of 90 seconds":          {[]edit{{"Period: 300", "Period: 90"}}, "multiple of 60"},
 		"alarm of nobody":               {[]edit{{"  FailedRunsWaiting:", "  Errors: { Type: AWS::CloudWatch::Alarm, Properties: { Namespace: AWS/Lambda, MetricName: Errors } }\n  FailedRunsWaiting:"}}, "Errors: nothing says what this alarm must be"},
-		"description that is too long":  {[]edit{{"2. Mend the cause.", strings.Repeat("Mend the cause. ", 60)}}, "CloudWatch allows 1024"},
-		"description too long at worst": {[]edit{{"2. Mend the cause.", "2. " + strings.Repeat("x", 380)}}, "with every option, and a stack name of 128 characters: FailedRunsWaiting: AlarmDescription"},
-		"description without a runbook": {[]edit{{"docs/runbooks/throttled.md", "the runbook"}}, "Throttled: AlarmDescription names no runbook"},
+		"description that is too long":  {[]edit{{"2. Fix the cause.", strings.Repeat("Fix the cause. ", 60)}}, "CloudWatch allows 1024"},
+		"description too long at worst": {[]edit{{"2. Fix the cause.", "2. " + strings.Repeat("x", 400)}}, "with every option, and a stack name of 128 characters: FailedRunsWaiting: AlarmDescription"},
+		"description without a runbook": {[]edit{{"${RunbookUrl}/throttled.md", "docs/runbooks/throttled.md"}}, "Throttled: AlarmDescription links to no runbook"},
 		"alarm that is gone":            {[]edit{{"TokenExpiring${Token}:\n", "Expiring${Token}:\n"}}, "TokenExpiringExampleApi: the template has no such alarm"},
 		"alarm of another function":     {[]edit{{"[{ Name: FunctionName, Value: !Ref Caller }]", "[{ Name: FunctionName, Value: !GetAtt Caller.Arn }]"}}, "Throttled: Dimensions"},
 
@@ -149,8 +149,19 @@ func TestMistakesAreNamed(t *testing.T) {
 		"value that the caller hates": {[]edit{{"AllowedValues: [debug, info, warn, error]", "AllowedValues: [trace]"}, {"Default: info", "Default: trace"}}, "Caller Environment: the function would refuse it"},
 		"memory of six minutes":       {[]edit{{"Default: 5m", "Default: 6m"}}, "does not match its pattern"},
 		"filter over the run's line":  {[]edit{{"ApplicationLogLevel: DEBUG", "ApplicationLogLevel: WARN"}}, "Caller: LoggingConfig"},
-		"failed runs tried again":     {[]edit{{"MaximumRetryAttempts: 0", "MaximumRetryAttempts: 2"}}, "Caller: EventInvokeConfig"},
+		"failed runs tried again":     {[]edit{{"MaximumRetryAttempts: 0", "MaximumRetryAttempts: 2"}}, "CallerEventInvokeConfig: MaximumRetryAttempts"},
 		"starts a day late":           {[]edit{{"MaximumEventAgeInSeconds: 900 }", "MaximumEventAgeInSeconds: 86400 }"}}, "RetryPolicy"},
+		"schedule before its config":  {[]edit{{"        DependsOn: CallerEventInvokeConfig\n", ""}}, "JobDailyReport: must be created after CallerEventInvokeConfig"},
+		"one policy for two queues":   {[]edit{{"Queues: [!Ref FailedRuns]", "Queues: [!Ref FailedRuns, !Ref DeadLetters]"}}, "FailedRunsPolicy: Queues has 2 entries"},
+		"statement with two queues":   {[]edit{{"Resource: !GetAtt FailedRuns.Arn\n            Condition", "Resource: [!GetAtt FailedRuns.Arn, !GetAtt DeadLetters.Arn]\n            Condition"}}, "FailedRunsPolicy: each statement must have one Resource"},
+		"policy of two topics":        {[]edit{{"Topics: [!Ref AlarmTopic]", "Topics: [!Ref AlarmTopic, !Ref AlarmTopicArn]"}}, "AlarmTopicPolicy: Topics has 2 entries"},
+		"deletion that is unknown":    {[]edit{{"DeletionPolicy: Retain\n", "DeletionPolicy: RetainExceptOnCreate\n"}}, "CallerLogs: DeletionPolicy and UpdateReplacePolicy must be Delete, Retain or Snapshot"},
+		"rule without dead letters":   {[]edit{{"!Ref AlarmTopicArn]\n          DeadLetterConfig: { Arn: !GetAtt DeadLetters.Arn }\n", "!Ref AlarmTopicArn]\n"}}, "SilenceEnded: DeadLetterConfig is not there"},
+		"rule that may not keep them": {[]edit{{"            Principal: { Service: events.amazonaws.com }\n            Action: sqs:SendMessage\n", "            Principal: { Service: events.amazonaws.com }\n            Action: sqs:ReceiveMessage\n"}}, "DeadLettersPolicy: the statement"},
+		"brace in a message":          {[]edit{{"--filter-pattern ERROR 2.", "--filter-pattern '{ $.level = x }' 2."}}, "NeverWorked: its message must hold no braces"},
+		"disabled job that notifies":  {[]edit{{"DISABLED: { Notify: 'false' }", "DISABLED: { Notify: 'true' }"}, {dailyZone, dailyZone + "\n      State: DISABLED"}}, "SilentDailyReport: ActionsEnabled"},
+		"role without its boundary":   {[]edit{{"      PermissionsBoundary: !If [HasBoundary, !Ref PermissionsBoundary, !Ref AWS::NoValue]\n", ""}}, "CallerRole: PermissionsBoundary"},
+		"any audience":                {[]edit{{"                    ForAllValues:StringEquals: { 'sts:IdentityTokenAudience': !Ref IdentityAudiences }\n", ""}}, "CallerRole: the statement"},
 		"default schedule group":      {[]edit{{"          GroupName: !Ref ScheduleGroup\n", ""}}, "GroupName is not there"},
 		"queue in clear":              {[]edit{{"      SqsManagedSseEnabled: true\n", ""}}, "FailedRuns: the queue is not encrypted"},
 		"queue that forgets":          {[]edit{{"MessageRetentionPeriod: 1209600", "MessageRetentionPeriod: 345600"}}, "FailedRuns: MessageRetentionPeriod"},
@@ -160,7 +171,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"topic under AWS's key":       {[]edit{{"KmsMasterKeyId: !Ref AlarmKey", "KmsMasterKeyId: alias/aws/sns"}}, "AlarmTopic: the topic is not encrypted with the stack's own key"},
 		"key that CloudWatch may not": {[]edit{{"[cloudwatch.amazonaws.com, events.amazonaws.com]", "[events.amazonaws.com]"}}, "AlarmKey: the statement"},
 		"key that is never rotated":   {[]edit{{"EnableKeyRotation: true", "EnableKeyRotation: false"}}, "AlarmKey: EnableKeyRotation"},
-		"condition for EventBridge":   {[]edit{{"Principal: { Service: events.amazonaws.com }", "Principal: { Service: events.amazonaws.com }\n            Condition: { StringEquals: { 'aws:SourceAccount': !Ref AWS::AccountId } }"}}, "AlarmTopicPolicy: the statement"},
+		"condition for EventBridge":   {[]edit{{"Principal: { Service: events.amazonaws.com }\n            Action: sns:", "Principal: { Service: events.amazonaws.com }\n            Condition: { StringEquals: { 'aws:SourceAccount': !Ref AWS::AccountId } }\n            Action: sns:"}}, "AlarmTopicPolicy: the statement"},
 		"filter that drops reminders": {[]edit{{"          - NewStateValue: [ALARM]\n", "          - NewStateValue: [ALARM]\n            OldStateValue: [OK]\n"}}, "AlarmMail: FilterPolicy"},
 		"rule that tells first OKs":   {[]edit{{"          previousState: { reason: [{ anything-but: { prefix: 'Unchecked: Initial alarm creation' } }] }\n", ""}}, "SilenceEnded: EventPattern"},
 		"rule that drops first runs":  {[]edit{{"reason: [{ anything-but: { prefix: Insufficient Data } }]", "reason: [{ prefix: Threshold }]"}}, "NeverWorked: EventPattern"},
@@ -180,7 +191,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"one statement more":       {[]edit{{"              - Sid: WriteLogs", "              - { Sid: Trace, Effect: Allow, Action: xray:PutTraceSegments, Resource: '*' }\n              - Sid: WriteLogs"}}, "CallerRole: the statement"},
 		"one statement too few":    {[]edit{{"              - { Sid: KeepDeadLetters, Effect: Allow, Action: sqs:SendMessage, Resource: !GetAtt DeadLetters.Arn }\n", ""}}, "SchedulerRole: the statement"},
 		"rotator of any secret":    {[]edit{{"StringEquals: { 'secretsmanager:resource/AllowRotationLambdaArn': !GetAtt Rotator.Arn }\n          # AWSCURRENT", "StringEquals: { aws:RequestedRegion: !Ref AWS::Region }\n          # AWSCURRENT"}}, "RotatorSecrets: the statement"},
-		"rotator with any label":   {[]edit{{"[AWSCURRENT, 'cronbearer-renewal.*']", "['*']"}}, "RotatorSecrets: the statement"},
+		"rotator with any label":   {[]edit{{"AWSPENDING, 'cronbearer-*'] }\n\n  RotatorLogs", "AWSPENDING, '*'] }\n\n  RotatorLogs"}}, "RotatorSecrets: the statement"},
 		"rotator for everybody":    {[]edit{{"      SourceAccount: !Ref AWS::AccountId\n", ""}}, "SecretsManagerRunsRotator"},
 		"rotation without alarm":   {[]edit{{"Dimensions: [{ Name: FunctionName, Value: !Ref Rotator }]", "Dimensions: [{ Name: FunctionName, Value: !Ref Caller }]"}}, "RotationFailed: Dimensions"},
 		"managed policy":           {[]edit{{"      Description: What the caller may do; it only reads secrets", "      ManagedPolicyArns: [!Sub 'arn:${AWS::Partition}:iam::aws:policy/PowerUserAccess']"}}, "CallerRole: ManagedPolicyArns"},
@@ -222,7 +233,9 @@ func TestWhatIsAllowedIsAllowed(t *testing.T) {
       Headers: '{"Accept":"application/json","X-Run":"{{runId}}"}'
       Expect: '{"status":["2xx",404],"contentType":"application/json","json":{"/ok":true}}'
       Reject: '{"status":[403],"json":{"/error":"token_expired"}}'
+      Note: Payments, ask in their channel
 `}},
+		"every key of a token":       {{tokenRow, `ExampleApi: { Secret: example-api, Key: api_key, WarnDays: 14, Note: "Payments: renewed by hand, see their wiki", Reject: '{"status":[403]}' }`}},
 		"text and true as text":      {{dailyTail, "SilentAfter: '75'\n      Idempotent: 'true'\n      Attempts: '2'\n"}},
 		"plain text as a body":       {{dailyBody, `Body: '"ping \"now\""'`}},
 		"weekly, watched not":        {{"cron(0 9 ? * MON-FRI *)", "cron(0 9 ? * MON *)"}, {dailyTail, "SilentAfter: 168\n      Watch: ignore\n"}},
@@ -380,7 +393,7 @@ func TestEachAlarmHasItsRunbook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := regexp.MustCompile(`docs/runbooks/[a-z-]+\.md`)
+	page := regexp.MustCompile(`docs/runbooks/[a-z-]+\.md`) // in the default RunbookUrl
 	for _, alarm := range s.OfType("AWS::CloudWatch::Alarm") {
 		description, _ := alarm.Properties["AlarmDescription"].(string)
 		if _, err := os.Stat(filepath.Join("..", page.FindString(description))); err != nil || !page.MatchString(description) {

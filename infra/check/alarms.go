@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -31,6 +32,8 @@ type spec struct {
 	missing                 string
 	ends                    bool // the alarm's own OK is told
 	insufficient            bool
+	// watched is an alarm that must say whether its actions are on, and quiet that they are not.
+	watched, quiet bool
 }
 
 func (c *checker) tokens() {
@@ -67,6 +70,7 @@ func (c *checker) silent(name string, row map[string]any) spec {
 		dimensions: [][2]string{{metric.DimensionStack, c.stack.StackName}, {metric.DimensionJob, name}},
 		statistic:  "Sum", period: hour, evaluate: hours, breach: hours,
 		comparison: "LessThanThreshold", threshold: 1, missing: missing, insufficient: true,
+		watched: true, quiet: textAt(row, "State") == "DISABLED",
 	}
 }
 
@@ -133,6 +137,9 @@ func (c *checker) alarm(id string, want spec) {
 	if want.insufficient {
 		properties["InsufficientDataActions"] = c.topic()
 	}
+	if want.watched {
+		properties["ActionsEnabled"] = fmt.Sprint(!want.quiet)
+	}
 	c.same(id, r.Properties, properties)
 }
 
@@ -187,8 +194,8 @@ func (c *checker) alarmLimits(where string, properties map[string]any) {
 	if n := len([]rune(description)); n > maxDescription {
 		c.add(where, "AlarmDescription has %d characters; CloudWatch allows %d", n, maxDescription)
 	}
-	if !strings.Contains(description, "docs/runbooks/") {
-		c.add(where, "AlarmDescription names no runbook")
+	if !strings.Contains(description, c.stack.Values["RunbookUrl"]+"/") {
+		c.add(where, "AlarmDescription links to no runbook by ${RunbookUrl}")
 	}
 	if _, ok := properties["Unit"]; ok {
 		c.add(where, "Unit leaves an alarm in INSUFFICIENT_DATA for ever when the metric has another")

@@ -37,8 +37,7 @@ func (c *checker) text(data []byte) {
 			c.add("Mappings."+name, "it has %d blocks; CloudFormation takes %d: deploy the rest as a second stack", len(rows), maxRows)
 		}
 	}
-	// SAM makes one more resource of each function's EventInvokeConfig.
-	if n := len(c.stack.Resources) + len(c.stack.OfType(functionType)); n > maxResources {
+	if n := len(c.stack.Resources); n > maxResources {
 		c.add("template", "it makes %d resources; CloudFormation takes %d: deploy some jobs as a second stack", n, maxResources)
 	}
 	// The limit is also that of the processed template, whose loops and maps are resolved.
@@ -83,7 +82,7 @@ func (c *checker) application() {
 const functionType = "AWS::Serverless::Function"
 
 func (c *checker) functions() {
-	c.function("Caller", longestRun, map[string]any{"OnFailure": map[string]any{"Type": "SQS", "Destination": c.arn("sqs", "", "FailedRuns")}})
+	c.function("Caller", longestRun, map[string]any{"OnFailure": map[string]any{"Destination": c.arn("sqs", "", "FailedRuns")}})
 	c.environment(at(c.stack.Resources["Caller"].Properties, "Environment", "Variables"))
 	c.function("Rotator", longestRotation, nil)
 	c.rotatorEnvironment(at(c.stack.Resources["Rotator"].Properties, "Environment", "Variables"))
@@ -105,14 +104,16 @@ func (c *checker) function(id string, timeout time.Duration, onFailure map[strin
 		c.add(id, "must be a function that make builds")
 		return
 	}
-	invoke := map[string]any{"MaximumRetryAttempts": 0.0, "MaximumEventAgeInSeconds": delivery.Seconds()}
+	invoke := map[string]any{
+		"FunctionName": c.stack.Ref(id), "Qualifier": "$LATEST", "MaximumRetryAttempts": 0.0, "MaximumEventAgeInSeconds": delivery.Seconds(),
+	}
 	if onFailure != nil {
 		invoke["DestinationConfig"] = onFailure
 	}
+	c.same(id+"EventInvokeConfig", c.stack.Resources[id+"EventInvokeConfig"].Properties, invoke)
 	for key, want := range map[string]any{
 		"CodeUri": ".", "Handler": "bootstrap", "Runtime": "provided.al2023", "Architectures": []any{"arm64"},
 		"Timeout": timeout.Seconds(), "Role": c.arn("iam", "role/", id+"Role"), "Policies": nil, "VpcConfig": c.vpc(),
-		"EventInvokeConfig": invoke,
 		"LoggingConfig": map[string]any{
 			"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG", "SystemLogLevel": "INFO", "LogGroup": c.stack.Ref(id + "Logs"),
 		},
@@ -143,6 +144,9 @@ func (c *checker) list(parameter string) []any {
 	return list
 }
 
+// logResponses is read by both functions.
+const logResponses = "LOG_RESPONSES"
+
 // environment lets the caller read its variables, and misses none and finds none too many.
 func (c *checker) environment(v any) {
 	variables, _ := v.(map[string]any)
@@ -157,6 +161,7 @@ func (c *checker) environment(v any) {
 		settings.RemindAfter:         c.stack.Values["RemindAfter"],
 		settings.AlarmPrefix:         c.stack.StackName + "-TokenRejected-",
 		settings.LogLevel:            c.stack.Values["LogLevel"],
+		logResponses:                 c.stack.Values["LogResponses"],
 	}
 	c.same("Caller Environment", variables, want)
 	c.accepted("Caller Environment", variables, func(lookup settings.LookupEnv) error { _, err := settings.Read(lookup); return err })
@@ -166,10 +171,13 @@ func (c *checker) environment(v any) {
 func (c *checker) rotatorEnvironment(v any) {
 	variables, _ := v.(map[string]any)
 	c.same("Rotator Environment", variables, map[string]any{
+		settings.MetricNamespace:     c.stack.Values["MetricNamespace"],
+		settings.StackName:           c.stack.StackName,
 		settings.SecretPrefix:        c.stack.StackName + "/",
 		settings.AllowedHosts:        c.stack.Values[allowedHosts],
 		settings.AllowPrivateTargets: fmt.Sprint(c.vpc() != nil),
 		settings.LogLevel:            c.stack.Values["LogLevel"],
+		logResponses:                 c.stack.Values["LogResponses"],
 	})
 	c.accepted("Rotator Environment", variables, func(lookup settings.LookupEnv) error { _, _, err := settings.ReadRotator(lookup); return err })
 }
@@ -194,6 +202,9 @@ func (c *checker) accepted(where string, variables map[string]any, read func(set
 func (c *checker) schedules() {
 	for _, r := range c.stack.OfType("AWS::Scheduler::Schedule") {
 		c.sameValue(r.LogicalID, "GroupName", r.Properties["GroupName"], c.stack.Ref("ScheduleGroup"))
+		if !slices.Contains(r.DependsOn, "CallerEventInvokeConfig") {
+			c.add(r.LogicalID, "must be created after CallerEventInvokeConfig (DependsOn): a rate() starts at once")
+		}
 		target, _ := r.Properties["Target"].(map[string]any)
 		c.same(r.LogicalID+" Target", target, map[string]any{
 			"Arn": c.arn("lambda", "function:", "Caller"), "RoleArn": c.arn("iam", "role/", "SchedulerRole"), "Input": target["Input"],
@@ -209,6 +220,34 @@ func (c *checker) queues() {
 			c.add(r.LogicalID, "the queue is not encrypted")
 		}
 		c.sameValue(r.LogicalID, "MessageRetentionPeriod", r.Properties["MessageRetentionPeriod"], float64(fourteenDays))
+	}
+	for _, queue := range []string{"FailedRuns", "DeadLetters"} {
+		arn := c.arn("sqs", "", queue)
+		want := []any{statement("Deny", "*", "sqs:*", arn, withoutTLS())}
+		if queue == "DeadLetters" {
+			want = append(want, statement("Allow", map[string]any{"Service": "events.amazonaws.com"}, "sqs:SendMessage", arn, map[string]any{
+				"ArnLike": map[string]any{"aws:SourceArn": c.prefix("events", "rule/*")},
+			}))
+		}
+		c.statements(queue+"Policy", at(c.stack.Resources[queue+"Policy"].Properties, "PolicyDocument"), want)
+	}
+	c.resourcePolicies()
+}
+
+// resourcePolicies: "Each policy must cover only a single queue", and SQS takes one resource a statement (SQS Developer
+// Guide, "Special information for Amazon SQS policies"); what it refuses rolls the stack back.
+func (c *checker) resourcePolicies() {
+	for kind, list := range map[string]string{"AWS::SQS::QueuePolicy": "Queues", "AWS::SNS::TopicPolicy": "Topics"} {
+		for _, r := range c.stack.OfType(kind) {
+			if n := len(listAt(r.Properties, list)); n != 1 {
+				c.add(r.LogicalID, "%s has %d entries; one policy covers one", list, n)
+			}
+			for _, s := range listAt(r.Properties, "PolicyDocument", "Statement") {
+				if _, ok := at(s, "Resource").(string); !ok {
+					c.add(r.LogicalID, "each statement must have one Resource, and %s is not one", show(at(s, "Resource")))
+				}
+			}
+		}
 	}
 }
 
@@ -287,11 +326,16 @@ func (c *checker) tells(rule string, detail map[string]any) {
 		c.add(rule, "must have one target, the topic")
 		return
 	}
+	c.sameValue(rule, "DeadLetterConfig", at(targets[0], "DeadLetterConfig"), map[string]any{"Arn": c.arn("sqs", "", "DeadLetters")})
 	// A filter by message body drops what is no JSON object.
 	template := textAt(targets[0], "InputTransformer", "InputTemplate")
 	message := map[string]any{}
 	if err := json.Unmarshal([]byte(template), &message); err != nil || message["Summary"] == nil {
 		c.add(rule, "its message must be a JSON object with a Summary (%v)", err)
+	}
+	// A brace inside the text breaks EventBridge's reading of the template.
+	if strings.Count(template, "{") != 1 || strings.Count(template, "}") != 1 {
+		c.add(rule, "its message must hold no braces but its own")
 	}
 	names, _ := at(targets[0], "InputTransformer", "InputPathsMap").(map[string]any)
 	for name := range names {
@@ -327,6 +371,13 @@ func (c *checker) keeping() {
 			if r.DeletionPolicy == "" || r.UpdateReplacePolicy == "" {
 				c.add(r.LogicalID, "DeletionPolicy and UpdateReplacePolicy must be chosen")
 			}
+		}
+	}
+	// "Unrecognized DeletionPolicy RetainExceptOnCreate": AWS::LanguageExtensions (cfn-language-discussion#139).
+	known := []string{"", "Delete", "Retain", "Snapshot"}
+	for _, id := range slices.Sorted(maps.Keys(c.stack.Resources)) {
+		if r := c.stack.Resources[id]; !slices.Contains(known, r.DeletionPolicy) || !slices.Contains(known, r.UpdateReplacePolicy) {
+			c.add(id, "DeletionPolicy and UpdateReplacePolicy must be Delete, Retain or Snapshot: AWS::LanguageExtensions knows no other")
 		}
 	}
 }

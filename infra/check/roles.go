@@ -82,9 +82,10 @@ func (c *checker) roles() {
 			c.add(r.LogicalID, "nothing asks for this role")
 			continue
 		}
-		for _, key := range []string{"ManagedPolicyArns", "PermissionsBoundary", "Path"} {
+		for _, key := range []string{"ManagedPolicyArns", "Path"} {
 			c.sameValue(r.LogicalID, key, r.Properties[key], nil)
 		}
+		c.sameValue(r.LogicalID, "PermissionsBoundary", r.Properties["PermissionsBoundary"], c.boundary())
 		c.statements(r.LogicalID+" AssumeRolePolicyDocument", r.Properties["AssumeRolePolicyDocument"], []any{expected.trust})
 		policies := listAt(r.Properties, "Policies")
 		if len(policies) != 1 {
@@ -101,6 +102,14 @@ func (c *checker) roles() {
 	c.rotatorSecrets()
 }
 
+// boundary is nil where no policy bounds the roles.
+func (c *checker) boundary() any {
+	if arn := c.stack.Values["PermissionsBoundary"]; arn != "" {
+		return arn
+	}
+	return nil
+}
+
 func trust(service string, condition map[string]any) map[string]any {
 	return statement("Allow", map[string]any{"Service": service}, "sts:AssumeRole", nil, condition)
 }
@@ -113,8 +122,9 @@ func (c *checker) callerMay() []any {
 		may = append(may, allow("secretsmanager:GetSecretValue", extra, staged))
 	}
 	may = append(may, c.mayUseKey("kms:Decrypt")...)
+	may = append(may, c.mayPublish())
+	may = append(may, c.mayProveIdentity()...)
 	may = append(may,
-		allow("cloudwatch:PutMetricData", "*", stringEquals("cloudwatch:namespace", c.stack.Values["MetricNamespace"])),
 		allow("cloudwatch:DescribeAlarms", c.prefix("cloudwatch", "alarm:*"), nil),
 		allow("cloudwatch:SetAlarmState", c.prefix("cloudwatch", "alarm:")+stack+"-TokenRejected-*", nil),
 		allow([]any{"logs:CreateLogStream", "logs:PutLogEvents"}, c.arn("logs", "log-group:", "CallerLogs")+":*", nil),
@@ -126,7 +136,7 @@ func (c *checker) callerMay() []any {
 // rotatorMay is the rotator's role but for its secrets, which are in rotatorSecrets.
 func (c *checker) rotatorMay() []any {
 	may := c.mayUseKey([]any{"kms:Decrypt", "kms:GenerateDataKey"})
-	may = append(may, allow([]any{"logs:CreateLogStream", "logs:PutLogEvents"}, c.arn("logs", "log-group:", "RotatorLogs")+":*", nil))
+	may = append(may, c.mayPublish(), allow([]any{"logs:CreateLogStream", "logs:PutLogEvents"}, c.arn("logs", "log-group:", "RotatorLogs")+":*", nil))
 	return append(may, c.mayJoinVPC()...)
 }
 
@@ -144,14 +154,32 @@ func (c *checker) rotatorSecrets() {
 	rotator := c.arn("lambda", "function:", "Rotator")
 	c.statements("RotatorSecrets", p["PolicyDocument"], []any{
 		allow("secretsmanager:GetSecretValue", own, map[string]any{
-			"StringEquals": map[string]any{stage: []any{"AWSCURRENT", "AWSPENDING"}, rotatedBy: rotator},
+			"StringEquals": map[string]any{rotatedBy: rotator},
+			"StringLike":   map[string]any{stage: []any{"AWSCURRENT", "AWSPENDING", "cronbearer-*"}},
 		}),
 		allow([]any{"secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue"}, own, stringEquals(rotatedBy, rotator)),
 		allow("secretsmanager:UpdateSecretVersionStage", own, map[string]any{
 			"StringEquals": map[string]any{rotatedBy: rotator},
-			"StringLike":   map[string]any{stage: []any{"AWSCURRENT", "cronbearer-renewal.*"}},
+			"StringLike":   map[string]any{stage: []any{"AWSCURRENT", "AWSPENDING", "cronbearer-*"}},
 		}),
 	})
+}
+
+func (c *checker) mayPublish() any {
+	return allow("cloudwatch:PutMetricData", "*", stringEquals("cloudwatch:namespace", c.stack.Values["MetricNamespace"]))
+}
+
+// mayProveIdentity: without Null a request that names no audience would pass ForAllValues.
+func (c *checker) mayProveIdentity() []any {
+	audiences := c.list("IdentityAudiences")
+	if len(audiences) == 0 {
+		return nil
+	}
+	return []any{allow("sts:GetWebIdentityToken", "*", map[string]any{
+		"Null":                      map[string]any{"sts:IdentityTokenAudience": "false"},
+		"ForAllValues:StringEquals": map[string]any{"sts:IdentityTokenAudience": audiences},
+		"NumericLessThanEquals":     map[string]any{"sts:DurationSeconds": "3600"},
+	})}
 }
 
 func (c *checker) mayUseKey(actions any) []any {

@@ -31,7 +31,10 @@ type rule struct {
 var rules = map[string]map[string]rule{
 	tokens: {
 		"Secret":   {required: true, check: words},
+		"Key":      {check: words},
+		"Note":     {check: note},
 		"WarnDays": {check: between(0, 3650)},
+		"Reject":   {pasted: true, check: jsonText},
 	},
 	jobs: {
 		"Schedule":    {required: true, check: words},
@@ -47,6 +50,7 @@ var rules = map[string]map[string]rule{
 		"MaxAge":      {check: words},
 		"Window":      {check: whole(1, 1440)},
 		"Watch":       {check: oneOf("missing", "ignore")},
+		"Note":        {check: note},
 		"Body":        {pasted: true, check: jsonText},
 		"Headers":     {pasted: true, check: jsonText},
 		"Expect":      {pasted: true, check: jsonText},
@@ -167,6 +171,16 @@ func (c *checker) secret(where string, row map[string]any) {
 func words(v any) string {
 	if s, ok := v.(string); !ok || strings.TrimSpace(s) != s || s == "" {
 		return "must be text, with no space around it"
+	}
+	return ""
+}
+
+// maxNote leaves the alarms' descriptions under CloudWatch's limit.
+const maxNote = 200
+
+func note(v any) string {
+	if s, ok := v.(string); !ok || strings.TrimSpace(s) != s || s == "" || len([]rune(s)) > maxNote {
+		return fmt.Sprintf("must be text of at most %d characters, with no space around it", maxNote)
 	}
 	return ""
 }

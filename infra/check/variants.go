@@ -10,6 +10,9 @@ import (
 // maxStackName is CloudFormation's.
 const maxStackName = 128
 
+// maxRunbookURL is what the template's parameter takes.
+const maxRunbookURL = 100
+
 // variants checks the same template deployed otherwise: under the longest name,
 // in another partition, with every option taken, and beside itself.
 func (c *checker) variants(data []byte, base cfn.Options) {
@@ -26,6 +29,10 @@ func (c *checker) variants(data []byte, base cfn.Options) {
 		"SecretsKeyArn":       "arn:aws-cn:kms:cn-northwest-1:123456789012:key/00000000-0000-0000-0000-000000000000",
 		"VpcSubnetIds":        "subnet-0123456789abcdef0, subnet-0123456789abcdef1",
 		"VpcSecurityGroupIds": "sg-0123456789abcdef0",
+		"PermissionsBoundary": "arn:aws-cn:iam::123456789012:policy/boundaries/team",
+		"IdentityAudiences":   "api://AzureADTokenExchange, https://api.example.com",
+		"LogResponses":        "never",
+		"RunbookUrl":          "https://wiki.example.com/" + strings.Repeat("r", maxRunbookURL-len("https://wiki.example.com/")),
 	})
 	c.variant("with every option, and a stack name of 128 characters", data, everything)
 

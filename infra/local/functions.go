@@ -25,6 +25,7 @@ type function struct {
 	*runtime.Function
 
 	id    string // logical
+	role  string // ARN
 	async *runtime.Async
 }
 
@@ -75,20 +76,21 @@ func (c *Cloud) addFunction(s *cfn.Stack, r cfn.Resource) error {
 	count := func(metric string, value float64) {
 		c.Samples.Put(alarm.Metric{Namespace: "AWS/Lambda", Name: metric, Dimensions: []alarm.Dimension{{Name: "FunctionName", Value: name}}}, c.Now(), alarm.Value(value))
 	}
-	f := &function{id: r.LogicalID, Function: runtime.NewFunction(runtime.Config{
+	f := &function{id: r.LogicalID, role: role, Function: runtime.NewFunction(runtime.Config{
 		Name: name, ARN: c.arn("lambda", "function:"+name), Binary: c.options.Binaries[r.LogicalID],
 		Environment: c.environment(r, name, key), Timeout: time.Duration(timeout) * time.Second, Dir: c.dir,
 		Now: c.Now, NewID: c.newID, Before: c.clock.publish, MaxConcurrency: limit, IdleLife: c.options.IdleLife,
 	})}
 	f.async = &runtime.Async{
-		Function: f.Function,
-		At:       c.timeline.add,
-		Count:    count,
-		Ran:      func(i runtime.Invocation) { c.ran(f.id, i) },
-		Broken:   c.breaks,
+		Function:   f.Function,
+		At:         c.timeline.add,
+		Count:      count,
+		Ran:        func(i runtime.Invocation) { c.ran(f.id, i) },
+		Broken:     c.breaks,
+		MaxRetries: 2, // Lambda's default
 	}
 	c.functions[f.ARN()] = f
-	return c.configureAsync(f, p, role)
+	return nil
 }
 
 func (c *Cloud) ran(id string, i runtime.Invocation) {
@@ -96,12 +98,12 @@ func (c *Cloud) ran(id string, i runtime.Invocation) {
 	c.observe(Event{At: i.At, Run: &r})
 }
 
-// configureAsync reads EventInvokeConfig.
-func (c *Cloud) configureAsync(f *function, p map[string]any, role string) error {
-	config, ok := p["EventInvokeConfig"].(map[string]any)
-	if !ok {
-		f.async.MaxRetries = 2 // Lambda's default
-		return nil
+// addEventInvokeConfig sets what becomes of events that fail.
+func (c *Cloud) addEventInvokeConfig(_ *cfn.Stack, r cfn.Resource) error {
+	config := r.Properties
+	f := c.functions[c.arn("lambda", "function:"+fmt.Sprint(config["FunctionName"]))]
+	if f == nil || config["Qualifier"] != "$LATEST" {
+		return fmt.Errorf("its function %v with qualifier %v is none of the stack's", config["FunctionName"], config["Qualifier"])
 	}
 	retries, _ := cfn.Number(config["MaximumRetryAttempts"])
 	age, _ := cfn.Number(config["MaximumEventAgeInSeconds"])
@@ -112,11 +114,11 @@ func (c *Cloud) configureAsync(f *function, p map[string]any, role string) error
 		return nil
 	}
 	arn := fmt.Sprint(failure["Destination"])
-	if failure["Type"] != "SQS" || c.queues[arn] == nil {
+	if c.queues[arn] == nil {
 		return fmt.Errorf("its OnFailure destination %s is no queue of the stack", arn)
 	}
 	f.async.OnFailure = func(record string) error {
-		if !c.roles[role].Allows("sqs:SendMessage", arn, nil) {
+		if !c.roles[f.role].Allows("sqs:SendMessage", arn, nil) {
 			return errors.New("AccessDenied: the function's role may not send to its destination")
 		}
 		return c.queues[arn].Send(record, nil)

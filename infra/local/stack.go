@@ -43,6 +43,7 @@ func (c *Cloud) deploy(s *cfn.Stack) error {
 		{"AWS::SNS::Topic", c.addTopic},
 		{"AWS::SNS::Subscription", c.addSubscription},
 		{"AWS::Serverless::Function", c.addFunction},
+		{"AWS::Lambda::EventInvokeConfig", c.addEventInvokeConfig},
 		{"AWS::SecretsManager::RotationSchedule", c.addRotation},
 		{"AWS::CloudWatch::Alarm", c.addAlarm},
 		{"AWS::Events::Rule", c.addRule},
