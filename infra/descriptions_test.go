@@ -62,23 +62,10 @@ func TestLongestDescriptionFits(t *testing.T) {
 	}
 }
 
-func stack(t *testing.T, parameters map[string]string) *cfn.Stack {
-	t.Helper()
-	all := map[string]string{"AllowedHosts": "a.example.com", "AlarmEmail": "you@example.com"}
-	for name, value := range parameters {
-		all[name] = value
-	}
-	s, err := cfn.Parse([]byte(template(t)), cfn.Options{Parameters: all})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 // TestDescriptionsCanBePasted: what an alarm says is pasted into a terminal of any default Region.
 func TestDescriptionsCanBePasted(t *testing.T) {
 	t.Parallel()
-	s := stack(t, nil)
+	s := resolve(t, everything())
 	command := regexp.MustCompile(`aws ([a-z0-9-]+) [a-z-]+[^\n]*`)
 	unquoted := regexp.MustCompile(`= *[^" ]`)
 	texts := map[string]string{"NeverWorked": inputTemplate(s, "NeverWorked"), "SilenceEnded": inputTemplate(s, "SilenceEnded")}

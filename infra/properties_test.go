@@ -207,7 +207,6 @@ func TestQueuesAndTopicsAreEncrypted(t *testing.T) {
 // TestQueueAndTopicPoliciesHaveOneResource: SQS refuses a policy with two, and the stack rolls back (SQS developer guide:
 // "each policy must cover only a single queue").
 func TestQueueAndTopicPoliciesHaveOneResource(t *testing.T) {
-	t.Skip("issue 11.A.1: template.yaml has one policy for two queues")
 	everyStack(t, func(s stack) {
 		t := s.t
 		for _, st := range statements(s.Stack, "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy") {
@@ -235,7 +234,6 @@ func TestQueueAndTopicPoliciesHaveOneResource(t *testing.T) {
 
 // TestDeletionPoliciesAreKnown to AWS::LanguageExtensions, which refuses RetainExceptOnCreate; and what holds data has one.
 func TestDeletionPoliciesAreKnown(t *testing.T) {
-	t.Skip("issue 11.A.2: template.yaml has RetainExceptOnCreate")
 	everyStack(t, func(s stack) {
 		t := s.t
 		holdsData := []string{"AWS::SQS::Queue", "AWS::Logs::LogGroup", "AWS::KMS::Key"}
@@ -253,7 +251,6 @@ func TestDeletionPoliciesAreKnown(t *testing.T) {
 
 // TestSchedulesFollowEventInvokeConfig: a rate() fires at once, and Lambda's default would retry a POST twice.
 func TestSchedulesFollowEventInvokeConfig(t *testing.T) {
-	t.Skip("issue 11.A.3")
 	everyStack(t, func(s stack) {
 		t := s.t
 		for _, r := range s.OfType("AWS::Scheduler::Schedule") {
@@ -266,7 +263,6 @@ func TestSchedulesFollowEventInvokeConfig(t *testing.T) {
 
 // TestDefaultValuesAreStringsOrLists: RFC 0043 of the language extensions knows no other.
 func TestDefaultValuesAreStringsOrLists(t *testing.T) {
-	t.Skip("issue 11.A.4: template.yaml has DefaultValue: 7")
 	t.Parallel()
 	s := resolve(t, defaults())
 	for _, section := range []string{"Conditions", "Resources", "Outputs"} {
@@ -297,7 +293,6 @@ func everyMap(where string, v any, f func(where string, m map[string]any)) {
 
 // TestRulesHaveDeadLetterQueue: a notification that EventBridge could not deliver is not lost unseen.
 func TestRulesHaveDeadLetterQueue(t *testing.T) {
-	t.Skip("issue 11.A.5")
 	everyStack(t, func(s stack) {
 		t := s.t
 		queues, watched := map[any]string{}, map[any]bool{}
@@ -373,11 +368,15 @@ func TestFunctionsReadTheirEnvironment(t *testing.T) {
 				[]string{
 					settings.AlarmPrefix, settings.AllowPrivateTargets, settings.AllowedHosts, settings.IdempotencyHeader, settings.LogLevel,
 					settings.MetricNamespace, settings.RemindAfter, settings.SecretCacheTTL, settings.SecretPrefix, settings.StackName,
+					settings.LogResponses,
 				},
 				func(lookup settings.LookupEnv) error { _, err := settings.Read(lookup); return err },
 			},
 			"Rotator": {
-				[]string{settings.AllowPrivateTargets, settings.AllowedHosts, settings.LogLevel, settings.SecretPrefix},
+				[]string{
+					settings.AllowPrivateTargets, settings.AllowedHosts, settings.LogLevel, settings.LogResponses, settings.MetricNamespace,
+					settings.SecretPrefix, settings.StackName,
+				},
 				func(lookup settings.LookupEnv) error { _, _, err := settings.ReadRotator(lookup); return err },
 			},
 		} {

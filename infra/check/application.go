@@ -144,9 +144,6 @@ func (c *checker) list(parameter string) []any {
 	return list
 }
 
-// logResponses is read by both functions.
-const logResponses = "LOG_RESPONSES"
-
 // environment lets the caller read its variables, and misses none and finds none too many.
 func (c *checker) environment(v any) {
 	variables, _ := v.(map[string]any)
@@ -161,7 +158,7 @@ func (c *checker) environment(v any) {
 		settings.RemindAfter:         c.stack.Values["RemindAfter"],
 		settings.AlarmPrefix:         c.stack.StackName + "-TokenRejected-",
 		settings.LogLevel:            c.stack.Values["LogLevel"],
-		logResponses:                 c.stack.Values["LogResponses"],
+		settings.LogResponses:        c.stack.Values["LogResponses"],
 	}
 	c.same("Caller Environment", variables, want)
 	c.accepted("Caller Environment", variables, func(lookup settings.LookupEnv) error { _, err := settings.Read(lookup); return err })
@@ -177,7 +174,7 @@ func (c *checker) rotatorEnvironment(v any) {
 		settings.AllowedHosts:        c.stack.Values[allowedHosts],
 		settings.AllowPrivateTargets: fmt.Sprint(c.vpc() != nil),
 		settings.LogLevel:            c.stack.Values["LogLevel"],
-		logResponses:                 c.stack.Values["LogResponses"],
+		settings.LogResponses:        c.stack.Values["LogResponses"],
 	})
 	c.accepted("Rotator Environment", variables, func(lookup settings.LookupEnv) error { _, _, err := settings.ReadRotator(lookup); return err })
 }

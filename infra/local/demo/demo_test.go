@@ -52,7 +52,7 @@ func TestStoryThatDoesNotComeOut(t *testing.T) {
 	}
 	cases := map[string]struct{ from, to, want string }{
 		"an alarm that does not latch": {
-			"the 0 that ends it.\n          TreatMissingData: ignore", "the 0 that ends it.\n          TreatMissingData: notBreaching",
+			"the 0 that clears it.\n          TreatMissingData: ignore", "the 0 that ends it.\n          TreatMissingData: notBreaching",
 			"alarm TokenRejected-ExampleApi is OK, not ALARM",
 		},
 		"another host":   {"https://api.example.com/", "https://api.example.net/", "no job of the template calls api.example.com"},
