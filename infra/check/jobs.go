@@ -45,7 +45,7 @@ func (c *checker) event(where, name, input string) job.Job {
 	var invalid *job.InvalidError
 	switch {
 	case errors.As(err, &invalid):
-		for _, problem := range invalid.Problems {
+		for _, problem := range invalid.Problems.Listed() {
 			c.add(where, "the caller would refuse its event: %s", problem)
 		}
 	case err != nil:

@@ -114,10 +114,10 @@ func BenchmarkResult(b *testing.B) {
 	})
 }
 
-// What a warm run allocates is collected at some later run's expense. It is 70. The ceiling leaves room for a tenth;
-// whoever needs more raises it with a reason.
+// What a warm run allocates is collected at some later run's expense. It is 83, with the event's rules and
+// placeholders. The ceiling leaves a little room; whoever needs more raises it with a reason.
 func TestWarmRunAllocatesLittle(t *testing.T) {
-	const most = 77 + poolsDropped
+	const most = 88 + poolsDropped
 	run, cloud := warmed(t)
 	if got := testing.AllocsPerRun(100, run); got > most {
 		t.Errorf("%.0f allocations in a warm run, at most %d are allowed", got, most)

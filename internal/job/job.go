@@ -37,16 +37,17 @@ const (
 
 // Job is a checked event.
 type Job struct {
+	Rules
+
 	Name, Token string // names, as they stand in metrics, alarms and logs
 	Secret      string // name or ARN in Secrets Manager, without the prefix
+	SecretKey   string // key or JSON pointer of the token in the secret's object; empty: the secret's own form
 	Action      Action
 	Method      string
 	Timeout     time.Duration // of one attempt
 	Attempts    int           // the first included
 	Idempotent  bool
 	MaxAge      time.Duration // 0: none
-	Expect      Expect
-	Reject      Reject
 
 	ScheduleARN   string
 	ScheduledTime time.Time // zero: unknown
@@ -54,6 +55,7 @@ type Job struct {
 	location string // the URL with its placeholders
 	headers  []header
 	body     jsondoc.Value
+	zone     *time.Location // of the local times; nil: UTC
 }
 
 type header struct{ name, value string }
@@ -61,7 +63,7 @@ type header struct{ name, value string }
 // InvalidError lists everything that is wrong with an event.
 type InvalidError struct{ Problems jsondoc.Problems }
 
-func (e *InvalidError) Error() string { return strings.Join(e.Problems, "; ") }
+func (e *InvalidError) Error() string { return e.Problems.String() }
 
 // Age is how late the run is at now, 0 if the scheduled time is not known.
 func (j Job) Age(now time.Time) time.Duration {
@@ -105,7 +107,7 @@ func (r Request) HTTP(ctx context.Context) *http.Request {
 	return request
 }
 
-// Replayable tells whether sending the request twice does what sending it once does (RFC 9110 section 9.2.2), or
+// Replayable reports whether sending the request twice does what sending it once does (RFC 9110 section 9.2.2), or
 // whether the user says so of this job.
 func (j Job) Replayable() bool {
 	switch j.Method {
@@ -123,23 +125,18 @@ func (j Job) Request(runID string, start time.Time, idempotencyHeader string) (R
 	if when.IsZero() {
 		when = start
 	}
-	v := valuesAt(when, runID)
+	v := ValuesAt(when, j.zone, map[string]string{"runId": runID})
 	u, err := parseLocation(j.location, v)
 	if err != nil {
 		return Request{}, fmt.Errorf("call: %w", err)
 	}
 	r := Request{Method: j.Method, URL: u, Header: http.Header{}}
-	switch j.body.Kind {
-	case jsondoc.Absent, jsondoc.Null:
-	case jsondoc.String:
-		r.Body = []byte(fill(j.body.Text, v, unescaped))
-		r.Header.Set("Content-Type", "text/plain; charset=utf-8")
-	default:
-		r.Body = j.body.AppendJSON(nil, func(s string) string { return fill(s, v, unescaped) })
-		r.Header.Set("Content-Type", "application/json")
+	var contentType string
+	if r.Body, contentType = v.Body(j.body); r.Body != nil {
+		r.Header.Set("Content-Type", contentType)
 	}
 	for _, h := range j.headers {
-		r.Header.Set(h.name, fill(h.value, v, unescaped))
+		r.Header.Set(h.name, v.Text(h.value))
 	}
 	switch j.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:

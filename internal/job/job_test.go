@@ -145,6 +145,43 @@ func TestRequestUsesTheScheduledTimeBeforeTheStart(t *testing.T) {
 	}
 }
 
+func TestRequestTimesWithOffsets(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ at, zone, text, want string }{
+		"yesterday":                         {at: "2027-03-01T00:30:00Z", text: "{{scheduledDate-1d}}", want: "2027-02-28"},
+		"days of UTC":                       {at: "2027-03-01T00:30:00Z", text: "{{scheduledTime-30d}}", want: "2027-01-30T00:30:00Z"},
+		"hours":                             {at: "2027-02-28T20:00:00Z", text: "{{scheduledTime+9h}} {{scheduledDate+9h}}", want: "2027-03-01T05:00:00Z 2027-03-01"},
+		"nothing":                           {at: "2027-02-28T20:00:00Z", text: "{{scheduledDate+0d}}{{scheduledDate-00h}}", want: "2027-02-282027-02-28"},
+		"UTC whatever the zone":             {at: "2027-02-28T20:00:00+02:00", zone: "Asia/Tokyo", text: "{{scheduledTime}}", want: "2027-02-28T18:00:00Z"},
+		"local":                             {at: "2027-02-28T20:00:00Z", zone: "Asia/Tokyo", text: "{{localDate}} {{localTime}}", want: "2027-03-01 2027-03-01T05:00:00+09:00"},
+		"local without a zone":              {at: "2027-02-28T20:00:00Z", text: "{{localDate}} {{localTime}}", want: "2027-02-28 2027-02-28T20:00:00Z"},
+		"a calendar day of 23 hours":        {at: "2027-03-28T08:00:00Z", zone: "Europe/London", text: "{{localTime-1d}} {{localTime}}", want: "2027-03-27T09:00:00Z 2027-03-28T09:00:00+01:00"},
+		"a calendar day of 25 hours":        {at: "2026-10-26T09:00:00Z", zone: "Europe/London", text: "{{localTime-2d}}", want: "2026-10-24T09:00:00+01:00"},
+		"24 hours over a change of clocks":  {at: "2027-03-28T08:00:00Z", zone: "Europe/London", text: "{{localTime-24h}}", want: "2027-03-27T08:00:00Z"},
+		"a local day that UTC does not see": {at: "2027-03-27T23:30:00Z", zone: "Pacific/Auckland", text: "{{localDate-1d}} {{scheduledDate-1d}}", want: "2027-03-27 2027-03-26"},
+		"half an hour":                      {at: "2027-03-27T23:30:00Z", zone: "Asia/Kolkata", text: "{{localTime+1h}}", want: "2027-03-28T06:00:00+05:30"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := mustParse(t, event("body", `"`+c.text+`"`, "scheduledTime", `"`+c.at+`"`, "timezone", `"`+c.zone+`"`))
+			if got := string(request(t, j, "").Body); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestRequestLocalTimeIsEscapedForItsPlace(t *testing.T) {
+	t.Parallel()
+	j := mustParse(t, event("call", `"GET https://a.example/{{localTime+1h}}?at={{localTime}}"`, "headers", `{"X-At":"{{localDate+1d}}"}`,
+		"timezone", `"Asia/Tokyo"`, "scheduledTime", `"2027-02-28T20:00:00Z"`))
+	r := request(t, j, "")
+	const want = "https://a.example/2027-03-01T06:00:00+09:00?at=2027-03-01T05%3A00%3A00%2B09%3A00"
+	if r.URL.String() != want || r.Header.Get("X-At") != "2027-03-02" {
+		t.Errorf("%s, %v", r.URL, r.Header)
+	}
+}
+
 func TestSameDeliverySameRequest(t *testing.T) {
 	t.Parallel()
 	text := event("call", `"POST https://a.example/?{{scheduledTime}}"`, "headers", `{"X":"{{runId}}"}`, "body", `{"b":"{{runId}}","a":"{{scheduledDate}}","c":[1.0]}`,
@@ -249,7 +286,7 @@ func TestProbe(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	j := probe.Job(5 * time.Second)
-	if j.Method != http.MethodPost || j.Timeout != 5*time.Second || j.Attempts != 3 || j.Host() != "A.example" || j.NeedsBody() || j.Unmet(204, "", jsondoc.Document{}) != "" || j.Unmet(302, "", jsondoc.Document{}) == "" || !j.RejectsStatus(401) {
+	if j.Method != http.MethodPost || j.Timeout != 5*time.Second || j.Attempts != 3 || j.Host() != "A.example" || j.NeedsBody() || j.Unmet(204, "", jsondoc.Document{}) != "" || j.Unmet(302, "", jsondoc.Document{}) == "" || j.RejectsStatus(403) {
 		t.Errorf("%+v", j)
 	}
 	for _, bad := range []string{"", "GET", "GET http://a.example", "GET https://a.example/{{runId}}", "GET https://a.example/{{", "TRACE https://a.example"} {

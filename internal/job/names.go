@@ -5,15 +5,15 @@ import "strings"
 // The names of an event are checked by hand. As regular expressions, `{1,512}` among them, they took half of the time
 // that all packages need to be initialised, and 0.8 MB, before each environment's first run.
 
-// isName tells whether text is `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`.
+// isName reports whether text is `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`.
 func isName(text string) bool {
 	return isMadeOf(text, 1, 64, func(c byte) bool { return isAlphanumeric(c) || c == '.' || c == '_' || c == '-' }) && isAlphanumeric(text[0])
 }
 
-// isSecretName tells whether text is `[A-Za-z0-9/_+=.@!-]{1,512}`.
+// isSecretName reports whether text is `[A-Za-z0-9/_+=.@!-]{1,512}`.
 func isSecretName(text string) bool { return isMadeOf(text, 1, 512, isSecretByte) }
 
-// isSecretARN tells whether text is
+// isSecretARN reports whether text is
 // `arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]{1,519}`.
 func isSecretARN(text string) bool {
 	const parts = 7
@@ -24,7 +24,7 @@ func isSecretARN(text string) bool {
 		isMadeOf(part[4], 12, 12, isDigit) && isMadeOf(part[6], 1, 519, isSecretByte)
 }
 
-// isMethod tells whether text is `[A-Z]{1,20}`.
+// isMethod reports whether text is `[A-Z]{1,20}`.
 func isMethod(text string) bool {
 	return isMadeOf(text, 1, 20, func(c byte) bool { return 'A' <= c && c <= 'Z' })
 }
@@ -39,17 +39,17 @@ func isStrictTime(parsed string) bool {
 	return strings.HasSuffix(parsed, "Z") || (offset[:2] < "24" && offset[3:] < "60")
 }
 
-// isHeaderName tells whether text is a token of RFC 9110 section 5.6.2.
+// isHeaderName reports whether text is a token of RFC 9110 section 5.6.2.
 func isHeaderName(text string) bool {
 	return isMadeOf(text, 1, len(text), func(c byte) bool { return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0 })
 }
 
-// isPlaceholderName tells whether text may have been meant as a placeholder's name.
+// isPlaceholderName reports whether text may have been meant as a placeholder's name.
 func isPlaceholderName(text string) bool {
-	return isMadeOf(text, 1, 32, func(c byte) bool { return isAlphanumeric(c) || strings.IndexByte("._- ", c) >= 0 })
+	return isMadeOf(text, 1, 32, func(c byte) bool { return isAlphanumeric(c) || strings.IndexByte("._+- ", c) >= 0 })
 }
 
-// isContextAttribute tells whether text is `<aws\.scheduler\.[^<>]*>`, which Scheduler left as it was.
+// isContextAttribute reports whether text is `<aws\.scheduler\.[^<>]*>`, which Scheduler left as it was.
 func isContextAttribute(text string) bool {
 	inner, ok := strings.CutPrefix(text, "<aws.scheduler.")
 	inner, closed := strings.CutSuffix(inner, ">")

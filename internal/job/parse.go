@@ -47,16 +47,12 @@ func (p *parser) job(data []byte) Job {
 	}
 	ambiguous := map[string]bool{}
 	for _, d := range duplicates {
-		p.problems.Addf("key %s stands twice in %s", jsondoc.Quote(d.Name), pointerOrEvent(d.Path))
+		p.problems.Addf("duplicate key %s in %s", jsondoc.Quote(d.Name), pointerOrEvent(d.Path))
 		if d.Path == "" {
 			ambiguous[d.Name] = true
 		}
 	}
-	for i, m := range doc.Members {
-		if m.Name != "body" && isUnreplaced(m.Value) {
-			doc.Members[i].Value = jsondoc.Value{Kind: jsondoc.Null}
-		}
-	}
+	leaveOutUnreplaced(doc)
 
 	f := jsondoc.NewFields(doc, "", false, &p.problems)
 	j := Job{
@@ -71,11 +67,13 @@ func (p *parser) job(data []byte) Job {
 		ScheduleARN: f.String("scheduleArn"),
 	}
 	j.ScheduledTime = p.time(f, "scheduledTime")
+	j.SecretKey = p.secretKey(f)
+	j.zone = p.zone(f)
 	j.Method, j.location = p.call(f, j.Action)
 	j.headers = p.headers(f)
 	j.body, _ = f.Any("body")
-	p.placeholders("body", j.body)
-	j.Expect, j.Reject = p.expect(f), p.reject(f)
+	eventValues.CheckValue(j.body, "body: ", &p.problems)
+	j.Rules = ParseRules(f, "", false, &p.problems)
 	f.Done()
 	if ambiguous["job"] {
 		j.Name = ""
@@ -84,6 +82,23 @@ func (p *parser) job(data []byte) Job {
 		j.Token = ""
 	}
 	return j
+}
+
+// eventValues check the placeholders of an event before its values are known.
+var eventValues = ValuesAt(time.Time{}, nil, map[string]string{"runId": ""})
+
+// leaveOutUnreplaced counts a context attribute that Scheduler left as it was for absent, wherever it stands in the
+// place of a value: the event did not come from Scheduler. A body is the target's, not ours.
+func leaveOutUnreplaced(object jsondoc.Value) {
+	for i, m := range object.Members {
+		switch {
+		case m.Name == "body":
+		case m.Value.Kind == jsondoc.String && isContextAttribute(m.Value.Text):
+			object.Members[i].Value = jsondoc.Value{Kind: jsondoc.Null}
+		case m.Name == "headers", m.Name == "expect", m.Name == "reject":
+			leaveOutUnreplaced(m.Value)
+		}
+	}
 }
 
 func pointerOrEvent(path string) string {
@@ -131,6 +146,28 @@ func (p *parser) secret(f *jsondoc.Fields) string {
 		p.problems.Addf("secret must be 1 to 512 letters, digits and /_+=.@!-, or an ARN")
 	}
 	return name
+}
+
+// secretKey is a key's name, or a JSON pointer if it begins with a slash.
+func (p *parser) secretKey(f *jsondoc.Fields) string {
+	key := f.String("secretKey")
+	if strings.HasPrefix(key, "/") {
+		if _, err := jsondoc.ParsePointer(key); err != nil {
+			p.problems.Addf("secretKey: the pointer %s %s", jsondoc.Quote(key), err)
+		}
+	}
+	return key
+}
+
+// zone loads the time zone of the local times. "Local" is the machine's and no name of the database.
+func (p *parser) zone(f *jsondoc.Fields) *time.Location {
+	name := f.String("timezone")
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		p.problems.Addf("timezone %s is not known: write a name of the IANA time zone database, such as Europe/London", jsondoc.Quote(name))
+		return nil
+	}
+	return zone
 }
 
 func (p *parser) duration(f *jsondoc.Fields, key string, otherwise, low, high time.Duration) time.Duration {
@@ -196,8 +233,9 @@ func CheckCall(text string) (method, location string, problems []string) {
 	case method == http.MethodConnect, method == http.MethodTrace:
 		problems = append(problems, "the method must not be "+method)
 	}
-	problems = append(problems, badPlaceholders(location)...)
-	return method, location, append(problems, checkLocation(location)...)
+	listed := jsondoc.Problems(problems)
+	eventValues.Check(location, "", &listed)
+	return method, location, append(listed, checkLocation(location)...)
 }
 
 func checkLocation(text string) (problems []string) {
@@ -243,8 +281,8 @@ func checkLocation(text string) (problems []string) {
 }
 
 // parseLocation fills the placeholders of a checked URL.
-func parseLocation(text string, v values) (*url.URL, error) {
-	u, err := url.Parse(percentEncodeNonASCII(fillLocation(text, v)))
+func parseLocation(text string, v Values) (*url.URL, error) {
+	u, err := url.Parse(percentEncodeNonASCII(v.location(text)))
 	if err != nil {
 		return nil, errors.New("the URL cannot be read") // the error's own text shows it
 	}
@@ -279,7 +317,7 @@ func (p *parser) headers(f *jsondoc.Fields) []header {
 	list := make([]header, 0, len(object.Members))
 	var seen []string
 	for _, m := range object.Members {
-		where := "headers." + m.Name
+		where := "headers." + jsondoc.Shorten(m.Name)
 		if err := CheckHeaderName(m.Name); err != nil {
 			p.problems.Addf("headers: %s %s", jsondoc.Quote(m.Name), err)
 			continue
@@ -289,8 +327,8 @@ func (p *parser) headers(f *jsondoc.Fields) []header {
 		case p.options.IdempotencyHeader != "" && strings.EqualFold(m.Name, p.options.IdempotencyHeader):
 			p.problems.Addf("%s is the idempotency header, which every run sets itself", where)
 		case slices.Contains(seen, canonical):
-			p.problems.Addf("%s stands twice (header names are matched without regard to case)", where)
-		case m.Value.Kind == jsondoc.Null, isUnreplaced(m.Value):
+			p.problems.Addf("%s is a duplicate (header names are matched without regard to case)", where)
+		case m.Value.Kind == jsondoc.Null:
 			continue
 		case m.Value.Kind != jsondoc.String:
 			p.problems.Addf("%s must be a string, not %s", where, m.Value.Kind)
@@ -298,15 +336,10 @@ func (p *parser) headers(f *jsondoc.Fields) []header {
 			p.problems.Addf("%s must be printable ASCII", where)
 		}
 		seen = append(seen, canonical)
-		p.placeholders(where, m.Value)
+		eventValues.CheckValue(m.Value, where+": ", &p.problems)
 		list = append(list, header{m.Name, m.Value.Text})
 	}
 	return list
-}
-
-// isUnreplaced tells whether v is a context attribute as it stands in a schedule: the event did not come from Scheduler.
-func isUnreplaced(v jsondoc.Value) bool {
-	return v.Kind == jsondoc.String && isContextAttribute(v.Text)
 }
 
 // notForUsers are the headers that the call itself sets (RFC 9110 and RFC 9112), in canonical form.
@@ -332,19 +365,4 @@ func ValidHeaderValue(value string) bool {
 		}
 	}
 	return true
-}
-
-// placeholders reports bad ones in every string below v.
-func (p *parser) placeholders(where string, v jsondoc.Value) {
-	if v.Kind == jsondoc.String {
-		for _, problem := range badPlaceholders(v.Text) {
-			p.problems.Addf("%s: %s", where, problem)
-		}
-	}
-	for _, item := range v.Items {
-		p.placeholders(where, item)
-	}
-	for _, m := range v.Members {
-		p.placeholders(where, m.Value)
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,12 +17,12 @@ import (
 
 // full is the event of the contract.
 const full = `{
-  "job": "DailyReport", "action": "call", "token": "ExampleApi", "secret": "example-api",
+  "job": "DailyReport", "action": "call", "token": "ExampleApi", "secret": "example-api", "secretKey": "",
   "call": "POST https://api.example.com/v1/reports?for={{scheduledDate}}",
   "headers": {"Accept": "application/json"}, "body": {"kind": "daily"},
   "timeout": "30s", "attempts": 3, "idempotent": false, "maxAge": "1h",
   "expect": {"status": ["2xx"], "contentType": "application/json", "json": {"/ok": true}},
-  "reject": {"status": [403], "json": {"/error": "token_expired"}},
+  "reject": {"status": [403], "json": {"/error": ["token_expired", "token_revoked"]}}, "timezone": "Europe/London",
   "scheduleArn": "<aws.scheduler.schedule-arn>", "scheduledTime": "<aws.scheduler.scheduled-time>"
 }`
 
@@ -72,26 +73,27 @@ func mustParse(t testing.TB, text string) job.Job {
 
 // visible is what of a Job other packages see.
 type visible struct {
-	Name, Token, Secret, Action, Method, Host string
-	Timeout, MaxAge                           time.Duration
-	Attempts                                  int
-	Idempotent, NeedsBody                     bool
-	Expect, Reject                            []job.StatusRange
-	ContentType                               string
-	ExpectJSON, RejectJSON                    []string
-	ScheduleARN                               string
-	ScheduledTime                             time.Time
+	Name, Token, Secret, Key, Action, Method, Host string
+	Timeout, MaxAge                                time.Duration
+	Attempts                                       int
+	Idempotent, NeedsBody                          bool
+	Expect, Reject                                 []job.StatusRange
+	ContentType                                    string
+	ExpectJSON, RejectJSON                         []string
+	ScheduleARN                                    string
+	ScheduledTime                                  time.Time
 }
 
 func look(j job.Job) visible {
 	rules := func(list []job.JSONRule) (texts []string) {
 		for _, r := range list {
-			texts = append(texts, r.Pointer.String()+" "+string(r.Value.AppendJSON(nil, nil)))
+			list := jsondoc.Value{Kind: jsondoc.Array, Items: r.Values}
+			texts = append(texts, r.Pointer.String()+" "+string(list.AppendJSON(nil, nil)))
 		}
 		return texts
 	}
 	return visible{
-		Name: j.Name, Token: j.Token, Secret: j.Secret, Action: string(j.Action), Method: j.Method, Host: j.Host(),
+		Name: j.Name, Token: j.Token, Secret: j.Secret, Key: j.SecretKey, Action: string(j.Action), Method: j.Method, Host: j.Host(),
 		Timeout: j.Timeout, MaxAge: j.MaxAge, Attempts: j.Attempts, Idempotent: j.Idempotent, NeedsBody: j.NeedsBody(),
 		Expect: j.Expect.Status, Reject: j.Reject.Status, ContentType: j.Expect.ContentType,
 		ExpectJSON: rules(j.Expect.JSON), RejectJSON: rules(j.Reject.JSON),
@@ -122,17 +124,22 @@ func TestParse(t *testing.T) {
 		"the contract's": {full, visible{
 			Name: "DailyReport", Token: "ExampleApi", Secret: "example-api", Action: "call", Method: "POST", Host: "api.example.com",
 			Timeout: 30 * time.Second, MaxAge: time.Hour, Attempts: 3, NeedsBody: true,
-			Expect: []job.StatusRange{{Low: 200, High: 299}}, ContentType: "application/json", ExpectJSON: []string{"/ok true"},
-			Reject: []job.StatusRange{{Low: 403, High: 403}}, RejectJSON: []string{`/error "token_expired"`},
+			Expect: []job.StatusRange{{Low: 200, High: 299}}, ContentType: "application/json", ExpectJSON: []string{"/ok [true]"},
+			Reject: []job.StatusRange{{Low: 403, High: 403}}, RejectJSON: []string{`/error ["token_expired","token_revoked"]`},
 		}},
 		"null is absent": {event("action", "null", "headers", "null", "body", "null", "timeout", "null", "attempts", "null", "idempotent", "null", "maxAge", "null",
-			"expect", "null", "reject", "null", "scheduleArn", "null", "scheduledTime", "null"), defaults()},
+			"expect", "null", "reject", "null", "scheduleArn", "null", "scheduledTime", "null", "secretKey", "null", "timezone", "null"), defaults()},
 		"an empty value is absent": {event("action", `""`, "headers", `{}`, "timeout", `""`, "maxAge", `""`,
-			"expect", `{}`, "reject", `{}`, "scheduleArn", `""`, "scheduledTime", `""`), defaults()},
+			"expect", `{}`, "reject", `{}`, "scheduleArn", `""`, "scheduledTime", `""`, "secretKey", `""`, "timezone", `""`), defaults()},
 		"absent inside": {event("expect", `{"status":null,"contentType":"","json":{}}`, "reject", `{"status":null,"json":null}`, "headers", `{"X":null}`), defaults()},
 		"an unreplaced context attribute is absent": {event("action", `"<aws.scheduler.attempt-number>"`, "timeout", `"<aws.scheduler.x>"`, "maxAge", `"<aws.scheduler.x>"`,
 			"attempts", `"<aws.scheduler.attempt-number>"`, "headers", `{"X-Run":"<aws.scheduler.execution-id>"}`,
 			"scheduleArn", `"<aws.scheduler.schedule-arn>"`, "scheduledTime", `"<aws.scheduler.scheduled-time>"`), defaults()},
+		"an unreplaced context attribute inside is absent": {
+			event("secretKey", `"<aws.scheduler.x>"`, "timezone", `"<aws.scheduler.x>"`, "expect", `{"status":"<aws.scheduler.x>","contentType":"<aws.scheduler.x>"}`, "reject", `"<aws.scheduler.x>"`), defaults(),
+		},
+		"a secret's key":            {event("secretKey", `"api_key"`), with(func(v *visible) { v.Key = "api_key" })},
+		"a secret's pointer":        {event("secretKey", `"/data/a~1b/0"`), with(func(v *visible) { v.Key = "/data/a~1b/0" })},
 		"check":                     {event("action", `"check"`), with(func(v *visible) { v.Action = "check" })},
 		"check without a call":      {event("action", `"check"`, "call", ""), with(func(v *visible) { v.Action, v.Method, v.Host = "check", "", "" })},
 		"check with an empty call":  {event("action", `"check"`, "call", `""`), with(func(v *visible) { v.Action, v.Method, v.Host = "check", "", "" })},
@@ -149,13 +156,13 @@ func TestParse(t *testing.T) {
 		"a scheduled time":          {event("scheduledTime", `"2027-01-31T09:00:00Z"`), with(func(v *visible) { v.ScheduledTime = time.Date(2027, 1, 31, 9, 0, 0, 0, time.UTC) })},
 		"another zone and fraction": {event("scheduledTime", `"2027-01-31T09:00:00.25+05:30"`), with(func(v *visible) { v.ScheduledTime = time.Date(2027, 1, 31, 3, 30, 0, 250e6, time.UTC) })},
 		"a schedule's ARN":          {event("scheduleArn", `"`+arn+`"`), with(func(v *visible) { v.ScheduleARN = arn })},
-		"statuses": {event("expect", `{"status":[100,204,"4xx","1xx",599]}`, "reject", `{"status":["3xx",302,"5xx"]}`), with(func(v *visible) {
+		"statuses": {event("expect", `{"status":[100,204,"4xx","1xx",599]}`, "reject", `{"status":["3xx",302,"5xx","403","100","599"]}`), with(func(v *visible) {
 			v.Expect = []job.StatusRange{{Low: 100, High: 100}, {Low: 204, High: 204}, {Low: 400, High: 499}, {Low: 100, High: 199}, {Low: 599, High: 599}}
-			v.Reject = []job.StatusRange{{Low: 300, High: 399}, {Low: 302, High: 302}, {Low: 500, High: 599}}
+			v.Reject = []job.StatusRange{{Low: 300, High: 399}, {Low: 302, High: 302}, {Low: 500, High: 599}, {Low: 403, High: 403}, {Low: 100, High: 100}, {Low: 599, High: 599}}
 		})},
 		"no statuses": {event("expect", `{"status":[]}`, "reject", `{"status":[]}`), defaults()},
-		"JSON rules": {event("reject", `{"json":{"":null,"/a~1b/~0/0":[1,{"b":2.50}]}}`), with(func(v *visible) {
-			v.NeedsBody, v.RejectJSON = true, []string{" null", `/a~1b/~0/0 [1,{"b":2.50}]`}
+		"JSON rules": {event("reject", `{"json":{"":null,"/a~1b/~0/0":[1,"b",2.50,null,true],"/*/*":"x"}}`), with(func(v *visible) {
+			v.NeedsBody, v.RejectJSON = true, []string{" [null]", `/a~1b/~0/0 [1,"b",2.50,null,true]`, `/*/* ["x"]`}
 		})},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +180,9 @@ const (
 	noSecret  = "secret is missing: the name or ARN of the token's secret in Secrets Manager"
 	noCall    = "call is missing: a method and a URL, such as GET https://api.example.com/v1/sync"
 	badStatus = `: a status is a number from 100 to 599 or a class such as "2xx"`
-	known     = "; known are {{scheduledTime}}, {{scheduledDate}} and {{runId}}"
+	known     = "; known are {{scheduledTime}}, {{scheduledDate}}, {{localTime}}, {{localDate}}, {{runId}}, the times also with whole days or hours, such as {{scheduledDate-1d}}"
+	badValue  = ", which nothing matches: write a string, a number, true, false, null, or a list of these"
+	badZone   = " is not known: write a name of the IANA time zone database, such as Europe/London"
 )
 
 func TestParseRefuses(t *testing.T) {
@@ -213,8 +222,8 @@ func TestParseRefuses(t *testing.T) {
 		}},
 		"unknown keys": {event("Job", `"x"`, "retries", "1", "hosts", "[]"), []string{
 			`unknown key "Job" in the object: write it job (keys are matched to the letter)`,
-			`unknown key "retries" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge, reject, scheduleArn, scheduledTime, secret, timeout, token`,
-			`unknown key "hosts" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge, reject, scheduleArn, scheduledTime, secret, timeout, token`,
+			`unknown key "retries" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge, reject, scheduleArn, scheduledTime, secret, secretKey, timeout, timezone, token`,
+			`unknown key "hosts" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge, reject, scheduleArn, scheduledTime, secret, secretKey, timeout, timezone, token`,
 		}},
 		"keys in another case only": {`{"Job":"J","TOKEN":"T","Secret":"s","Call":"GET https://a.example"}`, []string{
 			"job" + noName, "token" + noName, noSecret, noCall,
@@ -226,14 +235,15 @@ func TestParseRefuses(t *testing.T) {
 			`unknown key "contentType" in reject; known are json, status`,
 		}},
 		"an unknown key that is null": {event("nope", "null"), []string{
-			`unknown key "nope" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge, reject, scheduleArn, scheduledTime, secret, timeout, token`,
+			`unknown key "nope" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge, reject, scheduleArn, scheduledTime, secret, secretKey, timeout, timezone, token`,
 		}},
 		"duplicate keys at every level": {
 			`{"job":"J","token":"T","secret":"s","call":"GET https://a.example","attempts":1,"attempts":1,"headers":{"A":"1","A":"1"},"body":{"a":[{"b":1,"b":1}]},` +
 				`"expect":{"status":[200],"status":[200],"json":{"/a":1,"/a":1}},"reject":{"json":{"/b":{"c":1,"\u0063":2}}}}`,
 			[]string{
-				`key "attempts" stands twice in the event`, `key "A" stands twice in "/headers"`, `key "b" stands twice in "/body/a/0"`, `key "status" stands twice in "/expect"`,
-				`key "/a" stands twice in "/expect/json"`, `key "c" stands twice in "/reject/json/~1b"`,
+				`duplicate key "attempts" in the event`, `duplicate key "A" in "/headers"`, `duplicate key "b" in "/body/a/0"`, `duplicate key "status" in "/expect"`,
+				`duplicate key "/a" in "/expect/json"`, `duplicate key "c" in "/reject/json/~1b"`,
+				`reject.json: the value of the pointer "/b" is an object` + badValue,
 			},
 		},
 		"names":                              {event("job", `"-x"`, "token", `"`+strings.Repeat("x", 65)+`"`), []string{"job" + badName, "token" + badName}},
@@ -257,14 +267,36 @@ func TestParseRefuses(t *testing.T) {
 		"half an attempt":          {event("attempts", "1.5"), []string{"attempts must be a whole number from 1 to 10"}},
 		"a status below 100":       {event("expect", `{"status":[99]}`, "reject", `{"status":[0]}`), []string{"expect.status" + badStatus, "reject.status" + badStatus}},
 		"a status above 599":       {event("expect", `{"status":[600]}`, "reject", `{"status":["6xx"]}`), []string{"expect.status" + badStatus, "reject.status" + badStatus}},
-		"a status of letters":      {event("expect", `{"status":["200","2XX","2x","xxx","2xxx","0xx"]}`), slices.Repeat([]string{"expect.status" + badStatus}, 6)},
+		"a status of letters":      {event("expect", `{"status":["099","600","2XX","2x","xxx","2xxx","0xx"," 403","+40","4.0","4e2"]}`), slices.Repeat([]string{"expect.status" + badStatus}, 11)},
 		"a status of another type": {event("expect", `{"status":[null,200.5,true,[200],{}]}`), slices.Repeat([]string{"expect.status" + badStatus}, 5)},
 		"a 3xx in expect": {
-			event("expect", `{"status":[300,"3xx",399,200]}`),
-			slices.Repeat([]string{"expect.status must not hold a 3xx: redirects are not followed, so the call was not done"}, 3),
+			event("expect", `{"status":[300,"3xx",399,200,"302"]}`),
+			slices.Repeat([]string{"expect.status must not hold a 3xx: redirects are not followed, so the call was not done"}, 4),
 		},
-		"a content type without a subtype": {event("expect", `{"contentType":"json"}`), []string{"expect.contentType must be a media type such as application/json"}},
-		"a content type that is none":      {event("expect", `{"contentType":"application/ json"}`), []string{"expect.contentType must be a media type such as application/json"}},
+		"a content type without a subtype":  {event("expect", `{"contentType":"json"}`), []string{"expect.contentType must be one media type such as application/json"}},
+		"a content type that is none":       {event("expect", `{"contentType":"application/ json"}`), []string{"expect.contentType must be one media type such as application/json"}},
+		"a content type that no answer has": {event("expect", `{"contentType":"text/*"}`), []string{"expect.contentType must be one media type such as application/json"}},
+		"values that nothing matches": {
+			event("expect", `{"json":{"/a":{},"/b":[],"/c":[1,[2]]}}`, "reject", `{"json":{"/a":{"b":1},"/b":["x",{}],"/*/c":[[]]}}`),
+			[]string{
+				`expect.json: the value of the pointer "/a" is an object` + badValue, `expect.json: the value of the pointer "/b" is an empty list` + badValue,
+				`expect.json: the value of the pointer "/c" holds a list` + badValue, `reject.json: the value of the pointer "/a" is an object` + badValue,
+				`reject.json: the value of the pointer "/b" holds an object` + badValue, `reject.json: the value of the pointer "/*/c" holds a list` + badValue,
+			},
+		},
+		"a malformed secret pointer":        {event("secretKey", `"/a~2"`), []string{`secretKey: the pointer "/a~2" ~ must be followed by 0 or 1 (RFC 6901)`}},
+		"a time zone":                       {event("timezone", `"Europe/Londonn"`), []string{`timezone "Europe/Londonn"` + badZone}},
+		"the time zone of the machine":      {event("timezone", `"Local"`), []string{`timezone "Local"` + badZone}},
+		"a time zone outside the database":  {event("timezone", `"../etc/passwd"`), []string{`timezone "../etc/passwd"` + badZone}},
+		"a time zone by offset":             {event("timezone", `"UTC+1"`), []string{`timezone "UTC+1"` + badZone}},
+		"half of a surrogate pair":          {event("body", `"\ud83d"`), []string{"the event is not valid JSON at byte 93: half of a surrogate pair, which is no character (RFC 8259 section 8.2)"}},
+		"half of a surrogate pair in a key": {`{"\udc00":1}`, []string{"the event is not valid JSON at byte 2: half of a surrogate pair, which is no character (RFC 8259 section 8.2)"}},
+		"offsets that are none": {event("body", `["{{scheduledDate-d}}","{{scheduledTime+1}}","{{runId+1d}}","{{localDate-1w}}","{{localTime+1.5h}}","{{scheduledDate--1d}}","{{scheduledDate-1d+1h}}","{{scheduledTime+100000h}}","{{-1d}}","{{scheduledDate -1d}}"]`), []string{
+			"body: unknown placeholder {{scheduledDate-d}}" + known, "body: unknown placeholder {{scheduledTime+1}}" + known, "body: unknown placeholder {{runId+1d}}" + known,
+			"body: unknown placeholder {{localDate-1w}}" + known, "body: unknown placeholder {{localTime+1.5h}}" + known, "body: unknown placeholder {{scheduledDate--1d}}" + known,
+			"body: unknown placeholder {{scheduledDate-1d+1h}}" + known, "body: unknown placeholder {{scheduledTime+100000h}}" + known, "body: unknown placeholder {{-1d}}" + known,
+			"body: unknown placeholder {{scheduledDate -1d}}" + known,
+		}},
 		"pointers": {event("expect", `{"json":{"ok":true,"/":1,"a/b":1}}`, "reject", `{"json":{"/a~2":1}}`), []string{
 			`expect.json: the pointer "ok" must be empty or begin with / (RFC 6901)`, `expect.json: the pointer "a/b" must be empty or begin with / (RFC 6901)`, `reject.json: the pointer "/a~2" ~ must be followed by 0 or 1 (RFC 6901)`,
 		}},
@@ -276,7 +308,7 @@ func TestParseRefuses(t *testing.T) {
 		}},
 		"such a header, absent":  {event("headers", `{"authorization":null}`), []string{`headers: "authorization" must not be set: the call sets it itself`}},
 		"the idempotency header": {event("headers", `{"idempotency-KEY":"x"}`), []string{"headers.idempotency-KEY is the idempotency header, which every run sets itself"}},
-		"a header twice":         {event("headers", `{"x-a":"1","X-A":"2"}`), []string{"headers.X-A stands twice (header names are matched without regard to case)"}},
+		"a header twice":         {event("headers", `{"x-a":"1","X-A":"2"}`), []string{"headers.X-A is a duplicate (header names are matched without regard to case)"}},
 		"no header names": {event("headers", `{"":"x","a b":"x","a:":"x","a\r\nb":"x","é":"x"}`), []string{
 			`headers: "" is not a header name`, `headers: "a b" is not a header name`, `headers: "a:" is not a header name`,
 			`headers: "a\r\nb" is not a header name`, `headers: "é" is not a header name`,
@@ -296,7 +328,7 @@ func TestParseRefuses(t *testing.T) {
 			"call: the method must be 1 to 20 upper-case letters", "call: the URL must not hold a fragment", "call: the URL must begin with https://",
 			"call: the URL must not hold user info: the token is the only credential", "call: an IP address is not allowed: write a host name",
 			"expect.status must not hold a 3xx: redirects are not followed, so the call was not done",
-			`unknown key "x" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge, reject, scheduleArn, scheduledTime, secret, timeout, token`,
+			`unknown key "x" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge, reject, scheduleArn, scheduledTime, secret, secretKey, timeout, timezone, token`,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -318,6 +350,48 @@ func TestParseRefusesTimesThatAreNotRFC3339(t *testing.T) {
 		if j, problems := parse(event("scheduledTime", `"`+text+`"`)); len(problems) != 1 || !j.ScheduledTime.IsZero() {
 			t.Errorf("%s: %v, %q", text, j.ScheduledTime, problems)
 		}
+	}
+}
+
+func TestManyProblemsAreCounted(t *testing.T) {
+	t.Parallel()
+	many := func(format string, n int) string {
+		parts := make([]string, n)
+		for i := range parts {
+			parts[i] = strings.ReplaceAll(format, "#", strconv.Itoa(i))
+		}
+		return strings.Join(parts, ",")
+	}
+	for name, c := range map[string]struct{ event, first, last, rest string }{
+		"unknown keys": {
+			event: "{" + many(`"k#":1`, 20_000) + "," + event()[1:], first: `unknown key "k0"`, last: `unknown key "k19"`, rest: "; and 19,980 more",
+		},
+		"unknown keys after bad ones": {
+			event: "{" + many(`"k#":1`, 20) + "," + event("attempts", "0")[1:], first: "attempts must", last: `"k18"`, rest: "; and 1 more",
+		},
+		"duplicate keys":   {event: event("body", "{"+many(`"k":1`, 150_000)+"}"), first: `duplicate key "k"`, last: `"k"`, rest: "; and 149,979 more"},
+		"bad placeholders": {event: event("body", "["+many(`"{{x#}}"`, 2000)+"]"), first: "{{x0}}", last: "{{x19}}", rest: "; and 1,980 more"},
+		"bad statuses":     {event: event("reject", `{"status":[`+many("#", 99)+"]}"), first: "reject.status", last: "reject.status", rest: "; and 79 more"},
+		"a long header":    {event: event("headers", `{"`+strings.Repeat("x", 200_000)+`":1}`), first: "headers.xxx", last: "…", rest: "must be a string, not a number"},
+		"long everything": {
+			event: event("job", `"`+strings.Repeat("j", 99_999)+`"`, "secretKey", `"/~`+strings.Repeat("k", 99_999)+`"`, "timezone", `"`+strings.Repeat("z", 99_999)+`"`, "action", `"`+strings.Repeat("a", 99_999)+`"`),
+			first: "job", last: "aaa", rest: "Europe/London",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := job.Parse([]byte(c.event), job.Options{})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			text := err.Error()
+			if len(text) > 16<<10 || !strings.Contains(text, c.first) || !strings.Contains(text, c.last) || !strings.Contains(text, c.rest) {
+				t.Errorf("%d bytes: %.2000s", len(text), text)
+			}
+			if strings.HasSuffix(c.rest, "more") && (!strings.HasSuffix(text, c.rest) || strings.Count(text, "; ") > 60) {
+				t.Errorf("it does not end in %q: %s", c.rest, text[max(0, len(text)-200):])
+			}
+		})
 	}
 }
 

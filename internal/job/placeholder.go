@@ -1,38 +1,99 @@
 package job
 
 import (
+	"maps"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
-// values are what {{name}} stands for. All are plain ASCII, fit for a header as they are.
-type values struct{ scheduledTime, scheduledDate, runID string }
-
-func valuesAt(when time.Time, runID string) values {
-	when = when.UTC()
-	return values{when.Format("2006-01-02T15:04:05Z"), when.Format(time.DateOnly), runID}
+// Values are what the placeholders of one place stand for. All are plain ASCII, fit for a header as they are.
+type Values struct {
+	at   time.Time
+	zone *time.Location
+	more map[string]string
 }
 
-const placeholderNames = "{{scheduledTime}}, {{scheduledDate}} and {{runId}}"
+// ValuesAt returns the times of a moment, the local ones in zone (nil: UTC), and more values by name, such as runId.
+func ValuesAt(at time.Time, zone *time.Location, more map[string]string) Values {
+	if zone == nil {
+		zone = time.UTC
+	}
+	return Values{at.UTC(), zone, more}
+}
 
-func (v values) of(name string) (value string, known bool) {
-	switch name {
-	case "scheduledTime":
-		return v.scheduledTime, true
-	case "scheduledDate":
-		return v.scheduledDate, true
-	case "runId":
-		return v.runID, true
-	default:
+// timeNames are the placeholders that take an offset.
+var timeNames = []string{"scheduledTime", "scheduledDate", "localTime", "localDate"}
+
+// of returns the value of what stands between the braces: a name, the times also with an offset of whole days or hours
+// that is added before they are written. The days of a local time are calendar days: 09:00 stays 09:00 when the clocks
+// change between.
+func (v Values) of(text string) (value string, known bool) {
+	if value, known := v.more[text]; known {
+		return value, true
+	}
+	name, days, hours, ok := splitOffset(text)
+	if !ok || !slices.Contains(timeNames, name) {
 		return "", false
 	}
+	at := v.at
+	if strings.HasPrefix(name, "local") {
+		at = at.In(v.zone)
+	}
+	at = at.AddDate(0, 0, days).Add(time.Duration(hours) * time.Hour)
+	if strings.HasSuffix(name, "Date") {
+		return at.Format(time.DateOnly), true
+	}
+	return at.Format(time.RFC3339), true
+}
+
+// splitOffset splits name-1d and name+9h. Five digits are 273 years: no year gets a fifth digit.
+func splitOffset(text string) (name string, days, hours int, ok bool) {
+	at := strings.IndexAny(text, "+-")
+	if at < 0 {
+		return text, 0, 0, true
+	}
+	const maxDigits = 5
+	name, sign, offset := text[:at], text[at:at+1], text[at+1:]
+	count, isDays := strings.CutSuffix(offset, "d")
+	if !isDays {
+		if count, ok = strings.CutSuffix(offset, "h"); !ok {
+			return "", 0, 0, false
+		}
+	}
+	if !isMadeOf(count, 1, maxDigits, isDigit) {
+		return "", 0, 0, false
+	}
+	n, _ := strconv.Atoi(sign + count)
+	if isDays {
+		return name, n, 0, true
+	}
+	return name, 0, n, true
 }
 
 func unescaped(s string) string { return s }
 
+// Text fills the placeholders of a header's value or a body's string.
+func (v Values) Text(text string) string { return v.fill(text, unescaped) }
+
+// Body is what a body of an event or a secret is on the wire, and its default content type. nil: none.
+func (v Values) Body(body jsondoc.Value) (data []byte, contentType string) {
+	switch body.Kind {
+	case jsondoc.Absent, jsondoc.Null:
+		return nil, ""
+	case jsondoc.String:
+		return []byte(v.Text(body.Text)), "text/plain; charset=utf-8"
+	default:
+		return body.AppendJSON(nil, v.Text), "application/json"
+	}
+}
+
 // fill replaces the placeholders of text, each value escaped for where it stands.
-func fill(text string, v values, escape func(string) string) string {
+func (v Values) fill(text string, escape func(string) string) string {
 	if !strings.Contains(text, "{{") {
 		return text
 	}
@@ -49,41 +110,54 @@ func fill(text string, v values, escape func(string) string) string {
 	}
 }
 
-// fillLocation escapes for a path segment before the question mark and for a query after it.
-func fillLocation(text string, v values) string {
+// location escapes for a path segment before the question mark and for a query after it.
+func (v Values) location(text string) string {
 	path, query, found := strings.Cut(text, "?")
-	filled := fill(path, v, url.PathEscape)
+	filled := v.fill(path, url.PathEscape)
 	if found {
-		filled += "?" + fill(query, v, url.QueryEscape)
+		filled += "?" + v.fill(query, url.QueryEscape)
 	}
 	return filled
 }
 
-// badPlaceholders lists what looks like a placeholder and is none, an unclosed one included. It shows only what may
-// have been meant as a name: the rest of a URL may hold what the user should not have put there.
-func badPlaceholders(text string) []string {
-	var bad []string
+// Check reports, with where in front, what looks like a placeholder and is none, an unclosed one included. It shows only what may have been
+// meant as a name: the rest of a URL may hold what the user should not have put there.
+func (v Values) Check(text, where string, problems *jsondoc.Problems) {
 	for {
 		_, name, rest, found := nextPlaceholder(text)
 		if !found {
 			if strings.Contains(text, "{{") {
-				bad = append(bad, "a {{ is not closed by }}")
+				problems.Addf("%sa {{ is not closed by }}; known are %s", where, v.names())
 			}
-			break
+			return
 		}
-		if _, known := (values{}).of(name); !known {
+		if _, known := v.of(name); !known {
 			shown := "an unknown placeholder"
 			if isPlaceholderName(name) {
 				shown = "unknown placeholder {{" + name + "}}"
 			}
-			bad = append(bad, shown)
+			problems.Addf("%s%s; known are %s", where, shown, v.names())
 		}
 		text = rest
 	}
-	for i := range bad {
-		bad[i] += "; known are " + placeholderNames
+}
+
+func (v Values) names() string {
+	names := slices.Concat(timeNames, slices.Sorted(maps.Keys(v.more)))
+	return "{{" + strings.Join(names, "}}, {{") + "}}, the times also with whole days or hours, such as {{scheduledDate-1d}}"
+}
+
+// CheckValue is Check for every string below a value.
+func (v Values) CheckValue(value jsondoc.Value, where string, problems *jsondoc.Problems) {
+	if value.Kind == jsondoc.String {
+		v.Check(value.Text, where, problems)
 	}
-	return bad
+	for _, item := range value.Items {
+		v.CheckValue(item, where, problems)
+	}
+	for _, m := range value.Members {
+		v.CheckValue(m.Value, where, problems)
+	}
 }
 
 func nextPlaceholder(text string) (before, name, rest string, found bool) {

@@ -25,13 +25,13 @@ func ParseProbe(text string) (Probe, []string) {
 func (p Probe) Job(timeout time.Duration) Job {
 	return Job{
 		Action: Call, Method: p.Method, location: p.location, Timeout: timeout, Attempts: DefaultAttempts,
-		Expect: Expect{Status: []StatusRange{{200, 299}}},
+		Rules: Rules{Expect: Expect{Status: []StatusRange{{200, 299}}}},
 	}
 }
 
 // Request is what the probe sends, but for the token.
 func (p Probe) Request(header http.Header, body []byte) (Request, error) {
-	u, err := parseLocation(p.location, values{})
+	u, err := parseLocation(p.location, Values{})
 	if err != nil {
 		return Request{}, err
 	}

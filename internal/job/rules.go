@@ -4,10 +4,17 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
+
+// Rules say what an answer means for the run and for its token.
+type Rules struct {
+	Expect Expect
+	Reject Reject
+}
 
 // Expect is what an answer must be for the run to have succeeded. All parts must hold.
 type Expect struct {
@@ -16,7 +23,7 @@ type Expect struct {
 	JSON        []JSONRule
 }
 
-// Reject is what, beside 401, also means that the token is dead. Any part is enough.
+// Reject is what, in addition to 401 and an invalid_token challenge, means that the token is dead. Any part is enough.
 type Reject struct {
 	Status []StatusRange
 	JSON   []JSONRule
@@ -25,41 +32,42 @@ type Reject struct {
 // StatusRange is one status or one class of them, both ends included.
 type StatusRange struct{ Low, High int }
 
-// JSONRule wants a value at a place of the answer's body.
+// JSONRule matches one of several scalar values at a place, or at one of several places, of the answer's body.
 type JSONRule struct {
 	Pointer jsondoc.Pointer
-	Value   jsondoc.Value
+	Values  []jsondoc.Value
 }
 
-func (r JSONRule) matches(doc jsondoc.Document) bool { return doc.Has(r.Pointer, r.Value) }
+func (r JSONRule) matches(doc jsondoc.Document) bool { return doc.Has(r.Pointer, r.Values...) }
 
-// NeedsBody tells whether a rule looks at the body.
-func (j Job) NeedsBody() bool { return len(j.Expect.JSON)+len(j.Reject.JSON) > 0 }
+// NeedsBody reports whether a rule looks at the body.
+func (r Rules) NeedsBody() bool { return len(r.Expect.JSON)+len(r.Reject.JSON) > 0 }
 
-// RejectsStatus tells whether the status alone says that the token is dead: 401 (RFC 9110 section 15.5.2) always does.
-func (j Job) RejectsStatus(status int) bool {
-	return status == http.StatusUnauthorized || inRanges(status, j.Reject.Status)
+// RejectsStatus reports whether reject.status names the status. A rate limit says nothing of the token, so no rule
+// matches 429; that of a 403 is for the caller to see, as it stands in the headers.
+func (r Rules) RejectsStatus(status int) bool {
+	return status != http.StatusTooManyRequests && inRanges(status, r.Reject.Status)
 }
 
-// RejectsBody tells whether a body says that the token is dead. What is not JSON is a zero doc and does not.
-func (j Job) RejectsBody(doc jsondoc.Document) bool {
-	return !doc.IsZero() && slices.ContainsFunc(j.Reject.JSON, func(r JSONRule) bool { return r.matches(doc) })
+// RejectsBody reports whether a body says that the token is dead. What is not JSON is a zero doc and does not.
+func (r Rules) RejectsBody(doc jsondoc.Document) bool {
+	return !doc.IsZero() && slices.ContainsFunc(r.Reject.JSON, func(rule JSONRule) bool { return rule.matches(doc) })
 }
 
-// Unmet says which part of expect an answer fails, empty if none. It shows no byte of the body.
-func (j Job) Unmet(status int, contentType string, doc jsondoc.Document) string {
-	if !inRanges(status, j.Expect.Status) {
+// Unmet names the part of expect that an answer fails, empty if none. It shows no byte of the body.
+func (r Rules) Unmet(status int, contentType string, doc jsondoc.Document) string {
+	if !inRanges(status, r.Expect.Status) {
 		return "expect.status does not allow that"
 	}
-	if j.Expect.ContentType != "" && !sameMediaType(j.Expect.ContentType, contentType) {
+	if r.Expect.ContentType != "" && !sameMediaType(r.Expect.ContentType, contentType) {
 		return "the content type is not what expect.contentType wants"
 	}
-	for _, r := range j.Expect.JSON {
+	for _, rule := range r.Expect.JSON {
 		if doc.IsZero() {
 			return "the body is not JSON, as expect.json wants"
 		}
-		if !r.matches(doc) {
-			return "the body at " + jsondoc.Quote(r.Pointer.String()) + " is not what expect.json wants"
+		if !rule.matches(doc) {
+			return "the body at " + jsondoc.Quote(rule.Pointer.String()) + " is not what expect.json wants"
 		}
 	}
 	return ""
@@ -87,39 +95,51 @@ func sameMediaType(want, got string) bool {
 	return true
 }
 
-func (p *parser) expect(f *jsondoc.Fields) Expect {
+// ParseRules reads expect and reject of an object whose name in problems is where ("" for the event, "probe."). What a
+// secret says is not shown. A rule that no answer can match is a problem: it would report a dead token as alive.
+func ParseRules(f *jsondoc.Fields, where string, secret bool, problems *jsondoc.Problems) Rules {
+	p := ruleParser{secret, problems}
+	return Rules{Expect: p.expect(f, where+"expect"), Reject: p.reject(f, where+"reject")}
+}
+
+type ruleParser struct {
+	secret   bool
+	problems *jsondoc.Problems
+}
+
+func (p ruleParser) expect(f *jsondoc.Fields, where string) Expect {
 	e := Expect{Status: []StatusRange{{200, 299}}}
 	object, ok := f.Object("expect")
 	if !ok {
 		return e
 	}
-	inner := jsondoc.NewFields(object, "expect.", false, &p.problems)
-	if list := p.statuses(inner, "expect.status", false); len(list) > 0 {
+	inner := jsondoc.NewFields(object, where+".", p.secret, p.problems)
+	if list := p.statuses(inner, where+".status", false); len(list) > 0 {
 		e.Status = list
 	}
 	e.ContentType = inner.String("contentType")
 	if e.ContentType != "" {
-		if _, _, err := mime.ParseMediaType(e.ContentType); err != nil || !strings.Contains(e.ContentType, "/") {
-			p.problems.Addf("expect.contentType must be a media type such as application/json")
+		if media, _, err := mime.ParseMediaType(e.ContentType); err != nil || !strings.Contains(media, "/") || strings.Contains(media, "*") {
+			p.problems.Addf("%s.contentType must be one media type such as application/json", where)
 		}
 	}
-	e.JSON = p.jsonRules(inner, "expect.json")
+	e.JSON = p.jsonRules(inner, where+".json")
 	inner.Done()
 	return e
 }
 
-func (p *parser) reject(f *jsondoc.Fields) Reject {
+func (p ruleParser) reject(f *jsondoc.Fields, where string) Reject {
 	object, ok := f.Object("reject")
 	if !ok {
 		return Reject{}
 	}
-	inner := jsondoc.NewFields(object, "reject.", false, &p.problems)
-	r := Reject{Status: p.statuses(inner, "reject.status", true), JSON: p.jsonRules(inner, "reject.json")}
+	inner := jsondoc.NewFields(object, where+".", p.secret, p.problems)
+	r := Reject{Status: p.statuses(inner, where+".status", true), JSON: p.jsonRules(inner, where+".json")}
 	inner.Done()
 	return r
 }
 
-func (p *parser) statuses(f *jsondoc.Fields, where string, redirects bool) []StatusRange {
+func (p ruleParser) statuses(f *jsondoc.Fields, where string, redirects bool) []StatusRange {
 	list, ok := f.Array("status")
 	if !ok {
 		return nil
@@ -140,30 +160,59 @@ func (p *parser) statuses(f *jsondoc.Fields, where string, redirects bool) []Sta
 }
 
 func statusRange(v jsondoc.Value) (StatusRange, bool) {
-	if v.Kind == jsondoc.String {
-		if len(v.Text) == 3 && '1' <= v.Text[0] && v.Text[0] <= '5' && v.Text[1:] == "xx" {
+	n, whole := jsondoc.WholeNumber(v)
+	if v.Kind == jsondoc.String && len(v.Text) == 3 && '1' <= v.Text[0] && v.Text[0] <= '5' {
+		if v.Text[1:] == "xx" {
 			low := int(v.Text[0]-'0') * 100
 			return StatusRange{low, low + 99}, true
 		}
-		return StatusRange{}, false
+		whole = isMadeOf(v.Text, 3, 3, isDigit)
+		n, _ = strconv.Atoi(v.Text)
 	}
-	n, whole := jsondoc.WholeNumber(v)
 	return StatusRange{n, n}, whole && 100 <= n && n <= 599
 }
 
-func (p *parser) jsonRules(f *jsondoc.Fields, where string) []JSONRule {
+func (p ruleParser) jsonRules(f *jsondoc.Fields, where string) []JSONRule {
 	object, ok := f.Object("json")
 	if !ok {
 		return nil
 	}
 	var rules []JSONRule
 	for _, m := range object.Members {
-		pointer, err := jsondoc.ParsePointer(m.Name)
-		if err != nil {
-			p.problems.Addf("%s: the pointer %s %s", where, jsondoc.Quote(m.Name), err)
-			continue
+		shown := "a pointer"
+		if !p.secret {
+			shown = "the pointer " + jsondoc.Quote(m.Name)
 		}
-		rules = append(rules, JSONRule{pointer, m.Value})
+		pointer, err := jsondoc.ParsePointer(m.Name)
+		values, fault := scalars(m.Value)
+		switch {
+		case err != nil:
+			p.problems.Addf("%s: %s %s", where, shown, err)
+		case fault != "":
+			p.problems.Addf("%s: the value of %s %s, which nothing matches: write a string, a number, true, false, null, or a list of these", where, shown, fault)
+		default:
+			rules = append(rules, JSONRule{pointer, values})
+		}
 	}
 	return rules
+}
+
+// scalars returns the values of which any one is enough.
+func scalars(v jsondoc.Value) (values []jsondoc.Value, fault string) {
+	values = []jsondoc.Value{v}
+	if v.Kind == jsondoc.Array {
+		values = v.Items
+	}
+	if len(values) == 0 {
+		return nil, "is an empty list"
+	}
+	for _, value := range values {
+		switch {
+		case value.Kind == jsondoc.Object && v.Kind == jsondoc.Object:
+			return nil, "is an object"
+		case value.Kind == jsondoc.Object, value.Kind == jsondoc.Array:
+			return nil, "holds " + value.Kind.String()
+		}
+	}
+	return values, ""
 }

@@ -3,6 +3,7 @@ package jsondoc
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -19,21 +20,21 @@ func Check(data []byte) (d Document, ok bool) {
 	return Document{string(bytes.TrimSpace(data))}, true
 }
 
-// IsZero tells whether there is no document.
+// IsZero reports whether there is no document.
 func (d Document) IsZero() bool { return d.text == "" }
 
-// Has tells whether the document has this value at a place. Of keys that stand twice the first one counts.
-func (d Document) Has(p Pointer, want Value) bool {
+// anyChild is the segment of a pointer that Has takes for any element of a list and any member of an object.
+const anyChild = "*"
+
+// Has reports whether the document has one of these scalars at a place, or at one of the places that segments * name.
+// Numbers are compared by value, a number, true or false with a string by its JSON text, null with null only. Of
+// duplicate keys the first one counts. Each byte is read once, whatever the document and the pointer hold.
+func (d Document) Has(p Pointer, wanted ...Value) bool {
 	if d.IsZero() {
 		return false
 	}
 	r := reader{text: d.text}
-	for _, token := range p.tokens {
-		if !r.descend(token) {
-			return false
-		}
-	}
-	return r.equals(want)
+	return r.find(p.tokens, anyChild, func() bool { return r.matches(wanted) })
 }
 
 // reader goes through a document whose syntax has been checked.
@@ -50,30 +51,43 @@ func (r *reader) skipSpace() {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-// descend goes to the value of an object's key or to an element of a list.
-func (r *reader) descend(token string) bool {
+// find stops at a value that is at the place and that accept, which goes behind the value or returns true, accepts. Else
+// it goes behind the value here. A token that equals each stands for each child.
+func (r *reader) find(tokens []string, each string, accept func() bool) bool {
 	r.skipSpace()
-	switch r.text[r.at] {
-	case '{':
-		for r.next() {
-			if r.name() == token {
-				return true
-			}
-			r.skip()
+	if len(tokens) == 0 {
+		return accept()
+	}
+	inObject := r.text[r.at] == '{'
+	if !inObject && r.text[r.at] != '[' {
+		r.skip()
+		return false
+	}
+	token, index, found := tokens[0], listIndex(tokens[0]), false
+	for i := 0; r.next(); i++ {
+		chosen := i == index
+		if inObject {
+			chosen = r.name() == token && !found
 		}
-	case '[':
-		index, err := strconv.Atoi(token)
-		if err != nil || index < 0 || strconv.Itoa(index) != token {
-			return false
-		}
-		for i := 0; r.next(); i++ {
-			if i == index {
-				return true
-			}
+		if !chosen && (token != each || each == "") {
 			r.skip()
+			continue
+		}
+		found = true
+		if r.find(tokens[1:], each, accept) {
+			return true
 		}
 	}
 	return false
+}
+
+// listIndex is the place in a list that a segment names (RFC 6901 section 4), -1 if it names none.
+func listIndex(token string) int {
+	i, err := strconv.Atoi(token)
+	if err != nil || i < 0 || strconv.Itoa(i) != token {
+		return -1
+	}
+	return i
 }
 
 // next goes behind the bracket or comma before an element; it is false, and behind the closing bracket, at the end.
@@ -137,60 +151,29 @@ func (r *reader) skip() {
 	}
 }
 
-// equals reports whether the value here means the same as want: objects without regard to order, numbers by value. It goes
-// behind the value if so.
-func (r *reader) equals(want Value) bool {
-	r.skipSpace()
+// matches compares the value here with scalars, and goes behind it.
+func (r *reader) matches(wanted []Value) bool {
 	switch r.text[r.at] {
-	case '{':
-		return want.Kind == Object && r.equalsObject(want.Members)
-	case '[':
-		return want.Kind == Array && r.equalsArray(want.Items)
+	case '{', '[':
+		r.skip()
+		return false
 	case '"':
-		return want.Kind == String && r.string() == want.Text
+		text := r.string()
+		return slices.ContainsFunc(wanted, func(v Value) bool { return v.Kind != Null && v.Text == text })
 	}
 	begin := r.at
 	r.skip()
-	switch literal := r.text[begin:r.at]; literal {
-	case "null":
-		return want.Kind == Null
-	case "true", "false":
-		return want.Kind == Bool && want.Text == literal
-	default:
-		return want.Kind == Number && equalNumbers(literal, want.Text)
-	}
-}
-
-func (r *reader) equalsArray(want []Value) bool {
-	i := 0
-	for ; r.next(); i++ {
-		if i == len(want) || !r.equals(want[i]) {
-			return false
-		}
-	}
-	return i == len(want)
-}
-
-func (r *reader) equalsObject(want []Member) bool {
-	index := make(map[string]int, len(want))
-	for i, m := range want {
-		index[m.Name] = i
-	}
-	found := make([]bool, len(want))
-	count := 0
-	for r.next() {
-		i, known := index[r.name()]
+	literal := r.text[begin:r.at]
+	return slices.ContainsFunc(wanted, func(v Value) bool {
 		switch {
-		case !known:
-			return false
-		case found[i]:
-			r.skip()
-		case !r.equals(want[i].Value):
-			return false
+		case v.Kind == Null || literal == "null":
+			return v.Kind == Null && literal == "null"
+		case v.Kind == Number && (literal[0] == '-' || isDigit(literal[0])):
+			return equalNumbers(literal, v.Text)
 		default:
-			found[i] = true
-			count++
+			return v.Text == literal
 		}
-	}
-	return count == len(want)
+	})
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -1,5 +1,20 @@
 package jsondoc
 
+import (
+	"encoding/json"
+	"errors"
+	"unicode/utf8"
+)
+
+// ParseLeniently is Parse of what Check takes: half of a surrogate pair is U+FFFD in it.
+func ParseLeniently(data []byte) (Value, error) {
+	if !utf8.Valid(data) || !json.Valid(data) {
+		return Value{}, errors.New("not JSON")
+	}
+	p := parser{text: string(data), commas: countCommas(string(data))}
+	return p.value(), nil
+}
+
 // Equal is what Document.Has must report of a text, computed from trees: objects without regard to order, numbers by value.
 func Equal(a, b Value) bool {
 	if a.Kind != b.Kind {

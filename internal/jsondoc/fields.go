@@ -8,11 +8,39 @@ import (
 	"strings"
 )
 
-// Problems collects everything that is wrong with an input, so that its author mends it in one go.
+// Problems collects everything that is wrong with an input, so that its author fixes it in one go. Those after the
+// twentieth are only counted: they are empty strings.
 type Problems []string
 
+const maxListed = 20
+
 // Addf adds a problem.
-func (p *Problems) Addf(format string, args ...any) { *p = append(*p, fmt.Sprintf(format, args...)) }
+func (p *Problems) Addf(format string, args ...any) {
+	text := ""
+	if len(*p) < maxListed {
+		text = fmt.Sprintf(format, args...)
+	}
+	*p = append(*p, text)
+}
+
+// Listed returns the first twenty, and the number of those that follow.
+func (p Problems) Listed() []string {
+	if len(p) <= maxListed {
+		return p
+	}
+	return append(slices.Clip(p[:maxListed]), "and "+thousands(len(p)-maxListed)+" more")
+}
+
+func (p Problems) String() string { return strings.Join(p.Listed(), "; ") }
+
+// thousands writes 19980 as 19,980.
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
 
 // Fields reads the keys of one object by name and reports wrong types and, at Done, the keys that nobody asked for.
 // null counts as absent, and so does the empty value of an optional key's own type ("" and {}; an empty list is one
@@ -27,7 +55,7 @@ type Fields struct {
 
 // NewFields reads v, which is an object. With secret, problems never show a name that is not a known one.
 func NewFields(v Value, where string, secret bool, problems *Problems) *Fields {
-	const usual = 16
+	const usual = 20
 	return &Fields{object: v, where: where, secret: secret, problems: problems, known: make([]string, 0, usual)}
 }
 
@@ -113,11 +141,14 @@ func (f *Fields) Any(name string) (v Value, ok bool) {
 
 // Done reports the keys that were not asked for.
 func (f *Fields) Done() {
+	var names []string
 	for _, m := range f.object.Members {
 		if slices.Contains(f.known, m.Name) {
 			continue
 		}
-		names := slices.Compact(slices.Sorted(slices.Values(f.known)))
+		if names == nil {
+			names = slices.Compact(slices.Sorted(slices.Values(f.known)))
+		}
 		known := slices.IndexFunc(names, func(known string) bool { return strings.EqualFold(known, m.Name) })
 		switch {
 		case known >= 0:
@@ -137,11 +168,14 @@ func (f *Fields) place() string {
 	return strings.TrimSuffix(f.where, ".")
 }
 
-// Quote shows a word of somebody else's document at a length that a log line and an e-mail can take.
-func Quote(text string) string {
+// Quote shows a word of someone else's document at a length that a log line and an email can take.
+func Quote(text string) string { return strconv.Quote(Shorten(text)) }
+
+// Shorten is the beginning of a word, for texts that show a name without quotes.
+func Shorten(text string) string {
 	const most = 64
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "…" // the cut may be inside a character
 	}
-	return strconv.Quote(text)
+	return text
 }

@@ -15,20 +15,18 @@ func (d Document) Lookup(p Pointer) Value {
 	if d.IsZero() {
 		return Value{}
 	}
-	r := reader{text: d.text}
-	for _, token := range p.tokens {
-		if !r.descend(token) {
-			return Value{}
+	r, v := reader{text: d.text}, Value{}
+	r.find(p.tokens, "", func() bool {
+		switch r.text[r.at] {
+		case '{':
+			v = Value{Kind: Object}
+		case '[':
+			v = Value{Kind: Array}
+		default:
+			p := parser{text: r.text, at: r.at}
+			v = p.value()
 		}
-	}
-	r.skipSpace()
-	switch r.text[r.at] {
-	case '{':
-		return Value{Kind: Object}
-	case '[':
-		return Value{Kind: Array}
-	default:
-		p := parser{text: r.text, at: r.at}
-		return p.value()
-	}
+		return true
+	})
+	return v
 }

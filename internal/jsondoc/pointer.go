@@ -2,7 +2,6 @@ package jsondoc
 
 import (
 	"errors"
-	"strconv"
 	"strings"
 )
 
@@ -39,8 +38,8 @@ func (p Pointer) Lookup(v Value) Value {
 		case Object:
 			v = v.Get(t)
 		case Array:
-			i, err := strconv.Atoi(t)
-			if err != nil || i < 0 || i >= len(v.Items) || strconv.Itoa(i) != t {
+			i := listIndex(t)
+			if i < 0 || i >= len(v.Items) {
 				return Value{}
 			}
 			v = v.Items[i]

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -80,10 +81,47 @@ func Parse(data []byte) (Value, []Duplicate, error) {
 	if !json.Valid(data) {
 		return Value{}, nil, explain(data, json.Unmarshal(data, new(json.RawMessage)))
 	}
+	if at := loneSurrogate(data); at >= 0 {
+		return Value{}, nil, &SyntaxError{int64(at), "half of a surrogate pair, which is no character (RFC 8259 section 8.2)"}
+	}
 	text := string(data)
 	p := parser{text: text, commas: countCommas(text)}
 	v := p.value()
 	return v, p.duplicates, nil
+}
+
+// loneSurrogate returns the place of an escape such as \ud800 that is no half of a pair, -1 if there is none.
+func loneSurrogate(data []byte) int {
+	for i := 0; ; {
+		next := bytes.IndexByte(data[i:], '\\') // backslashes stand in strings only
+		if next < 0 {
+			return -1
+		}
+		i += next
+		first := escaped(data[i:])
+		switch {
+		case first < 0:
+			i += len(`\n`)
+		case !utf16.IsSurrogate(first):
+			i += len(`\u0000`)
+		case utf16.DecodeRune(first, escaped(data[i+len(`\u0000`):])) == utf8.RuneError:
+			return i
+		default:
+			i += len(`\u0000\u0000`)
+		}
+	}
+}
+
+// escaped is the code unit of a \u escape that data begins with, -1 if it begins with none.
+func escaped(data []byte) rune {
+	if len(data) < len(`\u0000`) || data[0] != '\\' || data[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(data[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
 }
 
 func explain(data []byte, err error) *SyntaxError {

@@ -146,7 +146,7 @@ func request(ctx context.Context, r job.Request, t redact.Secret) *http.Request 
 func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp func()) {
 	a.Status = response.StatusCode
 	a.Expiry = token.HeaderExpiry(response.Header)
-	if j.RejectsStatus(a.Status) {
+	if a.Status == http.StatusUnauthorized || j.RejectsStatus(a.Status) {
 		drain(response.Body, giveUp)
 		a.reject(fmt.Sprintf("the target answered %d", a.Status))
 		return

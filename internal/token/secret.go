@@ -34,7 +34,7 @@ func (d Document) Minted() bool { return d.Token.IsZero() }
 // MalformedError says why a secret holds no usable token. It never shows what the secret holds.
 type MalformedError struct{ Problems jsondoc.Problems }
 
-func (e *MalformedError) Error() string { return strings.Join(e.Problems, "; ") }
+func (e *MalformedError) Error() string { return e.Problems.String() }
 
 // ParseSecret reads a secret's text. Every secret string in it is given to scrub first, usable or not.
 func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
