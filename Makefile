@@ -26,7 +26,7 @@ VENV_READY := $(VENV)/ready
 # A linter built by an older Go refuses newer code, so Go's version is part of the name.
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: help native build demo replay validate copy test check check-template check-build check-go check-tree check-able check-interop lint fmt \
+.PHONY: help native build demo validate copy test check check-template check-build check-go check-tree check-able check-interop lint fmt \
 	docs fuzz bench vuln deploy sam tools clean
 
 help: ## Show this help
@@ -47,9 +47,6 @@ demo: native ## See a token die and come back, on this machine: no AWS account n
 
 validate: ## Look for mistakes in your template.yaml, or in TEMPLATE=<file>: a second
 	@go run ./infra/templatecheck $(TEMPLATE)
-
-replay: native ## Replay two days and a year on this machine, and count the messages: minutes
-	@go run ./infra/replay
 
 # The race detector wants cgo, and so a C compiler. A machine without one still tests. Vet gets the same flag, so that nothing
 # is compiled twice.
@@ -94,8 +91,9 @@ fmt: $(GOLANGCI_LINT) ## Format the Go code
 copy: # After a change of the shipped template: the copy that tests and demo read.
 	cp template.yaml infra/shipped/template.yaml
 
-docs: ## Write the table of parameters in docs/configuration.md
+docs: ## Write what is generated in docs: the table of parameters, and the mails of each alarm
 	go run ./infra/check/configuration
+	go test ./infra/replay -run RealCause -update
 
 fuzz: ## Run each fuzz test for FUZZTIME (30s)
 	@sh infra/check/fuzz.sh $(FUZZTIME)

@@ -159,7 +159,7 @@ func TestGraphsShowMetricsThatArePublished(t *testing.T) {
 // the stack as a whole are shown, all of them.
 func TestDashboardFitsTheApplication(t *testing.T) {
 	t.Parallel()
-	application := read(t, "../template.yaml")
+	application := read(t, "../infra/shipped/template.yaml")
 	_, outputs, _ := strings.Cut(application, "\nOutputs:\n")
 	for name := range parameters {
 		if name != "StackName" && name != "MetricNamespace" && !regexp.MustCompile(`(?m)^  `+name+`:`).MatchString(outputs) {

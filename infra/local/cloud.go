@@ -273,6 +273,9 @@ func (c *Cloud) Run(ctx context.Context, until time.Time) error {
 	}
 }
 
+// At does something when the clock gets there.
+func (c *Cloud) At(at time.Time, do func(context.Context)) { c.timeline.add(at, do) }
+
 // Advance lets a time pass.
 func (c *Cloud) Advance(ctx context.Context, d time.Duration) error {
 	return c.Run(ctx, c.Now().Add(d))
