@@ -422,7 +422,7 @@ func (s *suite) minting() []check {
 			if len(w.bodies) != 3 || w.bodies[0] == w.bodies[1] || w.bodies[1] == w.bodies[2] {
 				return fmt.Errorf("%d requests, or one assertion twice", len(w.bodies))
 			}
-			return s.honoured(token.Granted{Token: minted, Asked: time.Now(), Expiry: time.Now().Add(time.Second)}, "key-PS256")
+			return s.honoured(token.Granted{Token: minted.Token, Asked: time.Now(), Expiry: time.Now().Add(time.Second)}, "key-PS256")
 		}},
 		{"minter: a hundred at once make one request; a rejected token makes one more", func(ctx context.Context) error {
 			d, err := s.parse(s.withPassword("basic", "basic"))
@@ -445,7 +445,7 @@ func (s *suite) minting() []check {
 						got, err := m.Mint(ctx, version, rejected)
 						mu.Lock()
 						defer mu.Unlock()
-						first = got
+						first = got.Token
 						results <- err
 					})
 				}

@@ -49,7 +49,7 @@ func assemble(s settings.Settings, env *environment.Environment, secrets token.S
 		publisher:   metric.NewPublisher(cloudWatch, s.MetricNamespace, s.StackName),
 		log:         logs.New(out, s.LogLevel),
 	}
-	a.store = token.NewStore(secrets, s.SecretPrefix, s.SecretCacheTTL, retry.Reserve, a.Clock.Now, scrub, a.log)
+	a.store = token.NewStore(secrets, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, TTL: s.SecretCacheTTL, Margin: retry.Reserve, Now: a.Clock.Now}, scrub, a.log)
 	a.reminder = metric.NewReminder(cloudWatch, s.AlarmPrefix, s.RemindAfter, a.Clock.Now, retry.Sleep, a.log)
 	a.caller = &Caller{
 		clock:             a.Clock,

@@ -90,7 +90,7 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 		return e, r
 	}
 	r.call(ctx, request, first)
-	defer r.forgetRejected(ctx)
+	defer r.forgetRejected()
 	if r.mayTryAnother() {
 		var unusable *ending
 		if version, unusable = r.recover(ctx, request, version); unusable != nil {
@@ -120,11 +120,11 @@ func (r *run) bound(v, current token.Version) hosts.List {
 func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secret) (try, error) {
 	t := try{version: v, value: v.Token, expiry: v.Expiry, with: string(v.Stage)}
 	if v.Minted() {
-		value, err := r.minter.Mint(ctx, v, rejected)
+		minted, err := r.minter.Mint(ctx, v, rejected)
 		if err != nil {
 			return try{}, err
 		}
-		t.value, t.expiry, t.minted, t.with = value, time.Time{}, true, "minted"
+		t.value, t.expiry, t.minted, t.with = minted.Token, time.Time{}, true, "minted"
 	}
 	return t, nil
 }
@@ -224,10 +224,10 @@ func (r *run) mintAgain(ctx context.Context, request job.Request, current token.
 }
 
 // forgetRejected lets a later run mint, even if this one may not repeat its call.
-func (r *run) forgetRejected(ctx context.Context) {
+func (r *run) forgetRejected() {
 	for _, t := range r.tried {
 		if t.minted && t.answer.Verdict == target.Rejected {
-			r.minter.Forget(ctx, t.version, t.value)
+			r.minter.Forget(t.version, t.value)
 		}
 	}
 }

@@ -72,7 +72,7 @@ func (h *Handler) newRotator(s settings.Settings, env *environment.Environment, 
 	log := logs.New(h.out, s.LogLevel)
 	return &rotator{
 		api:          api,
-		store:        token.NewStore(api, s.SecretPrefix, 0, 0, env.Clock.Now, h.scrub, log),
+		store:        token.NewStore(api, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, Now: env.Clock.Now}, h.scrub, log),
 		exchanger:    token.NewExchanger(outbound.OnceOnly(env.ToTargets), env.Clock.Now, h.scrub),
 		target:       target.NewClient(env.ToTargets),
 		prefix:       s.SecretPrefix,

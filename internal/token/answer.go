@@ -10,17 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-const (
-	maxAnswer = 1 << 20
-	maxQuoted = 300 // bytes of a provider's own words in an error
-)
+const maxAnswer = 1 << 20
 
 // Granted is what a provider's 2xx answer gave.
 type Granted struct {
@@ -151,35 +146,17 @@ func (a *answer) words() string {
 		if v.Kind != jsondoc.String && v.Kind != jsondoc.Number || v.Text == strconv.Itoa(a.status) {
 			continue
 		}
-		if text := oneLine(v.Text, maxQuoted); text != "" && !slices.Contains(said, text) {
+		if text := redact.Quote(v.Text); text != "" && !slices.Contains(said, text) {
 			said = append(said, text)
 		}
 	}
 	if mediaType, _, _ := strings.Cut(a.header.Get("Content-Type"), ";"); len(said) == 0 && !a.successful() && mediaType == "text/plain" {
-		said = append(said, oneLine(a.body, maxQuoted))
+		said = append(said, redact.Quote(a.body))
 	}
-	if text := oneLine(strings.Join(said, ": "), maxQuoted); text != "" {
+	if text := redact.Quote(strings.Join(said, ": ")); text != "" {
 		return ", " + text
 	}
 	return ""
-}
-
-// oneLine makes a foreign text fit for a line of a log: printable characters, single spaces, at most limit bytes.
-func oneLine(text string, limit int) string {
-	if len(text) > 2*limit {
-		text = text[:2*limit]
-	}
-	text = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)), " ")
-	if len(text) <= limit {
-		return text
-	}
-	const more = "…"
-	return strings.ToValidUTF8(text[:limit-len(more)], "") + more
 }
 
 // redirected says where a 3xx points, without its query, which may hold credentials.
@@ -191,5 +168,5 @@ func (a *answer) redirected() string {
 		return ": redirects are not followed"
 	}
 	to := url.URL{Scheme: a.points.Scheme, Host: a.points.Host, Path: a.points.Path}
-	return ": redirects are not followed, and it points to " + oneLine(to.String(), maxQuoted)
+	return ": redirects are not followed, and it points to " + redact.Quote(to.String())
 }

@@ -19,15 +19,15 @@ func failure(code string) string {
 	return `{"error":"` + code + `","error_description":"why ` + canary + `"}`
 }
 
-func mintOnce(t *testing.T, changes change, a answer) (redact.Secret, error, int, *redact.Scrubber) { //nolint:revive // the error belongs to the token
+func mintOnce(t *testing.T, changes change, a answer) (got redact.Secret, requests int, scrub *redact.Scrubber, err error) {
 	t.Helper()
 	server := newAuthServer(t, func(_ int, w http.ResponseWriter) { a.write(w) })
-	scrub := &redact.Scrubber{}
+	scrub = &redact.Scrubber{}
 	scrub.Add(canary) // as the client's secret, which a server may echo
 	m := token.NewMinter(server.transport, time.Now, scrub)
 	m.SleepWith((&noWait{}).sleep)
-	got, err := m.Mint(t.Context(), version(t, "v", clientCredentials(), changes), redact.Secret{})
-	return got, err, len(server.requests()), scrub
+	minted, err := m.Mint(t.Context(), version(t, "v", clientCredentials(), changes), redact.Secret{})
+	return minted.Token, len(server.requests()), scrub, err
 }
 
 func TestAny2xxWithAnAccessTokenIsAGrant(t *testing.T) {
@@ -51,7 +51,7 @@ func TestAny2xxWithAnAccessTokenIsAGrant(t *testing.T) {
 	for name, a := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err, requests, _ := mintOnce(t, nil, a)
+			got, requests, _, err := mintOnce(t, nil, a)
 			if want := map[bool]string{true: "17|abcdefgh", false: "abcdefgh"}[strings.Contains(a.body, "17|")]; err != nil || got.Reveal() != want || requests != 1 {
 				t.Errorf("got %q after %d requests, %v", got.Reveal(), requests, err)
 			}
@@ -138,7 +138,7 @@ func TestFailedTokenRequests(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err, requests, scrub := mintOnce(t, nil, tt.answer)
+			_, requests, scrub, err := mintOnce(t, nil, tt.answer)
 			failed, ok := errors.AsType[*token.MintError](err)
 			if !ok {
 				t.Fatalf("got %v, want a *MintError", err)
@@ -173,7 +173,7 @@ func TestRefusedClientNamesAuthAsAPossibleCause(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err, _, _ := mintOnce(t, change{"auth": tt.auth, "client_secret": "a/b+c=defg"}, answer{status: 401, body: failure(tt.code)})
+			_, _, _, err := mintOnce(t, change{"auth": tt.auth, "client_secret": "a/b+c=defg"}, answer{status: 401, body: failure(tt.code)})
 			if err == nil || strings.Contains(err.Error(), "oauth2.auth") != (tt.says != "") || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("error %v, want it to say %q", err, tt.says)
 			}
@@ -188,7 +188,7 @@ func TestProvidersWordsAreBounded(t *testing.T) {
 		"characters": `{"error":"` + strings.Repeat("ö", 9000) + `"}`,
 		"many":       `{"error":"a","error_description":"` + strings.Repeat("b", 290) + `","message":"` + strings.Repeat("c", 290) + `"}`,
 	} {
-		_, err, _, _ := mintOnce(t, nil, answer{status: 400, body: body})
+		_, _, _, err := mintOnce(t, nil, answer{status: 400, body: body})
 		const around = len("the token endpoint example.com answered 400, ")
 		if err == nil || len(err.Error()) > around+300 || len(err.Error()) < around+290 {
 			t.Errorf("%s: %d bytes: %v", name, len(err.Error()), err)
@@ -274,7 +274,7 @@ func TestManySmallValuesAreReadInBoundedMemory(t *testing.T) { //nolint:parallel
 	body := `{"list":[0` + strings.Repeat(",0", 500_000) + `],"access_token":"abcdefgh"}`
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	got, err, _, _ := mintOnce(t, nil, answer{status: 200, body: body})
+	got, _, _, err := mintOnce(t, nil, answer{status: 200, body: body})
 	runtime.ReadMemStats(&after)
 	if err != nil || got.Reveal() != "abcdefgh" {
 		t.Errorf("got %q, %v", got.Reveal(), err)

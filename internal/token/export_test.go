@@ -7,3 +7,6 @@ import (
 
 // SleepWith replaces a Minter's waiting.
 func (m *Minter) SleepWith(sleep func(context.Context, time.Duration) bool) { m.sleep = sleep }
+
+// SleepWith replaces a Store's waiting.
+func (s *Store) SleepWith(sleep func(context.Context, time.Duration) bool) { s.sleep = sleep }

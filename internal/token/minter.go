@@ -2,6 +2,8 @@ package token
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -19,8 +21,8 @@ const (
 	longestLife = 24 * time.Hour
 )
 
-// Minter gets tokens from token endpoints and keeps them in memory until shortly before they end. It writes nothing. It
-// is safe for concurrent use, with one request at a time for a token.
+// Minter obtains tokens from providers and keeps them in memory until shortly before they expire. It writes nothing. It is
+// safe for concurrent use, with one request at a time for a token.
 type Minter struct {
 	exchanger *Exchanger
 	now       func() time.Time
@@ -30,56 +32,110 @@ type Minter struct {
 	minted map[string]*mint
 }
 
-type mint struct {
-	turn    turn
-	version string // of the secret that the token was minted from
-	token   redact.Secret
-	until   time.Time // wall-clock
+// Minted is a token and when it was minted: some providers need a moment until they accept what they gave.
+type Minted struct {
+	Token redact.Secret
+	At    time.Time // wall-clock
+
+	until time.Time // wall-clock; it is used no longer then
 }
 
-// NewMinter makes a Minter. now is wall-clock time.
+// mint is what is known of one secret's token.
+type mint struct {
+	shared[string, Minted] // by the version of the secret
+
+	version string // of the secret that the token was minted from
+	minted  Minted
+	refusal *refusal
+}
+
+// refusal is remembered, so that no run asks again for what was just refused: that locks accounts.
+type refusal struct {
+	version string
+	err     *MintError
+	at      time.Time // wall-clock
+}
+
+// refusedFor is how long a refusal is remembered.
+const refusedFor = 5 * time.Minute
+
+// NewMinter returns a Minter. now is wall-clock time.
 func NewMinter(transport http.RoundTripper, now func() time.Time, scrub *redact.Scrubber) *Minter {
 	return &Minter{exchanger: NewExchanger(transport, now, scrub), now: now, sleep: retry.Sleep, minted: map[string]*mint{}}
 }
 
 // Mint returns a token for the version's client that is not the rejected one. The error is a *MintError.
-func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (redact.Secret, error) {
+func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (Minted, error) {
 	entry := m.entry(v.Secret)
-	if !entry.turn.begin(ctx, retry.Reserve) {
-		return redact.Secret{}, &MintError{Host: v.OAuth2.TokenURL.Host, Reason: "did not answer in time"}
+	minted, err := entry.get(ctx, retry.Reserve, want[string, Minted]{
+		key:  v.ID,
+		have: func() *outcome[Minted] { return entry.have(v.ID, rejected, m.now()) },
+		suits: func(version string, got outcome[Minted]) bool {
+			return version == v.ID && (got.err != nil || !got.value.Token.Equal(rejected))
+		},
+		fetch: func() (Minted, error) { return m.fetch(ctx, v) },
+		keep:  func(version string, got outcome[Minted]) { entry.keep(version, got, m.now()) },
+	})
+	if errors.Is(err, errNoTime) || errors.Is(err, errBroken) {
+		return Minted{}, &MintError{Host: v.OAuth2.TokenURL.Host, Reason: "did not answer in time"}
 	}
-	defer entry.turn.end()
+	return minted, err
+}
 
-	left := entry.until.Sub(m.now())
-	if entry.version == v.ID && 0 < left && left <= longestLife && !entry.token.Equal(rejected) {
-		return entry.token, nil
+// have is a token that still lives, or a refusal that is remembered.
+func (e *mint) have(version string, rejected redact.Secret, now time.Time) *outcome[Minted] {
+	left := e.minted.until.Sub(now)
+	if e.version == version && 0 < left && left <= longestLife && !e.minted.Token.Equal(rejected) {
+		return &outcome[Minted]{value: e.minted}
 	}
+	if r := e.refusal; r != nil && r.version == version {
+		if age := now.Sub(r.at); 0 <= age && age < refusedFor {
+			return &outcome[Minted]{err: r.remembered()}
+		}
+	}
+	return nil
+}
+
+func (e *mint) keep(version string, got outcome[Minted], now time.Time) {
+	e.refusal = nil
+	if got.err == nil {
+		e.version, e.minted = version, got.value
+	}
+	if err, ok := errors.AsType[*MintError](got.err); ok && err.Refused {
+		e.refusal = &refusal{version, err, now}
+	}
+}
+
+func (r *refusal) remembered() *MintError {
+	e := *r.err
+	e.Reason += fmt.Sprintf(" (refused at %s; to lock no account, it is asked again after %s, or at once when the secret has a new version)",
+		r.at.UTC().Format(time.RFC3339), r.at.Add(refusedFor).UTC().Format(time.RFC3339))
+	return &e
+}
+
+func (m *Minter) fetch(ctx context.Context, v Version) (Minted, error) {
 	granted, err := m.ask(ctx, v.OAuth2)
 	if err != nil {
-		return redact.Secret{}, err
+		return Minted{}, err
 	}
 	life := granted.Life()
 	if life == 0 {
 		life = unknownLife
 	}
-	entry.version, entry.token = v.ID, granted.Token
-	entry.until = granted.Asked.Add(min(life-margin(life), longestLife))
-	return granted.Token, nil
+	return Minted{granted.Token, m.now(), granted.Asked.Add(min(life-margin(life), longestLife))}, nil
 }
 
 // Forget drops a rejected token, so that a later run mints another one even if this run may not.
-func (m *Minter) Forget(ctx context.Context, v Version, rejected redact.Secret) {
+func (m *Minter) Forget(v Version, rejected redact.Secret) {
 	entry := m.entry(v.Secret)
-	if !entry.turn.begin(ctx, retry.Reserve) {
-		return
-	}
-	defer entry.turn.end()
-	if entry.token.Equal(rejected) {
-		entry.until = time.Time{}
+	entry.mu.Lock()
+	defer entry.mu.Unlock()
+	if entry.minted.Token.Equal(rejected) {
+		entry.minted.until = time.Time{}
 	}
 }
 
-// margin is how long before its end a token is no longer used: a minute, or a tenth of a short life.
+// margin is how long before its expiry a token is no longer used: a minute, or a tenth of a short life.
 func margin(life time.Duration) time.Duration { return min(time.Minute, life/10) }
 
 func (m *Minter) entry(secret string) *mint {
@@ -87,7 +143,7 @@ func (m *Minter) entry(secret string) *mint {
 	defer m.mu.Unlock()
 	e := m.minted[secret]
 	if e == nil {
-		e = &mint{turn: newTurn()}
+		e = &mint{}
 		m.minted[secret] = e
 	}
 	return e

@@ -397,8 +397,8 @@ func TestMintingIsRetried(t *testing.T) {
 			})
 			m, waits := minter(server, time.Now)
 			got, err := m.Mint(t.Context(), version(t, "v", clientCredentials(), nil), redact.Secret{})
-			if err != nil || got.Reveal() != "minted-0001" {
-				t.Fatalf("got %q, %v", got.Reveal(), err)
+			if err != nil || got.Token.Reveal() != "minted-0001" {
+				t.Fatalf("got %q, %v", got.Token.Reveal(), err)
 			}
 			if len(waits.waits) != 1 || c.wait >= 0 && waits.waits[0] != c.wait || c.wait < 0 && waits.waits[0] > 250*time.Millisecond {
 				t.Errorf("waits %v, want %s", waits.waits, c.wait)
@@ -486,7 +486,7 @@ func TestMintedTokenIsKeptUntilShortlyBeforeItEnds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				return got.Reveal()
+				return got.Token.Reveal()
 			}
 			first := mint()
 			clock.move(c.kept - 1)
@@ -556,22 +556,22 @@ func TestMintedAgain(t *testing.T) {
 			rejected = step.rejected()
 		}
 		if step.forget {
-			m.Forget(t.Context(), step.version, redact.New("minted-9999"))
-			m.Forget(t.Context(), step.version, last)
+			m.Forget(step.version, redact.New("minted-9999"))
+			m.Forget(step.version, last)
 		}
 		got, err := m.Mint(t.Context(), step.version, rejected)
-		if err != nil || got.Reveal() != step.want {
-			t.Fatalf("%s: got %q, %v; want %q", step.why, got.Reveal(), err, step.want)
+		if err != nil || got.Token.Reveal() != step.want {
+			t.Fatalf("%s: got %q, %v; want %q", step.why, got.Token.Reveal(), err, step.want)
 		}
-		last = got
+		last = got.Token
 	}
 }
 
-func TestFailureToMintIsNotKept(t *testing.T) {
+func TestTransientFailureToMintIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
 		if n == 0 {
-			answer{status: 400, body: failure("invalid_client")}.write(w)
+			answer{status: 501}.write(w)
 		} else {
 			grant(n, w)
 		}
@@ -579,10 +579,102 @@ func TestFailureToMintIsNotKept(t *testing.T) {
 	m, _ := minter(server, time.Now)
 	v := version(t, "v", clientCredentials(), nil)
 	if _, err := m.Mint(t.Context(), v, redact.Secret{}); err == nil {
-		t.Fatal("minted though refused")
+		t.Fatal("minted though the server failed")
 	}
-	if got, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil || got.Reveal() != "minted-0001" {
-		t.Errorf("got %q, %v", got.Reveal(), err)
+	if got, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil || got.Token.Reveal() != "minted-0001" {
+		t.Errorf("got %q, %v", got.Token.Reveal(), err)
+	}
+}
+
+// A client that was refused is asked for again after five minutes: a job that runs every minute would lock its account.
+func TestRefusalIsRememberedForItsVersion(t *testing.T) {
+	t.Parallel()
+	refusing := true
+	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+		if refusing {
+			answer{status: 400, body: failure("invalid_client")}.write(w)
+		} else {
+			grant(n, w)
+		}
+	})
+	clock := newWall()
+	m, _ := minter(server, clock.Now)
+	v1, v2 := version(t, "v1", clientCredentials(), nil), version(t, "v2", clientCredentials(), nil)
+	steps := []struct {
+		why      string
+		move     time.Duration
+		version  token.Version
+		requests int
+		says     string
+	}{
+		{why: "refused", version: v1, requests: 1, says: "answered 400, invalid_client"},
+		{why: "remembered at once", version: v1, requests: 1, says: "refused at 2026-11-24T09:00:00Z"},
+		{why: "remembered until the last moment", move: 5*time.Minute - 1, version: v1, requests: 1, says: "asked again after 2026-11-24T09:05:00Z"},
+		{why: "asked again", move: 1, version: v1, requests: 2, says: "invalid_client"},
+		{why: "remembered from then on", move: 4 * time.Minute, version: v1, requests: 2, says: "refused at 2026-11-24T09:05:00Z"},
+		{why: "another version is asked at once", version: v2, requests: 3, says: "invalid_client"},
+		{why: "and remembered", version: v2, requests: 3, says: "refused at 2026-11-24T09:09:00Z"},
+		{why: "the clock jumped back", move: -time.Hour, version: v2, requests: 4, says: "invalid_client"},
+	}
+	for _, step := range steps {
+		clock.move(step.move)
+		_, err := m.Mint(t.Context(), step.version, redact.Secret{})
+		failed, ok := errors.AsType[*token.MintError](err)
+		if !ok || !failed.Refused || !failed.Lasting || !strings.Contains(err.Error(), step.says) || len(server.requests()) != step.requests {
+			t.Fatalf("%s: %d requests, want %d; %v", step.why, len(server.requests()), step.requests, err)
+		}
+	}
+	refusing = false
+	clock.move(5 * time.Minute)
+	if got, err := m.Mint(t.Context(), v2, redact.Secret{}); err != nil || !got.At.Equal(clock.Now()) {
+		t.Errorf("minted at %s, %v", got.At, err)
+	}
+	if _, err := m.Mint(t.Context(), v2, redact.Secret{}); err != nil || len(server.requests()) != 5 {
+		t.Errorf("%d requests, %v", len(server.requests()), err)
+	}
+}
+
+// Some providers refuse a token in the second after they gave it, so the run must know its age.
+func TestMintedTokenKnowsWhenItWasMinted(t *testing.T) {
+	t.Parallel()
+	clock := newWall()
+	m, _ := minter(newAuthServer(t, grant), clock.Now)
+	v, at := version(t, "v", clientCredentials(), nil), clock.Now()
+	for range 2 {
+		got, err := m.Mint(t.Context(), v, redact.Secret{})
+		if err != nil || !got.At.Equal(at) {
+			t.Errorf("minted at %s, want %s (%v)", got.At, at, err)
+		}
+		clock.move(time.Minute)
+	}
+}
+
+func TestRunsThatWaitForOneMintingShareItsFailure(t *testing.T) {
+	t.Parallel()
+	const runs = 20
+	waiting := make(chan struct{})
+	server := newAuthServer(t, func(_ int, w http.ResponseWriter) {
+		<-waiting
+		w.WriteHeader(http.StatusNotImplemented)
+	})
+	m, _ := minter(server, time.Now)
+	v := version(t, "v", clientCredentials(), nil)
+	var wg sync.WaitGroup
+	for range runs {
+		wg.Go(func() {
+			if _, err := m.Mint(t.Context(), v, redact.Secret{}); err == nil {
+				t.Error("minted from a server that is down")
+			}
+		})
+	}
+	for len(server.requests()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(20 * time.Millisecond) // the others wait by now
+	close(waiting)
+	wg.Wait()
+	if n := len(server.requests()); n > 2 {
+		t.Errorf("%d requests for %d runs at once", n, runs)
 	}
 }
 
@@ -607,8 +699,8 @@ func TestOneTokenRequestAtATime(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
-				if got, err := m.Mint(t.Context(), v, rejected); err != nil || got.Reveal() != want {
-					t.Errorf("got %q, %v; want %q", got.Reveal(), err, want)
+				if got, err := m.Mint(t.Context(), v, rejected); err != nil || got.Token.Reveal() != want {
+					t.Errorf("got %q, %v; want %q", got.Token.Reveal(), err, want)
 				}
 			})
 		}
@@ -648,7 +740,7 @@ func TestWaitingForAMintingEndsWithTheRun(t *testing.T) {
 	if failed, ok := errors.AsType[*token.MintError](err); !ok || failed.Lasting || failed.Host != "example.com" {
 		t.Errorf("got %v, want a passing *MintError", err)
 	}
-	m.Forget(ctx, v, redact.New("minted-0000")) // returns
+	m.Forget(v, redact.New("minted-0000")) // returns
 	close(release)
 	wg.Wait()
 }

@@ -3,9 +3,15 @@
 package token
 
 import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf16"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/job"
@@ -35,6 +41,36 @@ func (d Document) Minted() bool { return d.Token.IsZero() }
 type MalformedError struct{ Problems jsondoc.Problems }
 
 func (e *MalformedError) Error() string { return e.Problems.String() }
+
+// textOf is a secret's text. Binary is text, too: UTF-8, or UTF-16 with a byte order mark, as some editors save it.
+func textOf(out *secretsmanager.GetSecretValueOutput) string {
+	if out.SecretString != nil {
+		return *out.SecretString
+	}
+	b := out.SecretBinary
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(b, []byte{0xff, 0xfe}):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(b, []byte{0xfe, 0xff}):
+		order = binary.BigEndian
+	default:
+		return string(b)
+	}
+	units := make([]uint16, 0, len(b)/2)
+	for ; len(b) >= 2; b = b[2:] {
+		units = append(units, order.Uint16(b))
+	}
+	return string(utf16.Decode(units))
+}
+
+// parse reads a secret's text with a Key, or with "" in its documented form.
+func parse(text, key string, scrub *redact.Scrubber) (Document, error) {
+	if key == "" {
+		return ParseSecret(text, scrub)
+	}
+	return ParseMember(text, key, scrub)
+}
 
 // ParseSecret reads a secret's text. Every secret string in it is given to scrub first, usable or not.
 func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
@@ -167,21 +203,44 @@ func (d *Document) expires(at time.Time, where string, err error) {
 }
 
 func (p *secretParser) hosts(f *jsondoc.Fields) *hosts.List {
-	list, ok := f.Array("hosts")
+	v, ok := f.Any("hosts")
 	if !ok {
 		return nil
 	}
-	entries := make([]string, 0, len(list.Items))
-	for i, item := range list.Items {
-		if item.Kind != jsondoc.String {
-			p.problems.Addf("hosts: entry %d must be a string, not %s", i+1, item.Kind)
-			continue
+	list, problems := parseHosts(v)
+	for _, problem := range problems {
+		p.problems.Addf("%s", problem)
+	}
+	return &list
+}
+
+// parseHosts reads a list, or one string with commas or the JSON text of a list, as the console's editor makes strings of
+// everything. An empty one binds to nothing.
+func parseHosts(v jsondoc.Value) (list hosts.List, problems []string) {
+	var err error
+	switch v.Kind {
+	case jsondoc.Array:
+		entries := make([]string, 0, len(v.Items))
+		for i, item := range v.Items {
+			if item.Kind != jsondoc.String {
+				problems = append(problems, fmt.Sprintf("hosts: entry %d must be a string, not %s", i+1, item.Kind))
+				continue
+			}
+			entries = append(entries, strings.TrimSpace(item.Text))
 		}
-		entries = append(entries, item.Text)
+		list, err = hosts.Parse(entries)
+	case jsondoc.String:
+		if strings.HasPrefix(strings.TrimSpace(v.Text), "[") {
+			if inner, _, syntax := jsondoc.Parse([]byte(v.Text)); syntax == nil {
+				return parseHosts(inner)
+			}
+		}
+		list, err = hosts.ParseCommaSeparated(v.Text)
+	default:
+		return hosts.List{}, []string{"hosts must be a list of strings, or one string with commas between, not " + v.Kind.String()}
 	}
-	parsed, err := hosts.Parse(entries)
 	if err != nil {
-		p.problems.Addf("hosts: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		problems = append(problems, "hosts: "+strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	return &parsed
+	return list, problems
 }

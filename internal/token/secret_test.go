@@ -308,7 +308,8 @@ func TestSecretProblems(t *testing.T) {
 		"short token":               {`{"token":"1234567"}`, []string{"token: the token is shorter than 8 bytes"}},
 		"token with a space":        {`{"token":"` + canary + ` x"}`, []string{"token: the token has white space inside, at byte 24"}},
 		"oauth2 of a wrong type":    {`{"token":"abcdefgh","oauth2":"` + canary + `"}`, []string{"oauth2 must be an object, not a string"}},
-		"hosts of a wrong type":     {`{"token":"abcdefgh","hosts":"` + canary + `.example.com"}`, []string{"hosts must be a list, not a string"}},
+		"hosts of a wrong type":     {`{"token":"abcdefgh","hosts":{"` + canary + `":1}}`, []string{"hosts must be a list of strings, or one string with commas between, not an object"}},
+		"hosts that are no hosts":   {`{"token":"abcdefgh","hosts":"example.com, https://` + canary + `"}`, []string{"hosts: entry 2: write the host alone"}},
 		"host of a wrong type":      {`{"token":"abcdefgh","hosts":["example.com",7]}`, []string{"hosts: entry 2 must be a string, not a number"}},
 		"bad hosts":                 {`{"token":"abcdefgh","hosts":["https://` + canary + `","example.com","10.0.0.1","example.com:0"]}`, []string{"hosts: entry 1"}},
 		"oauth2 beside rotate":      {`{"token":"abcdefgh","oauth2":` + refreshJSON + `,"rotate":{"call":"POST https://example.com/","token":"/token"}}`, []string{"oauth2 and rotate exclude each other"}},
@@ -325,7 +326,7 @@ func TestSecretProblems(t *testing.T) {
 		"header with a line break":  {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"X-Key":"` + canary + `\nX: y"}}}`, []string{"rotate.headers: header 1 must be printable ASCII"}},
 		"header twice":              {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"X-Key":"12345678","x-key":"` + canary + `"}}}`, []string{"rotate.headers: header 2 stands twice"}},
 		"header of a wrong type":    {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"X-Key":12345678901}}}`, []string{"rotate.headers: header 1 must be a string, not a number"}},
-		"every problem at once":     {`{"token":"` + canary + `;","hosts":5,"test":"GET ftp://x/","rotate":7}`, []string{"token: ", "hosts must be", "test: ", "rotate must be"}},
+		"every problem at once":     {`{"token":"` + canary + `;","hosts":5,"test":"GET ftp://x/","rotate":7}`, []string{"token: ", "hosts must be a list", "test: ", "rotate must be"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -552,6 +553,10 @@ func TestHostsOfSecret(t *testing.T) {
 		"binds to nothing": {`,"hosts":[]`, true, false},
 		"one host":         {`,"hosts":["EXAMPLE.com."]`, true, true},
 		"another port":     {`,"hosts":["example.com:8443"]`, true, false},
+		"one string":       {`,"hosts":" example.net , example.com"`, true, true},
+		"text of a list":   {`,"hosts":"[\"example.com\"]"`, true, true},
+		"spaces in a list": {`,"hosts":[" example.com "]`, true, true},
+		"empty string":     {`,"hosts":""`, true, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

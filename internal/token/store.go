@@ -27,7 +27,7 @@ const (
 	Previous Stage = "AWSPREVIOUS"
 )
 
-// maxStale is how long a token that was read before serves while Secrets Manager does not answer.
+// maxStale is for how long a token that was read before serves while Secrets Manager does not answer.
 const maxStale = time.Hour
 
 // SecretsManager is the part of *secretsmanager.Client that reading takes.
@@ -42,159 +42,280 @@ type Version struct {
 	Secret  string // the id it was read by
 	ID      string
 	Stage   Stage
-	Created time.Time // zero: not told
+	Created time.Time // zero: unknown
 
-	fetched time.Time // when its reading began
+	fetched time.Time // when its reading started
 }
 
-// YoungerThan tells whether the version was made less than d before now.
+// YoungerThan reports whether the version was made less than d before now.
 func (v Version) YoungerThan(d time.Duration, now time.Time) bool {
 	return !v.Created.IsZero() && now.Sub(v.Created) < d
 }
 
-// UnavailableError says why a token cannot be had.
+// UnavailableError says why a token is not available.
 type UnavailableError struct {
 	Secret  string
 	Reason  string
-	Lasting bool // no retry mends it: missing, deleted, denied, undecryptable or malformed
+	Lasting bool // permanent: the secret is missing, deleted, denied, undecryptable or malformed
 	Err     error
 }
 
 func (e *UnavailableError) Error() string { return e.Reason }
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
+// StoreOptions are what a Store needs to know.
+type StoreOptions struct {
+	Prefix string           // goes before names that are neither ARNs nor under it already
+	Region string           // of the function, to recognize the ARN of a secret in another one
+	TTL    time.Duration    // how long AWSCURRENT is kept
+	Margin time.Duration    // what a reading leaves of its context's time
+	Now    func() time.Time // wall-clock time
+}
+
 // Store reads secrets and keeps AWSCURRENT for a while. It is safe for concurrent use, with one fetch of a secret at a
 // time. AWS's own caching library is not used: docs/decisions says why.
 type Store struct {
-	api    SecretsManager
-	prefix string
-	ttl    time.Duration
-	margin time.Duration
-	now    func() time.Time
-	scrub  *redact.Scrubber
-	log    *slog.Logger
+	StoreOptions
+
+	api   SecretsManager
+	scrub *redact.Scrubber
+	log   *slog.Logger
+	sleep func(context.Context, time.Duration) bool
 
 	mu      sync.Mutex
-	entries map[string]*entry
+	entries map[entryKey]*entry
+	warned  map[string]string // version id by secret: of one version the log warns once
 }
 
+type entryKey struct{ id, key string }
+
+// entry is one secret, read with one Key.
 type entry struct {
-	turn    turn
-	version *Version // guarded by turn
+	shared[time.Time, Version] // by when the reading started
+
+	version *Version // the last one read; nil: none
 }
 
-// NewStore makes a Store. prefix goes before names that are neither ARNs nor under it already; margin is what a reading
-// leaves of its context's time; now is wall-clock time.
-func NewStore(api SecretsManager, prefix string, ttl, margin time.Duration, now func() time.Time, scrub *redact.Scrubber, log *slog.Logger) *Store {
-	return &Store{api: api, prefix: prefix, ttl: ttl, margin: margin, now: now, scrub: scrub, log: log, entries: map[string]*entry{}}
+// NewStore returns a Store.
+func NewStore(api SecretsManager, o StoreOptions, scrub *redact.Scrubber, log *slog.Logger) *Store {
+	return &Store{
+		StoreOptions: o, api: api, scrub: scrub, log: log, sleep: retry.Sleep,
+		entries: map[entryKey]*entry{}, warned: map[string]string{},
+	}
 }
 
 // ID is the SecretId of a name or ARN.
 func (s *Store) ID(secret string) string {
-	if strings.HasPrefix(secret, "arn:") || strings.HasPrefix(secret, s.prefix) {
+	if strings.HasPrefix(secret, "arn:") || strings.HasPrefix(secret, s.Prefix) {
 		return secret
 	}
-	return s.prefix + secret
+	return s.Prefix + secret
 }
 
-// Current returns AWSCURRENT, from memory while it is younger than the TTL. When Secrets Manager fails for a passing
-// reason, a version read within the last hour serves. The error is an *UnavailableError.
+// Current is Keyed("").Current.
 func (s *Store) Current(ctx context.Context, secret string) (Version, error) {
-	return s.current(ctx, secret, func(v Version, now time.Time) bool {
-		age := now.Sub(v.fetched)
-		return 0 <= age && age < s.ttl
-	}, maxStale)
+	return s.Keyed("").Current(ctx, secret)
+}
+
+// CurrentAfter is Keyed("").CurrentAfter.
+func (s *Store) CurrentAfter(ctx context.Context, secret string, moment time.Time) (Version, error) {
+	return s.Keyed("").CurrentAfter(ctx, secret, moment)
+}
+
+// Staged is Keyed("").Staged.
+func (s *Store) Staged(ctx context.Context, secret string, stage Stage) (Version, error) {
+	return s.Keyed("").Staged(ctx, secret, stage)
+}
+
+// Keyed reads secrets whose token is chosen by Key: the name of a member, or a JSON pointer. With "" they have the form
+// that is documented for secrets (docs/configuration.md).
+type Keyed struct {
+	store *Store
+	key   string
+}
+
+// Keyed returns a reader with this Key.
+func (s *Store) Keyed(key string) Keyed { return Keyed{s, key} }
+
+// Current returns AWSCURRENT, from memory while it is younger than the TTL. While Secrets Manager fails for a transient
+// reason, or a run's time to wait for it is up, a version read within the last hour serves. The error is an
+// *UnavailableError.
+func (k Keyed) Current(ctx context.Context, secret string) (Version, error) {
+	s, id := k.store, k.store.ID(secret)
+	e := s.entry(entryKey{id, k.key})
+	v, err := k.read(ctx, id, e, freshness{ttl: s.TTL})
+	if unavailable, ok := errors.AsType[*UnavailableError](err); !ok || unavailable.Lasting {
+		return v, err
+	}
+	if stale, age, ok := e.stale(s.Now()); ok {
+		s.log.WarnContext(ctx, "secrets manager failed; the token read before is used",
+			"secret", id, "age_seconds", int(age.Seconds()), "error", err.Error())
+		return stale, nil
+	}
+	return v, err
 }
 
 // CurrentAfter returns AWSCURRENT as read after the moment given, so that many runs with one rejected token share a
 // read.
-func (s *Store) CurrentAfter(ctx context.Context, secret string, moment time.Time) (Version, error) {
-	return s.current(ctx, secret, func(v Version, now time.Time) bool {
-		return v.fetched.After(moment) && !v.fetched.After(now)
-	}, 0)
+func (k Keyed) CurrentAfter(ctx context.Context, secret string, moment time.Time) (Version, error) {
+	id := k.store.ID(secret)
+	return k.read(ctx, id, k.store.entry(entryKey{id, k.key}), freshness{after: moment})
 }
 
-func (s *Store) current(ctx context.Context, secret string, fresh func(Version, time.Time) bool, stale time.Duration) (Version, error) {
-	id := s.ID(secret)
-	e := s.entry(id)
-	if !e.turn.begin(ctx, s.margin) {
-		return Version{}, &UnavailableError{id, "Secrets Manager did not answer in time", false, context.DeadlineExceeded}
-	}
-	defer e.turn.end()
+// freshness is what a version in memory must have: an age below the ttl, or a reading that started after a moment.
+type freshness struct {
+	ttl   time.Duration
+	after time.Time
+}
 
-	if e.version != nil && fresh(*e.version, s.now()) {
+func (f freshness) has(v *Version, now time.Time) bool {
+	if v == nil {
+		return false
+	}
+	age := now.Sub(v.fetched)
+	return 0 <= age && (age < f.ttl || !f.after.IsZero() && v.fetched.After(f.after))
+}
+
+// read returns a version that is fresh, or that another run's reading, started after the moment, or its own finds.
+func (k Keyed) read(ctx context.Context, id string, e *entry, need freshness) (Version, error) {
+	e.mu.Lock()
+	if need.has(e.version, k.store.Now()) { // almost always, and for less than get needs
+		defer e.mu.Unlock()
 		return *e.version, nil
 	}
-	v, err := s.Staged(ctx, secret, Current)
-	if err == nil {
-		e.version = &v
-		return v, nil
+	e.mu.Unlock()
+	v, err := k.readNow(ctx, id, e, need)
+	if errors.Is(err, errNoTime) || errors.Is(err, errBroken) {
+		return v, &UnavailableError{id, "Secrets Manager did not answer in time", false, context.DeadlineExceeded}
 	}
-	if unavailable, ok := errors.AsType[*UnavailableError](err); ok && unavailable.Lasting {
-		e.version = nil
-		return Version{}, err
-	}
-	if e.version != nil && stale > 0 {
-		if age := s.now().Sub(e.version.fetched); 0 <= age && age < stale {
-			s.log.WarnContext(ctx, "secrets manager failed; the token read before is used",
-				"secret", id, "age_seconds", int(age.Seconds()), "error", err.Error())
-			return *e.version, nil
-		}
-	}
-	return Version{}, err
+	return v, err
 }
 
-func (s *Store) entry(id string) *entry {
+func (k Keyed) readNow(ctx context.Context, id string, e *entry, need freshness) (Version, error) {
+	return e.get(ctx, k.store.Margin, want[time.Time, Version]{
+		key: k.store.Now(),
+		have: func() *outcome[Version] {
+			if need.has(e.version, k.store.Now()) {
+				return &outcome[Version]{value: *e.version}
+			}
+			return nil
+		},
+		suits: func(started time.Time, _ outcome[Version]) bool { return started.After(need.after) },
+		fetch: func() (Version, error) { return k.Staged(ctx, id, Current) },
+		keep:  func(_ time.Time, got outcome[Version]) { e.keep(got) },
+	})
+}
+
+func (e *entry) keep(got outcome[Version]) {
+	switch unavailable, ok := errors.AsType[*UnavailableError](got.err); {
+	case got.err == nil:
+		e.version = &got.value
+	case ok && unavailable.Lasting:
+		e.version = nil
+	}
+}
+
+func (e *entry) stale(now time.Time) (Version, time.Duration, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.version == nil {
+		return Version{}, 0, false
+	}
+	age := now.Sub(e.version.fetched)
+	return *e.version, age, 0 <= age && age < maxStale
+}
+
+func (s *Store) entry(key entryKey) *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.entries[id]
+	e := s.entries[key]
 	if e == nil {
-		e = &entry{turn: newTurn()}
-		s.entries[id] = e
+		e = &entry{}
+		s.entries[key] = e
 	}
 	return e
 }
 
 // Staged reads the version with a stage, never from memory. The stage is always sent: the caller's role allows no
 // reading without it.
-func (s *Store) Staged(ctx context.Context, secret string, stage Stage) (Version, error) {
-	ctx, cancel := retry.WithMargin(ctx, s.margin)
+func (k Keyed) Staged(ctx context.Context, secret string, stage Stage) (Version, error) {
+	s := k.store
+	ctx, cancel := retry.WithMargin(ctx, s.Margin)
 	defer cancel()
 	id := s.ID(secret)
-	begun := s.now() // what is written while the answer travels is not read
-	out, err := s.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(id), VersionStage: aws.String(string(stage))})
+	started := s.Now() // what is written while the answer travels is not read
+	out, err := s.fetch(ctx, id, stage)
 	if err != nil {
-		return Version{}, unavailable(id, stage, err)
+		return Version{}, s.unavailable(id, stage, err)
 	}
-	text := aws.ToString(out.SecretString)
-	if out.SecretString == nil {
-		text = string(out.SecretBinary)
+	versionID := aws.ToString(out.VersionId)
+	if out.SecretString == nil && out.SecretBinary == nil {
+		return Version{}, &UnavailableError{id, fmt.Sprintf("Secrets Manager answered without a value for secret %s, version %s (%s)", id, versionID, stage), false, nil}
 	}
-	doc, err := ParseSecret(text, s.scrub)
+	doc, err := parse(textOf(out), k.key, s.scrub)
 	if err != nil {
-		return Version{}, &UnavailableError{id, fmt.Sprintf("secret %s, version %s (%s), is malformed: %s", id, aws.ToString(out.VersionId), stage, err), true, err}
+		return Version{}, &UnavailableError{id, fmt.Sprintf("secret %s, version %s (%s), is malformed: %s", id, versionID, stage, err), true, err}
 	}
-	for _, w := range doc.Warnings {
-		s.log.WarnContext(ctx, "the secret has a fault", "secret", id, "version", aws.ToString(out.VersionId), "fault", w)
-	}
-	return Version{Document: doc, Secret: id, ID: aws.ToString(out.VersionId), Stage: stage, Created: aws.ToTime(out.CreatedDate), fetched: begun}, nil
+	s.warn(ctx, id, versionID, doc.Warnings)
+	return Version{Document: doc, Secret: id, ID: versionID, Stage: stage, Created: aws.ToTime(out.CreatedDate), fetched: started}, nil
 }
 
-// unavailable sorts an error of GetSecretValue. Lasting is only what AWS names as such (API Reference, GetSecretValue);
-// the function's own expired or missing credentials say nothing of the token.
-func unavailable(id string, stage Stage, err error) *UnavailableError {
+// deniedPause is how long IAM gets to learn of a permission that was just granted (IAM User Guide, "Changes that I make
+// are not always immediately visible").
+const deniedPause = 4 * time.Second
+
+// fetch asks a second time when the first answer is that it may not.
+func (s *Store) fetch(ctx context.Context, id string, stage Stage) (*secretsmanager.GetSecretValueOutput, error) {
+	in := &secretsmanager.GetSecretValueInput{SecretId: aws.String(id), VersionStage: aws.String(string(stage))}
+	out, err := s.api.GetSecretValue(ctx, in)
+	if isDenied(err) && s.sleep(ctx, deniedPause) {
+		out, err = s.api.GetSecretValue(ctx, in)
+	}
+	return out, err
+}
+
+func isDenied(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return ok && (api.ErrorCode() == "AccessDeniedException" || api.ErrorCode() == "AccessDenied")
+}
+
+// warn logs what a version's document warns of, once for each version.
+func (s *Store) warn(ctx context.Context, id, versionID string, warnings []string) {
+	s.mu.Lock()
+	known := s.warned[id] == versionID
+	s.warned[id] = versionID
+	s.mu.Unlock()
+	for _, w := range warnings {
+		if !known {
+			s.log.WarnContext(ctx, "check the secret", "secret", id, "version", versionID, "warning", w)
+		}
+	}
+}
+
+// unavailable distinguishes permanent and transient errors of GetSecretValue. Permanent is only what AWS documents as such
+// (API Reference, GetSecretValue); the function's own expired or missing credentials say nothing of the token.
+func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError {
 	e := &UnavailableError{Secret: id, Err: err}
 	code := "no answer"
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		code = api.ErrorCode()
 	}
+	if isDenied(err) {
+		code = "AccessDeniedException"
+	}
 	switch code {
 	case "ResourceNotFoundException":
 		e.Lasting, e.Reason = true, fmt.Sprintf("secret %s does not exist or has no version %s: create it, or put a value into it", id, stage)
+		if region := s.otherRegion(id); region != "" {
+			e.Reason = fmt.Sprintf("secret %s is in Region %s, and this function reads secrets of %s only: replicate it to %s, or deploy to %s", id, region, s.Region, s.Region, region)
+		}
 	case "InvalidRequestException":
 		e.Lasting, e.Reason = true, fmt.Sprintf("secret %s is scheduled for deletion: restore it (aws secretsmanager restore-secret)", id)
-	case "AccessDeniedException", "AccessDenied":
+	case "AccessDeniedException":
 		e.Lasting, e.Reason = true, fmt.Sprintf("reading secret %s is denied: it must be under the stack's prefix or in ExtraSecretArns, and its KMS key must be SecretsKeyArn", id)
+		if region := s.otherRegion(id); region != "" {
+			e.Reason += fmt.Sprintf("; it is in Region %s, and this function reads secrets of %s only", region, s.Region)
+		}
 	case "DecryptionFailure", "DecryptionFailureException":
 		e.Lasting, e.Reason = true, fmt.Sprintf("secret %s cannot be decrypted: look at its KMS key", id)
 	case "no answer":
@@ -203,4 +324,13 @@ func unavailable(id string, stage Stage, err error) *UnavailableError {
 		e.Reason = fmt.Sprintf("Secrets Manager failed for secret %s: %s", id, code)
 	}
 	return e
+}
+
+// otherRegion is the Region in an ARN, if it is not the function's: there GetSecretValue finds nothing.
+func (s *Store) otherRegion(id string) string {
+	parts := strings.Split(id, ":")
+	if len(parts) < 4 || parts[0] != "arn" || parts[3] == s.Region || s.Region == "" {
+		return ""
+	}
+	return parts[3]
 }

@@ -31,6 +31,7 @@ type secrets struct {
 	mu       sync.Mutex
 	values   map[string]*secretsmanager.GetSecretValueOutput // by "id stage"
 	err      error                                           // of every read, if set
+	first    error                                           // of the first read only, if set
 	took     time.Duration
 	reading  int
 	reads    []string
@@ -65,6 +66,9 @@ func (s *secrets) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecr
 	s.reading++
 	s.parallel = max(s.parallel, s.reading)
 	out, err := s.values[key], s.err
+	if s.first != nil && len(s.reads) == 1 {
+		err = s.first
+	}
 	s.mu.Unlock()
 	if s.took > 0 {
 		select {
@@ -112,6 +116,8 @@ func (w *wall) move(d time.Duration) {
 	w.now = w.now.Add(d)
 }
 
+func noPause(context.Context, time.Duration) bool { return true }
+
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 func current(t *testing.T, s *token.Store, id string) token.Version {
@@ -146,7 +152,7 @@ func TestStoreKeepsCurrentForItsTTL(t *testing.T) {
 	}
 	api, clock := newSecrets(t), newWall()
 	api.put("p/s", token.Current, "v1", "abcdefgh")
-	s := token.NewStore(api, "p/", 5*time.Minute, retry.Reserve, clock.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(api, token.StoreOptions{Prefix: "p/", TTL: 5 * time.Minute, Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, quiet())
 	for _, step := range steps {
 		clock.move(step.move)
 		if v := current(t, s, "s"); v.ID != "v1" || v.Token.Reveal() != "abcdefgh" || v.Stage != token.Current || v.Secret != "p/s" {
@@ -162,7 +168,7 @@ func TestStoreWithoutTTLReadsEachTime(t *testing.T) {
 	t.Parallel()
 	api, clock := newSecrets(t), newWall()
 	api.put("s", token.Current, "v1", "abcdefgh")
-	s := token.NewStore(api, "", 0, retry.Reserve, clock.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(api, token.StoreOptions{Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, quiet())
 	current(t, s, "s")
 	api.put("s", token.Current, "v2", "ijklmnop")
 	if v := current(t, s, "s"); v.ID != "v2" || api.count() != 2 {
@@ -173,7 +179,7 @@ func TestStoreWithoutTTLReadsEachTime(t *testing.T) {
 func TestStorePutsThePrefixBeforeNames(t *testing.T) {
 	t.Parallel()
 	arn := "arn:aws:secretsmanager:eu-west-1:123456789012:secret:other/s-AbCdEf"
-	s := token.NewStore(newSecrets(t), "stack/", 0, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(newSecrets(t), token.StoreOptions{Prefix: "stack/"}, &redact.Scrubber{}, quiet())
 	for secret, want := range map[string]string{"s": "stack/s", "stack/s": "stack/s", "stacks": "stack/stacks", arn: arn} {
 		if got := s.ID(secret); got != want {
 			t.Errorf("ID(%s) = %s, want %s", secret, got, want)
@@ -188,7 +194,7 @@ func TestStoreReadsOneAtATime(t *testing.T) {
 		api.took = time.Second
 		api.put("a", token.Current, "v1", "abcdefgh")
 		api.put("b", token.Current, "v1", "ijklmnop")
-		s := token.NewStore(api, "", time.Minute, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
+		s := token.NewStore(api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() { current(t, s, "a") })
@@ -214,7 +220,7 @@ func TestCurrentAfterIsSharedByManyRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := newSecrets(t)
 		api.put("s", token.Current, "v1", "abcdefgh")
-		s := token.NewStore(api, "", 5*time.Minute, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
+		s := token.NewStore(api, token.StoreOptions{TTL: 5 * time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
 		current(t, s, "s")
 		api.put("s", token.Current, "v2", "ijklmnop")
 		api.took = time.Second
@@ -250,7 +256,7 @@ func TestCurrentAfterTrustsNoReadThatBeganBefore(t *testing.T) {
 		api := newSecrets(t)
 		api.took = 2 * time.Second
 		api.put("s", token.Current, "v1", "abcdefgh")
-		s := token.NewStore(api, "", 5*time.Minute, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
+		s := token.NewStore(api, token.StoreOptions{TTL: 5 * time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
 		var wg sync.WaitGroup
 		wg.Go(func() { current(t, s, "s") })
 		time.Sleep(time.Second)
@@ -267,7 +273,7 @@ func TestCurrentAfterNeverServesWhatIsStale(t *testing.T) {
 	t.Parallel()
 	api, clock := newSecrets(t), newWall()
 	api.put("s", token.Current, "v1", "abcdefgh")
-	s := token.NewStore(api, "", time.Minute, retry.Reserve, clock.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, quiet())
 	current(t, s, "s")
 	api.fail(apiError(throttled))
 	if v, err := s.CurrentAfter(t.Context(), "s", clock.Now()); err == nil {
@@ -311,7 +317,8 @@ func TestStaleTokenServesWhileSecretsManagerFails(t *testing.T) {
 			var out bytes.Buffer
 			api, clock := newSecrets(t), newWall()
 			api.put("s", token.Current, "v1", "abcdefgh")
-			s := token.NewStore(api, "", time.Minute, retry.Reserve, clock.Now, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
+			s := token.NewStore(api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
+			s.SleepWith(noPause)
 			current(t, s, "s")
 			clock.move(c.age)
 			api.fail(c.err)
@@ -335,7 +342,8 @@ func TestLastingErrorDropsWhatWasKept(t *testing.T) {
 	t.Parallel()
 	api, clock := newSecrets(t), newWall()
 	api.put("s", token.Current, "v1", "abcdefgh")
-	s := token.NewStore(api, "", time.Minute, retry.Reserve, clock.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, quiet())
+	s.SleepWith(noPause)
 	current(t, s, "s")
 	clock.move(2 * time.Minute)
 	api.fail(apiError("AccessDeniedException"))
@@ -372,7 +380,8 @@ func TestErrorsOfReadingAreSorted(t *testing.T) {
 			t.Parallel()
 			api := newSecrets(t)
 			api.fail(c.err)
-			s := token.NewStore(api, "p/", time.Minute, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
+			s := token.NewStore(api, token.StoreOptions{Prefix: "p/", TTL: time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
+			s.SleepWith(noPause)
 			_, err := s.Current(t.Context(), "s")
 			unavailable, ok := errors.AsType[*token.UnavailableError](err)
 			if !ok {
@@ -392,7 +401,7 @@ func TestMalformedSecretIsLastingAndNotKept(t *testing.T) {
 	t.Parallel()
 	api := newSecrets(t)
 	api.put("s", token.Current, "v1", `{"token":"`+canary+` "x"}`)
-	s := token.NewStore(api, "", time.Hour, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(api, token.StoreOptions{TTL: time.Hour, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
 	_, err := s.Current(t.Context(), "s")
 	unavailable, ok := errors.AsType[*token.UnavailableError](err)
 	if !ok || !unavailable.Lasting {
@@ -413,18 +422,20 @@ func TestSecretBinaryIsText(t *testing.T) {
 		out  secretsmanager.GetSecretValueOutput
 		want string
 	}{
-		"text":       {secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\ufeffabcdefgh\n")}, "abcdefgh"},
-		"object":     {secretsmanager.GetSecretValueOutput{SecretBinary: []byte(`{"token":"abcdefgh"}`)}, "abcdefgh"},
-		"bytes":      {secretsmanager.GetSecretValueOutput{SecretBinary: []byte{0xff, 0xfe, 'a', 0, 'b', 0, 'c', 0, 'd', 0}}, ""},
-		"neither":    {secretsmanager.GetSecretValueOutput{}, ""},
-		"empty text": {secretsmanager.GetSecretValueOutput{SecretString: aws.String("")}, ""},
+		"text":                  {secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\ufeffabcdefgh\n")}, "abcdefgh"},
+		"object":                {secretsmanager.GetSecretValueOutput{SecretBinary: []byte(`{"token":"abcdefgh"}`)}, "abcdefgh"},
+		"bytes":                 {secretsmanager.GetSecretValueOutput{SecretBinary: []byte{0xff, 0xfe, 'a', 0, 'b', 0, 'c', 0, 'd', 0}}, ""},
+		"UTF-16, little endian": {secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\xff\xfea\x00b\x00c\x00d\x00e\x00f\x00g\x00h\x00")}, "abcdefgh"},
+		"UTF-16, big endian":    {secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\xfe\xff\x00a\x00b\x00c\x00d\x00e\x00f\x00g\x00h\x00\n")}, "abcdefgh"},
+		"UTF-16, cut off":       {secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\xfe\xff\x00a\x00b\x00c\x00d\x00e\x00f\x00g\x00")}, ""},
+		"empty text":            {secretsmanager.GetSecretValueOutput{SecretString: aws.String("")}, ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			api := newSecrets(t)
 			api.values["s AWSCURRENT"] = &c.out
-			s := token.NewStore(api, "", 0, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
+			s := token.NewStore(api, token.StoreOptions{Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
 			v, err := s.Current(t.Context(), "s")
 			if got := v.Token.Reveal(); got != c.want || (err == nil) != (c.want != "") {
 				t.Errorf("got %q, %v; want %q", got, err, c.want)
@@ -441,7 +452,7 @@ func TestStagedIsNeverFromMemory(t *testing.T) {
 	}
 	made := time.Date(2026, 11, 24, 8, 30, 0, 0, time.UTC)
 	api.values["s AWSPENDING"].CreatedDate = aws.Time(made)
-	s := token.NewStore(api, "", time.Hour, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
+	s := token.NewStore(api, token.StoreOptions{TTL: time.Hour, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
 	current(t, s, "s")
 	for range 2 {
 		for _, stage := range []token.Stage{token.Pending, token.Previous} {
@@ -480,7 +491,7 @@ func TestWaitingForAReadLeavesTimeForTheReport(t *testing.T) {
 		api := newSecrets(t)
 		api.took = time.Minute
 		api.put("s", token.Current, "v1", "abcdefgh")
-		s := token.NewStore(api, "", time.Hour, retry.Reserve, time.Now, &redact.Scrubber{}, quiet())
+		s := token.NewStore(api, token.StoreOptions{TTL: time.Hour, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
 		var wg sync.WaitGroup
 		wg.Go(func() { current(t, s, "s") })
 		synctest.Wait()
@@ -506,9 +517,171 @@ func TestMalformedExpiryIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	api := newSecrets(t)
 	api.put("s", token.Current, "v1", fmt.Sprintf(`{"token":"abcdefgh","expires_at":%q}`, canary))
-	s := token.NewStore(api, "", 0, retry.Reserve, time.Now, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
+	s := token.NewStore(api, token.StoreOptions{Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
 	current(t, s, "s")
 	if text := out.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "expires_at") || strings.Contains(text, canary) {
 		t.Errorf("log: %s", text)
+	}
+}
+
+func denied() error { return apiError("AccessDeniedException") }
+
+// IAM is eventually consistent: after a deployment the first answer may come from before it.
+func TestFirstDenialIsAskedAgainWithinFiveSeconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := newSecrets(t)
+		api.put("s", token.Current, "v1", "abcdefgh")
+		api.first = denied()
+		s := token.NewStore(api, token.StoreOptions{Now: time.Now}, &redact.Scrubber{}, quiet())
+		started := time.Now()
+		v, err := s.Current(t.Context(), "s")
+		if err != nil || v.ID != "v1" || time.Since(started) > 5*time.Second || api.count() != 2 {
+			t.Errorf("got %s, %v, after %s and %d reads", v.ID, err, time.Since(started), api.count())
+		}
+		api.fail(denied())
+		_, err = s.Current(t.Context(), "s")
+		if unavailable, ok := errors.AsType[*token.UnavailableError](err); !ok || !unavailable.Lasting || api.count() != 4 {
+			t.Errorf("got %v after %d reads, want a permanent error after two", err, api.count())
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err = s.Current(ctx, "s"); err == nil || api.count() != 5 {
+			t.Errorf("got %v after %d reads: there was no time for a second one", err, api.count())
+		}
+	})
+}
+
+func TestAnswerWithoutAValueIsTransient(t *testing.T) {
+	t.Parallel()
+	api, clock := newSecrets(t), newWall()
+	api.put("s", token.Current, "v1", "abcdefgh")
+	s := token.NewStore(api, token.StoreOptions{TTL: time.Minute, Now: clock.Now}, &redact.Scrubber{}, quiet())
+	current(t, s, "s")
+	api.values["s AWSCURRENT"] = &secretsmanager.GetSecretValueOutput{VersionId: aws.String("v2")}
+	clock.move(2 * time.Minute)
+	if v := current(t, s, "s"); v.ID != "v1" {
+		t.Errorf("got %s, want the version read before", v.ID)
+	}
+	clock.move(time.Hour)
+	_, err := s.Current(t.Context(), "s")
+	if unavailable, ok := errors.AsType[*token.UnavailableError](err); !ok || unavailable.Lasting || !strings.Contains(err.Error(), "without a value") {
+		t.Errorf("got %v, want a transient error", err)
+	}
+}
+
+func TestSecretOfAnotherRegionSaysSo(t *testing.T) {
+	t.Parallel()
+	const there, here = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x-AbCdEf", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x-AbCdEf"
+	tests := map[string]struct {
+		secret string
+		err    error
+		says   bool
+	}{
+		"missing, another Region": {secret: there, says: true},
+		"denied, another Region":  {secret: there, err: denied(), says: true},
+		"missing, this Region":    {secret: here},
+		"denied, this Region":     {secret: here, err: denied()},
+		"missing, a name":         {secret: "us-east-1:x"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := newSecrets(t)
+			api.fail(tt.err)
+			s := token.NewStore(api, token.StoreOptions{Region: "eu-west-1", Now: time.Now}, &redact.Scrubber{}, quiet())
+			s.SleepWith(noPause)
+			_, err := s.Current(t.Context(), tt.secret)
+			if err == nil || strings.Contains(err.Error(), "Region us-east-1") != tt.says {
+				t.Errorf("error %v, want it to name the Region: %t", err, tt.says)
+			}
+		})
+	}
+}
+
+func TestRunsThatWaitForOneReadShareItsFailureAndTakeTheStaleToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := newSecrets(t)
+		api.put("s", token.Current, "v1", "abcdefgh")
+		s := token.NewStore(api, token.StoreOptions{TTL: 5 * time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
+		current(t, s, "s")
+		time.Sleep(6 * time.Minute)
+		api.took = 17 * time.Second // what three tries of the SDK take
+		api.fail(errors.New("i/o timeout"))
+		started := time.Now()
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				if v, err := s.Current(ctx, "s"); err != nil || v.ID != "v1" || time.Since(started) != 17*time.Second {
+					t.Errorf("run %d: got %q, %v after %s", i, v.ID, err, time.Since(started))
+				}
+			})
+		}
+		wg.Wait()
+		if api.count() != 2 {
+			t.Errorf("%d reads, want one for the eight runs", api.count()-1)
+		}
+		api.took = 0
+		current(t, s, "s") // one that comes later asks anew
+		if api.count() != 3 {
+			t.Errorf("%d reads: the failure was remembered", api.count())
+		}
+	})
+}
+
+// A run whose time is up before the read that it waits for takes the stale token as well.
+func TestRunWithLittleTimeTakesTheStaleToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := newSecrets(t)
+		api.put("s", token.Current, "v1", "abcdefgh")
+		s := token.NewStore(api, token.StoreOptions{Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
+		current(t, s, "s")
+		time.Sleep(time.Minute)
+		api.took = time.Minute
+		var wg sync.WaitGroup
+		wg.Go(func() { current(t, s, "s") })
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if v, err := s.Current(ctx, "s"); err != nil || v.ID != "v1" {
+			t.Errorf("got %q, %v", v.ID, err)
+		}
+		wg.Wait()
+	})
+}
+
+func TestOneVersionWarnsOnce(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	api := newSecrets(t)
+	s := token.NewStore(api, token.StoreOptions{Now: time.Now}, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
+	for i, want := range []int{1, 1, 2} {
+		api.put("s", token.Current, fmt.Sprintf("v%d", i/2), `{"token":"abcdefgh","expires_at":"soon"}`)
+		current(t, s, "s")
+		if got := strings.Count(out.String(), "level=WARN"); got != want {
+			t.Errorf("read %d: %d warnings, want %d: %s", i+1, got, want, out.String())
+		}
+	}
+}
+
+func TestKeyedReadsOfOneSecretAreKeptApart(t *testing.T) {
+	t.Parallel()
+	api := newSecrets(t)
+	api.put("s", token.Current, "v1", `{"a":"token-of-a","b":"token-of-b"}`)
+	s := token.NewStore(api, token.StoreOptions{TTL: time.Hour, Now: time.Now}, &redact.Scrubber{}, quiet())
+	for range 2 {
+		for key, want := range map[string]string{"a": "token-of-a", "/b": "token-of-b"} {
+			if v, err := s.Keyed(key).Current(t.Context(), "s"); err != nil || v.Token.Reveal() != want {
+				t.Errorf("Key %s: got %q, %v", key, v.Token.Reveal(), err)
+			}
+		}
+	}
+	if api.count() != 2 {
+		t.Errorf("%d reads, want one for each Key", api.count())
 	}
 }

@@ -1,0 +1,109 @@
+package token
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/redact"
+)
+
+// minters are the members by which a secret has us obtain a token.
+var minters = []string{"oauth2", "login", "jwt", "aws_identity", "rotate"}
+
+// ParseMember reads a secret that was made for something else: its token is the string at key, the name of a member or, if
+// it begins with a slash, a JSON pointer. Of the other members only those count that narrow what the token is used for.
+// The event never chooses a credential of ours, which would be sent to a target.
+func ParseMember(text, key string, scrub *redact.Scrubber) (Document, error) {
+	object := trimBOM(text)
+	if !strings.HasPrefix(object, "{") {
+		scrub.Add(text, object)
+		return Document{}, malformed("the secret is plain text, and Key (secretKey in the event) chooses a member of a JSON object: remove Key")
+	}
+	doc, duplicates, err := jsondoc.Parse([]byte(object))
+	if err != nil {
+		scrub.Add(object)
+		return Document{}, malformed("the secret begins with { and is " + err.Error())
+	}
+	p := secretParser{scrub: scrub}
+	for _, d := range duplicates {
+		p.problems.Addf("duplicate key; the second ends at byte %d", d.Offset)
+	}
+	for _, name := range minters {
+		if v := doc.Get(name); v.Kind != jsondoc.Absent && v.Kind != jsondoc.Null {
+			p.problems.Addf("the secret has %s, so Key (secretKey in the event) may not choose its token: remove Key", name)
+		}
+	}
+	if len(p.problems) > 0 {
+		return Document{}, &MalformedError{p.problems}
+	}
+	d := p.member(doc, key)
+	if len(p.problems) > 0 {
+		return Document{}, &MalformedError{p.problems}
+	}
+	return d, nil
+}
+
+func malformed(problem string) error { return &MalformedError{jsondoc.Problems{problem}} }
+
+func (p *secretParser) member(doc jsondoc.Value, key string) Document {
+	place := jsondoc.Key(key)
+	if strings.HasPrefix(key, "/") {
+		var err error
+		if place, err = jsondoc.ParsePointer(key); err != nil {
+			p.problems.Addf("Key: the pointer %s %s", jsondoc.Quote(key), err)
+			return Document{}
+		}
+	}
+	v := place.Lookup(doc)
+	p.scrub.Add(v.Text)
+	if v.Kind != jsondoc.String {
+		p.problems.Addf("there is no string at Key %s: %s", jsondoc.Quote(key), memberNames(doc))
+		return Document{}
+	}
+	token, err := normalize(v.Text)
+	p.scrub.Add(token)
+	if err != nil {
+		p.problems.Addf("the string at Key %s: %s", jsondoc.Quote(key), err)
+		return Document{}
+	}
+	d := Document{Token: redact.New(token)}
+	d.forecast(jsondoc.Value{})
+	if v := doc.Get("hosts"); v.Kind != jsondoc.Absent && v.Kind != jsondoc.Null {
+		list, problems := parseHosts(v)
+		if len(problems) > 0 {
+			d.Warnings = append(d.Warnings, "the member hosts does not read as hosts and is ignored: the token is bound to ALLOWED_HOSTS (parameter AllowedHosts)")
+		} else {
+			d.Hosts = &list
+		}
+	}
+	return d
+}
+
+// memberNames lists the names of an object's members that can be names, and never a value.
+func memberNames(doc jsondoc.Value) string {
+	const maxNames, maxName = 10, 40
+	var names []string
+	hidden := 0
+	for _, m := range doc.Members {
+		if len(names) < maxNames && len(m.Name) <= maxName && isMemberName(m.Name) {
+			names = append(names, m.Name)
+		} else {
+			hidden++
+		}
+	}
+	slices.Sort(names)
+	switch {
+	case len(names) == 0:
+		return fmt.Sprintf("the secret has %d members", len(doc.Members))
+	case hidden > 0:
+		return fmt.Sprintf("the secret has %s and %d more", strings.Join(names, ", "), hidden)
+	default:
+		return "the secret has " + strings.Join(names, ", ")
+	}
+}
+
+func isMemberName(text string) bool {
+	return isIdentifier(strings.NewReplacer("-", "_", ".", "_").Replace(text))
+}
