@@ -91,9 +91,10 @@ fmt: $(GOLANGCI_LINT) ## Format the Go code
 copy: # After a change of the shipped template: the copy that tests and demo read.
 	cp template.yaml infra/shipped/template.yaml
 
-docs: ## Write what is generated in docs: the table of parameters, and the mails of each alarm
+docs: ## Write what is generated in docs: parameters, prices, and the mails of each alarm
 	go run ./infra/check/configuration
 	go test ./infra/replay -run RealCause -update
+	go test ./internal/dev/pricing -run Page -update
 
 fuzz: ## Run each fuzz test for FUZZTIME (30s)
 	@sh infra/check/fuzz.sh $(FUZZTIME)

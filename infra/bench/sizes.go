@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cronbearer/cronbearer/infra/scale"
+	"github.com/cronbearer/cronbearer/internal/dev/pricing"
 )
 
 // targetTime is how long a target is taken to need for its answer where the bench prices a run, in seconds.
@@ -47,7 +47,7 @@ func (b *bench) printSizes(out io.Writer) {
 	for _, megabytes := range b.sizes {
 		ours, naive := key{sized(subjectOurs, megabytes), pathAccepted, true}, key{sized(subjectNaive, megabytes), pathAccepted, true}
 		p50 := b.results.each(ours, p50Of).median()
-		price := (targetTime + p50/1000) * float64(megabytes) / 1024 * scale.List.GBSecond * 1e6
+		price := (targetTime + p50/1000) * float64(megabytes) / 1024 * pricing.GBSeconds.USD * 1e6
 		fmt.Fprintf(out, "| %d MB | %s | %s | %s | %s | %s | $%.2f |\n", megabytes, spread(b.results.each(naive, coldOf)), spread(b.results.each(ours, coldOf)),
 			spread(b.results.each(ours, firstOf)), figure(p50), figure(b.results.pooled(ours).quantile(0.99)), price)
 	}
