@@ -5,106 +5,86 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-// artifacts are what the build gives, and what the packages do before main.
+// artifacts are the sizes of what is deployed, and what its packages take before main.
 type artifacts struct {
-	zip, emptyZip       int64 // bytes, arm64
-	binary, emptyBinary int64
-	trace, emptyTrace   initTrace
-	clock, emptyClock   values // ms, of each start
+	zip, emptyZip   int64     // bytes, arm64
+	init, emptyInit []float64 // ms, of each start
+	initBytes       int64     // what it allocates
 }
 
-// buildForLambda builds a program for arm64 and returns the size of the binary and of its zip.
-func buildForLambda(ctx context.Context, root, dir string, b build) (binary, zipped int64, err error) {
-	b.env = append(slices.Clone(b.env), "GOOS=linux", "GOARCH=arm64")
-	output := filepath.Join(dir, "bootstrap")
-	if err := b.to(ctx, output); err != nil {
-		return 0, 0, err
+func (a artifacts) zipRatio() float64 { return float64(a.zip) / max(float64(a.emptyZip), 1) }
+
+func (a artifacts) initRatio() float64 {
+	if len(a.init) == 0 {
+		return 0
 	}
-	info, err := os.Stat(output)
-	if err != nil {
-		return 0, 0, err
-	}
+	return summarize(a.init).Center / summarize(a.emptyInit).Center
+}
+
+// zips builds both programs for Lambda.
+func (a *artifacts) zips(ctx context.Context, root, dir string) error {
 	sizer := filepath.Join(dir, "zipsize")
 	if err := (build{dir: root, pkg: "./infra/bench/zipsize"}).to(ctx, sizer); err != nil {
-		return 0, 0, err
+		return err
 	}
-	text, err := exec.CommandContext(ctx, sizer, output).Output()
-	if err != nil {
-		return 0, 0, fmt.Errorf("zip %s: %w", b.pkg, err)
-	}
-	zipped, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-	return info.Size(), zipped, err
-}
-
-// initTrace sums what GODEBUG=inittrace=1 tells.
-type initTrace struct {
-	packages      int
-	bytes, allocs int64
-	milliseconds  float64
-}
-
-// traceInit starts a program without a Runtime API, so that it ends when its packages and its own start are done.
-func traceInit(ctx context.Context, program string, env []string) (initTrace, error) {
-	cmd := exec.CommandContext(ctx, program)
-	cmd.Env = append([]string{"GODEBUG=inittrace=1"}, env...)
-	text, _ := cmd.CombinedOutput() // it must fail: there is no work to ask for
-	var sum initTrace
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for lines.Scan() {
-		if !strings.HasPrefix(lines.Text(), "init ") {
-			continue
+	for name, size := range map[string]*int64{subjectOurs: &a.zip, subjectEmpty: &a.emptyZip} {
+		b := buildOf(root, name)
+		b.env = []string{"GOOS=linux", "GOARCH=arm64"}
+		output := filepath.Join(dir, "bootstrap-"+name)
+		if err := b.to(ctx, output); err != nil {
+			return err
 		}
-		var name string
-		var at, took float64
-		var size, allocs int64
-		if _, err := fmt.Sscanf(lines.Text(), "init %s @%f ms, %f ms clock, %d bytes, %d allocs", &name, &at, &took, &size, &allocs); err != nil {
-			return sum, fmt.Errorf("read %q: %w", lines.Text(), err)
+		text, err := exec.CommandContext(ctx, sizer, output).Output()
+		if err != nil {
+			return fmt.Errorf("zip %s: %w", b.pkg, err)
 		}
-		sum.packages++
-		sum.bytes += size
-		sum.allocs += allocs
-		sum.milliseconds += took
-	}
-	if sum.packages == 0 {
-		return sum, fmt.Errorf("%s printed no trace of its packages:\n%s", program, tail(text))
-	}
-	return sum, lines.Err()
-}
-
-// measureArtifacts builds for Lambda, and traces the start of the programs once.
-func measureArtifacts(ctx context.Context, root string, w *world) (a artifacts, err error) {
-	if a.binary, a.zip, err = buildForLambda(ctx, root, w.dir, buildOf(root, subjectOurs)); err != nil {
-		return a, err
-	}
-	if a.emptyBinary, a.emptyZip, err = buildForLambda(ctx, root, w.dir, buildOf(root, subjectEmpty)); err != nil {
-		return a, err
-	}
-	return a, a.traceInits(ctx, w, 1)
-}
-
-// traceInits traces the starts of the programs by turns.
-func (a *artifacts) traceInits(ctx context.Context, w *world, times int) error {
-	for range times {
-		for _, p := range []struct {
-			name  string
-			last  *initTrace
-			clock *values
-		}{{subjectOurs, &a.trace, &a.clock}, {subjectEmpty, &a.emptyTrace, &a.emptyClock}} {
-			trace, err := traceInit(ctx, filepath.Join(w.dir, p.name), nil)
-			if err != nil {
-				return err
-			}
-			*p.last = trace
-			*p.clock = append(*p.clock, trace.milliseconds)
+		if *size, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// traceInits traces the starts of both programs by turns. They lie in dir.
+func (a *artifacts) traceInits(ctx context.Context, dir string, times int) error {
+	for range times {
+		ours, bytes, err := traceInit(ctx, filepath.Join(dir, subjectOurs))
+		if err != nil {
+			return err
+		}
+		empty, _, err := traceInit(ctx, filepath.Join(dir, subjectEmpty))
+		if err != nil {
+			return err
+		}
+		a.init, a.emptyInit, a.initBytes = append(a.init, ours), append(a.emptyInit, empty), bytes
+	}
+	return nil
+}
+
+// traceInit starts a program without a Runtime API, so that it ends when its packages and its own start are done, and sums
+// what GODEBUG=inittrace=1 prints.
+func traceInit(ctx context.Context, program string) (milliseconds float64, size int64, err error) {
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Env = []string{"GODEBUG=inittrace=1"}
+	text, _ := cmd.CombinedOutput() // it must fail: there is no work to ask for
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		var name string
+		var at, took float64
+		var allocated int64
+		if n, _ := fmt.Sscanf(lines.Text(), "init %s @%f ms, %f ms clock, %d bytes", &name, &at, &took, &allocated); n == 4 {
+			milliseconds += took
+			size += allocated
+		}
+	}
+	if milliseconds == 0 {
+		return 0, 0, fmt.Errorf("%s printed no trace of its packages:\n%s", program, tail(text))
+	}
+	return milliseconds, size, lines.Err()
 }

@@ -42,7 +42,10 @@ func peakMemory(pid int) (int64, error) {
 // limiter emulates a Lambda size by control groups: the process is in the group of the memory from its start, and in
 // the group of the CPU from its first request for work. Lambda gives a whole core to the start, and to the runs a share
 // of one in windows of 20 ms.
-type limiter struct{ start, run []string } // directories that a process joins
+type limiter struct {
+	megabytes  int
+	start, run []string // directories that a process joins
+}
 
 const (
 	window        = 20 * time.Millisecond
@@ -61,7 +64,7 @@ func newLimiter(mount string, megabytes int) (*limiter, error) {
 		}
 		// Limits of a child need its parent's consent; the parent may hold no process itself, so there are two children.
 		parent := filepath.Join(mount, name)
-		l := &limiter{start: []string{filepath.Join(parent, "start")}, run: []string{filepath.Join(parent, "run")}}
+		l := &limiter{megabytes: megabytes, start: []string{filepath.Join(parent, "start")}, run: []string{filepath.Join(parent, "run")}}
 		return l, l.make([]string{parent, l.start[0], l.run[0]}, []setting{
 			{filepath.Join(mount, "cgroup.subtree_control"), "+cpu +memory"},
 			{filepath.Join(parent, "cgroup.subtree_control"), "+cpu"},
@@ -70,7 +73,7 @@ func newLimiter(mount string, megabytes int) (*limiter, error) {
 		})
 	}
 	memory, cpu := filepath.Join(mount, "memory", name), filepath.Join(mount, "cpu", name)
-	l := &limiter{start: []string{memory}, run: []string{cpu}}
+	l := &limiter{megabytes: megabytes, start: []string{memory}, run: []string{cpu}}
 	return l, l.make([]string{memory, cpu}, []setting{
 		{filepath.Join(memory, "memory.limit_in_bytes"), strconv.Itoa(megabytes << 20)},
 		{filepath.Join(cpu, "cpu.cfs_period_us"), strconv.FormatInt(period, 10)},

@@ -7,7 +7,10 @@ import "time"
 func cpuTime(int) (time.Duration, error) { return 0, errUnmeasured }
 func peakMemory(int) (int64, error)      { return 0, errUnmeasured }
 
-type limiter struct{ start, run []string }
+type limiter struct {
+	megabytes  int
+	start, run []string
+}
 
 func newLimiter(string, int) (*limiter, error) { return nil, errUnmeasured }
 func join([]string, int) error                 { return errUnmeasured }

@@ -17,7 +17,6 @@ const (
 	subjectBare   = "bare"
 	subjectNaive  = "naive"
 	subjectOurs   = "cronbearer"
-	subjectOther  = "other" // a caller built otherwise, to show what a change buys
 	subjectPython = "python"
 	subjectNode   = "node"
 )
@@ -28,12 +27,13 @@ type subject struct {
 	what    string
 	command []string
 	env     []string
+	rejects bool // also measured on a token that is dead
 	peer    bool // slow: takes part in the first rounds only
 	absent  string
 }
 
-// tags are the build tags of what is deployed, as in the Makefile, and of what it is compared with.
-const tags = "lambda.norpc"
+// buildFlags are those of what is deployed, as in the Makefile, and of what it is compared with.
+var buildFlags = []string{"-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w"}
 
 // build is how a Go program is built as it would be deployed.
 type build struct {
@@ -42,7 +42,7 @@ type build struct {
 }
 
 func (b build) to(ctx context.Context, output string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", tags, "-ldflags", "-s -w", "-o", output, b.pkg)
+	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"build"}, buildFlags, []string{"-o", output, b.pkg})...)
 	cmd.Dir = b.dir
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), b.env...)
 	if text, err := cmd.CombinedOutput(); err != nil {
@@ -69,8 +69,8 @@ func subjects(ctx context.Context, root string, w *world) ([]subject, error) {
 	list := []subject{
 		{name: subjectEmpty, what: "aws-lambda-go, a handler that does nothing"},
 		{name: subjectBare, what: "one HTTPS call: no SDK, no checks; our processor, collector and roots"},
-		{name: subjectNaive, what: "SDK defaults, secret and metric in every run"},
-		{name: subjectOurs, what: "the deployed caller, all checks on"},
+		{name: subjectNaive, what: "SDK defaults, secret and metric in every run", rejects: true},
+		{name: subjectOurs, what: "the deployed caller, all checks on", rejects: true},
 	}
 	for i := range list {
 		s := &list[i]
