@@ -23,10 +23,12 @@ GOBUILD := CGO_ENABLED=0 go build $(GOFLAGS_ALL)
 
 VENV := .tools/venv
 VENV_READY := $(VENV)/ready
+EMULATOR := .tools/emulator
+EMULATOR_READY := $(EMULATOR)/ready
 # A linter built by an older Go refuses newer code, so Go's version is part of the name.
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: help native build demo validate copy test check check-template check-build check-go check-tree check-able check-interop lint fmt \
+.PHONY: help native build demo validate copy test check check-template check-build check-deploy check-go check-tree check-able check-interop lint fmt \
 	docs fuzz bench vuln deploy sam tools clean
 
 help: ## Show this help
@@ -58,7 +60,7 @@ test: ## Run all tests: offline, with the race detector where a C compiler is th
 	fi; \
 	set -ex; go vet $$race ./...; go test $$race -shuffle=on ./...
 
-check: validate check-tree check-go check-template check-build check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
+check: validate check-tree check-go check-template check-build check-deploy check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
 
 check-tree: # What git tracks: nothing of one machine, nothing that does not exist, no page that is out of date.
 	@sh infra/check/tree.sh
@@ -76,11 +78,14 @@ check-template: $(VENV_READY) # SAM CLI and cfn-lint on the shipped template, an
 check-build: $(VENV_READY) build # `sam build` and `make build` give the same bytes.
 	@sh infra/check/build.sh $(VENV)/bin
 
+check-deploy: check-build $(EMULATOR_READY) # SAM CLI deploys the shipped template to an emulator of AWS that others wrote.
+	@sh infra/check/emulator.sh $(VENV)/bin $(EMULATOR)/bin
+
 check-interop: # Tokens from a certified authorisation server that others wrote. It comes from npm, pinned.
 	@sh infra/check/interop.sh $(PYTHON) .tools/node
 
-check-able: check-template check-build $(GOLANGCI_LINT) # Each check above fails when it should.
-	@sh infra/check/able.sh $(VENV)/bin $(GOLANGCI_LINT)
+check-able: check-template check-build $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
+	@sh infra/check/able.sh $(VENV)/bin $(GOLANGCI_LINT) $(EMULATOR)/bin
 
 lint: $(GOLANGCI_LINT) ## Run the Go linters only
 	$(GOLANGCI_LINT) run
@@ -110,10 +115,14 @@ deploy: ## Deploy to your AWS account: needs SAM CLI 1.160 or newer and AWS cred
 
 sam: $(VENV_READY) ## Install SAM CLI and cfn-lint, pinned, into .tools/venv/bin: needs Python only
 
-tools: $(VENV_READY) $(GOLANGCI_LINT) # Everything that `check` installs.
+tools: $(VENV_READY) $(EMULATOR_READY) $(GOLANGCI_LINT) # Everything that `check` installs.
 
 $(VENV_READY): infra/check/requirements.txt infra/check/venv.sh
-	@sh infra/check/venv.sh $(PYTHON) $(VENV)
+	@sh infra/check/venv.sh $(PYTHON) $(VENV) $<
+
+# Apart from SAM CLI: the two want different versions of botocore.
+$(EMULATOR_READY): infra/check/emulator.txt infra/check/venv.sh
+	@sh infra/check/venv.sh $(PYTHON) $(EMULATOR) $<
 
 $(GOLANGCI_LINT):
 	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION): once, a few minutes"

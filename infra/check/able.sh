@@ -1,8 +1,8 @@
 #!/bin/sh
-# able.sh BIN LINTER: shows that the other checks can fail. Each gets a copy of the tree with one mistake in it, and must
+# able.sh BIN LINTER EMULATOR: shows that the other checks can fail. Each gets a copy of the tree with one mistake in it, and must
 # say so: a check that cannot fail proves nothing.
 set -u
-bin=$(cd "$1" && pwd) linter=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
+bin=$(cd "$1" && pwd) linter=$(cd "$(dirname "$2")" && pwd)/$(basename "$2") emulator=$(cd "$3" && pwd)
 root=$PWD
 copy=$root/.build/able
 rm -rf "$copy" && mkdir -p "$copy"
@@ -70,6 +70,14 @@ mend $template
 mkdir -p other/Caller && { cat "$root/.build/lambda/Caller/bootstrap"; echo; } >other/Caller/bootstrap
 caught 'EOF on' cmp "$root/.aws-sam/build/Caller/bootstrap" other/Caller/bootstrap
 rm -rf other
+
+# The deployment: what the emulator does not take, and what it takes but must not be so.
+built=$root/.aws-sam/build
+sed 's/Type: AWS::Scheduler::ScheduleGroup/&s/' "$built/template.yaml" >"$built/broken.yaml"
+caught 'Unrecognized resource types' sh infra/check/emulator.sh "$bin" "$emulator" "$built/broken.yaml"
+sed 's/MaximumRetryAttempts: 0/MaximumRetryAttempts: 2/' "$built/template.yaml" >"$built/broken.yaml"
+caught 'a failed run is retried' sh infra/check/emulator.sh "$bin" "$emulator" "$built/broken.yaml"
+rm "$built/broken.yaml"
 
 # The linters. A stand-in for the package that nobody may import, as it is no dependency.
 mkdir config && echo "package config" >config/config.go && echo "module github.com/aws/aws-sdk-go-v2/config" >config/go.mod

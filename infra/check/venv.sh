@@ -1,8 +1,7 @@
 #!/bin/sh
-# venv.sh PYTHON VENV: the pinned tools from PyPI, in an environment of their own. `make` calls it when the pins change.
+# venv.sh PYTHON VENV PINS: what PINS pins from PyPI, in an environment of its own. `make` calls it when the pins change.
 set -eu
-python=$1 venv=$2
-here=$(dirname "$0")
+python=$1 venv=$2 pins=$3
 
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
 	version=$("$python" --version 2>/dev/null) || version="not there"
@@ -16,10 +15,10 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 	exit 1
 fi
 
-echo "installing SAM CLI and cfn-lint into $venv: once, half a minute or so"
+echo "installing what $pins pins into $venv: once, half a minute or so"
 rm -rf "$venv"
 "$python" -m venv "$venv"
 # The pins are the whole closure, so nothing is resolved; most of it is never imported, so nothing is compiled.
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes --requirement "$here/requirements.txt"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes --requirement "$pins"
 "$venv/bin/python" -m pip --disable-pip-version-check check
 touch "$venv/ready"
