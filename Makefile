@@ -81,7 +81,7 @@ check-build: $(VENV_READY) build # `sam build` and `make build` give the same by
 check-deploy: check-build $(EMULATOR_READY) # SAM CLI deploys the shipped template to an emulator of AWS that others wrote.
 	@sh infra/check/emulator.sh $(VENV)/bin $(EMULATOR)/bin
 
-check-interop: # Tokens from a certified authorisation server that others wrote. It comes from npm, pinned.
+check-interop: native # Tokens from a certified authorisation server that others wrote. It comes from npm, pinned.
 	@sh infra/check/interop.sh $(PYTHON) .tools/node
 
 check-able: check-template check-build $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.

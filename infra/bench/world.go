@@ -17,9 +17,9 @@ import (
 
 	"github.com/cronbearer/cronbearer/infra/local/alarm"
 	"github.com/cronbearer/cronbearer/infra/local/cloudwatch"
-	"github.com/cronbearer/cronbearer/infra/local/pki"
 	"github.com/cronbearer/cronbearer/infra/local/secrets"
 	"github.com/cronbearer/cronbearer/infra/local/target"
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
 )
 
 const (

@@ -157,7 +157,7 @@ func (s *suite) clientCredentials() []check {
 		fails("a certificate of an unknown authority is not accepted", passingKind, "certificate is not valid", basic,
 			through(outbound.NewTransport(nil, outbound.Guard{AllowLoopback: true}))),
 		fails("loopback is refused where tests do not open it", mistakeKind, "was not asked|127.0.0.1", basic,
-			through(outbound.NewTransport(s.authority.pool, outbound.Guard{}))),
+			through(outbound.NewTransport(s.authority.Pool(), outbound.Guard{}))),
 		check{"client_credentials: a replayed client assertion is refused, and each of ours is new", s.replayedClientAssertion},
 		check{"client_credentials: the client's keys change, with and without an overlap", s.keyRotation},
 	)

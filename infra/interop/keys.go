@@ -7,14 +7,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"time"
 )
 
 // key is a key pair, made for one run: PEM for the secret, a JWK for the server.
@@ -77,56 +74,4 @@ func publicOf(keys ...key) (set jwks) {
 		set.Keys = append(set.Keys, k.public)
 	}
 	return set
-}
-
-// authority is a certificate authority, made for one run, and a certificate of it for localhost.
-type authority struct {
-	pool        *x509.CertPool
-	caPEM       []byte
-	cert, key   string // PEM, of localhost
-	certificate tls.Certificate
-}
-
-func newAuthority() (authority, error) {
-	fail := func(err error) (authority, error) { return authority{}, fmt.Errorf("make a certificate: %w", err) }
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return fail(err)
-	}
-	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return fail(err)
-	}
-	from, until := time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "interop"}, NotBefore: from, NotAfter: until,
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
-	if err != nil {
-		return fail(err)
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: from, NotAfter: until, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, leafKey.Public(), caKey)
-	if err != nil {
-		return fail(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(leafKey)
-	if err != nil {
-		return fail(err)
-	}
-	a := authority{
-		pool:  x509.NewCertPool(),
-		caPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}),
-		cert:  string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leafDER})),
-		key:   string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})),
-	}
-	a.pool.AppendCertsFromPEM(a.caPEM)
-	if a.certificate, err = tls.X509KeyPair([]byte(a.cert), []byte(a.key)); err != nil {
-		return fail(err)
-	}
-	return a, nil
 }

@@ -1,6 +1,6 @@
 // Command interop tries Cronbearer's token requests against a certified authorisation server that others wrote
 // (oidc-provider, from npm): every grant and every client authentication, refused credentials, replay, rotation of
-// refresh tokens and of keys, and the real binaries. Run it from the module's root: go run ./infra/interop
+// refresh tokens and of keys, and the real binaries in the local cloud. Run it by make check-interop.
 //
 // It needs Node.js and npm, installs what package-lock.json pins into infra/interop/node_modules, and talks to loopback
 // only. It prints a line for each check and ends with an error at the first that fails. It skips nothing.
@@ -20,14 +20,15 @@ import (
 
 func main() {
 	dir := flag.String("dir", filepath.Join("infra", "interop"), "the folder that holds server.mjs")
+	binaries := flag.String("binaries", filepath.Join(".build", "native"), "the folder of caller and rotator, from `make native`")
 	flag.Parse()
-	if err := run(*dir, os.Stdout); err != nil {
+	if err := run(*dir, *binaries, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "interop:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string, out io.Writer) error {
+func run(dir, binaries string, out io.Writer) error {
 	const limit = 5 * time.Minute
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -36,7 +37,9 @@ func run(dir string, out io.Writer) error {
 		return err
 	}
 	_, _ = fmt.Fprintf(out, "npm ci took %s\n", time.Since(start).Round(time.Millisecond))
-	s, err := newSuite(ctx, dir, out)
+	s, err := newSuite(ctx, dir, map[string]string{
+		"Caller": absolute(binaries, "caller"), "Rotator": absolute(binaries, "rotator"),
+	}, out)
 	if err != nil {
 		return err
 	}
@@ -49,6 +52,15 @@ func run(dir string, out io.Writer) error {
 	}
 	_, _ = fmt.Fprintf(out, "%d checks passed in %s\n", s.passed, time.Since(start).Round(time.Millisecond))
 	return nil
+}
+
+// absolute is the path for a process that runs in another folder.
+func absolute(elements ...string) string {
+	path := filepath.Join(elements...)
+	if whole, err := filepath.Abs(path); err == nil {
+		return whole
+	}
+	return path
 }
 
 // install puts what package-lock.json pins into node_modules. No package's script runs.

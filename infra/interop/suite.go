@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
 	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
@@ -21,9 +22,9 @@ import (
 // suite runs the checks, one after the other.
 type suite struct {
 	out       io.Writer
-	dir       string
+	binaries  map[string]string // of the functions, by logical id
 	server    *server
-	authority authority
+	authority *pki.Authority
 	transport http.RoundTripper
 	scrub     *redact.Scrubber
 	keys      map[string]key    // of clients and issuers, by id
@@ -45,13 +46,13 @@ type check struct {
 	run  func(context.Context) error
 }
 
-func newSuite(ctx context.Context, dir string, out io.Writer) (*suite, error) {
-	s := &suite{out: out, dir: dir, scrub: &redact.Scrubber{}, keys: map[string]key{}, passwords: map[string]string{}}
+func newSuite(ctx context.Context, dir string, binaries map[string]string, out io.Writer) (*suite, error) {
+	s := &suite{out: out, binaries: binaries, scrub: &redact.Scrubber{}, keys: map[string]key{}, passwords: map[string]string{}}
 	var err error
-	if s.authority, err = newAuthority(); err != nil {
+	if s.authority, err = pki.New(); err != nil {
 		return nil, err
 	}
-	s.transport = outbound.NewTransport(s.authority.pool, outbound.Guard{AllowLoopback: true})
+	s.transport = outbound.NewTransport(s.authority.Pool(), outbound.Guard{AllowLoopback: true})
 	for _, algorithm := range algorithms {
 		for _, name := range []string{"client-" + algorithm, "issuer-" + algorithm} {
 			if s.keys[name], err = newKey(name, algorithm); err != nil {
@@ -64,15 +65,19 @@ func newSuite(ctx context.Context, dir string, out io.Writer) (*suite, error) {
 	if err != nil {
 		return nil, err
 	}
+	certificate, private, err := s.authority.ServerPEM()
+	if err != nil {
+		return nil, fmt.Errorf("the server's certificate: %w", err)
+	}
 	s.server, err = startServer(ctx, dir, configuration{
-		Cert: s.authority.cert, Key: s.authority.key, CookieKey: rand.Text(),
+		Cert: string(certificate), Key: string(private), CookieKey: rand.Text(),
 		JWKS: jwks{Keys: []map[string]string{servers.private}}, Clients: s.clients(),
 	})
 	return s, err
 }
 
 func (s *suite) run(ctx context.Context) error {
-	for _, list := range [][]check{s.clientCredentials(), s.jwtBearer(), s.refreshTokens(), s.minting(), s.binary(), s.rotator(), s.last()} {
+	for _, list := range [][]check{s.clientCredentials(), s.jwtBearer(), s.refreshTokens(), s.minting(), s.caller(), s.rotator(), s.last()} {
 		for _, c := range list {
 			start := time.Now()
 			if err := c.run(ctx); err != nil {

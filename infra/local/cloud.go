@@ -24,11 +24,11 @@ import (
 	"github.com/cronbearer/cronbearer/infra/local/cloudwatch"
 	"github.com/cronbearer/cronbearer/infra/local/iam"
 	"github.com/cronbearer/cronbearer/infra/local/notify"
-	"github.com/cronbearer/cronbearer/infra/local/pki"
 	"github.com/cronbearer/cronbearer/infra/local/queue"
 	"github.com/cronbearer/cronbearer/infra/local/runtime"
 	"github.com/cronbearer/cronbearer/infra/local/secrets"
 	"github.com/cronbearer/cronbearer/infra/local/target"
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
 )
 
 // Start is when the virtual clock begins, unless Options say otherwise: a Monday in a month without clock changes.
@@ -43,6 +43,7 @@ type Options struct {
 	Parameters map[string]string // of the template; AllowedHosts: the hosts of its jobs, AlarmEmail: you@example.com
 	Binaries   map[string]string // by logical id of the function: "Caller"
 	Start      time.Time         // of the virtual clock; zero: Start
+	Authority  *pki.Authority    // of all servers; nil: a new one
 	Seed       uint64            // of what AWS leaves to chance
 
 	// NoStarts leaves the schedules out: only Invoke and InvokeAsync start runs.
@@ -146,8 +147,10 @@ func (c *Cloud) build() error {
 	}
 	c.clock = newClock(c.dir, begin)
 	c.nextTick = begin.Truncate(time.Minute).Add(time.Minute)
-	if c.authority, err = pki.New(); err != nil {
-		return err
+	if c.authority = c.options.Authority; c.authority == nil {
+		if c.authority, err = pki.New(); err != nil {
+			return err
+		}
 	}
 	if err := os.WriteFile(c.caFile(), c.authority.PEM, 0o600); err != nil {
 		return fmt.Errorf("local cloud: %w", err)

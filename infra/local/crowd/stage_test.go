@@ -26,10 +26,10 @@ import (
 	"github.com/cronbearer/cronbearer/infra/local/cloudwatch"
 	"github.com/cronbearer/cronbearer/infra/local/localtest"
 	"github.com/cronbearer/cronbearer/infra/local/oauth"
-	"github.com/cronbearer/cronbearer/infra/local/pki"
 	"github.com/cronbearer/cronbearer/infra/local/secrets"
 	"github.com/cronbearer/cronbearer/infra/local/target"
 	"github.com/cronbearer/cronbearer/internal/caller"
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
 	"github.com/cronbearer/cronbearer/internal/rotation"
 )
 

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cronbearer/cronbearer/infra/local/pki"
 	"github.com/cronbearer/cronbearer/infra/local/target"
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
 )
 
 var now = time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)

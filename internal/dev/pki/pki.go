@@ -1,5 +1,5 @@
-// Package pki makes the certificates of the local cloud: one authority, made anew each time and kept nowhere else, and
-// a certificate for the names of this machine.
+// Package pki makes the certificates of tests and simulators: an authority that is made each time and kept nowhere else,
+// and certificates for the names of a server. They are valid from 1990 to 2100, as some tests run on a virtual clock.
 package pki
 
 import (
@@ -17,8 +17,10 @@ import (
 	"time"
 )
 
-// lifetime is on the real clock, as the check of certificates is.
-const lifetime = 30 * 24 * time.Hour
+var (
+	from  = time.Date(1990, time.January, 1, 0, 0, 0, 0, time.UTC)
+	until = time.Date(2100, time.January, 1, 0, 0, 0, 0, time.UTC)
+)
 
 // Authority signs certificates that only those believe who are given its PEM. Safe for concurrent use.
 type Authority struct {
@@ -29,16 +31,15 @@ type Authority struct {
 	serial      atomic.Int64 // of the certificates so far
 }
 
-// New makes an Authority.
+// New returns an Authority.
 func New() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("key of the authority: %w", err)
 	}
-	now := time.Now()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Cronbearer local cloud"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(lifetime),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Cronbearer test authority"},
+		NotBefore: from, NotAfter: until,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -64,7 +65,22 @@ func (a *Authority) Pool() *x509.CertPool {
 
 // ServerConfig is for a server that is called localhost, or the names given.
 func (a *Authority) ServerConfig(names ...string) (*tls.Config, error) {
-	return a.config(time.Now().Add(lifetime), names)
+	return a.config(until, names)
+}
+
+// ServerPEM is what ServerConfig has, for servers that are no Go programs.
+func (a *Authority) ServerPEM(names ...string) (certificate, key []byte, err error) {
+	config, err := a.ServerConfig(names...)
+	if err != nil {
+		return nil, nil, err
+	}
+	own := config.Certificates[0]
+	der, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		return nil, nil, fmt.Errorf("key of a server: %w", err)
+	}
+	certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]})
+	return certificate, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
 // ExpiredConfig is for a server whose certificate is out of date.
@@ -83,7 +99,7 @@ func (a *Authority) config(until time.Time, names []string) (*tls.Config, error)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1 + a.serial.Add(1)), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, IPAddresses: addresses,
-		NotBefore: until.Add(-2 * lifetime), NotAfter: until,
+		NotBefore: from, NotAfter: until,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
