@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/cronbearer/cronbearer/internal/outbound"
+	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/settings"
 )
 
@@ -84,6 +85,18 @@ func credentials(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, errors.New("the function has no AWS credentials in its environment")
 	}
 	return c, nil
+}
+
+// KeepCredentials registers the function's credentials with the scrubber, for as long as what it returns is held: AWS's
+// signature errors quote the request with the session token, and who has the environment has them all.
+func KeepCredentials(lookup settings.LookupEnv, scrub *redact.Scrubber) []redact.Secret {
+	var kept []redact.Secret
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		if value, ok := lookup(name); ok {
+			kept = append(kept, scrub.Keep(value))
+		}
+	}
+	return kept
 }
 
 // endpoint is where a service is called. An endpoint of the user's own goes before FIPS and dual stack, which the SDK

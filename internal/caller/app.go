@@ -47,7 +47,7 @@ func assemble(s settings.Settings, env *environment.Environment, secrets token.S
 		Environment: env,
 		settings:    s,
 		publisher:   metric.NewPublisher(cloudWatch, s.MetricNamespace, s.StackName),
-		log:         logs.New(out, s.LogLevel),
+		log:         logs.New(out, s.LogLevel, scrub),
 	}
 	a.store = token.NewStore(secrets, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, TTL: s.SecretCacheTTL, Margin: retry.Reserve, Now: a.Clock.Now}, scrub, a.log)
 	a.reminder = metric.NewReminder(cloudWatch, s.AlarmPrefix, s.RemindAfter, a.Clock.Now, retry.Sleep, a.log)

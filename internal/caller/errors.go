@@ -13,7 +13,7 @@ type (
 	TokenUnavailableError struct{ text }
 	// InvalidJobError says that the event, its binding or the function's configuration is wrong.
 	InvalidJobError struct{ text }
-	// InternalError says that a run ended by a fault of the program.
+	// InternalError says that a run ended in an internal error.
 	InternalError struct{ text }
 )
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/clock"
 	"github.com/cronbearer/cronbearer/internal/environment"
-	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/settings"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -16,12 +15,8 @@ type CloudWatch = cloudWatch
 
 // Assemble makes a Handler on stand-ins for AWS and for the network.
 func Assemble(s settings.Settings, secrets token.SecretsManager, cloudWatch CloudWatch, toTargets *http.Transport, out io.Writer) *Handler {
-	scrub := &redact.Scrubber{}
-	h := &Handler{scrub: scrub, to: out, out: scrub.Writer(out)}
+	h := newHandler(out)
 	env := &environment.Environment{Clock: clock.New(s.ClockFile), ToAWS: &http.Transport{}, ToTargets: toTargets}
-	h.app, h.bad = assemble(s, env, secrets, cloudWatch, scrub, h.out), nil
+	h.app, h.bad = assemble(s, env, secrets, cloudWatch, h.scrub, h.out), nil
 	return h
 }
-
-// AppendJSON is what a run returns and logs of r.
-func (r Result) AppendJSON(to []byte) []byte { return r.appendJSON(to) }

@@ -2,6 +2,7 @@ package caller
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"github.com/cronbearer/cronbearer/internal/awsclient"
+	"github.com/cronbearer/cronbearer/internal/isolate"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/logs"
 	"github.com/cronbearer/cronbearer/internal/metric"
@@ -23,18 +26,19 @@ import (
 // Handler implements lambda.Handler on the event's bytes. aws-lambda-go's typed handlers decode the event themselves
 // and turn a broken one into a SyntaxError, of which nobody would learn which job it was.
 type Handler struct {
-	app   *app
-	bad   error // why there is no app
-	scrub *redact.Scrubber
-	to    io.Writer
-	out   io.Writer // to, scrubbed
+	app         *app
+	bad         error // why there is no app
+	scrub       *redact.Scrubber
+	credentials []redact.Secret // the function's own, which stay registered
+	out         io.Writer
+	log         *slog.Logger // of what LOG_LEVEL never filters
 }
 
 // NewHandler returns a Handler that logs to out. A bad configuration must not end the process, which Lambda would start
 // over and over: each run reports it. It is read once, as Lambda starts a new environment for each change of it.
 func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
-	scrub := &redact.Scrubber{}
-	h := &Handler{scrub: scrub, to: out, out: scrub.Writer(out)}
+	h := newHandler(out)
+	h.credentials = awsclient.KeepCredentials(lookup, h.scrub)
 	s, err := settings.Read(lookup)
 	if err == nil {
 		h.app, err = newApp(s, h.scrub, h.out)
@@ -43,8 +47,14 @@ func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
 	return h
 }
 
+func newHandler(out io.Writer) *Handler {
+	scrub := &redact.Scrubber{}
+	out = logs.Guard(out)
+	return &Handler{scrub: scrub, out: out, log: logs.New(out, slog.LevelDebug, scrub)}
+}
+
 // RuntimeLog takes what aws-lambda-go logs by itself.
-func (h *Handler) RuntimeLog() io.Writer { return logs.Runtime(h.out) }
+func (h *Handler) RuntimeLog() io.Writer { return logs.Runtime(h.out, h.scrub) }
 
 // Invoke is one run. It returns the result, or an error with the name of the outcome.
 func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, err error) {
@@ -55,8 +65,8 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 	}
 	defer func() {
 		if fault := recover(); fault != nil {
-			logs.New(h.out, slog.LevelInfo).ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
-			response, err = nil, &InternalError{text(h.scrub.Scrub(fmt.Sprintf("a fault of the program, please report it: %v", fault)))}
+			h.log.ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			response, err = nil, &InternalError{text(h.scrub.Clean(fmt.Sprintf("internal error, please report it: %v", fault), redact.MaxError))}
 		}
 	}()
 
@@ -67,7 +77,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 		}
 	}
 	if configurationErr != nil {
-		return h.misconfigured(event, requestID, begun, configurationErr)
+		return h.misconfigured(ctx, event, requestID, begun, configurationErr)
 	}
 	defer a.End()
 
@@ -87,47 +97,54 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 		message = e.message(res, j, a.store.ID(j.Secret))
 	}
 	if err := h.report(ctx, a, e, res); err != nil {
-		a.log.ErrorContext(ctx, "the metrics could not be stored", "error", err.Error())
+		h.log.ErrorContext(ctx, "the metrics could not be stored", append([]any{"error", err.Error()}, stack(err)...)...)
 		if e.verdict == target.Rejected {
 			message += ". Its metric could not be stored (" + err.Error() + "), so no alarm may tell of it; the log has it as an embedded metric"
 		}
 	}
 	res.DurationMS = time.Since(begun).Milliseconds()
-	return h.finish(res, message)
+	return h.finish(ctx, res, message)
 }
 
-// report publishes, and reminds of a rejection that is stored.
+// report publishes, and reminds of a rejection that is stored. Whatever goes wrong is an error, and changes nothing else.
 func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) error {
-	err := a.publisher.Publish(ctx, res.Report(a.Clock.Now()))
-	if notStored, ok := errors.AsType[*metric.NotStoredError](err); ok {
-		_, _ = h.out.Write(notStored.Line)
+	return isolate.Catch(func() error {
+		err := a.publisher.Publish(ctx, res.Report(a.Clock.Now()))
+		if notStored, ok := errors.AsType[*metric.NotStoredError](err); ok {
+			_, _ = h.out.Write(notStored.Line)
+		}
+		if err == nil && e.verdict == target.Rejected {
+			a.reminder.Remind(ctx, metric.Rejection{Token: res.Token, Job: h.scrub.Scrub(res.Job), Version: e.version})
+		}
 		return err
+	})
+}
+
+// stack is where a panic came from.
+func stack(err error) []any {
+	if caught, ok := errors.AsType[*isolate.PanicError](err); ok {
+		return []any{"stack", string(caught.Stack)}
 	}
-	if e.verdict == target.Rejected {
-		a.reminder.Remind(ctx, metric.Rejection{Token: res.Token, Job: res.Job, Version: e.version})
-	}
-	return err
+	return nil
 }
 
 // finish logs the run's one line, which LOG_LEVEL never filters, and returns its result, or its error.
-func (h *Handler) finish(res Result, message string) ([]byte, error) {
-	result := res.appendJSON(make([]byte, 0, 512))
+func (h *Handler) finish(ctx context.Context, res Result, message string) ([]byte, error) {
+	result, err := json.Marshal(res.scrubbed(h.scrub))
+	if err != nil {
+		return nil, &InternalError{text("internal error, please report it: the result: " + err.Error())}
+	}
 	if res.failed() {
-		err := typedError(res.Outcome, h.scrub.Scrub(message))
-		_, _ = h.out.Write(logs.RunLine(time.Now(), slog.LevelError, result, err.Error(), res.RequestID))
+		err := typedError(res.Outcome, h.scrub.Clean(message, redact.MaxError))
+		h.log.ErrorContext(ctx, "run", "result", json.RawMessage(result), "error", err)
 		return nil, err
 	}
-	line := string(logs.RunLine(time.Now(), slog.LevelInfo, result, "", res.RequestID))
-	scrubbed := h.scrub.Scrub(line)
-	if scrubbed != line { // a part of what holds no secret holds none
-		result = []byte(h.scrub.Scrub(string(result)))
-	}
-	_, _ = io.WriteString(h.to, scrubbed)
+	h.log.InfoContext(ctx, "run", "result", json.RawMessage(result))
 	return result, nil
 }
 
 // misconfigured ends a run whose configuration cannot be read. There is nobody to publish to.
-func (h *Handler) misconfigured(event []byte, requestID string, begun time.Time, cause error) ([]byte, error) {
+func (h *Handler) misconfigured(ctx context.Context, event []byte, requestID string, begun time.Time, cause error) ([]byte, error) {
 	j, jobErr := job.Parse(event, job.Options{})
 	res := Result{
 		Job: j.Name, Token: j.Token, Outcome: InvalidJob, Verdict: target.Unknown,
@@ -135,5 +152,5 @@ func (h *Handler) misconfigured(event []byte, requestID string, begun time.Time,
 	}
 	fault := strings.ReplaceAll(errors.Join(cause, jobErr).Error(), "\n", "; ")
 	e := ending{outcome: InvalidJob, fault: fault}
-	return h.finish(res, e.message(res, j, ""))
+	return h.finish(ctx, res, e.message(res, j, ""))
 }

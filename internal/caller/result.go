@@ -2,11 +2,10 @@
 package caller
 
 import (
-	"strconv"
 	"time"
 
-	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/metric"
+	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/target"
 )
 
@@ -41,34 +40,14 @@ type Result struct {
 	RequestID      string         `json:"requestId"`
 }
 
-// appendJSON appends what json.Marshal gives, in six tenths of its time (BenchmarkResult). A first run is spared the
-// encoder that encoding/json makes of the type: a twentieth of its CPU (infra/bench -other).
-func (r Result) appendJSON(to []byte) []byte {
-	text := func(key, value string) { to = jsondoc.AppendString(append(to, key...), value) }
-	number := func(key string, value int64) { to = strconv.AppendInt(append(to, key...), value, 10) }
-	text(`{"job":`, r.Job)
-	text(`,"token":`, r.Token)
-	text(`,"outcome":`, string(r.Outcome))
-	text(`,"verdict":`, string(r.Verdict))
-	number(`,"status":`, int64(r.Status))
-	number(`,"attempts":`, int64(r.Attempts))
-	number(`,"rejections":`, int64(r.Rejections))
-	if r.RecoveredWith != "" {
-		text(`,"recoveredWith":`, r.RecoveredWith)
-	}
-	if r.TokenVersion != "" {
-		text(`,"tokenVersion":`, r.TokenVersion)
-	}
-	if r.TokenExpiresAt != nil {
-		text(`,"tokenExpiresAt":`, r.TokenExpiresAt.Format(time.RFC3339Nano))
-	}
-	number(`,"durationMs":`, r.DurationMS)
-	text(`,"runId":`, r.RunID)
-	text(`,"requestId":`, r.RequestID)
-	return append(to, '}')
+// scrubbed returns the result as it may leave the process. What is not from the event is made of our own words, ids, times
+// and numbers.
+func (r Result) scrubbed(scrub *redact.Scrubber) Result {
+	r.Job, r.Token = scrub.Clean(r.Job, redact.MaxQuote), scrub.Clean(r.Token, redact.MaxQuote)
+	return r
 }
 
-// failed tells whether Lambda is to count the run as an error and keep its event.
+// failed reports whether Lambda is to count the run as an error and keep its event.
 func (r Result) failed() bool { return r.Outcome != Succeeded && r.Outcome != Skipped }
 
 // alive is the job's heartbeat. A rejected token does not count against the job: the token's own alarm speaks.

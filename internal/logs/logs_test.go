@@ -5,16 +5,22 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
+	"strconv"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/isolate"
 	"github.com/cronbearer/cronbearer/internal/logs"
+	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
 // read checks the time of a line of JSON and returns the rest.
@@ -56,7 +62,7 @@ func TestLineIsWhatLambdaFilters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			c.call(c.ctx, logs.New(&out, slog.LevelDebug))
+			c.call(c.ctx, logs.New(&out, slog.LevelDebug, &redact.Scrubber{}))
 			if diff := cmp.Diff(c.want, read(t, out.Bytes())); diff != "" {
 				t.Error(diff)
 			}
@@ -64,60 +70,183 @@ func TestLineIsWhatLambdaFilters(t *testing.T) {
 	}
 }
 
-// The run's line is made by hand, and must be what slog would have made.
-func TestRunLineIsALineOfTheLogger(t *testing.T) {
+// A run's line has its result as it is, and its error as the error is.
+func TestLineOfARun(t *testing.T) {
 	t.Parallel()
-	const result = `{"job":"J","status":200}`
-	for name, c := range map[string]struct {
-		level            slog.Level
-		fault, requestID string
-	}{
-		"it succeeded":         {slog.LevelInfo, "", "8476a536"},
-		"it failed":            {slog.LevelError, "job J: token T is refused: <the target> answered 401 & more", "8476a536"},
-		"no request id":        {slog.LevelInfo, "", ""},
-		"quotes and breaks":    {slog.LevelError, "a \"b\" \\ c\nd\te\r\x01\x7f", "\"\n"},
-		"letters of all sorts": {slog.LevelError, "é 世 🙂", "é"},
-		"bytes that are none":  {slog.LevelError, "a\xff\xfeb", ""},
+	for name, message := range map[string]string{
+		"words":                "job J: token T is refused: <the target> answered 401 & more",
+		"quotes and breaks":    "a \"b\" \\ c\nd\te",
+		"letters of all sorts": "é 世 🙂",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: c.requestID})
-			attributes := []slog.Attr{slog.Any("result", json.RawMessage(result))}
-			if c.fault != "" {
-				attributes = append(attributes, slog.String("error", c.fault))
-			}
-			logs.New(&out, slog.LevelDebug).LogAttrs(ctx, c.level, "run", attributes...)
-			want := read(t, out.Bytes())
-			if c.fault == "a\xff\xfeb" {
-				want["error"] = "a\ufffdb" // slog writes one for each byte
-			}
-			if diff := cmp.Diff(want, read(t, logs.RunLine(time.Now(), c.level, []byte(result), c.fault, c.requestID))); diff != "" {
+			logs.New(&out, slog.LevelInfo, &redact.Scrubber{}).Error("run", "result", json.RawMessage(`{"job":"J","status":200}`), "error", errors.New(message))
+			want := map[string]any{"level": "ERROR", "message": "run", "result": map[string]any{"job": "J", "status": 200.0}, "error": message}
+			if diff := cmp.Diff(want, read(t, out.Bytes())); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-// BenchmarkRunLine compares the line made by hand with slog's.
-func BenchmarkRunLine(b *testing.B) {
-	const requestID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
-	result := []byte(`{"job":"DailyReport","token":"ExampleApi","outcome":"succeeded","verdict":"accepted","status":200,"attempts":1,"rejections":0,"durationMs":212,"runId":"DailyReport-20261124T090000Z","requestId":"` + requestID + `"}`)
-	b.Run("by=hand", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			_, _ = io.Discard.Write(logs.RunLine(time.Now(), slog.LevelInfo, result, "", requestID))
+const secret = `pa"ss\w%41rd-of-16-bytes`
+
+type stringer struct{}
+
+func (stringer) String() string { return "a stringer with " + secret }
+
+type panicking struct{}
+
+func (panicking) Error() string { panic("no text") }
+
+func TestValuesAreScrubbedBeforeTheyBecomeJSON(t *testing.T) {
+	t.Parallel()
+	var scrub redact.Scrubber
+	scrub.Add(secret, "timestamp", "2026-11-28", "ERROR-of-8", "message", "8476a536", "the metrics")
+	var out bytes.Buffer
+	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "8476a536"})
+	log := logs.New(&out, slog.LevelDebug, &scrub).With("with", secret)
+	log.ErrorContext(ctx, "the metrics could not be stored", "error", fmt.Errorf("wrapped: %s", secret), "text", "["+secret+"]", "quoted", strconv.Quote(secret),
+		"stringer", stringer{}, "timestamp_of_it", 7, slog.Group("group", "inner", secret), "duration", time.Second, "list", []string{"a", secret})
+	want := map[string]any{
+		"level": "ERROR", "message": "the metrics could not be stored", "requestId": "8476a536", "with": "[redacted]", "error": "wrapped: [redacted]",
+		"text": "[[redacted]]", "quoted": `"[redacted]"`, "stringer": "a stringer with [redacted]", "timestamp_of_it": 7.0,
+		"group": map[string]any{"inner": "[redacted]"}, "duration": 1e9, "list": "[a [redacted]]",
+	}
+	if diff := cmp.Diff(want, read(t, out.Bytes())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestValueThatPanicsCostsItsLineOnly(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := logs.New(&out, slog.LevelDebug, &redact.Scrubber{})
+	log.Error("m", "error", panicking{})
+	log.Info("next")
+	if want := (map[string]any{"level": "INFO", "message": "next"}); cmp.Diff(want, read(t, out.Bytes())) != "" {
+		t.Error(out.String())
+	}
+}
+
+func TestLinesAreShort(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"letters": strings.Repeat("a", 1<<20), "quotes": strings.Repeat(`"`, 1<<20), "control characters": strings.Repeat("\x01", 1<<20),
+		"bytes": strings.Repeat("\xff", 1<<20), "breaks": strings.Repeat("\n", 1<<20), "line separators": strings.Repeat("\u2028", 1<<19),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			log := logs.New(&out, slog.LevelDebug, &redact.Scrubber{}).With("a", text, "b", text, "c", text, "d", text)
+			log.Error("m", "error", errors.New(text), "panic", text, "stack", text, "again", text, "zero", text)
+			line := read(t, out.Bytes())
+			if out.Len() > redact.MaxLine || len(line) != 11 {
+				t.Errorf("%d bytes, %d keys", out.Len(), len(line))
+			}
+			out.Reset()
+			log.Info("run", "result", json.RawMessage(`{"job":"J"}`), "error", text)
+			least := redact.MaxError - 8
+			if name == "bytes" { // all of them become one
+				least = 1
+			}
+			if got, _ := read(t, out.Bytes())["error"].(string); len(got) < least || len(got) > redact.MaxError || out.Len() > redact.MaxLine {
+				t.Errorf("an error of %d bytes in a line of %d", len(got), out.Len())
+			}
+		})
+	}
+}
+
+// Property: whatever a secret is and wherever it stands, a line stays one line of JSON with its keys, time and level, and
+// the secret is not in it.
+func FuzzLine(f *testing.F) {
+	f.Add(secret, "before ", " after")
+	f.Add("2026-11-28", "", "T09:00:00Z")
+	f.Add(`"timestamp":"`, `{"a":"`, `"}`)
+	f.Add("[redacted]12", "\\", "\"")
+	f.Fuzz(func(t *testing.T, secret, before, after string) {
+		if len(secret) < redact.MinSecret || len(secret)+len(before)+len(after) > 4096 {
+			return
 		}
-	})
-	b.Run("by=slog", func(b *testing.B) {
-		log := logs.New(io.Discard, slog.LevelInfo)
-		ctx := lambdacontext.NewContext(b.Context(), &lambdacontext.LambdaContext{AwsRequestID: requestID})
-		b.ReportAllocs()
-		for b.Loop() {
-			log.LogAttrs(ctx, slog.LevelInfo, "run", slog.Any("result", json.RawMessage(result)))
+		var scrub redact.Scrubber
+		scrub.Add(secret)
+		text := before + secret + after
+		clean := scrub.Clean(text, redact.MaxError)
+		var out bytes.Buffer
+		logs.New(&out, slog.LevelDebug, &scrub).Error("a message of ours", "text", text, "error", errors.New(text), "n", 1)
+		line := read(t, out.Bytes())
+		want := map[string]any{"level": "ERROR", "message": "a message of ours", "text": clean, "error": clean, "n": 1.0}
+		if diff := cmp.Diff(want, line); diff != "" {
+			t.Error(diff)
 		}
 	})
 }
+
+func TestGuardedWriter(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken pipe")
+	for name, c := range map[string]struct {
+		write func([]byte) (int, error)
+		want  error
+		took  time.Duration
+	}{
+		"it works":  {write: func(p []byte) (int, error) { return len(p), nil }},
+		"it fails":  {write: func([]byte) (int, error) { return 0, broken }, want: broken},
+		"it panics": {write: func([]byte) (int, error) { panic("closed") }, want: &isolate.PanicError{}},
+		"it hangs": {
+			write: func([]byte) (int, error) { time.Sleep(time.Minute); return 0, nil }, want: isolate.ErrHung, took: 1100 * time.Millisecond,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				n, err := logs.Guard(writerFunc(c.write)).Write([]byte("line\n"))
+				_, panicked := errors.AsType[*isolate.PanicError](err)
+				_, wantPanic := errors.AsType[*isolate.PanicError](c.want)
+				if panicked != wantPanic || !wantPanic && !errors.Is(err, c.want) || (err == nil) != (n == 5) {
+					t.Errorf("Write = %d, %v", n, err)
+				}
+				if took := time.Since(begin); took != c.took {
+					t.Errorf("it took %s, want %s", took, c.took)
+				}
+				time.Sleep(time.Hour)
+			})
+		})
+	}
+}
+
+func TestGuardedWriterRecovers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		hang := true
+		w := logs.Guard(writerFunc(func(p []byte) (int, error) {
+			if hang {
+				hang = false
+				time.Sleep(10 * time.Second)
+			}
+			return out.Write(p)
+		}))
+		line := []byte("first\n")
+		if _, err := w.Write(line); !errors.Is(err, isolate.ErrHung) {
+			t.Error(err)
+		}
+		copy(line, "XXXXX") // slog uses its buffer again
+		if _, err := w.Write([]byte("second\n")); err == nil {
+			t.Error("it was written beside the first")
+		}
+		time.Sleep(time.Minute)
+		if _, err := w.Write([]byte("third\n")); err != nil || out.String() != "first\nthird\n" {
+			t.Errorf("%v: %q", err, out.String())
+		}
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestLevel(t *testing.T) {
 	t.Parallel()
@@ -125,7 +254,7 @@ func TestLevel(t *testing.T) {
 	for i, least := range all {
 		for j, level := range all {
 			var out bytes.Buffer
-			logs.New(&out, least).With("k", "v").Log(t.Context(), level, "m")
+			logs.New(&out, least, &redact.Scrubber{}).With("k", "v").Log(t.Context(), level, "m")
 			if written := out.Len() > 0; written != (j >= i) {
 				t.Errorf("%s at %s: written %t", level, least, written)
 			}
@@ -137,7 +266,7 @@ func TestLevel(t *testing.T) {
 func TestRuntimeDropsRepetitions(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	runtime := log.New(logs.Runtime(&out), "", 0)
+	runtime := log.New(logs.Runtime(&out, &redact.Scrubber{}), "", 0)
 	runtime.Printf(`{"errorMessage":"job J: token T is refused","errorType":"TokenRejectedError"}`)
 	if out.Len() > 0 {
 		t.Errorf("the error stands there twice: %s", &out)
@@ -147,7 +276,7 @@ func TestRuntimeDropsRepetitions(t *testing.T) {
 	if diff := cmp.Diff(want, read(t, out.Bytes())); diff != "" {
 		t.Error(diff)
 	}
-	if n, err := logs.Runtime(&out).Write([]byte("x\n")); n != 2 || err != nil {
+	if n, err := logs.Runtime(&out, &redact.Scrubber{}).Write([]byte("x\n")); n != 2 || err != nil {
 		t.Errorf("Write = %d, %v", n, err)
 	}
 }

@@ -20,6 +20,22 @@ const (
 
 const ellipsis = "…"
 
+// Clean returns a text as it may leave the process: scrubbed, printable, and of at most size bytes. What it returns takes at
+// most twice as much room in JSON.
+func (s *Scrubber) Clean(text string, size int) string {
+	return Limit(printable(s.Scrub(Limit(text, size))), size)
+}
+
+// printable replaces what is not UTF-8 and all control characters but line breaks and tabs.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return utf8.RuneError
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\ufffd"))
+}
+
 // Limit returns text, cut at a character so that it has at most size bytes.
 func Limit(text string, size int) string {
 	if len(text) <= size {

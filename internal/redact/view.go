@@ -2,15 +2,14 @@ package redact
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// span is a part of the text that is scrubbed.
-type span struct{ from, to int32 }
+// span is a part of a text.
+type span struct{ from, to int }
 
 // view is a text, or what comes out when some of its encoding is undone.
 type view struct {
@@ -22,57 +21,42 @@ type view struct {
 	from, skip int    // of decode: where the first byte begins
 }
 
-// origins is the part of the text that the bytes from from to to were made of.
+// origins is the part of the text itself that the bytes from from to to were made of.
 func (v *view) origins(from, to int) span {
 	switch {
 	case v.of == nil:
-		return span{int32(from), int32(to)} //nolint:gosec // a text of 2 GiB does not fit into a Lambda function
+		return span{from, to}
 	case v.origin != nil:
-		return v.of.origins(int(v.origin[from].from), int(v.origin[to-1].to))
+		return v.of.origins(v.origin[from].from, v.origin[to-1].to)
 	default:
 		return v.of.origins(v.from+(v.skip+8*from)/6, v.from+(v.skip+8*(to-1))/6+2)
 	}
 }
 
-// unescape undoes one layer of the escapes that begin with mark. The result is nil if there are none.
-// decode returns one escape's meaning and length, which is 0 if it is none after all.
+// unescape undoes one layer of the escapes that begin with mark. decode returns an escape's meaning and length, which is 0
+// if it is none after all. The result is nil if there are none.
 func (v *view) unescape(mark byte, decode func([]byte) (string, int)) *view {
-	var out []byte
-	var origin []span
-	keep := func(from, to int) {
-		out = append(out, v.text[from:to]...)
-		for i := from; i < to; i++ {
-			origin = append(origin, span{int32(i), int32(i + 1)}) //nolint:gosec // see origins
-		}
-	}
-	done := 0
-	for i := 0; i < len(v.text); {
-		next := bytes.IndexByte(v.text[i:], mark)
-		if next < 0 {
-			break
-		}
-		i += next
-		decoded, n := decode(v.text[i:])
-		if n == 0 {
-			i++
-			continue
-		}
-		if out == nil {
-			out, origin = make([]byte, 0, len(v.text)), make([]span, 0, len(v.text))
-		}
-		keep(done, i)
-		out = append(out, decoded...)
-		for range len(decoded) {
-			origin = append(origin, span{int32(i), int32(i + n)}) //nolint:gosec // see origins
-		}
-		i += n
-		done = i
-	}
-	if out == nil {
+	if bytes.IndexByte(v.text, mark) < 0 {
 		return nil
 	}
-	keep(done, len(v.text))
-	return &view{text: out, piece: v.piece, of: v, origin: origin}
+	plain := &view{piece: v.piece, of: v, text: make([]byte, 0, len(v.text)), origin: make([]span, 0, len(v.text))}
+	for at := 0; at < len(v.text); {
+		meaning, length := string(v.text[at:at+1]), 1
+		if v.text[at] == mark {
+			if decoded, n := decode(v.text[at:]); n > 0 {
+				meaning, length = decoded, n
+			}
+		}
+		plain.text = append(plain.text, meaning...)
+		for range len(meaning) {
+			plain.origin = append(plain.origin, span{at, at + length})
+		}
+		at += length
+	}
+	if len(plain.text) == len(v.text) {
+		return nil
+	}
+	return plain
 }
 
 func unescapePercent(text []byte) (decoded string, length int) {
@@ -128,39 +112,42 @@ func hexDigits(text []byte, i, n int) (rune, bool) {
 	return rune(v), err == nil
 }
 
-// sextets are the values of the characters of both alphabets of RFC 4648, and notBase64 of the rest.
-var sextets = func() (table [256]uint8) {
-	for c := range table {
-		table[c] = notBase64
+// sextet is the value of a character of either alphabet of RFC 4648.
+func sextet(c byte) (value uint, ok bool) {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return uint(c - 'A'), true
+	case 'a' <= c && c <= 'z':
+		return uint(c-'a') + 26, true
+	case '0' <= c && c <= '9':
+		return uint(c-'0') + 52, true
+	case c == '+', c == '-':
+		return 62, true
+	case c == '/', c == '_':
+		return 63, true
+	default:
+		return 0, false
 	}
-	for i := range 26 {
-		table['A'+i], table['a'+i] = uint8(i), uint8(26+i)
-	}
-	for i := range 10 {
-		table['0'+i] = uint8(52 + i)
-	}
-	table['+'], table['-'], table['/'], table['_'] = 62, 62, 63, 63
-	return table
-}()
+}
 
-const notBase64 = 64
+func isBase64(c byte) bool {
+	_, ok := sextet(c)
+	return ok
+}
 
-func isBase64(c byte) bool { return sextets[c] != notBase64 }
-
-// decode makes v of characters of base64 in another view, read as bytes of which the first begins skip bits into the
-// first character. With 0, 2, 4 and 6 bits all alignments are covered, whatever stands before the secret in what was
-// encoded, and whatever of it was cut off.
-func (v *view) decode(of *view, from, to, skip int) {
-	characters := of.text[from:to]
-	text := slices.Grow(v.text[:0], len(characters))[:(6*len(characters)-skip)/8]
-	pending, bits, n := uint(0), -skip, 0
-	for _, c := range characters {
-		pending = pending<<6 | uint(sextets[c])
+// decode reads characters of base64 as bytes of which the first begins skip bits into the first character. With 0, 2, 4
+// and 6 bits all alignments are covered, whatever stands before the secret in what was encoded, and whatever of it was
+// cut off.
+func (v *view) decode(from, to, skip int) *view {
+	plain := &view{text: make([]byte, 0, 6*(to-from)/8), piece: minPieceBase64, of: v, from: from, skip: skip}
+	pending, bits := uint(0), -skip
+	for _, c := range v.text[from:to] {
+		value, _ := sextet(c)
+		pending = pending<<6 | value
 		if bits += 6; bits >= 8 {
 			bits -= 8
-			text[n] = byte(pending >> bits) //nolint:gosec // the upper bits belong to the byte before
-			n++
+			plain.text = append(plain.text, byte(pending>>bits)) //nolint:gosec // the upper bits belong to the byte before
 		}
 	}
-	*v = view{text: text, piece: minPieceBase64, of: of, from: from, skip: skip}
+	return plain
 }

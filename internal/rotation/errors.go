@@ -10,7 +10,7 @@ type (
 	LogInAgainError struct{ text }
 	// RotationFailedError says that a step could not be done. It is safe to repeat.
 	RotationFailedError struct{ text }
-	// InternalError says that a step ended by a fault of the program.
+	// InternalError says that a step ended in an internal error.
 	InternalError struct{ text }
 )
 

@@ -29,10 +29,11 @@ const lastWords = time.Second
 
 // Handler implements lambda.Handler on the event's bytes.
 type Handler struct {
-	app   *app
-	bad   error // why there is no app
-	scrub *redact.Scrubber
-	out   io.Writer // scrubbed
+	app         *app
+	bad         error // why there is no app
+	scrub       *redact.Scrubber
+	credentials []redact.Secret // the function's own, which stay registered
+	out         io.Writer
 }
 
 // app is what one environment holds for its steps.
@@ -51,7 +52,7 @@ type result struct {
 // over and over: each step reports it.
 func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
 	scrub := &redact.Scrubber{}
-	h := &Handler{scrub: scrub, out: scrub.Writer(out)}
+	h := &Handler{scrub: scrub, credentials: awsclient.KeepCredentials(lookup, scrub), out: logs.Guard(out)}
 	h.app, h.bad = h.newApp(lookup)
 	return h
 }
@@ -69,7 +70,7 @@ func (h *Handler) newApp(lookup settings.LookupEnv) (*app, error) {
 }
 
 func (h *Handler) newRotator(s settings.Settings, env *environment.Environment, api SecretsManager) *rotator {
-	log := logs.New(h.out, s.LogLevel)
+	log := logs.New(h.out, s.LogLevel, h.scrub)
 	return &rotator{
 		api:          api,
 		store:        token.NewStore(api, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, Now: env.Clock.Now}, h.scrub, log),
@@ -84,16 +85,16 @@ func (h *Handler) newRotator(s settings.Settings, env *environment.Environment, 
 }
 
 // RuntimeLog takes what aws-lambda-go logs by itself.
-func (h *Handler) RuntimeLog() io.Writer { return logs.Runtime(h.out) }
+func (h *Handler) RuntimeLog() io.Writer { return logs.Runtime(h.out, h.scrub) }
 
 // Invoke is one step of a rotation. It returns how it ended, or a typed error.
 func (h *Handler) Invoke(ctx context.Context, data []byte) (response []byte, err error) {
 	begun := time.Now()
-	log := logs.New(h.out, slog.LevelDebug) // LOG_LEVEL never filters the line of a step
+	log := logs.New(h.out, slog.LevelDebug, h.scrub) // LOG_LEVEL never filters the line of a step
 	defer func() {
 		if fault := recover(); fault != nil {
 			log.ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
-			response, err = nil, &InternalError{text(h.scrub.Scrub(fmt.Sprintf("a fault of the program, please report it: %v", fault)))}
+			response, err = nil, &InternalError{text(h.scrub.Clean(fmt.Sprintf("internal error, please report it: %v", fault), redact.MaxError))}
 		}
 	}()
 	e, outcome, err := h.step(ctx, data)
@@ -135,7 +136,7 @@ func (h *Handler) step(ctx context.Context, data []byte) (Event, Outcome, error)
 
 // typed scrubs an error and gives it the type that Lambda shows.
 func (h *Handler) typed(err error) (Outcome, error) {
-	t := text(h.scrub.Scrub(err.Error()))
+	t := text(h.scrub.Clean(err.Error(), redact.MaxError))
 	if _, ok := errors.AsType[*RotationRefusedError](err); ok {
 		return Refused, &RotationRefusedError{t}
 	}
