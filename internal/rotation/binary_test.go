@@ -33,11 +33,13 @@ import (
 	"github.com/cronbearer/cronbearer/internal/rotation"
 )
 
-// built is the rotator, as it is deployed.
+// built is the rotator, as it is deployed: infra/bench builds the caller so, too, and neither compiles the packages twice.
 func built(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "rotator")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-o", binary, "../../functions/rotator").CombinedOutput(); err != nil {
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", binary, "../../functions/rotator")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return binary
