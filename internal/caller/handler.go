@@ -97,7 +97,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 		message = e.message(res, j, a.store.ID(j.Secret))
 	}
 	if err := h.report(ctx, a, e, res); err != nil {
-		h.log.ErrorContext(ctx, "the metrics could not be stored", append([]any{"error", err.Error()}, stack(err)...)...)
+		h.log.ErrorContext(ctx, "the metrics could not be stored", "error", err.Error())
 		if e.verdict == target.Rejected {
 			message += ". Its metric could not be stored (" + err.Error() + "), so no alarm may tell of it; the log has it as an embedded metric"
 		}
@@ -108,7 +108,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 
 // report publishes, and reminds of a rejection that is stored. Whatever goes wrong is an error, and changes nothing else.
 func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) error {
-	return isolate.Catch(func() error {
+	err := isolate.Catch(func() error {
 		err := a.publisher.Publish(ctx, res.Report(a.Clock.Now()))
 		if notStored, ok := errors.AsType[*metric.NotStoredError](err); ok {
 			_, _ = h.out.Write(notStored.Line)
@@ -118,14 +118,10 @@ func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) erro
 		}
 		return err
 	})
-}
-
-// stack is where a panic came from.
-func stack(err error) []any {
 	if caught, ok := errors.AsType[*isolate.PanicError](err); ok {
-		return []any{"stack", string(caught.Stack)}
+		h.log.ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(caught.Value), "stack", string(caught.Stack))
 	}
-	return nil
+	return err
 }
 
 // finish logs the run's one line, which LOG_LEVEL never filters, and returns its result, or its error.
