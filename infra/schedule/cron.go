@@ -59,7 +59,9 @@ type timetable struct {
 
 	// Either the days of the month …
 	days    set
-	lastDay bool // L
+	lastDay bool // L, LW, L-3
+	before  int  // the 3 of L-3
+	working bool // the W of LW
 	nearest int  // 3W
 	// … or those of the week.
 	byWeek   bool
@@ -111,12 +113,20 @@ func parseTimetable(text string) (timetable, error) {
 	return t, errors.Join(errs...)
 }
 
-// parseDayOfMonth reads L and nW beside the usual forms. LW, L-3 and mixtures in a
-// list are known from Quartz; AWS's page has none of them.
+// parseDayOfMonth reads L, LW, L-3 and nW beside the usual forms. AWS's page has
+// neither LW (the month's last weekday) nor L-3 (three days before its last); that
+// EventBridge takes them, as Quartz does, is known from reports
+// (grumBit/aws_cron_expression_validator#18).
 func (t *timetable) parseDayOfMonth(f field, text string) error {
-	if text == "L" {
-		t.lastDay = true
-		return nil
+	if before, ok := strings.CutPrefix(text, "L"); ok {
+		t.lastDay, t.working = true, before == "W"
+		if before == "" || t.working {
+			return nil
+		}
+		if n, ok := number(strings.TrimPrefix(before, "-"), 2); ok && before[0] == '-' && n >= 1 && n < f.max {
+			t.before = n
+			return nil
+		}
 	}
 	if day, ok := strings.CutSuffix(text, "W"); ok {
 		if n, ok := f.value(day); ok {
@@ -125,7 +135,7 @@ func (t *timetable) parseDayOfMonth(f field, text string) error {
 		}
 	}
 	if strings.ContainsAny(text, "LW") {
-		return fmt.Errorf("day-of-month %q: AWS knows L (the last day) and 3W (the weekday nearest to the 3rd), each alone in the field", clip(text))
+		return fmt.Errorf("day-of-month %q: AWS knows L (the last day), LW (the last weekday), L-3 (three days before the last) and 3W (the weekday nearest to the 3rd), each alone in the field", clip(text))
 	}
 	return f.parse(text, &t.days)
 }
@@ -214,10 +224,10 @@ func (f field) span(text string, toEnd bool) (first, last int, ok bool) {
 	return first, last, ok
 }
 
-// value reads a number or a name. AWS writes names in capitals only and does not
-// say whether others pass.
+// value reads a number or a name. AWS writes names in capitals, and takes them in
+// any case (serverless-local-schedule#12).
 func (f field) value(text string) (int, bool) {
-	if i := slices.Index(f.names, text); i >= 0 {
+	if i := slices.Index(f.names, strings.ToUpper(text)); i >= 0 {
 		return f.min + i, true
 	}
 	n, ok := number(text, 4)
@@ -227,9 +237,31 @@ func (f field) value(text string) (int, bool) {
 func (f field) bounds() string {
 	text := fmt.Sprintf("%d to %d", f.min, f.max)
 	if len(f.names) > 0 {
-		text += fmt.Sprintf(" or %s to %s in capitals", f.names[0], f.names[len(f.names)-1])
+		text += fmt.Sprintf(" or %s to %s", f.names[0], f.names[len(f.names)-1])
 	}
 	return text
+}
+
+// NumberedDays names the days that a day-of-week field of plain numbers stands for,
+// and how to write them: "1-5" is "Sunday to Thursday", SUN-THU. Other crons count
+// from Monday or from Sunday as 0, so people are often a day off. 2-6 and 1-7 are
+// written by those who know; of them, and of any other field, it is "".
+func (s *Schedule) NumberedDays() (field, days, names string) {
+	words := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(s.expression, "cron("), ")"))
+	if s.kind != cron || len(words) < 5 || strings.Trim(words[4], "0123456789,-") != "" || words[4] == "2-6" || words[4] == "1-7" {
+		return "", "", ""
+	}
+	week := fields()[4]
+	var spoken, written []string
+	for part := range strings.SplitSeq(words[4], ",") {
+		first, last, _ := week.span(part, false)
+		day, name := time.Weekday(first-1).String(), week.names[first-1]
+		if last != first {
+			day, name = day+" to "+time.Weekday(last-1).String(), name+"-"+week.names[last-1]
+		}
+		spoken, written = append(spoken, day), append(written, name)
+	}
+	return words[4], strings.Join(spoken, ", "), strings.Join(written, ",")
 }
 
 // monthDays gives the matching days of a month as bits: bit 1 is the 1st.
@@ -241,8 +273,12 @@ func (t *timetable) monthDays(year int, month time.Month) uint32 {
 	length := first.AddDate(0, 1, -1).Day()
 	weekday := func(day int) int { return (int(first.Weekday())+day-1)%7 + 1 } // 1 is Sunday
 	switch {
+	case t.lastDay && t.before >= length: // L-30 in a month of 30 days
+		return 0
+	case t.lastDay && t.working:
+		return 1 << nearestWeekday(length, length, weekday(length))
 	case t.lastDay:
-		return 1 << length
+		return 1 << (length - t.before)
 	case t.nearest > length: // 31W in a month of 30 days: no such day to be near to
 		return 0
 	case t.nearest > 0:

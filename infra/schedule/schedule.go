@@ -227,7 +227,14 @@ func loadZone(name string) (*time.Location, error) {
 			return zone, nil
 		}
 	}
-	return nil, fmt.Errorf("%q is no IANA time zone; write its full name, such as Europe/London, or leave it out for UTC", clip(name))
+	return nil, &ZoneError{name}
+}
+
+// ZoneError is the error of a time zone that does not exist.
+type ZoneError struct{ Name string }
+
+func (e *ZoneError) Error() string {
+	return fmt.Sprintf("%q is no IANA time zone; write its full name, such as Europe/London, or leave it out for UTC", clip(e.Name))
 }
 
 // number reads decimal digits and nothing else: no sign, no space, no fraction.

@@ -73,6 +73,11 @@ func TestNextStarts(t *testing.T) {
 		"aws: 3#2":                    {"cron(0 0 ? * 3#2 *)", "2026-11-24T00:00:00Z", []string{"2026-12-08 00:00", "2027-01-12 00:00"}},
 		"aws: days 1-15":              {"cron(0 0 1-15 * ? *)", "2026-11-14T00:00:00Z", []string{"2026-11-15 00:00", "2026-12-01 00:00"}},
 		"aws: JAN,FEB,MAR":            {"cron(0 0 1 JAN,FEB,MAR ? *)", "2026-11-24T00:00:00Z", []string{"2027-01-01 00:00", "2027-02-01 00:00", "2027-03-01 00:00", "2028-01-01 00:00"}},
+		"last weekday":                {"cron(0 21 LW * ? *)", "2027-01-01T00:00:00Z", []string{"2027-01-29 21:00", "2027-02-26 21:00", "2027-03-31 21:00"}},
+		"three days before the last":  {"cron(0 0 L-3 * ? *)", "2027-01-01T00:00:00Z", []string{"2027-01-28 00:00", "2027-02-25 00:00", "2027-03-28 00:00"}},
+		"thirty days before the last": {"cron(0 0 L-30 * ? *)", "2027-01-02T00:00:00Z", []string{"2027-03-01 00:00", "2027-05-01 00:00"}},
+		"names in small letters":      {"cron(0 0 ? jan mon-fri *)", "2027-01-01T00:00:00Z", []string{"2027-01-04 00:00"}},
+		"names in any case":           {"cron(0 0 ? Feb mOn *)", "2027-01-01T00:00:00Z", []string{"2027-02-01 00:00"}},
 		"aws: first Monday":           {"cron(0 8 ? * MON#1 *)", "2026-11-24T00:00:00Z", []string{"2026-12-07 08:00", "2027-01-04 08:00"}},
 		"year left out":               {"cron(0 10 * * ?)", "2026-11-24T10:00:00Z", []string{"2026-11-25 10:00"}},
 
@@ -231,7 +236,6 @@ func TestRefusals(t *testing.T) {
 		"cron: day 0":              {"cron(0 0 0 * ? *)", "", []string{"day-of-month", "1 to 31"}},
 		"cron: month 13":           {"cron(0 0 1 13 ? *)", "", []string{"month", "JAN to DEC"}},
 		"cron: weekday 0":          {"cron(0 0 ? * 0 *)", "", []string{"day-of-week", "1 to 7"}},
-		"cron: small letters":      {"cron(0 0 ? * mon-fri *)", "", []string{"in capitals"}},
 		"cron: long name":          {"cron(0 0 ? * MONDAY *)", "", []string{"SUN to SAT"}},
 		"cron: year 1969":          {"cron(0 0 1 1 ? 1969)", "", []string{"1970 to 2199"}},
 		"cron: year 2200":          {"cron(0 0 1 1 ? 2200)", "", []string{"1970 to 2199"}},
@@ -240,8 +244,11 @@ func TestRefusals(t *testing.T) {
 		"cron: increment 60":       {"cron(0/60 * * * ? *)", "", []string{"1 to 59"}},
 		"cron: no start":           {"cron(/5 * * * ? *)", "", []string{`"/5"`}},
 		"cron: slash in weekdays":  {"cron(0 0 ? * 2/2 *)", "", []string{"not among the wildcards"}},
-		"cron: LW":                 {"cron(0 0 LW * ? *)", "", []string{"each alone"}},
-		"cron: L-3":                {"cron(0 0 L-3 * ? *)", "", []string{"each alone"}},
+		"cron: LW in a list":       {"cron(0 0 1,LW * ? *)", "", []string{"each alone"}},
+		"cron: L-0":                {"cron(0 0 L-0 * ? *)", "", []string{"L-3 (three days before the last)"}},
+		"cron: L-31":               {"cron(0 0 L-31 * ? *)", "", []string{"each alone"}},
+		"cron: L3":                 {"cron(0 0 L3 * ? *)", "", []string{"each alone"}},
+		"cron: L-3W":               {"cron(0 0 L-3W * ? *)", "", []string{"each alone"}},
 		"cron: L in a list":        {"cron(0 0 1,L * ? *)", "", []string{"each alone"}},
 		"cron: W in a list":        {"cron(0 0 1W,15W * ? *)", "", []string{"each alone"}},
 		"cron: 32W":                {"cron(0 0 32W * ? *)", "", []string{"each alone"}},
@@ -410,5 +417,24 @@ func BenchmarkNextEveryMinute(b *testing.B) {
 	at := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
 	for b.Loop() {
 		at, _ = s.Next(at)
+	}
+}
+
+func TestNumberedDaysAreNamed(t *testing.T) {
+	t.Parallel()
+	for expression, want := range map[string][3]string{
+		"cron(0 9 ? * 1-5)":       {"1-5", "Sunday to Thursday", "SUN-THU"},
+		"cron(0 9 ? * 1,7,3-4 *)": {"1,7,3-4", "Sunday, Saturday, Tuesday to Wednesday", "SUN,SAT,TUE-WED"},
+		"cron(0 9 ? * 2-6 *)":     {},
+		"cron(0 9 ? * MON *)":     {},
+		"cron(0 9 ? * 6L *)":      {},
+		"cron(0 9 ? * 3#2 *)":     {},
+		"cron(0 9 1 * ? *)":       {},
+		"rate(5 minutes)":         {},
+	} {
+		field, days, names := parse(t, expression, "").NumberedDays()
+		if got := [3]string{field, days, names}; got != want {
+			t.Errorf("%s: %q, want %q", expression, got, want)
+		}
 	}
 }
