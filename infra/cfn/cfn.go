@@ -2,18 +2,20 @@
 // would for one stack: the loops, maps and defaults of AWS::LanguageExtensions,
 // parameters, conditions, and names and ARNs of the shape that AWS gives.
 //
-// It is no emulator: it creates nothing, knows the functions and resource types
-// that this repository's templates use, and reports whatever else it meets.
+// It is no emulator: it creates nothing. What it does not know (a resource type, an
+// attribute, what another stack exports) becomes a value that nothing is known of:
+// a template may hold more than what this repository ships.
 package cfn
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Options say for which stack a template is resolved. Empty fields get defaults.
@@ -23,6 +25,8 @@ type Options struct {
 	AccountID  string // "123456789012"
 	Partition  string // "aws"
 	Parameters map[string]string
+	// Guess makes up a value for each parameter that has neither a default nor one in Parameters.
+	Guess bool
 }
 
 // Stack is a template resolved for one stack.
@@ -37,8 +41,10 @@ type Stack struct {
 	Resources  map[string]Resource
 	Outputs    map[string]any
 
+	document *yaml.Node
 	expanded map[string]any
 	loops    map[string][]string
+	origins  map[string]origin // of what loops made, by section and logical id
 	ids      map[string]string
 }
 
@@ -68,10 +74,10 @@ func Load(path string, o Options) (*Stack, error) {
 }
 
 // Parse resolves a template, YAML or JSON, and reports every problem at once.
-// Beside an error the stack, if there is one, has the parameters, mappings and
+// The error is of type Problems. Next to an error the stack, if there is one, has the parameters, mappings and
 // loops that could be read, for a reader who can say more of the mistake.
 func Parse(data []byte, o Options) (*Stack, error) {
-	template, err := decode(data)
+	document, template, err := decode(data)
 	if err != nil {
 		return nil, err
 	}
@@ -83,16 +89,18 @@ func Parse(data []byte, o Options) (*Stack, error) {
 		Resources: map[string]Resource{},
 		Outputs:   map[string]any{},
 		expanded:  template,
+		document:  document,
 		loops:     map[string][]string{},
+		origins:   map[string]origin{},
 		ids:       map[string]string{},
 	}
-	p := &problems{}
+	p := &problems{locate: s.position}
 	for _, section := range slices.Sorted(maps.Keys(template)) {
 		if !slices.Contains(sections, section) {
-			p.add(section, "no section that this package resolves")
+			p.add(section, "CloudFormation knows no such section")
 		}
 	}
-	s.readParameters(p, o.Parameters)
+	s.readParameters(p, o)
 	s.readMappings(p)
 	for _, section := range []string{"Conditions", "Resources", "Outputs"} {
 		s.expandLoops(p, section)
@@ -108,8 +116,8 @@ func Parse(data []byte, o Options) (*Stack, error) {
 }
 
 var sections = []string{
-	"AWSTemplateFormatVersion", "Conditions", "Description", "Mappings", "Metadata", "Outputs", "Parameters",
-	"Resources", "Transform",
+	"AWSTemplateFormatVersion", "Conditions", "Description", "Globals", "Hooks", "Mappings", "Metadata", "Outputs",
+	"Parameters", "Resources", "Rules", "Transform",
 }
 
 // OfType returns the resources of a type, sorted by logical id.
@@ -136,26 +144,6 @@ func (s *Stack) Section(name string) map[string]any {
 	section, _ := s.expanded[name].(map[string]any)
 	return section
 }
-
-// problems collects what is wrong, each once.
-type problems struct {
-	list []error
-	seen map[string]bool
-}
-
-func (p *problems) add(where, format string, args ...any) {
-	text := where + ": " + fmt.Sprintf(format, args...)
-	if p.seen[text] {
-		return
-	}
-	if p.seen == nil {
-		p.seen = map[string]bool{}
-	}
-	p.seen[text] = true
-	p.list = append(p.list, errors.New(text))
-}
-
-func (p *problems) err() error { return errors.Join(p.list...) }
 
 // alphanumeric is the alphabet of logical ids and of a mapping's keys.
 func alphanumeric(s string) bool {

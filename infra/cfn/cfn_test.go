@@ -133,17 +133,15 @@ func TestProblems(t *testing.T) {
 	cases := map[string]struct{ template, want string }{
 		"no YAML":                      {"a: [", "read YAML"},
 		"two documents":                {"Resources: {}\n---\nResources: {}", "one document"},
-		"key twice":                    {"Resources:\n  A: { Type: AWS::SQS::Queue, Type: AWS::SQS::Queue }", "line 2: key Type is there twice"},
+		"key twice":                    {"Resources:\n  A: { Type: AWS::SQS::Queue, Type: AWS::SQS::Queue }", "line 2: duplicate key Type; the first is in line 2"},
 		"anchor":                       {"Resources: &a\n  A: { Type: AWS::SQS::Queue }\nOutputs: *a", "anchors"},
-		"unknown section":              {around("1") + "Globals: {}", "Globals: no section"},
-		"unknown function":             {around("!ImportValue x"), "Fn::ImportValue is no function"},
+		"unknown section":              {around("1") + "Resource: {}", "Resource: CloudFormation knows no such section"},
+		"unknown function":             {around("{ Fn::Subb: x }"), "Fn::Subb is no function of CloudFormation's"},
 		"unknown reference":            {around("!Ref Nobody"), "Resources.It.Properties.V: there is no parameter or resource Nobody"},
 		"unknown in a substitution":    {around("!Sub '${Nobody}'"), "there is no parameter or resource Nobody"},
-		"unknown attribute":            {around("!GetAtt Queue.Colour"), "knows no attribute Colour of Queue"},
 		"left out by its condition":    {around("!GetAtt Left.Arn"), "Left is left out by its condition"},
 		"unknown condition":            {around("!If [Perhaps, 1, 2]"), "there is no condition Perhaps"},
 		"unknown mapping":              {around("!FindInMap [Rows, Two, Text]"), "the mapping Rows has no Two with Text"},
-		"unused variable":              {around("!Sub ['a', { B: c }]"), "never uses its variable B"},
 		"text from a list":             {around("!Sub '${Hosts}'"), "needs text here"},
 		"index beyond the list":        {around("!Select [2, !Ref Hosts]"), "finds nothing"},
 		"null":                         {around("~"), "is null"},
@@ -151,7 +149,7 @@ func TestProblems(t *testing.T) {
 		"dependency on nobody":         {"Resources:\n  A: { Type: AWS::SQS::Queue, DependsOn: B }", "there is no resource B"},
 		"condition in a circle":        {"Conditions: { A: !Not [!Condition B], B: !Not [!Condition A] }\nResources:\n  Q: { Type: AWS::SQS::Queue }", "depends on itself"},
 		"nothing":                      {"Resources: {}", "Resources: is empty"},
-		"loop over a parameter":        {"Parameters: { P: { Type: CommaDelimitedList, Default: 'a' } }\nResources:\n  Fn::ForEach::L: [N, !Ref P, { 'Q${N}': { Type: AWS::SQS::Queue } }]", "its list must be literal"},
+		"loop over a text":             {"Parameters: { P: { Type: String, Default: 'a' } }\nResources:\n  Fn::ForEach::L: [N, !Ref P, { 'Q${N}': { Type: AWS::SQS::Queue } }]", "its list must be literal"},
 		"loop without its name":        {"Resources:\n  Fn::ForEach::L: [N, [a, b], { Q: { Type: AWS::SQS::Queue } }]", "Q does not hold ${N}"},
 		"loop with a name twice":       {"Resources:\n  Fn::ForEach::L: [N, [a, a], { 'Q${N}': { Type: AWS::SQS::Queue } }]", "Resources.Qa: is made twice"},
 		"loop makes an id that exists": {"Resources:\n  Qa: { Type: AWS::SQS::Queue }\n  Fn::ForEach::L: [N, [a], { 'Q${N}': { Type: AWS::SQS::Queue } }]", "Resources.Qa: is made twice"},
@@ -264,5 +262,104 @@ func TestGivenParameters(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
+	}
+}
+
+// TestWhatOthersAddIsTaken: a template may hold more than what this repository ships.
+func TestWhatOthersAddIsTaken(t *testing.T) {
+	t.Parallel()
+	const template = `
+Globals:
+  Function:
+    Tags: { Team: data, Own: no }
+    Layers: [shared]
+    Timeout: 3
+    Environment: { Variables: { HTTPS: on } }
+Parameters:
+  Subnets: { Type: 'List<AWS::EC2::Subnet::Id>' }
+  Image: { Type: 'AWS::SSM::Parameter::Value<String>', Default: /image }
+  Zones: { Type: CommaDelimitedList, Default: 'a, b' }
+  Size: { Type: Number, MinValue: 2 }
+Rules: { R: { Assertions: [] } }
+Mappings:
+  ByRegion: { us-east-1: { Ami: x } }
+Resources:
+  Own:
+    Type: AWS::Serverless::Function
+    Properties: { Tags: { Own: 'yes' }, Layers: [mine], Timeout: 9 }
+  Table: { Type: AWS::DynamoDB::Table, DeletionPolicy: !If [Always, Retain, Delete], UpdatePolicy: {} }
+  Topic:
+    Type: AWS::SNS::Topic
+    DependsOn: OwnEventInvokeConfig
+    Properties:
+      A: !GetAtt Table.StreamArn
+      B: !ImportValue other
+      C: !Select [0, !GetAZs '']
+      D: !FindInMap [ByRegion, !Ref AWS::Region, Ami]
+      E: !GetAtt OwnRole.Arn
+      F: !Sub '${Table.Arn} ${OwnRole}'
+      G: !Ref Subnets
+      H: { Fn::ForEach::Each: [Zone, !Ref Zones, { 'In${Zone}': '${Zone}1' }] }
+      I: !Ref Size
+  Fn::ForEach::Queues: [Zone, !Ref Zones, { 'Queue${Zone}': { Type: AWS::SQS::Queue } }]
+Conditions:
+  Always: !Equals [a, a]
+`
+	s, err := cfn.Parse([]byte(template), cfn.Options{Guess: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := s.Resources["Own"].Properties
+	want := map[string]any{
+		"Tags": map[string]any{"Team": "data", "Own": "yes"}, "Layers": []any{"shared", "mine"}, "Timeout": 9,
+		"Environment": map[string]any{"Variables": map[string]any{"HTTPS": "on"}},
+	}
+	if diff := cmp.Diff(want, own); diff != "" {
+		t.Error(diff)
+	}
+	topic := s.Resources["Topic"].Properties
+	if diff := cmp.Diff(map[string]any{"Ina": "a1", "Inb": "b1"}, topic["H"]); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]any{"Subnets"}, topic["G"]); diff != "" || topic["I"] != 2 {
+		t.Errorf("%v %s", topic["I"], diff)
+	}
+	if s.Resources["Table"].DeletionPolicy != "Retain" || s.Resources["Queueb"].Type != "AWS::SQS::Queue" {
+		t.Errorf("%v", s.Resources)
+	}
+}
+
+func TestProblemsHaveTheirLine(t *testing.T) {
+	t.Parallel()
+	const template = `Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      Tags:
+        - { Key: a, Value: !Ref Nobody }
+  Fn::ForEach::Topics:
+    - Name
+    - [A, B]
+    - Topic${Name}:
+        Type: AWS::SNS::Topic
+        Properties:
+          Other: !Sub ['${X}', { X: !Ref 'Missing${Name}' }]
+`
+	_, err := cfn.Parse([]byte(template), cfn.Options{})
+	problems, ok := errors.AsType[cfn.Problems](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	want := cfn.Problems{
+		{Where: "Resources.Queue.Properties.Tags[0].Value", Text: "there is no parameter or resource Nobody", Line: 6, Column: 21},
+		{Where: "Resources.TopicA.Properties.Other.${X}", Text: "there is no parameter or resource MissingA", Line: 13, Column: 34},
+		{Where: "Resources.TopicB.Properties.Other.${X}", Text: "there is no parameter or resource MissingB", Line: 13, Column: 34},
+	}
+	if diff := cmp.Diff(want, problems); diff != "" {
+		t.Error(diff)
+	}
+	_, err = cfn.Parse([]byte("Resources:\n\tQueue: {}\n"), cfn.Options{})
+	if problems, ok := errors.AsType[cfn.Problems](err); !ok || !problems[0].Syntax || problems[0].Line != 2 {
+		t.Errorf("got %#v", err)
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 const loopPrefix = "Fn::ForEach::"
@@ -20,7 +23,7 @@ func (s *Stack) expandLoops(p *problems, section string) {
 		return
 	}
 	out := map[string]any{}
-	s.expand(p, section, body, out)
+	s.expand(p, expansion{section: section, path: []string{section}}, body, out)
 	for _, id := range slices.Sorted(maps.Keys(out)) {
 		if !alphanumeric(id) || len(id) > 255 {
 			p.add(section+"."+id, "a logical id is letters and digits, at most 255")
@@ -29,29 +32,52 @@ func (s *Stack) expandLoops(p *problems, section string) {
 	s.expanded[section] = out
 }
 
-func (s *Stack) expand(p *problems, where string, body, out map[string]any) {
+// expansion is how far a nest of loops has been unrolled.
+type expansion struct {
+	section    string
+	path       []string // in the template as it is written
+	loop, item string   // the innermost
+}
+
+func (s *Stack) expand(p *problems, e expansion, body map[string]any, out map[string]any) {
 	for _, key := range slices.Sorted(maps.Keys(body)) {
 		name, isLoop := strings.CutPrefix(key, loopPrefix)
 		if !isLoop {
 			if _, twice := out[key]; twice {
-				p.add(where+"."+key, "is made twice")
+				p.add(e.section+"."+key, "is made twice")
 			}
 			out[key] = body[key]
+			if e.loop != "" {
+				s.origins[e.section+"."+key] = origin{loop: e.loop, item: e.item, path: s.written(e, key)}
+			}
 			continue
 		}
-		here := where + "." + key
-		l, err := readLoop(body[key])
+		here := e.section + "." + key
+		l, err := s.readLoop(body[key])
 		if err != nil {
 			p.add(here, "%v", err)
 			continue
 		}
 		s.loops[name] = l.list
+		path := append(slices.Clone(e.path), key, "2")
 		for _, item := range l.list {
-			// A name that stands twice makes the same ids: reported as made twice.
-			s.expand(p, where, l.body(item), out)
+			s.expand(p, expansion{section: e.section, path: path, loop: name, item: item}, l.body(item), out)
 		}
 	}
 }
+
+// written is the path of an entry that a loop made: the key in the template that becomes it.
+func (s *Stack) written(e expansion, made string) []string {
+	_, body, _ := s.Locate(e.path...)
+	for i := 0; body != nil && body.Kind == yaml.MappingNode && i < len(body.Content); i += 2 {
+		if key := body.Content[i].Value; reference.ReplaceAllString(key, e.item) == made {
+			return append(slices.Clone(e.path), key)
+		}
+	}
+	return e.path
+}
+
+var reference = regexp.MustCompile(`[$&]\{[A-Za-z0-9]+\}`)
 
 type loop struct {
 	identifier string
@@ -59,7 +85,8 @@ type loop struct {
 	template   map[string]any
 }
 
-func readLoop(v any) (loop, error) {
+// readLoop reads a loop over a literal list, or over a parameter's.
+func (s *Stack) readLoop(v any) (loop, error) {
 	parts, ok := v.([]any)
 	if !ok || len(parts) != 3 {
 		return loop{}, errors.New("a loop has three parts: identifier, list, body")
@@ -70,7 +97,9 @@ func readLoop(v any) (loop, error) {
 	}
 	items, ok := parts[1].([]any)
 	if !ok {
-		return loop{}, errors.New("its list must be literal: on update CloudFormation keeps a parameter's old value")
+		if items, ok = s.listParameter(parts[1]); !ok {
+			return loop{}, errors.New("its list must be literal, or a parameter of type CommaDelimitedList")
+		}
 	}
 	for _, item := range items {
 		text, ok := item.(string)
@@ -88,6 +117,13 @@ func readLoop(v any) (loop, error) {
 		}
 	}
 	return l, nil
+}
+
+func (s *Stack) listParameter(v any) ([]any, bool) {
+	m, _ := v.(map[string]any)
+	name, _ := m["Ref"].(string)
+	list, ok := s.Parameters[name].value(s.Values[name]).([]any)
+	return list, ok
 }
 
 func (l loop) body(item string) map[string]any {

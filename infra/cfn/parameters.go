@@ -40,7 +40,7 @@ func (d Parameter) check(value string) string {
 			return fmt.Sprintf("has a pattern that cannot be checked: %v", err)
 		}
 		values := []string{value}
-		if d.Type == "CommaDelimitedList" {
+		if d.list() {
 			values = strings.Split(value, ",")
 		}
 		if slices.ContainsFunc(values, func(v string) bool { return !pattern.MatchString(strings.TrimSpace(v)) }) {
@@ -61,7 +61,7 @@ func (d Parameter) check(value string) string {
 	return ""
 }
 
-func (s *Stack) readParameters(p *problems, given map[string]string) {
+func (s *Stack) readParameters(p *problems, o Options) {
 	s.Parameters, s.Values = map[string]Parameter{}, map[string]string{}
 	section := s.Section("Parameters")
 	for _, name := range slices.Sorted(maps.Keys(section)) {
@@ -73,11 +73,14 @@ func (s *Stack) readParameters(p *problems, given map[string]string) {
 		}
 		d := readParameter(p, where, body)
 		s.Parameters[name] = d
-		value, ok := given[name]
+		value, ok := o.Parameters[name]
 		switch {
 		case ok:
 		case d.Default != nil:
 			value = *d.Default
+		case o.Guess:
+			s.Values[name] = d.guess(name)
+			continue
 		default:
 			p.add(where, "needs a value")
 			continue
@@ -87,11 +90,31 @@ func (s *Stack) readParameters(p *problems, given map[string]string) {
 		}
 		s.Values[name] = value
 	}
-	for _, name := range slices.Sorted(maps.Keys(given)) {
+	for _, name := range slices.Sorted(maps.Keys(o.Parameters)) {
 		if _, ok := section[name]; !ok {
 			p.add("Parameters."+name, "the template has no such parameter")
 		}
 	}
+}
+
+// guess makes up a value of the parameter's type.
+func (d Parameter) guess(name string) string {
+	switch {
+	case len(d.AllowedValues) > 0:
+		return d.AllowedValues[0]
+	case d.Type != "Number":
+		return name
+	case d.MinValue != nil:
+		return strconv.FormatFloat(*d.MinValue, 'f', -1, 64)
+	default:
+		return "1"
+	}
+}
+
+// list reports whether the values of the parameter's type are lists.
+func (d Parameter) list() bool {
+	return d.Type == "CommaDelimitedList" || strings.HasPrefix(d.Type, "List<") || strings.HasPrefix(d.Type, "AWS::SSM::Parameter::Value<List<") ||
+		d.Type == "AWS::SSM::Parameter::Value<CommaDelimitedList>"
 }
 
 func readParameter(p *problems, where string, body map[string]any) Parameter {
@@ -123,13 +146,7 @@ func readParameter(p *problems, where string, body map[string]any) Parameter {
 			d.MinValue = number(p, where, v)
 		case "MaxValue":
 			d.MaxValue = number(p, where, v)
-		case "NoEcho": // only hides the value from those who look at the stack
-		default:
-			p.add(where+"."+key, "is unknown")
 		}
-	}
-	if d.Type != "String" && d.Type != "Number" && d.Type != "CommaDelimitedList" {
-		p.add(where, "Type %q is none of String, Number, CommaDelimitedList", d.Type)
 	}
 	return d
 }
@@ -150,9 +167,6 @@ func (s *Stack) readMappings(p *problems) {
 			if !ok {
 				p.add(where, "is no mapping")
 				continue
-			}
-			if !alphanumeric(row) {
-				p.add(where, "a key of a mapping is letters and digits")
 			}
 			for _, key := range slices.Sorted(maps.Keys(values)) {
 				if !literal(values[key]) {

@@ -69,22 +69,54 @@ func (r *resolver) resources() {
 			case "Type":
 				resource.Type = r.word(here, v)
 			case "DeletionPolicy":
-				resource.DeletionPolicy = r.word(here, v)
+				resource.DeletionPolicy = r.scalar(here, v)
 			case "UpdateReplacePolicy":
-				resource.UpdateReplacePolicy = r.word(here, v)
+				resource.UpdateReplacePolicy = r.scalar(here, v)
 			case "DependsOn":
 				resource.DependsOn = r.dependencies(here, v)
 			case "Properties":
 				resource.Properties = r.mapping(here, v)
 			case "Metadata":
 				resource.Metadata = r.mapping(here, v)
-			case "Condition":
+			case "Condition", "Connectors", "CreationPolicy", "IgnoreGlobals", "UpdatePolicy":
 			default:
-				r.problems.add(here, "is no attribute that this package knows")
+				r.problems.add(here, "CloudFormation knows no such attribute of a resource")
 			}
 		}
+		r.addGlobals(resource)
 		r.stack.Resources[id] = resource
 		r.stack.ids[id] = text(r.ref(where, id))
+	}
+}
+
+// addGlobals gives a function what the section Globals says for all of them, as SAM does: of mappings the keys that the
+// function does not have, of lists the entries before its own, of anything else only what it lacks.
+func (r *resolver) addGlobals(f Resource) {
+	if f.Type != "AWS::Serverless::Function" {
+		return
+	}
+	if globals, ok := r.stack.Section("Globals")["Function"]; ok {
+		merge(f.Properties, r.mapping("Globals.Function", globals))
+	}
+}
+
+func merge(into, globals map[string]any) {
+	for key, global := range globals {
+		own, there := into[key]
+		switch own := own.(type) {
+		case map[string]any:
+			if inner, ok := global.(map[string]any); ok {
+				merge(own, inner)
+			}
+		case []any:
+			if inner, ok := global.([]any); ok {
+				into[key] = append(slices.Clone(inner), own...)
+			}
+		default:
+			if !there {
+				into[key] = global
+			}
+		}
 	}
 }
 
@@ -111,7 +143,7 @@ func (r *resolver) dependencies(where string, v any) []string {
 	var ids []string
 	for _, item := range list {
 		id := r.word(where, item)
-		if _, ok := r.stack.Section("Resources")[id]; !ok {
+		if _, ok := r.stack.Section("Resources")[id]; !ok && !r.generated(id) {
 			r.problems.add(where, "there is no resource %s", id)
 		}
 		ids = append(ids, id)
@@ -128,7 +160,7 @@ func (r *resolver) mapping(where string, v any) map[string]any {
 	return m
 }
 
-// word wants text that needs no resolving.
+// word requires text that needs no resolving.
 func (r *resolver) word(where string, v any) string {
 	s, ok := v.(string)
 	if !ok {
@@ -143,6 +175,7 @@ func (r *resolver) resolve(where string, v any) any {
 		if name, argument, ok := intrinsic(v); ok {
 			return r.call(where, name, argument)
 		}
+		v = r.unrolled(where, v)
 		m := make(map[string]any, len(v))
 		for key, inner := range v {
 			if resolved := r.resolve(where+"."+key, inner); resolved != (noValue{}) {
@@ -167,6 +200,30 @@ func (r *resolver) resolve(where string, v any) any {
 	}
 }
 
+// unrolled replaces the loops within properties, as AWS::LanguageExtensions does.
+func (r *resolver) unrolled(where string, body map[string]any) map[string]any {
+	hasLoop := slices.ContainsFunc(slices.Collect(maps.Keys(body)), func(key string) bool { return strings.HasPrefix(key, loopPrefix) })
+	if !hasLoop {
+		return body
+	}
+	out := map[string]any{}
+	for key, inner := range body {
+		if !strings.HasPrefix(key, loopPrefix) {
+			out[key] = inner
+			continue
+		}
+		l, err := r.stack.readLoop(inner)
+		if err != nil {
+			r.problems.add(where+"."+key, "%v", err)
+			continue
+		}
+		for _, item := range l.list {
+			maps.Copy(out, r.unrolled(where, l.body(item)))
+		}
+	}
+	return out
+}
+
 // intrinsic says which function a mapping calls. Condition is one only where a
 // condition is wanted: in a policy the word is an ordinary key.
 func intrinsic(m map[string]any) (string, any, bool) {
@@ -174,7 +231,7 @@ func intrinsic(m map[string]any) (string, any, bool) {
 		return "", nil, false
 	}
 	for key, argument := range m {
-		if key == "Ref" || strings.HasPrefix(key, functionPrefix) {
+		if key == "Ref" || strings.HasPrefix(key, functionPrefix) && !strings.HasPrefix(key, loopPrefix) {
 			return key, argument, true
 		}
 	}
@@ -186,7 +243,7 @@ func (r *resolver) call(where, name string, argument any) any {
 	case "Ref":
 		id, ok := argument.(string)
 		if !ok {
-			r.problems.add(where, "Ref wants a name")
+			r.problems.add(where, "Ref requires a name")
 			return unknown{}
 		}
 		return r.ref(where, id)
@@ -205,9 +262,10 @@ func (r *resolver) call(where, name string, argument any) any {
 	case "Fn::Select":
 		return r.selectOne(where, argument)
 	case "Fn::Length":
-		list, ok := r.resolve(where, argument).([]any)
-		if !ok {
-			r.problems.add(where, "Fn::Length wants a list")
+		resolved := r.resolve(where, argument)
+		list, ok := resolved.([]any)
+		if !ok && !isUnknown(resolved) {
+			r.problems.add(where, "Fn::Length requires a list")
 		}
 		return len(list)
 	case "Fn::Base64":
@@ -216,13 +274,15 @@ func (r *resolver) call(where, name string, argument any) any {
 		return r.toJSON(where, argument)
 	case "Fn::Equals", "Fn::Not", "Fn::And", "Fn::Or":
 		return r.decide(where, map[string]any{name: argument})
+	case "Fn::ImportValue", "Fn::GetAZs", "Fn::Cidr", "Fn::Transform":
+		return unknown{} // only AWS knows
 	default:
-		r.problems.add(where, "%s is no function that this package resolves", name)
+		r.problems.add(where, "%s is no function of CloudFormation's", name)
 		return unknown{}
 	}
 }
 
-// arguments wants a list of min to max parts.
+// arguments requires a list of min to max parts.
 func (r *resolver) arguments(where, name string, argument any, least, most int) []any {
 	list, ok := argument.([]any)
 	if !ok || len(list) < least || len(list) > most {
@@ -266,11 +326,13 @@ func (r *resolver) ref(where, name string) any {
 		return s.arn("cloudformation", "stack/"+s.StackName+"/"+uuid(s.StackName))
 	case "AWS::NoValue":
 		return noValue{}
+	case "AWS::NotificationARNs":
+		return unknown{}
 	}
 	if parameter, ok := s.Parameters[name]; ok {
 		return parameter.value(s.Values[name])
 	}
-	if !r.exists(where, name) {
+	if r.generated(name) || !r.exists(where, name) {
 		return unknown{}
 	}
 	return r.physicalID(where, name)
@@ -278,14 +340,14 @@ func (r *resolver) ref(where, name string) any {
 
 // value is what a Ref to the parameter gives.
 func (d Parameter) value(raw string) any {
-	switch d.Type {
-	case "CommaDelimitedList":
+	switch {
+	case d.list():
 		var list []any
 		for item := range strings.SplitSeq(raw, ",") {
 			list = append(list, strings.TrimSpace(item))
 		}
 		return list
-	case "Number":
+	case d.Type == "Number":
 		if n, err := strconv.Atoi(raw); err == nil {
 			return n
 		}
@@ -294,6 +356,20 @@ func (d Parameter) value(raw string) any {
 	default:
 		return raw
 	}
+}
+
+// generated reports whether SAM makes the resource: CallerEventInvokeConfig of Caller.
+func (r *resolver) generated(id string) bool {
+	section := r.stack.Section("Resources")
+	if _, own := section[id]; own {
+		return false
+	}
+	for other := range section {
+		if strings.HasPrefix(id, other) && strings.HasPrefix(r.typeOf(other), "AWS::Serverless::") {
+			return true
+		}
+	}
+	return false
 }
 
 // exists reports a resource that the template does not have, or that its
@@ -315,7 +391,7 @@ func (r *resolver) getAtt(where string, argument any) any {
 		return unknown{}
 	}
 	id, attribute := r.word(where, parts[0]), r.scalar(where, parts[1])
-	if !r.exists(where, id) {
+	if r.generated(id) || !r.exists(where, id) {
 		return unknown{}
 	}
 	return r.attribute(where, id, attribute)
@@ -337,13 +413,11 @@ func (r *resolver) sub(where string, argument any) any {
 			r.problems.add(where, "the second part of Fn::Sub is no mapping")
 		}
 	}
-	used := map[string]bool{}
-	out := placeholder.ReplaceAllStringFunc(template, func(match string) string {
+	return placeholder.ReplaceAllStringFunc(template, func(match string) string {
 		name := strings.TrimSpace(match[2 : len(match)-1])
 		if literal, ok := strings.CutPrefix(name, "!"); ok {
 			return "${" + literal + "}"
 		}
-		used[name] = true
 		if v, ok := variables[name]; ok {
 			return r.scalar(where+".${"+name+"}", v)
 		}
@@ -352,12 +426,6 @@ func (r *resolver) sub(where string, argument any) any {
 		}
 		return r.scalar(where, map[string]any{"Ref": name})
 	})
-	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		if !used[name] {
-			r.problems.add(where, "Fn::Sub never uses its variable %s", name)
-		}
-	}
-	return out
 }
 
 func (r *resolver) findInMap(where string, argument any) any {
@@ -386,7 +454,10 @@ func (r *resolver) fallback(where string, parts []any, keys [3]string) any {
 		r.problems.add(where, "the fourth part of Fn::FindInMap must be DefaultValue")
 		return unknown{}
 	}
-	r.problems.add(where, "the mapping %s has no %s with %s", keys[0], keys[1], keys[2])
+	// A computed key, such as the Region's, may be another one in the stack that counts.
+	if _, literal := parts[1].(string); literal {
+		r.problems.add(where, "the mapping %s has no %s with %s", keys[0], keys[1], keys[2])
+	}
 	return unknown{}
 }
 
@@ -406,9 +477,10 @@ func (r *resolver) join(where string, argument any) any {
 	if parts == nil {
 		return unknown{}
 	}
-	list, ok := r.resolve(where, parts[1]).([]any)
-	if !ok {
-		r.problems.add(where, "Fn::Join wants a list")
+	resolved := r.resolve(where, parts[1])
+	list, ok := resolved.([]any)
+	if !ok && !isUnknown(resolved) {
+		r.problems.add(where, "Fn::Join requires a list")
 	}
 	texts := make([]string, 0, len(list))
 	for _, item := range list {
@@ -434,7 +506,11 @@ func (r *resolver) selectOne(where string, argument any) any {
 	if parts == nil {
 		return unknown{}
 	}
-	list, _ := r.resolve(where, parts[1]).([]any)
+	resolved := r.resolve(where, parts[1])
+	if isUnknown(resolved) {
+		return resolved
+	}
+	list, _ := resolved.([]any)
 	index, ok := Number(r.resolve(where, parts[0]))
 	if !ok || int(index) < 0 || int(index) >= len(list) {
 		r.problems.add(where, "Fn::Select finds nothing at that index")

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -12,21 +15,34 @@ import (
 
 // decode turns a template into plain values, the short forms (!Ref, !Sub, …)
 // into their long ones.
-func decode(data []byte) (map[string]any, error) {
+func decode(data []byte) (*yaml.Node, map[string]any, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document yaml.Node
+	p := &problems{}
 	if err := decoder.Decode(&document); err != nil {
-		return nil, fmt.Errorf("read YAML: %w", err)
+		return nil, nil, syntax(err)
 	}
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return nil, errors.New("read YAML: a template is one document")
+		p.add("", "read YAML: a template is one document")
+		return nil, nil, p.err()
 	}
-	p := &problems{}
 	template, ok := value(p, document.Content[0]).(map[string]any)
 	if !ok {
-		p.add("template", "is no mapping")
+		p.add("", "a template is a mapping of sections")
 	}
-	return template, p.err()
+	return document.Content[0], template, p.err()
+}
+
+var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+
+// syntax reads the line out of the YAML parser's error, which has it as text only.
+func syntax(err error) error {
+	problem := Problem{Text: "read YAML: " + err.Error(), Syntax: true}
+	if found := yamlError.FindStringSubmatch(err.Error()); found != nil {
+		problem.Line, _ = strconv.Atoi(found[1])
+		problem.Text = "read YAML: " + found[2]
+	}
+	return Problems{problem}
 }
 
 func value(p *problems, n *yaml.Node) any {
@@ -43,11 +59,12 @@ func plain(p *problems, n *yaml.Node) any {
 		for i := 0; i < len(n.Content); i += 2 {
 			key := n.Content[i]
 			if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
-				p.add(line(key), "only a plain key is allowed here")
+				p.at(key, "only a plain key is allowed here")
 				continue
 			}
 			if _, twice := m[key.Value]; twice {
-				p.add(line(key), "key %s is there twice", key.Value)
+				first, _ := child(n, key.Value)
+				p.at(key, "duplicate key %s; the first is in line %d", key.Value, first.Line)
 			}
 			m[key.Value] = value(p, n.Content[i+1])
 		}
@@ -62,7 +79,7 @@ func plain(p *problems, n *yaml.Node) any {
 		return scalar(p, n)
 	default:
 		// SAM CLI and CloudFormation resolve anchors differently.
-		p.add(line(n), "anchors and aliases are not allowed in a template")
+		p.at(n, "anchors and aliases are not allowed in a template")
 		return nil
 	}
 }
@@ -72,7 +89,7 @@ func scalar(p *problems, n *yaml.Node) any {
 	case "!!int", "!!float", "!!bool", "!!null":
 		var v any
 		if err := n.Decode(&v); err != nil {
-			p.add(line(n), "%s is no value: %v", n.Value, err)
+			p.at(n, "%s is no value: %v", n.Value, err)
 		}
 		return v
 	default: // a date such as a policy's Version stays text
@@ -101,4 +118,135 @@ func short(p *problems, n *yaml.Node) any {
 	return map[string]any{functionPrefix + name: argument}
 }
 
-func line(n *yaml.Node) string { return fmt.Sprintf("line %d", n.Line) }
+// Locate finds what the template says at a path of keys and indexes, such as
+// "Mappings", "Jobs", "DailyReport", "Call". Of a path that is not there it finds
+// the deepest part that is, and ok is false. key is nil for an entry of a list.
+func (s *Stack) Locate(path ...string) (key, value *yaml.Node, ok bool) {
+	value = s.document
+	for _, part := range path {
+		k, v := child(value, part)
+		if v == nil {
+			return key, value, false
+		}
+		key, value = k, v
+	}
+	return key, value, value != nil
+}
+
+// child finds a key of a mapping, an entry of a list, or a variable of a !Sub.
+func child(n *yaml.Node, name string) (key, value *yaml.Node) {
+	if n == nil {
+		return nil, nil
+	}
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == name {
+				return n.Content[i], n.Content[i+1]
+			}
+		}
+	case yaml.SequenceNode:
+		if variable, ok := strings.CutPrefix(name, "${"); ok && len(n.Content) == 2 {
+			return child(n.Content[1], strings.TrimSuffix(variable, "}"))
+		}
+		if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < len(n.Content) {
+			return nil, n.Content[i]
+		}
+	}
+	return nil, nil
+}
+
+// position finds the line of a place as problems name it: Resources.Queue.Properties.Tags[0].
+func (s *Stack) position(where string) (line, column int) {
+	var path []string
+	for part := range strings.SplitSeq(strings.ReplaceAll(where, "[", ".["), ".") {
+		path = append(path, strings.Trim(part, "[]"))
+	}
+	if len(path) > 1 {
+		if o, ok := s.origins[path[0]+"."+path[1]]; ok {
+			path = append(slices.Clone(o.path), path[2:]...)
+		}
+	}
+	key, value, ok := s.Locate(path...)
+	switch {
+	case key != nil:
+		return key.Line, key.Column
+	case ok:
+		return value.Line, value.Column
+	default:
+		return 0, 0
+	}
+}
+
+// Origin reports which item of which loop made a resource, and where its body is written. Of what no loop made ok is false.
+func (s *Stack) Origin(logicalID string) (loop, item string, ok bool) {
+	o, ok := s.origins["Resources."+logicalID]
+	return o.loop, o.item, ok
+}
+
+// origin is where an entry of a section comes from that a loop made.
+type origin struct {
+	loop, item string
+	path       []string
+}
+
+// Problem is one thing that is wrong with a template.
+type Problem struct {
+	Where        string // Resources.Queue.Properties.Tags; "" for the template as such
+	Text         string
+	Line, Column int  // from 1; 0 where it is not known
+	Syntax       bool // the template is no YAML
+}
+
+func (p Problem) Error() string {
+	switch {
+	case p.Where != "":
+		return p.Where + ": " + p.Text
+	case p.Line > 0:
+		return fmt.Sprintf("line %d: %s", p.Line, p.Text)
+	default:
+		return p.Text
+	}
+}
+
+// Problems is the error of Parse: everything that is wrong with a template.
+type Problems []Problem
+
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, problem := range p {
+		lines[i] = problem.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// problems collects what is wrong, each once.
+type problems struct {
+	list   Problems
+	locate func(where string) (line, column int)
+}
+
+func (p *problems) add(where, format string, args ...any) {
+	problem := Problem{Where: where, Text: fmt.Sprintf(format, args...)}
+	if p.locate != nil {
+		problem.Line, problem.Column = p.locate(where)
+	}
+	p.keep(problem)
+}
+
+func (p *problems) at(n *yaml.Node, format string, args ...any) {
+	p.keep(Problem{Text: fmt.Sprintf(format, args...), Line: n.Line, Column: n.Column})
+}
+
+func (p *problems) keep(problem Problem) {
+	if !slices.Contains(p.list, problem) {
+		p.list = append(p.list, problem)
+	}
+}
+
+func (p *problems) err() error {
+	if len(p.list) == 0 {
+		return nil
+	}
+	return p.list
+}
