@@ -74,7 +74,7 @@ func Load(path string, o Options) (*Stack, error) {
 }
 
 // Parse resolves a template, YAML or JSON, and reports every problem at once.
-// The error is of type Problems. Next to an error the stack, if there is one, has the parameters, mappings and
+// The error is a TemplateError. Next to an error the stack, if there is one, has the parameters, mappings and
 // loops that could be read, for a reader who can say more of the mistake.
 func Parse(data []byte, o Options) (*Stack, error) {
 	document, template, err := decode(data)

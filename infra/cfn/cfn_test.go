@@ -131,8 +131,8 @@ func TestResolve(t *testing.T) {
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ template, want string }{
-		"no YAML":                      {"a: [", "read YAML"},
-		"two documents":                {"Resources: {}\n---\nResources: {}", "one document"},
+		"no YAML":                      {"a: [", "no YAML"},
+		"two documents":                {"Resources: {}\n---\nResources: {}", "one YAML document"},
 		"key twice":                    {"Resources:\n  A: { Type: AWS::SQS::Queue, Type: AWS::SQS::Queue }", "line 2: duplicate key Type; the first is in line 2"},
 		"anchor":                       {"Resources: &a\n  A: { Type: AWS::SQS::Queue }\nOutputs: *a", "anchors"},
 		"unknown section":              {around("1") + "Resource: {}", "Resource: CloudFormation knows no such section"},
@@ -346,11 +346,11 @@ func TestProblemsHaveTheirLine(t *testing.T) {
           Other: !Sub ['${X}', { X: !Ref 'Missing${Name}' }]
 `
 	_, err := cfn.Parse([]byte(template), cfn.Options{})
-	problems, ok := errors.AsType[cfn.Problems](err)
+	problems, ok := errors.AsType[cfn.TemplateError](err)
 	if !ok {
 		t.Fatal(err)
 	}
-	want := cfn.Problems{
+	want := cfn.TemplateError{
 		{Where: "Resources.Queue.Properties.Tags[0].Value", Text: "there is no parameter or resource Nobody", Line: 6, Column: 21},
 		{Where: "Resources.TopicA.Properties.Other.${X}", Text: "there is no parameter or resource MissingA", Line: 13, Column: 34},
 		{Where: "Resources.TopicB.Properties.Other.${X}", Text: "there is no parameter or resource MissingB", Line: 13, Column: 34},
@@ -359,7 +359,7 @@ func TestProblemsHaveTheirLine(t *testing.T) {
 		t.Error(diff)
 	}
 	_, err = cfn.Parse([]byte("Resources:\n\tQueue: {}\n"), cfn.Options{})
-	if problems, ok := errors.AsType[cfn.Problems](err); !ok || !problems[0].Syntax || problems[0].Line != 2 {
+	if problems, ok := errors.AsType[cfn.TemplateError](err); !ok || !problems[0].Syntax || problems[0].Line != 2 {
 		t.Errorf("got %#v", err)
 	}
 }

@@ -23,7 +23,7 @@ func decode(data []byte) (*yaml.Node, map[string]any, error) {
 		return nil, nil, syntax(err)
 	}
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		p.add("", "read YAML: a template is one document")
+		p.add("", "a template is one YAML document")
 		return nil, nil, p.err()
 	}
 	template, ok := value(p, document.Content[0]).(map[string]any)
@@ -37,12 +37,12 @@ var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
 
 // syntax reads the line out of the YAML parser's error, which has it as text only.
 func syntax(err error) error {
-	problem := Problem{Text: "read YAML: " + err.Error(), Syntax: true}
+	problem := Problem{Text: "this is no YAML: " + err.Error(), Syntax: true}
 	if found := yamlError.FindStringSubmatch(err.Error()); found != nil {
 		problem.Line, _ = strconv.Atoi(found[1])
-		problem.Text = "read YAML: " + found[2]
+		problem.Text = "this is no YAML: " + found[2]
 	}
-	return Problems{problem}
+	return TemplateError{problem}
 }
 
 func value(p *problems, n *yaml.Node) any {
@@ -178,10 +178,15 @@ func (s *Stack) position(where string) (line, column int) {
 	}
 }
 
-// Origin reports which item of which loop made a resource, and where its body is written. Of what no loop made ok is false.
+// Origin reports which item of which loop made a resource. Of what no loop made ok is false.
 func (s *Stack) Origin(logicalID string) (loop, item string, ok bool) {
 	o, ok := s.origins["Resources."+logicalID]
 	return o.loop, o.item, ok
+}
+
+// Written is the path, for Locate, of a resource that a loop made, or nil.
+func (s *Stack) Written(logicalID string) []string {
+	return slices.Clone(s.origins["Resources."+logicalID].path)
 }
 
 // origin is where an entry of a section comes from that a loop made.
@@ -198,7 +203,7 @@ type Problem struct {
 	Syntax       bool // the template is no YAML
 }
 
-func (p Problem) Error() string {
+func (p Problem) String() string {
 	switch {
 	case p.Where != "":
 		return p.Where + ": " + p.Text
@@ -209,20 +214,20 @@ func (p Problem) Error() string {
 	}
 }
 
-// Problems is the error of Parse: everything that is wrong with a template.
-type Problems []Problem
+// TemplateError is the error of Parse: everything that is wrong with a template.
+type TemplateError []Problem
 
-func (p Problems) Error() string {
+func (p TemplateError) Error() string {
 	lines := make([]string, len(p))
 	for i, problem := range p {
-		lines[i] = problem.Error()
+		lines[i] = problem.String()
 	}
 	return strings.Join(lines, "\n")
 }
 
 // problems collects what is wrong, each once.
 type problems struct {
-	list   Problems
+	list   TemplateError
 	locate func(where string) (line, column int)
 }
 

@@ -1,9 +1,18 @@
 package check
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/cronbearer/cronbearer/infra/schedule"
 	"github.com/cronbearer/cronbearer/internal/job"
@@ -12,119 +21,255 @@ import (
 const (
 	// longestRun is the function's Timeout.
 	longestRun = 900 * time.Second
-	// longestRotation is the rotator's: a renewed token is tried to be stored until the time is up.
-	longestRotation = 300 * time.Second
-	// delivery is how late Scheduler may deliver a start, and Lambda begin it.
+	// delivery is how late Scheduler may deliver a start, and Lambda start it.
 	delivery = 15 * time.Minute
 
 	// maxInput is EventBridge Scheduler's limit of an event in bytes.
 	maxInput = 256 << 10
 )
 
-// jobs checks what each job becomes: its event, its schedule and its alarm.
+// jobs checks what each job becomes: its event and its schedule.
 func (c *checker) jobs() {
-	for _, name := range c.stack.Loop(jobs) {
-		if c.broken[jobs+"."+name] {
+	good := map[string][]string{} // jobs by token
+	for _, name := range c.sortedBlocks(jobs) {
+		if c.skipped(jobs, name) {
 			continue
 		}
-		where, row := jobs+"."+name, c.stack.Mappings[jobs][name]
 		properties := c.stack.Resources["Job"+name].Properties
-		event := c.event(where, name, textAt(properties, "Target", "Input"))
-		c.window(where, properties, row)
-		c.silence(where, properties, row, event)
-		c.alarm("Silent"+name, c.silent(name, row))
+		input, ok := at(properties, "Target", "Input").(string)
+		if !ok {
+			c.jobProblem(name, "", Problem{Text: "the template makes no schedule Job" + name + " of it, with an Input", Fix: "take the loop Fn::ForEach::Jobs from the shipped template"})
+			continue
+		}
+		event := c.event(name, input)
+		c.schedule(name, properties, event)
+		if !c.broken[jobs+"."+name] {
+			token := textAt(c.stack.Mappings[jobs][name], "Token")
+			good[token] = append(good[token], name)
+		}
+	}
+	for _, token := range slices.Sorted(maps.Keys(good)) {
+		c.rejects(token, good[token])
 	}
 }
 
-// event is what the caller makes of a schedule's Input.
-func (c *checker) event(where, name, input string) job.Job {
+// jobProblem adds a problem at a key of a job, or at the job if it does not have the key.
+func (c *checker) jobProblem(name, key string, p Problem) {
+	p.Place, p.Key = jobs+"."+name, key
+	n := c.blocks[jobs][name].key
+	if _, value, ok := c.stack.Locate("Mappings", jobs, name, key); ok && key != "" {
+		n = value
+	}
+	c.at(n, p)
+}
+
+// event is what the caller makes of a schedule's Input, read by the caller's own parser.
+func (c *checker) event(name, input string) job.Job {
 	if len(input) > maxInput {
-		c.add(where, "its event has %d bytes, more than Scheduler's %d", len(input), maxInput)
+		c.jobProblem(name, "", Problem{Text: fmt.Sprintf("its event has %d bytes, more than Scheduler's %d", len(input), maxInput), Fix: "shorten its Body"})
 	}
 	event, err := job.Parse([]byte(input), job.Options{IdempotencyHeader: c.stack.Values["IdempotencyHeader"]})
-	var invalid *job.InvalidError
+	invalid, _ := errors.AsType[*job.InvalidError](err)
 	switch {
-	case errors.As(err, &invalid):
-		for _, problem := range invalid.Problems.Listed() {
-			c.add(where, "the caller would refuse its event: %s", problem)
+	case invalid != nil:
+		for _, problem := range invalid.Problems {
+			c.invalid(name, problem)
 		}
 	case err != nil:
-		c.add(where, "the caller would refuse its event: %v", err)
+		c.jobProblem(name, "", Problem{Text: "the caller would reject its event: " + err.Error()})
 	case event.Name != name:
-		c.add(where, "its event is for job %s", event.Name)
+		c.jobProblem(name, "", Problem{Text: "its event is for job " + event.Name, Fix: "take the Input of Fn::ForEach::Jobs from the shipped template"})
 	}
 	return event
 }
 
-// window holds the flexible start against the row: no Window, no minutes.
-func (c *checker) window(where string, properties, row map[string]any) {
-	want := map[string]any{"Mode": "OFF"}
-	if minutes, ok := row["Window"]; ok {
-		want = map[string]any{"Mode": "FLEXIBLE", "MaximumWindowInMinutes": minutes}
-	}
-	c.same(where+" FlexibleTimeWindow", properties["FlexibleTimeWindow"], want)
+// eventPlaces find the key of the event that a problem of the parser is about: its first word, or where it says "in".
+var eventPlaces = []*regexp.Regexp{
+	regexp.MustCompile(`^([a-z][A-Za-z]*)`), regexp.MustCompile(` in "/([a-z][A-Za-z]*)`), regexp.MustCompile(` in ([a-z][A-Za-z]*)\b`),
 }
 
-// silence computes the least SilentAfter that does not cry wolf, and what else hangs on the schedule.
-func (c *checker) silence(where string, properties, row map[string]any, event job.Job) {
-	s, err := schedule.Parse(textAt(properties, "ScheduleExpression"), textAt(properties, "ScheduleExpressionTimezone"))
+// rowKey is the key of a row that a key of the event is made of: Key for secretKey, which comes from the token.
+func (c *checker) rowKey(name, problem string) (mapping, row, key string) {
+	token := textAt(c.stack.Mappings[jobs][name], "Token")
+	for _, place := range eventPlaces {
+		found := place.FindStringSubmatch(problem)
+		if found == nil {
+			continue
+		}
+		key := strings.ToUpper(found[1][:1]) + found[1][1:]
+		_, own := c.stack.Mappings[jobs][name][key]
+		_, ofJobs := rules[jobs][key]
+		switch {
+		case key == "SecretKey":
+			return tokens, token, "Key"
+		case key == "Secret", key == "Reject" && !own:
+			return tokens, token, key
+		case ofJobs:
+			return jobs, name, key
+		}
+	}
+	return jobs, name, ""
+}
+
+// invalid places a problem of an event at the row's key that the event's key was made of.
+func (c *checker) invalid(name, problem string) {
+	mapping, row, key := c.rowKey(name, problem)
+	text := problem
+	if first, rest, ok := strings.Cut(problem, " "); ok && key != "" && strings.EqualFold(strings.TrimSuffix(first, ":"), key) {
+		text = rest
+	}
+	p := Problem{Place: mapping + "." + row, Key: key, Text: "the caller would reject it: " + text}
+	if key == "" { // no row says it, so the loop does, for all of them
+		loop, _, _ := c.stack.Locate("Resources", "Fn::ForEach::"+jobs)
+		p.Place, p.Key, p.Fix = "Resources.Fn::ForEach::"+jobs, "Input", "take it from the shipped template"
+		c.at(loop, p)
+		return
+	}
+	n := c.blocks[mapping][row].key
+	if _, value, ok := c.stack.Locate("Mappings", mapping, row, key); ok {
+		n = value
+	}
+	c.at(n, p)
+}
+
+// schedule checks when a job starts, and what hangs on that: SilentAfter and MaxAge.
+func (c *checker) schedule(name string, properties map[string]any, event job.Job) {
+	expression, zone := textAt(properties, "ScheduleExpression"), textAt(properties, "ScheduleExpressionTimezone")
+	s, err := schedule.Parse(expression, zone)
 	if err != nil {
-		c.add(where, "%v", err)
+		c.badSchedule(name, expression, err)
 		return
 	}
 	if _, ok := s.Next(c.options.Now); !ok {
-		c.add(where, "Schedule %s never starts a run again", textAt(properties, "ScheduleExpression"))
+		c.jobProblem(name, "Schedule", Problem{Text: expression + " never starts a run again", Fix: "write a time that is to come, or take the job out"})
 		return
 	}
+	if field, days, names := s.NumberedDays(); field != "" {
+		c.jobProblem(name, "Schedule", Problem{
+			Severity: Warning, Text: field + " is " + days + ", as AWS counts from Sunday = 1",
+			Fix: "write " + names + ", or the days that you mean, such as MON-FRI",
+		})
+	}
+	if text, fix := oddZone(zone); text != "" {
+		c.jobProblem(name, "Timezone", Problem{Severity: Warning, Text: text, Fix: fix})
+	}
+	row := c.stack.Mappings[jobs][name]
 	window := time.Duration(numberAt(row, "Window")) * time.Minute
 	if event.MaxAge > 0 && event.MaxAge <= window+delivery {
-		c.add(where, "MaxAge must be more than %s (the Window plus the 15 minutes of delivery), or runs that are on time are skipped", plain(window+delivery))
+		c.jobProblem(name, "MaxAge", Problem{
+			Text: plain(event.MaxAge) + " is too short: a run that is on time may start " + plain(window+delivery) + " late (the Window plus 15 minutes of delivery)",
+			Fix:  "write more than " + plain(window+delivery),
+		})
 	}
-	if textAt(row, "Watch") == "ignore" {
-		return
+	if textAt(row, "Watch") != "ignore" {
+		c.silence(name, s, window)
 	}
+}
+
+// silence computes the smallest SilentAfter that never cries wolf.
+func (c *checker) silence(name string, s *schedule.Schedule, window time.Duration) {
 	gap := s.LongestGap()
-	least := schedule.LeastSilentAfter(gap, window, longestRun)
+	minimum := schedule.LeastSilentAfter(gap, window, longestRun)
+	sum := "the longest gap between two starts is " + plain(gap) + ", plus a Window of " + plain(window) + ", one run, one hour"
+	given := int(numberAt(c.stack.Mappings[jobs][name], "SilentAfter"))
 	switch {
 	case s.OneTime():
-		c.add(where, "a job that runs once is silent ever after: set Watch: ignore")
-	case least > maxSilentAfter:
-		c.add(where, "SilentAfter would have to be %d and may be %d at most: set Watch: ignore", least, maxSilentAfter)
-	case int(numberAt(row, "SilentAfter")) < least:
-		c.add(where, "SilentAfter must be at least %d: the longest gap between two starts is %s, plus a Window of %s, one run, one hour",
-			least, plain(gap), plain(window))
+		c.jobProblem(name, "SilentAfter", Problem{Text: "a job that runs once is silent ever after", Fix: "add Watch: ignore"})
+	case minimum > maxSilentAfter:
+		c.jobProblem(name, "SilentAfter", Problem{
+			Text: fmt.Sprintf("would have to be %d, and CloudWatch looks back %d hours at most (%s)", minimum, maxSilentAfter, sum),
+			Fix:  "add Watch: ignore, as every weekly job needs",
+		})
+	case given < minimum:
+		c.jobProblem(name, "SilentAfter", Problem{Text: strconv.Itoa(given) + " is too short: " + sum, Fix: "write at least " + strconv.Itoa(minimum)})
 	}
 }
 
-// plain writes a duration without its zeros: 72h, not 72h0m0s.
-func plain(d time.Duration) string {
-	text := strings.TrimSuffix(d.String(), "0s")
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
+// badSchedule places the problems of an expression and of a time zone.
+func (c *checker) badSchedule(name, expression string, err error) {
+	zone, _ := errors.AsType[*schedule.ZoneError](err)
+	if zone != nil {
+		c.jobProblem(name, "Timezone", Problem{Text: zone.Error()})
 	}
-	if text == "" {
-		return "0"
+	if _, err := schedule.Parse(expression, ""); err != nil || zone == nil {
+		if err == nil { // a time that the clocks of the zone jump over
+			_, err = schedule.Parse(expression, textAt(c.stack.Resources["Job"+name].Properties, "ScheduleExpressionTimezone"))
+		}
+		c.jobProblem(name, "Schedule", Problem{Text: strings.ReplaceAll(strings.TrimPrefix(err.Error(), "schedule "), "\n", "; ")})
 	}
-	return text
 }
 
-// deployable refuses hosts that nobody can own: the examples are to be edited first.
-func (c *checker) deployable() {
-	for _, name := range c.stack.Loop(jobs) {
-		input := textAt(c.stack.Resources["Job"+name].Properties, "Target", "Input")
-		event, err := job.Parse([]byte(input), job.Options{})
-		if err == nil && reserved(event.Host()) {
-			c.add(jobs+"."+name, "it still calls %s, which is an example: write your own host", event.Host())
+// fixedZones are zones of IANA that people write for a place whose clocks change.
+var fixedZones = map[string]string{
+	"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu",
+	"Etc/GMT": "Europe/London", "GMT": "Europe/London",
+}
+
+var offsetZone = regexp.MustCompile(`^Etc/GMT([+-])([0-9]{1,2})$`)
+
+// oddZone says what a zone means that exists, and is seldom meant.
+func oddZone(zone string) (text, fix string) {
+	if place, ok := fixedZones[zone]; ok {
+		return zone + " knows no daylight saving time", "write " + place + ", or the zone of your city, unless you mean that"
+	}
+	if found := offsetZone.FindStringSubmatch(zone); found != nil && found[2] != "0" {
+		sign := map[string]string{"+": "-", "-": "+"}[found[1]]
+		return zone + " is UTC" + sign + found[2] + ": its sign is the other way round", "write the zone of your city"
+	}
+	return "", ""
+}
+
+// rejects warns where one token is judged by different rules: what one job takes for its end, another takes for a good
+// answer, and the token's alarm flaps.
+func (c *checker) rejects(token string, names []string) {
+	for _, name := range names[1:] {
+		if first := names[0]; c.reject(token, first) != c.reject(token, name) {
+			p := Problem{
+				Severity: Warning,
+				Text:     fmt.Sprintf("token %s is judged by other rules here than by %s, so its alarm may flap", token, first),
+				Fix:      "write one Reject into the token",
+			}
+			c.jobProblem(name, "Reject", p)
+			return
 		}
 	}
-	for host := range strings.SplitSeq(c.stack.Values[allowedHosts], ",") {
+}
+
+// reject is the rule that holds for a job, its own or its token's, in one spelling.
+func (c *checker) reject(token, name string) string {
+	text := cmp.Or(textAt(c.stack.Mappings[jobs][name], "Reject"), textAt(c.stack.Mappings[tokens][token], "Reject"), "{}")
+	var v any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		return text
+	}
+	return show(v)
+}
+
+// examples rejects hosts that nobody can own: the examples are to be edited first.
+func (c *checker) examples() {
+	for _, name := range c.sortedBlocks(jobs) {
+		call := textAt(c.stack.Mappings[jobs][name], "Call")
+		event, err := job.Parse([]byte(textAt(c.stack.Resources["Job"+name].Properties, "Target", "Input")), job.Options{})
+		if err == nil && call != "" && reserved(event.Host()) {
+			c.jobProblem(name, "Call", Problem{Text: "it still calls " + event.Host() + ", which is an example", Fix: "write your own host"})
+		}
+	}
+	given := c.options.Stack.Parameters[allowedHosts]
+	if _, there := c.stack.Parameters[allowedHosts]; there && given == "" {
+		given = c.stack.Values[allowedHosts]
+		if c.stack.Parameters[allowedHosts].Default == nil {
+			c.add(Problem{Place: "Parameters", Key: allowedHosts, Text: "needs a value"})
+			return
+		}
+	}
+	for host := range strings.SplitSeq(given, ",") {
 		if reserved(host) {
-			c.add("parameter "+allowedHosts, "%s is an example: write your own host", strings.TrimSpace(host))
+			c.add(Problem{Place: "Parameters", Key: allowedHosts, Text: strings.TrimSpace(host) + " is an example", Fix: "write your own host"})
 		}
 	}
 }
 
-// reserved says whether a host stands under a name that RFC 2606 and RFC 6761 keep for examples and tests.
+// reserved reports whether a host is under a name that RFC 2606 and RFC 6761 keep for examples and tests.
 func reserved(host string) bool {
 	host, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(host)), ":")
 	host = "." + strings.TrimSuffix(strings.TrimPrefix(host, "*."), ".")
@@ -134,4 +279,21 @@ func reserved(host string) bool {
 		}
 	}
 	return false
+}
+
+// descriptions rejects notes, names and secrets that make an alarm's description longer than CloudWatch takes.
+func (c *checker) descriptions(mapping, name string, longest int) {
+	n := c.blocks[mapping][name].key
+	if n == nil || longest <= maxDescription {
+		return
+	}
+	p := Problem{
+		Place: mapping + "." + name, Text: fmt.Sprintf("the description of its alarm has %d characters, and CloudWatch takes %d", longest, maxDescription),
+		Fix: "shorten its name, its secret's name or the stack's",
+	}
+	if _, note, ok := c.stack.Locate("Mappings", mapping, name, "Note"); ok && note.Kind == yaml.ScalarNode {
+		n, p.Key = note, "Note"
+		p.Fix = fmt.Sprintf("shorten it by %d", longest-maxDescription)
+	}
+	c.at(n, p)
 }

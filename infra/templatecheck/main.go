@@ -1,4 +1,5 @@
-// Command templatecheck lists what is wrong with a template, and ends with 1 if anything is.
+// Command templatecheck is `make validate`: it lists what is wrong with a template, one line a mistake with its place, and
+// ends with 1 if there is a mistake. Warnings and notes change nothing.
 //
 //	go run ./infra/templatecheck [-deploy] [-stack name] [-parameter Name=value]… [-same-as expanded.json] template.yaml
 package main
@@ -17,7 +18,7 @@ import (
 
 func main() {
 	o := check.Options{Now: time.Now(), Stack: cfn.Options{Parameters: map[string]string{}}}
-	flag.BoolVar(&o.Deploy, "deploy", false, "also refuse hosts that are only examples, and want every parameter that has no default")
+	flag.BoolVar(&o.Deploy, "deploy", false, "also reject hosts that are only examples, and require AllowedHosts")
 	flag.StringVar(&o.Stack.StackName, "stack", "cronbearer", "name of the stack")
 	flag.Func("parameter", "a parameter as `Name=value`; may be given more than once", func(text string) error {
 		name, value, ok := strings.Cut(text, "=")
@@ -29,19 +30,39 @@ func main() {
 	})
 	sameAs := flag.String("same-as", "", "also compare with this `file`, the template as sam_expand.py expands it")
 	flag.Parse()
-	data, err := os.ReadFile(flag.Arg(0))
+	if flag.NArg() != 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	file := flag.Arg(0)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "templatecheck:", err)
 		os.Exit(2)
 	}
-	problems := check.Template(data, o)
+	mistakes := 0
+	for _, p := range check.Template(data, o) {
+		if p.Severity == check.Mistake {
+			mistakes++
+		}
+		fmt.Fprintln(os.Stderr, line(file, p))
+	}
 	if *sameAs != "" {
-		problems = append(problems, check.Same(flag.Arg(0), *sameAs, o.Stack)...)
+		for _, difference := range check.Same(file, *sameAs, o.Stack) {
+			mistakes++
+			fmt.Fprintln(os.Stderr, difference)
+		}
 	}
-	for _, problem := range problems {
-		fmt.Fprintln(os.Stderr, problem)
-	}
-	if len(problems) > 0 {
+	if mistakes > 0 {
 		os.Exit(1)
 	}
+	fmt.Println(file + ": no mistakes")
+}
+
+// line is what editors and terminals jump to: file:line:column.
+func line(file string, p check.Problem) string {
+	if p.Line == 0 {
+		return file + ": " + p.String()
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", file, p.Line, max(p.Column, 1), p)
 }
