@@ -40,8 +40,20 @@ type Scrubber struct {
 
 // entry is a registered secret.
 type entry struct {
-	used   uint64               // the larger, the later
-	holder weak.Pointer[string] // of the Secret that Keep returned last
+	used    uint64                 // the larger, the later
+	holders []weak.Pointer[string] // what keeps it in use as long as it is reachable
+}
+
+// inUse returns a live holder whose value is the one given, and whether there is any live one.
+func (e *entry) inUse(value string) (same *string, inUse bool) {
+	e.holders = slices.DeleteFunc(e.holders, func(h weak.Pointer[string]) bool {
+		holder := h.Value()
+		if holder != nil && *holder == value {
+			same = holder
+		}
+		return holder == nil
+	})
+	return same, len(e.holders) > 0
 }
 
 // Keep registers a value and wraps it: the one way to make a Secret of what came from outside, so that none is forgotten.
@@ -53,16 +65,42 @@ func (s *Scrubber) Keep(value string) Secret {
 	if e == nil {
 		return New(value)
 	}
-	if holder := e.holder.Value(); holder != nil && *holder == value {
-		return Secret{holder}
+	if same, _ := e.inUse(value); same != nil {
+		return Secret{same}
 	}
 	secret := New(value)
-	e.holder = weak.Make(secret.value)
+	e.holders = append(e.holders, weak.Make(secret.value))
 	return secret
 }
 
+// Holder registers secrets that are in use together, such as those of one version of a secret: as long as it is
+// reachable, they stay registered.
+type Holder struct {
+	scrubber *Scrubber
+	life     *string
+}
+
+// Holder returns a new Holder.
+func (s *Scrubber) Holder() *Holder { return &Holder{scrubber: s, life: new(string)} }
+
+// Add registers secrets for as long as the Holder is reachable.
+func (h *Holder) Add(secrets ...string) {
+	h.scrubber.mu.Lock()
+	defer h.scrubber.mu.Unlock()
+	for _, secret := range secrets {
+		e := h.scrubber.add(secret)
+		if e == nil {
+			continue
+		}
+		_, _ = e.inUse("") // forgets the holders that are gone
+		if life := weak.Make(h.life); !slices.Contains(e.holders, life) {
+			e.holders = append(e.holders, life)
+		}
+	}
+}
+
 // Add registers secrets that are used up at once, such as the assertion of one request. It may forget them when many
-// others have come since; what is held for longer goes through Keep.
+// others have come since; what is held for longer goes through Keep or a Holder.
 func (s *Scrubber) Add(secrets ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +142,7 @@ func (s *Scrubber) forget() {
 	}
 	var list []unused
 	for text, e := range s.entries {
-		if e.holder.Value() == nil {
+		if _, inUse := e.inUse(""); !inUse {
 			list = append(list, unused{text, e.used})
 		}
 	}

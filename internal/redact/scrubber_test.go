@@ -288,9 +288,13 @@ func TestWhatIsInUseIsNeverForgotten(t *testing.T) {
 	t.Parallel()
 	var s redact.Scrubber
 	var held []redact.Secret
+	older, version := s.Holder(), s.Holder()
 	for i := range 50 {
 		held = append(held, s.Keep(fmt.Sprintf("held-%d-", i)+numbered(i)))
+		older.Add(fmt.Sprintf("version-%d-", i)+numbered(i), "7 bytes")
+		version.Add(fmt.Sprintf("version-%d-", i) + numbered(i))
 	}
+	runtime.KeepAlive(older)
 	largest := 0
 	for i := range 30_000 {
 		s.Add(numbered(i))
@@ -303,8 +307,12 @@ func TestWhatIsInUseIsNeverForgotten(t *testing.T) {
 		if got := s.Scrub(secret.Reveal()); got != redact.Redacted {
 			t.Errorf("secret %d is in use and came out: %s", i, got)
 		}
+		if got := s.Scrub(fmt.Sprintf("version-%d-", i) + numbered(i)); got != redact.Redacted {
+			t.Errorf("secret %d of a version in use came out: %s", i, got)
+		}
 	}
 	runtime.KeepAlive(held)
+	runtime.KeepAlive(version)
 	for name, i := range map[string]int{"the last": 29_999, "one of the last thousand": 29_000} {
 		if got := s.Scrub(numbered(i)); got != redact.Redacted {
 			t.Errorf("%s came out: %s", name, got)
@@ -322,7 +330,8 @@ func TestWhatIsNoLongerHeldIsForgotten(t *testing.T) {
 	t.Parallel()
 	var s redact.Scrubber
 	for i := range 300 { // 2.4 MB in all
-		_ = s.Keep(strings.Repeat(numbered(i), 256))
+		_ = s.Keep(strings.Repeat(numbered(i), 200))
+		s.Holder().Add(strings.Repeat(numbered(i), 56))
 		if i%10 == 0 {
 			runtime.GC()
 		}
