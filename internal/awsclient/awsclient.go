@@ -32,7 +32,11 @@ const (
 // NewTransport makes the connections to AWS, and opens one to each of the services ahead of its use. They go through no
 // guard: an interface endpoint has a private address.
 func NewTransport(roots *x509.CertPool, services ...url.URL) *http.Transport {
-	d := &dialer{dial: &net.Dialer{Timeout: publishTimeout}, tls: outbound.TLSConfig(roots), ahead: map[string]opened{}}
+	return newTransport(time.Now, roots, services)
+}
+
+func newTransport(now func() time.Time, roots *x509.CertPool, services []url.URL) *http.Transport {
+	d := &dialer{dial: &net.Dialer{Timeout: publishTimeout}, tls: outbound.TLSConfig(roots), now: now, ahead: map[string]opened{}}
 	d.predial(services)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

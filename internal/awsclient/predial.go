@@ -28,6 +28,7 @@ const (
 type dialer struct {
 	dial *net.Dialer
 	tls  *tls.Config
+	now  func() time.Time
 
 	mu    sync.Mutex
 	ahead map[string]opened // by address
@@ -45,7 +46,7 @@ func (d *dialer) DialTLS(ctx context.Context, network, address string) (net.Conn
 	delete(d.ahead, address)
 	d.mu.Unlock()
 	if ok {
-		if age := time.Now().Round(0).Sub(o.at); 0 <= age && age < predialAge {
+		if age := d.now().Round(0).Sub(o.at); 0 <= age && age < predialAge {
 			return o.conn, nil
 		}
 		_ = o.conn.Close()
@@ -81,7 +82,7 @@ func (d *dialer) predial(endpoints []url.URL) {
 			}
 			d.mu.Lock()
 			defer d.mu.Unlock()
-			d.ahead[address] = opened{conn, time.Now().Round(0)}
+			d.ahead[address] = opened{conn, d.now().Round(0)}
 		})
 	}
 	wg.Wait()
