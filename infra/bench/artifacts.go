@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/cronbearer/cronbearer/internal/dev/gobuild"
 )
 
 // artifacts are the sizes of what is deployed, and what its packages take before main.
@@ -30,19 +32,19 @@ func (a artifacts) initRatio() float64 {
 // zips builds both programs for Lambda.
 func (a *artifacts) zips(ctx context.Context, root, dir string) error {
 	sizer := filepath.Join(dir, "zipsize")
-	if err := (build{dir: root, pkg: "./infra/bench/zipsize"}).to(ctx, sizer); err != nil {
+	if err := (gobuild.Program{Dir: root, Package: "./infra/bench/zipsize"}).To(ctx, sizer); err != nil {
 		return err
 	}
 	for name, size := range map[string]*int64{subjectOurs: &a.zip, subjectEmpty: &a.emptyZip} {
 		b := buildOf(root, name)
-		b.env = []string{"GOOS=linux", "GOARCH=arm64"}
+		b.Env = []string{"GOOS=linux", "GOARCH=arm64"}
 		output := filepath.Join(dir, "bootstrap-"+name)
-		if err := b.to(ctx, output); err != nil {
+		if err := b.To(ctx, output); err != nil {
 			return err
 		}
 		text, err := exec.CommandContext(ctx, sizer, output).Output()
 		if err != nil {
-			return fmt.Errorf("zip %s: %w", b.pkg, err)
+			return fmt.Errorf("zip %s: %w", b.Package, err)
 		}
 		if *size, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err != nil {
 			return err

@@ -23,7 +23,7 @@ func TestGates(t *testing.T) {
 	}
 	t.Cleanup(w.close)
 	for _, name := range []string{subjectOurs, subjectEmpty} {
-		if err := buildOf(root, name).to(t.Context(), filepath.Join(w.dir, name)); err != nil {
+		if err := buildOf(root, name).To(t.Context(), filepath.Join(w.dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -103,23 +103,6 @@ func dependOn(t *testing.T, root string, names ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// What is deployed is built as what is measured here.
-func TestDeployedIsWhatIsMeasured(t *testing.T) {
-	t.Parallel()
-	root, err := moduleRoot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(root, "Makefile"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	flags := "\nGOFLAGS_ALL := " + strings.Join(buildFlags[:len(buildFlags)-1], " ") + ` "` + buildFlags[len(buildFlags)-1] + "\"\n"
-	if !strings.Contains(string(text), flags) {
-		t.Errorf("the Makefile has no %q", flags)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/cronbearer/cronbearer/internal/dev/gobuild"
 )
 
 // The subjects' names.
@@ -32,34 +34,15 @@ type subject struct {
 	absent  string
 }
 
-// buildFlags are those of what is deployed, as in the Makefile, and of what it is compared with.
-var buildFlags = []string{"-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w"}
-
-// build is how a Go program is built as it would be deployed.
-type build struct {
-	dir, pkg string
-	env      []string
-}
-
-func (b build) to(ctx context.Context, output string) error {
-	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"build"}, buildFlags, []string{"-o", output, b.pkg})...)
-	cmd.Dir = b.dir
-	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), b.env...)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", b.pkg, err, text)
-	}
-	return nil
-}
-
 // buildOf is how the Go program of a subject is built.
-func buildOf(root, name string) build {
+func buildOf(root, name string) gobuild.Program {
 	switch name {
 	case subjectOurs:
-		return build{dir: root, pkg: "./functions/caller"}
+		return gobuild.Program{Dir: root, Package: "./functions/caller"}
 	case subjectNaive: // a module of its own
-		return build{dir: filepath.Join(root, "infra", "bench", name), pkg: "."}
+		return gobuild.Program{Dir: filepath.Join(root, "infra", "bench", name), Package: "."}
 	default:
-		return build{dir: root, pkg: "./infra/bench/" + name}
+		return gobuild.Program{Dir: root, Package: "./infra/bench/" + name}
 	}
 }
 
@@ -75,7 +58,7 @@ func subjects(ctx context.Context, root string, w *world) ([]subject, error) {
 	for i := range list {
 		s := &list[i]
 		s.command = []string{bin(s.name)}
-		if err := buildOf(root, s.name).to(ctx, s.command[0]); err != nil {
+		if err := buildOf(root, s.name).To(ctx, s.command[0]); err != nil {
 			return nil, err
 		}
 	}

@@ -3,23 +3,15 @@ package rotation_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	crand "crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -30,17 +22,22 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"github.com/cronbearer/cronbearer/infra/local/runtime"
+	"github.com/cronbearer/cronbearer/internal/dev/gobuild"
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
 	"github.com/cronbearer/cronbearer/internal/rotation"
 )
 
-// built is the rotator, as it is deployed: infra/bench builds the caller so, too, and neither compiles the packages twice.
+// built is the rotator, as it is deployed.
 func built(t *testing.T) string {
 	t.Helper()
+	program, err := gobuild.Function(filepath.Join("..", ".."), "rotator")
+	if err != nil {
+		t.Fatal(err)
+	}
 	binary := filepath.Join(t.TempDir(), "rotator")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", binary, "../../functions/rotator")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	if err := program.To(t.Context(), binary); err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }
@@ -122,14 +119,21 @@ func newMachine(t *testing.T, binary string) *machine {
 	t.Helper()
 	m := &machine{t: t, binary: binary}
 	var port string
-	certificate, roots := localhost(t)
+	authority, err := pki.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := authority.ServerConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
 	m.roots = filepath.Join(t.TempDir(), "roots.pem")
-	if err := os.WriteFile(m.roots, roots, 0o600); err != nil {
+	if err := os.WriteFile(m.roots, authority.PEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := newProvider()
 	id := httptest.NewUnstartedServer(m.killing(p))
-	id.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	id.TLS = config
 	id.Config.ErrorLog = nil
 	id.StartTLS()
 	t.Cleanup(id.Close)
@@ -141,25 +145,6 @@ func newMachine(t *testing.T, binary string) *machine {
 	m.secrets = httptest.NewServer(m.killing(http.HandlerFunc(m.secretsManager)))
 	t.Cleanup(m.secrets.Close)
 	return m
-}
-
-// localhost makes a certificate that is its own root.
-func localhost(t *testing.T) (tls.Certificate, []byte) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(crand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 // killing counts each request twice, and answers none of a process that it killed.
@@ -255,90 +240,45 @@ func (m *machine) run(offset time.Duration, events []string, nth int32) error {
 	if err := os.WriteFile(clockFile, []byte(offset.String()), 0o600); err != nil {
 		return err
 	}
-	api := newRuntimeAPI(events)
-	server := httptest.NewServer(api)
-	defer server.Close()
-	defer api.stop()
-	var out output
-	cmd := exec.CommandContext(ctx, m.binary)
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.Env = []string{
-		"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(server.URL, "http://"), "AWS_REGION=eu-west-1",
-		"AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + m.secrets.URL,
-		"SECRET_PREFIX=" + prefix, "ALLOWED_HOSTS=", "EXTRA_CA_FILE=" + m.roots,
+	process, err := runtime.Start(ctx, m.binary, []string{
+		"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b",
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER=" + m.secrets.URL, "SECRET_PREFIX=" + prefix, "ALLOWED_HOSTS=", "EXTRA_CA_FILE=" + m.roots,
 		"CRONBEARER_TEST_ALLOW_LOOPBACK=1", "CRONBEARER_TEST_CLOCK=" + clockFile,
-	}
-	if err := cmd.Start(); err != nil {
+	}, m.t.TempDir())
+	if err != nil {
 		return err
 	}
-	exited := make(chan struct{})
-	go func() {
-		defer close(exited)
-		_ = cmd.Wait()
-	}()
+	defer process.Close()
 	kill := func(move int32) bool {
 		if nth == 0 || move < nth {
 			return false
 		}
-		_ = cmd.Process.Kill()
-		<-exited
+		process.Kill()
 		return true
 	}
 	if m.kill.CompareAndSwap(nil, &kill) || nth == 0 {
 		m.kill.Store(&kill)
 	}
-	var err error
-	select {
-	case err = <-api.done:
-	case <-exited:
-		err = errDied
-	}
-	_ = cmd.Process.Kill()
-	<-exited
-	if said := out.String() + fmt.Sprint(err); strings.Contains(said, canary) {
+	err = send(ctx, process, events)
+	out := process.Output()
+	if said := string(out.Stdout) + string(out.Stderr) + fmt.Sprint(err); strings.Contains(said, canary) {
 		m.t.Errorf("a secret got out: %s", said)
 	}
 	return err
 }
 
-// runtimeAPI is Lambda's (Lambda Developer Guide, "Runtime API").
-type runtimeAPI struct {
-	events chan string
-	done   chan error
-	ended  chan struct{}
-	left   int
-}
-
-func newRuntimeAPI(events []string) *runtimeAPI {
-	a := &runtimeAPI{events: make(chan string, len(events)), done: make(chan error, 1), ended: make(chan struct{}), left: len(events)}
+// send invokes the process for each event, until one fails.
+func send(ctx context.Context, process *runtime.Process, events []string) error {
 	for _, e := range events {
-		a.events <- e
-	}
-	return a
-}
-
-func (a *runtimeAPI) stop() { close(a.ended) }
-
-func (a *runtimeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case strings.HasSuffix(r.URL.Path, "/invocation/next"):
-		select {
-		case e := <-a.events:
-			w.Header().Set("Lambda-Runtime-Aws-Request-Id", "request")
-			w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", function)
-			w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(limit).UnixMilli(), 10))
-			_, _ = io.WriteString(w, e)
-		case <-a.ended:
+		answer, dead, err := process.Invoke(ctx, runtime.Event{RequestID: "request", Payload: []byte(e), FunctionARN: function}, limit)
+		switch {
+		case err != nil:
+			return err
+		case dead:
+			return errDied
+		case answer.Failed:
+			return errors.New(answer.ErrorType + ": " + answer.Message)
 		}
-	case strings.HasSuffix(r.URL.Path, "/response"):
-		if a.left--; a.left == 0 {
-			a.done <- nil
-		}
-		w.WriteHeader(http.StatusAccepted)
-	default:
-		var e struct{ ErrorType, ErrorMessage string }
-		_ = json.NewDecoder(r.Body).Decode(&e)
-		a.done <- errors.New(e.ErrorType + ": " + e.ErrorMessage)
-		w.WriteHeader(http.StatusAccepted)
 	}
+	return nil
 }

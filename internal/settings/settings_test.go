@@ -1,14 +1,8 @@
 package settings_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"log/slog"
 	"maps"
-	"math/big"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/settings"
 )
@@ -245,16 +240,11 @@ func TestReadNeverShowsAValue(t *testing.T) {
 
 func certificateFile(t *testing.T) (name string, content []byte) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	authority, err := pki.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	content = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	content = authority.PEM
 	name = filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(name, content, 0o600); err != nil {
 		t.Fatal(err)

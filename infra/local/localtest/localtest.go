@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/infra/local"
 	"github.com/cronbearer/cronbearer/infra/shipped"
+	"github.com/cronbearer/cronbearer/internal/dev/gobuild"
 )
 
 // binaries are built at their first use, into a directory that Main removes.
@@ -80,42 +80,13 @@ func Binary(t testing.TB, name string) string {
 	return b.path
 }
 
-// sources reads what the binaries are made of, so that go test knows that a result depends on it: of what another go
-// command reads it knows nothing, and would show a result of yesterday.
-func sources() error {
-	for _, top := range []string{"functions", "internal", "go.mod", "go.sum"} {
-		err := filepath.WalkDir(filepath.Join(Root(), top), func(path string, entry os.DirEntry, err error) error {
-			if err == nil && !entry.IsDir() {
-				_, err = os.ReadFile(path)
-			}
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("sources of the binaries: %w", err)
-		}
-	}
-	return nil
-}
-
 func build(name, path string) error {
-	if err := sources(); err != nil {
+	program, err := gobuild.Function(Root(), name)
+	if err != nil {
 		return err
 	}
-	arguments := []string{"build", "-buildvcs=false", "-tags", "lambda.norpc", "-o", path}
-	environment := append(os.Environ(), "CGO_ENABLED=0")
-	if RaceEnabled {
-		// Without -trimpath, which would compile everything once more beside what the tests need anyway.
-		arguments = append(arguments, "-race")
-		environment = append(os.Environ(), "CGO_ENABLED=1")
-	} else {
-		arguments = append(arguments, "-trimpath")
-	}
-	command := exec.CommandContext(context.Background(), "go", append(arguments, "./functions/"+name)...)
-	command.Dir, command.Env = Root(), environment
-	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("build functions/%s: %w\n%s", name, err, out)
-	}
-	return nil
+	program.Race = RaceEnabled
+	return program.To(context.Background(), path)
 }
 
 // Binaries builds every function that there is, by the logical ids of the template.
