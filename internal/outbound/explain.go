@@ -8,6 +8,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
 // Explain says in plain words why no complete response head came. Go's own texts may quote what the target sent.
@@ -19,7 +21,7 @@ func Explain(err error, timeout time.Duration) string {
 		return "the host name could not be resolved"
 	}
 	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "the target's certificate is not valid: " + certificate.Err.Error()
+		return "the target's certificate is not valid: " + redact.Quote(certificate.Err.Error())
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return notTLS
@@ -41,7 +43,7 @@ func Explain(err error, timeout time.Duration) string {
 	case timedOut:
 		return fmt.Sprintf("no answer came within %s", timeout.Round(time.Millisecond))
 	case strings.HasPrefix(text, "tls: "):
-		return "the TLS handshake failed: " + text
+		return "the TLS handshake failed: " + redact.Quote(text)
 	case text == "http: server gave HTTP response to HTTPS client":
 		return notTLS
 	case strings.HasPrefix(text, "net/http: server response headers exceeded"):

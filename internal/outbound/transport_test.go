@@ -3,12 +3,17 @@ package outbound_test
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -224,6 +229,34 @@ func listen(t *testing.T, config *tls.Config, serve func(net.Conn)) string {
 		}
 	}()
 	return "https://" + listener.Addr().String()
+}
+
+// A certificate of 100 KB of names makes an error of a few hundred bytes, in one line.
+func TestHostileCertificateIsExplainedBriefly(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a\nb"}, NotAfter: time.Now().Add(time.Hour)}
+	for i := range 99 { // Go itself lists no more than a hundred
+		template.DNSNames = append(template.DNSNames, strings.Repeat(fmt.Sprintf("name-%d.", i), 120)+"example")
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, roots := serve(t, func(s *httptest.Server) {
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
+	}, func(http.ResponseWriter, *http.Request) {})
+	_, err = get(t, outbound.NewTransport(roots, onThisMachine), strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
+	if err == nil || len(err.Error()) < 50_000 {
+		t.Fatalf("this certificate is not hostile: %v", err)
+	}
+	got := outbound.Explain(err, time.Second)
+	if len(got) > 350 || strings.Contains(got, "\n") || !strings.HasPrefix(got, "the target's certificate is not valid: x509: ") {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
 }
 
 func TestExplain(t *testing.T) {
