@@ -78,10 +78,22 @@ func (a Alarm) datapointsToAlarm() int {
 	return a.DatapointsToAlarm
 }
 
+// longestSliding is the longest window that slides with the minutes.
+const longestSliding = 24 * time.Hour
+
+// multiDay reports whether the window is longer than a day: "multi-day alarms are evaluated once per hour", on data up
+// to the last full hour ("Alarm evaluation").
+func (a Alarm) multiDay() bool {
+	return a.Period*time.Duration(a.EvaluationPeriods) > longestSliding
+}
+
 // cadence is how often the alarm is evaluated ("Alarm evaluation": every minute for
 // periods of a minute or longer, else every 10 seconds).
 func (a Alarm) cadence() time.Duration {
-	if a.Period < time.Minute {
+	switch {
+	case a.multiDay():
+		return time.Hour
+	case a.Period < time.Minute:
 		return 10 * time.Second
 	}
 	return time.Minute
@@ -107,7 +119,8 @@ func (a Alarm) periods() int {
 // 5 the alarm evaluates based on data from minutes 1 to 5. Then at the end of minute
 // 6, … minutes 2 to 6". So it ends with the last full minute, whatever the period, and
 // the newest period is never a part of one; published reasons agree (asked at
-// 17:04:40, a five-minute datapoint starts at 16:59).
+// 17:04:40, a five-minute datapoint starts at 16:59). That of a multi-day alarm ends with
+// the last full hour.
 func (a Alarm) Range(now time.Time) (start, end time.Time) {
 	end = now.UTC().Truncate(a.cadence())
 	return end.Add(-time.Duration(a.periods()) * a.Period), end

@@ -91,7 +91,8 @@ type watch struct {
 	version uint64
 	due     int64
 	forced  bool
-	set     bool // by SetState, and not evaluated since
+	end     time.Time // of the range last evaluated
+	set     bool      // by SetState, and not evaluated since
 }
 
 // NewMonitor makes a Monitor without alarms.
@@ -114,7 +115,7 @@ func (m *Monitor) Put(a Alarm, now time.Time) error {
 		}}
 		m.watches[a.Name] = w
 	}
-	w.Alarm, w.AlarmConfigurationUpdatedTimestamp, w.forced = a, now, true
+	w.Alarm, w.AlarmConfigurationUpdatedTimestamp, w.forced, w.end = a, now, true, time.Time{}
 	m.arrange()
 	return nil
 }
@@ -151,7 +152,7 @@ func (m *Monitor) Tick(now time.Time) []Transition {
 	defer m.samples.mu.Unlock()
 	var changes []Transition
 	for _, w := range m.order {
-		if !w.forced && w.version == w.series.version && now.Unix() < w.due {
+		if w.betweenHours(now) || !w.forced && w.version == w.series.version && now.Unix() < w.due {
 			continue
 		}
 		if t, changed := m.evaluate(w, now); changed {
@@ -166,11 +167,17 @@ func (m *Monitor) Tick(now time.Time) []Transition {
 	return changes
 }
 
+// betweenHours reports whether a multi-day alarm has to wait for its next full hour, whatever happened meanwhile.
+func (w *watch) betweenHours(now time.Time) bool {
+	_, end := w.Alarm.Range(now)
+	return w.Alarm.multiDay() && !end.After(w.end)
+}
+
 func (m *Monitor) evaluate(w *watch, now time.Time) (Transition, bool) {
 	a := w.Alarm
 	start, end := a.Range(now)
 	m.points = w.series.aggregate(m.points[:0], a.Statistic, a.Period, start, end)
-	w.version, w.due, w.forced = w.series.version, w.series.nextMove(a, start, end), false
+	w.version, w.due, w.forced, w.end = w.series.version, w.series.nextMove(a, start, end), false, end
 	o := a.decide(now, m.points)
 	set := w.set
 	w.set = false
@@ -189,7 +196,7 @@ func (m *Monitor) evaluate(w *watch, now time.Time) (Transition, bool) {
 // comes in when it is over, and moves on each time that the window has slid one period.
 func (s *series) nextMove(a Alarm, start, end time.Time) int64 {
 	next := int64(math.MaxInt64)
-	period, step, last := int64(a.Period/time.Second), int64(a.cadence()/time.Second), end.Unix()
+	period, step, last := int64(a.Period/time.Second), int64(min(a.cadence(), time.Minute)/time.Second), end.Unix()
 	i, _ := s.find(start.Unix())
 	for ; i < len(s.minutes); i++ {
 		at := s.minutes[i].start

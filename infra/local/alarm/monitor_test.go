@@ -112,10 +112,10 @@ func TestSilence(t *testing.T) {
 		value func(day int) (float64, bool)
 		want  []string
 	}{
-		"healthy": {func(int) (float64, bool) { return 1, true }, []string{"1m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK"}},
+		"healthy": {func(int) (float64, bool) { return 1, true }, []string{"1h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK"}},
 		"no runs after day 2": {func(day int) (float64, bool) { return 1, day <= 2 }, []string{
-			"1m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK",
-			"76h1m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA", // 48 h + 26 h + 2 h
+			"1h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK",
+			"77h0m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA", // 48 h + 26 h + 2 h, at the next full hour
 		}},
 		"failing after day 2": {func(day int) (float64, bool) {
 			if day > 2 {
@@ -123,14 +123,14 @@ func TestSilence(t *testing.T) {
 			}
 			return 1, true
 		}, []string{
-			"1m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK",
-			"76h1m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA",
-			"97h1m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",  // the first failure is 26 periods old
-			"100h1m0s one-Silent-Daily: ALARM -> INSUFFICIENT_DATA", // and has left the range, the second is 5 old
-			"121h1m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",
-			"124h1m0s one-Silent-Daily: ALARM -> INSUFFICIENT_DATA",
-			"145h1m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",
-			"148h1m0s one-Silent-Daily: ALARM -> INSUFFICIENT_DATA",
+			"1h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK",
+			"77h0m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA",
+			"98h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",  // the first failure is 26 periods old
+			"101h0m0s one-Silent-Daily: ALARM -> INSUFFICIENT_DATA", // and has left the range, the second is 5 old
+			"122h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",
+			"125h0m0s one-Silent-Daily: ALARM -> INSUFFICIENT_DATA",
+			"146h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",
+			"149h0m0s one-Silent-Daily: ALARM -> INSUFFICIENT_DATA",
 		}},
 		"well again": {func(day int) (float64, bool) {
 			if day > 2 && day < 6 {
@@ -138,13 +138,13 @@ func TestSilence(t *testing.T) {
 			}
 			return 1, true
 		}, []string{
-			"1m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK",
-			"76h1m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA",
-			"97h1m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",
-			"100h1m0s one-Silent-Daily: ALARM -> INSUFFICIENT_DATA",
-			"121h1m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",
-			"124h1m0s one-Silent-Daily: ALARM -> INSUFFICIENT_DATA",
-			"144h1m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK",
+			"1h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK",
+			"77h0m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA",
+			"98h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",
+			"101h0m0s one-Silent-Daily: ALARM -> INSUFFICIENT_DATA",
+			"122h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",
+			"125h0m0s one-Silent-Daily: ALARM -> INSUFFICIENT_DATA",
+			"145h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK",
 		}},
 	}
 	for name, test := range tests {
@@ -162,6 +162,41 @@ func TestSilence(t *testing.T) {
 				}
 			})
 			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// An alarm that looks back over more than a day is evaluated on full hours only, whatever comes between: data, or a state
+// that was set by hand.
+func TestMultiDayAlarmsWaitForTheFullHour(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		hours int
+		want  []string
+	}{
+		"a day": {24, []string{
+			"1m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK", "1h31m0s one-Silent-Daily: ALARM -> OK",
+			"26h1m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA",
+		}},
+		"a day and an hour": {25, []string{
+			"1h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK", "2h0m0s one-Silent-Daily: ALARM -> OK",
+			"28h0m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := silent("Daily", c.hours)
+			m, store := monitorOf(t, a)
+			store.Put(a.Metric(), began, alarm.Value(1))
+			got := run(m, began, 90*time.Minute, nil)
+			set := began.Add(90*time.Minute + 10*time.Second)
+			if _, err := m.SetState(a.Name, alarm.InAlarm, "by hand", "", set); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, run(m, began.Add(90*time.Minute), 27*time.Hour, nil)...)
+			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)
 			}
 		})
