@@ -508,11 +508,11 @@ func TestRotationWindow(t *testing.T) {
 			tried: []string{"a", "b"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: current,
 		},
 		"fresh AWSCURRENT fails otherwise: unknown": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}, pending: {"p", young, ""}}, targets: map[string]int{"b": 500, "p": 200},
-			tried: []string{"a", "b"}, outcome: "target_failed", verdict: "unknown", status: 500, rejects: 1,
+			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}, pending: {"p", young, ""}}, targets: map[string]int{"b": 501, "p": 200},
+			tried: []string{"a", "b"}, outcome: "target_failed", verdict: "unknown", status: 501, rejects: 1,
 		},
 		"AWSPENDING fails otherwise: AWSCURRENT was rejected": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"a", old, ""}, pending: {"p", young, ""}}, targets: map[string]int{"p": 500},
+			cached: version{"a", old, ""}, stages: map[string]version{current: {"a", old, ""}, pending: {"p", young, ""}}, targets: map[string]int{"p": 501},
 			tried: []string{"a", "p"}, outcome: "token_rejected", verdict: "rejected", status: 401, rejects: 1,
 		},
 		"another token is retried as the first is": {
@@ -657,7 +657,7 @@ func TestMintedTokenIsMintedAgainOnce(t *testing.T) {
 	}{
 		"again, accepted":                         {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m2": 200}, nil, []string{"m1", "m2"}, "succeeded", "accepted", "minted", 2, ""},
 		"again, rejected":                         {mintedSecret("c1"), "", []string{"m1", "m2"}, nil, nil, []string{"m1", "m2"}, "token_rejected", "rejected", "", 2, "answered 401"},
-		"again, and then the target fails":        {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m2": 500}, nil, []string{"m1", "m2"}, "target_failed", "unknown", "", 2, "500"},
+		"again, and then the target fails":        {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m2": 501}, nil, []string{"m1", "m2"}, "target_failed", "unknown", "", 2, "501"},
 		"with the client's new secret":            {mintedSecret("c1"), mintedSecret("c2"), []string{"m1", "m2"}, map[string]int{"m2": 200}, nil, []string{"m1", "m2"}, "succeeded", "accepted", "minted", 2, ""},
 		"the server gives the same token":         {mintedSecret("c1"), "", []string{"m1"}, nil, nil, []string{"m1"}, "token_rejected", "rejected", "", 2, "answered 401"},
 		"the server gives none":                   {mintedSecret("c1"), "", []string{"m1", "501 x"}, nil, nil, []string{"m1"}, "token_rejected", "rejected", "", 2, "no other token could be minted"},
@@ -874,7 +874,7 @@ func TestMetricsThatCannotBeStored(t *testing.T) {
 		"rejected":          {401, false, "TokenRejectedError", true, `"TokenRejected":1`},
 		"CloudWatch hangs":  {401, true, "TokenRejectedError", true, `"TokenRejected":1`},
 		"succeeded":         {200, false, "", false, `"TokenRejected":0`},
-		"the target failed": {500, false, "TargetFailedError", false, `"Heartbeat":0`},
+		"the target failed": {501, false, "TargetFailedError", false, `"Heartbeat":0`},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -939,7 +939,7 @@ func TestReminderComesAfterTheDatum(t *testing.T) {
 		}
 		r.leaks(reason)
 		// Who proves nothing, or is mended, reminds of nothing.
-		for _, status = range []int{500, 200} {
+		for _, status = range []int{501, 200} {
 			reads := r.watch.reads
 			if r.run(nil); r.watch.reads != reads {
 				t.Errorf("%d: the alarm was looked at", status)

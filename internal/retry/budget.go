@@ -43,7 +43,7 @@ func (b Budget) left() (time.Duration, bool) {
 	return b.Deadline.Sub(b.Now()) - Reserve, true
 }
 
-// Fits tells whether an attempt can begin after waiting for d.
+// Fits reports whether an attempt can begin after waiting for d.
 func (b Budget) Fits(d time.Duration) bool {
 	left, limited := b.left()
 	return !limited || left-d >= minAttempt
@@ -56,8 +56,7 @@ func Backoff(failed int) time.Duration {
 	return rand.N(bound) + 1 //nolint:gosec // jitter needs no secrecy
 }
 
-// After reads the header Retry-After (RFC 9110 section 10.2.3). A date is taken against the answer's own Date, so that two
-// clocks that differ do not matter; now stands in where there is none.
+// After reads the header Retry-After (RFC 9110 section 10.2.3).
 func After(h http.Header, now time.Time) (time.Duration, bool) {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	if text == "" {
@@ -66,7 +65,7 @@ func After(h http.Header, now time.Time) (time.Duration, bool) {
 	if strings.Trim(text, "0123456789") == "" {
 		seconds, err := strconv.ParseUint(text, 10, 31)
 		if err != nil {
-			seconds = math.MaxInt32 // a number too large to read is a long wait all the same
+			seconds = math.MaxInt32 // a number too large to read is a long wait anyway
 		}
 		return time.Duration(seconds) * time.Second, true
 	}
@@ -74,10 +73,33 @@ func After(h http.Header, now time.Time) (time.Duration, bool) {
 	if err != nil {
 		return 0, false
 	}
+	return until(when, h, now), true
+}
+
+// Exhausted reports whether x-ratelimit-remaining says that no request is left.
+func Exhausted(h http.Header) bool {
+	text := strings.TrimSpace(h.Get("X-Ratelimit-Remaining"))
+	return text != "" && strings.Trim(text, "0") == ""
+}
+
+// Reset reads x-ratelimit-reset: when requests are allowed again, in Unix seconds (GitHub's REST documentation,
+// "Rate limits"). Some APIs write the seconds that are left instead: what is no time of this century is none.
+func Reset(h http.Header, now time.Time) (time.Duration, bool) {
+	const earliest, latest = 946684800, 4102444800 // the years 2000 and 2100
+	seconds, err := strconv.ParseInt(strings.TrimSpace(h.Get("X-Ratelimit-Reset")), 10, 64)
+	if err != nil || seconds < earliest || seconds > latest {
+		return 0, false
+	}
+	return until(time.Unix(seconds, 0), h, now), true
+}
+
+// until counts from the answer's own Date, so that two clocks that differ do not matter; now stands in where there is
+// none.
+func until(when time.Time, h http.Header, now time.Time) time.Duration {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
 	}
-	return max(0, when.Sub(now)), true
+	return max(0, when.Sub(now))
 }
 
 // WithMargin is ctx, ended a margin before its deadline: what must still be done then has its time.

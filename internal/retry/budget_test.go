@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,6 +119,71 @@ func TestAfter(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestRateLimitHeaders(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{"0": true, " 0 ": true, "00": true, "": false, "1": false, "10": false, "-0": false, "none": false} {
+		if got := retry.Exhausted(http.Header{"X-Ratelimit-Remaining": {text}}); got != want {
+			t.Errorf("remaining %q: %t", text, got)
+		}
+	}
+	if retry.Exhausted(http.Header{}) {
+		t.Error("exhausted without a header")
+	}
+	for name, c := range map[string]struct {
+		text, date string
+		want       time.Duration
+		ok         bool
+	}{
+		"in a minute":                 {text: strconv.FormatInt(now.Add(time.Minute).Unix(), 10), want: time.Minute, ok: true},
+		"in a minute, by their clock": {text: strconv.FormatInt(now.Add(time.Hour+time.Minute).Unix(), 10), date: "Tue, 24 Nov 2026 10:00:00 GMT", want: time.Minute, ok: true},
+		"past":                        {text: strconv.FormatInt(now.Add(-time.Minute).Unix(), 10), want: 0, ok: true},
+		"seconds that are left":       {text: "60"},
+		"milliseconds":                {text: strconv.FormatInt(now.UnixMilli(), 10)},
+		"more than any number":        {text: "99999999999999999999999"},
+		"a date":                      {text: "Tue, 24 Nov 2026 10:00:00 GMT"},
+		"negative":                    {text: "-1"},
+		"nothing":                     {text: ""},
+	} {
+		h := http.Header{"X-Ratelimit-Reset": {c.text}}
+		if c.date != "" {
+			h.Set("Date", c.date)
+		}
+		if got, ok := retry.Reset(h, now); got != c.want || ok != c.ok {
+			t.Errorf("%s: %s, %t; want %s, %t", name, got, ok, c.want, c.ok)
+		}
+	}
+}
+
+// Property: a wait is never negative, digits are always read and are that many seconds up to 68 years, and what else is
+// read is a date that the answer's own clock makes the same wait.
+func FuzzRetryAfter(f *testing.F) {
+	for _, seed := range []string{"120", "0", "99999999999999999999", "Tue, 24 Nov 2026 09:01:30 GMT", "Tuesday, 24-Nov-26 09:01:30 GMT", "-1", "1.5"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		h := http.Header{"Retry-After": {text}, "X-Ratelimit-Reset": {text}}
+		if wait, ok := retry.Reset(h, now); wait < 0 || !ok && wait != 0 {
+			t.Errorf("%q as a reset: %s, %t", text, wait, ok)
+		}
+		wait, ok := retry.After(h, now)
+		trimmed := strings.TrimSpace(text)
+		digits := trimmed != "" && strings.Trim(trimmed, "0123456789") == ""
+		date, err := http.ParseTime(trimmed)
+		if ok != (digits || err == nil) || wait < 0 || !ok && wait != 0 {
+			t.Fatalf("%q: %s, %t", text, wait, ok)
+		}
+		if n, err := strconv.ParseUint(trimmed, 10, 31); digits && err == nil && wait != time.Duration(n)*time.Second {
+			t.Errorf("%q: %s", text, wait)
+		}
+		if ok && !digits {
+			h.Set("Date", date.UTC().Format(http.TimeFormat))
+			if again, _ := retry.After(h, now); again != 0 && date.Year() > 0 && date.Year() < 10000 {
+				t.Errorf("%q at that time: %s", text, again)
+			}
+		}
+	})
 }
 
 func TestSleep(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// Verdict is what a call tells of its token.
+// Verdict is what a call reports of its token.
 type Verdict string
 
 // Accepted and Rejected are proof; Unknown proves nothing, publishes nothing and clears nothing.
@@ -31,10 +31,9 @@ const (
 )
 
 const (
-	maxBody = 1 << 20
-	// An unread body is drained so that the connection can be used again, but not at any price.
-	maxDrain  = 64 << 10
-	drainTime = 200 * time.Millisecond
+	maxBody  = 1 << 20
+	maxPeek  = 64 << 10 // of a body that no rule needs
+	peekTime = 200 * time.Millisecond
 )
 
 // Answer is the end of a call with one token, retries included.
@@ -43,9 +42,12 @@ type Answer struct {
 	Status     int       // 0: no complete response head came
 	Sent       int       // requests sent
 	Rejections int       // how many of them were rejected
-	Expiry     time.Time // the token's, as the target told it; zero: not told
+	Expiry     time.Time // the token's, as the target reports it; zero: unknown
 	Fault      string    // what was wrong, for people; empty when accepted
+	Said       string    // the target's own words about that, one line; empty: none
+	RequestID  string    // the target's id of the request; empty: none
 	Refused    bool      // the guard refused the target's address
+	NotDone    bool      // rejected before anything was done: by 401 or an invalid_token challenge
 }
 
 // Client calls targets. It is safe for concurrent use.
@@ -57,7 +59,7 @@ type Client struct {
 	now       func() time.Time // real time: waiting does not follow the virtual clock
 }
 
-// NewClient makes a Client on a transport that follows no redirects.
+// NewClient returns a Client on a transport that follows no redirects.
 func NewClient(transport *http.Transport) *Client {
 	return &Client{transport: transport, once: outbound.OnceOnly(transport), sleep: retry.Sleep, backoff: retry.Backoff, now: time.Now}
 }
@@ -142,57 +144,130 @@ func request(ctx context.Context, r job.Request, t redact.Secret) *http.Request 
 	return req
 }
 
-// judge reads as much of the answer as the job's rules need. giveUp ends a read that lasts.
+// judge applies the rules in the order of the contract: 401 and challenge, reject.json, rate limit, reject.status, expect.
+// It reads as much of the answer as the job's rules need. giveUp ends a read that lasts.
 func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp func()) {
-	a.Status = response.StatusCode
+	a.Status, a.RequestID = response.StatusCode, requestID(response.Header)
 	a.Expiry = token.HeaderExpiry(response.Header)
-	if a.Status == http.StatusUnauthorized || j.RejectsStatus(a.Status) {
-		drain(response.Body, giveUp)
-		a.reject(fmt.Sprintf("the target answered %d", a.Status))
-		return
-	}
-	// RFC 9110 section 15.2.2: nobody asked for another protocol. What follows is no body and has no end.
+	// RFC 9110 section 15.2.2: no one asked for another protocol. What follows is no body and has no end.
 	if a.Status == http.StatusSwitchingProtocols {
-		a.Fault = "the target answered 101 and switched to a protocol that nobody asked for"
+		a.Fault = "the target answered 101 and switched to a protocol that no one asked for"
 		return
 	}
-	contentType := response.Header.Get("Content-Type")
-	var doc jsondoc.Document
-	var unread error
-	if needsBody(j, a.Status, contentType) {
-		var text []byte
-		text, unread = readBody(response.Body)
-		doc, _ = jsondoc.Check(bytes.TrimPrefix(text, []byte("\ufeff")))
-	} else {
-		drain(response.Body, giveUp)
+	what := answered(response)
+	limit := readRateLimit(response, c.now())
+	challenged := readBearer(response.Header)
+	missesScope := challenged.insufficientScope && !challenged.invalidToken
+	unauthorized := a.Status == http.StatusUnauthorized
+	refused := unauthorized && !missesScope || challenged.invalidToken && 400 <= a.Status && a.Status <= 499
+	if refused {
+		a.NotDone = true
+		a.reject(what + challenged.explain())
+		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
+		return
 	}
-	unmet := j.Unmet(a.Status, contentType, doc)
+	if j.RejectsStatus(a.Status) && !limit.limited {
+		a.reject(what + ", which reject.status names")
+		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
+		return
+	}
+	body := read(j, response, giveUp)
+	unmet := j.Unmet(a.Status, response.Header.Get("Content-Type"), body.doc)
 	switch {
-	case unread != nil:
-		a.Fault = fmt.Sprintf("the target answered %d, but its body %s", a.Status, unread)
-	case j.RejectsBody(doc):
-		a.reject(fmt.Sprintf("the target answered %d with a body that reject.json names", a.Status))
-		return
-	case unmet == "":
+	case body.unread != nil:
+		a.Fault = fmt.Sprintf("%s, but its body %s", what, body.unread)
+	case j.RejectsBody(body.doc):
+		a.reject(what + " with a body that reject.json names")
+	case unmet == "" && !(unauthorized && missesScope):
 		a.Verdict = Accepted
 		return
+	case limit.limited:
+		a.Fault = what + ": a rate limit"
+	case missesScope:
+		a.Fault = what + challenged.explain()
 	default:
-		a.Fault = fmt.Sprintf("the target answered %d: %s", a.Status, unmet)
+		a.Fault = what + ": " + unmet
 	}
-	a.retryAfter, a.hasRetryAfter = retry.After(response.Header, c.now())
-	switch a.Status {
-	case http.StatusTooManyRequests:
-		a.retry = true
-	case http.StatusServiceUnavailable:
-		a.retry = a.hasRetryAfter || j.Replayable()
-	case http.StatusBadGateway, http.StatusGatewayTimeout:
-		a.retry = j.Replayable()
+	a.Said = said(response.Header, body.text, body.doc)
+	if a.Verdict == Rejected {
+		return
+	}
+	a.retry = limit.retry || statusRetried(j, a.Status, limit.hasWait) || errors.Is(body.unread, errCutOff) && j.Replayable()
+	a.retryAfter, a.hasRetryAfter = limit.wait, limit.hasWait
+}
+
+// content is what was read of an answer's body.
+type content struct {
+	text   []byte           // perhaps only its beginning
+	doc    jsondoc.Document // zero: not JSON, or not needed
+	unread error
+}
+
+func read(j job.Job, response *http.Response, giveUp func()) (b content) {
+	contentType := response.Header.Get("Content-Type")
+	if needsBody(j, response.StatusCode, contentType) {
+		if b.text, b.unread = readBody(response.Body); b.unread == nil {
+			b.doc, _ = jsondoc.Check(bytes.TrimPrefix(b.text, []byte("\ufeff")))
+		}
+		return b
+	}
+	if j.Unmet(response.StatusCode, contentType, jsondoc.Document{}) == "" {
+		drain(io.Discard, response.Body, giveUp)
+		return b
+	}
+	b.text = peek(response.Body, giveUp)
+	return b
+}
+
+// explain is what the challenge says, for people.
+func (b bearer) explain() string {
+	switch {
+	case b.invalidToken:
+		return ` and its challenge says error="invalid_token"`
+	case b.insufficientScope && b.scope != "":
+		return ": the token is good but lacks the right for this call (insufficient_scope); the target names the scope " + redact.Quote(b.scope)
+	case b.insufficientScope:
+		return ": the token is good but lacks the right for this call (insufficient_scope)"
 	default:
-		a.retry = errors.Is(unread, errCutOff) && j.Replayable()
+		return ""
 	}
 }
 
-// needsBody tells whether a rule looks at the body of an answer with this head.
+// rateLimit is what an answer says of the requests that a client may make.
+type rateLimit struct {
+	limited bool // a 403 that is none of the token's (GitHub's REST documentation, "Exceeding the rate limit"), or a 429
+	retry   bool
+	wait    time.Duration
+	hasWait bool
+}
+
+func readRateLimit(response *http.Response, now time.Time) rateLimit {
+	l := rateLimit{limited: response.StatusCode == http.StatusTooManyRequests}
+	l.wait, l.hasWait = retry.After(response.Header, now)
+	exhausted := retry.Exhausted(response.Header)
+	l.limited = l.limited || response.StatusCode == http.StatusForbidden && (l.hasWait || exhausted)
+	if l.limited && exhausted && !l.hasWait {
+		l.wait, l.hasWait = retry.Reset(response.Header, now)
+	}
+	l.retry = l.limited && (l.hasWait || response.StatusCode == http.StatusTooManyRequests)
+	return l
+}
+
+// statusRetried reports whether a status may pass by itself. Where it does not say that nothing was done, as 503 with
+// Retry-After does, only what may be sent twice is.
+func statusRetried(j job.Job, status int, hasWait bool) bool {
+	switch {
+	case status == http.StatusServiceUnavailable && hasWait:
+		return true
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly,
+		500 <= status && status <= 599 && status != http.StatusNotImplemented:
+		return j.Replayable()
+	default:
+		return false
+	}
+}
+
+// needsBody reports whether a rule looks at the body of an answer with this head.
 func needsBody(j job.Job, status int, contentType string) bool {
 	head := j
 	head.Expect.JSON = nil
@@ -219,12 +294,4 @@ func readBody(body io.Reader) ([]byte, error) {
 		return nil, errTooLarge
 	}
 	return text.Bytes(), nil
-}
-
-// drain reads a small rest so that the connection can be used again. Closing the body would not end a read that takes
-// too long: while a gzip header is awaited, net/http's Close waits too.
-func drain(body io.Reader, giveUp func()) {
-	timer := time.AfterFunc(drainTime, giveUp)
-	_, _ = io.CopyN(io.Discard, body, maxDrain)
-	timer.Stop()
 }

@@ -217,11 +217,15 @@ func TestVerdicts(t *testing.T) {
 	}
 	for _, status := range []int{300, 301, 302, 303, 304, 307, 308, 400, 402, 403, 404, 407, 408, 418, 429, 500, 502, 503, 504, 599, 999} {
 		for name, rules := range map[string]event{"": none, ", expect.json": expectJSON, ", reject.json": rejectJSON} {
+			fault := "expect.status"
+			if status == http.StatusTooManyRequests {
+				fault = "a rate limit"
+			}
 			cases[fmt.Sprintf("%d%s", status, name)] = struct {
 				event event
 				serve func(int, *testnet.Conn)
 				want  want
-			}{rules, always(reply(status, jsonType, ok)), unknown(status, "expect.status")}
+			}{rules, always(reply(status, jsonType, ok)), unknown(status, fault)}
 		}
 	}
 	for name, rules := range map[string]event{"": none, ", expect.json": expectJSON, ", reject.json": rejectJSON} {
@@ -323,8 +327,14 @@ func TestRetries(t *testing.T) {
 		"401":                            {always(reply(401, retryAfter, "")), nobody, nil},
 		"403":                            {always(reply(403, "", "")), nobody, nil},
 		"404":                            {always(reply(404, "", "")), nobody, nil},
-		"408":                            {always(reply(408, "", "")), nobody, nil},
-		"500":                            {always(reply(500, retryAfter, "")), nobody, nil},
+		"403 with Retry-After":           {always(reply(403, retryAfter, "")), anybody, nil},
+		"408":                            {always(reply(408, "", "")), replayable, nil},
+		"425":                            {always(reply(425, "", "")), replayable, nil},
+		"500":                            {always(reply(500, "", "")), replayable, nil},
+		"500 with Retry-After":           {always(reply(500, retryAfter, "")), replayable, nil},
+		"505":                            {always(reply(505, "", "")), replayable, nil},
+		"529":                            {always(reply(529, "", "")), replayable, nil},
+		"599":                            {always(reply(599, "", "")), replayable, nil},
 		"501":                            {always(reply(501, "", "")), nobody, nil},
 		"a rejecting 503":                {always(reply(503, retryAfter, "")), nobody, event{"reject": event{"status": []any{503}}}},
 		"a 429 that reject.status names": {always(reply(429, "", "")), anybody, event{"reject": event{"status": []any{429}}}},

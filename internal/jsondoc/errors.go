@@ -1,0 +1,83 @@
+package jsondoc
+
+import (
+	"slices"
+	"strings"
+)
+
+// errorLike are the names, in lower case and without _ and -, under which APIs explain a failure: RFC 6749, RFC 9457,
+// JSON:API, GraphQL, and what Google, Okta, Salesforce, Slack, Stripe and most others write.
+var errorLike = []string{
+	"error", "errors", "errorcode", "errordescription", "errormessage", "errorsummary", "errorcauses", "errordetails", "errortype", "message", "messages",
+	"msg", "detail", "details", "title", "code", "reason", "description", "fault", "faultstring", "warning", "warnings", "needed", "exception",
+}
+
+// maxErrorDepth is how deep an error is looked for in an error.
+const maxErrorDepth = 8
+
+// Errors lists the error-like members of an object or of the objects of a list, and all scalars in them, as "name: value".
+// It stops after size bytes. A document that is a string is that string.
+func (d Document) Errors(size int) string {
+	if d.IsZero() {
+		return ""
+	}
+	c := errorCollector{reader: reader{text: d.text}, size: size}
+	c.value("", false, maxErrorDepth)
+	return strings.Join(c.parts, ", ")
+}
+
+type errorCollector struct {
+	reader
+
+	parts []string
+	size  int // that is left
+}
+
+// value reads the value here, and goes behind it. within: it stands under an error-like name.
+func (c *errorCollector) value(name string, within bool, depth int) {
+	c.skipSpace()
+	switch first := c.text[c.at]; {
+	case c.size <= 0 || depth == 0:
+		c.skip()
+	case first == '[':
+		for c.next() {
+			c.value(name, within, depth-1)
+		}
+	case first == '{':
+		for c.next() {
+			member := c.name()
+			c.member(member, within, depth)
+		}
+	case first == '"':
+		if text := c.string(); within || depth == maxErrorDepth {
+			c.add(name, text)
+		}
+	default:
+		begin := c.at
+		c.skip()
+		if literal := c.text[begin:c.at]; within && literal != "null" {
+			c.add(name, literal)
+		}
+	}
+}
+
+func (c *errorCollector) member(name string, within bool, depth int) {
+	plain := strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(Shorten(name)))
+	if within || slices.Contains(errorLike, plain) {
+		c.value(Shorten(name), true, depth-1)
+		return
+	}
+	c.skip()
+}
+
+func (c *errorCollector) add(name, text string) {
+	if text = strings.TrimSpace(text); text == "" {
+		return
+	}
+	text = text[:min(len(text), c.size)]
+	if name != "" {
+		text = name + ": " + text
+	}
+	c.size -= len(text)
+	c.parts = append(c.parts, text)
+}

@@ -1,0 +1,59 @@
+package jsondoc_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+)
+
+func TestErrorsListsWhatExplainsAFailure(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"error":"x"}`: "error: x",
+		`{"Error_Description":"x","errorCode":7}`:      "Error_Description: x, errorCode: 7",
+		`{"a":{"error":"x"},"b":["y"],"user":"me"}`:    "",
+		`{"message":null,"title":"","detail":" \n "}`:  "",
+		`{"errors":["a",{"b":"c","d":[true,1.5]},[]]}`: "errors: a, b: c, d: true, d: 1.5",
+		`[{"message":"a"},{"x":"y"}]`:                  "message: a",
+		`["a","b"]`:                                    "",
+		`"a"`:                                          "a",
+		`5`:                                            "",
+		`null`:                                         "",
+		`{"error":{"error":{"error":{"error":"deep"}}}}`:                                        "error: deep",
+		`{"error":` + strings.Repeat("[", 50) + `"x"` + strings.Repeat("]", 50) + `,"code":1}`:  "code: 1",
+		`{"` + strings.Repeat("k", 100) + `":1,"error":{"` + strings.Repeat("k", 100) + `":2}}`: strings.Repeat("k", 64) + "…: 2",
+	} {
+		d, ok := jsondoc.Check([]byte(text))
+		if !ok {
+			t.Fatalf("%s is no JSON", text)
+		}
+		if got := d.Errors(1000); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	if got := (jsondoc.Document{}).Errors(10); got != "" {
+		t.Errorf("nothing: %q", got)
+	}
+}
+
+func TestErrorsStopsAtItsSize(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"many members":  `{"errors":[` + strings.Repeat(`{"message":"m"},`, 60_000) + `1]}`,
+		"many objects":  `[` + strings.Repeat(`{"message":"m"},`, 60_000) + `1]`,
+		"a long string": `{"error":"` + strings.Repeat(`\u0041`, 170_000) + `"}`,
+		"deep lists":    strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000),
+	} {
+		d, ok := jsondoc.Check([]byte(text))
+		if !ok {
+			t.Fatalf("%s is no JSON", name)
+		}
+		begun := time.Now()
+		got := d.Errors(500)
+		if took := time.Since(begun); len(got) > 2000 || took > time.Second {
+			t.Errorf("%s: %d bytes in %s", name, len(got), took)
+		}
+	}
+}
