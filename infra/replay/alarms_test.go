@@ -40,7 +40,7 @@ type scene struct {
 // scenes are all alarms of the template, and each way into one that has two.
 func scenes() []scene {
 	answer := func(a target.Answer) func(*stage) { return func(s *stage) { s.api.Answer(a) } }
-	next := func(a target.Answer) func(*stage) { return func(s *stage) { s.api.Next(a) } }
+	next := func(a ...target.Answer) func(*stage) { return func(s *stage) { s.api.Next(a...) } }
 	forbid := func(role, action string) func(*stage) { return func(s *stage) { s.forbid(role, action) } }
 	empty := func(queue string) func(*stage) { return func(s *stage) { s.Queue(queue).Purge() } }
 	both := func(a, b func(*stage)) func(*stage) { return func(s *stage) { a(s); b(s) } }
@@ -97,7 +97,7 @@ func scenes() []scene {
 			title: "Runs have failed", alarm: "FailedRuns", state: alarm.InAlarm,
 			cause:  "The API answers 500 to one run.",
 			mend:   "A person deals with it and empties the queue.",
-			begin:  next(target.Broken),
+			begin:  next(target.Broken, target.Broken, target.Broken),
 			within: 2 * time.Hour,
 			end:    empty("FailedRuns"),
 			after:  30 * time.Minute,
@@ -133,7 +133,7 @@ func scenes() []scene {
 			title: "A failed run could not be kept", alarm: "RecordsLost", state: alarm.InAlarm,
 			cause:  "The caller's role may no longer send to the queue of failed runs, and a run fails.",
 			mend:   "It may again; the alarm ends by itself.",
-			begin:  both(next(target.Broken), forbid("CallerRole", "sqs:SendMessage")),
+			begin:  both(next(target.Broken, target.Broken, target.Broken), forbid("CallerRole", "sqs:SendMessage")),
 			within: 50 * time.Minute,
 			end:    (*stage).restore,
 			after:  6 * time.Hour,

@@ -56,6 +56,7 @@ func assemble(s settings.Settings, env *environment.Environment, secrets token.S
 		store:             a.store,
 		minter:            token.NewMinter(env.ToTargets, a.Clock.Now, scrub),
 		target:            target.NewClient(env.ToTargets),
+		quotes:            s.LogResponses,
 		allowedHosts:      s.AllowedHosts,
 		idempotencyHeader: s.IdempotencyHeader,
 	}

@@ -94,7 +94,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 	}
 	message := ""
 	if res.failed() {
-		message = e.message(res, j, a.store.ID(j.Secret))
+		message = e.message(res, j, secretCommands{id: a.store.ID(j.Secret), key: j.SecretKey, region: a.settings.Region})
 	}
 	if err := h.report(ctx, a, e, res); err != nil {
 		h.log.ErrorContext(ctx, "the metrics could not be stored", "error", err.Error())
@@ -148,5 +148,5 @@ func (h *Handler) misconfigured(ctx context.Context, event []byte, requestID str
 	}
 	fault := strings.ReplaceAll(errors.Join(cause, jobErr).Error(), "\n", "; ")
 	e := ending{outcome: InvalidJob, fault: fault}
-	return h.finish(ctx, res, e.message(res, j, ""))
+	return h.finish(ctx, res, e.message(res, j, secretCommands{}))
 }

@@ -38,12 +38,15 @@ type Result struct {
 	DurationMS     int64          `json:"durationMs"`
 	RunID          string         `json:"runId"`
 	RequestID      string         `json:"requestId"`
+
+	TargetRequestID string `json:"targetRequestId,omitempty"` // the target's own, of the answer that decided
 }
 
-// scrubbed returns the result as it may leave the process. What is not from the event is made of our own words, ids, times
-// and numbers.
+// scrubbed returns the result as it may leave the process. What is neither from the event nor from the target is made of
+// our own words, ids, times and numbers.
 func (r Result) scrubbed(scrub *redact.Scrubber) Result {
 	r.Job, r.Token = scrub.Clean(r.Job, redact.MaxQuote), scrub.Clean(r.Token, redact.MaxQuote)
+	r.TargetRequestID = scrub.Clean(r.TargetRequestID, redact.MaxQuote)
 	return r
 }
 

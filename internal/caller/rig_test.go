@@ -67,6 +67,7 @@ func newRig(t *testing.T, change func(*settings.Settings)) *rig {
 	s := settings.Settings{
 		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
 		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-", LogLevel: slog.LevelInfo,
+		Region: "eu-west-1", LogResponses: true,
 	}
 	if change != nil {
 		change(&s)

@@ -12,6 +12,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/target"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -25,6 +26,7 @@ type Caller struct {
 	store             *token.Store
 	minter            *token.Minter
 	target            *target.Client
+	quotes            bool // what targets say of a failure
 	allowedHosts      hosts.List
 	idempotencyHeader string
 }
@@ -39,7 +41,8 @@ type run struct {
 	deadline time.Time // real; zero: none
 	log      *slog.Logger
 
-	tried []try // calls, in order
+	tried   []try // calls, in order
+	settled bool  // a token got its moment
 }
 
 // try is a call with one token.
@@ -47,8 +50,8 @@ type try struct {
 	version token.Version
 	value   redact.Secret
 	expiry  time.Time // zero: unknown, or minted
-	minted  bool
-	with    string // what recoveredWith says if it is accepted
+	minted  time.Time // when; zero: it is stored
+	with    string    // what recoveredWith says if it is accepted
 	answer  target.Answer
 }
 
@@ -58,8 +61,14 @@ type ending struct {
 	verdict target.Verdict
 	status  int
 	fault   string // empty when it did not fail
+	said    string // by the target
+	err     error  // why there was no token
+	kind    token.Kind
 	version string // of the secret; the last one used where several were
 	expires time.Time
+
+	targetRequestID string
+	missesScope     bool
 }
 
 // run makes the call that the event wants, and tells how it went.
@@ -69,9 +78,9 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 	if j.MaxAge > 0 && j.Age(r.start) > j.MaxAge {
 		return ending{outcome: Skipped, verdict: target.Unknown}, r
 	}
-	version, err := c.store.Current(ctx, j.Secret)
+	version, err := r.secret().Current(ctx, j.Secret)
 	if err != nil {
-		return unavailable(err), r
+		return unavailable(err, token.Version{}), r
 	}
 	if j.Action == job.Check {
 		return ending{outcome: Succeeded, verdict: target.Unknown, version: version.ID, expires: version.Expiry}, r
@@ -85,12 +94,11 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 	}
 	first, err := r.tokenOf(ctx, version, redact.Secret{})
 	if err != nil {
-		e := unavailable(err)
-		e.version = version.ID
-		return e, r
+		return unavailable(err, version), r
 	}
 	r.call(ctx, request, first)
 	defer r.forgetRejected()
+	r.callSettled(ctx, request)
 	if r.mayTryAnother() {
 		var unusable *ending
 		if version, unusable = r.recover(ctx, request, version); unusable != nil {
@@ -103,6 +111,9 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 func unbound(request job.Request, v token.Version) ending {
 	return invalid(fmt.Sprintf("host %s is not one that the token is bound to: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts", request.URL.Host), v)
 }
+
+// secret reads the job's secret.
+func (r *run) secret() token.Keyed { return r.store.Keyed(r.job.SecretKey) }
 
 // bound is the list that binds a version's token. One without hosts inherits those of AWSCURRENT.
 func (r *run) bound(v, current token.Version) hosts.List {
@@ -124,26 +135,51 @@ func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secr
 		if err != nil {
 			return try{}, err
 		}
-		t.value, t.expiry, t.minted, t.with = minted.Token, time.Time{}, true, "minted"
+		t.value, t.expiry, t.minted, t.with = minted.Token, time.Time{}, minted.At, "minted"
 	}
 	return t, nil
 }
 
 func (r *run) call(ctx context.Context, request job.Request, t try) {
 	t.answer = r.target.Call(ctx, r.job, request, t.value, r.deadline)
-	if t.expiry.IsZero() && !t.minted {
+	if t.expiry.IsZero() && t.minted.IsZero() {
 		t.expiry = t.answer.Expiry
+	}
+	if !r.quotes {
+		t.answer.Said = ""
 	}
 	r.tried = append(r.tried, t)
 }
 
 func (r *run) last() try { return r.tried[len(r.tried)-1] }
 
-// mayTryAnother tells whether the last call was rejected and may be repeated with another token. After a 401 nothing
-// was done; after a rule of the user's that is not sure, so the job must allow it.
+// Some providers need a moment until they accept what they gave: GitHub's tokens are refused for about a second.
+const (
+	settling    = time.Second
+	settledAged = 10 * time.Second
+)
+
+// callSettled repeats a rejected call, once in a run, with a token that was minted just before, after a moment: at a cold
+// start it would be a false alarm, and another token would be as young.
+func (r *run) callSettled(ctx context.Context, request job.Request) {
+	t := r.last()
+	age := r.clock.Now().Sub(t.minted)
+	if t.minted.IsZero() || r.settled || age < 0 || age >= settledAged || !r.mayTryAnother() {
+		return
+	}
+	budget := retry.Budget{Deadline: r.deadline, Now: time.Now}
+	if !budget.Fits(settling) || !retry.Sleep(ctx, settling) {
+		return
+	}
+	r.settled = true
+	r.call(ctx, request, t)
+}
+
+// mayTryAnother reports whether the last call was rejected and may be repeated. After a 401 or an invalid_token challenge
+// nothing was done; after a rule of the user's that is not sure, so the job must allow it.
 func (r *run) mayTryAnother() bool {
 	a := r.last().answer
-	return a.Verdict == target.Rejected && (a.Status == 401 || r.job.Replayable())
+	return a.Verdict == target.Rejected && (a.NotDone || r.job.Replayable())
 }
 
 // recover tries the tokens of the rotation window, each different value once: AWSCURRENT read afresh, AWSPENDING while
@@ -151,13 +187,13 @@ func (r *run) mayTryAnother() bool {
 // wrote a dead token cannot hide behind the one before. It returns AWSCURRENT as last known, and an ending if that has
 // another token that cannot be used, so that nothing is known of it.
 func (r *run) recover(ctx context.Context, request job.Request, current token.Version) (token.Version, *ending) {
-	fresh, err := r.store.CurrentAfter(ctx, r.job.Secret, r.clock.Now())
+	fresh, err := r.secret().CurrentAfter(ctx, r.job.Secret, r.clock.Now())
 	if err != nil {
 		r.log.WarnContext(ctx, "the secret could not be read afresh", "error", err.Error())
 	} else {
 		current = fresh
 		switch {
-		case r.last().minted || fresh.Minted():
+		case !r.last().minted.IsZero() || fresh.Minted():
 			return current, r.mintAgain(ctx, request, current)
 		case r.wasTried(fresh.Token):
 		case !r.bound(fresh, fresh).Allows(request.URL):
@@ -167,7 +203,7 @@ func (r *run) recover(ctx context.Context, request job.Request, current token.Ve
 			r.callVersion(ctx, request, fresh)
 		}
 	}
-	if r.last().minted {
+	if !r.last().minted.IsZero() {
 		return current, nil
 	}
 	for _, stage := range []token.Stage{token.Pending, token.Previous} {
@@ -177,7 +213,7 @@ func (r *run) recover(ctx context.Context, request job.Request, current token.Ve
 		if stage == token.Previous && !current.YoungerThan(window, r.clock.Now()) {
 			break
 		}
-		other, err := r.store.Staged(ctx, r.job.Secret, stage)
+		other, err := r.secret().Staged(ctx, r.job.Secret, stage)
 		if err != nil {
 			r.log.DebugContext(ctx, "no other token in this stage", "stage", stage, "error", err.Error())
 			continue
@@ -210,23 +246,25 @@ func (r *run) mintAgain(ctx context.Context, request job.Request, current token.
 	t, err := r.tokenOf(ctx, current, r.last().value)
 	if err != nil {
 		r.log.WarnContext(ctx, "no other token could be minted", "error", err.Error())
-		if r.last().minted {
+		if !r.last().minted.IsZero() {
 			r.tried[len(r.tried)-1].answer.Fault += ", and no other token could be minted: " + err.Error()
 			return nil
 		}
-		e := unavailable(err)
+		e := unavailable(err, current)
 		return &e
 	}
 	if !r.wasTried(t.value) {
 		r.call(ctx, request, t)
+		r.callSettled(ctx, request)
 	}
 	return nil
 }
 
 // forgetRejected lets a later run mint, even if this one may not repeat its call.
 func (r *run) forgetRejected() {
+	accepted := r.last().answer.Verdict == target.Accepted
 	for _, t := range r.tried {
-		if t.minted && t.answer.Verdict == target.Rejected {
+		if !t.minted.IsZero() && t.answer.Verdict == target.Rejected && !(accepted && t.value.Equal(r.last().value)) {
 			r.minter.Forget(t.version, t.value)
 		}
 	}
@@ -244,7 +282,7 @@ func (r *run) wasTried(value redact.Secret) bool {
 // decide picks the call that counts: an accepted one, or that of AWSCURRENT as last known, or of the token minted last.
 func (r *run) decide(current token.Version) ending {
 	decisive := r.last()
-	if decisive.answer.Verdict != target.Accepted && !decisive.minted {
+	if decisive.answer.Verdict != target.Accepted && decisive.minted.IsZero() {
 		for _, t := range r.tried {
 			if t.value.Equal(current.Token) {
 				decisive = t
@@ -252,7 +290,10 @@ func (r *run) decide(current token.Version) ending {
 		}
 	}
 	a := decisive.answer
-	e := ending{verdict: a.Verdict, status: a.Status, fault: a.Fault, version: r.last().version.ID, expires: decisive.expiry}
+	e := ending{
+		verdict: a.Verdict, status: a.Status, fault: a.Fault, said: a.Said, kind: decisive.version.Kind(), version: r.last().version.ID,
+		expires: decisive.expiry, targetRequestID: a.RequestID, missesScope: a.MissesScope,
+	}
 	switch {
 	case a.Verdict == target.Accepted:
 		e.outcome = Succeeded
@@ -268,8 +309,12 @@ func (r *run) decide(current token.Version) ending {
 	return e
 }
 
-func unavailable(err error) ending {
-	e := ending{outcome: TokenUnavailable, verdict: target.Unknown, fault: err.Error()}
+// unavailable is the end of a run without a token. v is the version it was to come from, if one was read.
+func unavailable(err error, v token.Version) ending {
+	e := ending{outcome: TokenUnavailable, verdict: target.Unknown, fault: strings.TrimSuffix(err.Error(), "."), err: err, version: v.ID}
+	if v.ID != "" {
+		e.kind = v.Kind()
+	}
 	if u, ok := errors.AsType[*token.UnavailableError](err); ok && u.Lasting {
 		e.verdict = target.Rejected
 	}
@@ -291,6 +336,7 @@ func invalid(fault string, v token.Version) ending {
 // fill writes what the run learned into the result.
 func (e ending) fill(res *Result, r *run) {
 	res.Outcome, res.Verdict, res.Status, res.TokenVersion = e.outcome, e.verdict, e.status, e.version
+	res.TargetRequestID = e.targetRequestID
 	for _, t := range r.tried {
 		res.Attempts += t.answer.Sent
 		res.Rejections += t.answer.Rejections
@@ -301,29 +347,4 @@ func (e ending) fill(res *Result, r *run) {
 	if !e.expires.IsZero() {
 		res.TokenExpiresAt = &e.expires
 	}
-}
-
-// message is the error's text: which job, which token, what happened, what to do.
-func (e ending) message(res Result, j job.Job, secretID string) string {
-	name := res.Job
-	if name == "" {
-		name = "(unknown)"
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "job %s: ", name)
-	switch e.outcome {
-	case TokenRejected:
-		fmt.Fprintf(&b, "token %s is refused: %s. Put a working one into its secret: aws secretsmanager put-secret-value --secret-id %s --secret-string file://token.txt. See docs/runbooks/token-rejected.md",
-			res.Token, e.fault, secretID)
-	case TokenUnavailable:
-		fmt.Fprintf(&b, "no token %s to call with: %s. No call was made. See docs/runbooks/token-rejected.md", res.Token, e.fault)
-	case TargetFailed, Unreachable:
-		fmt.Fprintf(&b, "%s %s failed: %s. It says nothing of token %s. See docs/runbooks/failed-runs.md", j.Method, j.Host(), e.fault, res.Token)
-	default:
-		if res.Token != "" {
-			fmt.Fprintf(&b, "token %s: ", res.Token)
-		}
-		fmt.Fprintf(&b, "the job is not valid: %s. See docs/runbooks/failed-runs.md", e.fault)
-	}
-	return b.String()
 }

@@ -101,7 +101,7 @@ func TestOutcomes(t *testing.T) {
 			setting{status: 401},
 			caller.Result{Outcome: "token_rejected", Verdict: "rejected", Status: 401, Attempts: 1, Rejections: 1, TokenVersion: "v1"},
 			"TokenRejectedError",
-			[]string{"the target answered 401", "put-secret-value --secret-id " + secretID, runbook},
+			[]string{"the target answered 401", "put-secret-value --secret-id '" + secretID + "' --secret-string file://secret.json --region eu-west-1", runbook},
 			[]string{"TokenRejected S T 1", days, heartbeat + "1"},
 			1,
 		},
@@ -655,19 +655,19 @@ func TestMintedTokenIsMintedAgainOnce(t *testing.T) {
 		mints       int
 		says        string
 	}{
-		"again, accepted":                         {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m2": 200}, nil, []string{"m1", "m2"}, "succeeded", "accepted", "minted", 2, ""},
-		"again, rejected":                         {mintedSecret("c1"), "", []string{"m1", "m2"}, nil, nil, []string{"m1", "m2"}, "token_rejected", "rejected", "", 2, "answered 401"},
-		"again, and then the target fails":        {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m2": 501}, nil, []string{"m1", "m2"}, "target_failed", "unknown", "", 2, "501"},
-		"with the client's new secret":            {mintedSecret("c1"), mintedSecret("c2"), []string{"m1", "m2"}, map[string]int{"m2": 200}, nil, []string{"m1", "m2"}, "succeeded", "accepted", "minted", 2, ""},
-		"the server gives the same token":         {mintedSecret("c1"), "", []string{"m1"}, nil, nil, []string{"m1"}, "token_rejected", "rejected", "", 2, "answered 401"},
-		"the server gives none":                   {mintedSecret("c1"), "", []string{"m1", "501 x"}, nil, nil, []string{"m1"}, "token_rejected", "rejected", "", 2, "no other token could be minted"},
-		"the server refuses the client":           {mintedSecret("c1"), "", []string{"m1", `401 {"error":"invalid_client"}`}, nil, nil, []string{"m1"}, "token_rejected", "rejected", "", 2, "invalid_client"},
+		"again, accepted":                         {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m2": 200}, nil, []string{"m1", "m1", "m2"}, "succeeded", "accepted", "minted", 2, ""},
+		"again, rejected":                         {mintedSecret("c1"), "", []string{"m1", "m2"}, nil, nil, []string{"m1", "m1", "m2"}, "token_rejected", "rejected", "", 2, "answered 401"},
+		"again, and then the target fails":        {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m2": 501}, nil, []string{"m1", "m1", "m2"}, "target_failed", "unknown", "", 2, "501"},
+		"with the client's new secret":            {mintedSecret("c1"), mintedSecret("c2"), []string{"m1", "m2"}, map[string]int{"m2": 200}, nil, []string{"m1", "m1", "m2"}, "succeeded", "accepted", "minted", 2, ""},
+		"the server gives the same token":         {mintedSecret("c1"), "", []string{"m1"}, nil, nil, []string{"m1", "m1"}, "token_rejected", "rejected", "", 2, "answered 401"},
+		"the server gives none":                   {mintedSecret("c1"), "", []string{"m1", "501 x"}, nil, nil, []string{"m1", "m1"}, "token_rejected", "rejected", "", 2, "no other token could be minted"},
+		"the server refuses the client":           {mintedSecret("c1"), "", []string{"m1", `401 {"error":"invalid_client"}`}, nil, nil, []string{"m1", "m1"}, "token_rejected", "rejected", "", 2, "invalid_client"},
 		"POST, not after another rejection":       {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m1": 403, "m2": 200}, event{"call": "POST https://example.com/", "reject": event{"status": []any{403}}}, []string{"m1"}, "token_rejected", "rejected", "", 1, "403"},
-		"minted before, static now":               {mintedSecret("c1"), `{"token":"` + secret("a") + `"}`, []string{"m1"}, map[string]int{"a": 200}, nil, []string{"m1", "a"}, "succeeded", "accepted", current, 1, ""},
+		"minted before, static now":               {mintedSecret("c1"), `{"token":"` + secret("a") + `"}`, []string{"m1"}, map[string]int{"a": 200}, nil, []string{"m1", "m1", "a"}, "succeeded", "accepted", current, 1, ""},
 		"static before, minted now":               {secret("a"), mintedSecret("c1"), []string{"m1"}, map[string]int{"m1": 200}, nil, []string{"a", "m1"}, "succeeded", "accepted", "minted", 1, ""},
 		"static before, minted now, refused":      {secret("a"), mintedSecret("c1"), []string{`400 {"error":"invalid_client"}`}, nil, nil, []string{"a"}, "token_rejected", "rejected", "", 1, "invalid_client"},
 		"static before, minted now, server fails": {secret("a"), mintedSecret("c1"), []string{"501 x"}, nil, nil, []string{"a"}, "token_unavailable", "unknown", "", 1, "auth.example.com"},
-		"minted, then bound elsewhere":            {mintedSecret("c1"), strings.Replace(mintedSecret("c2"), "{", `{"hosts":["example.net"],`, 1), []string{"m1"}, nil, nil, []string{"m1"}, "invalid_job", "unknown", "", 1, "host example.com"},
+		"minted, then bound elsewhere":            {mintedSecret("c1"), strings.Replace(mintedSecret("c2"), "{", `{"hosts":["example.net"],`, 1), []string{"m1"}, nil, nil, []string{"m1", "m1"}, "invalid_job", "unknown", "", 1, "host example.com"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -47,7 +47,9 @@ type Answer struct {
 	Said       string    // the target's own words about that, one line; empty: none
 	RequestID  string    // the target's id of the request; empty: none
 	Refused    bool      // the guard refused the target's address
-	NotDone    bool      // rejected before anything was done: by 401 or an invalid_token challenge
+	// MissesScope: the token is good and a right is missing (RFC 6750 section 3.1, insufficient_scope).
+	MissesScope bool
+	NotDone     bool // rejected before anything was done: by 401 or an invalid_token challenge
 }
 
 // Client calls targets. It is safe for concurrent use.
@@ -184,6 +186,7 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp 
 	case limit.limited:
 		a.Fault = what + ": a rate limit"
 	case missesScope:
+		a.MissesScope = true
 		a.Fault = what + challenged.explain()
 	default:
 		a.Fault = what + ": " + unmet

@@ -76,7 +76,7 @@ func (s *story) tell(ctx context.Context) error {
 	}
 
 	s.page.narrate(s.cloud.Now(), host+" has a fault of its own for a while: that says nothing of the token, and clears nothing")
-	api.Next(target.Broken)
+	api.Next(target.Broken, target.Broken, target.Broken) // a run tries three times
 	if err := s.pass(ctx, chapter{
 		until: "12:30", runs: []string{"HourlySync target_failed"}, states: map[string]alarm.State{rejectedAlarm: alarm.InAlarm},
 	}); err != nil {

@@ -1,0 +1,142 @@
+package caller
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+// message is the error's text: which job, which token, what happened, what to do.
+func (e ending) message(res Result, j job.Job, s secretCommands) string {
+	name := res.Job
+	if name == "" {
+		name = "(unknown)"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "job %s: ", name)
+	switch e.outcome {
+	case TokenRejected:
+		fmt.Fprintf(&b, "token %s is rejected: %s.%s %s See docs/runbooks/token-rejected.md", res.Token, e.fault, e.quote(), e.advice(s))
+	case TokenUnavailable:
+		fmt.Fprintf(&b, "no token %s to call with: %s. No call was made. %sSee docs/runbooks/token-rejected.md", res.Token, e.fault, e.unavailableAdvice(s))
+	case TargetFailed, Unreachable:
+		says := "It says nothing of token " + res.Token
+		if e.missesScope {
+			says = fmt.Sprintf("Grant token %s that right at its provider, or call what it may call: a new token with the same rights does not help", res.Token)
+		}
+		fmt.Fprintf(&b, "%s %s failed: %s.%s %s. See docs/runbooks/failed-runs.md", j.Method, j.Host(), e.fault, e.quote(), says)
+	default:
+		if res.Token != "" {
+			fmt.Fprintf(&b, "token %s: ", res.Token)
+		}
+		fmt.Fprintf(&b, "the job is not valid: %s. See docs/runbooks/failed-runs.md", e.fault)
+	}
+	return b.String()
+}
+
+// quote is what the target said of a call that failed.
+func (e ending) quote() string {
+	if e.said == "" {
+		return ""
+	}
+	return " The target says: " + strings.TrimSuffix(e.said, ".") + "."
+}
+
+// advice is what fixes a rejected token. Only a secret of plain text is told to store a bare token: the JSON of a client
+// or of a rotated token holds what a bare token would destroy, and a new version replaces all of it.
+func (e ending) advice(s secretCommands) string {
+	if s.key != "" {
+		return fmt.Sprintf("The token is at Key %s of a JSON secret, which a new version replaces as a whole: read it with %s, put a working token there, and store all of it with %s. If another program or AWS renews that secret, renew it there instead.",
+			jsondoc.Quote(s.key), s.read(), s.storeAll())
+	}
+	switch e.kind {
+	case token.PlainText:
+		return fmt.Sprintf("Put a working one, and nothing else, into token.txt and store it with %s.", s.command("put-secret-value", "--secret-string file://token.txt"))
+	case token.InJSON:
+		return fmt.Sprintf("The secret is JSON, which a new version replaces as a whole: read it with %s, change its token (and expires_at, if it has one), and store all of it with %s.",
+			s.read(), s.storeAll())
+	case token.ClientMinted:
+		return s.minted("the client is enabled and has the rights for this call (scope, audience, roles)", "client_id, client_secret, auth or scope")
+	case token.KeyMinted:
+		return s.minted("the client or issuer is enabled, knows the public key, and has the rights for this call (scope, subject, roles)", "private_key, key_id, issuer, subject or scope")
+	case token.Refreshed:
+		return fmt.Sprintf("The rotator renews this token: start it with %s. If that fails, re-authorize as docs/runbooks/rotation-failed.md says: store no bare token, which would replace the refresh token.",
+			s.command("rotate-secret", ""))
+	case token.SelfRenewed:
+		return fmt.Sprintf("The rotator renews this token with the token itself, which a dead one cannot do. If a rotation failed, read docs/runbooks/rotation-failed.md first: the secret may hold a new token already. Otherwise create one at the provider, read the secret with %s, change its token (and expires_at), and store all of it with %s.",
+			s.read(), s.storeAll())
+	default:
+		return s.minted("what it is obtained with is enabled and has the rights for this call", "the secret")
+	}
+}
+
+// unavailableAdvice is what makes a token available, where a command does.
+func (e ending) unavailableAdvice(s secretCommands) string {
+	if malformed, ok := errors.AsType[*token.MalformedError](e.err); ok && len(malformed.Problems) > 0 {
+		return fmt.Sprintf("Read the secret with %s, correct it, and store all of it with %s. ", s.read(), s.storeAll())
+	}
+	if refused, ok := errors.AsType[*token.MintError](e.err); ok {
+		if !refused.Lasting {
+			return "The next start asks again. "
+		}
+		return fmt.Sprintf("If the secret has to change, read it with %s and store all of it with %s. ", s.read(), s.storeAll())
+	}
+	api, ok := errors.AsType[smithy.APIError](e.err)
+	if !ok {
+		return ""
+	}
+	switch code := api.ErrorCode(); {
+	case code == "InvalidRequestException":
+		return "Restore it with " + s.command("restore-secret", "") + ". "
+	case code == "ResourceNotFoundException" && !s.isARN():
+		return fmt.Sprintf("Create it with %s, or give it a value with %s: token.txt holds the token, or the JSON that docs/providers shows. ",
+			s.commandFor("create-secret", "--name", "--secret-string file://token.txt"), s.command("put-secret-value", "--secret-string file://token.txt"))
+	default:
+		return ""
+	}
+}
+
+// secretCommands are the commands on a job's secret, in the form of a shell.
+type secretCommands struct {
+	id     string // name or ARN
+	key    string // of the token in the secret; empty: none
+	region string // of the function; empty: not known
+}
+
+func (s secretCommands) isARN() bool { return strings.HasPrefix(s.id, "arn:") }
+
+func (s secretCommands) command(verb, rest string) string {
+	return s.commandFor(verb, "--secret-id", rest)
+}
+
+// commandFor quotes the id: a name may hold what a shell expands (!, =).
+func (s secretCommands) commandFor(verb, option, rest string) string {
+	words := []string{"aws secretsmanager", verb, option, "'" + s.id + "'"}
+	if rest != "" {
+		words = append(words, rest)
+	}
+	if s.region != "" {
+		words = append(words, "--region", s.region)
+	}
+	return "`" + strings.Join(words, " ") + "`"
+}
+
+func (s secretCommands) read() string {
+	command := s.command("get-secret-value", "--query SecretString --output text")
+	return strings.TrimSuffix(command, "`") + " > secret.json`"
+}
+
+func (s secretCommands) storeAll() string {
+	return s.command("put-secret-value", "--secret-string file://secret.json")
+}
+
+func (s secretCommands) minted(check, members string) string {
+	return fmt.Sprintf("The caller obtains this token itself, so there is none to store: check at the provider that %s. If %s has to change, read the secret with %s and store all of it with %s.",
+		check, members, s.read(), s.storeAll())
+}

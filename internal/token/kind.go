@@ -1,0 +1,38 @@
+package token
+
+import "github.com/cronbearer/cronbearer/internal/jsondoc"
+
+// Kind is how a secret's token is obtained and renewed: what fixes a rejected one depends on that.
+type Kind int
+
+// The kinds. Of a secret that could not be read nothing is known.
+const (
+	UnknownKind  Kind = iota
+	PlainText         // the secret is the token
+	InJSON            // a token in JSON, stored by an operator
+	ClientMinted      // the caller obtains it as an OAuth 2.0 client
+	KeyMinted         // the caller obtains it with an assertion that it signs
+	OtherMinted       // the caller obtains it in another way
+	Refreshed         // the rotator renews it with a refresh token
+	SelfRenewed       // the rotator renews it with the token itself
+)
+
+// Kind returns the document's kind. A token that Key chooses is PlainText: of the members around it nothing is known.
+func (d Document) Kind() Kind {
+	switch {
+	case d.Rotate != nil:
+		return SelfRenewed
+	case d.OAuth2 != nil && d.OAuth2.Grant == RefreshToken:
+		return Refreshed
+	case d.OAuth2 != nil && (d.OAuth2.Grant == JWTBearer || d.OAuth2.Auth == AuthPrivateKeyJWT):
+		return KeyMinted
+	case d.OAuth2 != nil:
+		return ClientMinted
+	case d.Minted():
+		return OtherMinted
+	case d.source.Kind == jsondoc.Object:
+		return InJSON
+	default:
+		return PlainText
+	}
+}
