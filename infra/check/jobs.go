@@ -114,6 +114,9 @@ func (c *checker) rowKey(name, problem string) (mapping, row, key string) {
 // invalid places a problem of an event at the row's key that the event's key was made of.
 func (c *checker) invalid(name, problem string) {
 	mapping, row, key := c.rowKey(name, problem)
+	if key == "Timezone" {
+		return // of the schedule too, whose own problem names it
+	}
 	text := problem
 	if first, rest, ok := strings.Cut(problem, " "); ok && key != "" && strings.EqualFold(strings.TrimSuffix(first, ":"), key) {
 		text = rest
