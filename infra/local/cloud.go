@@ -28,6 +28,7 @@ import (
 	"github.com/cronbearer/cronbearer/infra/local/runtime"
 	"github.com/cronbearer/cronbearer/infra/local/secrets"
 	"github.com/cronbearer/cronbearer/infra/local/target"
+	"github.com/cronbearer/cronbearer/internal/dev/fault"
 	"github.com/cronbearer/cronbearer/internal/dev/pki"
 )
 
@@ -114,7 +115,7 @@ type Cloud struct {
 	undelivered []error
 	broken      []error
 	ids         uint64
-	startFaults []startFault
+	startFaults fault.Set[error]
 	paused      bool
 }
 

@@ -42,12 +42,6 @@ type scheduled struct {
 	off      atomic.Bool // by SwitchOff
 }
 
-// startFault makes deliveries fail.
-type startFault struct {
-	err  error
-	left int // 0: until cleared
-}
-
 func (c *Cloud) addSchedule(s *cfn.Stack, r cfn.Resource) error {
 	p := r.Properties
 	target, _ := p["Target"].(map[string]any)
@@ -139,18 +133,10 @@ func (c *Cloud) chance(s *scheduled, nominal time.Time) time.Duration {
 
 // FailStarts makes Scheduler's next deliveries fail, n of them or, for 0, all until ClearStarts: what a target answers
 // that is throttled, gone, or denied.
-func (c *Cloud) FailStarts(err error, n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.startFaults = append(c.startFaults, startFault{err, n})
-}
+func (c *Cloud) FailStarts(err error, n int) { c.startFaults.Add(err, n) }
 
 // ClearStarts lets them succeed again.
-func (c *Cloud) ClearStarts() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.startFaults = nil
-}
+func (c *Cloud) ClearStarts() { c.startFaults.Clear() }
 
 // PauseStarts lets due starts pass by, as if their schedules were switched off, until it is called with false.
 func (c *Cloud) PauseStarts(pause bool) {
@@ -165,27 +151,11 @@ func (c *Cloud) startsPaused() bool {
 	return c.paused
 }
 
-func (c *Cloud) startFault() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.startFaults) == 0 {
-		return nil
-	}
-	first := &c.startFaults[0]
-	err := first.err
-	if first.left == 1 {
-		c.startFaults = c.startFaults[1:]
-	} else if first.left > 1 {
-		first.left--
-	}
-	return err
-}
-
 // deliver hands a start to its target. Whether the run then fails, Scheduler never learns.
 func (c *Cloud) deliver(ctx context.Context, s *scheduled, nominal time.Time, attempt int) {
 	c.countStart(s, "InvocationAttemptCount")
 	input := s.filled(nominal, attempt)
-	err := c.startFault()
+	err := c.startFaults.Next(nil)
 	if err == nil {
 		err = c.invokeTarget(ctx, s, input)
 	}

@@ -6,10 +6,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/cronbearer/cronbearer/internal/dev/fault"
 )
 
 // Clock tells a model the time.
@@ -55,61 +55,34 @@ func (f Fault) Once(n int) Fault {
 }
 
 // Faults are those that are switched on. The zero value has none. Safe for concurrent use.
-type Faults struct {
-	mu    sync.Mutex
-	rules []*rule
-}
+type Faults struct{ set fault.Set[aimed] }
 
-type rule struct {
+// aimed is a fault for one operation and one resource; where one is empty, for all.
+type aimed struct {
 	operation, resource string
 	fault               Fault
-	left                int
 }
 
 // Set switches a fault on, for one operation (such as GetSecretValue) and one resource (the name of a secret or an
-// alarm) or, where one is empty, for all. The last one that fits counts.
+// alarm) or, where one is empty, for all. The first one that fits counts.
 func (f *Faults) Set(operation, resource string, fault Fault) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.rules = append(f.rules, &rule{operation, resource, fault, fault.Times})
+	f.set.Add(aimed{operation, resource, fault}, fault.Times)
 }
 
 // Clear switches all faults off.
-func (f *Faults) Clear() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.rules = nil
-}
+func (f *Faults) Clear() { f.set.Clear() }
 
-// Next gives the fault of a request, the zero Fault for none.
+// Next is the fault of a request, the zero Fault for none.
 func (f *Faults) Next(operation, resource string) Fault {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, r := range slices.Backward(f.rules) {
-		if (r.operation != "" && r.operation != operation) || (r.resource != "" && r.resource != resource) {
-			continue
-		}
-		if r.fault.Times > 0 {
-			if r.left == 0 {
-				continue
-			}
-			r.left--
-		}
-		return r.fault
-	}
-	return Fault{}
+	return f.set.Next(func(a aimed) bool {
+		return (a.operation == "" || a.operation == operation) && (a.resource == "" || a.resource == resource)
+	}).fault
 }
 
-// Serve does work unless the fault prevents it, and tells whether there is an answer to send.
+// Serve does work unless the fault prevents it, and reports whether there is an answer to send.
 func (f Fault) Serve(ctx context.Context, work func() (any, *Error)) (answer any, refused *Error, answered bool) {
-	if f.Delay > 0 {
-		timer := time.NewTimer(f.Delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return nil, nil, false
-		}
+	if !fault.Wait(ctx, f.Delay) {
+		return nil, nil, false
 	}
 	if f.After {
 		_, _ = work()
@@ -122,11 +95,6 @@ func (f Fault) Serve(ctx context.Context, work func() (any, *Error)) (answer any
 	}
 	answer, refused = work()
 	return answer, refused, true
-}
-
-// HangUp ends the connection of a request without an answer, on HTTP/1.1 and HTTP/2 alike.
-func HangUp() {
-	panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own way to abort a response; the server recovers it in silence
 }
 
 // Access is one thing that a caller wants to do, as IAM sees it.

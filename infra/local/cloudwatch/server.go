@@ -17,6 +17,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/infra/local/alarm"
 	"github.com/cronbearer/cronbearer/infra/local/api"
+	"github.com/cronbearer/cronbearer/internal/dev/fault"
 )
 
 const (
@@ -168,7 +169,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !answered:
 		call.Refused = "no answer"
 		s.note(call)
-		api.HangUp()
+		fault.HangUp()
 	case refused != nil:
 		s.refuse(w, call, refused)
 	default:

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cronbearer/cronbearer/internal/dev/fault"
 )
 
 // maxForm is far more than any assertion needs.
@@ -27,21 +29,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	form, unreadable := readForm(w, r)
 	grant := Grant(form.Get("grant_type"))
-	entry, fault := s.arrived(grant, form.Get("client_id"))
-	if !wait(r.Context(), fault.Delay) || fault.HangUp {
-		hangUp()
+	entry, wrong := s.arrived(grant, form.Get("client_id"))
+	if !fault.Wait(r.Context(), wrong.Delay) || wrong.HangUp {
+		fault.HangUp()
 	}
-	if fault.Status != 0 {
-		s.ended(entry, fault.Status, fault.Error)
-		fault.refuse(w, form, r.Header.Get("Authorization"))
+	if wrong.Status != 0 {
+		s.ended(entry, wrong.Status, wrong.Error)
+		wrong.refuse(w, form, r.Header.Get("Authorization"))
 		return
 	}
 	body, refused := map[string]any(nil), unreadable
 	if refused == nil {
 		body, refused = s.serve(r, form, entry)
 	}
-	if !wait(r.Context(), fault.Hold) || fault.Lost {
-		hangUp()
+	if !fault.Wait(r.Context(), wrong.Hold) || wrong.Lost {
+		fault.HangUp()
 	}
 	if refused != nil {
 		s.ended(entry, refused.status, refused.code)
@@ -49,7 +51,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.ended(entry, http.StatusOK, "")
-	fault.write(w, body)
+	wrong.write(w, body)
 }
 
 // readForm refuses what RFC 6749 sections 2.3.1 and 3.2 forbid.

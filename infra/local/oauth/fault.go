@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cronbearer/cronbearer/internal/dev/fault"
 )
 
 // Fault is what the token endpoint does wrong. The work is done between Delay and Hold, unless HangUp or Status say
@@ -91,11 +92,6 @@ func (f Fault) First(n int) Fault {
 	return f
 }
 
-type rule struct {
-	fault Fault
-	left  int
-}
-
 // Fail switches a fault on. Of several that fit a request the one that was switched on first counts, until its Times
 // are over.
 func (s *Server) Fail(f Fault) error {
@@ -109,54 +105,16 @@ func (s *Server) Fail(f Fault) error {
 	case f.Delay == 0 && f.Hold == 0 && f.Status == 0 && !f.HangUp && !f.Lost && !f.Page && !f.CutOff && f.Change == nil:
 		return errors.New("a fault that does nothing")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = append(s.faults, &rule{f, f.Times})
+	s.faults.Add(f, f.Times)
 	return nil
 }
 
 // Heal switches all faults off.
-func (s *Server) Heal() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
-}
+func (s *Server) Heal() { s.faults.Clear() }
 
-// fault is that of one request. mu is held.
+// fault is that of one request.
 func (s *Server) fault(grant Grant) Fault {
-	for _, r := range s.faults {
-		if r.fault.Grant != "" && r.fault.Grant != grant {
-			continue
-		}
-		if r.fault.Times > 0 {
-			if r.left == 0 {
-				continue
-			}
-			r.left--
-		}
-		return r.fault
-	}
-	return Fault{}
-}
-
-// wait tells whether the client still waits after d.
-func wait(ctx context.Context, d time.Duration) bool {
-	if d == 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// hangUp ends the connection without an answer, on HTTP/1.1 and HTTP/2 alike.
-func hangUp() {
-	panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own way to abort an answer; its server recovers it in silence
+	return s.faults.Next(func(f Fault) bool { return f.Grant == "" || f.Grant == grant })
 }
 
 // refuse is the answer with Status.
@@ -205,5 +163,5 @@ func (f Fault) write(w http.ResponseWriter, body map[string]any) {
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(text[:len(text)/2])
 	_ = http.NewResponseController(w).Flush()
-	hangUp()
+	fault.HangUp()
 }

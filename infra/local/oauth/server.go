@@ -13,6 +13,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/cronbearer/cronbearer/internal/dev/fault"
 )
 
 // TokenPath is where the token endpoint is; everything else is 404.
@@ -113,7 +115,7 @@ type Server struct {
 	refresh map[string]*refreshToken
 	access  map[string]*accessToken
 	seen    map[string]time.Time // assertions by issuer and jti, until they expire
-	faults  []*rule
+	faults  fault.Set[Fault]
 	log     []*Request
 }
 

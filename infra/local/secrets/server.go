@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/infra/local/api"
+	"github.com/cronbearer/cronbearer/internal/dev/fault"
 )
 
 // maxRequest is a value's size with room for its escaping.
@@ -110,7 +111,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !answered:
 		call.Refused = "no answer"
 		s.note(call)
-		api.HangUp()
+		fault.HangUp()
 	case refused != nil:
 		s.refuse(w, call, refused)
 	default:

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/infra/local/api"
+	"github.com/cronbearer/cronbearer/internal/dev/fault"
 )
 
 // Request is one that arrived.
@@ -210,9 +211,9 @@ func (a Answer) write(ctx context.Context, w http.ResponseWriter) {
 	switch {
 	case a.Hang:
 		<-ctx.Done()
-		api.HangUp()
-	case !pause(ctx, a.Delay), a.Cut && a.CutAfter == 0:
-		api.HangUp()
+		fault.HangUp()
+	case !fault.Wait(ctx, a.Delay), a.Cut && a.CutAfter == 0:
+		fault.HangUp()
 	}
 	body := []byte(a.Body)
 	if a.Size > 0 {
@@ -236,27 +237,13 @@ func (a Answer) write(ctx context.Context, w http.ResponseWriter) {
 	if a.BodyDelay > 0 || a.Cut {
 		_ = http.NewResponseController(w).Flush()
 	}
-	if !pause(ctx, a.BodyDelay) {
-		api.HangUp()
+	if !fault.Wait(ctx, a.BodyDelay) {
+		fault.HangUp()
 	}
 	_, _ = w.Write(body) // a status without a body refuses it
 	if a.Cut {
 		_ = http.NewResponseController(w).Flush()
-		api.HangUp()
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+		fault.HangUp()
 	}
 }
 
