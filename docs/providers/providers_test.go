@@ -22,12 +22,12 @@ import (
 )
 
 var (
-	fence       = regexp.MustCompile("(?ms)^```json ?([a-z]*)\n(.*?)^```$")
+	fence       = regexp.MustCompile("(?ms)^```json ?([a-z]*) ?(\\S*)\n(.*?)^```$")
 	placeholder = regexp.MustCompile(`<[^<>"]+>`)
 )
 
-// TestSecretsParse reads every block of JSON: one marked "secret" must be a usable secret, one marked "refused" shows
-// what a page says cannot be read.
+// TestSecretsParse reads every block of JSON: one marked "secret" must be a usable secret, one marked "key" with a name or
+// pointer one whose token Key chooses, one marked "refused" shows what a page says cannot be read.
 func TestSecretsParse(t *testing.T) {
 	t.Parallel()
 	keys := privateKeys(t)
@@ -36,17 +36,23 @@ func TestSecretsParse(t *testing.T) {
 			t.Parallel()
 			seen := 0
 			for _, block := range fence.FindAllStringSubmatch(page, -1) {
-				kind, text := block[1], fill(block[2], keys)
+				kind, text := block[1], fill(block[3], keys)
 				d, err := token.ParseSecret(text, &redact.Scrubber{})
+				if kind == "key" {
+					if d, err = token.ParseMember(text, block[2], &redact.Scrubber{}); err != nil || len(d.Warnings) > 0 {
+						t.Errorf("Key %s does not choose a token: %v, warnings %q\n%s", block[2], err, d.Warnings, block[3])
+					}
+					continue
+				}
 				switch {
 				case kind != "secret" && kind != "refused":
-					t.Errorf("a block of JSON is marked %q, not secret or refused", kind)
+					t.Errorf("a block of JSON is marked %q, not secret, key or refused", kind)
 				case kind == "refused" && err == nil:
-					t.Errorf("a secret that the page says cannot be read can be:\n%s", block[2])
+					t.Errorf("a secret that the page says cannot be read can be:\n%s", block[3])
 				case kind == "secret" && err != nil:
-					t.Errorf("the secret is refused: %v\n%s", err, block[2])
+					t.Errorf("the secret is refused: %v\n%s", err, block[3])
 				case kind == "secret" && (len(d.Warnings) > 0 || d.Hosts == nil):
-					t.Errorf("the secret has no hosts, or warnings %v:\n%s", d.Warnings, block[2])
+					t.Errorf("the secret has no hosts, or warnings %v:\n%s", d.Warnings, block[3])
 				}
 				if kind == "secret" {
 					seen++

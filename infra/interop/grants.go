@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
@@ -407,7 +408,7 @@ func (s *suite) refreshTokens() []check {
 }
 
 func (s *suite) minting() []check {
-	minter := func(t http.RoundTripper) *token.Minter { return token.NewMinter(t, time.Now, s.scrub) }
+	minter := func(t http.RoundTripper) *token.Minter { return token.NewMinter(t, hosts.List{}, time.Now, s.scrub) }
 	return []check{
 		{"minter: a lost answer is asked for again, with a new assertion", func(ctx context.Context) error {
 			d, err := s.parse(withKey("key-PS256", s.keys["client-PS256"]))

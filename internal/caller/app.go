@@ -8,6 +8,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/environment"
 	"github.com/cronbearer/cronbearer/internal/logs"
 	"github.com/cronbearer/cronbearer/internal/metric"
+	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/settings"
@@ -54,8 +55,8 @@ func assemble(s settings.Settings, env *environment.Environment, secrets token.S
 	a.caller = &Caller{
 		clock:             a.Clock,
 		store:             a.store,
-		minter:            token.NewMinter(env.ToTargets, a.Clock.Now, scrub),
-		target:            target.NewClient(env.ToTargets),
+		minter:            token.NewMinter(env.ToTargets, s.AllowedHosts, a.Clock.Now, scrub),
+		targets:           outbound.NewTrust(env.ToTargets, target.NewClient),
 		quotes:            s.LogResponses,
 		allowedHosts:      s.AllowedHosts,
 		idempotencyHeader: s.IdempotencyHeader,

@@ -11,6 +11,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/clock"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/target"
@@ -25,7 +26,7 @@ type Caller struct {
 	clock             *clock.Clock
 	store             *token.Store
 	minter            *token.Minter
-	target            *target.Client
+	targets           *outbound.Trust[*target.Client]
 	quotes            bool // what targets say of a failure
 	allowedHosts      hosts.List
 	idempotencyHeader string
@@ -135,13 +136,13 @@ func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secr
 		if err != nil {
 			return try{}, err
 		}
-		t.value, t.expiry, t.minted, t.with = minted.Token, time.Time{}, minted.At, "minted"
+		t.value, t.minted, t.with = minted.Token, minted.At, "minted" // the expiry is that of what mints
 	}
 	return t, nil
 }
 
 func (r *run) call(ctx context.Context, request job.Request, t try) {
-	t.answer = r.target.Call(ctx, r.job, request, t.value, r.deadline)
+	t.answer = r.targets.For(t.version.CA).Call(ctx, r.job, request, t.value, r.deadline)
 	if t.expiry.IsZero() && t.minted.IsZero() {
 		t.expiry = t.answer.Expiry
 	}
@@ -319,7 +320,10 @@ func unavailable(err error, v token.Version) ending {
 		e.verdict = target.Rejected
 	}
 	if m, ok := errors.AsType[*token.MintError](err); ok {
-		if m.Lasting {
+		switch {
+		case m.Unbound:
+			e.outcome = InvalidJob
+		case m.Lasting:
 			e.verdict = target.Rejected
 		}
 		if m.Refused {

@@ -6,3 +6,10 @@ import "context"
 func (g Guard) Dialing(address string) error {
 	return g.control(context.Background(), "tcp", address, nil)
 }
+
+// Kept is how many CAs have something of their own.
+func (t *Trust[T]) Kept() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.kept)
+}

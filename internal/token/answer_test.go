@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -24,7 +25,7 @@ func mintOnce(t *testing.T, changes change, a answer) (got redact.Secret, reques
 	server := newAuthServer(t, func(_ int, w http.ResponseWriter) { a.write(w) })
 	scrub = &redact.Scrubber{}
 	scrub.Add(canary) // as the client's secret, which a server may echo
-	m := token.NewMinter(server.transport, time.Now, scrub)
+	m := token.NewMinter(server.transport, hosts.List{}, time.Now, scrub)
 	m.SleepWith((&noWait{}).sleep)
 	minted, err := m.Mint(t.Context(), version(t, "v", clientCredentials(), changes), redact.Secret{})
 	return minted.Token, len(server.requests()), scrub, err

@@ -1,11 +1,13 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,11 +32,12 @@ const (
 	assertionEarly = 30 * time.Second
 )
 
-// Grants on the wire (RFC 6749 sections 4.4.2 and 6, RFC 7523 section 2.1) and the type of a client assertion
-// (RFC 7523 section 2.2).
+// Grants on the wire (RFC 7523 section 2.1, RFC 8693 section 2.1) and the type of a client assertion (RFC 7523
+// section 2.2).
 const (
-	grantJWTBearer  = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-	clientAssertion = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+	grantJWTBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	grantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+	clientAssertion    = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 )
 
 // MintError says why a provider gave no token.
@@ -46,6 +49,7 @@ type MintError struct {
 	Refused      bool   // the provider refuses the client, its assertion or its refresh token
 	Lasting      bool   // no retry fixes it
 	InvalidGrant bool   // refused is the refresh token, or the assertion: not the client
+	Unbound      bool   // the host is none that the token is bound to: nothing was asked
 }
 
 func (e *MintError) Error() string {
@@ -59,13 +63,28 @@ func (e *MintError) Error() string {
 // Exchanger asks token endpoints for tokens. golang.org/x/oauth2 is not used: docs/decisions says why.
 type Exchanger struct {
 	transport http.RoundTripper
+	trust     *outbound.Trust[http.RoundTripper] // nil: transport is none that can trust more
 	now       func() time.Time
 	scrub     *redact.Scrubber
 }
 
 // NewExchanger returns an Exchanger on a transport that follows no redirects. now is wall-clock time.
 func NewExchanger(transport http.RoundTripper, now func() time.Time, scrub *redact.Scrubber) *Exchanger {
-	return &Exchanger{transport, now, scrub}
+	x := &Exchanger{transport: transport, now: now, scrub: scrub}
+	if t, ok := transport.(*http.Transport); ok {
+		x.trust = outbound.NewTrust(t, func(t *http.Transport) http.RoundTripper { return t })
+	}
+	return x
+}
+
+// trusting is an Exchanger that trusts the document's own certificates as well.
+func (x *Exchanger) trusting(d Document) *Exchanger {
+	if d.CA == nil || x.trust == nil {
+		return x
+	}
+	trusting := *x
+	trusting.transport = x.trust.For(d.CA)
+	return &trusting
 }
 
 // attemptError is a MintError that says whether asking again may help.
@@ -93,10 +112,6 @@ func (x *Exchanger) Once(ctx context.Context, o *OAuth2) (Granted, error) {
 	return granted, nil
 }
 
-func (x *Exchanger) attempt(ctx context.Context, o *OAuth2) (Granted, *attemptError) {
-	return x.within(ctx, o, exchangeTimeout)
-}
-
 func (x *Exchanger) within(ctx context.Context, o *OAuth2, timeout time.Duration) (Granted, *attemptError) {
 	asked := x.now() // a lifetime counts from before the request
 	request, err := x.request(ctx, o)
@@ -116,6 +131,7 @@ func (x *Exchanger) within(ctx context.Context, o *OAuth2, timeout time.Duration
 		return Granted{}, failed
 	}
 	granted, problem := a.granted(asked, o.Grant == RefreshToken)
+	granted.Token, granted.RefreshToken = x.keep(granted.Token), x.keep(granted.RefreshToken)
 	switch {
 	case a.get("access_token").Kind != jsondoc.String:
 		a.sort(failed, o)
@@ -125,6 +141,14 @@ func (x *Exchanger) within(ctx context.Context, o *OAuth2, timeout time.Duration
 		return granted, nil
 	}
 	return granted, failed
+}
+
+// keep has a secret registered for as long as it is in use.
+func (x *Exchanger) keep(secret redact.Secret) redact.Secret {
+	if secret.IsZero() {
+		return secret
+	}
+	return x.scrub.Keep(secret.Reveal())
 }
 
 // send makes a request and reads its answer.
@@ -202,8 +226,52 @@ func (a *answer) retryable(refused bool) (retries bool, after time.Duration, has
 	return retries, after, hasAfter
 }
 
+// Names of parameters that more than one place needs.
+const (
+	grantType           = "grant_type"
+	assertionName       = "assertion"
+	clientAssertionName = "client_assertion"
+)
+
 // request is the only place that reveals a client's credentials.
 func (x *Exchanger) request(ctx context.Context, o *OAuth2) (*http.Request, error) {
+	signed := map[string]string{}
+	for name, claims := range o.assertions() {
+		assertion, err := x.sign(o.Key, claims)
+		if err != nil {
+			return nil, err
+		}
+		signed[name] = assertion
+	}
+	form := o.form(func(name string) string { return signed[name] })
+	for _, m := range o.Parameters {
+		form.Set(m.Name, m.Value.Text)
+	}
+	body, contentType := form.Encode(), "application/x-www-form-urlencoded"
+	if o.JSON {
+		body, contentType = jsonForm(form), "application/json"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.TokenURL.String(), strings.NewReader(body))
+	if err != nil {
+		return nil, errors.New("the request cannot be made")
+	}
+	request.Header.Set("Content-Type", contentType)
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", "cronbearer")
+	if o.Auth.inHeader() && !o.ClientSecret.IsZero() {
+		encode := url.QueryEscape
+		if o.Auth == AuthBasicRaw {
+			encode = func(s string) string { return s }
+		}
+		basic := base64.StdEncoding.EncodeToString([]byte(encode(o.ClientID) + ":" + encode(o.ClientSecret.Reveal())))
+		x.scrub.Add(basic)
+		request.Header.Set("Authorization", "Basic "+basic)
+	}
+	return request, nil
+}
+
+// form is what a token request says, but for the user's own parameters. signed has its assertions by name.
+func (o *OAuth2) form(signed func(name string) string) url.Values {
 	form := url.Values{}
 	set := func(name, value string) {
 		if value != "" {
@@ -211,96 +279,77 @@ func (x *Exchanger) request(ctx context.Context, o *OAuth2) (*http.Request, erro
 		}
 	}
 	set("scope", o.Scope)
+	if o.Grant != JWTBearer { // there it is the assertion's
+		set("audience", o.Audience)
+	}
 	switch o.Grant {
 	case ClientCredentials:
-		form.Set("grant_type", string(ClientCredentials))
-		set("audience", o.Audience)
+		form.Set(grantType, string(ClientCredentials))
 	case RefreshToken:
-		form.Set("grant_type", string(RefreshToken))
+		form.Set(grantType, string(RefreshToken))
 		form.Set("refresh_token", o.RefreshToken.Reveal())
 	case JWTBearer:
-		audience := o.Audience
-		if audience == "" {
-			audience = o.TokenURL.String()
-		}
-		assertion, err := x.sign(o.Key, o.Issuer, o.Subject, audience, o.Scope)
-		if err != nil {
-			return nil, err
-		}
-		form.Set("grant_type", grantJWTBearer)
-		form.Set("assertion", assertion)
+		form.Set(grantType, grantJWTBearer)
+		form.Set(assertionName, signed(assertionName))
+	case TokenExchange:
+		form.Set(grantType, grantTokenExchange)
+		form.Set("subject_token", o.SubjectToken.Reveal())
+		form.Set("subject_token_type", o.SubjectTokenType)
+		set("requested_token_type", o.RequestedType)
 	}
-	basic := ""
 	switch {
 	case o.Auth == AuthPrivateKeyJWT:
-		assertion, err := x.sign(o.Key, o.ClientID, o.ClientID, o.TokenURL.String(), "")
-		if err != nil {
-			return nil, err
-		}
 		set("client_id", o.ClientID)
 		form.Set("client_assertion_type", clientAssertion)
-		form.Set("client_assertion", assertion)
-	case (o.Auth == AuthBasic || o.Auth == AuthBasicRaw) && !o.ClientSecret.IsZero():
-		encode := url.QueryEscape
-		if o.Auth == AuthBasicRaw {
-			encode = func(s string) string { return s }
-		}
-		basic = base64.StdEncoding.EncodeToString([]byte(encode(o.ClientID) + ":" + encode(o.ClientSecret.Reveal())))
-		x.scrub.Add(basic)
+		form.Set(clientAssertionName, signed(clientAssertionName))
+	case o.Auth.inHeader() && !o.ClientSecret.IsZero():
+	case o.Auth == AuthNone:
+		set("client_id", o.ClientID)
 	default:
 		set("client_id", o.ClientID)
 		set("client_secret", o.ClientSecret.Reveal())
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.TokenURL.String(), strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, errors.New("the request cannot be made")
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", "cronbearer")
-	if basic != "" {
-		request.Header.Set("Authorization", "Basic "+basic)
-	}
-	return request, nil
+	return form
 }
 
-// sign makes an assertion (RFC 7523 section 3) with a jti of its own, so that no server takes a retry for a replay.
-func (x *Exchanger) sign(key *Key, issuer, subject, audience, scope string) (string, error) {
+// assertions are the claims of what a token request needs signed, by the name of its parameter (RFC 7523 section 3).
+func (o *OAuth2) assertions() map[string]jwt.MapClaims {
+	all := map[string]jwt.MapClaims{}
+	if o.Grant == JWTBearer {
+		claims := jwt.MapClaims{"iss": o.Issuer, "aud": cmp.Or(o.Audience, o.TokenURL.String())}
+		if o.Subject != "" {
+			claims["sub"] = o.Subject
+		}
+		if o.Scope != "" {
+			claims["scope"] = o.Scope // Google reads only this one
+		}
+		all[assertionName] = claims
+	}
+	if o.Auth == AuthPrivateKeyJWT {
+		all[clientAssertionName] = jwt.MapClaims{
+			"iss": o.ClientID, "sub": o.ClientID, "aud": cmp.Or(o.AssertionAudience, o.TokenURL.String()),
+		}
+	}
+	return all
+}
+
+// sign makes an assertion with a jti of its own, so that no server takes a retry for a replay.
+func (x *Exchanger) sign(key *Key, claims jwt.MapClaims) (string, error) {
 	if key == nil {
 		return "", errors.New("there is no private_key to sign with")
 	}
 	now := x.now()
-	claims := jwt.MapClaims{
-		"iss": issuer, "aud": audience, "jti": rand.Text(),
-		"iat": now.Add(-assertionEarly).Unix(), "exp": now.Add(assertionLife - assertionEarly).Unix(),
-	}
-	if subject != "" {
-		claims["sub"] = subject
-	}
-	if scope != "" {
-		claims["scope"] = scope
-	}
-	assertion := jwt.NewWithClaims(key.Algorithm.method(), claims)
-	if key.ID != "" {
-		assertion.Header["kid"] = key.ID
-	}
-	signed, err := assertion.SignedString(key.signer)
-	if err != nil {
-		return "", errors.New("the assertion could not be signed")
-	}
+	claims["jti"], claims["iat"], claims["exp"] = rand.Text(), now.Add(-assertionEarly).Unix(), now.Add(assertionLife-assertionEarly).Unix()
+	signed, err := key.sign(claims)
 	x.scrub.Add(signed)
-	return signed, nil
+	return signed, err
 }
 
-func (a Algorithm) method() jwt.SigningMethod {
-	switch a {
-	case PS256:
-		return jwt.SigningMethodPS256
-	case ES256:
-		return jwt.SigningMethodES256
-	case EdDSA:
-		return jwt.SigningMethodEdDSA
-	default:
-		return jwt.SigningMethodRS256
+// jsonForm writes a form as an object of strings, in the order of the names.
+func jsonForm(form url.Values) string {
+	object := jsondoc.Value{Kind: jsondoc.Object}
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		object.Members = append(object.Members, jsondoc.Member{Name: name, Value: jsondoc.Value{Kind: jsondoc.String, Text: form.Get(name)}})
 	}
+	return string(object.AppendJSON(nil, nil))
 }

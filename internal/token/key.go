@@ -6,16 +6,25 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
-	"encoding/pem"
+	"encoding/base64"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // Key signs assertions.
 type Key struct {
-	ID        string // the JOSE header's kid; empty: none
-	Algorithm Algorithm
-	signer    crypto.Signer
+	ID         string // the JOSE header's kid; empty: none
+	Algorithm  Algorithm
+	thumbprint string // of the certificate, the JOSE header's x5t#S256 (RFC 7515 section 4.1.8); empty: none
+	expires    time.Time
+	signer     crypto.Signer
 }
 
 // Algorithm is a JWS algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
@@ -29,7 +38,39 @@ const (
 	EdDSA Algorithm = "EdDSA"
 )
 
-const minRSABits = 2048 // RFC 7518 section 3.3
+func (a Algorithm) method() jwt.SigningMethod {
+	switch a {
+	case PS256:
+		return jwt.SigningMethodPS256
+	case ES256:
+		return jwt.SigningMethodES256
+	case EdDSA:
+		return jwt.SigningMethodEdDSA
+	default:
+		return jwt.SigningMethodRS256
+	}
+}
+
+// sign signs claims.
+func (k *Key) sign(claims jwt.MapClaims) (string, error) {
+	assertion := jwt.NewWithClaims(k.Algorithm.method(), claims)
+	if k.ID != "" {
+		assertion.Header["kid"] = k.ID
+	}
+	if k.thumbprint != "" {
+		assertion.Header["x5t#S256"] = k.thumbprint
+	}
+	signed, err := assertion.SignedString(k.signer)
+	if err != nil {
+		return "", errors.New("the assertion could not be signed")
+	}
+	return signed, nil
+}
+
+const (
+	minRSABits = 2048 // RFC 7518 section 3.3
+	pemHelp    = "write its line breaks in JSON as \\n; jq --rawfile does that"
+)
 
 // parseKey reads a PEM key: PKCS #8, PKCS #1 or SEC 1. Errors begin with the name of the secret's key that is wrong
 // and never quote the private key.
@@ -38,40 +79,59 @@ func parseKey(text, id, algorithm string) (*Key, error) {
 	if algorithm == "" {
 		key.Algorithm = RS256
 	}
-	block, _ := pem.Decode([]byte(text))
-	if block == nil {
-		return nil, errors.New("private_key is no PEM block (-----BEGIN PRIVATE KEY----- …); in JSON its line breaks are written \\n")
-	}
-	parsed, err := parseDER(block.Bytes)
+	parsed, err := privateKeyIn(text)
 	if err != nil {
 		return nil, err
 	}
+	var fits []Algorithm
+	var kind string
 	switch k := parsed.(type) {
 	case *rsa.PrivateKey:
 		if k.N.BitLen() < minRSABits {
 			return nil, errors.New("private_key is an RSA key of less than 2048 bits")
 		}
-		if key.Algorithm != RS256 && key.Algorithm != PS256 {
-			return nil, errors.New("algorithm must be RS256 or PS256, as private_key is an RSA key")
-		}
-		key.signer = k
+		key.signer, kind, fits = k, "an RSA", []Algorithm{RS256, PS256}
 	case *ecdsa.PrivateKey:
 		if k.Curve != elliptic.P256() {
 			return nil, errors.New("private_key is on another curve than P-256")
 		}
-		if key.Algorithm != ES256 {
-			return nil, errors.New("algorithm must be ES256, as private_key is an EC key")
-		}
-		key.signer = k
+		key.signer, kind, fits = k, "an EC", []Algorithm{ES256}
 	case ed25519.PrivateKey:
-		if key.Algorithm != EdDSA {
-			return nil, errors.New("algorithm must be EdDSA, as private_key is an Ed25519 key")
-		}
-		key.signer = k
+		key.signer, kind, fits = k, "an Ed25519", []Algorithm{EdDSA}
 	default:
 		return nil, errors.New("private_key must be an RSA, P-256 or Ed25519 key")
 	}
+	if !slices.Contains(fits, key.Algorithm) {
+		names := string(fits[0])
+		if len(fits) > 1 {
+			names += " or " + string(fits[1])
+		}
+		return nil, fmt.Errorf("algorithm must be %s, as private_key is %s key", names, kind)
+	}
 	return key, nil
+}
+
+// privateKeyIn finds the private key among the blocks of a PEM text: openssl writes EC parameters, and others write the
+// certificate, next to it.
+func privateKeyIn(text string) (any, error) {
+	blocks := readPEM(text)
+	if len(blocks) == 0 {
+		if der, ok := decodeBase64(text); ok {
+			if key, err := parseDER(der); err == nil {
+				return key, nil
+			}
+		}
+		return nil, errors.New("private_key is no PEM block (BEGIN … PRIVATE KEY and END … PRIVATE KEY between dashes, base64 between them): " + pemHelp)
+	}
+	for _, block := range blocks {
+		switch {
+		case strings.HasPrefix(block.Type, "ENCRYPTED"):
+			return nil, errors.New("private_key cannot be read: it is encrypted; store it without a passphrase (openssl pkey)")
+		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			return parseDER(block.Bytes)
+		}
+	}
+	return nil, errors.New("private_key cannot be read: it has PEM blocks, but none of a private key")
 }
 
 func parseDER(der []byte) (any, error) {
@@ -85,4 +145,43 @@ func parseDER(der []byte) (any, error) {
 		return k, nil
 	}
 	return nil, errors.New("private_key cannot be read: it must be an unencrypted PKCS #8, PKCS #1 or SEC 1 key")
+}
+
+// certificatesIn reads the certificates of a PEM text.
+func certificatesIn(text string) ([]*x509.Certificate, error) {
+	var certificates []*x509.Certificate
+	for i, block := range readPEM(text) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("holds a PEM block, number %d, that is no certificate", i+1) // the error's own text may quote it
+		}
+		certificates = append(certificates, certificate)
+	}
+	if len(certificates) == 0 {
+		return nil, errors.New("holds no certificate in PEM (BEGIN CERTIFICATE and END CERTIFICATE between dashes): " + pemHelp)
+	}
+	return certificates, nil
+}
+
+// certify adds the key's certificate: by its thumbprint the provider finds the public key, and its end is the key's.
+func (k *Key) certify(text string) error {
+	certificates, err := certificatesIn(text)
+	if err != nil {
+		return err
+	}
+	for _, certificate := range certificates { // a chain may come with it
+		public, ok := certificate.PublicKey.(interface {
+			Equal(other crypto.PublicKey) bool
+		})
+		if !ok || !public.Equal(k.signer.Public()) {
+			continue
+		}
+		sum := sha256.Sum256(certificate.Raw)
+		k.thumbprint, k.expires = base64.RawURLEncoding.EncodeToString(sum[:]), certificate.NotAfter.UTC()
+		return nil
+	}
+	return errors.New("is not the certificate of private_key")
 }

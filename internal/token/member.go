@@ -1,8 +1,6 @@
 package token
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
@@ -16,17 +14,17 @@ var minters = []string{"oauth2", "login", "jwt", "aws_identity", "rotate"}
 // it begins with a slash, a JSON pointer. Of the other members only those count that narrow what the token is used for.
 // The event never chooses a credential of ours, which would be sent to a target.
 func ParseMember(text, key string, scrub *redact.Scrubber) (Document, error) {
-	object := trimBOM(text)
+	object, held := trimBOM(text), scrub.Holder()
 	if !strings.HasPrefix(object, "{") {
-		scrub.Add(text, object)
+		held.Add(text, object)
 		return Document{}, malformed("the secret is plain text, and Key (secretKey in the event) chooses a member of a JSON object: remove Key")
 	}
 	doc, duplicates, err := jsondoc.Parse([]byte(object))
 	if err != nil {
-		scrub.Add(object)
+		held.Add(object)
 		return Document{}, malformed("the secret begins with { and is " + err.Error())
 	}
-	p := secretParser{scrub: scrub}
+	p := secretParser{scrub: held}
 	for _, d := range duplicates {
 		p.problems.Addf("duplicate key; the second ends at byte %d", d.Offset)
 	}
@@ -68,7 +66,7 @@ func (p *secretParser) member(doc jsondoc.Value, key string) Document {
 		p.problems.Addf("the string at Key %s: %s", jsondoc.Quote(key), err)
 		return Document{}
 	}
-	d := Document{Token: redact.New(token)}
+	d := Document{Token: redact.New(token), held: p.scrub}
 	d.forecast(jsondoc.Value{})
 	if v := doc.Get("hosts"); v.Kind != jsondoc.Absent && v.Kind != jsondoc.Null {
 		list, problems := parseHosts(v)
@@ -78,32 +76,11 @@ func (p *secretParser) member(doc jsondoc.Value, key string) Document {
 			d.Hosts = &list
 		}
 	}
-	return d
-}
-
-// memberNames lists the names of an object's members that can be names, and never a value.
-func memberNames(doc jsondoc.Value) string {
-	const maxNames, maxName = 10, 40
-	var names []string
-	hidden := 0
-	for _, m := range doc.Members {
-		if len(names) < maxNames && len(m.Name) <= maxName && isMemberName(m.Name) {
-			names = append(names, m.Name)
-		} else {
-			hidden++
+	if v := doc.Get("ca"); v.Kind != jsondoc.Absent && v.Kind != jsondoc.Null {
+		var err error
+		if d.CA, err = readCA(v); err != nil {
+			d.Warnings = append(d.Warnings, "the member ca "+err.Error()+" and is ignored: only the system's certificates are trusted")
 		}
 	}
-	slices.Sort(names)
-	switch {
-	case len(names) == 0:
-		return fmt.Sprintf("the secret has %d members", len(doc.Members))
-	case hidden > 0:
-		return fmt.Sprintf("the secret has %s and %d more", strings.Join(names, ", "), hidden)
-	default:
-		return "the secret has " + strings.Join(names, ", ")
-	}
-}
-
-func isMemberName(text string) bool {
-	return isIdentifier(strings.NewReplacer("-", "_", ".", "_").Replace(text))
+	return d
 }

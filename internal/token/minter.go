@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
@@ -25,6 +26,7 @@ const (
 // safe for concurrent use, with one request at a time for a token.
 type Minter struct {
 	exchanger *Exchanger
+	allowed   hosts.List // for secrets without hosts
 	now       func() time.Time
 	sleep     func(context.Context, time.Duration) bool
 
@@ -59,13 +61,17 @@ type refusal struct {
 // refusedFor is how long a refusal is remembered.
 const refusedFor = 5 * time.Minute
 
-// NewMinter returns a Minter. now is wall-clock time.
-func NewMinter(transport http.RoundTripper, now func() time.Time, scrub *redact.Scrubber) *Minter {
-	return &Minter{exchanger: NewExchanger(transport, now, scrub), now: now, sleep: retry.Sleep, minted: map[string]*mint{}}
+// NewMinter returns a Minter. A login to a host that its secret does not name must be to an allowed one. now is wall-clock
+// time.
+func NewMinter(transport http.RoundTripper, allowed hosts.List, now func() time.Time, scrub *redact.Scrubber) *Minter {
+	return &Minter{exchanger: NewExchanger(transport, now, scrub), allowed: allowed, now: now, sleep: retry.Sleep, minted: map[string]*mint{}}
 }
 
 // Mint returns a token for the version's client that is not the rejected one. The error is a *MintError.
 func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (Minted, error) {
+	if err := m.bound(v.Document); err != nil {
+		return Minted{}, err
+	}
 	entry := m.entry(v.Secret)
 	minted, err := entry.get(ctx, retry.Reserve, want[string, Minted]{
 		key:  v.ID,
@@ -77,9 +83,28 @@ func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (M
 		keep:  func(version string, got outcome[Minted]) { entry.keep(version, got, m.now()) },
 	})
 	if errors.Is(err, errNoTime) || errors.Is(err, errBroken) {
-		return Minted{}, &MintError{Host: v.OAuth2.TokenURL.Host, Reason: "did not answer in time"}
+		return Minted{}, v.noAnswer()
 	}
 	return minted, err
+}
+
+// bound refuses a login at a host that the token is not bound to. A token endpoint stands in the secret itself, too, but
+// there a client shows what is made for it.
+func (m *Minter) bound(d Document) error {
+	if d.Login == nil {
+		return nil
+	}
+	list := m.allowed
+	if d.Hosts != nil {
+		list = *d.Hosts
+	}
+	if u := d.Login.URL(); !list.Allows(u) {
+		return &MintError{
+			From: loginCall, Host: u.Host, Unbound: true, Lasting: true,
+			Reason: "was not made: the token is not bound to that host. Add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts",
+		}
+	}
+	return nil
 }
 
 // have is a token that still lives, or a refusal that is remembered.
@@ -114,7 +139,7 @@ func (r *refusal) remembered() *MintError {
 }
 
 func (m *Minter) fetch(ctx context.Context, v Version) (Minted, error) {
-	granted, err := m.ask(ctx, v.OAuth2)
+	granted, err := m.ask(ctx, v.Document)
 	if err != nil {
 		return Minted{}, err
 	}
@@ -150,13 +175,13 @@ func (m *Minter) entry(secret string) *mint {
 }
 
 // ask retries as a GET would be: a token request changes nothing that a second one could harm.
-func (m *Minter) ask(ctx context.Context, o *OAuth2) (Granted, error) {
+func (m *Minter) ask(ctx context.Context, d Document) (Granted, error) {
 	budget := retry.Budget{Now: time.Now}
 	budget.Deadline, _ = ctx.Deadline()
 	ctx, cancel := retry.WithMargin(ctx, retry.Reserve)
 	defer cancel()
 	for n := 1; ; n++ {
-		granted, failed := m.exchanger.attempt(ctx, o)
+		granted, failed := m.exchanger.mint(ctx, d)
 		if failed == nil {
 			return granted, nil
 		}
@@ -168,4 +193,34 @@ func (m *Minter) ask(ctx context.Context, o *OAuth2) (Granted, error) {
 			return Granted{}, failed.MintError
 		}
 	}
+}
+
+// mint makes one request for a token, if it takes one.
+func (x *Exchanger) mint(ctx context.Context, d Document) (Granted, *attemptError) {
+	x = x.trusting(d)
+	switch {
+	case d.Login != nil:
+		return x.login(ctx, d.Login, d.JWT)
+	case d.JWT != nil:
+		now := x.now()
+		signed, err := x.signJWT(d.JWT, now)
+		if err != nil {
+			return Granted{}, lasting("the secret's", "jwt", "gave no token: %s", err)
+		}
+		return Granted{Token: x.scrub.Keep(signed), Asked: now, Expiry: now.Add(d.JWT.lifetime)}, nil
+	default:
+		return x.within(ctx, d.OAuth2, exchangeTimeout)
+	}
+}
+
+// noAnswer says that the run's time was up.
+func (d Document) noAnswer() *MintError {
+	e := &MintError{Reason: "did not answer in time"}
+	switch {
+	case d.Login != nil:
+		e.From, e.Host = loginCall, d.Login.URL().Host
+	case d.OAuth2 != nil:
+		e.Host = d.OAuth2.TokenURL.Host
+	}
+	return e
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
@@ -87,7 +88,7 @@ func (s *noWait) sleep(ctx context.Context, d time.Duration) bool {
 }
 
 func minter(s *authServer, clock func() time.Time) (*token.Minter, *noWait) {
-	m, waits := token.NewMinter(s.transport, clock, &redact.Scrubber{}), &noWait{}
+	m, waits := token.NewMinter(s.transport, hosts.List{}, clock, &redact.Scrubber{}), &noWait{}
 	m.SleepWith(waits.sleep)
 	return m, waits
 }
@@ -356,7 +357,7 @@ func (a answer) write(w http.ResponseWriter) {
 
 func TestTokenEndpointThatTheGuardRefuses(t *testing.T) {
 	t.Parallel()
-	m := token.NewMinter(outbound.NewTransport(nil, outbound.Guard{}), time.Now, &redact.Scrubber{})
+	m := token.NewMinter(outbound.NewTransport(nil, outbound.Guard{}), hosts.List{}, time.Now, &redact.Scrubber{})
 	waits := &noWait{}
 	m.SleepWith(waits.sleep)
 	_, err := m.Mint(t.Context(), version(t, "v", clientCredentials(), change{"token_url": "https://localhost:8443/token"}), redact.Secret{})

@@ -15,23 +15,37 @@ import (
 // Grant is how a token is asked for.
 type Grant string
 
-// The grants: RFC 6749 sections 4.4 and 6, RFC 7523 section 2.1.
+// The grants: RFC 6749 sections 4.4 and 6, RFC 7523 section 2.1, RFC 8693 section 2.1.
 const (
 	ClientCredentials Grant = "client_credentials"
 	JWTBearer         Grant = "jwt_bearer"
 	RefreshToken      Grant = "refresh_token"
+	TokenExchange     Grant = "token_exchange"
 )
+
+const grants = "client_credentials, jwt_bearer, refresh_token or token_exchange"
 
 // ClientAuth is how the client proves itself at the token endpoint. It is never guessed: trying one after the other
 // posts a one-time refresh token twice.
 type ClientAuth string
 
-// The ways: RFC 6749 section 2.3.1 (header or body) and RFC 7523 section 2.2.
+// The ways: RFC 6749 section 2.3.1 (header or body), RFC 7523 section 2.2, and a public client (RFC 6749 section 2.1).
 const (
 	AuthBasic         ClientAuth = "basic"
 	AuthBasicRaw      ClientAuth = "basic_raw" // not form-encoded first: many servers do not decode
 	AuthBody          ClientAuth = "body"
 	AuthPrivateKeyJWT ClientAuth = "private_key_jwt"
+	AuthNone          ClientAuth = "none"
+)
+
+const auths = "basic, basic_raw, body, private_key_jwt or none"
+
+func (a ClientAuth) inHeader() bool { return a == AuthBasic || a == AuthBasicRaw }
+
+// The formats of a token request: RFC 6749's, and JSON for servers that read nothing else.
+const (
+	formatForm = "form"
+	formatJSON = "json"
 )
 
 // credentialHint is what to look at when a server refuses the client.
@@ -48,19 +62,25 @@ func (o *OAuth2) credentialHint() string {
 	}
 }
 
-// OAuth2 says how to get a token from an authorisation server.
+// OAuth2 says how to get a token from an authorization server.
 type OAuth2 struct {
-	Grant        Grant
-	TokenURL     *url.URL
-	ClientID     string
-	ClientSecret redact.Secret
-	Auth         ClientAuth
-	Scope        string
-	Audience     string
-	RefreshToken redact.Secret
-	Key          *Key // of an assertion; nil: none
-	Issuer       string
-	Subject      string
+	Grant             Grant
+	TokenURL          *url.URL
+	ClientID          string
+	ClientSecret      redact.Secret
+	Auth              ClientAuth
+	Scope             string
+	Audience          string
+	AssertionAudience string // aud of a client assertion; empty: TokenURL
+	RefreshToken      redact.Secret
+	Key               *Key // of an assertion; nil: none
+	Issuer            string
+	Subject           string
+	SubjectToken      redact.Secret
+	SubjectTokenType  string
+	RequestedType     string
+	Parameters        []jsondoc.Member // added to the request: strings
+	JSON              bool             // the request is JSON instead of a form
 }
 
 // Rotate says how to ask a provider for a new token with the current one.
@@ -76,66 +96,143 @@ func (p *secretParser) oauth2(object jsondoc.Value) *OAuth2 {
 	const where = "oauth2."
 	f := jsondoc.NewFields(object, where, true, &p.problems)
 	o := &OAuth2{
-		Grant:    Grant(f.Required("grant", "client_credentials, jwt_bearer or refresh_token")),
-		ClientID: f.String("client_id"),
-		Auth:     ClientAuth(f.String("auth")),
-		Scope:    f.String("scope"),
-		Audience: f.String("audience"),
-		Issuer:   f.String("issuer"),
-		Subject:  f.String("subject"),
+		Grant:             Grant(f.Required("grant", grants)),
+		ClientID:          f.String("client_id"),
+		Auth:              ClientAuth(f.String("auth")),
+		Scope:             f.String("scope"),
+		Audience:          f.String("audience"),
+		AssertionAudience: f.String("assertion_audience"),
+		Issuer:            f.String("issuer"),
+		Subject:           f.String("subject"),
+		SubjectTokenType:  f.String("subject_token_type"),
+		RequestedType:     f.String("requested_token_type"),
+		TokenURL:          p.tokenURL(f),
 	}
-	clientSecret, hasClientSecret := p.secretString(f, where, "client_secret", redact.MinSecret)
-	o.ClientSecret = redact.New(clientSecret)
-	refreshToken, hasRefreshToken := p.secretString(f, where, "refresh_token", redact.MinSecret)
-	o.RefreshToken = redact.New(refreshToken)
-	privateKey, hasPrivateKey := p.secretString(f, where, "private_key", redact.MinSecret)
-	keyID, algorithm := f.String("key_id"), f.String("algorithm")
-	o.TokenURL = p.tokenURL(f)
-	f.Done()
+	o.ClientSecret = p.keep(p.secretString(f, where, "client_secret", redact.MinSecret))
+	o.RefreshToken = p.keep(p.secretString(f, where, "refresh_token", redact.MinSecret))
+	o.SubjectToken = p.keep(p.secretString(f, where, "subject_token", redact.MinSecret))
+	privateKey, hasPrivateKey := p.secretPEM(f, where, "private_key")
+	keyID, algorithm, certificate := f.String("key_id"), f.String("algorithm"), f.String("certificate")
+	if f.String("assertion") != "" {
+		p.problems.Addf("oauth2.assertion aws_identity is not supported by this version of Cronbearer")
+	}
+	if parameters, ok := f.Object("parameters"); ok {
+		o.Parameters = p.parameters(parameters)
+	}
+	o.JSON = p.oneOf(f.String("format"), where+"format", formatForm, formatJSON) == formatJSON
+	p.auth(o)
+	p.grant(o)
+	p.client(o)
+	if o.Grant == JWTBearer || o.Auth == AuthPrivateKeyJWT {
+		if hasPrivateKey {
+			o.Key = p.key(where, privateKey, keyID, algorithm, certificate)
+		} else {
+			p.problems.Addf("oauth2.private_key is missing: it signs the assertion")
+		}
+	}
+	p.notTwice(o)
+	return o
+}
 
+func (p *secretParser) keep(text string, _ bool) redact.Secret { return redact.New(text) }
+
+// oneOf returns the text, or the first of the choices where there is none.
+func (p *secretParser) oneOf(text, where string, choices ...string) string {
+	if text == "" {
+		return choices[0]
+	}
+	if !slices.Contains(choices, text) {
+		p.problems.Addf("%s must be %s", where, strings.Join(choices, " or "))
+	}
+	return text
+}
+
+func (p *secretParser) auth(o *OAuth2) {
 	switch o.Auth {
 	case "":
 		o.Auth = AuthBasic
-	case AuthBasic, AuthBasicRaw, AuthBody, AuthPrivateKeyJWT:
+	case AuthBasic, AuthBasicRaw, AuthBody, AuthPrivateKeyJWT, AuthNone:
+	case "aws_identity":
+		p.problems.Addf("oauth2.auth aws_identity is not supported by this version of Cronbearer")
 	default:
-		p.problems.Addf("oauth2.auth must be basic, basic_raw, body or private_key_jwt")
+		p.problems.Addf("oauth2.auth must be %s", auths)
 	}
+}
+
+func (p *secretParser) grant(o *OAuth2) {
 	switch o.Grant {
-	case "": // reported as missing
-	case ClientCredentials:
+	case "", ClientCredentials: // the first is reported as missing
 	case JWTBearer:
 		if o.Issuer == "" {
 			p.problems.Addf("oauth2.issuer is missing: jwt_bearer signs an assertion in its name")
 		}
 	case RefreshToken:
-		if !hasRefreshToken {
+		if o.RefreshToken.IsZero() {
 			p.problems.Addf("oauth2.refresh_token is missing")
 		}
+	case TokenExchange:
+		if o.SubjectToken.IsZero() {
+			p.problems.Addf("oauth2.subject_token is missing: token_exchange exchanges it")
+		}
+		if o.SubjectTokenType == "" {
+			o.SubjectTokenType = "urn:ietf:params:oauth:token-type:jwt" // RFC 8693 section 3
+		}
 	default:
-		p.problems.Addf("oauth2.grant must be client_credentials, jwt_bearer or refresh_token")
+		p.problems.Addf("oauth2.grant must be %s", grants)
 	}
+}
+
+// client wants what the way of authentication sends.
+func (p *secretParser) client(o *OAuth2) {
+	hasSecret := !o.ClientSecret.IsZero()
+	switch {
+	case o.Grant == "", o.Auth == AuthNone:
+		return
+	case o.ClientID != "":
 	// RFC 7523 section 3.1: the client of a jwt_bearer request may be unknown to the server, unless it proves itself.
-	if o.ClientID == "" && o.Grant != "" && (o.Grant != JWTBearer || hasClientSecret || o.Auth == AuthPrivateKeyJWT) {
+	case o.Grant != JWTBearer, hasSecret, o.Auth == AuthPrivateKeyJWT:
 		p.problems.Addf("oauth2.client_id is missing")
 	}
-	if o.Grant != JWTBearer && o.Grant != "" {
-		// A public client of refresh_token (RFC 6749 section 2.1) has no secret and sends its id in the body.
-		if (o.Auth == AuthBasic || o.Auth == AuthBasicRaw) && !hasClientSecret || o.Auth == AuthBody && !hasClientSecret && o.Grant != RefreshToken {
-			p.problems.Addf("oauth2.client_secret is missing: auth %s sends it", o.Auth)
+	// A public client of refresh_token (RFC 6749 section 2.1) has no secret and sends its id in the body.
+	public := o.Grant == JWTBearer || o.Grant == RefreshToken && o.Auth == AuthBody || o.Auth == AuthPrivateKeyJWT
+	if !hasSecret && !public {
+		p.problems.Addf("oauth2.client_secret is missing: auth %s sends it (a client without a secret has auth none)", o.Auth)
+	}
+}
+
+// key reads a private key and the certificate that belongs to it, if there is one.
+func (p *secretParser) key(where, privateKey, id, algorithm, certificate string) *Key {
+	key, err := parseKey(privateKey, id, algorithm)
+	if err != nil {
+		p.problems.Addf("%s%s", where, err)
+		return nil
+	}
+	if certificate != "" {
+		if err := key.certify(certificate); err != nil {
+			p.problems.Addf("%scertificate %s", where, err)
 		}
 	}
-	if o.Grant == JWTBearer || o.Auth == AuthPrivateKeyJWT {
-		if !hasPrivateKey {
-			p.problems.Addf("oauth2.private_key is missing: it signs the assertion")
-		} else {
-			key, err := parseKey(privateKey, keyID, algorithm)
-			if err != nil {
-				p.problems.Addf("oauth2.%s", err)
-			}
-			o.Key = key
+	return key
+}
+
+func (p *secretParser) parameters(object jsondoc.Value) []jsondoc.Member {
+	p.scrubNamed(object, false)
+	for i, m := range object.Members {
+		if m.Value.Kind != jsondoc.String {
+			p.problems.Addf("oauth2.parameters: parameter %d must be a string, not %s", i+1, m.Value.Kind)
 		}
 	}
-	return o
+	return object.Members
+}
+
+// notTwice refuses a parameter that another member sets: it would be a matter of chance which of the two counts.
+func (p *secretParser) notTwice(o *OAuth2) {
+	form := o.form(func(string) string { return "assertion" })
+	for i, m := range o.Parameters {
+		if m.Name != grantType && form.Has(m.Name) {
+			p.problems.Addf("oauth2.parameters: parameter %d is set by another member of oauth2: remove one", i+1)
+		}
+	}
 }
 
 func (p *secretParser) tokenURL(f *jsondoc.Fields) *url.URL {

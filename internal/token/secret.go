@@ -16,25 +16,32 @@ import (
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-// Document is what one version of a secret says.
+// Document is what one version of a secret says. It is of one kind: static has Token alone; minted one of the members that
+// mint; rotated Token and how the rotator renews it.
 type Document struct {
 	Token  redact.Secret // zero: minted
-	Expiry time.Time     // as the token or its secret tells it; zero: unknown, or minted
-	Hosts  *hosts.List   // nil: none given
+	Expiry time.Time     // of the token or, where it is minted, of the credential that mints it; zero: unknown
 	// ExpiryUnreadable: there is an expiry that cannot be read, so that an unknown Expiry does not mean none.
 	ExpiryUnreadable bool
+	Hosts            *hosts.List  // nil: none given
+	CA               *outbound.CA // nil: the system's certificates alone
 	OAuth2           *OAuth2
+	Login            *Login
+	JWT              *JWT // the token itself or, next to Login, what fills its {{jwt}}
 	Rotate           *Rotate
 	Test             *job.Probe
+	Probe            *Probe
 	Warnings         []string
 
-	source jsondoc.Value // the object, Absent for plain text
+	source jsondoc.Value  // the object, Absent for plain text
+	held   *redact.Holder // keeps what the document holds registered
 }
 
-// Minted tells whether the caller gets the token from a token endpoint itself.
+// Minted reports whether the caller obtains the token itself.
 func (d Document) Minted() bool { return d.Token.IsZero() }
 
 // MalformedError says why a secret holds no usable token. It never shows what the secret holds.
@@ -74,54 +81,45 @@ func parse(text, key string, scrub *redact.Scrubber) (Document, error) {
 
 // ParseSecret reads a secret's text. Every secret string in it is given to scrub first, usable or not.
 func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
-	object := trimBOM(text)
+	object, held := trimBOM(text), scrub.Holder()
 	if !strings.HasPrefix(object, "{") {
-		scrub.Add(text, object)
+		held.Add(text, object)
 		token, err := normalize(text)
-		scrub.Add(token)
+		held.Add(token)
 		if err != nil {
-			return Document{}, &MalformedError{jsondoc.Problems{"the secret's text: " + err.Error()}}
+			return Document{}, malformed("the secret's text: " + err.Error())
 		}
-		d := Document{Token: redact.New(token)}
+		d := Document{Token: redact.New(token), held: held}
 		d.forecast(jsondoc.Value{})
 		return d, nil
 	}
 	doc, duplicates, err := jsondoc.Parse([]byte(object))
 	if err != nil {
-		return Document{}, &MalformedError{jsondoc.Problems{"the secret begins with { and is " + err.Error()}}
+		held.Add(object)
+		return Document{}, malformed("the secret begins with { and is " + err.Error())
 	}
-	p := secretParser{scrub: scrub}
+	p := secretParser{scrub: held}
 	for _, d := range duplicates {
-		p.problems.Addf("a key stands twice; the second ends at byte %d", d.Offset)
+		p.problems.Addf("duplicate key; the second ends at byte %d", d.Offset)
 	}
-	d := p.document(doc)
+	d := p.document(p.unfold(doc))
 	if len(p.problems) > 0 {
 		return Document{}, &MalformedError{p.problems}
 	}
 	return d, nil
 }
 
-// probe reads a call. The rules of an event's call would show an unknown placeholder.
-func (p *secretParser) probe(text, where string) job.Probe {
-	if strings.Contains(text, "{{") {
-		p.problems.Addf("%s must not hold placeholders: they are for events", where)
-		return job.Probe{}
-	}
-	probe, problems := job.ParseProbe(text)
-	for _, problem := range problems {
-		p.problems.Addf("%s: %s", where, problem)
-	}
-	return probe
-}
-
 type secretParser struct {
-	scrub    *redact.Scrubber
+	scrub    *redact.Holder
 	problems jsondoc.Problems
+	misspelt bool     // an unknown member may be a known one
+	ignored  []string // unknown members
 }
 
-func (p *secretParser) document(doc jsondoc.Value) Document {
+func (p *secretParser) document(whole jsondoc.Value) Document {
+	d := Document{source: whole, held: p.scrub}
+	doc := p.known(whole)
 	f := jsondoc.NewFields(doc, "", true, &p.problems)
-	d := Document{source: doc}
 	token, hasToken := p.secretString(f, "", "token", 1)
 	if hasToken {
 		normalized, err := normalize(token)
@@ -131,65 +129,115 @@ func (p *secretParser) document(doc jsondoc.Value) Document {
 		}
 		d.Token = redact.New(normalized)
 	}
-	expiresAt, _ := f.Any("expires_at")
-	d.forecast(expiresAt)
-	d.Hosts = p.hosts(f)
+	d.Hosts, d.CA = p.hosts(f), p.ca(f)
 	if object, ok := f.Object("oauth2"); ok {
 		d.OAuth2 = p.oauth2(object)
+	}
+	if object, ok := f.Object("login"); ok {
+		d.Login = p.login(object)
+	}
+	if object, ok := f.Object("jwt"); ok {
+		d.JWT = p.jwt(object)
+	}
+	if _, ok := f.Object("aws_identity"); ok {
+		p.problems.Addf("aws_identity is not supported by this version of Cronbearer")
 	}
 	if object, ok := f.Object("rotate"); ok {
 		d.Rotate = p.rotate(object)
 	}
 	if test := f.String("test"); test != "" {
-		probe := p.probe(test, "test")
-		d.Test = &probe
+		call := p.probe(test, "test")
+		d.Test = &call
 	}
-	f.Done()
-	p.combination(d, hasToken)
+	if object, ok := f.Object("probe"); ok {
+		d.Probe = p.tokenProbe(object)
+		p.problems.Addf("probe is not supported by this version of Cronbearer")
+	}
+	expiresAt, _ := f.Any("expires_at")
+	p.combination(whole, d)
+	d.forecast(expiresAt)
+	d.Warnings = append(d.Warnings, p.ignoredWarning()...)
+	if d.Test != nil && !d.Renewable() {
+		d.Warnings = append(d.Warnings, "test is ignored: it is for tokens that the rotator renews")
+	}
 	return d
 }
 
+// probe reads a call without placeholders.
+func (p *secretParser) probe(text, where string) job.Probe {
+	probe, problems := job.ParseProbe(text)
+	for _, problem := range problems {
+		p.problems.Addf("%s: %s", where, problem)
+	}
+	return probe
+}
+
 // combination refuses what would leave it to chance which token is used.
-func (p *secretParser) combination(d Document, hasToken bool) {
-	mints := d.OAuth2 != nil && d.OAuth2.Grant != RefreshToken
+func (p *secretParser) combination(whole jsondoc.Value, d Document) {
+	refreshes := d.OAuth2 != nil && d.OAuth2.Grant == RefreshToken
+	has := func(name string) bool {
+		v := whole.Get(name)
+		return v.Kind > jsondoc.Null && !(v.Kind == jsondoc.String && v.Text == "")
+	}
+	rotated := d.Rotate != nil || refreshes
+	var mints []string // one that cannot be read is reported, and its kind is not known
+	if d.OAuth2 != nil && slices.Contains([]Grant{ClientCredentials, JWTBearer, TokenExchange}, d.OAuth2.Grant) {
+		mints = append(mints, "oauth2")
+	}
+	if d.Login != nil {
+		mints = append(mints, "login")
+	} else if d.JWT != nil {
+		mints = append(mints, "jwt")
+	}
 	switch {
-	case d.OAuth2 != nil && d.Rotate != nil:
+	case refreshes && d.Rotate != nil:
 		p.problems.Addf("oauth2 and rotate exclude each other: remove one")
-	case mints && hasToken && (d.OAuth2.Grant == ClientCredentials || d.OAuth2.Grant == JWTBearer):
-		p.problems.Addf("token and oauth2 with grant %s exclude each other: remove token, as the caller gets one itself, or remove oauth2", d.OAuth2.Grant)
-	case !mints && !hasToken && !p.wrongType("token"):
-		p.problems.Addf("token is missing")
+	case len(mints) > 1:
+		p.problems.Addf("%s exclude each other: each of them obtains a token, so keep one", strings.Join(mints, " and "))
+	case rotated && len(mints) > 0:
+		p.problems.Addf("%s and %s exclude each other: remove one", mints[0], map[bool]string{true: "oauth2 with grant refresh_token", false: "rotate"}[refreshes])
+	case has("token") && len(mints) > 0:
+		p.problems.Addf("token and %s exclude each other: remove token, as the caller obtains one itself, or remove %s", mints[0], mints[0])
+	case rotated && !has("token"):
+		p.problems.Addf("token is missing: the rotator renews it, and the caller sends it")
+	case !has("token") && !slices.ContainsFunc(minters, has) && !p.misspelt:
+		p.problems.Addf("token is missing, and so is a way to obtain one (oauth2, login, jwt): %s. If one of these is the token, say so with Key in template.yaml (secretKey in the event)",
+			memberNames(whole))
+	}
+	p.placeholders(d)
+}
+
+// placeholders wants a jwt next to a login to be used, and one that is used to be there.
+func (p *secretParser) placeholders(d Document) {
+	if d.Login == nil {
+		return
+	}
+	switch uses := d.Login.uses("jwt"); {
+	case uses && d.JWT == nil && !slices.ContainsFunc(p.problems, func(s string) bool { return strings.HasPrefix(s, "jwt") }):
+		p.problems.Addf("login uses {{jwt}}, and the secret has no jwt: add it")
+	case !uses && d.JWT != nil:
+		p.problems.Addf("jwt and login exclude each other unless login's headers or body use {{jwt}}")
 	}
 }
 
-// wrongType tells whether the key is there and was reported.
-func (p *secretParser) wrongType(key string) bool {
-	return slices.ContainsFunc(p.problems, func(s string) bool { return strings.HasPrefix(s, key+" must be") })
-}
-
-// secretString reads a string that must never be shown, and refuses one that is too short to be scrubbed.
-func (p *secretParser) secretString(f *jsondoc.Fields, where, name string, shortest int) (string, bool) {
-	text := f.String(name)
-	p.scrub.Add(text)
-	if text != "" && len(text) < shortest {
-		p.problems.Addf("%s%s is shorter than %d bytes, too short to be kept out of logs", where, name, shortest)
-	}
-	return text, text != ""
-}
-
-// forecast reads the token's expiry: the JWT's exp, then expires_at. What cannot be read is a warning, as the token works
-// anyway.
+// forecast reads the expiry of the token: the JWT's exp, then expires_at; of a minted one that of the credential that
+// mints it: expires_at, then what the credential itself says. What cannot be read is a warning, as the token works anyway.
 func (d *Document) forecast(expiresAt jsondoc.Value) {
-	if d.Minted() { // such a token renews itself
-		return
+	if !d.Minted() {
+		exp, err := jwtExpiry(d.Token.Reveal())
+		d.expires(exp, "the token's claim exp", err)
 	}
-	exp, err := jwtExpiry(d.Token.Reveal())
-	d.expires(exp, "the token's claim exp", err)
-	if expiresAt.Kind == jsondoc.Absent || expiresAt.Kind == jsondoc.Null {
-		return
+	if expiresAt.Kind != jsondoc.Absent && expiresAt.Kind != jsondoc.Null {
+		at, err := ParseExpiry(expiresAt)
+		d.expires(at, "expires_at", err)
 	}
-	at, err := ParseExpiry(expiresAt)
-	d.expires(at, "expires_at", err)
+	if o := d.OAuth2; o != nil && d.Minted() {
+		if o.Key != nil {
+			d.expires(o.Key.expires, "", nil)
+		}
+		exp, err := jwtExpiry(o.SubjectToken.Reveal())
+		d.expires(exp, "the claim exp of oauth2.subject_token", err)
+	}
 }
 
 func (d *Document) expires(at time.Time, where string, err error) {

@@ -238,8 +238,7 @@ func TestOAuth2IsValidated(t *testing.T) {
 		"token_url with a bad port":       {base: clientCredentials(), changes: change{"token_url": "https://example.com:70000/token"}, want: []string{"oauth2.token_url: the port"}},
 		"token_url without a host":        {base: clientCredentials(), changes: change{"token_url": "https:///token"}, want: []string{"oauth2.token_url: the host name is missing"}},
 		"wrong types":                     {base: clientCredentials(), changes: change{"scope": []string{canary}, "audience": 5}, want: []string{"oauth2.scope must be a string, not a list", "oauth2.audience must be a string, not a number"}},
-		"unknown key":                     {base: clientCredentials(), changes: change{canary: canary}, want: []string{"unknown key in oauth2"}},
-		"key in another case":             {base: clientCredentials(), changes: change{"Client_Id": "x"}, want: []string{"write it client_id "}},
+		"key in another case":             {base: clientCredentials(), changes: change{"Client_Id": "x"}, want: []string{"unknown member oauth2.Client_Id: did you mean oauth2.client_id?"}},
 		"every problem at once":           {base: clientCredentials(), changes: change{"grant": "x", "auth": "y", "client_id": nil, "token_url": "z"}, want: []string{"oauth2.token_url must", "oauth2.auth must", "oauth2.grant must", "oauth2.client_id is missing"}},
 	}
 	for name, c := range cases {
@@ -294,11 +293,10 @@ func TestSecretProblems(t *testing.T) {
 		"trailing data":             {`{"token":"abcdefgh"} ` + canary, []string{"something follows the value"}},
 		"not UTF-8":                 {"{\"token\":\"abcdefgh\xff\"}", []string{"not UTF-8"}},
 		"number in JSON":            {`{"token":"` + canary + `","expires_at":1e}`, []string{"not valid JSON"}},
-		"duplicate key":             {`{"token":"` + canary + `","token":"abcdefgh"}`, []string{"a key stands twice"}},
-		"duplicate key, escaped":    {`{"token":"` + canary + `","\u0074oken":"abcdefgh"}`, []string{"a key stands twice"}},
-		"duplicate key inside":      {`{"token":"` + canary + `","rotate":{"call":"POST https://example.com/","token":"/t","token":"/t"}}`, []string{"a key stands twice"}},
-		"unknown key":               {`{"token":"abcdefgh","` + canary + `":1}`, []string{"unknown key in the object"}},
-		"key in another case":       {`{"Token":"` + canary + `"}`, []string{"write it token ", "token is missing"}},
+		"duplicate key":             {`{"token":"` + canary + `","token":"abcdefgh"}`, []string{"duplicate key"}},
+		"duplicate key, escaped":    {`{"token":"` + canary + `","\u0074oken":"abcdefgh"}`, []string{"duplicate key"}},
+		"duplicate key inside":      {`{"token":"` + canary + `","rotate":{"call":"POST https://example.com/","token":"/t","token":"/t"}}`, []string{"duplicate key"}},
+		"key in another case":       {`{"Token":"` + canary + `"}`, []string{"unknown member Token: did you mean token?"}},
 		"no token":                  {`{"hosts":["example.com"]}`, []string{"token is missing"}},
 		"empty object":              {`{}`, []string{"token is missing"}},
 		"empty token":               {`{"token":""}`, []string{"token is missing"}},
@@ -317,9 +315,9 @@ func TestSecretProblems(t *testing.T) {
 		"rotate without its keys":   {`{"token":"abcdefgh","rotate":{"headers":{"X-Key":"12345678"}}}`, []string{"rotate.call is missing", "rotate.token is missing"}},
 		"rotate with bad pointers":  {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"` + canary + `","expires_at":"~"}}`, []string{"rotate.token must be empty or begin with /", "rotate.expires_at must"}},
 		"rotate with an HTTP call":  {`{"token":"abcdefgh","rotate":{"call":"POST http://example.com/` + canary + `","token":"/token"}}`, []string{"rotate.call: the URL must begin with https://"}},
-		"placeholder in rotate":     {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/{{` + canary + `}}","token":"/token"}}`, []string{"rotate.call must not hold placeholders"}},
-		"known placeholder":         {`{"token":"abcdefgh","test":"GET https://example.com/{{runId}}"}`, []string{"test must not hold placeholders"}},
-		"open placeholder in test":  {`{"token":"abcdefgh","test":"GET https://example.com/?a={{` + canary + `"}`, []string{"test must not hold placeholders"}},
+		"placeholder in rotate":     {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/{{` + canary + `}}","token":"/token"}}`, []string{"rotate.call: must not hold {{"}},
+		"known placeholder":         {`{"token":"abcdefgh","test":"GET https://example.com/{{runId}}"}`, []string{"test: must not hold {{"}},
+		"open placeholder in test":  {`{"token":"abcdefgh","test":"GET https://example.com/?a={{` + canary + `"}`, []string{"test: must not hold {{"}},
 		"bad test":                  {`{"token":"abcdefgh","test":"get https://example.com/` + canary + `"}`, []string{"test: the method must be 1 to 20 upper-case letters"}},
 		"header that the call sets": {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"authorization":"` + canary + `"}}}`, []string{"rotate.headers: the name of header 1 must not be set"}},
 		"short header":              {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"X-Key":"1234567"}}}`, []string{"rotate.headers: header 1 is shorter than 8 bytes"}},
@@ -498,17 +496,6 @@ func TestUnreadableExpWarns(t *testing.T) {
 		if err != nil || len(d.Warnings) > 0 != warns || d.ExpiryUnreadable != warns || d.Expiry.IsZero() != (exp != "1801353600") {
 			t.Errorf("exp %s: expiry %s, warnings %q, %v", exp, d.Expiry, d.Warnings, err)
 		}
-	}
-}
-
-func TestMintedTokenHasNoExpiryOfItsOwn(t *testing.T) {
-	t.Parallel()
-	d, err := token.ParseSecret(object(t, map[string]any{"oauth2": clientCredentials(), "expires_at": "2027-01-31"}, nil), &redact.Scrubber{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := d.Expiry; !got.IsZero() {
-		t.Errorf("Expiry() = %s, want none", got)
 	}
 }
 

@@ -1,0 +1,31 @@
+package token
+
+import (
+	"errors"
+
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/outbound"
+)
+
+func (p *secretParser) ca(f *jsondoc.Fields) *outbound.CA {
+	v, ok := f.Any("ca")
+	if !ok {
+		return nil
+	}
+	ca, err := readCA(v)
+	if err != nil {
+		p.problems.Addf("ca %s", err)
+	}
+	return ca
+}
+
+func readCA(v jsondoc.Value) (*outbound.CA, error) {
+	if v.Kind != jsondoc.String {
+		return nil, errors.New("must be a string of PEM certificates, not " + v.Kind.String())
+	}
+	certificates, err := certificatesIn(v.Text)
+	if err != nil {
+		return nil, err
+	}
+	return outbound.NewCA(certificates), nil
+}

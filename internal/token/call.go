@@ -1,0 +1,169 @@
+package token
+
+import (
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+)
+
+// call is an HTTP call that a secret describes.
+type call struct {
+	job.Probe
+
+	headers []jsondoc.Member // strings
+	body    jsondoc.Value
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+// callRules are what a call may have.
+type callRules struct {
+	authorization bool // a header Authorization of its own, as no token is sent with it
+	body          bool
+	values        job.Values // placeholders of headers and body
+}
+
+func (p *secretParser) call(f *jsondoc.Fields, where, example string, rules callRules) call {
+	var c call
+	if text := f.Required("call", "a method and a URL, such as "+example); text != "" {
+		c.Probe = p.probe(text, where+"call")
+	}
+	if headers, ok := f.Object("headers"); ok {
+		c.headers = p.callHeaders(headers, where+"headers", rules)
+	}
+	if !rules.body {
+		return c
+	}
+	c.body, _ = f.Any("body")
+	rules.values.CheckValue(c.body, where+"body: ", &p.problems)
+	p.scrubNamed(c.body, c.body.Kind == jsondoc.String)
+	if c.isForm() {
+		for i, m := range c.body.Members {
+			if m.Value.Kind != jsondoc.String {
+				p.problems.Addf("%sbody: field %d of the form must be a string, not %s", where, i+1, m.Value.Kind)
+			}
+		}
+	}
+	return c
+}
+
+func (p *secretParser) callHeaders(headers jsondoc.Value, where string, rules callRules) []jsondoc.Member {
+	seen := make([]string, 0, len(headers.Members))
+	for i, m := range headers.Members {
+		if saysCredential(m.Name) {
+			p.scrubAround(m.Value.Text)
+		}
+		name := http.CanonicalHeaderKey(m.Name)
+		err := job.CheckHeaderName(m.Name)
+		if rules.authorization && name == "Authorization" {
+			err = nil
+		}
+		switch {
+		case err != nil:
+			p.problems.Addf("%s: the name of header %d %s", where, i+1, err)
+		case slices.Contains(seen, name):
+			p.problems.Addf("%s: header %d is a duplicate (names are matched without regard to case)", where, i+1)
+		case m.Value.Kind != jsondoc.String:
+			p.problems.Addf("%s: header %d must be a string, not %s", where, i+1, m.Value.Kind)
+		case !job.ValidHeaderValue(m.Value.Text):
+			p.problems.Addf("%s: header %d must be printable ASCII", where, i+1)
+		default:
+			rules.values.CheckValue(m.Value, where+": ", &p.problems)
+		}
+		seen = append(seen, name)
+	}
+	return headers.Members
+}
+
+// scrubAround registers a text without its placeholders, which stand in our own help, too.
+func (p *secretParser) scrubAround(text string) {
+	for found := true; found; {
+		before, rest, _ := strings.Cut(text, "{{")
+		p.scrub.Add(strings.TrimSpace(before))
+		_, text, found = strings.Cut(rest, "}}")
+	}
+}
+
+func (c *call) isForm() bool {
+	return c.body.Kind == jsondoc.Object && slices.ContainsFunc(c.headers, func(m jsondoc.Member) bool {
+		media, _, _ := mime.ParseMediaType(m.Value.Text)
+		return strings.EqualFold(m.Name, "Content-Type") && media == formType
+	})
+}
+
+// uses reports whether headers or body have a placeholder.
+func (c *call) uses(name string) bool {
+	return holds(jsondoc.Value{Kind: jsondoc.Object, Members: c.headers}, "{{"+name+"}}") || holds(c.body, "{{"+name+"}}")
+}
+
+func holds(v jsondoc.Value, text string) bool {
+	return v.Kind == jsondoc.String && strings.Contains(v.Text, text) ||
+		slices.ContainsFunc(v.Items, func(item jsondoc.Value) bool { return holds(item, text) }) ||
+		slices.ContainsFunc(v.Members, func(m jsondoc.Member) bool { return holds(m.Value, text) })
+}
+
+// Request is what the call sends, with its placeholders filled.
+func (c *call) request(values job.Values) (job.Request, error) {
+	body, contentType := values.Body(c.body)
+	if c.isForm() {
+		form := url.Values{}
+		for _, m := range c.body.Members {
+			form.Set(m.Name, values.Text(m.Value.Text))
+		}
+		body = []byte(form.Encode())
+	}
+	header := http.Header{}
+	if body != nil {
+		header.Set("Content-Type", contentType)
+	}
+	for _, m := range c.headers {
+		header.Set(m.Name, values.Text(m.Value.Text))
+	}
+	return c.Probe.Request(header, body)
+}
+
+// URL is where the call goes.
+func (c *call) URL() *url.URL {
+	request, err := c.Probe.Request(nil, nil)
+	if err != nil {
+		return &url.URL{}
+	}
+	return request.URL
+}
+
+// pointers are where an answer has its expiry.
+type pointers struct{ expiresIn, expiresAt *jsondoc.Pointer }
+
+func (p *secretParser) pointers(f *jsondoc.Fields, where string) pointers {
+	return pointers{p.optionalPointer(f, where, "expires_in"), p.optionalPointer(f, where, "expires_at")}
+}
+
+func (p *secretParser) optionalPointer(f *jsondoc.Fields, where, name string) *jsondoc.Pointer {
+	text := f.String(name)
+	if text == "" {
+		return nil
+	}
+	pointer := p.pointer(text, where+name)
+	return &pointer
+}
+
+// expiry is what an answer that was asked for at a moment says. Zero: nothing that can be read.
+func (p pointers) expiry(doc jsondoc.Document, asked time.Time) time.Time {
+	if p.expiresIn != nil {
+		if at := expiresIn(doc.Lookup(*p.expiresIn), asked); !at.IsZero() {
+			return at
+		}
+	}
+	if p.expiresAt != nil {
+		if at, err := ParseExpiry(doc.Lookup(*p.expiresAt)); err == nil {
+			return at
+		}
+	}
+	return time.Time{}
+}

@@ -1,0 +1,74 @@
+package token
+
+import (
+	"encoding/base64"
+	"encoding/pem"
+	"strings"
+)
+
+const (
+	pemBegin = "-----BEGIN "
+	pemEnd   = "-----END "
+	pemDash  = "-----"
+)
+
+// readPEM reads PEM blocks (RFC 7468) as people store them: with line breaks, also of Windows, with \n in two characters,
+// with spaces or nothing where line breaks were, and encoded in base64 as a whole. encoding/pem reads only the first.
+func readPEM(text string) []pem.Block {
+	var blocks []pem.Block
+	if !strings.Contains(text, pemBegin) {
+		if inner, ok := decodeBase64(text); ok && strings.Contains(string(inner), pemBegin) {
+			text = string(inner)
+		}
+	}
+	for {
+		_, rest, found := strings.Cut(text, pemBegin)
+		if !found {
+			return blocks
+		}
+		label, rest, found := strings.Cut(rest, pemDash)
+		if !found {
+			return blocks
+		}
+		body, rest, found := strings.Cut(rest, pemEnd+label+pemDash)
+		if !found {
+			return blocks
+		}
+		text = rest
+		if strings.Contains(body, "ENCRYPTED") { // the headers of RFC 1421 section 4.6
+			blocks = append(blocks, pem.Block{Type: "ENCRYPTED " + label})
+		} else if der, ok := decodeBase64(body); ok {
+			blocks = append(blocks, pem.Block{Type: label, Bytes: der})
+		}
+	}
+}
+
+// lineBreaks are what is left of line breaks where an editor or a shell had a hand in it.
+var lineBreaks = strings.NewReplacer(`\\n`, "", `\\r`, "", `\n`, "", `\r`, "", `\t`, "", "\\", "", `"`, "", "'", "")
+
+func decodeBase64(text string) ([]byte, bool) {
+	text = strings.Join(strings.Fields(lineBreaks.Replace(text)), "")
+	der, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+	return der, err == nil && len(der) > 0
+}
+
+// scrubPEM registers what is secret in a private key, in whatever shape it was stored: its content and not the words
+// around it, which stand in our own help, too.
+func (p *secretParser) scrubPEM(text string) {
+	for _, block := range readPEM(text) {
+		p.scrub.Add(base64.StdEncoding.EncodeToString(block.Bytes))
+	}
+	if !strings.Contains(text, pemBegin) {
+		p.scrub.Add(text)
+		return
+	}
+	for part := range strings.SplitSeq(text, pemDash) {
+		if part = strings.TrimSpace(part); !isLabel(part) {
+			p.scrub.Add(part)
+		}
+	}
+}
+
+func isLabel(part string) bool {
+	return strings.HasPrefix(part, "BEGIN ") || strings.HasPrefix(part, "END ")
+}

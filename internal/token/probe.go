@@ -1,0 +1,26 @@
+package token
+
+import (
+	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+)
+
+// Probe is a call that shows whether a token still works, and when it expires.
+type Probe struct {
+	call
+	pointers
+
+	Rules  job.Rules
+	Judges bool // it has an expect or reject of its own, so that its acceptance says something
+}
+
+func (p *secretParser) tokenProbe(object jsondoc.Value) *Probe {
+	const where = "probe."
+	f := jsondoc.NewFields(object, where, true, &p.problems)
+	return &Probe{
+		call:     p.call(f, where, "GET https://api.example.com/verify", callRules{}),
+		pointers: p.pointers(f, where),
+		Rules:    job.ParseRules(f, where, true, &p.problems),
+		Judges:   object.Get("expect").Kind > jsondoc.Null || object.Get("reject").Kind > jsondoc.Null,
+	}
+}
