@@ -28,7 +28,7 @@ EMULATOR_READY := $(EMULATOR)/ready
 # A linter built by an older Go refuses newer code, so Go's version is part of the name.
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: help native build demo validate copy test check check-template check-build check-deploy check-go check-tree check-able check-interop lint fmt \
+.PHONY: help native build demo validate copy test check check-template check-build check-deploy check-go check-tree check-able check-fork check-interop lint fmt \
 	docs fuzz bench vuln deploy sam tools clean
 
 help: ## Show this help
@@ -83,6 +83,9 @@ check-deploy: check-build $(EMULATOR_READY) # SAM CLI deploys the shipped templa
 
 check-interop: native # Tokens from a certified authorisation server that others wrote. It comes from npm, pinned.
 	@sh infra/check/interop.sh $(PYTHON) .tools/node
+
+check-fork: native # A fork's template, in a copy of the tree: validate, demo and the tests that read any template.
+	@sh infra/check/fork.sh
 
 check-able: check-template check-build $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
 	@sh infra/check/able.sh $(VENV)/bin $(GOLANGCI_LINT) $(EMULATOR)/bin
