@@ -11,6 +11,8 @@ PYTHON ?= python3
 FUZZTIME ?= 30s
 # The user's; the project's own tests and checks read the copy in infra/shipped.
 TEMPLATE ?= template.yaml
+# Of samconfig.toml, for make deploy.
+ENV ?= default
 
 FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
 # Caller for functions/caller: the logical ids of template.yaml.
@@ -113,8 +115,8 @@ bench: ## Measure the caller against other ways to do its job, and against its t
 vuln: ## Look for known vulnerabilities: asks Go's database over the network
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
-deploy: ## Deploy to your AWS account: needs SAM CLI 1.160 or newer and AWS credentials
-	@sh infra/check/deploy.sh $(VENV)/bin
+deploy: ## Deploy to your AWS account, with ENV=<name> another environment of samconfig.toml: needs SAM CLI 1.160 or newer
+	@go run ./infra/deploy -env $(ENV) -tools $(VENV)/bin -template $(TEMPLATE)
 
 sam: $(VENV_READY) ## Install SAM CLI and cfn-lint, pinned, into .tools/venv/bin: needs Python only
 
