@@ -1,20 +1,14 @@
 package outbound_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
 	"github.com/cronbearer/cronbearer/internal/outbound"
 )
 
@@ -56,7 +50,7 @@ func TestRootsComeFromTheBundle(t *testing.T) {
 			t.Skip("this machine has no bundle: all of its roots are read")
 		}
 	}
-	first, second := root(t, "First"), root(t, "Second")
+	first, second := root(t), root(t)
 	dir := t.TempDir()
 	file := func(name string, text []byte) string {
 		path := filepath.Join(dir, name)
@@ -90,19 +84,11 @@ func TestRootsComeFromTheBundle(t *testing.T) {
 	}
 }
 
-func root(t *testing.T, name string) []byte {
+func root(t *testing.T) []byte {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	authority, err := pki.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return authority.PEM
 }

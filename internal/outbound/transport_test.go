@@ -3,17 +3,12 @@ package outbound_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
 	"github.com/cronbearer/cronbearer/internal/outbound"
 )
 
@@ -234,22 +230,21 @@ func listen(t *testing.T, config *tls.Config, serve func(net.Conn)) string {
 // A certificate of 100 KB of names makes an error of a few hundred bytes, in one line.
 func TestHostileCertificateIsExplainedBriefly(t *testing.T) {
 	t.Parallel()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	names := []string{"a\nb"}
+	for i := range 98 { // Go itself lists no more than a hundred
+		names = append(names, strings.Repeat(fmt.Sprintf("name-%d.", i), 120)+"example")
+	}
+	authority, err := pki.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a\nb"}, NotAfter: time.Now().Add(time.Hour)}
-	for i := range 99 { // Go itself lists no more than a hundred
-		template.DNSNames = append(template.DNSNames, strings.Repeat(fmt.Sprintf("name-%d.", i), 120)+"example")
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	config, err := authority.ServerConfig(names...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, roots := serve(t, func(s *httptest.Server) {
-		s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
-	}, func(http.ResponseWriter, *http.Request) {})
-	_, err = get(t, outbound.NewTransport(roots, onThisMachine), strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
+	config.NextProtos = nil
+	server, _ := serve(t, func(s *httptest.Server) { s.TLS = config }, func(http.ResponseWriter, *http.Request) {})
+	_, err = get(t, outbound.NewTransport(authority.Pool(), onThisMachine), strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
 	if err == nil || len(err.Error()) < 50_000 {
 		t.Fatalf("this certificate is not hostile: %v", err)
 	}
