@@ -79,7 +79,11 @@ func (e ending) advice(s secretCommands) string {
 // unavailableAdvice is what makes a token available, where a command does.
 func (e ending) unavailableAdvice(s secretCommands) string {
 	if malformed, ok := errors.AsType[*token.MalformedError](e.err); ok && len(malformed.Problems) > 0 {
-		return fmt.Sprintf("Read the secret with %s, correct it, and store all of it with %s. ", s.read(), s.storeAll())
+		correct := "Read the secret"
+		if s.key != "" {
+			correct = "Choose another member with Key in template.yaml, or read the secret"
+		}
+		return fmt.Sprintf("%s with %s, correct it, and store all of it with %s. ", correct, s.read(), s.storeAll())
 	}
 	if refused, ok := errors.AsType[*token.MintError](e.err); ok {
 		if !refused.Lasting {
@@ -95,8 +99,8 @@ func (e ending) unavailableAdvice(s secretCommands) string {
 	case code == "InvalidRequestException":
 		return "Restore it with " + s.command("restore-secret", "") + ". "
 	case code == "ResourceNotFoundException" && !s.isARN():
-		return fmt.Sprintf("Create it with %s, or give it a value with %s: token.txt holds the token, or the JSON that docs/providers shows. ",
-			s.commandFor("create-secret", "--name", "--secret-string file://token.txt"), s.command("put-secret-value", "--secret-string file://token.txt"))
+		return fmt.Sprintf("Create it with %s, or give it a value with %s: the file holds the token alone, or the JSON that docs/providers shows. ",
+			s.commandFor("create-secret", "--name", "--secret-string file://secret.txt"), s.storeAll())
 	default:
 		return ""
 	}
@@ -129,11 +133,11 @@ func (s secretCommands) commandFor(verb, option, rest string) string {
 
 func (s secretCommands) read() string {
 	command := s.command("get-secret-value", "--query SecretString --output text")
-	return strings.TrimSuffix(command, "`") + " > secret.json`"
+	return strings.TrimSuffix(command, "`") + " > secret.txt`"
 }
 
 func (s secretCommands) storeAll() string {
-	return s.command("put-secret-value", "--secret-string file://secret.json")
+	return s.command("put-secret-value", "--secret-string file://secret.txt")
 }
 
 func (s secretCommands) minted(check, members string) string {

@@ -94,6 +94,13 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 		return unbound(request, version), r
 	}
 	first, err := r.tokenOf(ctx, version, redact.Secret{})
+	if newer, ok := r.newerThanRefused(ctx, version, err); ok {
+		version = newer
+		if !r.bound(version, version).Allows(request.URL) {
+			return unbound(request, version), r
+		}
+		first, err = r.tokenOf(ctx, version, redact.Secret{})
+	}
 	if err != nil {
 		return unavailable(err, version), r
 	}
@@ -139,6 +146,20 @@ func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secr
 		t.value, t.minted, t.with = minted.Token, minted.At, "minted" // the expiry is that of what mints
 	}
 	return t, nil
+}
+
+// newerThanRefused reads AWSCURRENT afresh when a token request was refused: the version in memory may be up to five
+// minutes old, and what replaced it is asked at once.
+func (r *run) newerThanRefused(ctx context.Context, version token.Version, err error) (token.Version, bool) {
+	if refused, ok := errors.AsType[*token.MintError](err); !ok || !refused.Refused {
+		return token.Version{}, false
+	}
+	fresh, err := r.secret().CurrentAfter(ctx, r.job.Secret, r.clock.Now())
+	if err != nil {
+		r.log.WarnContext(ctx, "the secret could not be read afresh", "error", err.Error())
+		return token.Version{}, false
+	}
+	return fresh, fresh.ID != version.ID
 }
 
 func (r *run) call(ctx context.Context, request job.Request, t try) {

@@ -210,6 +210,28 @@ func TestMintedTokenThatNeedsAMomentIsNoRejection(t *testing.T) {
 	}
 }
 
+// A refused client is not asked again for five minutes, but a new version of its secret is, and AWSCURRENT is read each
+// time to find it.
+func TestRefusedClientIsAskedAgainWithItsNewSecret(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.secrets.put(current, "v1", mintedSecret("c1"), 24*time.Hour)
+		mints := r.mint(`401 {"error":"invalid_client"}`, "m1")
+		r.serve(map[string]int{"m1": 200})
+		for range 3 {
+			if got := r.run(nil); got.result.Outcome != "token_rejected" || mints() != 1 {
+				t.Fatalf("%+v after %d token requests", got.result, mints())
+			}
+			time.Sleep(time.Minute)
+		}
+		r.secrets.put(current, "v2", mintedSecret("c2"), 0)
+		if got := r.run(nil); got.result.Outcome != "succeeded" || got.result.TokenVersion != "v2" || mints() != 2 {
+			t.Errorf("%+v after %d token requests: %v", got.result, mints(), got.err)
+		}
+	})
+}
+
 func TestRejectionByChallengeRepeatsAPOST(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -156,7 +156,7 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp 
 		a.Fault = "the target answered 101 and switched to a protocol that no one asked for"
 		return
 	}
-	what := answered(response)
+	what := fmt.Sprintf("the target answered %d", a.Status)
 	limit := readRateLimit(response, c.now())
 	challenged := readBearer(response.Header)
 	missesScope := challenged.insufficientScope && !challenged.invalidToken
@@ -169,7 +169,7 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp 
 		return
 	}
 	if j.RejectsStatus(a.Status) && !limit.limited {
-		a.reject(what + ", which reject.status names")
+		a.reject(what + ", which reject.status names" + pointsTo(response))
 		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
 		return
 	}
@@ -189,7 +189,7 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp 
 		a.MissesScope = true
 		a.Fault = what + challenged.explain()
 	default:
-		a.Fault = what + ": " + unmet
+		a.Fault = what + ": " + unmet + pointsTo(response)
 	}
 	a.Said = said(response.Header, body.text, body.doc)
 	if a.Verdict == Rejected {

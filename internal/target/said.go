@@ -2,7 +2,6 @@ package target
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -30,19 +29,17 @@ func requestID(h http.Header) string {
 	return ""
 }
 
-// answered is what happened, for people. A redirect names where it points: scheme, host and path, as a query may hold
-// credentials.
-func answered(response *http.Response) string {
-	text := fmt.Sprintf("the target answered %d", response.StatusCode)
+// pointsTo says where a redirect points, after a full stop: scheme, host and path, as a query may hold credentials.
+func pointsTo(response *http.Response) string {
 	if response.StatusCode < 300 || response.StatusCode > 399 || response.Header.Get("Location") == "" {
-		return text
+		return ""
 	}
 	location, err := response.Location()
 	if err != nil {
-		return text + " with a Location that cannot be read"
+		return ". It has a Location that cannot be read"
 	}
 	to := url.URL{Scheme: location.Scheme, Host: location.Host, Path: location.Path}
-	return text + ", which points to " + redact.Quote(to.String()) + ": redirects are not followed, as the token would go with them"
+	return ". It points to " + redact.Quote(to.String()) + ": redirects are not followed, as the token would go with them"
 }
 
 // drain reads the beginning of a body that no rule needs, so that the connection can be used again, but not at any price.

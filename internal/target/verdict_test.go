@@ -186,7 +186,7 @@ func TestRateLimitThatPassesIsAccepted(t *testing.T) {
 
 func TestRedirectSaysWhereItPoints(t *testing.T) {
 	t.Parallel()
-	const sends = "the target answered 301, which points to "
+	const sends = "the target answered 301: expect.status does not allow that. It points to "
 	for location, want := range map[string]string{
 		"/v1/sync/": sends + "https://example.com/v1/sync/: redirects are not followed",
 		"https://login.example.net/x?session=s#y": sends + "https://login.example.net/x: redirects are not followed",
