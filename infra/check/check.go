@@ -8,6 +8,7 @@
 package check
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -67,10 +68,18 @@ func (p Problem) String() string {
 	return severity + where + p.Text + ": " + p.Fix
 }
 
+// In is the problem as editors and terminals jump to it: file:line:column: text.
+func (p Problem) In(file string) string {
+	if p.Line == 0 {
+		return file + ": " + p.String()
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", file, p.Line, max(p.Column, 1), p)
+}
+
 // Template returns everything about a template that its owner should know, in the order of its lines, each mistake once.
 func Template(data []byte, o Options) []Problem {
 	c := &checker{options: o}
-	stack, err := cfn.Parse(data, c.guessed())
+	stack, err := cfn.Parse(data, c.guessed(data))
 	var found cfn.TemplateError
 	errors.As(err, &found)
 	if stack == nil {
@@ -94,11 +103,11 @@ func Template(data []byte, o Options) []Problem {
 const allowedHosts = "AllowedHosts"
 
 // guessed adds values for parameters that only a deployment gives.
-func (c *checker) guessed() cfn.Options {
+func (c *checker) guessed(data []byte) cfn.Options {
 	o := c.options.Stack
 	o.Guess = true
 	o.Parameters = map[string]string{}
-	if !c.options.Deploy {
+	if !c.options.Deploy && bytes.Contains(data, []byte("\n  "+allowedHosts+":")) {
 		o.Parameters[allowedHosts] = "api.example.com"
 	}
 	maps.Copy(o.Parameters, c.options.Stack.Parameters)

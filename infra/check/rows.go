@@ -92,10 +92,13 @@ func (c *checker) rows(data []byte) {
 // read finds the rows of a mapping, and the names in the list of its loop.
 func (c *checker) read(mapping string) {
 	c.blocks[mapping] = map[string]block{}
-	if _, rows, ok := c.stack.Locate("Mappings", mapping); ok {
-		for i := 0; i+1 < len(rows.Content); i += 2 {
-			c.blocks[mapping][rows.Content[i].Value] = block{rows.Content[i], rows.Content[i+1]}
-		}
+	key, rows, hasRows := c.stack.Locate("Mappings", mapping)
+	if !hasRows {
+		c.noRows(key, mapping)
+		return
+	}
+	for i := 0; i+1 < len(rows.Content); i += 2 {
+		c.blocks[mapping][rows.Content[i].Value] = block{rows.Content[i], rows.Content[i+1]}
 	}
 	loop := "Fn::ForEach::" + mapping
 	key, _, there := c.stack.Locate("Resources", loop)
@@ -113,6 +116,19 @@ func (c *checker) read(mapping string) {
 	}
 }
 
+// noRows reports that a mapping is missing, or called otherwise: none of the names in the list can be right then.
+func (c *checker) noRows(at *yaml.Node, mapping string) {
+	p := Problem{Place: "Mappings", Text: "there is no mapping " + mapping}
+	if meant := near(mapping, slices.Sorted(maps.Keys(c.stack.Mappings))); meant != "" && meant != tokens && meant != jobs {
+		at, _, _ = c.stack.Locate("Mappings", meant)
+		p.Fix = "write " + mapping + " instead of " + meant
+	}
+	c.at(at, p)
+	for _, name := range c.stack.Loop(mapping) {
+		c.broken[mapping+"."+name] = true
+	}
+}
+
 func (c *checker) sortedBlocks(mapping string) []string {
 	return slices.SortedFunc(maps.Keys(c.blocks[mapping]), func(a, b string) int {
 		return cmp.Compare(c.blocks[mapping][a].key.Line, c.blocks[mapping][b].key.Line)
@@ -126,6 +142,9 @@ func (c *checker) names(mapping string) {
 	}
 	listed := map[string]*yaml.Node{}
 	for _, n := range c.lists[mapping] {
+		if c.commaMissing(mapping, n, listed) {
+			continue
+		}
 		if listed[n.Value] != nil {
 			c.at(n, Problem{Place: mapping + "." + n.Value, Text: "the list of Fn::ForEach::" + mapping + " has this name twice", Fix: "take one out"})
 		}
@@ -170,6 +189,21 @@ func (c *checker) names(mapping string) {
 	if len(listed) == 0 && len(onlyBlocks) == 0 {
 		c.add(Problem{Place: mapping, Text: "the template has none"})
 	}
+}
+
+// commaMissing reports names that are one to YAML: [A B].
+func (c *checker) commaMissing(mapping string, n *yaml.Node, listed map[string]*yaml.Node) bool {
+	names := strings.Fields(n.Value)
+	if len(names) < 2 || slices.ContainsFunc(names, func(name string) bool { return c.blocks[mapping][name].key == nil }) {
+		return false
+	}
+	c.broken[mapping+"."+n.Value] = true
+	for _, name := range names {
+		listed[name] = n
+		c.broken[mapping+"."+name] = true
+	}
+	c.at(n, Problem{Place: "Resources.Fn::ForEach::" + mapping, Text: "a comma is missing in its list", Fix: "write " + strings.Join(names, ", ")})
+	return true
 }
 
 func (c *checker) listLine(mapping string) string {
@@ -352,7 +386,11 @@ func (c *checker) value(mapping, name, key string, n *yaml.Node) {
 	p := Problem{Place: mapping + "." + name, Key: key}
 	switch {
 	case key == "Secret":
-		if p.Text, p.Fix = c.secret(n.Value); p.Text != "" {
+		if p.Text, p.Fix = c.secret(n.Value); p.Text == "" && random(n.Value) {
+			p.Severity, p.Text = Warning, "looks random, as tokens do"
+			p.Fix = "if it is the token itself, store it in Secrets Manager and write the secret's name here"
+		}
+		if p.Text != "" {
 			c.at(n, p)
 		}
 	case key == "Call" || key == "Body" || key == "Headers":
@@ -444,11 +482,22 @@ func tokenShape(value string) string {
 	return ""
 }
 
+var unbroken = regexp.MustCompile(`^[A-Za-z0-9+=]{32,}$`)
+
+// random reports whether a text has the shape of a token of no known kind: long, without a word's end, of mixed characters.
+func random(value string) bool {
+	return unbroken.MatchString(value) && strings.ContainsFunc(value, unicode.IsDigit) && strings.ContainsFunc(value, unicode.IsLetter)
+}
+
 func plainText(value string) (text, fix string) {
-	if strings.TrimSpace(value) != value || value == "" {
-		return "must be text, with no space around it", ""
+	switch {
+	case value == "":
+		return "is empty", "write a value, or leave the key out"
+	case strings.TrimSpace(value) != value:
+		return "has white space around it", "take it out"
+	default:
+		return "", ""
 	}
-	return "", ""
 }
 
 func keyOrPointer(value string) (text, fix string) {
@@ -638,9 +687,15 @@ func edits(a, b string) int {
 
 // plain writes a duration without its zeros: 72h, not 72h0m0s.
 func plain(d time.Duration) string {
-	text := strings.TrimSuffix(d.String(), "0s")
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
 	if strings.HasSuffix(text, "h0m") {
 		text = strings.TrimSuffix(text, "0m")
 	}
-	return cmp.Or(text, "0")
+	if d == 0 {
+		return "0"
+	}
+	return text
 }

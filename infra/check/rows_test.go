@@ -923,6 +923,114 @@ func TestMistakesInRows(t *testing.T) {
 				`10:15: Jobs.DailyReport.Window: "1h" is not a whole number of minutes: write 60`,
 			},
 		},
+		"space missing after a key": {
+			edits: []edit{{silent, "SilentAfter:75"}},
+			want: []string{
+				`12:19: the colon of SilentAfter needs a space after it: write it`,
+			},
+		},
+		"space missing after a key, in one line": {
+			edits: []edit{{"SilentAfter: 3 }", "SilentAfter:3 }"}},
+			want: []string{
+				`13:119: Jobs.HourlySync: the colon of SilentAfter needs a space after it: write it`,
+			},
+		},
+		"comma missing in one line": {
+			edits: []edit{{"rate(1 hour), Call", "rate(1 hour) Call"}},
+			want: []string{
+				`13:41: Schedule: a comma is missing before Call: write it`,
+			},
+		},
+		"comma missing in a list": {
+			edits: []edit{{jobsList, "[DailyReport HourlySync]"}},
+			want: []string{
+				`{jobs}:8: Resources.Fn::ForEach::Jobs: a comma is missing in its list: write DailyReport, HourlySync`,
+			},
+		},
+		"brace not closed": {
+			edits: []edit{{"SilentAfter: 3 }", "SilentAfter: 3"}},
+			want: []string{
+				`13:121: the { of HourlySync is not closed: write } at the end`,
+			},
+		},
+		"quote not closed": {
+			edits: []edit{{zone, "Note: 'ask Anna"}},
+			want: []string{
+				`8:13: the ' of Note is not closed: write it at the end too`,
+			},
+		},
+		"quote in a quoted value": {
+			edits: []edit{{zone, "Note: 'it's Anna's'"}},
+			want: []string{
+				`8:16: the value of Note ends with this ': write a ' that belongs to the value twice: ''`,
+			},
+		},
+		"key one column to the left": {
+			edits: []edit{{"      " + zone, "     " + zone}},
+			want: []string{
+				`8:6: this key stands in no column of the keys above it: indent it like its neighbors`,
+			},
+		},
+		"key one column to the right": {
+			edits: []edit{{"      " + zone, "       " + zone}},
+			want: []string{
+				`8:8: this key is indented below one that has a value: indent it like its neighbors`,
+			},
+		},
+		"rows as a list": {
+			edits: []edit{{"    DailyReport:\n", "    - DailyReport:\n"}},
+			want: []string{
+				`6:5: rows are no list: take out the dash`,
+			},
+		},
+		"placeholder as a body, unquoted": {
+			edits: []edit{{body, "Body: {{runId}}"}},
+			want: []string{
+				`11:13: Body: quote it: YAML takes the { for a block: write Body: '{{runId}}'`,
+			},
+		},
+		"note that begins with a dash": {
+			edits: []edit{{zone, "Note: - ask Anna"}},
+			want: []string{
+				`8:13: Note: quote it: YAML takes the - for a list: write Note: '- ask Anna'`,
+			},
+		},
+		"merge that was not finished": {
+			edits: []edit{{"    " + hourly, "<<<<<<< HEAD\n    " + hourly}},
+			want: []string{
+				`13:1: a merge that was not finished: choose one of the two sides`,
+			},
+		},
+		"line in another encoding": {
+			edits: []edit{{zone, "Note: Jos\xe9"}},
+			want: []string{
+				`8:1: this line is not UTF-8: save the file in that encoding`,
+			},
+		},
+		"mapping under another name": {
+			edits: []edit{{"  Jobs:\n", "  Job:\n"}},
+			want: []string{
+				`5:3: Mappings: there is no mapping Jobs: write Jobs instead of Job`,
+			},
+		},
+		"secret that looks random": {
+			edits: []edit{{"Secret: example-api", "Secret: 0123456789abcdef0123456789abcdef01234567"}},
+			want: []string{
+				`4:27: warning: Tokens.ExampleApi.Secret: looks random, as tokens do: if it is the token itself, store it in Secrets Manager and write the secret's name here`,
+			},
+		},
+		"timeout with a space": {
+			edits: []edit{{zone, "Timeout: 30 s"}},
+			want: []string{
+				`8:16: Jobs.DailyReport.Timeout: "30 s" is no duration: write 30s`,
+			},
+		},
+		"secret that is empty": {
+			edits: []edit{{"Secret: example-api", "Secret: ''"}},
+			want: []string{
+				`4:27: Tokens.ExampleApi.Secret: is empty: write a value, or leave the key out`,
+			},
+		},
 		"date by the shell in a body": {
 			edits: []edit{{body, `Body: '{"day":"$(date +%F)"}'`}},
 			want: []string{

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -35,17 +36,23 @@ func notText(n *yaml.Node) string {
 	return ""
 }
 
-// unread reports a template that is no YAML. The parser's own words are about YAML's grammar; what people did is found in
+// unread reports a template that cannot be read. The parser's own words are about YAML's grammar; what people did is found in
 // the lines around.
 func (c *checker) unread(data []byte, found cfn.TemplateError) {
 	c.broken = map[string]bool{}
+	if len(bytes.TrimSpace(data)) == 0 {
+		c.add(Problem{Text: "the file is empty", Line: 1, Column: 1})
+		return
+	}
+	all := suspects(data)
 	for _, f := range found {
-		p := Problem{Place: f.Where, Text: f.Text, Line: f.Line, Column: f.Column}
+		p := Problem{Place: f.Where, Text: f.Text, Line: max(f.Line, 1), Column: max(f.Column, 1)}
+		reach := 0
 		if f.Syntax {
-			p.Line, p.Column = max(p.Line, 1), 1
-			if s, ok := nearest(suspects(data), p.Line); ok {
-				p = s
-			}
+			reach = 30
+		}
+		if s, ok := nearest(all, p.Line, reach); ok {
+			p = s
 		}
 		c.add(p)
 	}
@@ -53,8 +60,7 @@ func (c *checker) unread(data []byte, found cfn.TemplateError) {
 
 // nearest is the suspect that best explains an error that the parser noticed in a line: one before it rather than after, as
 // the parser reads on until it cannot. One that is far from the line explains nothing.
-func nearest(all []Problem, line int) (Problem, bool) {
-	const reach = 30
+func nearest(all []Problem, line, reach int) (Problem, bool) {
 	var best Problem
 	distance := reach + 1
 	for _, s := range all {
@@ -71,44 +77,147 @@ func nearest(all []Problem, line int) (Problem, bool) {
 
 var (
 	// entry is a key with a value on its line, in a block.
-	entry = regexp.MustCompile(`^([ ]*(?:- +)?)([A-Za-z][A-Za-z0-9_:.$&{}-]*):[ ]+(.*)$`)
+	entry = regexp.MustCompile(`^([ ]*(?:- +)?)([A-Za-z'"][A-Za-z0-9_:.$&{}'"-]*):(?:[ ]+(.*))?$`)
 	// flowKey is what the next key of a row in one line looks like.
-	flowKey = regexp.MustCompile(`^,\s*[A-Za-z][A-Za-z0-9]*:\s`)
+	flowKey = regexp.MustCompile(`^,\s*['"]?[A-Za-z][A-Za-z0-9]*['"]?:\s`)
+	// glued is a key of a row without the space that YAML wants after its colon, and missed one without the comma before it.
+	glued   = regexp.MustCompile(`(?:^|[,{])\s*([A-Z][A-Za-z]*):[^\s:/]`)
+	missed  = regexp.MustCompile(`\s([A-Z][A-Za-z]*): `)
 	comment = regexp.MustCompile(`\s#.*$`)
+	merge   = regexp.MustCompile(`^(?:<{7}|={7}|>{7})(?: |$)`)
 )
 
-// suspects are the values that YAML reads otherwise than people mean them, each as a mistake.
+// isKey reports whether rows have such a key.
+func isKey(name string) bool {
+	_, job := rules[jobs][name]
+	_, token := rules[tokens][name]
+	return job || token
+}
+
+// suspects are the lines that YAML reads otherwise than people mean them, each as a mistake.
 func suspects(data []byte) []Problem {
-	var found []Problem
-	block := -1 // the indentation of a block of text, whose lines are no YAML
+	s := scan{text: -1}
 	for i, line := range strings.Split(string(data), "\n") {
-		indent := len(line) - len(strings.TrimLeft(line, " \t"))
-		if strings.TrimSpace(line) == "" || block >= 0 && indent > block {
-			continue
+		s.number = i + 1
+		s.line(strings.TrimRight(line, "\r"))
+	}
+	return s.found
+}
+
+// scan goes through the lines of a template that may be no YAML.
+type scan struct {
+	found   []Problem
+	number  int
+	text    int   // the indentation of a block of text, whose lines are no YAML; -1 outside
+	rows    bool  // between Mappings and the next section
+	indents []int // of the keys that are open, in rows
+	open    bool  // within a row in braces that goes on in the next line
+	filled  bool  // the last key has a value on its line
+}
+
+func (s *scan) add(column int, text, fix string) {
+	s.found = append(s.found, Problem{Text: text, Fix: fix, Line: s.number, Column: column})
+}
+
+func (s *scan) line(line string) {
+	trimmed := strings.TrimLeft(line, " \t")
+	indent := len(line) - len(trimmed)
+	switch {
+	case !utf8.ValidString(line):
+		s.add(1, "this line is not UTF-8", "save the file in that encoding")
+	case merge.MatchString(line):
+		s.add(1, "a merge that was not finished", "choose one of the two sides")
+	case s.open:
+		s.open = !strings.Contains(line, "}")
+	case strings.TrimSpace(line) == "" || s.text >= 0 && indent > s.text || trimmed[0] == '#':
+		return
+	case strings.IndexByte(line[:indent], '\t') >= 0:
+		s.add(strings.IndexByte(line, '\t')+1, "a tab, which YAML does not allow here", "write spaces")
+	default:
+		s.text = -1
+		s.entry(line, trimmed, indent)
+	}
+}
+
+func (s *scan) entry(line, trimmed string, indent int) {
+	if indent == 0 {
+		s.rows, s.indents, s.filled = strings.HasPrefix(line, "Mappings:"), nil, false
+	}
+	if found := glued.FindStringSubmatch(trimmed); s.rows && found != nil && isKey(found[1]) {
+		s.add(strings.Index(line, found[1]+":")+len(found[1])+2, "the colon of "+found[1]+" needs a space after it", "write it")
+		return
+	}
+	if s.rows && strings.HasPrefix(trimmed, "- ") {
+		s.add(indent+1, "rows are no list", "take out the dash")
+		return
+	}
+	parts := entry.FindStringSubmatch(line)
+	if parts == nil {
+		return
+	}
+	s.indentation(len(parts[1]))
+	key, value := parts[2], parts[3]
+	s.filled = value != "" && value[0] != '#'
+	column := len(line) - len(value) + 1
+	switch plain := comment.ReplaceAllString(value, ""); {
+	case strings.HasPrefix(value, "|"), strings.HasPrefix(value, ">"):
+		s.text = indent
+	case strings.HasPrefix(value, "{{"):
+		s.found = append(s.found, unquoted(key, plain, "YAML takes the { for a block", s.number, column))
+	case strings.HasPrefix(value, "{"):
+		found := flow(value, s.number, column)
+		s.found = append(s.found, found...)
+		s.open = !strings.Contains(value, "}") && strings.HasSuffix(strings.TrimSpace(plain), ",")
+		if s.rows && !s.open && !strings.Contains(value, "}") && len(found) == 0 {
+			s.add(len(line)+1, "the { of "+key+" is not closed", "write } at the end")
 		}
-		block = -1
-		if tab := strings.IndexByte(line[:indent], '\t'); tab >= 0 {
-			found = append(found, Problem{Text: "a tab, which YAML does not allow here", Fix: "write spaces", Line: i + 1, Column: tab + 1})
-			continue
-		}
-		parts := entry.FindStringSubmatch(line)
-		if parts == nil || strings.HasPrefix(strings.TrimSpace(line), "#") {
-			continue
-		}
-		key, value := parts[2], parts[3]
-		column := len(parts[1]) + len(key) + len(line[len(parts[1])+len(key):]) - len(value) + 1
-		switch {
-		case strings.HasPrefix(value, "|") || strings.HasPrefix(value, ">"):
-			block = indent
-		case strings.HasPrefix(value, "{"):
-			found = append(found, flow(value, i+1, column)...)
-		default:
-			if what := indicator(comment.ReplaceAllString(value, ""), false); what != "" {
-				found = append(found, unquoted(key, comment.ReplaceAllString(value, ""), what, i+1, column))
-			}
+	case value != "" && strings.ContainsRune(`'"`, rune(value[0])):
+		s.quotes(key, value, column)
+	default:
+		if what := indicator(plain, false); what != "" {
+			s.found = append(s.found, unquoted(key, plain, what, s.number, column))
 		}
 	}
-	return found
+}
+
+// indentation finds a key of a row that stands in no column of the keys around it.
+func (s *scan) indentation(column int) {
+	if !s.rows {
+		return
+	}
+	closed := false
+	for len(s.indents) > 0 && s.indents[len(s.indents)-1] > column {
+		s.indents, closed = s.indents[:len(s.indents)-1], true
+	}
+	switch top := len(s.indents) - 1; {
+	case top >= 0 && s.indents[top] == column:
+	case closed:
+		s.add(column+1, "this key stands in no column of the keys above it", "indent it like its neighbors")
+	case s.filled:
+		s.add(column+1, "this key is indented below one that has a value", "indent it like its neighbors")
+	default:
+		s.indents = append(s.indents, column)
+	}
+}
+
+// quotes finds a quoted value that does not end with its line, or ends before.
+func (s *scan) quotes(key, value string, column int) {
+	quote := value[:1]
+	inner := value[1:]
+	if quote == "'" {
+		inner = strings.ReplaceAll(inner, "''", "  ")
+	} else {
+		inner = strings.ReplaceAll(inner, `\"`, "  ")
+	}
+	end := strings.Index(inner, quote)
+	switch {
+	case end < 0:
+		s.add(column, "the "+quote+" of "+key+" is not closed", "write it at the end too")
+	case strings.TrimSpace(comment.ReplaceAllString(inner[end+1:], "")) != "" && quote == "'":
+		s.add(column+end+1, "the value of "+key+" ends with this '", "write a ' that belongs to the value twice: ''")
+	case strings.TrimSpace(comment.ReplaceAllString(inner[end+1:], "")) != "":
+		s.add(column+end+1, "the value of "+key+` ends with this "`, `write it between single quotes`)
+	}
 }
 
 func unquoted(key, value, what string, line, column int) Problem {
@@ -136,7 +245,16 @@ func flow(text string, line, column int) []Problem {
 		start := i
 		i = flowEnd(text, start)
 		if start < len(text) && !strings.ContainsRune(`'"{[!`, rune(text[start])) {
-			if value := text[start:i]; indicator(value, true) != "" {
+			value := text[start:i]
+			if tight := glued.FindStringSubmatchIndex(value); tight != nil && isKey(value[tight[2]:tight[3]]) {
+				found = append(found, Problem{
+					Text: "the colon of " + value[tight[2]:tight[3]] + " needs a space after it", Fix: "write it", Line: line, Column: column + start + tight[3] + 1,
+				})
+			} else if next := missed.FindStringSubmatchIndex(value); next != nil && isKey(value[next[2]:next[3]]) {
+				found = append(found, Problem{
+					Key: key, Text: "a comma is missing before " + value[next[2]:next[3]], Fix: "write it", Line: line, Column: column + start + next[0],
+				})
+			} else if indicator(value, true) != "" {
 				found = append(found, unquoted(key, value, indicator(value, true), line, column+start))
 			}
 		}
@@ -172,6 +290,9 @@ func indicator(value string, inFlow bool) string {
 	value = strings.TrimSpace(value)
 	if value == "" || strings.ContainsRune(`'"{[!|>`, rune(value[0])) {
 		return ""
+	}
+	if strings.HasPrefix(value, "- ") {
+		return "YAML takes the - for a list"
 	}
 	if strings.ContainsRune("*&%@`", rune(value[0])) {
 		return "YAML takes the " + value[:1] + " at its beginning for " + map[byte]string{

@@ -352,3 +352,28 @@ func TestSameNamesWhatDiffers(t *testing.T) {
 		t.Errorf("a missing file is one problem, not %v", got)
 	}
 }
+
+// TestProblemNamesItsFile as editors and terminals jump to it.
+func TestProblemNamesItsFile(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		problem check.Problem
+		want    string
+	}{
+		"mistake": {
+			check.Problem{Place: "Jobs.DailyReport", Key: "SilentAfter", Text: `"3h" is not a whole number of hours`, Fix: "write 3", Line: 12, Column: 20},
+			`template.yaml:12:20: Jobs.DailyReport.SilentAfter: "3h" is not a whole number of hours: write 3`,
+		},
+		"warning": {
+			check.Problem{Severity: check.Warning, Place: "Jobs.DailyReport", Text: "odd", Line: 12, Column: 20},
+			"template.yaml:12:20: warning: Jobs.DailyReport: odd",
+		},
+		"note without a line": {check.Problem{Severity: check.Note, Text: "not as shipped"}, "template.yaml: note: not as shipped"},
+		"line without column": {check.Problem{Key: "Note", Text: "quote it", Line: 3}, "template.yaml:3:1: Note: quote it"},
+	}
+	for name, c := range cases {
+		if got := c.problem.In("template.yaml"); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

@@ -45,7 +45,7 @@ func main() {
 		if p.Severity == check.Mistake {
 			mistakes++
 		}
-		fmt.Fprintln(os.Stderr, line(file, p))
+		fmt.Fprintln(os.Stderr, p.In(file))
 	}
 	if *sameAs != "" {
 		for _, difference := range check.Same(file, *sameAs, o.Stack) {
@@ -57,12 +57,4 @@ func main() {
 		os.Exit(1)
 	}
 	fmt.Println(file + ": no mistakes")
-}
-
-// line is what editors and terminals jump to: file:line:column.
-func line(file string, p check.Problem) string {
-	if p.Line == 0 {
-		return file + ": " + p.String()
-	}
-	return fmt.Sprintf("%s:%d:%d: %s", file, p.Line, max(p.Column, 1), p)
 }
