@@ -1,12 +1,12 @@
 package main
 
 import (
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cronbearer/cronbearer/internal/dev/gobuild"
 )
 
 // The gates are the targets that no machine's mood can change: T8, T9 and T10. What needs a quiet machine is the bench's.
@@ -16,7 +16,9 @@ func TestGates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dependOn(t, root, "go.mod", "functions", "internal", "infra/bench")
+	if err := gobuild.DependOn(root, "go.mod", "functions", "internal", "infra/bench"); err != nil {
+		t.Fatal(err)
+	}
 	w, err := newWorld(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -82,27 +84,6 @@ func traceQuietly(t *testing.T, a *artifacts, dir string) {
 	}
 	if got := float64(a.initBytes) / 1e6; got > 0.80 {
 		t.Errorf("package init allocates %.2f MB, at most 0.80", got)
-	}
-}
-
-// dependOn looks at the files of which other processes make programs here: go test keeps a result until one changes
-// that the test has looked at.
-func dependOn(t *testing.T, root string, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		err := filepath.WalkDir(filepath.Join(root, name), func(path string, entry fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case entry.Name() == "node_modules":
-				return fs.SkipDir
-			}
-			_, err = os.Stat(path)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 

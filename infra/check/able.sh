@@ -89,6 +89,7 @@ package main
 import (
 	_ "github.com/aws/aws-sdk-go-v2/config"
 	_ "github.com/cronbearer/cronbearer/infra/cfn"
+	_ "github.com/cronbearer/cronbearer/internal/dev/pricing"
 	"os"
 )
 
@@ -127,7 +128,7 @@ func Open(ctx context.Context, client *http.Client) (int, error) {
 }
 GO
 "$linter" run ./functions/caller ./internal/clock 2>/dev/null >"$root/.build/lint.log"
-for word in '(depguard)' 'config. is not allowed' 'infra/cfn. is not allowed' 'os.Exit' 'log.Fatal' 'fmt.Println' 'of .panic' '(gochecknoinits)' '(noctx)' '(bodyclose)' '(unused)' '(wrapcheck)' '(revive)'; do
+for word in '(depguard)' 'config. is not allowed' 'infra/cfn. is not allowed' 'internal/dev/pricing. is not allowed' 'os.Exit' 'log.Fatal' 'fmt.Println' 'of .panic' '(gochecknoinits)' '(noctx)' '(bodyclose)' '(unused)' '(wrapcheck)' '(revive)'; do
 	caught "$word" sh -c "cat '$root/.build/lint.log'; exit 1"
 done
 caught mistake.go "$linter" fmt --diff ./functions/caller

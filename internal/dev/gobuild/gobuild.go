@@ -37,19 +37,31 @@ func (p Program) To(ctx context.Context, output string) error {
 	return nil
 }
 
-// Function is functions/<name> of the repository. It reads what the binary is made of, so that go test knows that a
-// result depends on it: it knows nothing of what another go command reads, and would show a result of yesterday.
+// Function is functions/<name> of the repository, on whose sources the caller's test then depends.
 func Function(root, name string) (Program, error) {
-	for _, top := range []string{"functions", "internal", "go.mod", "go.sum"} {
-		err := filepath.WalkDir(filepath.Join(root, top), func(path string, entry os.DirEntry, err error) error {
-			if err == nil && !entry.IsDir() {
-				_, err = os.ReadFile(path)
+	if err := DependOn(root, "functions", "internal", "go.mod", "go.sum"); err != nil {
+		return Program{}, err
+	}
+	return Program{Dir: root, Package: "./functions/" + name}, nil
+}
+
+// DependOn looks at files of which other processes make programs, so that go test knows that a result depends on them: it
+// knows nothing of what another go command reads, and would show a result of yesterday.
+func DependOn(root string, names ...string) error {
+	for _, name := range names {
+		err := filepath.WalkDir(filepath.Join(root, name), func(path string, entry os.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case entry.Name() == "node_modules":
+				return filepath.SkipDir
 			}
+			_, err = os.Stat(path)
 			return err
 		})
 		if err != nil {
-			return Program{}, fmt.Errorf("sources of functions/%s: %w", name, err)
+			return fmt.Errorf("sources: %w", err)
 		}
 	}
-	return Program{Dir: root, Package: "./functions/" + name}, nil
+	return nil
 }
