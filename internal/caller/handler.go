@@ -91,6 +91,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 		var r *run
 		e, r = a.caller.run(ctx, j, res.RunID, a.log)
 		e.fill(&res, r)
+		j = r.job // a check calls the secret's probe
 	}
 	message := ""
 	if res.failed() {

@@ -42,8 +42,9 @@ type run struct {
 	deadline time.Time // real; zero: none
 	log      *slog.Logger
 
-	tried   []try // calls, in order
-	settled bool  // a token got its moment
+	tried   []try        // calls, in order
+	settled bool         // a token got its moment
+	probe   *token.Probe // the call is that of the secret; nil: the job's
 }
 
 // try is a call with one token.
@@ -84,25 +85,30 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 		return unavailable(err, token.Version{}), r
 	}
 	if j.Action == job.Check {
-		return ending{outcome: Succeeded, verdict: target.Unknown, version: version.ID, expires: version.Expiry}, r
+		return r.check(ctx, version), r
 	}
 	request, err := j.Request(id, r.start, c.idempotencyHeader)
 	if err != nil {
 		return invalid(err.Error(), version), r
 	}
+	return r.make(ctx, request, version), r
+}
+
+// make makes a call with the version's token, and with others where it is rejected.
+func (r *run) make(ctx context.Context, request job.Request, version token.Version) ending {
 	if !r.bound(version, version).Allows(request.URL) {
-		return unbound(request, version), r
+		return unbound(request, version)
 	}
 	first, err := r.tokenOf(ctx, version, redact.Secret{})
 	if newer, ok := r.newerThanRefused(ctx, version, err); ok {
 		version = newer
 		if !r.bound(version, version).Allows(request.URL) {
-			return unbound(request, version), r
+			return unbound(request, version)
 		}
 		first, err = r.tokenOf(ctx, version, redact.Secret{})
 	}
 	if err != nil {
-		return unavailable(err, version), r
+		return unavailable(err, version)
 	}
 	r.call(ctx, request, first)
 	defer r.forgetRejected()
@@ -110,10 +116,10 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 	if r.mayTryAnother() {
 		var unusable *ending
 		if version, unusable = r.recover(ctx, request, version); unusable != nil {
-			return *unusable, r
+			return *unusable
 		}
 	}
-	return r.decide(version), r
+	return r.decide(version)
 }
 
 func unbound(request job.Request, v token.Version) ending {
@@ -163,9 +169,13 @@ func (r *run) newerThanRefused(ctx context.Context, version token.Version, err e
 }
 
 func (r *run) call(ctx context.Context, request job.Request, t try) {
+	asked := r.clock.Now()
 	t.answer = r.targets.For(t.version.CA).Call(ctx, r.job, request, t.value, r.deadline)
 	if t.expiry.IsZero() && t.minted.IsZero() {
 		t.expiry = t.answer.Expiry
+	}
+	if t.expiry.IsZero() && t.minted.IsZero() && r.probe != nil && t.answer.Body != nil {
+		t.expiry = r.probe.Expiry(*t.answer.Body, asked)
 	}
 	if !r.quotes {
 		t.answer.Said = ""
@@ -333,7 +343,7 @@ func (r *run) decide(current token.Version) ending {
 
 // unavailable is the end of a run without a token. v is the version it was to come from, if one was read.
 func unavailable(err error, v token.Version) ending {
-	e := ending{outcome: TokenUnavailable, verdict: target.Unknown, fault: strings.TrimSuffix(err.Error(), "."), err: err, version: v.ID}
+	e := ending{outcome: TokenUnavailable, verdict: target.Unknown, fault: strings.TrimSuffix(err.Error(), "."), err: err, version: v.ID, expires: v.Expiry}
 	if v.ID != "" {
 		e.kind = v.Kind()
 	}

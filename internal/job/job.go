@@ -48,6 +48,7 @@ type Job struct {
 	Attempts    int           // the first included
 	Idempotent  bool
 	MaxAge      time.Duration // 0: none
+	ReadsBody   bool          // the answer's body is wanted, also where no rule needs it
 
 	ScheduleARN   string
 	ScheduledTime time.Time // zero: unknown

@@ -49,7 +49,8 @@ type Answer struct {
 	Refused    bool      // the guard refused the target's address
 	// MissesScope: the token is good and a right is missing (RFC 6750 section 3.1, insufficient_scope).
 	MissesScope bool
-	NotDone     bool // rejected before anything was done: by 401 or an invalid_token challenge
+	Body        *jsondoc.Document // of an answer that the job reads; nil: none, or not JSON
+	NotDone     bool              // rejected before anything was done: by 401 or an invalid_token challenge
 }
 
 // Client calls targets. It is safe for concurrent use.
@@ -157,7 +158,7 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp 
 		return
 	}
 	what := fmt.Sprintf("the target answered %d", a.Status)
-	limit := readRateLimit(response, c.now())
+	limit := retry.ReadLimit(response, c.now())
 	challenged := readBearer(response.Header)
 	missesScope := challenged.insufficientScope && !challenged.invalidToken
 	unauthorized := a.Status == http.StatusUnauthorized
@@ -168,12 +169,15 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp 
 		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
 		return
 	}
-	if j.RejectsStatus(a.Status) && !limit.limited {
+	if j.RejectsStatus(a.Status) && !limit.Limited {
 		a.reject(what + ", which reject.status names" + pointsTo(response))
 		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
 		return
 	}
 	body := read(j, response, giveUp)
+	if j.ReadsBody {
+		a.Body = &body.doc
+	}
 	unmet := j.Unmet(a.Status, response.Header.Get("Content-Type"), body.doc)
 	switch {
 	case body.unread != nil:
@@ -183,7 +187,7 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp 
 	case unmet == "" && !(unauthorized && missesScope):
 		a.Verdict = Accepted
 		return
-	case limit.limited:
+	case limit.Limited:
 		a.Fault = what + ": a rate limit"
 	case missesScope:
 		a.MissesScope = true
@@ -195,8 +199,8 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp 
 	if a.Verdict == Rejected {
 		return
 	}
-	a.retry = limit.retry || statusRetried(j, a.Status, limit.hasWait) || errors.Is(body.unread, errCutOff) && j.Replayable()
-	a.retryAfter, a.hasRetryAfter = limit.wait, limit.hasWait
+	a.retry = limit.Retry || statusRetried(j, a.Status, limit.HasWait) || errors.Is(body.unread, errCutOff) && j.Replayable()
+	a.retryAfter, a.hasRetryAfter = limit.Wait, limit.HasWait
 }
 
 // content is what was read of an answer's body.
@@ -236,45 +240,17 @@ func (b bearer) explain() string {
 	}
 }
 
-// rateLimit is what an answer says of the requests that a client may make.
-type rateLimit struct {
-	limited bool // a 403 that is none of the token's (GitHub's REST documentation, "Exceeding the rate limit"), or a 429
-	retry   bool
-	wait    time.Duration
-	hasWait bool
-}
-
-func readRateLimit(response *http.Response, now time.Time) rateLimit {
-	l := rateLimit{limited: response.StatusCode == http.StatusTooManyRequests}
-	l.wait, l.hasWait = retry.After(response.Header, now)
-	exhausted := retry.Exhausted(response.Header)
-	l.limited = l.limited || response.StatusCode == http.StatusForbidden && (l.hasWait || exhausted)
-	if l.limited && exhausted && !l.hasWait {
-		l.wait, l.hasWait = retry.Reset(response.Header, now)
-	}
-	l.retry = l.limited && (l.hasWait || response.StatusCode == http.StatusTooManyRequests)
-	return l
-}
-
 // statusRetried reports whether a status may pass by itself. Where it does not say that nothing was done, as 503 with
 // Retry-After does, only what may be sent twice is.
 func statusRetried(j job.Job, status int, hasWait bool) bool {
-	switch {
-	case status == http.StatusServiceUnavailable && hasWait:
-		return true
-	case status == http.StatusRequestTimeout, status == http.StatusTooEarly,
-		500 <= status && status <= 599 && status != http.StatusNotImplemented:
-		return j.Replayable()
-	default:
-		return false
-	}
+	return status == http.StatusServiceUnavailable && hasWait || retry.Passing(status) && j.Replayable()
 }
 
 // needsBody reports whether a rule looks at the body of an answer with this head.
 func needsBody(j job.Job, status int, contentType string) bool {
 	head := j
 	head.Expect.JSON = nil
-	return len(j.Reject.JSON) > 0 || j.NeedsBody() && head.Unmet(status, contentType, jsondoc.Document{}) == ""
+	return j.ReadsBody || len(j.Reject.JSON) > 0 || j.NeedsBody() && head.Unmet(status, contentType, jsondoc.Document{}) == ""
 }
 
 func (a *attempted) reject(fault string) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
 const maxAnswer = 1 << 20
@@ -40,6 +41,7 @@ func (g Granted) Life() time.Duration {
 type answer struct {
 	status int
 	header http.Header
+	limit  retry.Limit
 	points *url.URL // where a redirect points; nil: nowhere
 	body   string
 	doc    jsondoc.Document
@@ -50,6 +52,7 @@ type answer struct {
 func readAnswer(response *http.Response) *answer {
 	a := &answer{status: response.StatusCode, header: response.Header}
 	a.points, _ = response.Location()
+	a.limit = retry.ReadLimit(response, time.Now())
 	var text bytes.Buffer // it doubles, where io.ReadAll adds a quarter and leaves five times the body behind
 	_, err := text.ReadFrom(io.LimitReader(response.Body, maxAnswer+1))
 	switch {

@@ -205,25 +205,20 @@ func (a *answer) sort(e *attemptError, o *OAuth2) {
 	case e.Refused && !invalidGrant && e.Code != "unauthorized_client":
 		e.Reason += ". " + o.credentialHint()
 	}
-	e.retry, e.retryAfter, e.hasRetryAfter = a.retryable(e.Refused)
+	e.retry, e.retryAfter, e.hasRetryAfter = a.retryable(e.Refused), a.limit.Wait, a.limit.HasWait
 }
 
 func (a *answer) isObject() bool { return a.doc.Lookup(jsondoc.Pointer{}).Kind == jsondoc.Object }
 
-// retryable treats a call for a token as a GET: a second one does no harm. A refusal under a 5xx may be a server's trouble.
-func (a *answer) retryable(refused bool) (retries bool, after time.Duration, hasAfter bool) {
-	after, hasAfter = retry.After(a.header, time.Now())
+// retryable treats a call for a token as a GET: a second one does no harm. A refusal under a 5xx may be a server's trouble,
+// one under a 403 is none.
+func (a *answer) retryable(refused bool) bool {
 	switch {
-	case a.status == http.StatusNotImplemented:
-	case a.status >= http.StatusInternalServerError, a.status == http.StatusTooManyRequests,
-		a.status == http.StatusRequestTimeout, a.status == http.StatusTooEarly:
-		retries = true
-	case a.status == http.StatusForbidden: // GitHub's rate limit
-		retries = hasAfter && !refused
+	case a.status == http.StatusForbidden:
+		return a.limit.Retry && !refused
 	default:
-		retries = a.cutOff && !refused
+		return a.limit.Retry || retry.Passing(a.status) || a.cutOff && !refused
 	}
-	return retries, after, hasAfter
 }
 
 // Names of parameters that more than one place needs.

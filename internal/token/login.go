@@ -8,6 +8,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
 // Login obtains a token by any HTTPS call.
@@ -69,10 +70,10 @@ func (x *Exchanger) loggedIn(a *answer, l *Login, asked time.Time, host string) 
 	value := a.doc.Lookup(l.token)
 	x.scrub.Add(value.Text, a.get("access_token").Text, a.get("refresh_token").Text, a.get("id_token").Text)
 	failed := &attemptError{MintError: &MintError{From: loginCall, Host: host, Reason: fmt.Sprintf("answered %d%s%s", a.status, a.words(), a.redirected())}}
-	failed.retry, failed.retryAfter, failed.hasRetryAfter = a.retryable(false)
+	failed.retry, failed.retryAfter, failed.hasRetryAfter = a.retryable(false), a.limit.Wait, a.limit.HasWait
 	unmet := l.rules.Unmet(a.status, a.header.Get("Content-Type"), a.doc)
 	switch {
-	case a.refuses(l.rules, failed.retry):
+	case a.refuses(l.rules):
 		failed.Refused, failed.Lasting, failed.retry = true, true, false
 		failed.Reason += ". Check what login sends: its call, headers and body"
 		return Granted{}, failed
@@ -100,15 +101,15 @@ func (x *Exchanger) loggedIn(a *answer, l *Login, asked time.Time, host string) 
 }
 
 // refuses reports whether a login's credentials are refused: by 401, by a rule, or by a 4xx that is not for later.
-func (a *answer) refuses(rules job.Rules, retries bool) bool {
+func (a *answer) refuses(rules job.Rules) bool {
 	switch {
 	case a.status == http.StatusUnauthorized, rules.RejectsBody(a.doc):
 		return true
-	case a.status == http.StatusForbidden && retries: // a rate limit
+	case a.limit.Limited:
 		return false
 	case rules.RejectsStatus(a.status):
 		return true
 	default:
-		return 400 <= a.status && a.status <= 499 && !retries
+		return 400 <= a.status && a.status <= 499 && !retry.Passing(a.status)
 	}
 }

@@ -1,6 +1,8 @@
 package token
 
 import (
+	"time"
+
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
@@ -24,3 +26,9 @@ func (p *secretParser) tokenProbe(object jsondoc.Value) *Probe {
 		Judges:   object.Get("expect").Kind > jsondoc.Null || object.Get("reject").Kind > jsondoc.Null,
 	}
 }
+
+// Request is what the probe sends, but for the token.
+func (p *Probe) Request() (job.Request, error) { return p.request(job.Values{}) }
+
+// Expiry is the token's expiry as an answer to a request of that moment says. Zero: nothing that can be read.
+func (p *Probe) Expiry(doc jsondoc.Document, asked time.Time) time.Time { return p.expiry(doc, asked) }

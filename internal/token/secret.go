@@ -151,7 +151,6 @@ func (p *secretParser) document(whole jsondoc.Value) Document {
 	}
 	if object, ok := f.Object("probe"); ok {
 		d.Probe = p.tokenProbe(object)
-		p.problems.Addf("probe is not supported by this version of Cronbearer")
 	}
 	expiresAt, _ := f.Any("expires_at")
 	p.combination(whole, d)

@@ -1,0 +1,26 @@
+package caller
+
+import (
+	"context"
+
+	"github.com/cronbearer/cronbearer/internal/target"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+// check is a run that calls no one but the secret's own probe, which is judged as a job's call is.
+func (r *run) check(ctx context.Context, version token.Version) ending {
+	probe := version.Probe
+	if probe == nil {
+		return ending{outcome: Succeeded, verdict: target.Unknown, version: version.ID, expires: version.Expiry}
+	}
+	request, err := probe.Request()
+	if err != nil {
+		return invalid("probe: "+err.Error(), version)
+	}
+	r.job, r.probe = r.job.Calling(probe.Probe, probe.Rules), probe
+	e := r.make(ctx, request, version)
+	if e.verdict == target.Accepted && !probe.Judges {
+		e.verdict = target.Unknown // a verify endpoint may accept what the API rejects
+	}
+	return e
+}

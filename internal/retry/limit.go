@@ -1,0 +1,39 @@
+package retry
+
+import (
+	"net/http"
+	"time"
+)
+
+// Limit is what an answer says of the requests that a client may make.
+type Limit struct {
+	Limited bool // a 403 that is none of the token's (GitHub's REST documentation, "Exceeding the rate limit"), or a 429
+	Retry   bool
+	Wait    time.Duration
+	HasWait bool
+}
+
+// ReadLimit reads a rate limit from an answer's head.
+func ReadLimit(response *http.Response, now time.Time) Limit {
+	l := Limit{Limited: response.StatusCode == http.StatusTooManyRequests}
+	l.Wait, l.HasWait = After(response.Header, now)
+	exhausted := Exhausted(response.Header)
+	l.Limited = l.Limited || response.StatusCode == http.StatusForbidden && (l.HasWait || exhausted)
+	if l.Limited && exhausted && !l.HasWait {
+		l.Wait, l.HasWait = Reset(response.Header, now)
+	}
+	l.Retry = l.Limited && (l.HasWait || response.StatusCode == http.StatusTooManyRequests)
+	return l
+}
+
+// Passing reports whether a status may pass by itself (RFC 9110 section 15).
+func Passing(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly:
+		return true
+	case http.StatusNotImplemented:
+		return false
+	default:
+		return 500 <= status && status <= 599
+	}
+}
