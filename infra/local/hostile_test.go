@@ -53,7 +53,7 @@ func TestHostileTokenEndpoint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := start(t, local.Options{})
-			body, token := c.body()
+			var body, token string
 			must(t, r.Host(authority, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(c.status)

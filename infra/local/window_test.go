@@ -14,6 +14,7 @@ import (
 // hides behind no other outside it.
 func TestRotationWindow(t *testing.T) {
 	t.Parallel()
+	const unknownExpiry = "TokenDaysToExpiry ExampleApi 3650" // each version is new
 	cases := map[string]struct {
 		prepare   func(*rig)
 		outcome   string
@@ -39,7 +40,7 @@ func TestRotationWindow(t *testing.T) {
 				r.api.Revoke(first)
 				r.api.Accept(second)
 				r.putStaged(second, "AWSPENDING")
-			}, "succeeded", "AWSPENDING", []string{first, second}, []string{"TokenRejected ExampleApi 0", "Heartbeat HourlySync 1"},
+			}, "succeeded", "AWSPENDING", []string{first, second}, []string{"TokenRejected ExampleApi 0", unknownExpiry, "Heartbeat HourlySync 1"},
 		},
 		"AWSPENDING is old": {
 			func(r *rig) {
@@ -47,26 +48,26 @@ func TestRotationWindow(t *testing.T) {
 				r.api.Accept(second)
 				r.putStaged(second, "AWSPENDING")
 				r.advance(61 * time.Minute)
-			}, "token_rejected", "", []string{first}, []string{"TokenRejected ExampleApi 1", "Heartbeat HourlySync 1"},
+			}, "token_rejected", "", []string{first}, []string{"TokenRejected ExampleApi 1", unknownExpiry, "Heartbeat HourlySync 1"},
 		},
 		"AWSPREVIOUS while AWSCURRENT is young": {
 			func(r *rig) {
 				r.put(second)
 				r.advance(50 * time.Minute)
-			}, "succeeded", "AWSPREVIOUS", []string{second, first}, []string{"TokenRejected ExampleApi 0", "Heartbeat HourlySync 1"},
+			}, "succeeded", "AWSPREVIOUS", []string{second, first}, []string{"TokenRejected ExampleApi 0", unknownExpiry, "Heartbeat HourlySync 1"},
 		},
 		"AWSPREVIOUS when AWSCURRENT is old": {
 			func(r *rig) {
 				r.put(second)
 				r.advance(61 * time.Minute)
-			}, "token_rejected", "", []string{second}, []string{"TokenRejected ExampleApi 1", "Heartbeat HourlySync 1"},
+			}, "token_rejected", "", []string{second}, []string{"TokenRejected ExampleApi 1", unknownExpiry, "Heartbeat HourlySync 1"},
 		},
 		"each in its turn, none twice": {
 			func(r *rig) {
 				r.api.Revoke(first)
 				r.put(second)
 				r.putStaged(third, "AWSPENDING")
-			}, "token_rejected", "", []string{second, third, first}, []string{"TokenRejected ExampleApi 1", "Heartbeat HourlySync 1"},
+			}, "token_rejected", "", []string{second, third, first}, []string{"TokenRejected ExampleApi 1", unknownExpiry, "Heartbeat HourlySync 1"},
 		},
 	}
 	for name, c := range cases {

@@ -110,7 +110,9 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 // report publishes, and reminds of a rejection that is stored. Whatever goes wrong is an error, and changes nothing else.
 func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) error {
 	err := isolate.Catch(func() error {
-		err := a.publisher.Publish(ctx, res.Report(a.Clock.Now()))
+		report := res.Report(a.Clock.Now())
+		report.Undated = e.undated
+		err := a.publisher.Publish(ctx, report)
 		if notStored, ok := errors.AsType[*metric.NotStoredError](err); ok {
 			_, _ = h.out.Write(notStored.Line)
 		}

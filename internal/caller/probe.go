@@ -11,7 +11,7 @@ import (
 func (r *run) check(ctx context.Context, version token.Version) ending {
 	probe := version.Probe
 	if probe == nil {
-		return ending{outcome: Succeeded, verdict: target.Unknown, version: version.ID, expires: version.Expiry}
+		return ending{outcome: Succeeded, verdict: target.Unknown, version: version.ID, expires: version.Expiry, undated: undated(version)}
 	}
 	request, err := probe.Request()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -187,4 +188,84 @@ func reported(t *testing.T, status int, spoil func(*faulty, *writing)) reportedR
 		got.response.DurationMS = 0
 	}
 	return got
+}
+
+// A token that says nothing of its expiry and replaced one that may have warned: without a datum that alarm would stay.
+func TestTokenOfUnknownExpiryEndsAWarning(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	const unknown = "TokenDaysToExpiry S T 3650.0"
+	refreshed := `{"token":"` + secret("a") + `","oauth2":{"grant":"refresh_token","token_url":"https://auth.example.com/t","client_id":"id","client_secret":"` +
+		secret("c") + `","refresh_token":"` + secret("r") + `"}}`
+	for name, c := range map[string]struct {
+		secret  string
+		age     time.Duration
+		event   event
+		headers map[string]string
+		want    string // the datum of the expiry; empty: none
+	}{
+		"plain, new":                 {secret: secret("a"), age: day, want: unknown},
+		"plain, just young enough":   {secret: secret("a"), age: 35*day - time.Minute, want: unknown},
+		"plain, old":                 {secret: secret("a"), age: 35 * day},
+		"JSON, new":                  {secret: `{"token":"` + secret("a") + `"}`, age: day, want: unknown},
+		"rotated, new":               {secret: refreshed, age: day, want: unknown},
+		"checked only":               {secret: secret("a"), age: day, event: event{"action": "check", "call": nil}, want: unknown},
+		"not bound to the host":      {secret: secret("a"), age: day, event: event{"call": "GET https://other.example.com/"}, want: unknown},
+		"it says when it expires":    {secret: `{"token":"` + secret("a") + `","expires_at":"2000-01-11"}`, age: day, want: "TokenDaysToExpiry S T 10.0"},
+		"the target says when":       {secret: secret("a"), age: day, headers: map[string]string{"Github-Authentication-Token-Expiration": "2000-01-11 00:00:00 UTC"}, want: "TokenDaysToExpiry S T 10.0"},
+		"its expiry cannot be read":  {secret: `{"token":"` + secret("a") + `","expires_at":"next spring"}`, age: day},
+		"another type of its expiry": {secret: `{"token":"` + secret("a") + `","expires_at":true}`, age: day},
+		"minted, new":                {secret: mintedSecret("c1"), age: day},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil)
+				r.secrets.put(current, "v1", c.secret, c.age)
+				r.net.Handle("auth.example.com:443", func(w http.ResponseWriter, _ *http.Request) {
+					_, _ = io.WriteString(w, `{"access_token":"`+secret("a")+`","token_type":"Bearer","expires_in":3600}`)
+				})
+				r.net.Handle(host, func(w http.ResponseWriter, _ *http.Request) {
+					for key, value := range c.headers {
+						w.Header().Set(key, value)
+					}
+				})
+				r.run(c.event)
+				got := ""
+				for _, d := range r.watch.said() {
+					if strings.HasPrefix(d, "TokenDaysToExpiry") {
+						got += d
+					}
+				}
+				if got != c.want {
+					t.Errorf("%q, want %q", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// Good news of another version of a secret is news: the alarm that it clears may be younger than five minutes.
+func TestGoodNewsOfAnotherVersionIsPublished(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(s *settings.Settings) { s.SecretCacheTTL = 0 })
+		r.serve(map[string]int{"a": http.StatusOK, "b": http.StatusOK})
+		for _, step := range []struct {
+			version, token string
+			want           []string
+		}{
+			{version: "v1", token: "a", want: []string{"TokenRejected S T 0", "TokenDaysToExpiry S T 3650.0", "Heartbeat S J 1"}},
+			{version: "v1", token: "a"},
+			{version: "v2", token: "b", want: []string{"TokenRejected S T 0", "TokenDaysToExpiry S T 3650.0"}},
+			{version: "v2", token: "b"},
+		} {
+			r.secrets.put(current, step.version, secret(step.token), 48*time.Hour)
+			time.Sleep(20 * time.Second)
+			r.run(nil)
+			if diff := cmp.Diff(step.want, r.watch.said()); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", step.version, diff)
+			}
+		}
+	})
 }

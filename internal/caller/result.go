@@ -61,7 +61,7 @@ func (r Result) Report(at time.Time) metric.Report {
 	if r.Outcome == Skipped {
 		return metric.Report{}
 	}
-	rep := metric.Report{At: at, Job: r.Job, Token: r.Token}
+	rep := metric.Report{At: at, Job: r.Job, Token: r.Token, Version: r.TokenVersion}
 	if r.TokenExpiresAt != nil {
 		rep.Expires = *r.TokenExpiresAt
 	}

@@ -68,6 +68,7 @@ type ending struct {
 	kind    token.Kind
 	version string // of the secret; the last one used where several were
 	expires time.Time
+	undated time.Time // of what metric.Report says
 
 	targetRequestID string
 	missesScope     bool
@@ -324,7 +325,7 @@ func (r *run) decide(current token.Version) ending {
 	a := decisive.answer
 	e := ending{
 		verdict: a.Verdict, status: a.Status, fault: a.Fault, said: a.Said, kind: decisive.version.Kind(), version: r.last().version.ID,
-		expires: decisive.expiry, targetRequestID: a.RequestID, missesScope: a.MissesScope,
+		expires: decisive.expiry, undated: undated(decisive.version), targetRequestID: a.RequestID, missesScope: a.MissesScope,
 	}
 	switch {
 	case a.Verdict == target.Accepted:
@@ -365,7 +366,16 @@ func unavailable(err error, v token.Version) ending {
 }
 
 func invalid(fault string, v token.Version) ending {
-	return ending{outcome: InvalidJob, verdict: target.Unknown, fault: fault, version: v.ID, expires: v.Expiry}
+	return ending{outcome: InvalidJob, verdict: target.Unknown, fault: fault, version: v.ID, expires: v.Expiry, undated: undated(v)}
+}
+
+// undated is when a version was created whose token says nothing of its expiry. Zero: it does, readable or not, or the
+// token is minted and lives as long as its client.
+func undated(v token.Version) time.Time {
+	if v.Minted() || !v.Expiry.IsZero() || v.ExpiryUnreadable {
+		return time.Time{}
+	}
+	return v.Created
 }
 
 // fill writes what the run learned into the result.

@@ -828,7 +828,7 @@ func TestTimeOfTheInvocation(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, nil)
-				r.secrets.put(current, "v1", secret("a"), time.Hour)
+				r.secrets.put(current, "v1", secret("a"), 60*24*time.Hour)
 				c.prepare(r)
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()

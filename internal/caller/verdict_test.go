@@ -121,7 +121,7 @@ func TestRateLimitThenAcceptedPublishesNoRejection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil)
-		r.secrets.put(current, "v1", secret("t"), 24*time.Hour)
+		r.secrets.put(current, "v1", secret("t"), 60*24*time.Hour)
 		calls := 0
 		r.net.Handle(host, func(w http.ResponseWriter, _ *http.Request) {
 			if calls++; calls == 1 {
