@@ -16,12 +16,12 @@ var minters = []string{"oauth2", "login", "jwt", "aws_identity", "rotate"}
 func ParseMember(text, key string, scrub *redact.Scrubber) (Document, error) {
 	object, held := trimBOM(text), scrub.Holder()
 	if !strings.HasPrefix(object, "{") {
-		held.Add(text, object)
+		addUnread(held, text)
 		return Document{}, malformed("the secret is plain text, and Key (secretKey in the event) chooses a member of a JSON object: remove Key")
 	}
 	doc, duplicates, err := jsondoc.Parse([]byte(object))
 	if err != nil {
-		held.Add(object)
+		addUnread(held, object)
 		return Document{}, malformed("the secret begins with { and is " + err.Error())
 	}
 	p := secretParser{scrub: held}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf16"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -83,19 +84,19 @@ func parse(text, key string, scrub *redact.Scrubber) (Document, error) {
 func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
 	object, held := trimBOM(text), scrub.Holder()
 	if !strings.HasPrefix(object, "{") {
-		held.Add(text, object)
 		token, err := normalize(text)
-		held.Add(token)
 		if err != nil {
+			addUnread(held, text)
 			return Document{}, malformed("the secret's text: " + err.Error())
 		}
+		held.Add(token)
 		d := Document{Token: redact.New(token), held: held}
 		d.forecast(jsondoc.Value{})
 		return d, nil
 	}
 	doc, duplicates, err := jsondoc.Parse([]byte(object))
 	if err != nil {
-		held.Add(object)
+		addUnread(held, object)
 		return Document{}, malformed("the secret begins with { and is " + err.Error())
 	}
 	p := secretParser{scrub: held}
@@ -107,6 +108,19 @@ func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
 		return Document{}, &MalformedError{p.problems}
 	}
 	return d, nil
+}
+
+// addUnread registers what may be secret in a text that is not what it should be, such as JSON in the quotes of a shell:
+// its long words with a digit that are no address. The rest of it, names, hosts and punctuation, would go on being cut out
+// of our texts when the secret is long corrected, though no one ever used it.
+func addUnread(held *redact.Holder, text string) {
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"'`{}[]()<>,;:=\\", r) }) {
+		_, noHost := hosts.Parse([]string{word})
+		address := strings.HasPrefix(word, "//") || strings.Contains(word, ".") && noHost == nil
+		if len(word) >= 16 && strings.ContainsAny(word, "0123456789") && !address {
+			held.Add(word)
+		}
+	}
 }
 
 type secretParser struct {
