@@ -11,7 +11,7 @@ PYTHON ?= python3
 FUZZTIME ?= 30s
 # The user's; the project's own tests and checks read the copy in infra/shipped.
 TEMPLATE ?= template.yaml
-# Of samconfig.toml, for make deploy.
+# Of samconfig.toml, for make validate and make deploy.
 ENV ?= default
 
 FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
@@ -50,7 +50,7 @@ demo: native ## See a token die and come back, on this machine: no AWS account n
 	@CGO_ENABLED=0 go run $(GOFLAGS_ALL) ./infra/local/demo
 
 validate: ## Look for mistakes in your template.yaml, or in TEMPLATE=<file>: a second
-	@go run ./infra/templatecheck $(TEMPLATE)
+	@go run ./infra/templatecheck -env $(ENV) $(TEMPLATE)
 
 # The race detector wants cgo, and so a C compiler. A machine without one still tests. Vet gets the same flag, so that nothing
 # is compiled twice.

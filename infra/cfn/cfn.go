@@ -25,7 +25,8 @@ type Options struct {
 	AccountID  string // "123456789012"
 	Partition  string // "aws"
 	Parameters map[string]string
-	// Guess makes up a value for each parameter that has neither a default nor one in Parameters.
+	// Guess makes up a value for each parameter that has neither a default nor one in Parameters, and passes over those in
+	// Parameters that the template does not have.
 	Guess bool
 }
 

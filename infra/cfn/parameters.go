@@ -91,7 +91,7 @@ func (s *Stack) readParameters(p *problems, o Options) {
 		s.Values[name] = value
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Parameters)) {
-		if _, ok := section[name]; !ok {
+		if _, ok := section[name]; !ok && !o.Guess { // SAM CLI passes over what it saved of another version
 			p.add("Parameters."+name, "the template has no such parameter")
 		}
 	}

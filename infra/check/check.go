@@ -8,7 +8,6 @@
 package check
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -79,7 +78,7 @@ func (p Problem) In(file string) string {
 // Template returns everything about a template that its owner should know, in the order of its lines, each mistake once.
 func Template(data []byte, o Options) []Problem {
 	c := &checker{options: o}
-	stack, err := cfn.Parse(data, c.guessed(data))
+	stack, err := cfn.Parse(data, c.guessed())
 	var found cfn.TemplateError
 	errors.As(err, &found)
 	if stack == nil {
@@ -103,11 +102,11 @@ func Template(data []byte, o Options) []Problem {
 const allowedHosts = "AllowedHosts"
 
 // guessed adds values for parameters that only a deployment gives.
-func (c *checker) guessed(data []byte) cfn.Options {
+func (c *checker) guessed() cfn.Options {
 	o := c.options.Stack
 	o.Guess = true
 	o.Parameters = map[string]string{}
-	if !c.options.Deploy && bytes.Contains(data, []byte("\n  "+allowedHosts+":")) {
+	if !c.options.Deploy {
 		o.Parameters[allowedHosts] = "api.example.com"
 	}
 	maps.Copy(o.Parameters, c.options.Stack.Parameters)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/infra/samconfig"
 	"github.com/cronbearer/cronbearer/infra/shipped"
 )
 
@@ -58,14 +59,15 @@ func TestConfigIsTheEnvironmentsOwn(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "samconfig.toml")
 	write(t, file, guided, 0o600)
 	for name, c := range cases {
-		got, err := readConfig(file, c.env)
+		saved, err := samconfig.Read(file, c.env)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.stack != c.stack {
-			t.Errorf("%s: stack %q, want %q", name, got.stack, c.stack)
+		got := config{saved}
+		if got.Stack != c.stack {
+			t.Errorf("%s: stack %q, want %q", name, got.Stack, c.stack)
 		}
-		if diff := cmp.Diff(c.parameters, got.parameters); diff != "" {
+		if diff := cmp.Diff(c.parameters, got.Parameters); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 		if arguments := strings.Join(got.arguments(c.env), " "); arguments != c.arguments {
@@ -80,9 +82,9 @@ func TestShippedConfigAsks(t *testing.T) {
 	if os.Getenv("UPSTREAM") == "" {
 		t.Skip("samconfig.toml holds its owner's answers (UPSTREAM=1 makes this a test)")
 	}
-	c, err := readConfig("../../samconfig.toml", "default")
-	if err != nil || !c.asks() || c.stack != "cronbearer" {
-		t.Errorf("%+v, %v", c, err)
+	saved, err := samconfig.Read("../../samconfig.toml", "default")
+	if c := (config{saved}); err != nil || !c.asks() || c.Stack != "cronbearer" {
+		t.Errorf("%+v, %v", saved, err)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/infra/cfn"
 	"github.com/cronbearer/cronbearer/infra/check"
+	"github.com/cronbearer/cronbearer/infra/samconfig"
 )
 
 func main() {
@@ -49,10 +50,11 @@ func (d deployment) run(ctx context.Context) error {
 	if err := d.version(ctx); err != nil {
 		return err
 	}
-	c, err := readConfig(d.config, d.env)
+	saved, err := samconfig.Read(d.config, d.env)
 	if err != nil {
 		return err
 	}
+	c := config{saved}
 	if err := d.check(c); err != nil {
 		return err
 	}
@@ -88,18 +90,18 @@ func (d deployment) check(c config) error {
 	if err != nil {
 		return fmt.Errorf("read the template: %w", err)
 	}
-	parameters := maps.Clone(c.parameters)
+	parameters := maps.Clone(c.Parameters)
 	if c.asks() {
 		// SAM CLI will ask for it; this stands for the answer meanwhile.
 		parameters["AllowedHosts"] = "not.yet.known"
 	}
 	mistakes := 0
-	stack := cfn.Options{StackName: cmp.Or(c.stack, stackOf(d.env)), Parameters: parameters}
+	stack := cfn.Options{StackName: cmp.Or(c.Stack, stackOf(d.env)), Parameters: parameters}
 	for _, p := range check.Template(data, check.Options{Deploy: true, Now: d.now, Stack: stack}) {
 		if p.Severity == check.Mistake {
 			mistakes++
 		}
-		fmt.Fprintf(d.out, "%s:%d: %s\n", d.template, p.Line, p)
+		fmt.Fprintln(d.out, p.In(d.template))
 	}
 	if mistakes > 0 {
 		return fmt.Errorf("not deployed: fix %s first", d.template)

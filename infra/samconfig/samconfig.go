@@ -1,4 +1,5 @@
-package main
+// Package samconfig reads what SAM CLI has saved of a deployment: samconfig.toml.
+package samconfig
 
 import (
 	"fmt"
@@ -9,25 +10,26 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// config is one environment of samconfig.toml as `sam deploy` reads it: its deploy.parameters over its global.parameters. An
+// Config is one environment of samconfig.toml as `sam deploy` reads it: its deploy.parameters over its global.parameters. An
 // environment inherits nothing from the default one.
-type config struct {
-	values     map[string]any
-	stack      string
-	parameters map[string]string
+type Config struct {
+	Values     map[string]any
+	Stack      string // "" if it is not saved
+	Parameters map[string]string
 }
 
-func readConfig(path, env string) (config, error) {
+// Read reads an environment of the file. One that is not there is empty.
+func Read(path, env string) (Config, error) {
 	var file map[string]any
 	if _, err := toml.DecodeFile(path, &file); err != nil {
-		return config{}, fmt.Errorf("read what SAM CLI has saved: %w", err)
+		return Config{}, fmt.Errorf("%s, where SAM CLI saves its answers: %w", path, err)
 	}
-	c := config{values: map[string]any{}}
+	c := Config{Values: map[string]any{}}
 	for _, command := range []string{"global", "deploy"} {
-		maps.Copy(c.values, table(table(table(file, env), command), "parameters"))
+		maps.Copy(c.Values, table(table(table(file, env), command), "parameters"))
 	}
-	c.stack, _ = c.values["stack_name"].(string)
-	c.parameters = overrides(c.values["parameter_overrides"])
+	c.Stack, _ = c.Values["stack_name"].(string)
+	c.Parameters = overrides(c.Values["parameter_overrides"])
 	return c, nil
 }
 
@@ -91,34 +93,4 @@ func words(text string) []string {
 		list = append(list, word.String())
 	}
 	return list
-}
-
-// arguments are what `sam deploy` needs to be told, as the environment has not saved it.
-func (c config) arguments(env string) []string {
-	list := []string{"deploy", "--config-env", env, "--language-extensions"}
-	_, bucket := c.values["s3_bucket"]
-	_, resolved := c.values["resolve_s3"]
-	if !bucket && !resolved {
-		list = append(list, "--resolve-s3")
-	}
-	if _, ok := c.values["capabilities"]; !ok {
-		list = append(list, "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
-	}
-	if c.stack == "" {
-		list = append(list, "--stack-name", stackOf(env))
-	}
-	if c.asks() {
-		list = append(list, "--guided")
-	}
-	return list
-}
-
-// asks reports whether the answers of a first deployment are still missing.
-func (c config) asks() bool { return c.parameters["AllowedHosts"] == "" }
-
-func stackOf(env string) string {
-	if env == "default" {
-		return "cronbearer"
-	}
-	return "cronbearer-" + env
 }
