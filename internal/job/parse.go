@@ -52,7 +52,10 @@ func (p *parser) job(data []byte) Job {
 			ambiguous[d.Name] = true
 		}
 	}
-	leaveOutUnreplaced(doc)
+	leaveOutUnreplaced(doc, "body")
+	for _, name := range []string{"headers", "expect", "reject"} {
+		leaveOutUnreplaced(doc.Get(name), "")
+	}
 
 	f := jsondoc.NewFields(doc, "", false, &p.problems)
 	j := Job{
@@ -87,16 +90,12 @@ func (p *parser) job(data []byte) Job {
 // eventValues check the placeholders of an event before its values are known.
 var eventValues = ValuesAt(time.Time{}, nil, map[string]string{"runId": ""})
 
-// leaveOutUnreplaced counts a context attribute that Scheduler left as it was for absent, wherever it stands in the
-// place of a value: the event did not come from Scheduler. A body is the target's, not ours.
-func leaveOutUnreplaced(object jsondoc.Value) {
+// leaveOutUnreplaced counts for absent a context attribute that Scheduler left as it was: the event did not come from
+// Scheduler. A body is the target's, not ours.
+func leaveOutUnreplaced(object jsondoc.Value, except string) {
 	for i, m := range object.Members {
-		switch {
-		case m.Name == "body":
-		case m.Value.Kind == jsondoc.String && isContextAttribute(m.Value.Text):
+		if m.Name != except && m.Value.Kind == jsondoc.String && isContextAttribute(m.Value.Text) {
 			object.Members[i].Value = jsondoc.Value{Kind: jsondoc.Null}
-		case m.Name == "headers", m.Name == "expect", m.Name == "reject":
-			leaveOutUnreplaced(m.Value)
 		}
 	}
 }

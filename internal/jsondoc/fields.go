@@ -2,7 +2,6 @@ package jsondoc
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,17 +109,20 @@ func (f *Fields) Int(name string, low, high, otherwise int) int {
 
 // WholeNumber reads a number without a fraction, 2.0 and 2e0 included.
 func WholeNumber(v Value) (int, bool) {
+	const maxDigits = 19 // of an int
 	if v.Kind != Number {
 		return 0, false
 	}
-	if n, err := strconv.Atoi(v.Text); err == nil {
-		return n, true
-	}
-	x, err := strconv.ParseFloat(v.Text, 64)
-	if err != nil || x != math.Trunc(x) || math.Abs(x) > 1<<53 {
+	d, ok := readDecimal(v.Text)
+	if !ok || d.exponent < 0 || int64(len(d.digits))+d.exponent > maxDigits {
 		return 0, false
 	}
-	return int(x), true
+	digits := "0" + d.digits + strings.Repeat("0", int(d.exponent))
+	if d.negative {
+		digits = "-" + digits
+	}
+	n, err := strconv.Atoi(digits)
+	return n, err == nil
 }
 
 // Object reads an optional object; an empty one counts as absent.
