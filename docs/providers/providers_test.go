@@ -11,11 +11,13 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
@@ -117,6 +119,9 @@ func fill(text string, keys map[string]string) string {
 		if kind, _, ok := strings.Cut(strings.Trim(p, "<"), " private key"); ok {
 			return keys[kind] // empty: a kind that there is not, and so a secret that is refused
 		}
+		if strings.HasPrefix(p, "<RSA certificate") {
+			return keys["certificate"]
+		}
 		return "example0123456789"
 	})
 }
@@ -148,5 +153,11 @@ func privateKeys(t *testing.T) map[string]string {
 		}
 		keys[kind] = strings.Trim(string(quoted), `"`)
 	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, rsaKey.Public(), rsaKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys["certificate"] = strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), "\n", `\n`)
 	return keys
 }

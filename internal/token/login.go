@@ -84,7 +84,7 @@ func (x *Exchanger) loggedIn(a *answer, l *Login, asked time.Time, host string) 
 		failed.Reason += ": login's " + unmet
 		return Granted{}, failed
 	case value.Kind != jsondoc.String && value.Kind != jsondoc.Number:
-		return Granted{}, lasting(loginCall, host, "answered %d, but there is no string at login.token (%s)", a.status, l.token)
+		return Granted{}, lasting(loginCall, host, "answered %d, but there is no string at login.token (%s)", a.status, jsondoc.Quote(l.token.String()))
 	}
 	token, err := normalize(value.Text)
 	x.scrub.Add(token)

@@ -546,7 +546,7 @@ func TestFailedLogins(t *testing.T) {
 		"rule for a body":            {login: rules(`"reject":{"json":{"/ok":false}}`), answer: answer{status: 200, body: `{"ok":false,"error":"bad_auth"}`}, refused: true, lasting: true, says: "bad_auth"},
 		"rule and a token":           {login: rules(`"reject":{"json":{"/ok":false}}`), answer: answer{status: 200, body: `{"ok":false,"token":"abcdefgh"}`}, refused: true, lasting: true, says: "answered 200"},
 		"expect is not met":          {login: rules(`"expect":{"json":{"/ok":true}}`), answer: answer{status: 200, body: `{"ok":null,"token":"abcdefgh"}`}, says: "not what expect.json wants"},
-		"2xx without a token":        {answer: answer{status: 200, body: `{"tokens":"` + canary + `"}`}, lasting: true, says: "there is no string at login.token (/token)"},
+		"2xx without a token":        {answer: answer{status: 200, body: `{"tokens":"` + canary + `"}`}, lasting: true, says: `there is no string at login.token ("/token")`},
 		"2xx without JSON":           {answer: answer{status: 200, body: "<html>" + canary}, lasting: true, says: "there is no string at login.token"},
 		"2xx with an object":         {answer: answer{status: 200, body: `{"token":{"a":"` + canary + `"}}`}, lasting: true, says: "there is no string at login.token"},
 		"2xx with an unusable token": {answer: answer{status: 200, body: `{"token":"` + canary + ` x"}`}, lasting: true, says: "white space inside"},
