@@ -3,6 +3,7 @@ package redact
 import (
 	"cmp"
 	"encoding/binary"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -40,20 +41,29 @@ type Scrubber struct {
 
 // entry is a registered secret.
 type entry struct {
-	used    uint64                 // the larger, the later
-	holders []weak.Pointer[string] // what keeps it in use as long as it is reachable
+	used    uint64                            // the larger, the later
+	holders map[weak.Pointer[string]]struct{} // what keeps it in use as long as it is reachable
+	enough  int                               // how many holders there may be before those that are gone are forgotten
+	secret  weak.Pointer[string]              // the holder that Keep returned last
 }
 
-// inUse returns a live holder whose value is the one given, and whether there is any live one.
-func (e *entry) inUse(value string) (same *string, inUse bool) {
-	e.holders = slices.DeleteFunc(e.holders, func(h weak.Pointer[string]) bool {
-		holder := h.Value()
-		if holder != nil && *holder == value {
-			same = holder
-		}
-		return holder == nil
-	})
-	return same, len(e.holders) > 0
+// hold adds a holder. Those that are gone are looked for when their number has doubled, so that a secret that each run reads
+// costs each run the same.
+func (e *entry) hold(holder weak.Pointer[string]) {
+	if len(e.holders) >= e.enough {
+		e.inUse()
+		e.enough = max(16, 2*len(e.holders))
+	}
+	if e.holders == nil {
+		e.holders = map[weak.Pointer[string]]struct{}{}
+	}
+	e.holders[holder] = struct{}{}
+}
+
+// inUse reports whether a holder is reachable, and forgets those that are not.
+func (e *entry) inUse() bool {
+	maps.DeleteFunc(e.holders, func(h weak.Pointer[string], _ struct{}) bool { return h.Value() == nil })
+	return len(e.holders) > 0
 }
 
 // Keep registers a value and wraps it: the one way to make a Secret of what came from outside, so that none is forgotten.
@@ -65,11 +75,12 @@ func (s *Scrubber) Keep(value string) Secret {
 	if e == nil {
 		return New(value)
 	}
-	if same, _ := e.inUse(value); same != nil {
+	if same := e.secret.Value(); same != nil && *same == value { // an entry is of the beginning only
 		return Secret{same}
 	}
 	secret := New(value)
-	e.holders = append(e.holders, weak.Make(secret.value))
+	e.secret = weak.Make(secret.value)
+	e.hold(e.secret)
 	return secret
 }
 
@@ -88,13 +99,8 @@ func (h *Holder) Add(secrets ...string) {
 	h.scrubber.mu.Lock()
 	defer h.scrubber.mu.Unlock()
 	for _, secret := range secrets {
-		e := h.scrubber.add(secret)
-		if e == nil {
-			continue
-		}
-		_, _ = e.inUse("") // forgets the holders that are gone
-		if life := weak.Make(h.life); !slices.Contains(e.holders, life) {
-			e.holders = append(e.holders, life)
+		if e := h.scrubber.add(secret); e != nil {
+			e.hold(weak.Make(h.life))
 		}
 	}
 }
@@ -142,7 +148,7 @@ func (s *Scrubber) forget() {
 	}
 	var list []unused
 	for text, e := range s.entries {
-		if _, inUse := e.inUse(""); !inUse {
+		if !e.inUse() {
 			list = append(list, unused{text, e.used})
 		}
 	}

@@ -483,3 +483,26 @@ func BenchmarkScrub(b *testing.B) {
 		})
 	}
 }
+
+// A dead token on a job of every minute is read in each run: what a run costs must not grow with the runs before it.
+func TestSecretThatIsReadOftenCostsEachReadTheSame(t *testing.T) {
+	t.Parallel()
+	const reads = 200_000
+	var scrub redact.Scrubber
+	held := make([]*redact.Holder, 0, reads)
+	secrets := make([]redact.Secret, 0, reads)
+	begun := time.Now()
+	for range reads {
+		holder := scrub.Holder()
+		holder.Add("token-0123456789abcdef")
+		held, secrets = append(held, holder), append(secrets, scrub.Keep("token-0123456789abcdef"))
+	}
+	if took := time.Since(begun); took > 20*time.Second { // a look at all holders in each read takes minutes
+		t.Errorf("%d reads took %s", reads, took)
+	}
+	if got := scrub.Scrub("token-0123456789abcdef"); got != redact.Redacted {
+		t.Errorf("%q is not scrubbed", got)
+	}
+	runtime.KeepAlive(held)
+	runtime.KeepAlive(secrets)
+}
