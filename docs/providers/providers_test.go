@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -29,7 +30,8 @@ var (
 )
 
 // TestSecretsParse reads every block of JSON: one marked "secret" must be a usable secret, one marked "key" with a name or
-// pointer one whose token Key chooses, one marked "refused" shows what a page says cannot be read.
+// pointer one whose token Key chooses, one marked "rules" the Expect and Reject of a job, one marked "refused" shows what a
+// page says cannot be read.
 func TestSecretsParse(t *testing.T) {
 	t.Parallel()
 	keys := privateKeys(t)
@@ -38,6 +40,10 @@ func TestSecretsParse(t *testing.T) {
 			t.Parallel()
 			seen := 0
 			for _, block := range fence.FindAllStringSubmatch(page, -1) {
+				if block[1] == "rules" {
+					rulesParse(t, block[3])
+					continue
+				}
 				kind, text := block[1], fill(block[3], keys)
 				d, err := token.ParseSecret(text, &redact.Scrubber{})
 				if kind == "key" {
@@ -64,6 +70,15 @@ func TestSecretsParse(t *testing.T) {
 				t.Error("the page shows no secret")
 			}
 		})
+	}
+}
+
+// rulesParse reads the Expect and Reject of a job, as they are pasted into template.yaml.
+func rulesParse(t *testing.T, text string) {
+	t.Helper()
+	event := `{"job":"J","token":"T","secret":"s","call":"GET https://a.example",` + strings.TrimPrefix(strings.TrimSpace(text), "{")
+	if _, err := job.Parse([]byte(event), job.Options{}); err != nil {
+		t.Errorf("the rules are invalid: %v\n%s", err, text)
 	}
 }
 
