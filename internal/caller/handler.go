@@ -100,7 +100,8 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 	if err := h.report(ctx, a, e, res); err != nil {
 		h.log.ErrorContext(ctx, "the metrics could not be stored", "error", err.Error())
 		if e.verdict == target.Rejected {
-			message += ". Its metric could not be stored (" + err.Error() + "), so no alarm may tell of it; the log has it as an embedded metric"
+			unpublished := ". Its metric could not be stored (" + err.Error() + "), so its alarm may not fire; the log has it as an embedded metric"
+			message = redact.Limit(message, redact.MaxError-len(unpublished)) + unpublished
 		}
 	}
 	res.DurationMS = time.Since(begun).Milliseconds()

@@ -269,3 +269,19 @@ func TestGoodNewsOfAnotherVersionIsPublished(t *testing.T) {
 		}
 	})
 }
+
+// However long the error of a rejected run is, it says that its alarm may not fire.
+func TestRejectionThatIsNotStoredSaysSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for name, do := range map[string]fault{
+			"panics": func(context.Context) error { panic("no schema") },
+			"fails":  func(context.Context) error { return errors.New("down") },
+		} {
+			got := reported(t, http.StatusUnauthorized, func(f *faulty, _ *writing) { f.put = do })
+			if got.err == nil || !strings.Contains(got.err.Error(), "so its alarm may not fire") || len(got.err.Error()) > 16<<10 {
+				t.Errorf("%s: %v", name, got.err)
+			}
+		}
+	})
+}
