@@ -61,6 +61,11 @@ caught 'rate(2 hours)' go run ./infra/templatecheck -parameter AllowedHosts=api.
 rm expanded.json
 caught 'is an example' go run ./infra/templatecheck -deploy -parameter AllowedHosts=a.b $template
 
+# The copy that the tests read, in the project's own CI.
+mistake template.yaml 'MemorySize: 128' 'MemorySize: 256'
+caught 'run make copy' env UPSTREAM=1 go test -count=1 ./infra/shipped
+mend template.yaml
+
 # The page that is made from the template.
 mistake $template 'Description: CloudWatch Logs deletes' 'Description: Amazon deletes'
 caught 'run make docs' go run ./infra/check/configuration -check

@@ -93,7 +93,7 @@ func (c *checker) rows(data []byte) {
 func (c *checker) read(mapping string) {
 	c.blocks[mapping] = map[string]block{}
 	key, rows, hasRows := c.stack.Locate("Mappings", mapping)
-	if !hasRows {
+	if !hasRows || rows.Kind != yaml.MappingNode {
 		c.noRows(key, mapping)
 		return
 	}
@@ -331,7 +331,7 @@ func (r rule) problem(key string, n *yaml.Node) (Problem, bool) {
 	mistake := func(text, fix string) (Problem, bool) { return Problem{Text: text, Fix: fix}, true }
 	what := notText(n)
 	switch {
-	case n.Kind != yaml.ScalarNode && r.kind == pasted && n.Tag[:2] == "!!":
+	case n.Kind != yaml.ScalarNode && r.kind == pasted && strings.HasPrefix(n.Tag, "!!"):
 		return mistake("is YAML, and must be JSON text", "put it between single quotes: "+key+": '"+example(key)+"'")
 	case n.Kind != yaml.ScalarNode, strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!"):
 		return mistake("must be one value: a mapping holds no lists here, no blocks and no functions", "")

@@ -1050,3 +1050,27 @@ func TestMistakesInRows(t *testing.T) {
 		})
 	}
 }
+
+// FuzzTemplate: whatever is written into a template, the linter names it and does not panic, each problem has a text, and no
+// problem is named twice.
+func FuzzTemplate(f *testing.F) {
+	for _, seed := range []string{
+		zone, "Note: !x [a]", "Body: !", "Token: &a b", "Reject: {a: [b}", "? a : b", `'": '`, "Schedule: cron(0 9 ? * 1-5)", "On: On",
+		"SilentAfter: 9999999999999999999999", "Timeout: 1e999s", "Window: [1, 2]", "Note: |\n  a\n\tb", "Call: {{{}}}", "{ Schedule: x, y ?",
+	} {
+		f.Add(seed, uint16(180), uint16(20))
+	}
+	template := small()
+	f.Fuzz(func(t *testing.T, text string, from, length uint16) {
+		head := min(int(from), len(template))
+		tail := min(head+int(length), len(template))
+		problems := check.Template([]byte(template[:head]+text+template[tail:]), check.Options{Now: now, Deploy: length%2 == 0})
+		seen := map[check.Problem]bool{}
+		for _, p := range problems {
+			if p.Text == "" || seen[p] {
+				t.Errorf("%#v", p)
+			}
+			seen[p] = true
+		}
+	})
+}

@@ -15,16 +15,14 @@ import (
 type edit struct{ text, instead string }
 
 const (
-	tokens = `  Tokens:
-    Billing: { Secret: team/billing, WarnDays: 21, Note: 'Anna renews it each March, or Ben (ext. 12)' }
+	tokens = `    Billing: { Secret: team/billing, WarnDays: 21, Note: 'Anna renews it each March, or Ben (ext. 12)' }
     'NO':
       Secret: norway
       Key: /oauth/access_token
       Reject: '{"status":[403],"json":{"/error":["token_expired","token_revoked"]}}'
     Warehouse: { Secret: warehouse }
-
-  Jobs:
-    'On': { Schedule: rate(5 minutes), Call: 'GET https://api.cronbearer.dev/v2/on?full=1', Token: 'NO', SilentAfter: 3 }
+`
+	jobs = `    'On': { Schedule: rate(5 minutes), Call: 'GET https://api.cronbearer.dev/v2/on?full=1', Token: 'NO', SilentAfter: 3 }
     NightlyInvoices:
       Schedule: cron(30 1 * * ? *)
       Timezone: America/New_York
@@ -87,7 +85,8 @@ const (
 
 func edits(template string) []edit {
 	return []edit{
-		{between(template, "  Tokens:\n", "  # A flexible window"), tokens + "\n"},
+		{between(template, "    ExampleApi: {", "\n  Jobs:\n"), tokens},
+		{between(template, "    DailyReport:\n", "\n  # A flexible window"), jobs},
 		{"- [ExampleApi]", "- [Billing, 'NO', Warehouse]"},
 		{"- [DailyReport, HourlySync]", "- ['On', NightlyInvoices, MonthEnd, Stock, StockCheck]"},
 		{"\nMappings:\n", "\nGlobals:\n  Function:\n    Tags: { Team: billing, CostCenter: '0420' }\n\nMappings:\n"},
