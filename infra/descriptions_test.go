@@ -1,6 +1,8 @@
 package infra_test
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,7 +19,7 @@ func longestStack(t *testing.T, o cfn.Options, secret string) *cfn.Stack {
 		edit{tokenRow, name("Token") + ": { Secret: " + secret + ", WarnDays: 3649.99, " + note + " }"},
 		edit{"- [ExampleApi]", "- [" + name("Token") + "]"},
 		edit{"      Token: ExampleApi\n", "      Token: " + name("Token") + "\n      " + note + "\n"},
-		edit{"sync', Token: ExampleApi", "sync', Token: " + name("Token")},
+		edit{`sync", Token: ExampleApi`, `sync", Token: ` + name("Token")},
 		edit{"\n    DailyReport:\n", "\n    " + name("Job") + ":\n"},
 		edit{jobsList, "[" + name("Job") + ", HourlySync]"},
 	)
@@ -101,4 +103,39 @@ func inputTemplate(s *cfn.Stack, rule string) string {
 	transformer, _ := target["InputTransformer"].(map[string]any)
 	text, _ := transformer["InputTemplate"].(string)
 	return text
+}
+
+// TestDocumentsCanBePasted: the same of what the pages tell people to type.
+func TestDocumentsCanBePasted(t *testing.T) {
+	t.Parallel()
+	pages := []string{"../README.md"}
+	for _, pattern := range []string{"../docs/*.md", "../docs/*/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	filter, unquoted := regexp.MustCompile(`--filter-pattern '([^']*)'`), regexp.MustCompile(`= *[^"=\s]`)
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range filter.FindAllStringSubmatch(string(text), -1) {
+			if unquoted.MatchString(m[1]) {
+				t.Errorf("%s: a value is not quoted: %s", page, m[1])
+			}
+		}
+		if strings.Contains(string(text), "sam list resources") && filepath.Base(page) != "README.md" {
+			t.Errorf("%s: sam list resources does not read templates with loops", page)
+		}
+		// The user's own call, not an example's.
+		if strings.Contains(string(text), "--event-file events/call-succeeded.json") {
+			t.Errorf("%s: invokes the call of an example", page)
+		}
+		if strings.Contains(string(text), "detect-stack-drift") && !strings.Contains(string(text), "describe-stack-resource-drifts") {
+			t.Errorf("%s: starts a search for drift, and does not say how to read what it finds", page)
+		}
+	}
 }

@@ -31,7 +31,7 @@ var now = time.Date(2026, time.November, 24, 12, 0, 0, 0, time.UTC)
 //	10        Token: ExampleApi
 //	11        Body: '{"kind":"daily"}'
 //	12        SilentAfter: 75
-//	13      HourlySync: { Schedule: rate(1 hour), Call: 'GET https://api.example.com/v1/sync', Token: ExampleApi, SilentAfter: 3 }
+//	13      HourlySync: { Schedule: "rate(1 hour)", Call: "GET https://api.example.com/v1/sync", Token: ExampleApi, SilentAfter: 3 }
 func small() string {
 	_, rest, _ := strings.Cut(shipped.Template(), "\nMappings:\n")
 	lines := []string{"Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]", "Mappings:"}
@@ -97,8 +97,8 @@ const (
 	call      = "Call: POST https://api.example.com/v1/reports?for={{scheduledDate}}"
 	body      = `Body: '{"kind":"daily"}'`
 	silent    = "SilentAfter: 75"
-	hourly    = "HourlySync: { Schedule: rate(1 hour), Call: 'GET https://api.example.com/v1/sync', Token: ExampleApi, SilentAfter: 3 }"
-	hourlyRow = "HourlySync: { Schedule: rate(1 hour),"
+	hourly    = `HourlySync: { Schedule: "rate(1 hour)", Call: "GET https://api.example.com/v1/sync", Token: ExampleApi, SilentAfter: 3 }`
+	hourlyRow = `HourlySync: { Schedule: "rate(1 hour)",`
 )
 
 func TestShippedTemplateIsSound(t *testing.T) {
@@ -123,7 +123,7 @@ func TestMistakesInRows(t *testing.T) {
 			},
 		},
 		"faults.md: cron in one line, unquoted": {
-			edits: []edit{{`Schedule: rate(1 hour)`, `Schedule: cron(0 6 ? * MON *)`}},
+			edits: []edit{{`Schedule: "rate(1 hour)"`, `Schedule: cron(0 6 ? * MON *)`}},
 			want: []string{
 				`13:29: Schedule: quote it: inside { } YAML takes the ? for a key: write Schedule: 'cron(0 6 ? * MON *)'`,
 			},
@@ -136,7 +136,7 @@ func TestMistakesInRows(t *testing.T) {
 		},
 		"faults.md: LW and names in small letters": {
 			edits: []edit{{cron, `Schedule: cron(0 21 LW * ? *)`}, {silent, `SilentAfter: 168
-      Watch: ignore`}, {`rate(1 hour),`, `'cron(0 9 ? * mon-fri *)',`}, {`SilentAfter: 3 }`, `SilentAfter: 75 }`}},
+      Watch: ignore`}, {`"rate(1 hour)",`, `'cron(0 9 ? * mon-fri *)',`}, {`SilentAfter: 3 }`, `SilentAfter: 75 }`}},
 			want: nil,
 		},
 		"faults.md: zone without daylight saving": {
@@ -306,27 +306,27 @@ func TestMistakesInRows(t *testing.T) {
 			},
 		},
 		"comma in one line, unquoted": {
-			edits: []edit{{`Schedule: rate(1 hour)`, `Schedule: cron(0,30 9 1 1 MON 2027)`}},
+			edits: []edit{{`Schedule: "rate(1 hour)"`, `Schedule: cron(0,30 9 1 1 MON 2027)`}},
 			want: []string{
 				`13:29: Jobs.HourlySync.Schedule: quote it: inside { } YAML takes the , for the end of the value: write Schedule: 'cron(0,30 9 1 1 MON 2027)'`,
 			},
 		},
 		"placeholder in one line, unquoted": {
-			edits: []edit{{`'GET https://api.example.com/v1/sync'`, `GET https://api.example.com/v1/sync/{{runId}}`}},
+			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `GET https://api.example.com/v1/sync/{{runId}}`}},
 			want: []string{
-				`13:49: Call: quote it: inside { } YAML takes the { for a block: write Call: 'GET https://api.example.com/v1/sync/{{runId}}'`,
+				`13:51: Call: quote it: inside { } YAML takes the { for a block: write Call: 'GET https://api.example.com/v1/sync/{{runId}}'`,
 			},
 		},
 		"query in one line, unquoted": {
-			edits: []edit{{`'GET https://api.example.com/v1/sync'`, `GET https://api.example.com/v1/sync?full=1`}},
+			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `GET https://api.example.com/v1/sync?full=1`}},
 			want: []string{
-				`13:49: Call: quote it: inside { } YAML takes the ? for a key: write Call: 'GET https://api.example.com/v1/sync?full=1'`,
+				`13:51: Call: quote it: inside { } YAML takes the ? for a key: write Call: 'GET https://api.example.com/v1/sync?full=1'`,
 			},
 		},
 		"brackets in one line, unquoted": {
-			edits: []edit{{`'GET https://api.example.com/v1/sync'`, `GET https://api.example.com/v1/sync/[a]`}},
+			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `GET https://api.example.com/v1/sync/[a]`}},
 			want: []string{
-				`13:49: Call: quote it: inside { } YAML takes the [ for a list: write Call: 'GET https://api.example.com/v1/sync/[a]'`,
+				`13:51: Call: quote it: inside { } YAML takes the [ for a list: write Call: 'GET https://api.example.com/v1/sync/[a]'`,
 			},
 		},
 		"comma in a note in one line": {
@@ -507,13 +507,13 @@ func TestMistakesInRows(t *testing.T) {
 		"token that does not exist": {
 			edits: []edit{{`Token: ExampleApi,`, `Token: ExampleAPI,`}},
 			want: []string{
-				`13:95: Jobs.HourlySync.Token: ExampleAPI is no token of the template: did you mean ExampleApi?`,
+				`13:97: Jobs.HourlySync.Token: ExampleAPI is no token of the template: did you mean ExampleApi?`,
 			},
 		},
 		"token that is like none": {
 			edits: []edit{{`Token: ExampleApi,`, `Token: Billing,`}},
 			want: []string{
-				`13:95: Jobs.HourlySync.Token: Billing is no token of the template: the tokens are ExampleApi`,
+				`13:97: Jobs.HourlySync.Token: Billing is no token of the template: the tokens are ExampleApi`,
 			},
 		},
 		"secret outside the stack": {
@@ -607,9 +607,9 @@ func TestMistakesInRows(t *testing.T) {
 			},
 		},
 		"line break in a call": {
-			edits: []edit{{`'GET https://api.example.com/v1/sync'`, `"GET https://api.example.com/v1/sync\n"`}},
+			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `"GET https://api.example.com/v1/sync\n"`}},
 			want: []string{
-				`13:49: Jobs.HourlySync.Call: holds ", \ or a line break, which would break the event: write it in one line`,
+				`13:51: Jobs.HourlySync.Call: holds ", \ or a line break, which would break the event: write it in one line`,
 			},
 		},
 		"body over several lines": {
@@ -738,19 +738,19 @@ func TestMistakesInRows(t *testing.T) {
 		"http": {
 			edits: []edit{{`GET https://`, `GET http://`}},
 			want: []string{
-				`13:49: Jobs.HourlySync.Call: the caller would reject it: the URL must begin with https://`,
+				`13:51: Jobs.HourlySync.Call: the caller would reject it: the URL must begin with https://`,
 			},
 		},
 		"method in small letters": {
 			edits: []edit{{`GET https://`, `get https://`}},
 			want: []string{
-				`13:49: Jobs.HourlySync.Call: the caller would reject it: the method must be 1 to 20 upper-case letters`,
+				`13:51: Jobs.HourlySync.Call: the caller would reject it: the method must be 1 to 20 upper-case letters`,
 			},
 		},
 		"no method": {
 			edits: []edit{{`GET https://`, `https://`}},
 			want: []string{
-				`13:49: Jobs.HourlySync.Call: the caller would reject it: must be a method and a URL with one space between, such as GET https://api.example.com/v1/sync`,
+				`13:51: Jobs.HourlySync.Call: the caller would reject it: must be a method and a URL with one space between, such as GET https://api.example.com/v1/sync`,
 			},
 		},
 		"unknown placeholder": {
@@ -910,7 +910,7 @@ func TestMistakesInRows(t *testing.T) {
 			edits: []edit{{silent, `SilentAfter: 3h`}, {`SilentAfter: 3 }`, `SilentAfter: 1 }`}},
 			want: []string{
 				`12:20: Jobs.DailyReport.SilentAfter: "3h" is not a whole number of hours: write 3`,
-				`13:120: Jobs.HourlySync.SilentAfter: 1 is too short: the longest gap between two starts is 1h, plus a Window of 0, one run, one hour: write at least 3`,
+				`13:122: Jobs.HourlySync.SilentAfter: 1 is too short: the longest gap between two starts is 1h, plus a Window of 0, one run, one hour: write at least 3`,
 			},
 		},
 		"several mistakes in one row": {

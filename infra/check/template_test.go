@@ -44,7 +44,7 @@ func TestKeysOfRowsAreAllowed(t *testing.T) {
 		"single letters":               {{zone, "Note: y"}},
 		"job named after a boolean":    {{jobsList, "[DailyReport, 'On']"}, {"HourlySync: {", "'On': {"}},
 		"token named after a boolean":  {{tokenRow, "'NO': { Secret: example-api }"}, {tokenList, "['NO']"}, {"Token: ExampleApi\n", "Token: 'NO'\n"}, {"Token: ExampleApi,", "Token: 'NO',"}},
-		"quoted cron in one line":      {{"Schedule: rate(1 hour)", "Schedule: 'cron(30 1 * * ? *)'"}, {"SilentAfter: 3 }", "SilentAfter: 27 }"}},
+		"quoted cron in one line":      {{`Schedule: "rate(1 hour)"`, "Schedule: 'cron(30 1 * * ? *)'"}, {"SilentAfter: 3 }", "SilentAfter: 27 }"}},
 		"weekly, not watched":          {{cron, "Schedule: cron(0 9 ? * MON *)"}, {silent, "SilentAfter: 168\n      Watch: ignore"}},
 		"once":                         {{cron, "Schedule: at(2027-01-01T00:00:00)"}, {silent, "SilentAfter: 1\n      Watch: ignore"}},
 		"check":                        {{zone, zone + "\n      Action: check"}},
@@ -255,11 +255,11 @@ func TestDeployRejectsExamples(t *testing.T) {
 		"examples": {"api.example.com", "*.example.com", []string{
 			allowed + "*.example.com is an example: write your own host",
 			"9:13: Jobs.DailyReport.Call: it still calls api.example.com, which is an example: write your own host",
-			"13:49: Jobs.HourlySync.Call: it still calls api.example.com, which is an example: write your own host",
+			"13:51: Jobs.HourlySync.Call: it still calls api.example.com, which is an example: write your own host",
 		}},
 		"example, with a port": {"api.example.net:8443", "api.cronbearer.dev", []string{
 			"9:13: Jobs.DailyReport.Call: it still calls api.example.net:8443, which is an example: write your own host",
-			"13:49: Jobs.HourlySync.Call: it still calls api.example.net:8443, which is an example: write your own host",
+			"13:51: Jobs.HourlySync.Call: it still calls api.example.net:8443, which is an example: write your own host",
 		}},
 		"test":              {"api.cronbearer.dev", "API.TEST., api.cronbearer.dev", []string{allowed + "API.TEST. is an example: write your own host"}},
 		"localhost":         {"api.cronbearer.dev", "localhost:8443", []string{allowed + "localhost:8443 is an example: write your own host"}},
@@ -300,7 +300,7 @@ func many(t *testing.T, tokens, jobs int) []byte {
 		edit{tokenRow, strings.TrimSpace(tokenRows.String())},
 		edit{tokenList, "[" + strings.Join(tokenNames, ", ") + "]"},
 		edit{hourlyRow, strings.TrimSpace(jobRows.String()) + "\n    Last: { Schedule: rate(1 hour),"},
-		edit{"sync', Token: ExampleApi", "sync', Token: " + tokenNames[0]},
+		edit{`sync", Token: ExampleApi`, `sync", Token: ` + tokenNames[0]},
 		edit{"Token: ExampleApi", "Token: " + tokenNames[0]},
 		edit{jobsList, "[DailyReport, Last, " + strings.Join(jobNames, ", ") + "]"},
 	)

@@ -21,7 +21,7 @@ refuse() {
 $found"
 	fi
 }
-refuse "a partition is written out; use \${AWS::Partition}" 'arn:aws[:]' '*.yaml' '*.yml' '*.toml' functions internal ':!*_test.go'
+refuse "a partition is written out; use \${AWS::Partition}" 'arn:aws[:]' '*.yaml' '*.yml' '*.toml' functions internal ':!*_test.go' ':!*/testdata/*'
 refuse "a registry is named; the clients know theirs" '(pypi|pythonhosted|npmjs)[.]org|registry[.]npmjs|proxy[.]golang[.]org|crates[.]io|deb[.]debian[.]org' .
 refuse "a path of one machine" '(^|[^A-Za-z0-9_.$}-])/(work|root|Users)/[A-Za-z]|/home/[a-z]+/' . ':!LICENSE'
 refuse "a merge that was not finished" '^(<{7}|>{7}|={7}$)' .

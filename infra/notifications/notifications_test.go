@@ -242,6 +242,55 @@ func TestChatHearsTheEndOfASilence(t *testing.T) {
 	}
 }
 
+// TestEndpointIsRetriedForAnHour: SNS's default gives up after a minute, and refuses a policy of more than 3,600 seconds.
+func TestEndpointIsRetriedForAnHour(t *testing.T) {
+	t.Parallel()
+	stack, err := cfn.Load("../notifications.yaml", cfn.Options{Parameters: parameters(cloud(t), "HttpsEndpoint", "https://a.example.com/b")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, _ := stack.Resources["Endpoint"].Properties["DeliveryPolicy"].(map[string]any)
+	retry, _ := policy["healthyRetryPolicy"].(map[string]any)
+	n := func(name string) int {
+		value, ok := retry[name].(int)
+		if !ok {
+			t.Fatalf("%s is %v", name, retry[name])
+		}
+		return value
+	}
+	if phases := n("numNoDelayRetries") + n("numMinDelayRetries") + n("numMaxDelayRetries"); phases != n("numRetries") {
+		t.Fatalf("%d retries, %d of them with a delay that is written", n("numRetries"), phases)
+	}
+	total := n("numMinDelayRetries")*n("minDelayTarget") + n("numMaxDelayRetries")*n("maxDelayTarget")
+	if total > 3600 || total < 3000 {
+		t.Errorf("retries for %d seconds, want about an hour and at most 3600", total)
+	}
+}
+
+// TestChatKeepsWhatItCannotBeTold in the application's queue.
+func TestChatKeepsWhatItCannotBeTold(t *testing.T) {
+	t.Parallel()
+	c := cloud(t)
+	queue := fmt.Sprint(c.Stack.Outputs["DeadLettersArn"])
+	stack, err := cfn.Load("../notifications.yaml", cfn.Options{Parameters: parameters(c, append(slices.Clone(chat), "DeadLetterArn", queue)...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range stack.OfType("AWS::Events::Rule") {
+		targets, _ := r.Properties["Targets"].([]any)
+		for _, target := range targets {
+			one, _ := target.(map[string]any)
+			if diff := cmp.Diff(map[string]any{"Arn": queue}, one["DeadLetterConfig"]); diff != "" {
+				t.Errorf("%s: %s", r.LogicalID, diff)
+			}
+		}
+	}
+	text, err := json.Marshal(stack.Section("Rules"))
+	if err != nil || !strings.Contains(string(text), "DeadLetterArn") {
+		t.Errorf("no rule asks for DeadLetterArn where there is a chat: %s, %v", text, err)
+	}
+}
+
 // TestChatsMayOnlyRead holds role and guardrails.
 func TestChatsMayOnlyRead(t *testing.T) {
 	t.Parallel()
