@@ -10,16 +10,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/infra/cfn"
+	"github.com/cronbearer/cronbearer/internal/metric"
 )
 
 const (
-	rotationSecret = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:stack/example-api-AbCdEf"
 	rotationLambda = "arn:aws-cn:lambda:cn-north-1:123456789012:function:stack-Rotator-1"
 	rotationQueue  = "arn:aws-cn:sqs:cn-north-1:123456789012:stack-DeadLetters-1"
+	rotationTopic  = "arn:aws-cn:sns:cn-north-1:123456789012:stack-AlarmTopic-1"
 )
 
 func rotation(given map[string]string) (*cfn.Stack, error) {
-	parameters := map[string]string{"SecretId": rotationSecret, "RotatorArn": rotationLambda, "DeadLetterArn": rotationQueue}
+	parameters := map[string]string{
+		"StackName": "stack", "Secret": "example-api", "RotatorArn": rotationLambda, "DeadLetterArn": rotationQueue, "TopicArn": rotationTopic,
+	}
 	maps.Copy(parameters, given)
 	return cfn.Load("rotation.yaml", cfn.Options{StackName: "rotation", Region: "cn-north-1", Partition: "aws-cn", Parameters: parameters})
 }
@@ -27,13 +30,15 @@ func rotation(given map[string]string) (*cfn.Stack, error) {
 // TestRotationMayDoNoMore than start the rotation of its one secret and say that it could not.
 func TestRotationMayDoNoMore(t *testing.T) {
 	t.Parallel()
-	for secret, resource := range map[string]string{
-		rotationSecret:      rotationSecret,
-		"stack/example-api": "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:stack/example-api-??????",
-	} {
-		stack, err := rotation(map[string]string{"SecretId": secret})
+	for _, secret := range []string{"example-api", "team/example-api"} {
+		const boundary = "arn:aws-cn:iam::123456789012:policy/boundary"
+		resource := "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:stack/" + secret + "-??????"
+		stack, err := rotation(map[string]string{"Secret": secret, "PermissionsBoundary": boundary})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if got := stack.Resources["Role"].Properties["PermissionsBoundary"]; got != boundary {
+			t.Errorf("the role's boundary is %v", got)
 		}
 		type statement struct{ Effect, Action, Resource string }
 		var role struct {
@@ -79,7 +84,7 @@ func TestRotationMayDoNoMore(t *testing.T) {
 		if err := json.Unmarshal([]byte(schedule.Target.Input), &input); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(map[string]string{"SecretId": secret}, input); diff != "" {
+		if diff := cmp.Diff(map[string]string{"SecretId": "stack/" + secret}, input); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -120,8 +125,55 @@ func TestRotationStandsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"arn:aws:", "ImportValue", "Name: !Sub", "RoleName"} {
-		if strings.Contains(string(data), text) {
+		if strings.Contains(strings.ReplaceAll(string(data), "AlarmName: !Sub", ""), text) { // the alarm's name is for people
 			t.Errorf("rotation.yaml holds %q", text)
+		}
+	}
+}
+
+// TestRotationFailedAlarm is the metric that the rotator publishes for this one secret, and says what to do within the
+// 1,024 characters that CloudWatch takes, whatever the names.
+func TestRotationFailedAlarm(t *testing.T) {
+	t.Parallel()
+	stack, err := rotation(map[string]string{"MetricNamespace": "N"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		AlarmName, Namespace, MetricName, Statistic, TreatMissingData, ComparisonOperator string
+		Period, EvaluationPeriods, Threshold                                              int
+		Dimensions                                                                        []struct{ Name, Value string }
+		AlarmActions, OKActions                                                           []string
+	}
+	want := got
+	want.AlarmName, want.Namespace, want.MetricName = "stack-RotationFailed-example-api", "N", metric.RotationFailed
+	want.Statistic, want.TreatMissingData, want.ComparisonOperator = "Minimum", "ignore", "GreaterThanOrEqualToThreshold"
+	want.Period, want.EvaluationPeriods, want.Threshold = 60, 1, 1
+	want.Dimensions = []struct{ Name, Value string }{{metric.DimensionStack, "stack"}, {metric.DimensionSecret, "example-api"}}
+	want.AlarmActions, want.OKActions = []string{rotationTopic}, []string{rotationTopic}
+	into(t, stack.Resources["RotationFailed"].Properties, &got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	long, err := rotation(map[string]string{
+		"StackName": strings.Repeat("s", 40), "Secret": strings.Repeat("x", 50), "RunbookUrl": "https://" + strings.Repeat("r", 92),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := long.Resources["RotationFailed"].Properties["AlarmDescription"].(string); len(text) > 1024 || !strings.Contains(text, "/rotation-failed.md") {
+		t.Errorf("%d characters: %s", len(text), text)
+	}
+}
+
+// TestRotationSecretName is what stands after the stack's name and a slash.
+func TestRotationSecretName(t *testing.T) {
+	t.Parallel()
+	for secret, good := range map[string]bool{
+		"example-api": true, "team/api": true, "A": true, "": false, "/api": false, "arn:aws:secretsmanager:x": false, "a b": false,
+	} {
+		if _, err := rotation(map[string]string{"Secret": secret}); (err == nil) != good {
+			t.Errorf("%q: %v", secret, err)
 		}
 	}
 }

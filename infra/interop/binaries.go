@@ -161,10 +161,7 @@ func (s *suite) rotator() []check {
 		if err := w.logIn(); err != nil {
 			return err
 		}
-		if _, err := w.AddStack(filepath.Join("infra", "rotation.yaml"), w.Stack.StackName+"-rotation", map[string]string{
-			"SecretId": w.SecretID(secret), "Every": "rate(1 day)",
-			"RotatorArn": fmt.Sprint(w.Stack.Outputs["RotatorArn"]), "DeadLetterArn": fmt.Sprint(w.Stack.Outputs["DeadLettersArn"]),
-		}); err != nil {
+		if _, err := w.AddRotation(filepath.Join("infra", "rotation.yaml"), secret, "rate(1 day)"); err != nil {
 			return fmt.Errorf("deploy the rotation: %w", err)
 		}
 		var used []string
@@ -191,7 +188,7 @@ func (s *suite) rotator() []check {
 		if err == nil {
 			return errors.New("the rotation went on with a revoked refresh token")
 		}
-		if !strings.Contains(err.Error(), "LogInAgainError") || !strings.Contains(err.Error(), "log in again") {
+		if !strings.Contains(err.Error(), "ReauthorizationRequiredError") || !strings.Contains(err.Error(), "Re-authorize") {
 			return fmt.Errorf("the rotation ended with: %w", err)
 		}
 		tries := 0

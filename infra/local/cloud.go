@@ -56,6 +56,8 @@ type Options struct {
 	// Concurrency is how many runs that are due at one moment run at once; 0: one after the other, in the same order
 	// each time.
 	Concurrency int
+	// Deadline bounds the real time that a function is given, so that a test need not wait for a time-out; 0: the template's.
+	Deadline time.Duration
 	// MaxConcurrency is Lambda's limit for each function; more are throttled. 0: none.
 	MaxConcurrency int
 	// IdleLife is how long an environment is kept without work, on the virtual clock; 0: for ever.

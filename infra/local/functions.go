@@ -69,6 +69,10 @@ func (c *Cloud) addFunction(s *cfn.Stack, r cfn.Resource) error {
 	key := "FAKEKEYOF" + strings.ToUpper(r.LogicalID)
 	c.holders[key] = role
 	timeout, _ := cfn.Number(p["Timeout"])
+	deadline := time.Duration(timeout) * time.Second
+	if limit := c.options.Deadline; limit > 0 && (deadline == 0 || limit < deadline) {
+		deadline = limit
+	}
 	limit := c.options.MaxConcurrency
 	if reserved, ok := cfn.Number(p["ReservedConcurrentExecutions"]); ok && (limit == 0 || int(reserved) < limit) {
 		limit = int(reserved)
@@ -78,7 +82,7 @@ func (c *Cloud) addFunction(s *cfn.Stack, r cfn.Resource) error {
 	}
 	f := &function{id: r.LogicalID, role: role, Function: runtime.NewFunction(runtime.Config{
 		Name: name, ARN: c.arn("lambda", "function:"+name), Binary: c.options.Binaries[r.LogicalID],
-		Environment: c.environment(r, name, key), Timeout: time.Duration(timeout) * time.Second, Dir: c.dir,
+		Environment: c.environment(r, name, key), Timeout: deadline, Dir: c.dir,
 		Now: c.Now, NewID: c.newID, Before: c.clock.publish, MaxConcurrency: limit, IdleLife: c.options.IdleLife,
 	})}
 	f.async = &runtime.Async{

@@ -26,6 +26,8 @@ const (
 	issuer       = "id.example.com"
 	clientID     = "cronbearer"
 	clientSecret = "fake-client-secret-of-the-tests"
+
+	rotationFailed = "RotationFailed-" + secret
 )
 
 // renewal is a cloud whose token is renewed by the real rotator, with infra/rotation.yaml deployed.
@@ -88,10 +90,7 @@ func (r *renewal) logIn(more map[string]any) {
 // deploy is the one command that the README gives.
 func (r *renewal) deploy() {
 	r.t.Helper()
-	_, err := r.AddStack(filepath.Join(localtest.Root(), "infra", "rotation.yaml"), r.Stack.StackName+"-rotation", map[string]string{
-		"SecretId": r.SecretID(secret), "Every": "rate(30 minutes)",
-		"RotatorArn": fmt.Sprint(r.Stack.Outputs["RotatorArn"]), "DeadLetterArn": fmt.Sprint(r.Stack.Outputs["DeadLettersArn"]),
-	})
+	_, err := r.AddRotation(filepath.Join(localtest.Root(), "infra", "rotation.yaml"), secret, "rate(30 minutes)")
 	must(r.t, err)
 }
 
@@ -180,7 +179,7 @@ func TestRenewalOnSchedule(t *testing.T) {
 			}
 		}
 	}
-	if got := r.states("RotationFailed", "DeadLetters"); got["RotationFailed"] != alarm.OK || got["DeadLetters"] == alarm.InAlarm {
+	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.OK || got["DeadLetters"] == alarm.InAlarm {
 		t.Errorf("alarms: %v", got)
 	}
 }
@@ -205,8 +204,8 @@ func TestRotatorMayDoNoMore(t *testing.T) {
 	}
 }
 
-// TestRevokedRefreshToken: the alarm rings within a minute and says why; the next start is refused, which rings the other
-// alarm; a person logs in, stores the secret, starts the rotation, and all is well.
+// TestRevokedRefreshToken: the alarm fires within a minute and says why; the next start is refused, which fires the other
+// alarm; an operator re-authorizes, stores the secret, starts the rotation, and all is well.
 func TestRevokedRefreshToken(t *testing.T) {
 	t.Parallel()
 	r := startRenewal(t, local.Options{})
@@ -214,15 +213,15 @@ func TestRevokedRefreshToken(t *testing.T) {
 	r.pass(2*time.Hour + 10*time.Minute)
 	r.auth.Revoke(r.refreshToken("AWSCURRENT"))
 	r.pass(22 * time.Minute) // 10:30, and a period of the alarm
-	if got := r.states("RotationFailed", "DeadLetters"); got["RotationFailed"] != alarm.InAlarm || got["DeadLetters"] == alarm.InAlarm {
+	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.InAlarm || got["DeadLetters"] == alarm.InAlarm {
 		t.Errorf("after the rotation that failed: %v", got)
 	}
-	mails := r.Mails(r.Stack.StackName + "-RotationFailed")
-	if len(mails) != 1 || !strings.Contains(mails[0].Body, "log in again") {
+	mails := r.Mails(r.Stack.StackName + "-" + rotationFailed)
+	if len(mails) != 1 || !strings.Contains(mails[0].Body, "ReauthorizationRequired") {
 		t.Fatalf("mails: %+v", mails)
 	}
 	steps := r.rotator()
-	if last := steps[len(steps)-1]; last != "createSecret log_in_again" {
+	if last := steps[len(steps)-1]; last != "createSecret reauthorization_required" {
 		t.Errorf("the last step: %s", last)
 	}
 	before := r.auth.Count(oauth.RefreshToken)
@@ -231,7 +230,7 @@ func TestRevokedRefreshToken(t *testing.T) {
 	}
 
 	r.pass(40 * time.Minute) // 11:00: refused three times over, then kept
-	if got := r.states("RotationFailed", "DeadLetters"); got["RotationFailed"] != alarm.InAlarm || got["DeadLetters"] != alarm.InAlarm {
+	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.InAlarm || got["DeadLetters"] != alarm.InAlarm {
 		t.Errorf("after the start that was refused: %v", got)
 	}
 	kept := r.Queue("DeadLetters").Messages()
@@ -245,10 +244,10 @@ func TestRevokedRefreshToken(t *testing.T) {
 	}
 	r.Queue("DeadLetters").Purge()
 	r.pass(2 * time.Hour)
-	if got := r.states("RotationFailed", "DeadLetters"); got["RotationFailed"] != alarm.OK || got["DeadLetters"] != alarm.OK {
+	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.OK || got["DeadLetters"] != alarm.OK {
 		t.Errorf("at the end: %v", got)
 	}
-	if n := len(r.Mails(r.Stack.StackName + "-RotationFailed")); n != 2 {
+	if n := len(r.Mails(r.Stack.StackName + "-" + rotationFailed)); n != 2 {
 		t.Errorf("%d mails about the rotation", n)
 	}
 	if !r.auth.StillGood(r.refreshToken("AWSCURRENT")) {
@@ -279,18 +278,18 @@ func TestPassingFaultOfRenewal(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := startRenewal(t, local.Options{NoStarts: true})
+			r := startRenewal(t, local.Options{NoStarts: true, Deadline: 8 * time.Second})
 			r.deploy()
 			c.spoil(r)
 			must(t, r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)))
 			r.pass(2 * time.Minute)
-			if got := r.AlarmState("RotationFailed"); got != alarm.InAlarm {
+			if got := r.AlarmState(rotationFailed); got != alarm.InAlarm {
 				t.Errorf("the alarm is %s\n%v", got, r.rotator())
 			}
 			c.mend(r)
 			_ = r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)) // refused, and run again
 			r.pass(2 * time.Minute)
-			if got := r.AlarmState("RotationFailed"); got != alarm.OK {
+			if got := r.AlarmState(rotationFailed); got != alarm.OK {
 				t.Errorf("mended, the alarm is %s\n%v", got, r.rotator())
 			}
 			if err := r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)); err != nil || !r.auth.StillGood(r.refreshToken("AWSCURRENT")) {

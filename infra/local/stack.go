@@ -31,6 +31,16 @@ func (c *Cloud) AddStack(path, name string, parameters map[string]string) (*cfn.
 	return stack, c.deploy(stack)
 }
 
+// AddRotation deploys infra/rotation.yaml, whose path is template, for a secret of the stack, by its name without the
+// stack's, with what the application's outputs say.
+func (c *Cloud) AddRotation(template, secret, every string) (*cfn.Stack, error) {
+	output := func(name string) string { return fmt.Sprint(c.Stack.Outputs[name]) }
+	return c.AddStack(template, c.Stack.StackName+"-rotation-"+strings.ReplaceAll(secret, "/", "-"), map[string]string{
+		"StackName": c.Stack.StackName, "Secret": secret, "Every": every, "RotatorArn": output("RotatorArn"), "DeadLetterArn": output("DeadLettersArn"),
+		"TopicArn": output("TopicArn"), "MetricNamespace": output("MetricNamespace"),
+	})
+}
+
 // deploy makes a stack's resources, those first that others lean on.
 func (c *Cloud) deploy(s *cfn.Stack) error {
 	order := []struct {

@@ -139,9 +139,9 @@ func scenes() []scene {
 			after:  6 * time.Hour,
 		},
 		{
-			title: "A token could not be renewed", alarm: "RotationFailed", state: alarm.InAlarm,
+			title: "A token could not be renewed", alarm: "RotationFailed-example-api", state: alarm.InAlarm,
 			cause:   "The provider ends what a person agreed to: it refuses the refresh token.",
-			mend:    "A person logs in again and stores the whole new secret.",
+			mend:    "An operator re-authorizes and stores the whole new secret.",
 			prepare: (*stage).rotating,
 			begin:   (*stage).endConsent,
 			within:  20 * time.Minute,

@@ -192,11 +192,7 @@ func (s *stage) rotating() {
 	s.must(s.Host(issuer, s.auth))
 	s.api.Rule(func(q target.Request) (target.Answer, bool) { return target.OK, s.auth.Valid(q.Token) })
 	s.logIn()
-	_, err := s.AddStack(filepath.Join(localtest.Root(), "infra", "rotation.yaml"), s.Stack.StackName+"-rotation",
-		map[string]string{
-			"SecretId": s.SecretID(secret), "Every": "rate(30 minutes)", "RotatorArn": fmt.Sprint(s.Stack.Outputs["RotatorArn"]),
-			"DeadLetterArn": fmt.Sprint(s.Stack.Outputs["DeadLettersArn"]),
-		})
+	_, err := s.AddRotation(filepath.Join(localtest.Root(), "infra", "rotation.yaml"), secret, "rate(30 minutes)")
 	s.must(err)
 }
 

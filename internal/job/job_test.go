@@ -275,7 +275,7 @@ func TestProbe(t *testing.T) {
 	if problems != nil {
 		t.Fatal(problems)
 	}
-	r, err := probe.Request(http.Header{"X": {"y"}}, []byte("body"))
+	r, err := probe.Fill(job.Values{}, http.Header{"X": {"y"}}, []byte("body"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package job
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -17,6 +18,11 @@ func ParseProbe(text string) (Probe, []string) {
 	if strings.Contains(text, "{{") {
 		return Probe{}, []string{"must not hold {{: placeholders are for events"}
 	}
+	return ParseCall(text)
+}
+
+// ParseCall is ParseProbe for a call that may have the placeholders of an event's.
+func ParseCall(text string) (Probe, []string) {
 	method, location, problems := CheckCall(text)
 	return Probe{method, location}, problems
 }
@@ -29,9 +35,23 @@ func (p Probe) Job(timeout time.Duration) Job {
 	}
 }
 
-// Request is what the probe sends, but for the token.
+// URL is where the probe goes, whatever its placeholders stand for.
+func (p Probe) URL() *url.URL {
+	u, err := parseLocation(p.location, eventValues)
+	if err != nil {
+		return &url.URL{} // no host that a token is bound to
+	}
+	return u
+}
+
+// Request is what a probe without placeholders sends, but for the token.
 func (p Probe) Request(header http.Header, body []byte) (Request, error) {
-	u, err := parseLocation(p.location, Values{})
+	return p.Fill(Values{}, header, body)
+}
+
+// Fill is what the probe sends with its placeholders filled, but for the token.
+func (p Probe) Fill(v Values, header http.Header, body []byte) (Request, error) {
+	u, err := parseLocation(p.location, v)
 	if err != nil {
 		return Request{}, err
 	}

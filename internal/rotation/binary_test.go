@@ -68,7 +68,7 @@ func TestBinaryKilledAnywhere(t *testing.T) {
 				err = m.rotate(time.Minute, 0)
 				switch {
 				case honoured && err == nil && m.world.provider.honours(m.world.stored()):
-				case !honoured && strings.Contains(fmt.Sprint(err), "LogInAgainError: "):
+				case !honoured && strings.Contains(fmt.Sprint(err), "ReauthorizationRequiredError: "):
 					logins.Add(1)
 				default:
 					t.Errorf("honoured: %t, then: %v", honoured, err)

@@ -49,7 +49,7 @@ func TestRotatorDiesAnywhere(t *testing.T) {
 						}
 						continue
 					}
-					if _, ok := errors.AsType[*rotation.LogInAgainError](err); !ok || honoured {
+					if _, ok := errors.AsType[*rotation.ReauthorizationRequiredError](err); !ok || honoured {
 						t.Fatalf("seed %d: %v", seed, err)
 					}
 					logins++
@@ -62,10 +62,10 @@ func TestRotatorDiesAnywhere(t *testing.T) {
 		})
 	}
 	if windows != logins {
-		t.Errorf("%d answers were lost, and %d rotations said log in again", windows, logins)
+		t.Errorf("%d answers were lost, and %d rotations asked to re-authorize", windows, logins)
 	}
 	t.Logf("%d rotations, %d processes killed, %d of them between the server's answer and the store (all ended in %q)",
-		rotated, killed, windows, "log in again")
+		rotated, killed, windows, "re-authorize")
 }
 
 // asked is the move at which a rotator's token request arrives: until then its death costs nothing.

@@ -2,15 +2,17 @@ package rotation
 
 import "fmt"
 
-// Lambda shows the name of the error's type. The text is for the person who reads it at three in the morning.
+// Lambda shows the name of the error's type. The text is for whoever reads it at three in the morning.
 type (
-	// RotationRefusedError says that the rotator does not act on this event, or not on this secret.
+	// RotationRefusedError reports that the rotator does not act on this event or this secret, or that it gave a rotation
+	// up because an operator replaced the credential.
 	RotationRefusedError struct{ text }
-	// LogInAgainError says that the provider refuses what the token is renewed with. Only a person can mend it.
-	LogInAgainError struct{ text }
-	// RotationFailedError says that a step could not be done. It is safe to repeat.
+	// ReauthorizationRequiredError reports that the provider rejects what the token is renewed with. Only a new
+	// authorization at the provider resolves it.
+	ReauthorizationRequiredError struct{ text }
+	// RotationFailedError reports that a step could not be done. It is safe to repeat.
 	RotationFailedError struct{ text }
-	// InternalError says that a step ended in an internal error.
+	// InternalError reports that a step ended in an internal error.
 	InternalError struct{ text }
 )
 
@@ -22,8 +24,8 @@ func refused(format string, args ...any) error {
 	return &RotationRefusedError{text(fmt.Sprintf(format, args...))}
 }
 
-func logInAgain(format string, args ...any) error {
-	return &LogInAgainError{text(fmt.Sprintf(format, args...))}
+func reauthorize(format string, args ...any) error {
+	return &ReauthorizationRequiredError{text(fmt.Sprintf(format, args...))}
 }
 
 func failed(format string, args ...any) error {

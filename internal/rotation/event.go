@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
@@ -10,7 +9,8 @@ import (
 // Step is one of the four that Secrets Manager calls for, in this order.
 type Step string
 
-// The steps (Secrets Manager User Guide, "Lambda rotation functions").
+// The steps. The user guide writes them in both ways: createSecret ("Lambda rotation functions") and create_secret
+// ("Rotation function").
 const (
 	CreateSecret Step = "createSecret"
 	SetSecret    Step = "setSecret"
@@ -24,7 +24,14 @@ const (
 	maxVersion  = 64
 )
 
-// Event is what Secrets Manager sends. Anybody who may invoke the function can send one, so nothing in it is believed.
+var steps = map[string]Step{
+	"createSecret": CreateSecret, "create_secret": CreateSecret,
+	"setSecret": SetSecret, "set_secret": SetSecret,
+	"testSecret": TestSecret, "test_secret": TestSecret,
+	"finishSecret": FinishSecret, "finish_secret": FinishSecret,
+}
+
+// Event is what Secrets Manager sends. Whoever may invoke the function can send one, so nothing in it is trusted.
 type Event struct {
 	Step          Step
 	SecretID      string
@@ -32,8 +39,8 @@ type Event struct {
 	RotationToken string // goes back with PutSecretValue; as good as a password
 }
 
-// parseEvent reads an event. Keys that it does not know pass: RotationToken, too, came years after the first event, and
-// a rotation must not end because there is another one. The event that it returns with an error has what could be read.
+// parseEvent reads an event. Unknown keys are ignored: RotationToken, too, came years after the first event, and a
+// rotation must not fail because there is another one. The event returned with an error has what could be read.
 func parseEvent(data []byte) (Event, error) {
 	var problems jsondoc.Problems
 	doc, duplicates, err := jsondoc.Parse(data)
@@ -43,18 +50,18 @@ func parseEvent(data []byte) (Event, error) {
 	case doc.Kind != jsondoc.Object:
 		return Event{}, refused("the event must be an object, not %s", doc.Kind)
 	case len(duplicates) > 0:
-		return Event{}, refused("the event has a key twice, at byte %d", duplicates[0].Offset)
+		return Event{}, refused("the event has a duplicate key, at byte %d", duplicates[0].Offset)
 	}
 	f := jsondoc.NewFields(doc, "", true, &problems)
+	name := f.Required("Step", "createSecret, setSecret, testSecret or finishSecret")
 	e := Event{
-		Step:          Step(f.Required("Step", "createSecret, setSecret, testSecret or finishSecret")),
+		Step:          steps[name],
 		SecretID:      f.Required("SecretId", "the ARN of a secret"),
 		Version:       f.Required("ClientRequestToken", "the id of the pending version"),
 		RotationToken: f.String("RotationToken"),
 	}
-	if e.Step != "" && !slices.Contains([]Step{CreateSecret, SetSecret, TestSecret, FinishSecret}, e.Step) {
+	if name != "" && e.Step == "" {
 		problems.Addf("Step must be createSecret, setSecret, testSecret or finishSecret")
-		e.Step = ""
 	}
 	if len(e.SecretID) > maxSecretID {
 		problems.Addf("SecretId is longer than %d bytes", maxSecretID)
@@ -65,7 +72,7 @@ func parseEvent(data []byte) (Event, error) {
 		e.Version = ""
 	}
 	if len(problems) > 0 {
-		return e, refused("the event is wrong: %s", strings.Join(problems, "; "))
+		return e, refused("the event is invalid: %s", strings.Join(problems, "; "))
 	}
 	return e, nil
 }

@@ -4,15 +4,22 @@ import (
 	"io"
 
 	"github.com/cronbearer/cronbearer/internal/environment"
+	"github.com/cronbearer/cronbearer/internal/metric"
 	"github.com/cronbearer/cronbearer/internal/settings"
 )
 
-// LeaseLabel begins the labels of a lease.
-const LeaseLabel = leaseLabel
+// The labels of the rotator.
+const (
+	LeaseLabel    = leaseLabel
+	KeptLabel     = keptLabel
+	RefusedLabel  = refusedLabel
+	RejectedLabel = rejectedLabel
+	OurLabels     = ourLabels
+)
 
-// NewTestHandler makes a Handler on a Secrets Manager of the test's.
-func NewTestHandler(s settings.Settings, env *environment.Environment, api SecretsManager, out io.Writer) *Handler {
+// NewTestHandler returns a Handler on a Secrets Manager and a CloudWatch of the test's.
+func NewTestHandler(s settings.Settings, env *environment.Environment, api SecretsManager, cloudWatch metric.CloudWatch, out io.Writer) *Handler {
 	h := NewHandler(func(string) (string, bool) { return "", false }, out)
-	h.app, h.bad = &app{env, h.newRotator(s, env, api)}, nil
+	h.app, h.bad = h.assemble(s, env, api, cloudWatch), nil
 	return h
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
@@ -140,12 +141,16 @@ func (sm *secretsManager) value(label string) string {
 	return aws.ToString(sm.values[sm.labels[label]])
 }
 
-func (sm *secretsManager) leases() []string {
+// ours are the rotator's labels, and leases those of its lease.
+func (sm *secretsManager) ours() []string   { return sm.beginning(rotation.OurLabels) }
+func (sm *secretsManager) leases() []string { return sm.beginning(rotation.LeaseLabel) }
+
+func (sm *secretsManager) beginning(prefix string) []string {
 	sm.mu.Lock()
 	defer sm.mu.Unlock()
 	var list []string
 	for l := range sm.labels {
-		if strings.HasPrefix(l, rotation.LeaseLabel) {
+		if strings.HasPrefix(l, prefix) {
 			list = append(list, l)
 		}
 	}
@@ -194,6 +199,9 @@ func (sm *secretsManager) put(in *secretsmanager.PutSecretValueInput) (*secretsm
 		sm.t.Error("PutSecretValue without stages moves AWSCURRENT")
 	}
 	version := aws.ToString(in.ClientRequestToken)
+	if size := len(aws.ToString(in.SecretString)); size == 0 || size > 65536 || len(version) < 32 || len(version) > 64 {
+		return nil, &types.InvalidParameterException{Message: aws.String("the secret value must have 1 to 65536 bytes, and the token 32 to 64 characters")}
+	}
 	if before := sm.values[version]; before != nil {
 		if *before != aws.ToString(in.SecretString) {
 			return nil, &types.ResourceExistsException{Message: aws.String("You can't modify an existing version")}
@@ -223,7 +231,7 @@ func (sm *secretsManager) update(in *secretsmanager.UpdateSecretVersionStageInpu
 		return bad("RemoveFromVersionId can't be empty: the label is attached")
 	case to != "" && sm.values[to] == nil:
 		return bad("there is no version " + to) // a pending version without a value may not be one
-	case to != "" && len(sm.labelsOf(sm.labels, to)) >= 20:
+	case to != "" && holder == "" && len(sm.labels) >= 20:
 		return nil, &types.LimitExceededException{Message: aws.String("20 labels")}
 	}
 	sm.move(label, to)
@@ -390,6 +398,7 @@ type world struct {
 	t        *testing.T
 	sm       *secretsManager
 	provider *provider
+	metrics  []string // guarded by sm.mu
 }
 
 func newWorld(t *testing.T, secret func(access, refresh string) string) *world {
@@ -400,7 +409,7 @@ func newWorld(t *testing.T, secret func(access, refresh string) string) *world {
 
 // refreshable is a secret with a key behind each that changes.
 func refreshable(access, refresh string) string {
-	return fmt.Sprintf(`{"hosts":["id.example.com"],"token":%q,"expires_at":"2000-01-01T00:00:00Z","test":"GET https://id.example.com/test",`+
+	return fmt.Sprintf(`{"hosts":["id.example.com"],"token":%q,"expires_at":"2000-01-01T01:00:00Z","test":"GET https://id.example.com/test",`+
 		`"oauth2":{"grant":"refresh_token","token_url":"https://id.example.com/token","client_id":"client","refresh_token":%q,"client_secret":"canary-client-secret","scope":"a b"}}`,
 		access, refresh)
 }
@@ -424,7 +433,8 @@ func (w *world) start() *process {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p.handler = rotation.NewTestHandler(settings.Settings{SecretPrefix: prefix, AllowedHosts: allowed}, env, p, p.out)
+	s := settings.Settings{SecretPrefix: prefix, AllowedHosts: allowed, MetricNamespace: "N", StackName: "stack"}
+	p.handler = rotation.NewTestHandler(s, env, p, p, p.out)
 	p.close = func() {
 		_ = server.Close()
 		env.ToTargets.CloseIdleConnections()
@@ -513,6 +523,27 @@ func (p *process) DescribeSecret(ctx context.Context, in *secretsmanager.Describ
 	return do(ctx, p, "DescribeSecret", in, func(*secretsmanager.DescribeSecretInput) (*secretsmanager.DescribeSecretOutput, error) {
 		return p.world.sm.describe(), nil
 	})
+}
+
+func (p *process) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+	return do(ctx, p, "PutMetricData", in, p.world.publish)
+}
+
+// publish notes a datum as "RotationFailed example-api 1".
+func (w *world) publish(in *cloudwatch.PutMetricDataInput) (*cloudwatch.PutMetricDataOutput, error) {
+	for _, d := range in.MetricData {
+		w.metrics = append(w.metrics, fmt.Sprintf("%s %s %g", aws.ToString(d.MetricName), aws.ToString(d.Dimensions[1].Value), aws.ToFloat64(d.Value)))
+	}
+	return &cloudwatch.PutMetricDataOutput{}, nil
+}
+
+// published returns the data since it was called last, without their name.
+func (w *world) published() string {
+	w.sm.mu.Lock()
+	defer w.sm.mu.Unlock()
+	all := strings.ReplaceAll(strings.Join(w.metrics, ", "), "RotationFailed example-api ", "")
+	w.metrics = nil
+	return all
 }
 
 func (p *process) PutSecretValue(ctx context.Context, in *secretsmanager.PutSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error) {

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
 	"github.com/cronbearer/cronbearer/internal/environment"
 	"github.com/cronbearer/cronbearer/internal/logs"
+	"github.com/cronbearer/cronbearer/internal/metric"
 	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
@@ -24,8 +26,14 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// lastWords is what is kept of a step's time for the log line and the answer to Lambda.
-const lastWords = time.Second
+const (
+	// lastWords is what is reserved of a step's time for the log line and the answer to Lambda.
+	lastWords = time.Second
+	// alarmTime is how long before its time is up a step counts as failed: then all work stops but storing what a
+	// provider gave, and the alarm's metric goes out. alarmShare bounds it when time is short.
+	alarmTime  = 10 * time.Second
+	alarmShare = 3
+)
 
 // Handler implements lambda.Handler on the event's bytes.
 type Handler struct {
@@ -40,7 +48,8 @@ type Handler struct {
 type app struct {
 	*environment.Environment
 
-	rotator *rotator
+	rotator   *rotator
+	publisher *metric.Publisher
 }
 
 // result is what a step returns. Secrets Manager does not read it.
@@ -58,7 +67,7 @@ func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
 }
 
 func (h *Handler) newApp(lookup settings.LookupEnv) (*app, error) {
-	s, _, err := settings.ReadRotator(lookup)
+	s, metrics, err := settings.ReadRotator(lookup)
 	if err != nil {
 		return nil, err
 	}
@@ -66,39 +75,47 @@ func (h *Handler) newApp(lookup settings.LookupEnv) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &app{env, h.newRotator(s, env, awsclient.SecretsManager(s, env.ToAWS))}, nil
+	var cloudWatch metric.CloudWatch = awsclient.CloudWatch(s, env.ToAWS)
+	if metrics != nil {
+		cloudWatch = unusable{metrics}
+	}
+	return h.assemble(s, env, awsclient.SecretsManager(s, env.ToAWS), cloudWatch), nil
 }
 
-func (h *Handler) newRotator(s settings.Settings, env *environment.Environment, api SecretsManager) *rotator {
+// unusable stands in for CloudWatch where the metric's variables are bad: each datum becomes a log line.
+type unusable struct{ err error }
+
+func (u unusable) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+	return nil, u.err
+}
+
+func (h *Handler) assemble(s settings.Settings, env *environment.Environment, api SecretsManager, cloudWatch metric.CloudWatch) *app {
 	log := logs.New(h.out, s.LogLevel, h.scrub)
-	return &rotator{
+	return &app{env, &rotator{
 		api:          api,
 		store:        token.NewStore(api, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, Now: env.Clock.Now}, h.scrub, log),
 		exchanger:    token.NewExchanger(outbound.OnceOnly(env.ToTargets), env.Clock.Now, h.scrub),
 		target:       target.NewClient(env.ToTargets),
+		scrub:        h.scrub,
 		prefix:       s.SecretPrefix,
 		allowedHosts: s.AllowedHosts,
 		now:          env.Clock.Now,
 		log:          log,
 		noSettling:   s.NoSettling,
-	}
+	}, metric.NewPublisher(cloudWatch, s.MetricNamespace, s.StackName)}
 }
 
 // RuntimeLog takes what aws-lambda-go logs by itself.
 func (h *Handler) RuntimeLog() io.Writer { return logs.Runtime(h.out, h.scrub) }
 
 // Invoke is one step of a rotation. It returns how it ended, or a typed error.
-func (h *Handler) Invoke(ctx context.Context, data []byte) (response []byte, err error) {
-	begun := time.Now()
-	log := logs.New(h.out, slog.LevelDebug, h.scrub) // LOG_LEVEL never filters the line of a step
-	defer func() {
-		if fault := recover(); fault != nil {
-			log.ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
-			response, err = nil, &InternalError{text(h.scrub.Clean(fmt.Sprintf("internal error, please report it: %v", fault), redact.MaxError))}
-		}
-	}()
-	e, outcome, err := h.step(ctx, data)
-	log = log.With("secret", e.SecretID, "step", e.Step, "version", e.Version, "duration_ms", time.Since(begun).Milliseconds())
+func (h *Handler) Invoke(ctx context.Context, data []byte) ([]byte, error) {
+	started := time.Now()
+	s := &rotation{}
+	outcome, err := h.step(ctx, s, data)
+	h.report(ctx, s, outcome, err)
+	log := logs.New(h.out, slog.LevelDebug, h.scrub). // LOG_LEVEL never filters the line of a step
+								With("secret", s.SecretID, "step", s.Step, "version", s.Version, "duration_ms", time.Since(started).Milliseconds())
 	if err != nil {
 		outcome, err = h.typed(err)
 		log.ErrorContext(ctx, "rotation step", "outcome", outcome, "error", err.Error())
@@ -108,8 +125,16 @@ func (h *Handler) Invoke(ctx context.Context, data []byte) (response []byte, err
 	return json.Marshal(result{outcome})
 }
 
-func (h *Handler) step(ctx context.Context, data []byte) (Event, Outcome, error) {
+// step runs the step of an event. A bug in it is an error like any other.
+func (h *Handler) step(ctx context.Context, s *rotation, data []byte) (outcome Outcome, err error) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			logs.New(h.out, slog.LevelDebug, h.scrub).ErrorContext(ctx, "internal error", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
+			outcome, err = "", &InternalError{text(fmt.Sprintf("internal error, please report it: %v", bug))}
+		}
+	}()
 	e, eventErr := parseEvent(data)
+	s.Event = e
 	h.scrub.Add(e.RotationToken)
 	a, err := h.app, h.bad
 	if err == nil {
@@ -118,20 +143,56 @@ func (h *Handler) step(ctx context.Context, data []byte) (Event, Outcome, error)
 		}
 	}
 	if err != nil {
-		return e, "", refused("the rotator is not configured: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return "", refused("the rotator is not configured: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	defer a.End()
 	if eventErr != nil {
-		return e, "", eventErr
+		return "", eventErr
 	}
-	ctx, cancel := retry.WithMargin(ctx, lastWords)
-	defer cancel()
 	function := ""
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		function = lc.InvokedFunctionArn
 	}
-	outcome, err := a.rotator.step(ctx, e, function)
-	return e, outcome, err
+	s.rotator = a.rotator
+	storing, cancel := retry.WithMargin(ctx, lastWords)
+	defer cancel()
+	if deadline, ok := storing.Deadline(); ok {
+		left := time.Until(deadline)
+		s.until = deadline.Add(-min(alarmTime, left/alarmShare))
+		published := make(chan struct{})
+		alarm := time.AfterFunc(time.Until(s.until), func() {
+			defer close(published)
+			h.publish(ctx, s, true)
+		})
+		defer func() {
+			if !alarm.Stop() {
+				<-published
+			}
+		}()
+	}
+	return a.rotator.step(storing, s, function)
+}
+
+// report publishes how a rotation went: that a step of it failed by itself, or that it is finished.
+func (h *Handler) report(ctx context.Context, s *rotation, outcome Outcome, err error) {
+	switch {
+	case err != nil:
+		h.publish(ctx, s, true)
+	case outcome == Finished, outcome == Merged, outcome == AlreadyCurrent && s.Step == FinishSecret:
+		h.publish(ctx, s, false)
+	}
+}
+
+func (h *Handler) publish(ctx context.Context, s *rotation, hasFailed bool) {
+	if !s.report.news(hasFailed) {
+		return
+	}
+	err := h.app.publisher.PublishRotation(ctx, s.now(), s.name, hasFailed)
+	if lost, ok := errors.AsType[*metric.NotStoredError](err); ok {
+		logs.New(h.out, slog.LevelDebug, h.scrub).WarnContext(ctx, "the metric was not published; it follows as a line of the embedded metric format",
+			"secret", s.SecretID, "error", lost.Error())
+		_, _ = h.out.Write(lost.Line)
+	}
 }
 
 // typed scrubs an error and gives it the type that Lambda shows.
@@ -140,8 +201,11 @@ func (h *Handler) typed(err error) (Outcome, error) {
 	if _, ok := errors.AsType[*RotationRefusedError](err); ok {
 		return Refused, &RotationRefusedError{t}
 	}
-	if _, ok := errors.AsType[*LogInAgainError](err); ok {
-		return LogInAgain, &LogInAgainError{t}
+	if _, ok := errors.AsType[*ReauthorizationRequiredError](err); ok {
+		return ReauthorizationRequired, &ReauthorizationRequiredError{t}
+	}
+	if _, ok := errors.AsType[*InternalError](err); ok {
+		return Failed, &InternalError{t}
 	}
 	return Failed, &RotationFailedError{t}
 }

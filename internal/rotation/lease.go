@@ -3,9 +3,9 @@ package rotation
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,12 +32,12 @@ const (
 // lease keeps two rotators from renewing a secret at once, which a server with one-time refresh tokens takes for theft
 // (RFC 9700 section 4.14). Who wants to renew says so by a label on the version that it renews from, and renews when no
 // other label stands beside its own. A label makes no version, of which a secret has a hundred at most.
-// docs/decisions/0007 tells what else was weighed.
+// docs/decisions/0007 lists the alternatives.
 type lease struct {
 	api     SecretsManager
 	secret  string
 	version string // that is to get the value
-	base    string // that it is renewed from; its label stays until the rotation is finished
+	base    string // that it is renewed from; the label stays on it until the rotation is finished
 	owner   string
 	now     func() time.Time
 	log     *slog.Logger
@@ -53,39 +53,33 @@ func newLease(api SecretsManager, secret, version, base string, now func() time.
 
 // announcement is what a label says.
 type announcement struct {
-	label, holder string // holder: the version that has the label
-	version       string
-	until         time.Time
+	mark
+
+	version string // that is to get the value
+	until   time.Time
 }
 
-// live tells whether its rotator may still be at work. One that claims more than a lease is no announcement of ours.
+// live reports whether its rotator may still be at work. One that claims more than a lease is no announcement of ours.
 func (a announcement) live(now time.Time) bool {
 	return now.Before(a.until) && a.until.Sub(now) <= leaseLife+time.Minute
 }
 
-// announcements are those among a secret's labels, the ones that end first in front.
-func announcements(stages map[string][]string) []announcement {
+// announcements are those among a secret's labels, sorted by when they expire.
+func announcements(l labels) []announcement {
 	var list []announcement
-	for holder, labels := range stages {
-		for _, label := range labels {
-			rest, ours := strings.CutPrefix(label, leaseLabel)
-			if !ours {
-				continue
-			}
-			a := announcement{label: label, holder: holder}
-			if parts := strings.SplitN(rest, ".", 3); len(parts) == 3 {
-				ms, _ := strconv.ParseInt(parts[0], 10, 64)
-				a.until, a.version = time.UnixMilli(ms), parts[2]
-			}
-			list = append(list, a)
+	for _, mark := range l.marks(leaseLabel) {
+		a := announcement{mark: mark}
+		if parts := strings.SplitN(strings.TrimPrefix(mark.label, leaseLabel), ".", 3); len(parts) == 3 {
+			ms, _ := strconv.ParseInt(parts[0], 10, 64)
+			a.until, a.version = time.UnixMilli(ms), parts[2]
 		}
+		list = append(list, a)
 	}
-	slices.SortFunc(list, func(a, b announcement) int { return strings.Compare(a.label, b.label) })
 	return list
 }
 
-// take waits until the secret is free and takes it, or until another rotator has done what it is wanted for. Of two that
-// announce themselves at once the one whose label sorts first goes on.
+// take waits until the secret is free and takes it, or until another rotator has done the work. Of two that announce
+// themselves at once the one whose label sorts first goes on.
 func (l *lease) take(ctx context.Context, done func(context.Context) (bool, error)) (taken bool, err error) {
 	for {
 		others, err := l.others(ctx)
@@ -115,8 +109,11 @@ func (l *lease) take(ctx context.Context, done func(context.Context) (bool, erro
 	}
 }
 
+// errHeld says that another rotator has the lease. It is no failure of the rotation: the other one renews.
+var errHeld = errors.New("another rotator held the lease")
+
 func (l *lease) noTime() error {
-	return failed("secret %s was not renewed: another rotator was at it for as long as there was time to wait. Secrets Manager repeats the step", l.secret)
+	return fmt.Errorf("secret %s was not renewed: %w for as long as there was time to wait. Secrets Manager repeats the step", l.secret, errHeld)
 }
 
 // others are the live announcements of other rotators. Those of dead ones are taken away: a version with a label is
@@ -133,7 +130,7 @@ func (l *lease) others(ctx context.Context) ([]announcement, error) {
 		case a.live(l.now()):
 			live = append(live, a)
 		default:
-			forget(ctx, l.api, l.secret, a, l.log)
+			forget(ctx, l.api, l.secret, a.mark, l.log)
 		}
 	}
 	return live, nil
@@ -160,7 +157,7 @@ func (l *lease) during(ctx context.Context, work func()) {
 	defer stop()
 	extending.Go(func() {
 		for retry.Sleep(ctx, leaseLife/3) {
-			before := announcement{label: l.label, holder: l.base}
+			before := mark{l.label, l.base}
 			if err := l.announce(ctx); err != nil {
 				l.log.WarnContext(ctx, "the lease of a renewal could not be extended", "secret", l.secret, "version", l.version, "error", err.Error())
 				continue
@@ -174,17 +171,7 @@ func (l *lease) during(ctx context.Context, work func()) {
 // withdraw takes the announcement away, so that the next one need not wait.
 func (l *lease) withdraw(ctx context.Context) {
 	if l.label != "" {
-		forget(ctx, l.api, l.secret, announcement{label: l.label, holder: l.base}, l.log)
+		forget(ctx, l.api, l.secret, mark{l.label, l.base}, l.log)
 	}
 	l.label = ""
-}
-
-// forget takes a label away. If that fails, the label ends by itself; the next rotation takes it away.
-func forget(ctx context.Context, api SecretsManager, secret string, a announcement, log *slog.Logger) {
-	_, err := api.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: aws.String(secret), VersionStage: aws.String(a.label), RemoveFromVersionId: aws.String(a.holder),
-	})
-	if err != nil {
-		log.DebugContext(ctx, "a label could not be taken away", "secret", secret, "label", a.label, "error", explain(err))
-	}
 }

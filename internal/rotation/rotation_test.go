@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -202,10 +205,10 @@ func TestRefusals(t *testing.T) {
 	}{
 		"no JSON":                     {event: `{"Step":`, want: "not valid JSON"},
 		"no object":                   {event: `[]`, want: "must be an object"},
-		"a key twice":                 {event: with(`{`, `{"Step":"setSecret",`), want: "twice"},
+		"a key twice":                 {event: with(`{`, `{"Step":"setSecret",`), want: "duplicate key"},
 		"a key of the wrong type":     {event: with(`"createSecret"`, `1`), want: "Step must be a string"},
 		"everything missing":          {event: `{}`, want: "Step is missing"},
-		"an unknown step":             {event: with("createSecret", "create_secret"), want: "Step must be createSecret"},
+		"an unknown step":             {event: with("createSecret", "create secret"), want: "Step must be createSecret"},
 		"a name not under the prefix": {event: with(secretARN, "other/example-api"), want: "not under stack/"},
 		"an ARN not under the prefix": {event: with("secret:stack/", "secret:stack2/"), want: "not under stack/"},
 		"an ARN of another service":   {event: with(":secretsmanager:", ":ssm:"), want: "not under stack/"},
@@ -361,15 +364,15 @@ func TestAnswers(t *testing.T) {
 		typ    string
 		want   string
 	}{
-		"refresh: dead token":       {secret: deadRefresh, typ: "LogInAgainError", want: "log in again"},
-		"refresh: wrong client":     {secret: wrongClient, typ: "RotationFailedError", want: "refuses the client"},
+		"refresh: dead token":       {secret: deadRefresh, typ: "ReauthorizationRequiredError", want: "Re-authorize"},
+		"refresh: wrong client":     {secret: wrongClient, typ: "RotationFailedError", want: "The provider rejects the client"},
 		"refresh: 503":              {answer: status(503, map[string]any{"error": "temporarily_unavailable"}), typ: "RotationFailedError", want: "answered 503, temporarily_unavailable"},
 		"refresh: 302":              {answer: status(302, nil), typ: "RotationFailedError", want: "answered 302"},
 		"refresh: no token":         {answer: status(200, map[string]any{"token_type": "Bearer"}), typ: "RotationFailedError", want: "without an access_token"},
 		"refresh: not Bearer":       {answer: status(200, map[string]any{"token_type": "mac", "access_token": canary + "-mac-token"}), typ: "RotationFailedError", want: "token_type is mac"},
 		"refresh: white space":      {answer: status(200, map[string]any{"token_type": "Bearer", "access_token": canary + " in two words"}), typ: "RotationFailedError", want: "white space inside"},
 		"refresh: hangs up":         {answer: func(http.ResponseWriter, map[string]any) bool { panic(http.ErrAbortHandler) }, typ: "RotationFailedError", want: "gave no answer"},
-		"rotate: dead token":        {secret: deadToken, typ: "LogInAgainError", want: "log in again"},
+		"rotate: dead token":        {secret: deadToken, typ: "ReauthorizationRequiredError", want: "Re-authorize"},
 		"rotate: 500":               {secret: rotatable, answer: status(500, nil), typ: "RotationFailedError", want: "answered 500"},
 		"rotate: no token":          {secret: rotatable, answer: status(201, map[string]any{"data": nil}), typ: "RotationFailedError", want: "no string at rotate.token (/data/token)"},
 		"rotate: unusable token":    {secret: rotatable, answer: status(200, map[string]any{"data": map[string]any{"token": canary + "\n"}}), typ: "RotationFailedError", want: "cannot be used"},
@@ -418,9 +421,10 @@ func TestLostAnswerIsAskedForOnceMore(t *testing.T) {
 		p := w.start()
 		defer p.close()
 		version := w.sm.rotate()
-		for i, want := range []string{"RotationFailedError", "LogInAgainError", "LogInAgainError"} {
+		for i, want := range []string{"RotationFailedError", "ReauthorizationRequiredError", "ReauthorizationRequiredError"} {
 			_, err := p.invoke(event(rotation.CreateSecret, version))
-			if _, posts := w.provider.counts(); errorName(err) != want || posts != i+1 {
+			// The refusal is remembered: a dead refresh token is not posted again.
+			if _, posts := w.provider.counts(); errorName(err) != want || posts != min(i+1, 2) {
 				t.Errorf("step %d: %v, %d requests; want %s", i+1, err, posts, want)
 			}
 		}
@@ -435,39 +439,81 @@ func TestLostAnswerIsAskedForOnceMore(t *testing.T) {
 	})
 }
 
-// TestUnusableAnswer that has spent the refresh token: the new one is kept beside the current token, and the rotation
-// after the failed one renews.
-func TestUnusableAnswer(t *testing.T) {
+// TestUnusableAnswerIsKept: what a 2xx gave is stored under its own label, the pending version stays without a value, no
+// rotation finishes with the old token, and the repeated step exchanges the refresh token that was kept.
+func TestUnusableAnswerIsKept(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, refreshable)
-		spent := w.stored()
-		before := w.sm.value(current)
-		w.provider.answer = func(_ http.ResponseWriter, body map[string]any) bool {
-			body["token_type"] = "mac"
+	rewrite := func(change func(map[string]any)) func(http.ResponseWriter, map[string]any) bool {
+		return func(_ http.ResponseWriter, body map[string]any) bool {
+			change(body)
 			return false
 		}
-		p := w.start()
-		defer p.close()
-		w.sm.rotate()
-		_, err := p.do(rotation.CreateSecret)
-		if errorName(err) != "RotationFailedError" || !strings.Contains(err.Error(), "new refresh token is stored") {
-			t.Errorf("%v", err)
+	}
+	raw := func(status int, text func(body map[string]any) string) func(http.ResponseWriter, map[string]any) bool {
+		return func(w http.ResponseWriter, body map[string]any) bool {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, text(body))
+			return true
 		}
-		kept := w.stored()
-		if !w.provider.honours(kept) || strings.Replace(before, spent, kept, 1) != w.sm.value(pending) {
-			t.Errorf("stored: %s", w.sm.value(pending))
-		}
-		w.provider.answer = nil
-		for range 2 { // the one that failed is finished, and the next one
-			if err := p.all(); err != nil {
-				t.Error(err)
-			}
-		}
-		if exchanges, _ := w.provider.counts(); exchanges != 2 || !w.provider.honours(w.stored()) {
-			t.Errorf("%d exchanges", exchanges)
-		}
-	})
+	}
+	for name, answer := range map[string]func(http.ResponseWriter, map[string]any) bool{
+		"a token_type that a Bearer header cannot carry": rewrite(func(b map[string]any) { b["token_type"] = "mac" }),
+		"no access_token":      rewrite(func(b map[string]any) { delete(b, "access_token") }),
+		"white space inside":   rewrite(func(b map[string]any) { b["access_token"] = "in two words" }),
+		"a list":               rewrite(func(b map[string]any) { b["access_token"] = []string{"x"} }),
+		"too large a document": rewrite(func(b map[string]any) { b["access_token"] = strings.Repeat("x", 70_000) }),
+		"nested": rewrite(func(b map[string]any) {
+			b["data"] = maps.Clone(b)
+			delete(b, "access_token")
+			delete(b, "refresh_token")
+		}),
+		"form-encoded": raw(200, func(b map[string]any) string {
+			return "token_type=bearer&refresh_token=" + fmt.Sprint(b["refresh_token"])
+		}),
+		"cut off in the middle": raw(203, func(b map[string]any) string {
+			return fmt.Sprintf(`{"refresh_token":%q,"access_tok`, b["refresh_token"])
+		}),
+		"with a byte order mark, and text after it": raw(201, func(b map[string]any) string {
+			return fmt.Sprintf("\ufeff{\"refresh_token\":%q} and more", b["refresh_token"])
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, refreshable)
+				before := w.sm.label(current)
+				w.provider.answer = answer
+				p := w.start()
+				defer p.close()
+				version := w.sm.rotate()
+				_, err := p.do(rotation.CreateSecret)
+				if errorName(err) != "RotationFailedError" || !strings.Contains(err.Error(), rotation.KeptLabel) || strings.Contains(err.Error(), "AWSCURRENT stays") {
+					t.Errorf("%v", err)
+				}
+				var kept struct {
+					KeptFor      string `json:"kept_for"`
+					Answer       string `json:"answer"`
+					RefreshToken string `json:"refresh_token"`
+				}
+				if err := json.Unmarshal([]byte(w.sm.value(rotation.KeptLabel)), &kept); err != nil || kept.KeptFor != version || kept.Answer == "" || !w.provider.honours(kept.RefreshToken) {
+					t.Fatalf("kept: %.300s, %v", w.sm.value(rotation.KeptLabel), err)
+				}
+				if _, err := p.do(rotation.FinishSecret); errorName(err) != "RotationRefusedError" || w.sm.label(current) != before || w.sm.value(pending) != "" {
+					t.Errorf("finishSecret: %v", err)
+				}
+				w.provider.answer = nil
+				if err := p.all(); err != nil {
+					t.Error(err)
+				}
+				if exchanges, posts := w.provider.counts(); exchanges != 2 || posts != 2 || w.provider.reuses != 0 || !w.provider.honours(w.stored()) {
+					t.Errorf("%d exchanges of %d, %d reuses", exchanges, posts, w.provider.reuses)
+				}
+				if left := w.sm.ours(); len(left) > 0 || w.sm.label(current) != version {
+					t.Errorf("left: %v", left)
+				}
+			})
+		})
+	}
 }
 
 // TestStoring is tried until the time is up: the answer is there and must not be lost.
@@ -510,7 +556,7 @@ func TestStoring(t *testing.T) {
 				if errorName(err) != tc.want {
 					t.Errorf("%v; want %q", err, tc.want)
 				}
-				if tc.want != "" && (!strings.Contains(err.Error(), "log in again") || time.Since(begun) < limit-5*time.Second) {
+				if tc.want != "" && (!strings.Contains(err.Error(), "e-authorize") || time.Since(begun) < limit-5*time.Second) {
 					t.Errorf("gave up after %s: %v", time.Since(begun), err)
 				}
 				if _, posts := w.provider.counts(); posts != 1 {
@@ -566,7 +612,7 @@ func TestTestSecret(t *testing.T) {
 		err    string
 	}{
 		"accepted":                 {status: 204, want: `{"outcome":"accepted"}`},
-		"rejected":                 {status: 401, err: "refuses the new token"},
+		"rejected":                 {status: 401, err: "rejects the new token"},
 		"forbidden proves nothing": {status: 403, err: "did not accept the new token"},
 		"down":                     {status: 503, err: "did not accept the new token"},
 		"none":                     {secret: rotatable, want: `{"outcome":"not_tested"}`},
@@ -599,26 +645,98 @@ func TestTestSecret(t *testing.T) {
 	}
 }
 
-// TestPersonBetweenTheSteps: what a person stores after the renewal is not overwritten by it.
-func TestPersonBetweenTheSteps(t *testing.T) {
+// TestOperatorReplacesTheCredential between the steps: theirs wins, what the rotation had is kept, AWSPENDING goes, and
+// the alarm is not told. The next rotation starts from theirs.
+func TestOperatorReplacesTheCredential(t *testing.T) {
+	t.Parallel()
+	for _, step := range []rotation.Step{rotation.TestSecret, rotation.FinishSecret} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, refreshable)
+			p := w.start()
+			defer p.close()
+			w.sm.rotate()
+			if _, err := p.do(rotation.CreateSecret); err != nil {
+				t.Fatal(err)
+			}
+			renewed := w.stored()
+			byHand := w.sm.putByHand(refreshable(w.provider.logIn()))
+			_, err := p.do(step)
+			if errorName(err) != "RotationRefusedError" || strings.Contains(err.Error(), "aws secretsmanager") {
+				t.Errorf("%v", err)
+			}
+			if w.sm.label(current) != byHand || w.sm.label(pending) != "" || !strings.Contains(w.sm.value(rotation.KeptLabel), renewed) || w.published() != "" {
+				t.Errorf("AWSPENDING %s, kept %s", w.sm.label(pending), w.sm.value(rotation.KeptLabel))
+			}
+			if err := p.all(); err != nil || !w.provider.honours(w.stored()) || w.provider.reuses != 0 || w.published() != "0" {
+				t.Errorf("the next rotation: %v", err)
+			}
+		})
+	}
+}
+
+// TestOperatorReplacesTheClient: theirs wins, and the next rotation uses their client and the refresh token that was kept.
+func TestOperatorReplacesTheClient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, refreshable)
 		p := w.start()
 		defer p.close()
-		version := w.sm.rotate()
+		w.sm.rotate()
 		if _, err := p.do(rotation.CreateSecret); err != nil {
 			t.Fatal(err)
 		}
-		byHand := w.sm.putByHand(refreshable(w.provider.logIn()))
-		_, err := p.do(rotation.FinishSecret)
-		if errorName(err) != "RotationRefusedError" || !strings.Contains(err.Error(), "--version-stage AWSPENDING --remove-from-version-id "+version) {
+		w.sm.putByHand(strings.Replace(w.sm.value(current), `"client_id":"client"`, `"client_id":"another"`, 1))
+		if _, err := p.do(rotation.FinishSecret); errorName(err) != "RotationRefusedError" || !strings.Contains(err.Error(), "client_id") {
 			t.Errorf("%v", err)
 		}
-		if w.sm.label(current) != byHand {
-			t.Error("AWSCURRENT moved")
+		if err := p.all(); err != nil || !w.provider.honours(w.stored()) || w.provider.reuses != 0 || !strings.Contains(w.sm.value(current), `"another"`) {
+			t.Errorf("the next rotation: %v, %d reuses", err, w.provider.reuses)
 		}
 	})
+}
+
+// TestOperatorEditsTheRest: the new token goes into the secret as it was edited.
+func TestOperatorEditsTheRest(t *testing.T) {
+	t.Parallel()
+	tested := func(access, refresh string) string {
+		return strings.Replace(rotatable(access, refresh), "{", `{"test":"GET https://id.example.com/test",`, 1)
+	}
+	edited := func(text string, n int) string {
+		return regexp.MustCompile(`/test[?0-9]*"`).ReplaceAllString(text, fmt.Sprintf(`/test?%d"`, n))
+	}
+	for name, secret := range map[string]func(access, refresh string) string{"oauth2": refreshable, "rotate": tested} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for edits := 1; edits <= 2; edits++ { // after the second, what was renewed from is AWSPREVIOUS no more
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, secret)
+					p := w.start()
+					defer p.close()
+					w.sm.rotate()
+					if _, err := p.do(rotation.CreateSecret); err != nil {
+						t.Fatal(err)
+					}
+					renewed := w.sm.value(pending)
+					for n := range edits {
+						w.sm.putByHand(edited(w.sm.value(current), n))
+					}
+					if got, err := p.do(rotation.TestSecret); err != nil {
+						t.Errorf("%s, %v", got, err)
+					}
+					if got, err := p.do(rotation.FinishSecret); err != nil || got != `{"outcome":"merged"}` {
+						t.Fatalf("%s, %v", got, err)
+					}
+					want := edited(renewed, edits-1)
+					if got := w.sm.value(current); got != want || w.sm.label(pending) != "" || len(w.sm.ours()) > 0 || w.published() != "0" {
+						t.Errorf("got %s\nwant %s\nlabels %v", got, want, w.sm.ours())
+					}
+					if err := p.all(); err != nil || w.provider.reuses != 0 {
+						t.Errorf("the next rotation: %v", err)
+					}
+				})
+			}
+		})
+	}
 }
 
 // TestFinishSecret compares and swaps: AWSCURRENT that moves after it was looked at stays where it is.
@@ -767,10 +885,10 @@ func TestAnotherRotatorForAsLongAsThereIsTime(t *testing.T) {
 		w.sm.rotate()
 		begun := time.Now()
 		_, err := p.do(rotation.CreateSecret)
-		if errorName(err) != "RotationFailedError" || !strings.Contains(err.Error(), "another rotator was at it for as long as there was time to wait") {
+		if errorName(err) != "RotationFailedError" || !strings.Contains(err.Error(), "another rotator held the lease for as long as there was time to wait") {
 			t.Errorf("%v", err)
 		}
-		if took := time.Since(begun); took > 5*time.Minute-time.Second || took < 5*time.Minute-5*time.Second {
+		if took := time.Since(begun); took > limit-11*time.Second || took < limit-15*time.Second {
 			t.Errorf("waited %s of five minutes", took)
 		}
 	})

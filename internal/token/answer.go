@@ -63,9 +63,7 @@ func readAnswer(response *http.Response) *answer {
 	default:
 		a.doc, _ = jsondoc.Check(bytes.TrimPrefix(text.Bytes(), []byte("\ufeff")))
 	}
-	if text.Len() <= maxAnswer { // of one that was cut off too: a new refresh token may be in it
-		a.body = text.String()
-	}
+	a.body = string(text.Bytes()[:min(text.Len(), maxAnswer)]) // as far as it came: a new refresh token may be in it
 	return a
 }
 

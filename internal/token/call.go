@@ -1,6 +1,7 @@
 package token
 
 import (
+	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -26,13 +27,15 @@ const formType = "application/x-www-form-urlencoded"
 type callRules struct {
 	authorization bool // a header Authorization of its own, as no token is sent with it
 	body          bool
+	url           bool       // placeholders in its URL, too
+	secret        bool       // every header's value is scrubbed, whatever its name
 	values        job.Values // placeholders of headers and body
 }
 
 func (p *secretParser) call(f *jsondoc.Fields, where, example string, rules callRules) call {
 	var c call
 	if text := f.Required("call", "a method and a URL, such as "+example); text != "" {
-		c.Probe = p.probe(text, where+"call")
+		c.Probe = p.probe(text, where+"call", rules.url)
 	}
 	if headers, ok := f.Object("headers"); ok {
 		c.headers = p.callHeaders(headers, where+"headers", rules)
@@ -41,7 +44,7 @@ func (p *secretParser) call(f *jsondoc.Fields, where, example string, rules call
 		return c
 	}
 	c.body, _ = f.Any("body")
-	rules.values.CheckValue(c.body, where+"body: ", &p.problems)
+	p.checkPlaceholders(rules.values, c.body, where+"body: ")
 	p.scrubNamed(c.body, c.body.Kind == jsondoc.String)
 	if c.isForm() {
 		for i, m := range c.body.Members {
@@ -56,7 +59,7 @@ func (p *secretParser) call(f *jsondoc.Fields, where, example string, rules call
 func (p *secretParser) callHeaders(headers jsondoc.Value, where string, rules callRules) []jsondoc.Member {
 	seen := make([]string, 0, len(headers.Members))
 	for i, m := range headers.Members {
-		if saysCredential(m.Name) {
+		if rules.secret || saysCredential(m.Name) {
 			p.scrubAround(m.Value.Text)
 		}
 		name := http.CanonicalHeaderKey(m.Name)
@@ -74,7 +77,7 @@ func (p *secretParser) callHeaders(headers jsondoc.Value, where string, rules ca
 		case !job.ValidHeaderValue(m.Value.Text):
 			p.problems.Addf("%s: header %d must be printable ASCII", where, i+1)
 		default:
-			rules.values.CheckValue(m.Value, where+": ", &p.problems)
+			p.checkPlaceholders(rules.values, m.Value, fmt.Sprintf("%s: header %d: ", where, i+1))
 		}
 		seen = append(seen, name)
 	}
@@ -125,16 +128,27 @@ func (c *call) request(values job.Values) (job.Request, error) {
 	for _, m := range c.headers {
 		header.Set(m.Name, values.Text(m.Value.Text))
 	}
-	return c.Probe.Request(header, body)
+	return c.Fill(values, header, body)
 }
 
-// URL is where the call goes.
-func (c *call) URL() *url.URL {
-	request, err := c.Probe.Request(nil, nil)
-	if err != nil {
-		return &url.URL{}
+// checkPlaceholders reports unknown ones in every string below v.
+func (p *secretParser) checkPlaceholders(values job.Values, v jsondoc.Value, where string) {
+	var found jsondoc.Problems
+	values.CheckValue(v, where, &found)
+	for _, problem := range found {
+		p.problems.Addf("%s", withoutName(problem))
 	}
-	return request.URL
+}
+
+// withoutName is a problem that does not show what stands between braces in a secret, unless it is a placeholder of
+// another place.
+func withoutName(problem string) string {
+	before, rest, found := strings.Cut(problem, "unknown placeholder {{")
+	name, after, closed := strings.Cut(rest, "}}")
+	if !found || !closed || slices.Contains([]string{"runId", "jwt", "awsIdentity"}, name) {
+		return problem
+	}
+	return before + "an unknown placeholder" + after
 }
 
 // pointers are where an answer has its expiry.
@@ -142,6 +156,14 @@ type pointers struct{ expiresIn, expiresAt *jsondoc.Pointer }
 
 func (p *secretParser) pointers(f *jsondoc.Fields, where string) pointers {
 	return pointers{p.optionalPointer(f, where, "expires_in"), p.optionalPointer(f, where, "expires_at")}
+}
+
+func (p *secretParser) pointer(text, where string) jsondoc.Pointer {
+	pointer, err := jsondoc.ParsePointer(text)
+	if err != nil {
+		p.problems.Addf("%s %s", where, err)
+	}
+	return pointer
 }
 
 func (p *secretParser) optionalPointer(f *jsondoc.Fields, where, name string) *jsondoc.Pointer {

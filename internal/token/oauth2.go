@@ -1,13 +1,11 @@
 package token
 
 import (
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/cronbearer/cronbearer/internal/hosts"
-	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
@@ -81,15 +79,6 @@ type OAuth2 struct {
 	RequestedType     string
 	Parameters        []jsondoc.Member // added to the request: strings
 	JSON              bool             // the request is JSON instead of a form
-}
-
-// Rotate says how to ask a provider for a new token with the current one.
-type Rotate struct {
-	Call      job.Probe
-	Header    http.Header
-	Body      []byte // nil: none
-	Token     jsondoc.Pointer
-	ExpiresAt *jsondoc.Pointer // nil: not in the answer
 }
 
 func (p *secretParser) oauth2(object jsondoc.Value) *OAuth2 {
@@ -259,65 +248,4 @@ func (p *secretParser) tokenURL(f *jsondoc.Fields) *url.URL {
 		p.problems.Addf("oauth2.token_url: %s", err)
 	}
 	return nil
-}
-
-// rotate is checked whole before its call, as the call may end the current token.
-func (p *secretParser) rotate(object jsondoc.Value) *Rotate {
-	const where = "rotate."
-	f := jsondoc.NewFields(object, where, true, &p.problems)
-	r := &Rotate{Header: http.Header{}}
-	if call := f.Required("call", `the method and URL of the "new token" call`); call != "" {
-		r.Call = p.probe(call, "rotate.call")
-	}
-	body, hasBody := f.Any("body")
-	switch {
-	case !hasBody:
-	case body.Kind == jsondoc.String:
-		r.Body = []byte(body.Text)
-		r.Header.Set("Content-Type", "text/plain; charset=utf-8")
-	default:
-		r.Body = body.AppendJSON(nil, nil)
-		r.Header.Set("Content-Type", "application/json")
-	}
-	if headers, ok := f.Object("headers"); ok {
-		p.rotateHeaders(headers, r.Header)
-	}
-	r.Token = p.pointer(f.Required("token", "the pointer (RFC 6901) to the new token in the answer"), "rotate.token")
-	if text := f.String("expires_at"); text != "" {
-		pointer := p.pointer(text, "rotate.expires_at")
-		r.ExpiresAt = &pointer
-	}
-	f.Done()
-	return r
-}
-
-func (p *secretParser) pointer(text, where string) jsondoc.Pointer {
-	pointer, err := jsondoc.ParsePointer(text)
-	if err != nil {
-		p.problems.Addf("%s %s", where, err)
-	}
-	return pointer
-}
-
-func (p *secretParser) rotateHeaders(headers jsondoc.Value, into http.Header) {
-	var seen []string
-	for i, m := range headers.Members {
-		p.scrub.Add(m.Value.Text)
-		canonical := http.CanonicalHeaderKey(m.Name)
-		switch err := job.CheckHeaderName(m.Name); {
-		case err != nil:
-			p.problems.Addf("rotate.headers: the name of header %d %s", i+1, err)
-		case slices.Contains(seen, canonical):
-			p.problems.Addf("rotate.headers: header %d stands twice (names are matched without regard to case)", i+1)
-		case m.Value.Kind != jsondoc.String:
-			p.problems.Addf("rotate.headers: header %d must be a string, not %s", i+1, m.Value.Kind)
-		case !job.ValidHeaderValue(m.Value.Text):
-			p.problems.Addf("rotate.headers: header %d must be printable ASCII", i+1)
-		case len(m.Value.Text) < redact.MinSecret:
-			p.problems.Addf("rotate.headers: header %d is shorter than %d bytes, too short to be kept out of logs", i+1, redact.MinSecret)
-		default:
-			into.Set(m.Name, m.Value.Text)
-		}
-		seen = append(seen, canonical)
-	}
 }

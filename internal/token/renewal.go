@@ -2,136 +2,187 @@ package token
 
 import (
 	"context"
-	"fmt"
-	"net/http"
+	"encoding/json"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-// Renewal is what a renewed secret gets.
+// Renewal is what a provider gave for a token.
 type Renewal struct {
-	Token        redact.Secret // zero: the one before stays, and its expiry
+	Token        redact.Secret // zero: none that can be used
 	ExpiresAt    time.Time     // zero: unknown
-	RefreshToken redact.Secret // zero: the one that was sent goes on
+	RefreshToken redact.Secret // zero: the one that was sent stays in use
+	// Answer is the body of a 2xx, of which nothing may be lost, also where an error says that it cannot be used.
+	// Zero: there was none.
+	Answer redact.Secret
 }
 
-// Renewable tells whether the rotator renews the token: by a refresh token, or by the provider's "new token" call.
+// Renewable reports whether the rotator renews the token: by a refresh token, or by the provider's "new token" call.
 func (d Document) Renewable() bool {
 	return d.Rotate != nil || d.OAuth2 != nil && d.OAuth2.Grant == RefreshToken
 }
 
-// Renew asks for a new token once, for as long as ctx lasts. Where it fails after the request was sent, nobody knows
-// whether the server has spent the refresh token, or the current token. The error is a *MintError; with it there may
-// still be a new refresh token, which must be kept.
-func (x *Exchanger) Renew(ctx context.Context, d Document) (Renewal, error) {
+// Renew asks for a new token once, for as long as ctx lasts. version is the one that is to hold it. Where no answer comes
+// after the request was sent, nobody knows whether the server has spent the credential. The error is a *MintError; with
+// it there may still be an Answer.
+func (x *Exchanger) Renew(ctx context.Context, d Document, version string) (Renewal, error) {
 	if d.Rotate != nil {
-		return x.rotate(ctx, d.Rotate, d.Token)
+		return x.rotate(ctx, d.Rotate, d.Token, version)
 	}
 	granted, err := x.Once(ctx, d.OAuth2)
-	renewal := Renewal{Token: granted.Token, RefreshToken: granted.RefreshToken}
-	if err != nil {
-		return renewal, err
+	renewal := Renewal{Token: granted.Token, ExpiresAt: granted.Expiry, RefreshToken: granted.RefreshToken, Answer: granted.Raw}
+	if renewal.RefreshToken.IsZero() {
+		renewal.RefreshToken = RefreshTokenIn(granted.Raw, x.scrub)
 	}
-	renewal.ExpiresAt = granted.Expiry
-	return renewal, nil
+	return renewal, err
 }
 
-// rotate calls the provider with the current token and finds the new one in its answer.
-func (x *Exchanger) rotate(ctx context.Context, r *Rotate, current redact.Secret) (Renewal, error) {
-	request, err := rotateRequest(ctx, r, current)
-	if err != nil {
-		return Renewal{}, &MintError{From: "the host", Host: "of rotate.call", Reason: "was not asked: " + err.Error(), Lasting: true}
-	}
-	const from = "the rotate call to"
-	fail := func(format string, args ...any) *MintError {
-		return &MintError{From: from, Host: request.URL.Host, Reason: fmt.Sprintf(format, args...)}
-	}
-	a, sendFailed := x.send(request, from, longestWait)
-	if sendFailed != nil {
-		return Renewal{}, sendFailed.MintError
-	}
-	if a.unread != "" {
-		return Renewal{}, fail("answered %d, but %s", a.status, a.unread)
-	}
-	value := a.doc.Lookup(r.Token)
-	x.scrub.Add(value.Text)
-	switch {
-	case a.status == http.StatusUnauthorized:
-		failed := fail("answered 401%s", a.words())
-		failed.Refused, failed.Lasting = true, true
-		return Renewal{}, failed
-	case !a.successful():
-		return Renewal{}, fail("answered %d%s%s", a.status, a.words(), a.redirected())
-	case value.Kind != jsondoc.String:
-		failed := fail("answered %d, but there is no string at rotate.token (%s)", a.status, r.Token)
-		failed.Lasting = true
-		return Renewal{}, failed
-	}
-	if err := checkToken(value.Text); err != nil {
-		failed := fail("answered %d, but with a token that cannot be used: %s", a.status, err)
-		failed.Lasting = true
-		return Renewal{}, failed
-	}
-	renewal := Renewal{Token: redact.New(value.Text)}
-	if r.ExpiresAt != nil {
-		renewal.ExpiresAt, _ = ParseExpiry(a.doc.Lookup(*r.ExpiresAt)) // unknown where it cannot be read
-	}
-	return renewal, nil
+// Rotated finds the new token of a rotate secret in an answer that came at a moment before.
+func (d Document) Rotated(answer redact.Secret, asked time.Time) (Renewal, error) {
+	return d.Rotate.read(answer.Reveal(), asked)
 }
 
-// rotateRequest is the only place that reveals a token to its provider.
-func rotateRequest(ctx context.Context, r *Rotate, current redact.Secret) (*http.Request, error) {
-	parts, err := r.Call.Request(r.Header, r.Body)
+// RefreshTokenIn finds a refresh token wherever it stands in an answer, also in one that is cut off, nested or
+// form-encoded: whatever else is wrong with it, that one must not be lost. Zero: there is none.
+func RefreshTokenIn(answer redact.Secret, scrub *redact.Scrubber) redact.Secret {
+	const name = "refresh_token"
+	for rest := answer.Reveal(); ; {
+		_, after, found := strings.Cut(rest, `"`+name+`"`)
+		if !found {
+			break
+		}
+		rest = after
+		if value, isMember := strings.CutPrefix(strings.TrimLeft(after, " \t\r\n"), ":"); isMember {
+			if text := leadingScalar(value); text != "" {
+				return scrub.Keep(text)
+			}
+		}
+	}
+	if form, err := url.ParseQuery(strings.TrimSpace(answer.Reveal())); err == nil && form.Get(name) != "" {
+		return scrub.Keep(form.Get(name))
+	}
+	return redact.Secret{}
+}
+
+// leadingScalar reads the string or number that JSON begins with; empty: none, or one that is cut off.
+func leadingScalar(text string) string {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	value, err := decoder.Token()
 	if err != nil {
-		return nil, err
+		return ""
 	}
-	request := parts.HTTP(ctx)
-	if request.Header.Get("Accept") == "" {
-		request.Header.Set("Accept", "application/json")
+	switch v := value.(type) {
+	case string:
+		return v
+	case json.Number:
+		if int(decoder.InputOffset()) < len(text) { // else more digits may have followed
+			return v.String()
+		}
 	}
-	request.Header.Set("Authorization", "Bearer "+current.Reveal())
-	return request, nil
+	return ""
+}
+
+// Credential is what the token is renewed with: it is spent by that, or dies.
+func (d Document) Credential() redact.Secret {
+	if d.OAuth2 != nil {
+		return d.OAuth2.RefreshToken
+	}
+	return d.Token
+}
+
+// WithRefreshToken is the document with another refresh token.
+func (d Document) WithRefreshToken(refreshToken redact.Secret) Document {
+	o := *d.OAuth2
+	o.RefreshToken = refreshToken
+	d.OAuth2 = &o
+	return d
+}
+
+// clientMembers are those of oauth2 that say which client asks for what, where, and how it proves itself.
+var clientMembers = []string{"grant", "token_url", "client_id", "client_secret", "private_key", "key_id", "certificate"}
+
+// Replaces names what d has in place of other's: the kind, the token, the refresh token or the client. Empty: d differs
+// in nothing that a renewal writes or asks with.
+func (d Document) Replaces(other Document) string {
+	a, b := d.source.Get("oauth2"), other.source.Get("oauth2")
+	if d.Renewable() != other.Renewable() || (d.Rotate == nil) != (other.Rotate == nil) {
+		return "another kind of token"
+	}
+	if !d.Token.Equal(other.Token) {
+		return "another token"
+	}
+	if a.Get("refresh_token").Text != b.Get("refresh_token").Text {
+		return "another refresh_token"
+	}
+	for _, name := range clientMembers {
+		if a.Get(name).Text != b.Get(name).Text {
+			return "another " + name
+		}
+	}
+	return ""
+}
+
+// JSON is the whole document.
+func (d Document) JSON() redact.Secret {
+	return redact.New(string(d.source.AppendJSON(nil, nil)))
+}
+
+// Renewal is what a renewal has written into the document.
+func (d Document) Renewal() Renewal {
+	r := Renewal{Token: d.Token}
+	r.ExpiresAt, _ = ParseExpiry(d.source.Get("expires_at")) // absent: the token's own, or unknown
+	if d.OAuth2 != nil {
+		r.RefreshToken = d.OAuth2.RefreshToken
+	}
+	return r
 }
 
 // Renewed is the secret's JSON with what the renewal changes. Every other key stays, and so does their order.
 func (d Document) Renewed(r Renewal) redact.Secret {
-	text := func(s string) jsondoc.Value { return jsondoc.Value{Kind: jsondoc.String, Text: s} }
 	changed := jsondoc.Value{Kind: jsondoc.Object}
+	add := func(name string, v jsondoc.Value) {
+		changed.Members = append(changed.Members, jsondoc.Member{Name: name, Value: v})
+	}
+	expiresAt := text(r.ExpiresAt.UTC().Format(time.RFC3339))
 	hasExpiry := d.source.Get("expires_at").Kind != jsondoc.Absent
 	for _, m := range d.source.Members {
-		switch name := m.Name; {
-		case r.Token.IsZero() && (name == "token" || name == "expires_at"):
-			changed.Members = append(changed.Members, m)
-		case name == "token":
-			changed.Members = append(changed.Members, jsondoc.Member{Name: m.Name, Value: text(r.Token.Reveal())})
+		switch m.Name {
+		case "token":
+			add(m.Name, text(r.Token.Reveal()))
 			if !hasExpiry && !r.ExpiresAt.IsZero() {
-				changed.Members = append(changed.Members, jsondoc.Member{Name: "expires_at", Value: text(r.ExpiresAt.UTC().Format(time.RFC3339))})
+				add("expires_at", expiresAt)
 			}
-		case name == "expires_at":
+		case "expires_at":
 			if !r.ExpiresAt.IsZero() {
-				changed.Members = append(changed.Members, jsondoc.Member{Name: m.Name, Value: text(r.ExpiresAt.UTC().Format(time.RFC3339))})
+				add(m.Name, expiresAt)
 			}
-		case name == "oauth2":
-			if !r.RefreshToken.IsZero() {
-				m.Value.Members = replaced(m.Value.Members, "refresh_token", text(r.RefreshToken.Reveal()))
-			}
-			changed.Members = append(changed.Members, m)
+		case "oauth2":
+			add(m.Name, withRefreshToken(m.Value, r.RefreshToken))
 		default:
-			changed.Members = append(changed.Members, m)
+			add(m.Name, m.Value)
 		}
 	}
 	return redact.New(string(changed.AppendJSON(nil, nil)))
 }
 
-func replaced(members []jsondoc.Member, name string, v jsondoc.Value) []jsondoc.Member {
-	list := make([]jsondoc.Member, len(members))
-	for i, m := range members {
-		if m.Name == name {
-			m.Value = v
-		}
-		list[i] = m
+func text(s string) jsondoc.Value { return jsondoc.Value{Kind: jsondoc.String, Text: s} }
+
+func withRefreshToken(oauth2 jsondoc.Value, refreshToken redact.Secret) jsondoc.Value {
+	if refreshToken.IsZero() {
+		return oauth2
 	}
-	return list
+	members := make([]jsondoc.Member, 0, len(oauth2.Members))
+	for _, m := range oauth2.Members {
+		if m.Name == "refresh_token" {
+			m.Value = text(refreshToken.Reveal())
+		}
+		members = append(members, m)
+	}
+	oauth2.Members = members
+	return oauth2
 }

@@ -160,7 +160,7 @@ func (p *secretParser) document(whole jsondoc.Value) Document {
 		d.Rotate = p.rotate(object)
 	}
 	if test := f.String("test"); test != "" {
-		call := p.probe(test, "test")
+		call := p.probe(test, "test", false)
 		d.Test = &call
 	}
 	if object, ok := f.Object("probe"); ok {
@@ -176,11 +176,15 @@ func (p *secretParser) document(whole jsondoc.Value) Document {
 	return d
 }
 
-// probe reads a call without placeholders.
-func (p *secretParser) probe(text, where string) job.Probe {
-	probe, problems := job.ParseProbe(text)
+// probe reads a call, which may have placeholders in its URL or none at all.
+func (p *secretParser) probe(text, where string, placeholders bool) job.Probe {
+	parse := job.ParseProbe
+	if placeholders {
+		parse = job.ParseCall
+	}
+	probe, problems := parse(text)
 	for _, problem := range problems {
-		p.problems.Addf("%s: %s", where, problem)
+		p.problems.Addf("%s: %s", where, withoutName(problem))
 	}
 	return probe
 }

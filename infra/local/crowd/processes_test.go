@@ -51,9 +51,7 @@ func TestTenProcessesDuringRotations(t *testing.T) {
 		rotations = 50
 	}
 	cloud, auth := deployed(t, map[string]any{"grant": "refresh_token"})
-	_, err := cloud.AddStack(filepath.Join(localtest.Root(), "infra", "rotation.yaml"), "rotation", map[string]string{
-		"SecretId": cloud.SecretID("example-api"), "RotatorArn": fmt.Sprint(cloud.Stack.Outputs["RotatorArn"]), "DeadLetterArn": fmt.Sprint(cloud.Stack.Outputs["DeadLettersArn"]),
-	})
+	_, err := cloud.AddRotation(filepath.Join(localtest.Root(), "infra", "rotation.yaml"), "example-api", "rate(30 minutes)")
 	must(t, err)
 	var wg sync.WaitGroup
 	starts := make(chan struct{}) // a few runs of each caller in a rotation

@@ -24,7 +24,7 @@ const (
 	every        = "rate(30 minutes)"
 	renewals     = 48 // in a day
 
-	rotationAlarm    = "RotationFailed"
+	rotationAlarm    = "RotationFailed-" + secret
 	deadLettersAlarm = "DeadLetters"
 	expiringAlarm    = "TokenExpiring-ExampleApi"
 )
@@ -107,10 +107,7 @@ func (r *renewal) deploy(rotation string) error {
 	if err := r.logIn(); err != nil {
 		return err
 	}
-	outputs := r.cloud.Stack.Outputs
-	_, err := r.cloud.AddStack(rotation, r.cloud.Stack.StackName+"-rotation", map[string]string{
-		"SecretId": r.cloud.SecretID(secret), "Every": every, "RotatorArn": fmt.Sprint(outputs["RotatorArn"]), "DeadLetterArn": fmt.Sprint(outputs["DeadLettersArn"]),
-	})
+	_, err := r.cloud.AddRotation(rotation, secret, every)
 	return err
 }
 
@@ -149,7 +146,7 @@ func (r *renewal) observe(e local.Event) {
 	case e.Rotation != nil && e.Rotation.Err == nil:
 		r.renewed++
 	case e.Rotation != nil:
-		r.page.line("%-9s  %-12s %s", clock(e.At), "rotation", r.page.paint(red, "failed: log in again"))
+		r.page.line("%-9s  %-12s %s", clock(e.At), "rotation", r.page.paint(red, "failed: re-authorize"))
 	case e.Run == nil:
 		r.page.observe(e)
 	}
@@ -181,7 +178,7 @@ func (r *renewal) tell(ctx context.Context) error {
 		return err
 	}
 
-	r.page.narrate(r.cloud.Now(), "a person logs in again, stores the new secret and starts the rotation: put-secret-value, rotate-secret")
+	r.page.narrate(r.cloud.Now(), "an operator re-authorizes, stores the new secret and starts the rotation: put-secret-value, rotate-secret")
 	if err := r.logIn(); err != nil {
 		return err
 	}
@@ -221,16 +218,16 @@ func (r *renewal) mail() error {
 	if len(mails) != 1 || mails[0].At.Sub(rotations[len(rotations)-1].At) > 2*time.Minute {
 		return fmt.Errorf("%d mails about the rotation that failed, or a late one", len(mails))
 	}
-	if err := rotations[len(rotations)-1].Err; err == nil || !strings.Contains(err.Error(), "LogInAgainError") {
-		return fmt.Errorf("the rotation did not end with LogInAgainError: %w", err)
+	if err := rotations[len(rotations)-1].Err; err == nil || !strings.Contains(err.Error(), "ReauthorizationRequiredError") {
+		return fmt.Errorf("the rotation did not end with ReauthorizationRequiredError: %w", err)
 	}
 	for text := range strings.SplitSeq(mails[0].Body, "\n") {
-		if strings.Contains(text, "log in again") {
+		if strings.Contains(text, "ReauthorizationRequired") {
 			r.page.line("%-9s  %s", "", r.page.paint(dim, "the mail: "+strings.TrimSpace(text)))
 			return nil
 		}
 	}
-	return errors.New("the mail does not say: log in again")
+	return errors.New("the email does not say: ReauthorizationRequired")
 }
 
 // stored is a value of the secret that is current.

@@ -30,6 +30,34 @@ func (s *Store) EnableRotation(id, lambdaARN string) error {
 	return nil
 }
 
+// TestRotation is what RotateSecret with RotateImmediately: false does next (API Reference): it "tests the rotation
+// configuration by running the testSecret step", for which it "creates an AWSPENDING version of the secret and then
+// removes it". The error is the step's; AWS does not say what becomes of it.
+func (s *Store) TestRotation(ctx context.Context, id string) error {
+	s.mu.Lock()
+	found, refused := s.living(id)
+	if refused != nil {
+		s.mu.Unlock()
+		return refused
+	}
+	token, refused := s.token("")
+	current, pending := found.staged(Current), found.staged(Pending)
+	if refused != nil || current == nil || pending != nil && !pending.has(Current) {
+		s.mu.Unlock()
+		return fmt.Errorf("secret %s: its rotation cannot be tested now", found.Name)
+	}
+	v := &Version{ID: token, Created: s.config.Now(), Text: current.Text, Binary: current.Binary}
+	found.Versions = append(found.Versions, v)
+	found.move(Pending, v)
+	lambdaARN, arn := found.RotationLambdaARN, found.ARN
+	s.mu.Unlock()
+	err := s.config.Rotate(ctx, lambdaARN, RotationEvent{Step: "testSecret", SecretID: arn, ClientRequestToken: token})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found.Versions = slices.DeleteFunc(found.Versions, func(other *Version) bool { return other == v })
+	return err
+}
+
 // RotateSecret starts a rotation and runs it to its end, as far as it gets. The error says why it was not started, and
 // then the one that was left behind is run again; how it went is in Rotations.
 func (s *Store) RotateSecret(ctx context.Context, id string) error {
@@ -154,8 +182,10 @@ func (s *Store) runSteps(ctx context.Context, name, token string) {
 	defer s.mu.Unlock()
 	now := s.config.Now()
 	if found := s.secrets[name]; err == nil && found != nil {
-		if v := found.version(token); v == nil || !v.has(Current) {
-			err = fmt.Errorf("finishSecret succeeded, but AWSCURRENT is not on version %s", token)
+		// "AWSPENDING might be attached to the same version as AWSCURRENT or might not be attached to any version"
+		// (API Reference, RotateSecret).
+		if v := found.version(token); v == nil || !v.has(Current) && v.has(Pending) {
+			err = fmt.Errorf("finishSecret succeeded, but AWSPENDING is on version %s, and AWSCURRENT is not", token)
 		} else {
 			found.Rotated = now
 		}

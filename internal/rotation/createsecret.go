@@ -1,0 +1,275 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/retry"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+const (
+	// storeTime is reserved of a step's time for storing what was renewed, and storeShare bounds it when time is short.
+	storeTime  = 15 * time.Second
+	storeShare = 3
+	// minAskTime is what a renewal must have left to start.
+	minAskTime = 2 * time.Second
+	// leaseMargin is how much earlier than all other work the wait for another rotator ends.
+	leaseMargin = time.Second
+)
+
+// plan is what a renewal starts from.
+type plan struct {
+	current token.Version
+	ask     token.Document // current, with the newest refresh token there is
+	kept    kept           // what an earlier answer to the same credential left
+}
+
+// create renews the token and stores it at once.
+func (s *rotation) create(ctx context.Context) (Outcome, error) {
+	if stored, err := s.hasValue(ctx); stored || err != nil {
+		return AlreadyRenewed, err
+	}
+	if _, err := s.plan(ctx); err != nil { // before anything is written
+		return "", err
+	}
+	l := newLease(s.api, s.SecretID, s.Version, s.current, s.now, s.log)
+	if s.noSettling {
+		l.settle = 0
+	}
+	taken, err := s.take(ctx, l)
+	if err != nil || !taken {
+		l.withdraw(ctx)
+		return AlreadyRenewed, err
+	}
+	p, stored, err := s.look(ctx, l)
+	if stored || err != nil {
+		l.withdraw(ctx)
+		return AlreadyRenewed, err
+	}
+	l.during(ctx, func() { err = s.renew(ctx, p) })
+	if err != nil {
+		l.withdraw(ctx)
+		return "", err
+	}
+	return Renewed, nil // the label stays: it says which version this one was made from
+}
+
+// take takes the lease. While another rotator has it, nothing fails.
+func (s *rotation) take(ctx context.Context, l *lease) (bool, error) {
+	ctx, cancel := s.working(ctx)
+	defer cancel()
+	ctx, cancelWait := retry.WithMargin(ctx, leaseMargin)
+	defer cancelWait()
+	taken, err := l.take(ctx, s.hasValue)
+	if errors.Is(err, errHeld) {
+		s.report.count(false)
+		return false, failed("%s", err)
+	}
+	return taken, err
+}
+
+// look reads everything again under the lease: what was read before may be another rotator's past.
+func (s *rotation) look(ctx context.Context, l *lease) (p plan, stored bool, err error) {
+	if stored, err := s.hasValue(ctx); stored || err != nil {
+		return plan{}, stored, err
+	}
+	if _, err := s.describe(ctx); err != nil {
+		return plan{}, false, err
+	}
+	if s.current != l.base {
+		s.report.count(false) // an operator stored a new one just now
+		return plan{}, false, failed("AWSCURRENT of secret %s was replaced just now. Secrets Manager repeats the step, which starts from the new one", s.SecretID)
+	}
+	p, err = s.plan(ctx)
+	return p, false, err
+}
+
+// hasValue reports whether the pending version has its value.
+func (s *rotation) hasValue(ctx context.Context) (bool, error) {
+	_, found, err := s.pending(ctx)
+	return found, err
+}
+
+// plan reads AWSCURRENT, checks whole what is needed to renew it, as a renewal may end the current token, and finds out
+// whether there is any sense in asking.
+func (s *rotation) plan(ctx context.Context) (plan, error) {
+	current, err := s.renewable(ctx)
+	if err != nil {
+		return plan{}, err
+	}
+	if at, ok := s.refusal(); ok {
+		return plan{}, s.reauthorize(current, fmt.Sprintf("the provider refused it at %s, and it is not sent again before %s",
+			at.Format(time.RFC3339), at.Add(remembered).Format(time.RFC3339)))
+	}
+	k, err := s.memory(ctx, current.Credential())
+	if err != nil {
+		return plan{}, err
+	}
+	p := plan{current: current, ask: current.Document, kept: k}
+	switch {
+	case k.id == "":
+	case current.Rotate != nil:
+		if _, err := current.Rotated(k.answer, k.created); err != nil {
+			return plan{}, failed("secret %s was not renewed: the provider has answered already, and the answer cannot be used: %s. %s", s.SecretID, err, s.whereRotated(k.id))
+		}
+	case k.number() >= hurried && s.now().Sub(k.created) < unhurried:
+		return plan{}, failed("secret %s was not renewed: the last %d answers of the provider could not be used. The next one is asked for at %s. The last is kept in version %s (label %s). %s",
+			s.SecretID, k.number(), k.created.Add(unhurried).UTC().Format(time.RFC3339), k.id, keptLabel, runbook)
+	case !k.refreshToken.IsZero():
+		p.ask = current.WithRefreshToken(k.refreshToken)
+	}
+	return p, nil
+}
+
+// renewable reads AWSCURRENT and refuses one that cannot be renewed.
+func (s *rotation) renewable(ctx context.Context) (token.Version, error) {
+	v, err := s.store.Staged(ctx, s.SecretID, token.Current)
+	if err != nil {
+		return token.Version{}, failed("AWSCURRENT could not be read: %s", err)
+	}
+	switch {
+	case v.ID != s.current:
+		return token.Version{}, failed("AWSCURRENT of secret %s moved while it was read. Secrets Manager repeats the step", s.SecretID)
+	case v.Minted():
+		return token.Version{}, refused("secret %s needs no rotation: the caller obtains its token itself. Delete the stack of infra/rotation.yaml", s.SecretID)
+	case !v.Renewable():
+		return token.Version{}, refused("secret %s is static, so it cannot be renewed: add oauth2 with grant refresh_token, or rotate (docs/configuration.md), or delete the stack of infra/rotation.yaml", s.SecretID)
+	}
+	if v.Test != nil {
+		if err := s.bound(v, v.Test.URL(), "test"); err != nil {
+			return token.Version{}, err
+		}
+	}
+	if v.Rotate != nil {
+		if err := s.bound(v, v.Rotate.URL(), "rotate.call"); err != nil {
+			return token.Version{}, err
+		}
+	}
+	return v, nil
+}
+
+// renew asks once for a new token, and stores whatever comes before anything else.
+func (s *rotation) renew(ctx context.Context, p plan) error {
+	renewal, err := s.ask(ctx, p)
+	if err == nil {
+		var value redact.Secret
+		if value, err = s.newVersion(ctx, p, renewal); err == nil {
+			err = s.put(ctx, s.Version, value, string(token.Pending))
+		}
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errNoTime):
+			return failed("the renewed token of secret %s could not be stored and is lost: %s. If the next rotation is refused, re-authorize. %s", s.SecretID, err, runbook)
+		}
+	}
+	if renewal.Answer.IsZero() || refusedFor(err) && renewal.RefreshToken.IsZero() {
+		return s.notRenewed(ctx, p, err)
+	}
+	if p.current.Rotate != nil && p.kept.id != "" {
+		return failed("secret %s was not renewed: %s. %s", s.SecretID, err, s.whereRotated(p.kept.id))
+	}
+	id, keepErr := s.keep(ctx, kept{answer: renewal.Answer, refreshToken: p.newest(renewal).RefreshToken, credential: p.current.Credential()}, p.kept)
+	if keepErr != nil {
+		return failed("secret %s was not renewed: %s; and the provider's answer could not be kept and is lost: %s. If the next rotation is refused, re-authorize. %s", s.SecretID, err, keepErr, runbook)
+	}
+	if p.current.Rotate != nil {
+		return failed("secret %s was not renewed: %s. %s", s.SecretID, err, s.whereRotated(id))
+	}
+	return failed("secret %s was not renewed: %s. The answer is kept in version %s (label %s), as the refresh token in AWSCURRENT is probably spent. Secrets Manager repeats the step, which asks again with the newest one. %s",
+		s.SecretID, err, id, keptLabel, runbook)
+}
+
+// whereRotated says what to do with the answer of a "new token" call.
+func (s *rotation) whereRotated(id string) string {
+	return fmt.Sprintf("The answer is kept in version %s; the token in AWSCURRENT is probably dead, and the provider is not called again while it is there. "+
+		"Read the answer: aws secretsmanager get-secret-value --secret-id %s --version-stage %s --query SecretString --output text. "+
+		"Correct the pointers of rotate in the secret, or store the whole secret with the token of that answer. %s", id, s.SecretID, keptLabel, runbook)
+}
+
+// ask returns what was kept where that can be used now, or asks the provider.
+func (s *rotation) ask(ctx context.Context, p plan) (token.Renewal, error) {
+	if p.current.Rotate != nil && p.kept.id != "" {
+		return p.current.Rotated(p.kept.answer, p.kept.created)
+	}
+	asking, cancel, ok := askTime(ctx)
+	defer cancel()
+	if !ok {
+		return token.Renewal{}, errors.New("too little time was left to ask and to store the answer. Secrets Manager repeats the step")
+	}
+	return s.exchanger.Renew(asking, p.ask, s.Version)
+}
+
+// newest is renewal with the refresh token that was sent where none came: it stays in use (RFC 6749 section 6).
+func (p plan) newest(renewal token.Renewal) token.Renewal {
+	if renewal.RefreshToken.IsZero() && p.ask.OAuth2 != nil {
+		renewal.RefreshToken = p.ask.OAuth2.RefreshToken
+	}
+	return renewal
+}
+
+// newVersion is the renewed secret, which must be one that this program can read and Secrets Manager takes.
+func (s *rotation) newVersion(ctx context.Context, p plan, renewal token.Renewal) (redact.Secret, error) {
+	value := p.current.Renewed(p.newest(renewal))
+	if size := len(value.Reveal()); size > maxValue {
+		return redact.Secret{}, fmt.Errorf("with the new token the secret has %d bytes, and Secrets Manager takes %d", size, maxValue)
+	}
+	renewed, err := token.ParseSecret(value.Reveal(), s.scrub)
+	if err != nil {
+		return redact.Secret{}, fmt.Errorf("with the answer the secret would be malformed: %w", err)
+	}
+	if renewed.Expiry.IsZero() && !p.current.Expiry.IsZero() {
+		s.log.WarnContext(ctx, "the expiry of the renewed token is unknown, and that of the one before was known: TokenExpiring does not warn any more",
+			"secret", s.SecretID, "version", s.Version)
+	}
+	return value, nil
+}
+
+// askTime is ctx without the time that storing may need.
+func askTime(ctx context.Context) (asking context.Context, cancel context.CancelFunc, ok bool) {
+	deadline, limited := ctx.Deadline()
+	if !limited {
+		asking, cancel = context.WithCancel(ctx)
+		return asking, cancel, true
+	}
+	left := time.Until(deadline)
+	left -= min(storeTime, left/storeShare)
+	asking, cancel = context.WithTimeout(ctx, left)
+	return asking, cancel, left >= minAskTime
+}
+
+// refusedFor reports whether the provider refused what it was asked with, so that nothing has changed.
+func refusedFor(err error) bool {
+	mint, ok := errors.AsType[*token.MintError](err)
+	return ok && mint.Refused
+}
+
+func (s *rotation) notRenewed(ctx context.Context, p plan, err error) error {
+	mint, ok := errors.AsType[*token.MintError](err)
+	switch {
+	case !ok:
+		return failed("secret %s was not renewed: %s. %s", s.SecretID, err, runbook)
+	case mint.Refused && (p.current.Rotate != nil || mint.InvalidGrant):
+		s.remember(ctx)
+		return s.reauthorize(p.current, mint.Error())
+	case mint.Refused:
+		return failed("secret %s was not renewed: %s. The provider rejects the client; the refresh token was not used. %s", s.SecretID, mint, runbook)
+	default:
+		return failed("secret %s was not renewed: %s. Secrets Manager repeats the step, which asks once. %s", s.SecretID, mint, runbook)
+	}
+}
+
+// reauthorize says what an operator must do. Neither command can harm: what it replaces is dead.
+func (s *rotation) reauthorize(current token.Version, why string) error {
+	what, members := "the refresh token", "the new refresh_token and token"
+	if current.Rotate != nil {
+		what, members = "the current token", "a new token"
+	}
+	return reauthorize("secret %s was not renewed: %s is dead, or the answer that replaced it was lost: %s. Re-authorize at the provider, store the whole secret again with %s "+
+		"(aws secretsmanager put-secret-value --secret-id %s --secret-string file://new-secret.json), and start the rotation again (aws secretsmanager rotate-secret --secret-id %s). %s",
+		s.SecretID, what, why, members, s.SecretID, s.SecretID, runbook)
+}

@@ -1,0 +1,129 @@
+package rotation
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+// edit is what an operator has done to AWSCURRENT since the pending version was renewed from the one before.
+type edit struct {
+	made       bool
+	theirs     bool          // they replaced the credential
+	why        string        // what they replaced
+	merged     bool          // AWSCURRENT has the new token already
+	current    token.Version // where made
+	credential redact.Secret // that the pending version was renewed with
+}
+
+// edited compares AWSCURRENT with the version that the pending one was renewed from. Where no label says which that was,
+// AWS's own template is followed, which does not ask.
+func (s *rotation) edited(ctx context.Context, v token.Version) (edit, error) {
+	var base mark
+	for _, a := range announcements(s.labels) {
+		if a.version != s.Version {
+			continue
+		}
+		if a.holder == s.current {
+			return edit{}, nil
+		}
+		base = a.mark
+	}
+	if base.label == "" {
+		return edit{}, nil
+	}
+	from, err := s.store.Staged(ctx, s.SecretID, token.Stage(base.label))
+	if err != nil {
+		return edit{}, failed("version %s of secret %s, which the token was renewed from, could not be read: %s. Secrets Manager repeats the step", base.holder, s.SecretID, err)
+	}
+	e := edit{made: true, credential: from.Credential()}
+	e.current, err = s.store.Staged(ctx, s.SecretID, token.Current)
+	if malformed, ok := errors.AsType[*token.MalformedError](err); ok {
+		e.theirs, e.why = true, "it is malformed: "+malformed.Error()
+		return e, nil
+	}
+	if err != nil {
+		return edit{}, failed("AWSCURRENT could not be read: %s", err)
+	}
+	e.why = e.current.Replaces(from.Document)
+	e.merged = e.why != "" && e.current.Replaces(v.Document) == ""
+	e.theirs = e.why != "" && !e.merged
+	return e, nil
+}
+
+func (s *rotation) theirsWins(ctx context.Context, v token.Version, e edit) error {
+	why := fmt.Sprintf("AWSCURRENT was replaced while the token was renewed, and what was stored there counts (%s)", e.why)
+	return s.giveUp(ctx, why, kept{answer: v.JSON(), refreshToken: refreshTokenOf(v), credential: e.credential})
+}
+
+// finish makes the pending version current, if the version that it was made from still is.
+func (s *rotation) finish(ctx context.Context) (Outcome, error) {
+	v, err := s.stored(ctx)
+	if err != nil {
+		return "", err
+	}
+	e, err := s.edited(ctx, v)
+	switch {
+	case err != nil:
+		return "", err
+	case e.theirs:
+		return "", s.theirsWins(ctx, v, e)
+	case e.made:
+		return s.merge(ctx, v, e)
+	}
+	if err := attach(ctx, s.api, s.SecretID, string(token.Current), s.Version, s.current); err != nil && !s.isCurrent(ctx, s.Version) {
+		return "", failed("version %s of secret %s could not be made AWSCURRENT: %s. It is stored as AWSPENDING; Secrets Manager repeats the step", s.Version, s.SecretID, explain(err))
+	}
+	s.tidy(ctx)
+	return Finished, nil
+}
+
+// merge puts the new token into the secret as an operator has edited it: a version of its own, as the pending one cannot
+// be changed, which becomes AWSCURRENT by compare-and-swap. Then AWSPENDING goes, as it would block every later
+// RotateSecret. Each part can be repeated.
+func (s *rotation) merge(ctx context.Context, v token.Version, e edit) (Outcome, error) {
+	if !e.merged {
+		value := e.current.Renewed(v.Renewal())
+		if _, err := token.ParseSecret(value.Reveal(), s.scrub); err != nil || len(value.Reveal()) > maxValue {
+			e.why = "with the new token it would not be a secret that can be used"
+			return "", s.theirsWins(ctx, v, e)
+		}
+		sum := sha256.Sum256([]byte(s.Version + "\x00" + e.current.ID))
+		id := mergedID + hex.EncodeToString(sum[:16])
+		if err := s.put(ctx, id, value, mergedLabel); err != nil {
+			return "", failed("the new token of secret %s could not be merged into AWSCURRENT, which was edited: %s. It is stored as AWSPENDING; Secrets Manager repeats the step", s.SecretID, err)
+		}
+		if err := attach(ctx, s.api, s.SecretID, string(token.Current), id, e.current.ID); err != nil && !s.isCurrent(ctx, id) {
+			return "", failed("version %s of secret %s could not be made AWSCURRENT: %s. The new token is stored as AWSPENDING; Secrets Manager repeats the step", id, s.SecretID, explain(err))
+		}
+		if _, err := s.describe(ctx); err != nil {
+			return "", err
+		}
+	}
+	s.tidy(ctx)
+	err := detach(ctx, s.api, s.SecretID, mark{string(token.Pending), s.Version})
+	if _, gone := errors.AsType[*types.InvalidParameterException](err); err != nil && !gone {
+		return "", failed("the new token of secret %s is AWSCURRENT, but AWSPENDING could not be taken off: %s. Secrets Manager repeats the step", s.SecretID, explain(err))
+	}
+	return Merged, nil
+}
+
+// isCurrent reports whether an earlier try got through, whose answer was lost.
+func (s *rotation) isCurrent(ctx context.Context, version string) bool {
+	_, err := s.describe(ctx)
+	return err == nil && s.current == version
+}
+
+func refreshTokenOf(v token.Version) redact.Secret {
+	if v.OAuth2 == nil {
+		return redact.Secret{}
+	}
+	return v.OAuth2.RefreshToken
+}

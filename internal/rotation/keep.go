@@ -1,0 +1,210 @@
+package rotation
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+const (
+	// maxValue is the size of a secret's value (API Reference, PutSecretValue, SecretString).
+	maxValue = 65536
+	// storePause is the longest pause between two tries to store what a provider gave.
+	storePause = time.Second
+
+	keptID   = "cronbearer-kept-"
+	mergedID = "cronbearer-merge-"
+
+	// hurried is how many answers in a row that cannot be used are asked for without a pause, and unhurried the pause
+	// before each later one: every answer takes a version, of which a secret has a hundred in a day.
+	hurried   = 3
+	unhurried = 15 * time.Minute
+)
+
+// kept is what a provider gave and no new version could take: the content of the version with keptLabel.
+type kept struct {
+	id           string // of that version; empty: none
+	created      time.Time
+	from         string // the version that the answer was to renew
+	answer       redact.Secret
+	refreshToken redact.Secret // zero: none in it
+	credential   redact.Secret // of AWSCURRENT, that it was answered to
+}
+
+// text is the version's value, at most as large as Secrets Manager takes it: of an answer that is larger the beginning.
+func (k kept) text() string {
+	value := func(answer string) string {
+		str := func(s string) jsondoc.Value { return jsondoc.Value{Kind: jsondoc.String, Text: s} }
+		return string(jsondoc.Value{Kind: jsondoc.Object, Members: []jsondoc.Member{
+			{Name: "kept_for", Value: str(k.from)},
+			{Name: "answer", Value: str(answer)},
+			{Name: "refresh_token", Value: str(k.refreshToken.Reveal())},
+		}}.AppendJSON(nil, nil))
+	}
+	answer := strings.ToValidUTF8(k.answer.Reveal(), "\ufffd")
+	text := value(answer)
+	for len(text) > maxValue && answer != "" {
+		answer = strings.ToValidUTF8(answer[:len(answer)*9/10], "")
+		text = value(answer)
+	}
+	return text
+}
+
+// versionID is made of the content, so that storing it twice is storing it once, and of the credential, so that a later
+// step knows whether AWSCURRENT still has it. number counts the answers to one credential.
+func versionID(text string, credential redact.Secret, number int) string {
+	sum := sha256.Sum256([]byte(text + "\x00" + credential.Reveal()))
+	return fmt.Sprintf("%s%03d-%s", keptID, min(number, 999), hex.EncodeToString(sum[:16]))
+}
+
+// number of a kept version; 0: it was not written by the rotator.
+func (k kept) number() int {
+	rest, ours := strings.CutPrefix(k.id, keptID)
+	digits, _, found := strings.Cut(rest, "-")
+	n, err := strconv.Atoi(digits)
+	if !ours || !found || err != nil {
+		return 0
+	}
+	return n
+}
+
+// answers reports whether this is what came in return for the credential of AWSCURRENT, whoever has edited the rest of
+// the secret since.
+func (k kept) answers(text string, credential redact.Secret, version string) bool {
+	if n := k.number(); n > 0 {
+		return versionID(text, credential, n) == k.id
+	}
+	return k.id != "" && k.from == version
+}
+
+// memory reads what was kept in return for a credential. The zero value: nothing.
+func (s *rotation) memory(ctx context.Context, credential redact.Secret) (kept, error) {
+	if s.labels.holder(keptLabel) == "" {
+		return kept{}, nil
+	}
+	text, k, err := s.read(ctx, keptLabel)
+	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing {
+		return kept{}, nil
+	}
+	if err != nil {
+		return kept{}, failed("version %s, in which an answer of the provider is kept, could not be read: %s", keptLabel, explain(err))
+	}
+	doc, _, _ := jsondoc.Parse([]byte(text))
+	k.from = doc.Get("kept_for").Text
+	k.answer = s.scrub.Keep(doc.Get("answer").Text)
+	k.refreshToken = s.scrub.Keep(doc.Get("refresh_token").Text)
+	if !k.answers(text, credential, s.Version) {
+		return kept{}, nil
+	}
+	return k, nil
+}
+
+// read reads a version as it is.
+func (s *rotation) read(ctx context.Context, label string) (text string, k kept, err error) {
+	out, err := s.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(s.SecretID), VersionStage: aws.String(label)})
+	if err != nil {
+		return "", kept{}, err
+	}
+	return aws.ToString(out.SecretString), kept{id: aws.ToString(out.VersionId), created: aws.ToTime(out.CreatedDate)}, nil
+}
+
+// keep stores what cannot be the new version. before is what was kept for the same credential.
+func (s *rotation) keep(ctx context.Context, k, before kept) (id string, err error) {
+	k.from = s.Version
+	text := k.text()
+	id = versionID(text, k.credential, before.number()+1)
+	return id, s.put(ctx, id, redact.New(text), keptLabel)
+}
+
+// Reasons for which a value is not stored.
+var (
+	errOccupied   = errors.New("the version has another value already")
+	errImpossible = errors.New("Secrets Manager does not take it")
+	errNoTime     = errors.New("there was no time left to store it")
+)
+
+// put stores what a provider gave, and repeats that until the time is up: what is lost now may be lost for good. Stages
+// are always given: without them PutSecretValue moves AWSCURRENT.
+func (s *rotation) put(ctx context.Context, version string, value redact.Secret, stage string) error {
+	in := &secretsmanager.PutSecretValueInput{
+		SecretId:           aws.String(s.SecretID),
+		ClientRequestToken: aws.String(version),
+		SecretString:       aws.String(value.Reveal()),
+		VersionStages:      []string{stage},
+	}
+	if s.RotationToken != "" {
+		in.RotationToken = aws.String(s.RotationToken)
+	}
+	for n := 1; ; n++ {
+		_, err := s.api.PutSecretValue(ctx, in)
+		if err == nil {
+			return nil
+		}
+		if _, exists := errors.AsType[*types.ResourceExistsException](err); exists {
+			return errOccupied
+		}
+		if permanent(err) {
+			return fmt.Errorf("%w (%s)", errImpossible, explain(err))
+		}
+		s.log.WarnContext(ctx, "what the provider gave is not stored yet", "secret", s.SecretID, "version", version, "tries", n, "error", explain(err))
+		if !sleep(ctx, n, storePause) {
+			return fmt.Errorf("%w (%s)", errNoTime, explain(err))
+		}
+	}
+}
+
+// permanent reports whether the same request can never succeed.
+func permanent(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return false
+	}
+	switch api.ErrorCode() {
+	case "InvalidParameterException", "ValidationException", "SerializationException", "ResourceNotFoundException":
+		return true
+	default:
+		return false
+	}
+}
+
+// giveUp ends a rotation whose new token is not wanted any more. What it had is kept, and AWSPENDING is taken off, as it
+// would block every later RotateSecret. It is the operator's decision and no failure, so nothing is published.
+func (s *rotation) giveUp(ctx context.Context, why string, had kept) error {
+	where := ""
+	if !had.answer.IsZero() {
+		id, err := s.keep(ctx, had, kept{})
+		if err != nil {
+			return failed("the rotation of secret %s is to be given up (%s), but what it had could not be kept: %s. Secrets Manager repeats the step", s.SecretID, why, err)
+		}
+		where = fmt.Sprintf(" What the provider gave is kept in version %s (label %s).", id, keptLabel)
+	}
+	if err := detach(ctx, s.api, s.SecretID, mark{string(token.Pending), s.Version}); err != nil {
+		return failed("the rotation of secret %s is to be given up (%s), but AWSPENDING could not be taken off: %s. Secrets Manager repeats the step", s.SecretID, why, explain(err))
+	}
+	for _, m := range append(s.labels.marks(leaseLabel), s.labels.marks(rejectedLabel)...) {
+		forget(ctx, s.api, s.SecretID, m, s.log)
+	}
+	s.report.count(false)
+	return refused("the rotation of secret %s was given up: %s.%s AWSCURRENT stays, and the next rotation starts from it", s.SecretID, why, where)
+}
+
+// tidy takes all labels off that a finished rotation needs no more.
+func (s *rotation) tidy(ctx context.Context) {
+	for _, m := range s.labels.marks(ourLabels) {
+		forget(ctx, s.api, s.SecretID, m, s.log)
+	}
+}

@@ -1,0 +1,115 @@
+package rotation
+
+import (
+	"context"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/target"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+const (
+	testTimeout = 30 * time.Second // of one attempt
+	testPause   = 20 * time.Second // the longest between two
+)
+
+// test makes the call that the secret gives for it with the pending token, until there is a verdict or the time is up.
+func (s *rotation) test(ctx context.Context) (Outcome, error) {
+	v, err := s.stored(ctx)
+	if err != nil {
+		return "", err
+	}
+	edit, err := s.edited(ctx, v)
+	if err != nil {
+		return "", err
+	}
+	if edit.theirs {
+		return "", s.theirsWins(ctx, v, edit)
+	}
+	if v.Test == nil {
+		return NotTested, nil
+	}
+	if s.overdue(v) {
+		s.log.WarnContext(ctx, "the new token is not tested any more: its refresh token is the newest there is, and the next rotation renews it",
+			"secret", s.SecretID, "version", s.Version)
+		return NotTested, nil
+	}
+	if err := s.bound(v, v.Test.URL(), "test"); err != nil {
+		return "", err
+	}
+	return s.tryToken(ctx, v)
+}
+
+// overdue reports whether waiting for a verdict would lose more than it protects. With a refresh token a pending token
+// that has expired, or was not tested for half its life, must not keep the next renewal away: the only refresh token that
+// lives is in it. One that the test has rejected is not overdue before it expires.
+func (s *rotation) overdue(v token.Version) bool {
+	born := s.born(v)
+	if v.OAuth2 == nil {
+		return false
+	}
+	expiry := expiryOf(v, born)
+	rejected := s.labels.holder(rejectedLabel) == s.Version
+	return !s.now().Before(expiry) || !rejected && !s.now().Before(born.Add(expiry.Sub(born)/2))
+}
+
+// born is when the provider gave the pending token: shortly before the last label of the lease that it was renewed under
+// was to expire. The version itself may be as old as the first start of a rotation that took several.
+func (s *rotation) born(v token.Version) time.Time {
+	born := v.Created
+	for _, a := range announcements(s.labels) {
+		if at := a.until.Add(-leaseLife); a.version == s.Version && at.After(born) && !at.After(s.now()) {
+			born = at
+		}
+	}
+	if born.IsZero() {
+		return s.now()
+	}
+	return born
+}
+
+// expiryOf is when a token expires; an unknown expiry counts as an hour.
+func expiryOf(v token.Version, born time.Time) time.Time {
+	if v.Expiry.IsZero() {
+		return born.Add(unknownLife)
+	}
+	return v.Expiry
+}
+
+func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, error) {
+	request, err := v.Test.Request(nil, nil)
+	if err != nil {
+		return "", refused("test of secret %s: %s", s.SecretID, err)
+	}
+	const kept = "It is stored as AWSPENDING, and AWSCURRENT stays."
+	working, cancel := s.working(ctx)
+	defer cancel()
+	deadline, _ := working.Deadline()
+	for n := 1; ; n++ {
+		answer := s.target.Call(working, v.Test.Job(testTimeout), request, v.Token, deadline)
+		switch {
+		case answer.Verdict == target.Accepted:
+			return Accepted, nil
+		case answer.Verdict == target.Rejected:
+			return s.rejected(ctx, v, request.URL.Host, answer.Fault)
+		case answer.Refused, !sleep(working, n, testPause):
+			return "", failed("the test call to %s did not accept the new token of secret %s: %s. %s Secrets Manager repeats the step. %s", request.URL.Host, s.SecretID, answer.Fault, kept, runbook)
+		}
+	}
+}
+
+// rejected fails the step while AWSCURRENT is worth more than a token that was rejected.
+func (s *rotation) rejected(ctx context.Context, v token.Version, host, why string) (Outcome, error) {
+	current, err := s.store.Staged(ctx, s.SecretID, token.Current)
+	if err == nil && v.OAuth2 != nil && !current.Created.IsZero() && !s.now().Before(expiryOf(current, current.Created)) {
+		s.log.WarnContext(ctx, "the test call rejects the new token, and the current one has expired: the new one is finished, so that the next rotation can renew it",
+			"secret", s.SecretID, "version", s.Version, "error", why)
+		return NotTested, nil
+	}
+	if s.labels.holder(rejectedLabel) != s.Version {
+		if err := attach(ctx, s.api, s.SecretID, rejectedLabel, s.Version, s.labels.holder(rejectedLabel)); err != nil {
+			s.log.WarnContext(ctx, "the rejection could not be remembered", "secret", s.SecretID, "version", s.Version, "error", explain(err))
+		}
+	}
+	return "", failed("the test call to %s rejects the new token of secret %s: %s. It is stored as AWSPENDING, and AWSCURRENT stays. %s", host, s.SecretID, why, runbook)
+}
