@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/infra/local"
+	"github.com/cronbearer/cronbearer/infra/local/api"
 	"github.com/cronbearer/cronbearer/infra/local/localtest"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
@@ -90,6 +91,44 @@ func TestHostileTokenEndpoint(t *testing.T) {
 				} else {
 					t.Logf("peak: %.1f MiB", float64(peak)/(1<<20))
 				}
+			}
+		})
+	}
+}
+
+// TestSignatureErrors: AWS quotes the canonical request, with the session token, in the messages of signature errors.
+func TestSignatureErrors(t *testing.T) {
+	t.Parallel()
+	refused := api.Fault{Error: &api.Error{
+		Status: http.StatusForbidden, Code: "InvalidSignatureException",
+		Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.\n\n" +
+			"The Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:fake-session-token\n'",
+	}}
+	for name, spoil := range map[string]func(*rig){
+		"Secrets Manager":    func(r *rig) { r.SecretsAPI.Faults.Set("GetSecretValue", "", refused) },
+		"metrics":            func(r *rig) { r.api.Revoke(first); r.CloudWatch.Faults.Set("PutMetricData", "", refused) },
+		"the alarm's state":  func(r *rig) { r.api.Revoke(first); r.CloudWatch.Faults.Set("DescribeAlarms", "", refused) },
+		"the alarm's change": func(r *rig) { r.api.Revoke(first); r.CloudWatch.Faults.Set("SetAlarmState", "", refused) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, local.Options{})
+			if strings.HasPrefix(name, "the alarm") { // it has been on for a day
+				r.api.Revoke(first)
+				r.invoke(event(nil))
+				r.advance(21 * time.Hour)
+			}
+			spoil(r)
+			run := r.invoke(event(nil))
+			out := string(run.Stdout) + string(run.Stderr) + run.Message
+			if strings.Contains(out, "fake-session-token") || strings.Contains(out, "Canonical") || strings.Contains(out, "fake-secret-access-key") {
+				t.Errorf("a signature error came out: %s", out)
+			}
+			if name != "Secrets Manager" && run.Result.Outcome != "token_rejected" {
+				t.Errorf("%+v", run.Result)
+			}
+			if strings.HasPrefix(name, "the alarm") && line(run, "no reminder was sent") == nil {
+				t.Errorf("nothing was reminded of: %s", out)
 			}
 		})
 	}
