@@ -17,9 +17,7 @@ const vocabulary = `
 "subject_token_type": "
 "requested_token_type": "
 "assertion_audience": "
-"Authorization": "Bearer 
-Authorization: Bearer 
-urn:ietf:params:oauth:token-type:jwt
+"Authorization": "Bearer` + " \n" + `Authorization: Bearer` + " \n" + `urn:ietf:params:oauth:token-type:jwt
 urn:ietf:params:oauth:token-type:access_token
 urn:ietf:params:oauth:grant-type:jwt-bearer
 urn:ietf:params:oauth:grant-type:token-exchange
