@@ -932,11 +932,11 @@ func TestMistakesInRows(t *testing.T) {
 		"space missing after a key, in one line": {
 			edits: []edit{{"SilentAfter: 3 }", "SilentAfter:3 }"}},
 			want: []string{
-				`13:119: Jobs.HourlySync: the colon of SilentAfter needs a space after it: write it`,
+				`13:121: Jobs.HourlySync: the colon of SilentAfter needs a space after it: write it`,
 			},
 		},
 		"comma missing in one line": {
-			edits: []edit{{"rate(1 hour), Call", "rate(1 hour) Call"}},
+			edits: []edit{{`"rate(1 hour)", Call`, `rate(1 hour) Call`}},
 			want: []string{
 				`13:41: Schedule: a comma is missing before Call: write it`,
 			},
@@ -950,7 +950,7 @@ func TestMistakesInRows(t *testing.T) {
 		"brace not closed": {
 			edits: []edit{{"SilentAfter: 3 }", "SilentAfter: 3"}},
 			want: []string{
-				`13:121: the { of HourlySync is not closed: write } at the end`,
+				`13:123: the { of HourlySync is not closed: write } at the end`,
 			},
 		},
 		"quote not closed": {
