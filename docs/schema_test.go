@@ -23,7 +23,7 @@ func eventSchema(t testing.TB) *jsonschema.Schema {
 }
 
 // check reports what the schema says of an event; valid is false for what is no JSON to it.
-func check(schema *jsonschema.Schema, text []byte) (problem error, valid bool) { //nolint:revive,staticcheck // the error is the answer
+func check(schema *jsonschema.Schema, text []byte) (problem error, valid bool) { //nolint:revive // the error is the answer
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return err, false
@@ -54,7 +54,7 @@ func seeds(t testing.TB) []string {
 		t.Fatalf("events: %v", err)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // of this repository
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}

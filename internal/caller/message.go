@@ -30,6 +30,9 @@ func (e ending) message(res Result, j job.Job, s secretCommands) string {
 		if e.missesScope {
 			says = fmt.Sprintf("Grant token %s that right at its provider, or call what it may call: a new token with the same rights does not help", res.Token)
 		}
+		if e.probe {
+			b.WriteString("the probe of its secret: ")
+		}
 		fmt.Fprintf(&b, "%s %s failed: %s.%s %s. See docs/runbooks/failed-runs.md", j.Method, j.Host(), e.fault, e.quote(), says)
 	default:
 		if res.Token != "" {
@@ -65,6 +68,8 @@ func (e ending) advice(s secretCommands) string {
 		return s.minted("the client is enabled and has the rights for this call (scope, audience, roles)", "client_id, client_secret, auth or scope")
 	case token.KeyMinted:
 		return s.minted("the client or issuer is enabled, knows the public key, and has the rights for this call (scope, subject, roles)", "private_key, key_id, issuer, subject or scope")
+	case token.LoginMinted:
+		return s.minted("the account or app that login uses is enabled and has the rights for this call", "login")
 	case token.Refreshed:
 		return fmt.Sprintf("The rotator renews this token: start it with %s. If that fails, re-authorize as docs/runbooks/rotation-failed.md says: store no bare token, which would replace the refresh token.",
 			s.command("rotate-secret", ""))

@@ -19,6 +19,7 @@ func (r *run) check(ctx context.Context, version token.Version) ending {
 	}
 	r.job, r.probe = r.job.Calling(probe.Probe, probe.Rules), probe
 	e := r.make(ctx, request, version)
+	e.probe = true
 	if e.verdict == target.Accepted && !probe.Judges {
 		e.verdict = target.Unknown // a verify endpoint may accept what the API rejects
 	}

@@ -72,6 +72,7 @@ type ending struct {
 
 	targetRequestID string
 	missesScope     bool
+	probe           bool // the call was that of the secret
 }
 
 // run makes the call that the event wants, and tells how it went.

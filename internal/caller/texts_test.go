@@ -60,8 +60,13 @@ func kinds(t *testing.T) map[string]string {
 		"client_credentials, basic_raw":       client("basic_raw"),
 		"client_credentials, body":            client("body"),
 		"client_credentials, private_key_jwt": object(oauth2(event{"grant": "client_credentials", "auth": "private_key_jwt", "private_key": private, "algorithm": "ES256"})),
-		"jwt_bearer":                          object(oauth2(event{"grant": "jwt_bearer", "issuer": "i", "private_key": private, "algorithm": "ES256"})),
-		"rotated, refresh_token":              object(refreshed),
+		"login": object(event{"hosts": []string{"auth.example.com", "example.com"}, "login": event{
+			"call": "POST https://auth.example.com/token", "body": event{"user": "u", "password": secret("p")}, "token": "/access_token",
+		}}),
+		"jwt":                    object(event{"hosts": []string{"example.com"}, "jwt": event{"issuer": "i", "private_key": private, "algorithm": "ES256"}}),
+		"JSON, a probe":          object(event{"token": secret("t"), "hosts": []string{"example.com"}, "probe": event{"call": "GET https://example.com/verify"}}),
+		"jwt_bearer":             object(oauth2(event{"grant": "jwt_bearer", "issuer": "i", "private_key": private, "algorithm": "ES256"})),
+		"rotated, refresh_token": object(refreshed),
 		"rotated, rotate": object(event{"token": secret("t"), "hosts": []string{"example.com"}, "rotate": event{
 			"call": "POST https://example.com/rotate", "token": "/token",
 		}}),
@@ -87,6 +92,9 @@ func TestTextsForPeople(t *testing.T) {
 		"insufficient_scope": {prepare: target(403, map[string]string{"WWW-Authenticate": `Bearer error="insufficient_scope", scope="reports:write"`}, ""), kinds: []string{"plain text", "client_credentials, basic"}},
 		"422":                {prepare: target(422, nil, `{"errors":[{"message":"must be a date"}]}`), kinds: []string{"plain text"}},
 		"301":                {prepare: target(301, map[string]string{"Location": "/v1/sync/"}, ""), kinds: []string{"plain text"}},
+		"probe fails":        {prepare: target(500, nil, "down"), kinds: []string{"JSON, a probe"}, event: event{"action": "check", "call": nil}},
+		"probe rejected":     {prepare: target(401, nil, ""), kinds: []string{"JSON, a probe"}, event: event{"action": "check", "call": nil}},
+		"login refused":      {prepare: func(*rig) {}, mints: `403 {"message":"locked"}`, kinds: []string{"login"}},
 		"unreachable":        {prepare: func(*rig) {}, kinds: []string{"plain text"}},
 		"no secret":          {prepare: func(r *rig) { r.secrets.values = nil }, kinds: []string{"plain text"}},
 		"no secret of an ARN": {
@@ -172,7 +180,7 @@ func golden(t *testing.T, name, got string) {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(file) //nolint:gosec // a file of this test
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package target_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -24,9 +25,7 @@ func answerOf(t *testing.T, text string, changes event) target.Answer {
 		n := testnet.New(t)
 		n.Raw(host, always(text))
 		whole := event{"attempts": 1}
-		for k, v := range changes {
-			whole[k] = v
-		}
+		maps.Copy(whole, changes)
 		got = call(t, n, whole, time.Time{})
 	})
 	return got

@@ -12,6 +12,7 @@ const (
 	InJSON            // a token in JSON, stored by an operator
 	ClientMinted      // the caller obtains it as an OAuth 2.0 client
 	KeyMinted         // the caller obtains it with an assertion that it signs
+	LoginMinted       // the caller obtains it by a login call
 	OtherMinted       // the caller obtains it in another way
 	Refreshed         // the rotator renews it with a refresh token
 	SelfRenewed       // the rotator renews it with the token itself
@@ -28,6 +29,10 @@ func (d Document) Kind() Kind {
 		return KeyMinted
 	case d.OAuth2 != nil:
 		return ClientMinted
+	case d.Login != nil:
+		return LoginMinted
+	case d.JWT != nil:
+		return KeyMinted
 	case d.Minted():
 		return OtherMinted
 	case d.source.Kind == jsondoc.Object:
