@@ -2,7 +2,6 @@ package redact
 
 import (
 	"cmp"
-	"encoding/binary"
 	"maps"
 	"slices"
 	"strings"
@@ -42,14 +41,13 @@ type Scrubber struct {
 // entry is a registered secret.
 type entry struct {
 	used    uint64                            // the larger, the later
-	holders map[weak.Pointer[string]]struct{} // what keeps it in use as long as it is reachable
+	holders map[weak.Pointer[string]]struct{} // it is in use as long as one of them is reachable
 	enough  int                               // how many holders there may be before those that are gone are forgotten
-	secret  weak.Pointer[string]              // the holder that Keep returned last
 }
 
 // hold adds a holder. Those that are gone are looked for when their number has doubled, so that a secret that each run reads
 // costs each run the same.
-func (e *entry) hold(holder weak.Pointer[string]) {
+func (e *entry) hold(holder *string) {
 	if len(e.holders) >= e.enough {
 		e.inUse()
 		e.enough = max(16, 2*len(e.holders))
@@ -57,7 +55,7 @@ func (e *entry) hold(holder weak.Pointer[string]) {
 	if e.holders == nil {
 		e.holders = map[weak.Pointer[string]]struct{}{}
 	}
-	e.holders[holder] = struct{}{}
+	e.holders[weak.Make(holder)] = struct{}{}
 }
 
 // inUse reports whether a holder is reachable, and forgets those that are not.
@@ -69,18 +67,8 @@ func (e *entry) inUse() bool {
 // Keep registers a value and wraps it: the one way to make a Secret of what came from outside, so that none is forgotten.
 // As long as the Secret is reachable, it is in use and stays registered.
 func (s *Scrubber) Keep(value string) Secret {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.add(value)
-	if e == nil {
-		return New(value)
-	}
-	if same := e.secret.Value(); same != nil && *same == value { // an entry is of the beginning only
-		return Secret{same}
-	}
 	secret := New(value)
-	e.secret = weak.Make(secret.value)
-	e.hold(e.secret)
+	(&Holder{s, secret.value}).Add(value)
 	return secret
 }
 
@@ -92,7 +80,7 @@ type Holder struct {
 }
 
 // Holder returns a new Holder.
-func (s *Scrubber) Holder() *Holder { return &Holder{scrubber: s, life: new(string)} }
+func (s *Scrubber) Holder() *Holder { return &Holder{s, new(string)} }
 
 // Add registers secrets for as long as the Holder is reachable.
 func (h *Holder) Add(secrets ...string) {
@@ -100,7 +88,7 @@ func (h *Holder) Add(secrets ...string) {
 	defer h.scrubber.mu.Unlock()
 	for _, secret := range secrets {
 		if e := h.scrubber.add(secret); e != nil {
-			e.hold(weak.Make(h.life))
+			e.hold(h.life)
 		}
 	}
 }
@@ -202,108 +190,4 @@ func (sp span) wholeCharacters(text string) span {
 		sp.to++
 	}
 	return sp
-}
-
-// index finds secrets by their words: all that stands in 8 successive bytes of one. A text of which each 8 successive
-// bytes are a word of a secret is a piece of secrets.
-type index struct {
-	words map[uint64]struct{}
-	short map[uint64][]string // secrets that are shorter than a piece, by their first word
-}
-
-const wordSize = MinSecret
-
-func word(text []byte) uint64 { return binary.LittleEndian.Uint64(text) }
-
-// add takes a secret, and what becomes of it in a form (application/x-www-form-urlencoded writes spaces as plus signs,
-// which are far more often plus signs, so that views leave them alone) and in a quotation.
-func (x *index) add(secret string) {
-	if x.words == nil {
-		x.words, x.short = map[uint64]struct{}{}, map[uint64][]string{}
-	}
-	for _, part := range unframed(secret) {
-		forms := []string{part, strings.ReplaceAll(part, " ", "+"), oneLine(part)}
-		for i, form := range forms {
-			if len(form) >= MinSecret && !slices.Contains(forms[:i], form) {
-				x.addForm(form)
-			}
-		}
-	}
-}
-
-func (x *index) addForm(form string) {
-	text := []byte(form)
-	for at := range len(text) - wordSize + 1 {
-		x.words[word(text[at:])] = struct{}{}
-	}
-	if len(text) < minPiece {
-		first := word(text)
-		x.short[first] = append(x.short[first], form)
-	}
-}
-
-// search adds the parts of the text itself that secrets in the view, and in what comes out when more layers of encoding
-// are undone, were made of.
-func (x *index) search(v *view, depth int, spans []span) []span {
-	spans = x.find(v, spans)
-	if depth == maxLayers {
-		return spans
-	}
-	// One by one: what percent-encoding leaves alone may look like a backslash escape, and the other way round.
-	for _, plain := range []*view{v.unescape('%', unescapePercent), v.unescape('\\', unescapeBackslash)} {
-		if plain != nil {
-			spans = x.search(plain, depth+1, spans)
-		}
-	}
-	for from := 0; from < len(v.text); from++ {
-		to := from
-		for to < len(v.text) && isBase64(v.text[to]) {
-			to++
-		}
-		for skip := 0; skip < 8 && 6*(to-from)-skip >= 8*wordSize; skip += 2 {
-			spans = x.search(v.decode(from, to, skip), depth+1, spans)
-		}
-		from = to
-	}
-	return spans
-}
-
-// find adds the secrets and pieces in a view as it is.
-func (x *index) find(v *view, spans []span) []span {
-	known := func(at int) bool {
-		if at+wordSize > len(v.text) {
-			return false
-		}
-		_, ok := x.words[word(v.text[at:])]
-		return ok
-	}
-	for from := 0; from+wordSize <= len(v.text); from++ {
-		if !known(from) {
-			continue
-		}
-		last := from
-		for known(last + 1) {
-			last++
-		}
-		to := last + wordSize
-		if to-from < v.piece {
-			spans = x.findShort(v, from, to, spans)
-		} else if !isPublic(string(v.text[from:to])) {
-			spans = append(spans, v.origins(from, to))
-		}
-		from = last
-	}
-	return spans
-}
-
-// findShort adds the secrets between from and to that are shorter than a piece.
-func (x *index) findShort(v *view, from, to int, spans []span) []span {
-	for at := from; at+wordSize <= to; at++ {
-		for _, secret := range x.short[word(v.text[at:])] {
-			if strings.HasPrefix(string(v.text[at:to]), secret) && !isTime(secret) {
-				spans = append(spans, v.origins(at, at+len(secret)))
-			}
-		}
-	}
-	return spans
 }

@@ -1,0 +1,111 @@
+package redact
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
+// index finds secrets by their words: all that stands in 8 successive bytes of one. A text of which each 8 successive
+// bytes are a word of a secret is a piece of secrets.
+type index struct {
+	words map[uint64]struct{}
+	short map[uint64][]string // secrets that are shorter than a piece, by their first word
+}
+
+const wordSize = MinSecret
+
+func word(text []byte) uint64 { return binary.LittleEndian.Uint64(text) }
+
+// add takes a secret, and what becomes of it in a form (application/x-www-form-urlencoded writes spaces as plus signs,
+// which are far more often plus signs, so that views leave them alone) and in a quotation.
+func (x *index) add(secret string) {
+	if x.words == nil {
+		x.words, x.short = map[uint64]struct{}{}, map[uint64][]string{}
+	}
+	for _, part := range unframed(secret) {
+		forms := []string{part, strings.ReplaceAll(part, " ", "+"), oneLine(part)}
+		for i, form := range forms {
+			if len(form) >= MinSecret && !slices.Contains(forms[:i], form) {
+				x.addForm(form)
+			}
+		}
+	}
+}
+
+func (x *index) addForm(form string) {
+	text := []byte(form)
+	for at := range len(text) - wordSize + 1 {
+		x.words[word(text[at:])] = struct{}{}
+	}
+	if len(text) < minPiece {
+		first := word(text)
+		x.short[first] = append(x.short[first], form)
+	}
+}
+
+// search adds the parts of the text itself that secrets in the view, and in what comes out when more layers of encoding
+// are undone, were made of.
+func (x *index) search(v *view, depth int, spans []span) []span {
+	spans = x.find(v, spans)
+	if depth == maxLayers {
+		return spans
+	}
+	// One by one: what percent-encoding leaves alone may look like a backslash escape, and the other way round.
+	for _, plain := range []*view{v.unescape('%', unescapePercent), v.unescape('\\', unescapeBackslash)} {
+		if plain != nil {
+			spans = x.search(plain, depth+1, spans)
+		}
+	}
+	for from := 0; from < len(v.text); from++ {
+		to := from
+		for to < len(v.text) && isBase64(v.text[to]) {
+			to++
+		}
+		for skip := 0; skip < 8 && 6*(to-from)-skip >= 8*wordSize; skip += 2 {
+			spans = x.search(v.decode(from, to, skip), depth+1, spans)
+		}
+		from = to
+	}
+	return spans
+}
+
+// find adds the secrets and pieces in a view as it is.
+func (x *index) find(v *view, spans []span) []span {
+	known := func(at int) bool {
+		if at+wordSize > len(v.text) {
+			return false
+		}
+		_, ok := x.words[word(v.text[at:])]
+		return ok
+	}
+	for from := 0; from+wordSize <= len(v.text); from++ {
+		if !known(from) {
+			continue
+		}
+		last := from
+		for known(last + 1) {
+			last++
+		}
+		to := last + wordSize
+		if to-from < v.piece {
+			spans = x.findShort(v, from, to, spans)
+		} else if !isPublic(string(v.text[from:to])) {
+			spans = append(spans, v.origins(from, to))
+		}
+		from = last
+	}
+	return spans
+}
+
+// findShort adds the secrets between from and to that are shorter than a piece.
+func (x *index) findShort(v *view, from, to int, spans []span) []span {
+	for at := from; at+wordSize <= to; at++ {
+		for _, secret := range x.short[word(v.text[at:])] {
+			if strings.HasPrefix(string(v.text[at:to]), secret) && !isTime(secret) {
+				spans = append(spans, v.origins(at, at+len(secret)))
+			}
+		}
+	}
+	return spans
+}
