@@ -941,6 +941,12 @@ func TestMistakesInRows(t *testing.T) {
 				`13:41: Schedule: a comma is missing before Call: write it`,
 			},
 		},
+		"comma missing after a quoted value": {
+			edits: []edit{{`"rate(1 hour)", Call`, `"rate(1 hour)" Call`}},
+			want: []string{
+				`13:43: Schedule: a comma is missing before Call: write it`,
+			},
+		},
 		"comma missing in a list": {
 			edits: []edit{{jobsList, "[DailyReport HourlySync]"}},
 			want: []string{

@@ -244,25 +244,37 @@ func flow(text string, line, column int) []Problem {
 		}
 		start := i
 		i = flowEnd(text, start)
-		if start < len(text) && !strings.ContainsRune(`'"{[!`, rune(text[start])) {
-			value := text[start:i]
-			if tight := glued.FindStringSubmatchIndex(value); tight != nil && isKey(value[tight[2]:tight[3]]) {
-				found = append(found, Problem{
-					Text: "the colon of " + value[tight[2]:tight[3]] + " needs a space after it", Fix: "write it", Line: line, Column: column + start + tight[3] + 1,
-				})
-			} else if next := missed.FindStringSubmatchIndex(value); next != nil && isKey(value[next[2]:next[3]]) {
-				found = append(found, Problem{
-					Key: key, Text: "a comma is missing before " + value[next[2]:next[3]], Fix: "write it", Line: line, Column: column + start + next[0],
-				})
-			} else if indicator(value, true) != "" {
-				found = append(found, unquoted(key, value, indicator(value, true), line, column+start))
-			}
+		if p, bad := misreadValue(key, text[start:i]); bad {
+			p.Line, p.Column = line, column+start+p.Column
+			found = append(found, p)
 		}
 		if i < len(text) && text[i] == '}' {
 			return found
 		}
 	}
 	return found
+}
+
+// misreadValue looks at one value of a row in one line. The column of its problem is counted from the value, from 0.
+func misreadValue(key, value string) (Problem, bool) {
+	quoted := value != "" && strings.ContainsRune(`'"`, rune(value[0]))
+	if value == "" || strings.ContainsRune("{[!", rune(value[0])) {
+		return Problem{}, false
+	}
+	if tight := glued.FindStringSubmatchIndex(value); !quoted && tight != nil && isKey(value[tight[2]:tight[3]]) {
+		return Problem{Text: "the colon of " + value[tight[2]:tight[3]] + " needs a space after it", Fix: "write it", Column: tight[3] + 1}, true
+	}
+	after := 0
+	if quoted {
+		after = 1 + max(0, strings.IndexByte(value[1:], value[0]))
+	}
+	if next := missed.FindStringSubmatchIndex(value[after:]); next != nil && isKey(value[after+next[2]:after+next[3]]) {
+		return Problem{Key: key, Text: "a comma is missing before " + value[after+next[2]:after+next[3]], Fix: "write it", Column: after + next[0]}, true
+	}
+	if what := indicator(value, true); !quoted && what != "" {
+		return unquoted(key, value, what, 0, 0), true
+	}
+	return Problem{}, false
 }
 
 // flowEnd finds where the value that begins at start ends, as its author means it.
