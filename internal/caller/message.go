@@ -14,6 +14,7 @@ import (
 
 // message is the error's text: which job, which token, what happened, what to do.
 func (e ending) message(res Result, j job.Job, s secretCommands) string {
+	s.isJSON = s.key != "" || e.kind != token.UnknownKind && e.kind != token.PlainText
 	name := res.Job
 	if name == "" {
 		name = "(unknown)"
@@ -115,6 +116,7 @@ func (e ending) unavailableAdvice(s secretCommands) string {
 type secretCommands struct {
 	id     string // name or ARN
 	key    string // of the token in the secret; empty: none
+	isJSON bool   // the secret is known to be an object
 	region string // of the function; empty: not known
 }
 
@@ -138,11 +140,18 @@ func (s secretCommands) commandFor(verb, option, rest string) string {
 
 func (s secretCommands) read() string {
 	command := s.command("get-secret-value", "--query SecretString --output text")
-	return strings.TrimSuffix(command, "`") + " > secret.txt`"
+	return strings.TrimSuffix(command, "`") + " > " + s.file() + "`"
 }
 
 func (s secretCommands) storeAll() string {
-	return s.command("put-secret-value", "--secret-string file://secret.txt")
+	return s.command("put-secret-value", "--secret-string file://"+s.file())
+}
+
+func (s secretCommands) file() string {
+	if s.isJSON {
+		return "secret.json"
+	}
+	return "secret.txt"
 }
 
 func (s secretCommands) minted(check, members string) string {

@@ -102,7 +102,7 @@ func TestOutcomes(t *testing.T) {
 			setting{status: 401},
 			caller.Result{Outcome: "token_rejected", Verdict: "rejected", Status: 401, Attempts: 1, Rejections: 1, TokenVersion: "v1"},
 			"TokenRejectedError",
-			[]string{"the target answered 401", "put-secret-value --secret-id '" + secretID + "' --secret-string file://secret.txt --region eu-west-1", runbook},
+			[]string{"the target answered 401", "put-secret-value --secret-id '" + secretID + "' --secret-string file://secret.json --region eu-west-1", runbook},
 			[]string{"TokenRejected S T 1", days, heartbeat + "1"},
 			1,
 		},
