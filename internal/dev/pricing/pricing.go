@@ -38,7 +38,7 @@ var List = []Price{
 
 // What template.yaml makes for each. A test counts them there.
 const (
-	StackAlarms  = 6
+	StackAlarms  = 5
 	TokenAlarms  = 2
 	JobAlarms    = 1
 	MemoryGB     = 0.125

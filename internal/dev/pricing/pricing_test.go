@@ -45,7 +45,7 @@ func TestBillOfAHundredThousandJobs(t *testing.T) {
 	}
 	want := map[string]float64{
 		"stack keys":             500,
-		"stack alarms":           300,    // 500 × 6
+		"stack alarms":           250,    // 500 × 6
 		"tokens secrets":         4000,   // 10,000
 		"tokens alarms":          2000,   // 10,000 × 2
 		"tokens metrics":         2333,   // 20,000 of 120,000, of which 10,000 at 0.30 and the rest at 0.10: 14,000
@@ -72,8 +72,8 @@ func TestOptionsChangeTheBill(t *testing.T) {
 		group string
 		want  float64
 	}{
-		"a topic of the user's":             {stack: pricing.Stack{}, group: "stack", want: 0.60},
-		"a topic of its own, with a key":    {stack: pricing.Stack{OwnTopic: true}, group: "stack", want: 1.60},
+		"a topic of the user's":             {stack: pricing.Stack{}, group: "stack", want: 0.50},
+		"a topic of its own, with a key":    {stack: pricing.Stack{OwnTopic: true}, group: "stack", want: 1.50},
 		"a token whose expiry is not known": {stack: token(false), group: "tokens", want: 0.90},
 		"a token that expires":              {stack: token(true), group: "tokens", want: 1.20},
 		"a job":                             {stack: jobs(pricing.Job{}), group: "jobs", want: 0.40},
