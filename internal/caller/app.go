@@ -55,7 +55,7 @@ func assemble(s settings.Settings, env *environment.Environment, secrets token.S
 	a.caller = &Caller{
 		clock:             a.Clock,
 		store:             a.store,
-		minter:            token.NewMinter(env.ToTargets, s.AllowedHosts, a.Clock.Now, scrub),
+		minter:            token.NewMinter(env.ToTargets, s.AllowedHosts, a.Clock.Now, scrub).WithIdentity(awsclient.NewSTS(s, env.ToAWS)),
 		targets:           outbound.NewTrust(env.ToTargets, target.NewClient),
 		quotes:            s.LogResponses,
 		allowedHosts:      s.AllowedHosts,

@@ -41,6 +41,7 @@ const (
 	awsEndpoint              = "AWS_ENDPOINT_URL"
 	awsEndpointSecrets       = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
 	awsEndpointCloudWatch    = "AWS_ENDPOINT_URL_CLOUDWATCH"
+	awsEndpointSTS           = "AWS_ENDPOINT_URL_STS"
 	awsUseFIPS               = "AWS_USE_FIPS_ENDPOINT"
 	awsUseDualStack          = "AWS_USE_DUALSTACK_ENDPOINT"
 	lambdaInitializationType = "AWS_LAMBDA_INITIALIZATION_TYPE"
@@ -65,6 +66,7 @@ type Settings struct {
 	Region             string
 	SecretsEndpoint    string // empty: AWS's own
 	CloudWatchEndpoint string
+	STSEndpoint        string
 	UseFIPS            bool
 	UseDualStack       bool
 
@@ -89,6 +91,7 @@ func Read(lookup LookupEnv) (Settings, error) {
 	s.RemindAfter = r.duration(RemindAfter, 20*time.Hour, 0)
 	s.AlarmPrefix = r.text(AlarmPrefix, "")
 	s.CloudWatchEndpoint = r.serviceEndpoint(awsEndpointCloudWatch)
+	s.STSEndpoint = r.serviceEndpoint(awsEndpointSTS)
 	return s, errors.Join(r.problems...)
 }
 

@@ -60,7 +60,7 @@ func TestRead(t *testing.T) {
 			*s = settings.Settings{
 				MetricNamespace: "My App/x_1.2-#:", StackName: "other", SecretPrefix: "other/", SecretCacheTTL: 90 * time.Second, IdempotencyHeader: "X-Request-Id",
 				AllowPrivateTargets: true, RemindAfter: 48 * time.Hour, AlarmPrefix: "other-TokenRejected-", LogLevel: slog.LevelWarn, LogResponses: true, Region: "us-gov-west-1",
-				SecretsEndpoint: "https://vpce.example", CloudWatchEndpoint: "https://vpce.example", UseFIPS: true, UseDualStack: true,
+				SecretsEndpoint: "https://vpce.example", CloudWatchEndpoint: "https://vpce.example", STSEndpoint: "https://vpce.example", UseFIPS: true, UseDualStack: true,
 			}
 		}},
 		"an empty value is none": {environment{
@@ -83,12 +83,13 @@ func TestRead(t *testing.T) {
 		"never, in any case":       {environment{"LOG_RESPONSES": "Never"}, func(s *settings.Settings) { s.LogResponses = false }},
 		"errors quote answers":     {environment{"LOG_RESPONSES": "ERRORS"}, func(*settings.Settings) {}},
 		"a service's endpoint": {environment{"AWS_ENDPOINT_URL": "https://a.example", "AWS_ENDPOINT_URL_CLOUDWATCH": "https://b.example"}, func(s *settings.Settings) {
-			s.SecretsEndpoint, s.CloudWatchEndpoint = "https://a.example", "https://b.example"
+			s.SecretsEndpoint, s.CloudWatchEndpoint, s.STSEndpoint = "https://a.example", "https://b.example", "https://a.example"
 		}},
 		"another service's": {environment{"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://a.example"}, func(s *settings.Settings) { s.SecretsEndpoint = "https://a.example" }},
 		"this machine": {environment{"AWS_ENDPOINT_URL": "http://127.0.0.1:4566", "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://localhost:1", "AWS_ENDPOINT_URL_CLOUDWATCH": "http://[::1]:2"}, func(s *settings.Settings) {
-			s.SecretsEndpoint, s.CloudWatchEndpoint = "http://localhost:1", "http://[::1]:2"
+			s.SecretsEndpoint, s.CloudWatchEndpoint, s.STSEndpoint = "http://localhost:1", "http://[::1]:2", "http://127.0.0.1:4566"
 		}},
+		"STS's": {environment{"AWS_ENDPOINT_URL_STS": "https://a.example"}, func(s *settings.Settings) { s.STSEndpoint = "https://a.example" }},
 		"tests on one machine": {environment{"CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": "/tmp/clock"}, func(s *settings.Settings) {
 			s.AllowLoopback, s.ClockFile = true, "/tmp/clock"
 		}},

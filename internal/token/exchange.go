@@ -64,13 +64,15 @@ func (e *MintError) Error() string {
 type Exchanger struct {
 	transport http.RoundTripper
 	trust     *outbound.Trust[http.RoundTripper] // nil: transport is none that can trust more
+	sts       IdentityProvider                   // nil: the function has no identity to show
 	now       func() time.Time
+	pause     func(context.Context, time.Duration) bool
 	scrub     *redact.Scrubber
 }
 
 // NewExchanger returns an Exchanger on a transport that follows no redirects. now is wall-clock time.
 func NewExchanger(transport http.RoundTripper, now func() time.Time, scrub *redact.Scrubber) *Exchanger {
-	x := &Exchanger{transport: transport, now: now, scrub: scrub}
+	x := &Exchanger{transport: transport, now: now, pause: retry.Sleep, scrub: scrub}
 	if t, ok := transport.(*http.Transport); ok {
 		x.trust = outbound.NewTrust(t, func(t *http.Transport) http.RoundTripper { return t })
 	}
@@ -114,7 +116,11 @@ func (x *Exchanger) Once(ctx context.Context, o *OAuth2) (Granted, error) {
 
 func (x *Exchanger) within(ctx context.Context, o *OAuth2, timeout time.Duration) (Granted, *attemptError) {
 	asked := x.now() // a lifetime counts from before the request
-	request, err := x.request(ctx, o)
+	signed, failed := x.assertions(ctx, o)
+	if failed != nil {
+		return Granted{}, failed
+	}
+	request, err := x.request(ctx, o, signed)
 	if err != nil {
 		return Granted{}, lasting("", o.TokenURL.Host, "was not asked: %s", err)
 	}
@@ -226,18 +232,37 @@ const (
 	grantType           = "grant_type"
 	assertionName       = "assertion"
 	clientAssertionName = "client_assertion"
+	subjectTokenName    = "subject_token"
 )
 
-// request is the only place that reveals a client's credentials.
-func (x *Exchanger) request(ctx context.Context, o *OAuth2) (*http.Request, error) {
+// assertions makes those that a token request needs, by the name of its parameter: signed here, or by AWS.
+func (x *Exchanger) assertions(ctx context.Context, o *OAuth2) (map[string]string, *attemptError) {
 	signed := map[string]string{}
-	for name, claims := range o.assertions() {
+	for name, claims := range o.claims() {
 		assertion, err := x.sign(o.Key, claims)
 		if err != nil {
-			return nil, err
+			return nil, lasting("", o.TokenURL.Host, "was not asked: %s", err)
 		}
 		signed[name] = assertion
 	}
+	if !o.usesIdentity() {
+		return signed, nil
+	}
+	identity, failed := x.identity(ctx, o.Identity)
+	if failed != nil {
+		return nil, failed
+	}
+	if o.Auth == AuthAWSIdentity {
+		signed[clientAssertionName] = identity
+	}
+	if o.AssertedByAWS {
+		signed[assertionName], signed[subjectTokenName] = identity, identity
+	}
+	return signed, nil
+}
+
+// request is the only place that reveals a client's credentials.
+func (x *Exchanger) request(ctx context.Context, o *OAuth2, signed map[string]string) (*http.Request, error) {
 	form := o.form(func(name string) string { return signed[name] })
 	for _, m := range o.Parameters {
 		form.Set(m.Name, m.Value.Text)
@@ -288,12 +313,12 @@ func (o *OAuth2) form(signed func(name string) string) url.Values {
 		form.Set(assertionName, signed(assertionName))
 	case TokenExchange:
 		form.Set(grantType, grantTokenExchange)
-		form.Set("subject_token", o.SubjectToken.Reveal())
+		form.Set(subjectTokenName, cmp.Or(o.SubjectToken.Reveal(), signed(subjectTokenName)))
 		form.Set("subject_token_type", o.SubjectTokenType)
 		set("requested_token_type", o.RequestedType)
 	}
 	switch {
-	case o.Auth == AuthPrivateKeyJWT:
+	case o.Auth == AuthPrivateKeyJWT, o.Auth == AuthAWSIdentity:
 		set("client_id", o.ClientID)
 		form.Set("client_assertion_type", clientAssertion)
 		form.Set(clientAssertionName, signed(clientAssertionName))
@@ -307,10 +332,10 @@ func (o *OAuth2) form(signed func(name string) string) url.Values {
 	return form
 }
 
-// assertions are the claims of what a token request needs signed, by the name of its parameter (RFC 7523 section 3).
-func (o *OAuth2) assertions() map[string]jwt.MapClaims {
+// claims are those of what a token request needs signed here, by the name of its parameter (RFC 7523 section 3).
+func (o *OAuth2) claims() map[string]jwt.MapClaims {
 	all := map[string]jwt.MapClaims{}
-	if o.Grant == JWTBearer {
+	if o.Grant == JWTBearer && !o.AssertedByAWS {
 		claims := jwt.MapClaims{"iss": o.Issuer, "aud": cmp.Or(o.Audience, o.TokenURL.String())}
 		if o.Subject != "" {
 			claims["sub"] = o.Subject

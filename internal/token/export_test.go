@@ -10,3 +10,8 @@ func (m *Minter) SleepWith(sleep func(context.Context, time.Duration) bool) { m.
 
 // SleepWith replaces a Store's waiting.
 func (s *Store) SleepWith(sleep func(context.Context, time.Duration) bool) { s.sleep = sleep }
+
+// PauseWith replaces a Minter's waiting for IAM.
+func (m *Minter) PauseWith(pause func(context.Context, time.Duration) bool) {
+	m.exchanger.pause = pause
+}

@@ -25,6 +25,8 @@ func (d Document) Kind() Kind {
 		return SelfRenewed
 	case d.OAuth2 != nil && d.OAuth2.Grant == RefreshToken:
 		return Refreshed
+	case d.OAuth2 != nil && d.OAuth2.usesIdentity():
+		return OtherMinted
 	case d.OAuth2 != nil && (d.OAuth2.Grant == JWTBearer || d.OAuth2.Auth == AuthPrivateKeyJWT):
 		return KeyMinted
 	case d.OAuth2 != nil:

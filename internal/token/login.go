@@ -23,8 +23,8 @@ type Login struct {
 const loginCall = "the login call to"
 
 // loginValues are what the placeholders of a login stand for. Empty ones check them.
-func loginValues(now time.Time, signed string) job.Values {
-	return job.ValuesAt(now, nil, map[string]string{"jwt": signed})
+func loginValues(now time.Time, signed, identity string) job.Values {
+	return job.ValuesAt(now, nil, map[string]string{"jwt": signed, "awsIdentity": identity})
 }
 
 func (p *secretParser) login(object jsondoc.Value) *Login {
@@ -32,7 +32,7 @@ func (p *secretParser) login(object jsondoc.Value) *Login {
 	f := jsondoc.NewFields(object, where, true, &p.problems)
 	l := &Login{
 		call: p.call(f, where, "POST https://api.example.com/login", callRules{
-			authorization: true, body: true, values: loginValues(time.Time{}, ""),
+			authorization: true, body: true, values: loginValues(time.Time{}, "", ""),
 		}),
 		token:    p.pointer(f.Required("token", "the pointer (RFC 6901) to the token in the answer"), where+"token"),
 		pointers: p.pointers(f, where),
@@ -42,16 +42,22 @@ func (p *secretParser) login(object jsondoc.Value) *Login {
 }
 
 // login makes the call once.
-func (x *Exchanger) login(ctx context.Context, l *Login, key *JWT) (Granted, *attemptError) {
-	asked, host := x.now(), l.URL().Host
-	signed := ""
-	if key != nil {
+func (x *Exchanger) login(ctx context.Context, d Document) (Granted, *attemptError) {
+	l, asked, host := d.Login, x.now(), d.Login.URL().Host
+	signed, identity := "", ""
+	if d.JWT != nil {
 		var err error
-		if signed, err = x.signJWT(key, asked); err != nil {
+		if signed, err = x.signJWT(d.JWT, asked); err != nil {
 			return Granted{}, lasting(loginCall, host, "was not made: %s", err)
 		}
 	}
-	parts, err := l.request(loginValues(asked, signed))
+	if d.Identity != nil {
+		var failed *attemptError
+		if identity, failed = x.identity(ctx, d.Identity); failed != nil {
+			return Granted{}, failed
+		}
+	}
+	parts, err := l.request(loginValues(asked, signed, identity))
 	if err != nil {
 		return Granted{}, lasting(loginCall, host, "was not made: %s", err)
 	}

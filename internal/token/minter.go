@@ -67,6 +67,12 @@ func NewMinter(transport http.RoundTripper, allowed hosts.List, now func() time.
 	return &Minter{exchanger: NewExchanger(transport, now, scrub), allowed: allowed, now: now, sleep: retry.Sleep, minted: map[string]*mint{}}
 }
 
+// WithIdentity has the Minter ask sts for the function's own identity.
+func (m *Minter) WithIdentity(sts IdentityProvider) *Minter {
+	m.exchanger.sts = sts
+	return m
+}
+
 // Mint returns a token for the version's client that is not the rejected one. The error is a *MintError.
 func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (Minted, error) {
 	if err := m.bound(v.Document); err != nil {
@@ -200,7 +206,9 @@ func (x *Exchanger) mint(ctx context.Context, d Document) (Granted, *attemptErro
 	x = x.trusting(d)
 	switch {
 	case d.Login != nil:
-		return x.login(ctx, d.Login, d.JWT)
+		return x.login(ctx, d)
+	case d.OAuth2 != nil:
+		return x.within(ctx, d.OAuth2, exchangeTimeout)
 	case d.JWT != nil:
 		now := x.now()
 		signed, err := x.signJWT(d.JWT, now)
@@ -209,7 +217,16 @@ func (x *Exchanger) mint(ctx context.Context, d Document) (Granted, *attemptErro
 		}
 		return Granted{Token: x.scrub.Keep(signed), Asked: now, Expiry: now.Add(d.JWT.lifetime)}, nil
 	default:
-		return x.within(ctx, d.OAuth2, exchangeTimeout)
+		asked := x.now()
+		identity, failed := x.identity(ctx, d.Identity)
+		if failed != nil {
+			return Granted{}, failed
+		}
+		expires, err := jwtExpiry(identity)
+		if err != nil || !expires.After(asked) {
+			expires = asked.Add(minLifetime)
+		}
+		return Granted{Token: x.scrub.Keep(identity), Asked: asked, Expiry: expires}, nil
 	}
 }
 
@@ -221,6 +238,8 @@ func (d Document) noAnswer() *MintError {
 		e.From, e.Host = loginCall, d.Login.URL().Host
 	case d.OAuth2 != nil:
 		e.Host = d.OAuth2.TokenURL.Host
+	default:
+		e.From, e.Host = "the secret's", "credential"
 	}
 	return e
 }

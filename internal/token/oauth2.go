@@ -33,10 +33,11 @@ const (
 	AuthBasicRaw      ClientAuth = "basic_raw" // not form-encoded first: many servers do not decode
 	AuthBody          ClientAuth = "body"
 	AuthPrivateKeyJWT ClientAuth = "private_key_jwt"
+	AuthAWSIdentity   ClientAuth = "aws_identity" // the client assertion is a JWT of the function's role
 	AuthNone          ClientAuth = "none"
 )
 
-const auths = "basic, basic_raw, body, private_key_jwt or none"
+const auths = "basic, basic_raw, body, private_key_jwt, aws_identity or none"
 
 func (a ClientAuth) inHeader() bool { return a == AuthBasic || a == AuthBasicRaw }
 
@@ -55,6 +56,8 @@ func (o *OAuth2) credentialHint() string {
 		return "Check oauth2.client_id and client_secret. If both are right, the server may read them in another way: try oauth2.auth basic, or body"
 	case AuthBody:
 		return "Check oauth2.client_id and client_secret. If both are right, the server may read them in another way: try oauth2.auth basic, or basic_raw"
+	case AuthAWSIdentity, AuthNone:
+		return "Check oauth2.client_id, and at the provider what it trusts: issuer, subject (the caller's role) and audience"
 	default:
 		return "Check oauth2.client_id, key_id and private_key, and whether the provider has the public key"
 	}
@@ -79,7 +82,11 @@ type OAuth2 struct {
 	RequestedType     string
 	Parameters        []jsondoc.Member // added to the request: strings
 	JSON              bool             // the request is JSON instead of a form
+	AssertedByAWS     bool             // the grant's assertion or subject token is a JWT of the function's role
+	Identity          *AWSIdentity     // of these; nil: none
 }
+
+func (o *OAuth2) usesIdentity() bool { return o.AssertedByAWS || o.Auth == AuthAWSIdentity }
 
 func (p *secretParser) oauth2(object jsondoc.Value) *OAuth2 {
 	const where = "oauth2."
@@ -102,8 +109,8 @@ func (p *secretParser) oauth2(object jsondoc.Value) *OAuth2 {
 	o.SubjectToken = p.keep(p.secretString(f, where, "subject_token", redact.MinSecret))
 	privateKey, hasPrivateKey := p.secretPEM(f, where, "private_key")
 	keyID, algorithm, certificate := f.String("key_id"), f.String("algorithm"), f.String("certificate")
-	if f.String("assertion") != "" {
-		p.problems.Addf("oauth2.assertion aws_identity is not supported by this version of Cronbearer")
+	if assertion := f.String("assertion"); assertion != "" {
+		o.AssertedByAWS = p.oneOf(assertion, where+"assertion", "aws_identity") == "aws_identity"
 	}
 	if parameters, ok := f.Object("parameters"); ok {
 		o.Parameters = p.parameters(parameters)
@@ -112,7 +119,7 @@ func (p *secretParser) oauth2(object jsondoc.Value) *OAuth2 {
 	p.auth(o)
 	p.grant(o)
 	p.client(o)
-	if o.Grant == JWTBearer || o.Auth == AuthPrivateKeyJWT {
+	if o.Grant == JWTBearer && !o.AssertedByAWS || o.Auth == AuthPrivateKeyJWT {
 		if hasPrivateKey {
 			o.Key = p.key(where, privateKey, keyID, algorithm, certificate)
 		} else {
@@ -140,9 +147,7 @@ func (p *secretParser) auth(o *OAuth2) {
 	switch o.Auth {
 	case "":
 		o.Auth = AuthBasic
-	case AuthBasic, AuthBasicRaw, AuthBody, AuthPrivateKeyJWT, AuthNone:
-	case "aws_identity":
-		p.problems.Addf("oauth2.auth aws_identity is not supported by this version of Cronbearer")
+	case AuthBasic, AuthBasicRaw, AuthBody, AuthPrivateKeyJWT, AuthAWSIdentity, AuthNone:
 	default:
 		p.problems.Addf("oauth2.auth must be %s", auths)
 	}
@@ -152,7 +157,7 @@ func (p *secretParser) grant(o *OAuth2) {
 	switch o.Grant {
 	case "", ClientCredentials: // the first is reported as missing
 	case JWTBearer:
-		if o.Issuer == "" {
+		if o.Issuer == "" && !o.AssertedByAWS {
 			p.problems.Addf("oauth2.issuer is missing: jwt_bearer signs an assertion in its name")
 		}
 	case RefreshToken:
@@ -160,14 +165,23 @@ func (p *secretParser) grant(o *OAuth2) {
 			p.problems.Addf("oauth2.refresh_token is missing")
 		}
 	case TokenExchange:
-		if o.SubjectToken.IsZero() {
-			p.problems.Addf("oauth2.subject_token is missing: token_exchange exchanges it")
+		switch {
+		case o.SubjectToken.IsZero() && !o.AssertedByAWS:
+			p.problems.Addf("oauth2.subject_token is missing: token_exchange exchanges it (or assertion aws_identity)")
+		case !o.SubjectToken.IsZero() && o.AssertedByAWS:
+			p.problems.Addf("oauth2.subject_token and oauth2.assertion exclude each other: remove one")
 		}
 		if o.SubjectTokenType == "" {
 			o.SubjectTokenType = "urn:ietf:params:oauth:token-type:jwt" // RFC 8693 section 3
 		}
 	default:
 		p.problems.Addf("oauth2.grant must be %s", grants)
+	}
+	switch {
+	case o.Grant == RefreshToken && o.usesIdentity():
+		p.problems.Addf("oauth2 with grant refresh_token cannot use aws_identity: the rotator renews this token, and only the caller has the identity")
+	case o.Grant == ClientCredentials && o.AssertedByAWS:
+		p.problems.Addf("oauth2.assertion is for the grants jwt_bearer and token_exchange; for client_credentials write auth aws_identity")
 	}
 }
 
@@ -179,11 +193,11 @@ func (p *secretParser) client(o *OAuth2) {
 		return
 	case o.ClientID != "":
 	// RFC 7523 section 3.1: the client of a jwt_bearer request may be unknown to the server, unless it proves itself.
-	case o.Grant != JWTBearer, hasSecret, o.Auth == AuthPrivateKeyJWT:
+	case o.Grant != JWTBearer, hasSecret, o.Auth == AuthPrivateKeyJWT, o.Auth == AuthAWSIdentity:
 		p.problems.Addf("oauth2.client_id is missing")
 	}
 	// A public client of refresh_token (RFC 6749 section 2.1) has no secret and sends its id in the body.
-	public := o.Grant == JWTBearer || o.Grant == RefreshToken && o.Auth == AuthBody || o.Auth == AuthPrivateKeyJWT
+	public := o.Grant == JWTBearer || o.Grant == RefreshToken && o.Auth == AuthBody || o.Auth == AuthPrivateKeyJWT || o.Auth == AuthAWSIdentity
 	if !hasSecret && !public {
 		p.problems.Addf("oauth2.client_secret is missing: auth %s sends it (a client without a secret has auth none)", o.Auth)
 	}

@@ -32,7 +32,8 @@ type Document struct {
 	CA               *outbound.CA // nil: the system's certificates alone
 	OAuth2           *OAuth2
 	Login            *Login
-	JWT              *JWT // the token itself or, next to Login, what fills its {{jwt}}
+	JWT              *JWT         // the token itself or, next to Login, what fills its {{jwt}}
+	Identity         *AWSIdentity // the token itself, or what the other one shows
 	Rotate           *Rotate
 	Test             *job.Probe
 	Probe            *Probe
@@ -153,8 +154,11 @@ func (p *secretParser) document(whole jsondoc.Value) Document {
 	if object, ok := f.Object("jwt"); ok {
 		d.JWT = p.jwt(object)
 	}
-	if _, ok := f.Object("aws_identity"); ok {
-		p.problems.Addf("aws_identity is not supported by this version of Cronbearer")
+	if object, ok := f.Object("aws_identity"); ok {
+		d.Identity = p.awsIdentity(object)
+	}
+	if d.OAuth2 != nil {
+		d.OAuth2.Identity = d.Identity
 	}
 	if object, ok := f.Object("rotate"); ok {
 		d.Rotate = p.rotate(object)
@@ -206,7 +210,12 @@ func (p *secretParser) combination(whole jsondoc.Value, d Document) {
 	} else if d.JWT != nil {
 		mints = append(mints, "jwt")
 	}
+	if d.Identity != nil && d.Login == nil && (d.OAuth2 == nil || refreshes) {
+		mints = append(mints, "aws_identity")
+	}
 	switch {
+	case refreshes && d.Identity != nil:
+		p.problems.Addf("oauth2 with grant refresh_token and aws_identity exclude each other: the rotator renews this token, and only the caller has the identity")
 	case refreshes && d.Rotate != nil:
 		p.problems.Addf("oauth2 and rotate exclude each other: remove one")
 	case len(mints) > 1:
@@ -218,22 +227,29 @@ func (p *secretParser) combination(whole jsondoc.Value, d Document) {
 	case rotated && !has("token"):
 		p.problems.Addf("token is missing: the rotator renews it, and the caller sends it")
 	case !has("token") && !slices.ContainsFunc(minters, has) && !p.misspelt:
-		p.problems.Addf("token is missing, and so is a way to obtain one (oauth2, login, jwt): %s. If one of these is the token, say so with Key in template.yaml (secretKey in the event)",
+		p.problems.Addf("token is missing, and so is a way to obtain one (oauth2, login, jwt, aws_identity): %s. If one of these is the token, say so with Key in template.yaml (secretKey in the event)",
 			memberNames(whole))
 	}
-	p.placeholders(d)
+	p.uses(d, has)
 }
 
-// placeholders wants a jwt next to a login to be used, and one that is used to be there.
-func (p *secretParser) placeholders(d Document) {
-	if d.Login == nil {
-		return
+// uses wants what stands next to a login or an oauth2 to be used, and what they use to be there.
+func (p *secretParser) uses(d Document, has func(string) bool) {
+	if d.Login != nil {
+		p.used("login", "{{jwt}}", "jwt", d.Login.uses("jwt"), has("jwt"))
+		p.used("login", "{{awsIdentity}}", "aws_identity", d.Login.uses("awsIdentity"), has("aws_identity"))
 	}
-	switch uses := d.Login.uses("jwt"); {
-	case uses && d.JWT == nil && !slices.ContainsFunc(p.problems, func(s string) bool { return strings.HasPrefix(s, "jwt") }):
-		p.problems.Addf("login uses {{jwt}}, and the secret has no jwt: add it")
-	case !uses && d.JWT != nil:
-		p.problems.Addf("jwt and login exclude each other unless login's headers or body use {{jwt}}")
+	if o := d.OAuth2; o != nil && o.Grant != RefreshToken {
+		p.used("oauth2", "aws_identity", "aws_identity", o.usesIdentity(), has("aws_identity"))
+	}
+}
+
+func (p *secretParser) used(by, how, member string, used, there bool) {
+	switch {
+	case used && !there:
+		p.problems.Addf("%s uses %s, and the secret has no %s: add it", by, how, member)
+	case !used && there:
+		p.problems.Addf("%s and %s exclude each other unless %s uses %s", member, by, by, how)
 	}
 }
 
