@@ -95,7 +95,7 @@ func (h *Handler) assemble(s settings.Settings, env *environment.Environment, ap
 		api:          api,
 		store:        token.NewStore(api, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, Now: env.Clock.Now}, h.scrub, log),
 		exchanger:    token.NewExchanger(outbound.OnceOnly(env.ToTargets), env.Clock.Now, h.scrub),
-		target:       target.NewClient(env.ToTargets),
+		targets:      outbound.NewTrust(env.ToTargets, target.NewClient),
 		scrub:        h.scrub,
 		prefix:       s.SecretPrefix,
 		allowedHosts: s.AllowedHosts,

@@ -86,7 +86,7 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 	defer cancel()
 	deadline, _ := working.Deadline()
 	for n := 1; ; n++ {
-		answer := s.target.Call(working, v.Test.Job(testTimeout), request, v.Token, deadline)
+		answer := s.targets.For(v.CA).Call(working, v.Test.Job(testTimeout), request, v.Token, deadline)
 		switch {
 		case answer.Verdict == target.Accepted:
 			return Accepted, nil

@@ -597,7 +597,9 @@ func TestSecretsOfALoginAreScrubbed(t *testing.T) {
 
 func TestCallsOfASecretTrustItsCA(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { grant(0, w) }))
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"access_token":"abcdefgh","token":"abcdefgh"}`)
+	}))
 	t.Cleanup(server.Close)
 	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	transport := server.Client().Transport.(*http.Transport).Clone() //nolint:forcetypeassert // httptest documents it
@@ -623,6 +625,22 @@ func TestCallsOfASecretTrustItsCA(t *testing.T) {
 		m.SleepWith((&noWait{}).sleep)
 		if _, err := m.Mint(t.Context(), token.Version{Document: d, Secret: "s", ID: "v"}, redact.Secret{}); (err == nil) != tt.reach {
 			t.Errorf("%s: %v", name, err)
+		}
+		x := token.NewExchanger(transport, time.Now, &redact.Scrubber{})
+		for renewed, members := range map[string]map[string]any{
+			"oauth2": {"token": "abcdefgh", "oauth2": refreshToken()},
+			"rotate": {"token": "abcdefgh", "rotate": map[string]any{"call": "POST https://example.com/", "token": "/token"}},
+		} {
+			if tt.ca != "" {
+				members["ca"] = tt.ca
+			}
+			d, err := token.ParseSecret(object(t, members, nil), &redact.Scrubber{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := x.Renew(t.Context(), d, "v"); (err == nil) != tt.reach {
+				t.Errorf("%s, %s: %v", name, renewed, err)
+			}
 		}
 	}
 	for text, want := range map[string]string{`"x"`: "ca holds no certificate", `5`: "ca must be a string of PEM certificates, not a number"} {

@@ -30,6 +30,7 @@ func (d Document) Renewable() bool {
 // after the request was sent, nobody knows whether the server has spent the credential. The error is a *MintError; with
 // it there may still be an Answer.
 func (x *Exchanger) Renew(ctx context.Context, d Document, version string) (Renewal, error) {
+	x = x.trusting(d)
 	if d.Rotate != nil {
 		return x.rotate(ctx, d.Rotate, d.Token, version)
 	}
