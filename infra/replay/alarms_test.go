@@ -114,7 +114,7 @@ func scenes() []scene {
 		{
 			title: "Scheduler gave up on starts", alarm: "StartsDropped", state: alarm.InAlarm,
 			cause:  "The same; this alarm also tells when the dead-letter queue takes nothing.",
-			mend:   "It may again; the alarm ends by itself.",
+			mend:   "It may again; the alarm clears automatically.",
 			begin:  forbid("SchedulerRole", "*"),
 			within: 50 * time.Minute,
 			end:    (*stage).restore,
@@ -132,7 +132,7 @@ func scenes() []scene {
 		{
 			title: "A failed run could not be kept", alarm: "RecordsLost", state: alarm.InAlarm,
 			cause:  "The caller's role may no longer send to the queue of failed runs, and a run fails.",
-			mend:   "It may again; the alarm ends by itself.",
+			mend:   "It may again; the alarm clears automatically.",
 			begin:  both(next(target.Broken, target.Broken, target.Broken), forbid("CallerRole", "sqs:SendMessage")),
 			within: 50 * time.Minute,
 			end:    (*stage).restore,
@@ -186,18 +186,22 @@ func (c scene) play(t *testing.T) []notify.Mail {
 	return list
 }
 
-const head = `# What the mails say
+const head = `# Alert emails
 
 <!-- From the local cloud, by make docs. A test holds it up to date. -->
 
-The first mail of each kind, as the real template and the real binaries led to it in the [local cloud](../infra/local): each
-alarm was fired by its cause and ended by what ends it in life. Subjects and bodies have the form of CloudWatch's own mails;
+The first email of each kind, as the real template and the real binaries led to it in the [local cloud](../infra/local): each
+alarm was fired by its cause and cleared by what clears it in life. Subjects and bodies have the form of CloudWatch's own emails;
 what SNS puts below them, how to unsubscribe, is left out. The texts that are Cronbearer's own are the description, a
 reminder's reason and the messages without a form.
 
+One dead token sends two of them, however many jobs use it: that it was rejected, and that runs have failed. A dead refresh token
+sends three before its access token is gone: that the token could not be renewed, that a start could not be delivered, and that
+the token expires.
+
 The stack is called ` + "`cronbearer`" + `, its token ` + "`ExampleApi`" + `, its jobs ` + "`HourlySync` and `DailyReport`" + `.
 
-| what happened | the mail's subject | the runbook |
+| what happened | the email's subject | the runbook |
 | --- | --- | --- |
 `
 
@@ -288,19 +292,23 @@ func block(m notify.Mail, whole bool) string {
 // TestEachAlarmHasItsScene: an alarm that no scene fires is one of which no one has seen a message.
 func TestEachAlarmHasItsScene(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(localtest.Template())
-	if err != nil {
-		t.Fatal(err)
+	var text []byte
+	for _, path := range []string{localtest.Template(), filepath.Join(localtest.Root(), "infra", "rotation.yaml")} {
+		one, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, one...)
 	}
 	played, named := map[string]bool{}, map[string]bool{}
 	for _, c := range scenes() {
 		kind, _, _ := strings.Cut(c.alarm, "-")
 		played[kind] = true
 	}
-	for _, m := range regexp.MustCompile(`AlarmName: !Sub '?\$\{AWS::StackName}-(\w+)`).FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile(`AlarmName: !Sub '?\$\{(?:AWS::)?StackName}-(\w+)`).FindAllStringSubmatch(string(text), -1) {
 		named[m[1]] = true
 	}
 	if diff := cmp.Diff(named, played); diff != "" {
-		t.Errorf("kinds of alarms (-template +scenes)\n%s", diff)
+		t.Errorf("kinds of alarms (-templates +scenes)\n%s", diff)
 	}
 }

@@ -45,7 +45,7 @@ func TestBillOfAHundredThousandJobs(t *testing.T) {
 	}
 	want := map[string]float64{
 		"stack keys":             500,
-		"stack alarms":           250,    // 500 × 6
+		"stack alarms":           250,    // 500 × 5
 		"tokens secrets":         4000,   // 10,000
 		"tokens alarms":          2000,   // 10,000 × 2
 		"tokens metrics":         2333,   // 20,000 of 120,000, of which 10,000 at 0.30 and the rest at 0.10: 14,000
