@@ -99,6 +99,13 @@ func (sm *secretsManager) rotate() string {
 	return version
 }
 
+// takeOff is a person's update-secret-version-stage.
+func (sm *secretsManager) takeOff(label string) {
+	sm.mu.Lock()
+	defer sm.mu.Unlock()
+	sm.move(label, "")
+}
+
 func (sm *secretsManager) move(label, version string) {
 	sm.past = append(sm.past, past{time.Now(), maps.Clone(sm.labels)})
 	if label == current && sm.labels[current] != "" {

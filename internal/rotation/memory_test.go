@@ -1,0 +1,387 @@
+package rotation_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/cronbearer/cronbearer/internal/rotation"
+)
+
+// TestDeadRefreshTokenIsPostedOnce: the refusal is remembered in one label, for a day or until AWSCURRENT is replaced, by
+// later steps and later rotations.
+func TestDeadRefreshTokenIsPostedOnce(t *testing.T) {
+	t.Parallel()
+	dead := func(access, _ string) string { return refreshable(access, canary+"-dead-refresh-token") }
+	deadToken := func(_, _ string) string { return rotatable(canary+"-dead-token", "") }
+	for name, secret := range map[string]func(access, refresh string) string{"refresh_token": dead, "rotate": deadToken} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, secret)
+				for n := range 3 * 96 { // a rotation each 15 minutes; AWSPENDING is taken off now and then
+					p := w.start()
+					if n%10 == 9 {
+						w.sm.takeOff(pending)
+					}
+					err := p.all()
+					p.close()
+					if errorName(errors.Unwrap(err)) != "ReauthorizationRequiredError" || !strings.Contains(err.Error(), "put-secret-value") {
+						t.Fatalf("%v", err)
+					}
+					if _, posts := w.provider.counts(); posts != 1+n/96 {
+						t.Fatalf("rotation %d: posted %d times", n, posts)
+					}
+					if ours := w.sm.ours(); len(ours) != 1 || !strings.HasPrefix(ours[0], rotation.RefusedLabel) {
+						t.Fatalf("labels %v", ours)
+					}
+					if got := w.published(); got != "1" {
+						t.Fatalf("published %q", got)
+					}
+					time.Sleep(15 * time.Minute)
+				}
+				w.sm.putByHand(refreshable(w.provider.logIn()))
+				p := w.start()
+				defer p.close()
+				if err := p.all(); err != nil || len(w.sm.ours()) > 0 {
+					t.Errorf("re-authorized: %v, %v", err, w.sm.ours())
+				}
+			})
+		})
+	}
+}
+
+// TestUnusableRotateAnswer: the provider has ended the old token, so it is not called again while that is AWSCURRENT. Its
+// answer is kept, and is used as soon as the pointers of rotate fit it.
+func TestUnusableRotateAnswer(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]func(fresh string) string{
+		"another place": func(fresh string) string { return fmt.Sprintf(`{"token":%q,"ends":"2027-01-31"}`, fresh) },
+		"plain text":    func(fresh string) string { return fresh },
+		"an odd token":  func(fresh string) string { return fmt.Sprintf(`{"data":{"token":%q}}`, fresh+" and more") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, rotatable)
+				before := w.sm.label(current)
+				var fresh string
+				w.provider.answer = func(rw http.ResponseWriter, body map[string]any) bool {
+					data, _ := body["data"].(map[string]any)
+					fresh, _ = data["token"].(string)
+					_, _ = io.WriteString(rw, answer(fresh))
+					return true
+				}
+				p := w.start()
+				defer p.close()
+				for range 3 {
+					err := p.all()
+					if errorName(errors.Unwrap(err)) != "RotationFailedError" || !strings.Contains(err.Error(), rotation.KeptLabel) || !strings.Contains(err.Error(), "probably dead") {
+						t.Errorf("%v", err)
+					}
+				}
+				w.sm.takeOff(pending) // another rotation of the same AWSCURRENT
+				if err := p.all(); err == nil {
+					t.Error("renewed")
+				}
+				if _, posts := w.provider.counts(); posts != 1 || w.sm.label(current) != before || !strings.Contains(w.sm.value(rotation.KeptLabel), fresh) {
+					t.Errorf("%d calls, kept %s", posts, w.sm.value(rotation.KeptLabel))
+				}
+				if name == "another place" {
+					w.sm.putByHand(strings.ReplaceAll(w.sm.value(current), "/data/", "/"))
+				} else {
+					w.sm.putByHand(rotatable(fresh, ""))
+					w.provider.answer = nil
+				}
+				if err := p.all(); err != nil || len(w.sm.ours()) > 0 {
+					t.Errorf("corrected: %v, %v", err, w.sm.ours())
+				}
+				if _, posts := w.provider.counts(); name == "another place" && (posts != 1 || !strings.Contains(w.sm.value(current), `"token":"`+fresh+`","expires_at":"2027-01-31T00:00:00Z"`)) {
+					t.Errorf("%d calls; %s", posts, w.sm.value(current))
+				}
+			})
+		})
+	}
+}
+
+// TestManyUnusableAnswers leave room among the hundred versions that a secret keeps for a day, and lose no refresh token.
+func TestManyUnusableAnswers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		w.provider.answer = func(_ http.ResponseWriter, body map[string]any) bool {
+			body["token_type"] = "DPoP"
+			return false
+		}
+		for range 4 * 96 { // Scheduler's retries run the rotation again, too
+			p := w.start()
+			if err := p.all(); errorName(errors.Unwrap(err)) != "RotationFailedError" || strings.Contains(err.Error(), "lost") {
+				t.Fatalf("%v", err)
+			}
+			p.close()
+			time.Sleep(4 * time.Minute)
+		}
+		w.provider.answer = nil
+		time.Sleep(15 * time.Minute)
+		p := w.start()
+		defer p.close()
+		if err := p.all(); err != nil || w.provider.reuses != 0 || !w.provider.honours(w.stored()) {
+			t.Errorf("%v, %d reuses", err, w.provider.reuses)
+		}
+	})
+}
+
+// TestTestTargetDownForLongerThanTheTokenLives: the renewal goes on by itself afterwards.
+func TestTestTargetDownForLongerThanTheTokenLives(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		expiresIn any
+		status    int
+		after     time.Duration // the step passes without a test
+		current   string        // expires_at of AWSCURRENT
+	}{
+		"half its life unknown":          {expiresIn: 3600, status: 503, after: 30 * time.Minute},
+		"forbidden is unknown, too":      {expiresIn: 3600, status: 403, after: 30 * time.Minute},
+		"an unknown life is an hour":     {status: 503, after: 30 * time.Minute},
+		"rejected, AWSCURRENT unexpired": {expiresIn: 3600, status: 401, after: time.Hour, current: "2030-01-01T00:00:00Z"},
+		"rejected, AWSCURRENT expired":   {expiresIn: 36000, status: 401, after: time.Hour, current: "2000-01-01T01:00:00Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(access, refresh string) string {
+					secret := refreshable(access, refresh)
+					if c.current != "" {
+						secret = strings.Replace(secret, "2000-01-01T01:00:00Z", c.current, 1)
+					}
+					return secret
+				})
+				w.provider.answer = func(_ http.ResponseWriter, body map[string]any) bool {
+					change(body, map[string]any{"expires_in": c.expiresIn})
+					return false
+				}
+				w.provider.test = c.status
+				begun := time.Now()
+				p := w.start()
+				defer p.close()
+				for {
+					err := p.all()
+					if err == nil {
+						break
+					}
+					if errorName(errors.Unwrap(err)) != "RotationFailedError" || !strings.Contains(err.Error(), "testSecret") {
+						t.Fatalf("%v", err)
+					}
+					time.Sleep(time.Minute)
+				}
+				if took := time.Since(begun); took < c.after || took > c.after+7*time.Minute {
+					t.Errorf("finished after %s", took)
+				}
+				w.provider.answer, w.provider.test = nil, 0
+				if err := p.all(); err != nil || w.provider.reuses != 0 || !w.provider.honours(w.stored()) || len(w.sm.ours()) > 0 {
+					t.Errorf("the next: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestRotateTokenIsTestedForEver: without a refresh token there is nothing to hurry for.
+func TestRotateTokenIsTestedForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(access, refresh string) string {
+			return strings.Replace(rotatable(access, refresh), "{", `{"test":"GET https://id.example.com/test",`, 1)
+		})
+		w.provider.test = 503
+		p := w.start()
+		defer p.close()
+		for range 3 {
+			if err := p.all(); err == nil {
+				t.Fatal("finished")
+			}
+			time.Sleep(365 * 24 * time.Hour)
+		}
+		w.provider.test = 0
+		if err := p.all(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestTestIsRetriedForAsLongAsThereIsTime: the target is back after four minutes.
+func TestTestIsRetriedForAsLongAsThereIsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		w.provider.test = 503
+		go func() {
+			time.Sleep(4 * time.Minute)
+			w.provider.mu.Lock()
+			defer w.provider.mu.Unlock()
+			w.provider.test = 0
+		}()
+		p := w.start()
+		defer p.close()
+		if err := p.all(); err != nil || w.published() != "0" {
+			t.Error(err)
+		}
+		time.Sleep(5 * time.Minute)
+	})
+}
+
+// TestRotationFailedMetric is 1 for a step that fails by itself, once, and 0 for a rotation that is finished.
+func TestRotationFailedMetric(t *testing.T) {
+	t.Parallel()
+	down := func(http.ResponseWriter, map[string]any) bool { panic(http.ErrAbortHandler) }
+	for name, c := range map[string]struct {
+		do   func(*process) error
+		want string
+	}{
+		"a rotation":               {func(p *process) error { return p.all() }, "0"},
+		"finishSecret again":       {func(p *process) error { _ = p.all(); _, err := p.do(rotation.FinishSecret); return err }, "0, 0"},
+		"createSecret again":       {func(p *process) error { _ = p.all(); _, err := p.do(rotation.CreateSecret); return err }, "0"},
+		"the provider is down":     {func(p *process) error { p.world.provider.answer = down; _ = p.all(); return nil }, "1"},
+		"a static secret":          {func(p *process) error { p.world.sm.putByHand("a-static-token-0123"); _ = p.all(); return nil }, "1"},
+		"rotation is not enabled":  {func(p *process) error { p.world.sm.enabled = false; _ = p.all(); return nil }, ""},
+		"another function":         {func(p *process) error { p.world.sm.function = "x"; _ = p.all(); return nil }, ""},
+		"Secrets Manager is down":  {func(p *process) error { p.fault = func(string) error { return errNoAnswer }; _ = p.all(); return nil }, ""},
+		"a version without value":  {func(p *process) error { p.world.sm.rotate(); _, _ = p.do(rotation.TestSecret); _, _ = p.do(rotation.FinishSecret); return nil }, ""},
+		"the lone test of a start": {loneTest, ""},
+		"a panic": {func(p *process) error {
+			p.fault = func(operation string) error {
+				if operation == "PutSecretValue" {
+					panic("at " + p.world.sm.value(current))
+				}
+				return nil
+			}
+			_ = p.all()
+			return nil
+		}, "1"},
+		"a store that takes until the time is up": {func(p *process) error {
+			p.fault = func(operation string) error {
+				if operation == "PutSecretValue" {
+					return &types.InternalServiceError{}
+				}
+				return nil
+			}
+			_ = p.all()
+			return nil
+		}, "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, refreshable)
+				p := w.start()
+				defer p.close()
+				if err := c.do(p); err != nil {
+					t.Error(err)
+				}
+				if got := w.published(); got != c.want {
+					t.Errorf("published %q, want %q", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// loneTest is what Secrets Manager does when rotation is switched on without rotating at once.
+func loneTest(p *process) error {
+	p.world.provider.test = http.StatusServiceUnavailable
+	version := p.world.sm.rotate()
+	p.world.sm.mu.Lock()
+	value := *p.world.sm.values[p.world.sm.labels[current]]
+	p.world.sm.values[version] = &value
+	p.world.sm.mu.Unlock()
+	if _, err := p.do(rotation.TestSecret); err == nil {
+		return errors.New("the test target is down, and the step succeeded")
+	}
+	return nil
+}
+
+// TestAlarmGoesOutTenSecondsBeforeTheEnd, while storing goes on.
+func TestAlarmGoesOutTenSecondsBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		p := w.start()
+		defer p.close()
+		begun := time.Now()
+		var at time.Duration
+		p.fault = func(operation string) error {
+			switch {
+			case operation == "PutMetricData":
+				at = time.Since(begun)
+			case operation == "PutSecretValue" && time.Since(begun) < limit-5*time.Second:
+				return &types.InternalServiceError{}
+			}
+			return nil
+		}
+		w.sm.rotate()
+		if _, err := p.do(rotation.CreateSecret); err != nil || w.published() != "1" || at < limit-12*time.Second || at > limit-9*time.Second {
+			t.Errorf("%v; published at %s", err, at)
+		}
+		if w.sm.value(pending) == "" {
+			t.Error("nothing was stored")
+		}
+	})
+}
+
+// TestMetricThatCannotBePublished becomes a line, and changes nothing.
+func TestMetricThatCannotBePublished(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]func() error{
+		"refused": func() error { return errNoAnswer },
+		"panics":  func() error { panic("unknown member") },
+		"hangs":   func() error { time.Sleep(time.Hour); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, refreshable)
+				p := w.start()
+				defer p.close()
+				p.fault = func(operation string) error {
+					if operation == "PutMetricData" {
+						return fault()
+					}
+					return nil
+				}
+				if err := p.all(); err != nil {
+					t.Error(err)
+				}
+				if out := p.out.String(); !strings.Contains(out, `"RotationFailed":0`) || !strings.Contains(out, `"Secret":"example-api"`) || !strings.Contains(out, `"level":"FATAL"`) {
+					t.Errorf("%s", out)
+				}
+				time.Sleep(2 * time.Hour)
+			})
+		})
+	}
+}
+
+// TestStepNames: AWS's guide writes them in two ways.
+func TestStepNames(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		p := w.start()
+		defer p.close()
+		version := w.sm.rotate()
+		for _, step := range []rotation.Step{"create_secret", "set_secret", "test_secret", "finish_secret"} {
+			if _, err := p.invoke(event(step, version)); err != nil {
+				t.Errorf("%s: %v", step, err)
+			}
+		}
+		if w.sm.label(current) != version || w.published() != "0" {
+			t.Error("not finished")
+		}
+	})
+}
