@@ -26,6 +26,7 @@ type plan struct {
 	current token.Version
 	ask     token.Document // current, with the newest refresh token there is
 	kept    kept           // what an earlier answer to the same credential left
+	found   token.Renewal  // in it
 }
 
 // create renews the token and stores it at once.
@@ -113,7 +114,8 @@ func (s *rotation) plan(ctx context.Context) (plan, error) {
 	switch {
 	case k.id == "":
 	case current.Rotate != nil:
-		if _, err := current.Rotated(k.answer, k.created); err != nil {
+		// An operator who stores the secret again may have corrected the pointers, or wants another call.
+		if p.found, err = current.Rotated(k.answer, k.created); err != nil && !current.Created.After(k.created) {
 			return plan{}, failed("secret %s was not renewed: the provider has answered already, and the answer cannot be used: %s. %s", s.SecretID, err, s.whereRotated(k.id))
 		}
 	case k.number() >= hurried && s.now().Sub(k.created) < unhurried:
@@ -170,7 +172,7 @@ func (s *rotation) renew(ctx context.Context, p plan) error {
 	if renewal.Answer.IsZero() || refusedFor(err) && renewal.RefreshToken.IsZero() {
 		return s.notRenewed(ctx, p, err)
 	}
-	if p.current.Rotate != nil && p.kept.id != "" {
+	if !p.found.Token.IsZero() {
 		return failed("secret %s was not renewed: %s. %s", s.SecretID, err, s.whereRotated(p.kept.id))
 	}
 	id, keepErr := s.keep(ctx, kept{answer: renewal.Answer, refreshToken: p.newest(renewal).RefreshToken, credential: p.current.Credential()}, p.kept)
@@ -188,13 +190,13 @@ func (s *rotation) renew(ctx context.Context, p plan) error {
 func (s *rotation) whereRotated(id string) string {
 	return fmt.Sprintf("The answer is kept in version %s; the token in AWSCURRENT is probably dead, and the provider is not called again while it is there. "+
 		"Read the answer: aws secretsmanager get-secret-value --secret-id %s --version-stage %s --query SecretString --output text. "+
-		"Correct the pointers of rotate in the secret, or store the whole secret with the token of that answer. %s", id, s.SecretID, keptLabel, runbook)
+		"Correct the pointers of rotate in the secret, or store the whole secret with the token of that answer; to let the provider be called again, store it as it is. %s", id, s.SecretID, keptLabel, runbook)
 }
 
 // ask returns what was kept where that can be used now, or asks the provider.
 func (s *rotation) ask(ctx context.Context, p plan) (token.Renewal, error) {
-	if p.current.Rotate != nil && p.kept.id != "" {
-		return p.current.Rotated(p.kept.answer, p.kept.created)
+	if !p.found.Token.IsZero() {
+		return p.found, nil
 	}
 	asking, cancel, ok := askTime(ctx)
 	defer cancel()

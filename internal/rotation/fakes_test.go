@@ -256,7 +256,10 @@ type provider struct {
 	exchanges int             // refresh tokens exchanged
 	posts     int             // token requests and "new token" calls
 	reuses    int
+	granted   []string // refresh tokens, or tokens of /rotate
+	spent     []string // what each was exchanged for
 
+	before func(w http.ResponseWriter, r *http.Request) bool // answers in its place
 	delay  func() time.Duration
 	answer func(w http.ResponseWriter, body map[string]any) bool // writes another answer; may change the body
 	test   int                                                   // status of /test; 0: by the token
@@ -299,6 +302,9 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	bearer := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if p.before != nil && p.before(w, r) {
+		return
+	}
 	switch r.URL.Path {
 	case "/token":
 		p.posts++
@@ -313,6 +319,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fresh := p.mint("access")
 		p.access[fresh] = true
 		p.exchanges++
+		p.granted, p.spent = append(p.granted, fresh), append(p.spent, bearer)
 		p.reply(w, map[string]any{"data": map[string]any{"token": fresh, "ends": "2027-01-31"}})
 	case "/test":
 		status := p.test
@@ -348,6 +355,7 @@ func (p *provider) refresh(w http.ResponseWriter, r *http.Request) {
 	}
 	p.exchanges++
 	fresh, access := p.mint("refresh"), p.mint("access")
+	p.granted, p.spent = append(p.granted, fresh), append(p.spent, refresh)
 	delete(p.live, refresh)
 	p.live[fresh], p.family[fresh], p.access[access] = true, p.family[refresh], true
 	p.reply(w, map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": 3600, "refresh_token": fresh})
