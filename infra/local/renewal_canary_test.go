@@ -138,7 +138,7 @@ func TestSecretsNeverInOutput(t *testing.T) {
 	for name, spoil := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := startRenewal(t, local.Options{NoStarts: true, Parameters: map[string]string{"LogLevel": "debug"}})
+			r := startRenewal(t, local.Options{NoStarts: true, Deadline: 8 * time.Second, Parameters: map[string]string{"LogLevel": "debug"}})
 			r.deploy()
 			spoil(r)
 			_ = r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)) // how it goes is in what was said
