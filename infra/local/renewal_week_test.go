@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,8 +23,7 @@ func TestTwoSecretsOneDead(t *testing.T) {
 	if testing.Short() || localtest.RaceEnabled {
 		days = 1
 	}
-	r := startRenewal(t, local.Options{})
-	r.api.Rule(nil)
+	r := startRenewal(t, local.Options{Template: warnsLate(t)})
 	const dead = "dead-api"
 	tokens, err := r.auth.LogIn(clientID, "")
 	must(t, err)
@@ -69,4 +69,18 @@ func TestTwoSecretsOneDead(t *testing.T) {
 	}
 	t.Logf("%d days: %d rotations of the living secret finished, %d attempts of the dead one, whose refresh token was posted %d times; emails: %v",
 		days, finished, failed, n.Refused, mails)
+}
+
+// warnsLate is the shipped template for a token of an hour, which warns when renewal has stopped.
+func warnsLate(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(localtest.Template())
+	must(t, err)
+	text := strings.Replace(string(data), "WarnDays: 14 }", "WarnDays: 0.01 }", 1)
+	if text == string(data) {
+		t.Fatal("the shipped template has no WarnDays: 14 }")
+	}
+	path := filepath.Join(t.TempDir(), "template.yaml")
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
 }
