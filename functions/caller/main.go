@@ -4,7 +4,6 @@ package main
 import (
 	"log"
 	"os"
-	_ "time/tzdata" // the zones of jobs, whatever the runtime ships: 0.1 MB of the zip
 
 	"github.com/aws/aws-lambda-go/lambda"
 

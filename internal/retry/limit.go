@@ -37,3 +37,11 @@ func Passing(status int) bool {
 		return 500 <= status && status <= 599
 	}
 }
+
+// String says how long the other side wants to be left alone: a wait that does not fit ends a run at once.
+func (l Limit) String() string {
+	if l.HasWait {
+		return "a rate limit, for another " + l.Wait.Round(time.Second).String()
+	}
+	return "a rate limit"
+}

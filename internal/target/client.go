@@ -188,7 +188,7 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp 
 		a.Verdict = Accepted
 		return
 	case limit.Limited:
-		a.Fault = what + ": a rate limit"
+		a.Fault = what + ": " + limit.String()
 	case missesScope:
 		a.MissesScope = true
 		a.Fault = what + challenged.explain()

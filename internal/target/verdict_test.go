@@ -154,6 +154,9 @@ func TestRateLimitIsNoVerdict(t *testing.T) {
 				if got.Verdict != c.want || got.Sent != c.sent || got.Status != c.status {
 					t.Errorf("%s after %d requests, want %s after %d: %s", got.Verdict, got.Sent, c.want, c.sent, got.Fault)
 				}
+				if limited := c.waits > 0 && c.headers != ""; limited && !strings.Contains(got.Fault, "a rate limit, for another ") {
+					t.Errorf("it does not say for how long: %s", got.Fault)
+				}
 				if len(at) > 1 && at[1].Sub(at[0]).Round(time.Second) != c.waits {
 					t.Errorf("it waited for %s, want %s", at[1].Sub(at[0]), c.waits)
 				}
