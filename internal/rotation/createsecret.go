@@ -225,7 +225,7 @@ func (s *rotation) newVersion(ctx context.Context, p plan, renewal token.Renewal
 		return redact.Secret{}, fmt.Errorf("with the answer the secret would be malformed: %w", err)
 	}
 	if renewed.Expiry.IsZero() && !p.current.Expiry.IsZero() {
-		s.log.WarnContext(ctx, "the expiry of the renewed token is unknown, and that of the one before was known: TokenExpiring does not warn any more",
+		s.log.WarnContext(ctx, "the expiry of the renewed token is unknown",
 			"secret", s.SecretID, "version", s.Version)
 	}
 	return value, nil

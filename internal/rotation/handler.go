@@ -129,7 +129,7 @@ func (h *Handler) Invoke(ctx context.Context, data []byte) ([]byte, error) {
 func (h *Handler) step(ctx context.Context, s *rotation, data []byte) (outcome Outcome, err error) {
 	defer func() {
 		if bug := recover(); bug != nil {
-			logs.New(h.out, slog.LevelDebug, h.scrub).ErrorContext(ctx, "internal error", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
+			logs.New(h.out, slog.LevelDebug, h.scrub).ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
 			outcome, err = "", &InternalError{text(fmt.Sprintf("internal error, please report it: %v", bug))}
 		}
 	}()
@@ -189,7 +189,7 @@ func (h *Handler) publish(ctx context.Context, s *rotation, hasFailed bool) {
 	}
 	err := h.app.publisher.PublishRotation(ctx, s.now(), s.name, hasFailed)
 	if lost, ok := errors.AsType[*metric.NotStoredError](err); ok {
-		logs.New(h.out, slog.LevelDebug, h.scrub).WarnContext(ctx, "the metric was not published; it follows as a line of the embedded metric format",
+		logs.New(h.out, slog.LevelDebug, h.scrub).WarnContext(ctx, "the metric of a rotation could not be stored",
 			"secret", s.SecretID, "error", lost.Error())
 		_, _ = h.out.Write(lost.Line)
 	}

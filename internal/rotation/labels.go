@@ -105,7 +105,7 @@ func (s *rotation) remember(ctx context.Context) {
 	}
 	label := refusedLabel + strconv.FormatInt(s.now().Unix(), 10)
 	if err := attach(ctx, s.api, s.SecretID, label, s.current, ""); err != nil {
-		s.log.WarnContext(ctx, "the refusal could not be remembered: the next step sends the credential again",
+		s.log.WarnContext(ctx, "the refusal could not be remembered",
 			"secret", s.SecretID, "version", s.current, "error", explain(err))
 	}
 }

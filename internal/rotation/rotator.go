@@ -3,7 +3,7 @@
 //
 // Its policy: what a provider has answered is in Secrets Manager before a step ends, usable or not; a credential that was
 // answered to is not sent again; a rotation without a new token that works never finishes; and no state needs an operator
-// unless the provider says so. docs/decisions/0007 and 0010 have the reasons.
+// unless the provider says so. docs/decisions/0007 and 0011 have the reasons.
 package rotation
 
 import (

@@ -30,7 +30,7 @@ func (s *rotation) test(ctx context.Context) (Outcome, error) {
 		return NotTested, nil
 	}
 	if s.overdue(v) {
-		s.log.WarnContext(ctx, "the new token is not tested any more: its refresh token is the newest there is, and the next rotation renews it",
+		s.log.WarnContext(ctx, "the new token is finished without a test",
 			"secret", s.SecretID, "version", s.Version)
 		return NotTested, nil
 	}
@@ -102,7 +102,7 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 func (s *rotation) rejected(ctx context.Context, v token.Version, host, why string) (Outcome, error) {
 	current, err := s.store.Staged(ctx, s.SecretID, token.Current)
 	if err == nil && v.OAuth2 != nil && !current.Created.IsZero() && !s.now().Before(expiryOf(current, current.Created)) {
-		s.log.WarnContext(ctx, "the test call rejects the new token, and the current one has expired: the new one is finished, so that the next rotation can renew it",
+		s.log.WarnContext(ctx, "the new token is finished although the test call rejects it",
 			"secret", s.SecretID, "version", s.Version, "error", why)
 		return NotTested, nil
 	}
