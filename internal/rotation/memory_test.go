@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/rotation"
 )
@@ -387,6 +388,127 @@ func TestStepNames(t *testing.T) {
 		}
 		if w.sm.label(current) != version || w.published() != "0" {
 			t.Error("not finished")
+		}
+	})
+}
+
+// TestRotateCall goes out with the current token, its placeholders filled (the id of the new version makes names unique),
+// and headers of any length; a lifetime in seconds counts from the call.
+func TestRotateCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var token string
+		w := newWorld(t, func(access, _ string) string {
+			token = access
+			return fmt.Sprintf(`{"token":%q,"rotate":{"call":"POST https://id.example.com/rotate?on={{scheduledDate}}&id={{runId}}",`+
+				`"headers":{"X-Api-Version":"2","X-Empty":"","X-At":"{{scheduledTime+1h}}"},`+
+				`"body":{"name":"cron-{{runId}}","expires_at":"{{scheduledDate+30d}}"},"token":"/data/token","expires_in":"/data/ttl"}}`, access)
+		})
+		version := w.sm.rotate()
+		w.provider.before = func(_ http.ResponseWriter, r *http.Request) bool {
+			body, _ := io.ReadAll(r.Body)
+			got := []string{
+				r.Method + " " + r.URL.RequestURI(), r.Header.Get("Authorization"), r.Header.Get("X-Api-Version"), r.Header.Get("X-At"),
+				r.Header.Get("Content-Type"), string(body),
+			}
+			want := []string{
+				"POST /rotate?on=2000-01-01&id=" + version, "Bearer " + token, "2", "2000-01-01T01:00:00Z",
+				"application/json", `{"name":"cron-` + version + `","expires_at":"2000-01-31"}`,
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			return false
+		}
+		w.provider.answer = func(_ http.ResponseWriter, body map[string]any) bool {
+			data, _ := body["data"].(map[string]any)
+			data["ttl"] = 86400
+			return false
+		}
+		p := w.start()
+		defer p.close()
+		if err := p.all(); err != nil || !strings.Contains(w.sm.value(current), `"expires_at":"2000-01-02T00:00:00Z"`) {
+			t.Errorf("%v; %s", err, w.sm.value(current))
+		}
+	})
+}
+
+// TestRefreshAnswers that other programs stumble over.
+func TestRefreshAnswers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status int
+		change map[string]any
+		want   string // in AWSCURRENT
+		warns  bool
+	}{
+		"201":                               {status: http.StatusCreated},
+		"202 without a token_type":          {status: http.StatusAccepted, change: map[string]any{"token_type": nil}},
+		"a number as refresh_token":         {status: http.StatusOK, change: map[string]any{"refresh_token": 123456789012}, want: `"refresh_token":"123456789012"`},
+		"no refresh_token":                  {status: http.StatusOK, change: map[string]any{"refresh_token": nil}, want: `"refresh_token":"` + canary},
+		"no expires_in, where it was known": {status: http.StatusOK, change: map[string]any{"expires_in": nil}, warns: true},
+		"an expires_in that makes no sense": {status: http.StatusOK, change: map[string]any{"expires_in": "soon"}, warns: true},
+		"a token with a bar":                {status: http.StatusOK, change: map[string]any{"access_token": "17|" + canary + "Zk3vQ0p8WnXr5TsbLq2e"}, want: `"token":"17|` + canary},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, refreshable)
+				w.provider.test = http.StatusOK
+				w.provider.answer = func(rw http.ResponseWriter, body map[string]any) bool {
+					change(body, c.change)
+					reply(rw, c.status, body)
+					return true
+				}
+				p := w.start()
+				defer p.close()
+				if err := p.all(); err != nil {
+					t.Fatal(err)
+				}
+				if got := w.sm.value(current); c.want != "" && !strings.Contains(got, c.want) {
+					t.Errorf("no %s in %s", c.want, got)
+				}
+				if warned := strings.Contains(p.out.String(), "expiry of the renewed token is unknown"); warned != c.warns {
+					t.Errorf("warned: %t\n%s", warned, p.out)
+				}
+				if exchanges, _ := w.provider.counts(); exchanges != 1 {
+					t.Errorf("%d exchanges", exchanges)
+				}
+			})
+		})
+	}
+}
+
+// TestLabelsStayWithinTwenty: an operator has thirteen of their own, AWS three.
+func TestLabelsStayWithinTwenty(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		for n := range 13 {
+			w.sm.labels[fmt.Sprintf("mine-%d", n)] = w.sm.labels[current]
+		}
+		for n := range 40 {
+			p := w.start()
+			switch w.provider.answer, w.provider.test = nil, 0; n % 4 {
+			case 1:
+				w.provider.answer = func(_ http.ResponseWriter, body map[string]any) bool { delete(body, "access_token"); return false }
+			case 2:
+				p.dieAt = 14
+			case 3:
+				w.provider.test = 401
+			}
+			_ = p.all()
+			p.close()
+			if len(w.sm.labels) > 20 {
+				t.Fatalf("%v", w.sm.labels)
+			}
+			time.Sleep(7 * time.Minute)
+		}
+		w.provider.answer, w.provider.test = nil, 0
+		p := w.start()
+		defer p.close()
+		if err := p.all(); err != nil || w.provider.reuses > 0 {
+			t.Error(err)
 		}
 	})
 }
