@@ -64,7 +64,7 @@ func parseEntry(text string) (entry, error) {
 	return entry{Normalize(name), canonicalPort(port), wildcard}, nil
 }
 
-// Allows tells whether the token may go to the URL's host and port.
+// Allows reports whether the token may go to the URL's host and port.
 func (l List) Allows(u *url.URL) bool {
 	name, port := Normalize(u.Hostname()), canonicalPort(u.Port())
 	for _, e := range l.entries {
@@ -130,7 +130,7 @@ func CheckName(name string) error {
 	return nil
 }
 
-// isNumber tells whether a last label makes its host an IPv4 address to the URL Standard (host parsing, "ends in a
+// isNumber reports whether a last label makes its host an IPv4 address to the URL Standard (host parsing, "ends in a
 // number") and to getaddrinfo: 127.1, 0x7f000001, 0177.0.0.1.
 func isNumber(label string) bool {
 	if digits, hex := strings.CutPrefix(label, "0x"); hex {
