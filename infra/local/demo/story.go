@@ -83,14 +83,14 @@ func (s *story) tell(ctx context.Context) error {
 		return fmt.Errorf("with a 500 in between: %w", err)
 	}
 
-	s.page.narrate(s.cloud.Now(), "nobody has looked yet: the alarm stays, and does not repeat itself with each run")
+	s.page.narrate(s.cloud.Now(), "no one has looked yet: the alarms stay, and do not fire again with each run")
 	if err := s.pass(ctx, chapter{
 		until: "14:30", runs: []string{"HourlySync token_rejected", "HourlySync token_rejected"}, states: map[string]alarm.State{rejectedAlarm: alarm.InAlarm},
 	}); err != nil {
 		return fmt.Errorf("while the token stays dead: %w", err)
 	}
 
-	s.page.narrate(s.cloud.Now(), "a person reads the mail and stores a new token: aws secretsmanager put-secret-value")
+	s.page.narrate(s.cloud.Now(), "an operator reads the email and stores a new token: aws secretsmanager put-secret-value")
 	api.Accept(newToken)
 	if err := s.put(newToken); err != nil {
 		return err
@@ -183,7 +183,8 @@ func (s *story) end() error {
 		return fmt.Errorf("the dead token led to %d mails, not to one and its end", len(mails))
 	}
 	s.page.line("")
-	s.page.line("One dead token, four failed runs: one mail about it, and one when it was over. This is what the person got at %s:", clock(mails[0].At))
+	s.page.line("One dead token, four failed runs: two alarms, TokenRejected and FailedRuns, and one email each when they fired and cleared."+
+		" This is the first, of %s:", clock(mails[0].At))
 	s.page.mail(mails[0])
 	for _, r := range s.cloud.Runs() {
 		for _, text := range [][]byte{r.Stdout, r.Stderr, r.Payload} {
