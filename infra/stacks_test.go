@@ -2,6 +2,7 @@ package infra_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,4 +142,19 @@ func expanded(t *testing.T, s *cfn.Stack) string {
 		t.Fatal(err)
 	}
 	return out.String()
+}
+
+// TestLiveAccountPageCountsTheResources: SAM adds none, so what is expanded here is what CloudFormation makes.
+func TestLiveAccountPageCountsTheResources(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/live-account.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mail := defaults()
+	mail.Parameters["AlarmEmail"] = "you@example.com"
+	want := fmt.Sprintf("%d resources, %d with `AlarmEmail`", len(resolve(t, defaults()).Resources), len(resolve(t, mail).Resources))
+	if !strings.Contains(string(page), want) {
+		t.Errorf("docs/live-account.md does not say %s", want)
+	}
 }

@@ -39,4 +39,6 @@ expand everything 'AllowedHosts=api.example.com,*.example.net:8443' AlarmEmail=o
 	ExtraSecretArns=arn:aws-us-gov:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf,arn:aws-us-gov:secretsmanager:eu-west-1:123456789012:secret:b-AbCdEf \
 	SecretsKeyArn=arn:aws-us-gov:kms:eu-west-1:123456789012:key/0a1b2c3d \
 	VpcSubnetIds=subnet-0a1b2c3d,subnet-1a2b3c4d VpcSecurityGroupIds=sg-0a1b2c3d \
+	PermissionsBoundary=arn:aws-us-gov:iam::123456789012:policy/team IdentityAudiences=api://AzureADTokenExchange,https://api.example.com \
+	RunbookUrl=https://wiki.example.com/runbooks LogResponses=never \
 	RemindAfter=0 SecretCacheTtl=0 IdempotencyHeader= LogLevel=debug
