@@ -156,7 +156,7 @@ func TestKindsExcludeEachOther(t *testing.T) {
 			want: []string{"oauth2 with grant refresh_token cannot use aws_identity"},
 		},
 		"empty token next to a minted": {text: `{"token":"","oauth2":` + oauth2 + `}`},
-		"two problems of two members":  {text: `{"token":"a","hosts":[5],"jwt":{}}`, want: []string{"token: ", "hosts: entry 1"}},
+		"two problems of two members":  {text: `{"token":"a","hosts":[5]}`, want: []string{"token: ", "hosts: entry 1"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

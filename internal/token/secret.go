@@ -145,13 +145,14 @@ func (p *secretParser) document(whole jsondoc.Value) Document {
 		d.Token = redact.New(normalized)
 	}
 	d.Hosts, d.CA = p.hosts(f), p.ca(f)
-	if object, ok := f.Object("oauth2"); ok {
+	// An empty object says what is missing in it: it is not absent.
+	if object, _ := f.Object("oauth2"); object.Kind == jsondoc.Object {
 		d.OAuth2 = p.oauth2(object)
 	}
-	if object, ok := f.Object("login"); ok {
+	if object, _ := f.Object("login"); object.Kind == jsondoc.Object {
 		d.Login = p.login(object)
 	}
-	if object, ok := f.Object("jwt"); ok {
+	if object, _ := f.Object("jwt"); object.Kind == jsondoc.Object {
 		d.JWT = p.jwt(object)
 	}
 	if object, ok := f.Object("aws_identity"); ok {
@@ -160,14 +161,14 @@ func (p *secretParser) document(whole jsondoc.Value) Document {
 	if d.OAuth2 != nil {
 		d.OAuth2.Identity = d.Identity
 	}
-	if object, ok := f.Object("rotate"); ok {
+	if object, _ := f.Object("rotate"); object.Kind == jsondoc.Object {
 		d.Rotate = p.rotate(object)
 	}
 	if test := f.String("test"); test != "" {
 		call := p.probe(test, "test", false)
 		d.Test = &call
 	}
-	if object, ok := f.Object("probe"); ok {
+	if object, _ := f.Object("probe"); object.Kind == jsondoc.Object {
 		d.Probe = p.tokenProbe(object)
 	}
 	expiresAt, _ := f.Any("expires_at")

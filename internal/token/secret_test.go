@@ -575,3 +575,22 @@ func TestRotatedSecretIsReadWhole(t *testing.T) {
 		t.Errorf("the call goes to %s", got)
 	}
 }
+
+// TestEmptyObjectSaysWhatIsMissing: it is no static secret.
+func TestEmptyObjectSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"oauth2":{}}`:                       "oauth2.grant is missing",
+		`{"oauth2":"{}"}`:                     "oauth2.token_url is missing",
+		`{"token":"abcdefgh","oauth2":{}}`:    "oauth2.grant is missing",
+		`{"token":"abcdefgh","rotate":{}}`:    "rotate.call is missing",
+		`{"login":{}}`:                        "login.call is missing",
+		`{"jwt":{}}`:                          "jwt.private_key is missing",
+		`{"token":"abcdefgh","oauth2": null}`: "",
+	} {
+		_, err := token.ParseSecret(text, &redact.Scrubber{})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
