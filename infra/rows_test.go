@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/infra/cfn"
+	"github.com/cronbearer/cronbearer/infra/local/iam"
 	"github.com/cronbearer/cronbearer/internal/job"
 )
 
@@ -112,5 +113,42 @@ func TestOptionsReachTheRoles(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, identity(with)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestIdentityIsForItsAudiencesOnly evaluates the caller's role as IAM does.
+func TestIdentityIsForItsAudiencesOnly(t *testing.T) {
+	t.Parallel()
+	policies := func(o cfn.Options) any { return resolve(t, o).Resources["CallerRole"].Properties["Policies"] }
+	role, err := iam.Parse(policies(everything()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, err := iam.Parse(policies(defaults()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		audience, seconds string
+		want              bool
+	}{
+		"one of them":        {"api://AzureADTokenExchange", "300", true},
+		"both, for an hour":  {"api://AzureADTokenExchange,https://api.example.com", "3600", true},
+		"another":            {"https://evil.example.com", "300", false},
+		"one and another":    {"https://api.example.com,https://evil.example.com", "300", false},
+		"none":               {"", "300", false},
+		"for too long":       {"https://api.example.com", "3601", false},
+		"one in other cases": {"https://API.example.com", "300", false},
+	} {
+		request := map[string]string{"sts:durationseconds": c.seconds}
+		if c.audience != "" {
+			request["sts:identitytokenaudience"] = c.audience
+		}
+		if got := role.Allows("sts:GetWebIdentityToken", "*", request); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+		if none.Allows("sts:GetWebIdentityToken", "*", request) {
+			t.Errorf("%s: allowed without IdentityAudiences", name)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -95,12 +96,12 @@ func parse(v any, ofResource bool) (statement, error) {
 	case map[string]any:
 		s.principals = append(texts(who["Service"]), texts(who["AWS"])...)
 	}
-	operators, _ := body["Condition"].(map[string]any)
-	for _, operator := range slices.Sorted(maps.Keys(operators)) {
-		if !slices.Contains([]string{"StringEquals", "StringLike", "ArnLike", "ArnEquals", "Bool"}, operator) {
+	conditions, _ := body["Condition"].(map[string]any)
+	for _, operator := range slices.Sorted(maps.Keys(conditions)) {
+		if !slices.Contains(operators, operator) {
 			problems = append(problems, fmt.Errorf("statement %v: this model knows no condition %s", body["Sid"], operator))
 		}
-		keys, _ := operators[operator].(map[string]any)
+		keys, _ := conditions[operator].(map[string]any)
 		for _, key := range slices.Sorted(maps.Keys(keys)) {
 			s.conditions = append(s.conditions, condition{operator, strings.ToLower(key), texts(keys[key])})
 		}
@@ -139,14 +140,29 @@ func (s statement) covers(action, resource string, context map[string]string) bo
 	if !anyOf(lower, strings.ToLower(action)) || !anyOf(s.resources, resource) {
 		return false
 	}
-	for _, c := range s.conditions {
-		// A key that the request does not have fulfils no condition.
-		value, ok := context[c.key]
-		if !ok || !slices.ContainsFunc(c.values, func(want string) bool { return c.holds(want, value) }) {
-			return false
-		}
+	return !slices.ContainsFunc(s.conditions, func(c condition) bool { return !c.met(context) })
+}
+
+// operators are the conditions that this model knows. A key with several values has them in the context with commas between.
+var operators = []string{
+	"StringEquals", "StringLike", "ArnLike", "ArnEquals", "Bool", "Null", "NumericLessThanEquals", forAllStrings,
+}
+
+const forAllStrings = "ForAllValues:StringEquals"
+
+// met reports whether the request fulfils the condition (IAM User Guide, "Condition operators" and "Multivalued context
+// keys").
+func (c condition) met(context map[string]string) bool {
+	value, ok := context[c.key]
+	switch {
+	case c.operator == "Null":
+		return slices.Contains(c.values, strconv.FormatBool(!ok))
+	case c.operator == forAllStrings:
+		// Also fulfilled by a request without the key.
+		return !ok || !slices.ContainsFunc(strings.Split(value, ","), func(one string) bool { return !slices.Contains(c.values, one) })
 	}
-	return true
+	// A key that the request does not have fulfils no other condition.
+	return ok && slices.ContainsFunc(c.values, func(want string) bool { return c.holds(want, value) })
 }
 
 func (c condition) holds(want, value string) bool {
@@ -155,6 +171,10 @@ func (c condition) holds(want, value string) bool {
 		return want == value
 	case "Bool":
 		return strings.EqualFold(want, value)
+	case "NumericLessThanEquals":
+		limit, err := strconv.ParseFloat(want, 64)
+		n, invalid := strconv.ParseFloat(value, 64)
+		return err == nil && invalid == nil && n <= limit
 	default:
 		return Like(want, value)
 	}
