@@ -2,6 +2,7 @@ package infra_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -377,7 +378,10 @@ func TestFunctionsReadTheirEnvironment(t *testing.T) {
 					settings.AllowPrivateTargets, settings.AllowedHosts, settings.LogLevel, settings.LogResponses, settings.MetricNamespace,
 					settings.SecretPrefix, settings.StackName,
 				},
-				func(lookup settings.LookupEnv) error { _, _, err := settings.ReadRotator(lookup); return err },
+				func(lookup settings.LookupEnv) error {
+					_, metrics, err := settings.ReadRotator(lookup)
+					return errors.Join(metrics, err)
+				},
 			},
 		} {
 			variables, _ := get(s.Resources[id].Properties, "Environment", "Variables").(map[string]any)

@@ -62,7 +62,7 @@ rm expanded.json
 caught 'is an example' go run ./infra/templatecheck -deploy -parameter AllowedHosts=a.b $template
 
 # The copy that the tests read, in the project's own CI.
-mistake template.yaml 'MemorySize: 128' 'MemorySize: 256'
+echo '# changed' >>template.yaml
 caught 'run make copy' env UPSTREAM=1 go test -count=1 ./infra/shipped
 mend template.yaml
 
