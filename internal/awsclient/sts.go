@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -121,5 +120,8 @@ func element(document, name string) string {
 	if !found {
 		return ""
 	}
-	return strings.TrimSpace(html.UnescapeString(text))
+	return strings.TrimSpace(unescapeXML.Replace(text))
 }
+
+// unescapeXML undoes the entities that XML itself has. The tables of package html would add 50 kB to the zip.
+var unescapeXML = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&apos;", "'", "&amp;", "&")
