@@ -182,7 +182,7 @@ func (s *rotation) renew(ctx context.Context, p plan) error {
 	if p.current.Rotate != nil {
 		return failed("secret %s was not renewed: %s. %s", s.SecretID, err, s.whereRotated(id))
 	}
-	return failed("secret %s was not renewed: %s. The answer is kept in version %s (label %s), as the refresh token in AWSCURRENT is probably spent. Secrets Manager repeats the step, which asks again with the newest one. %s",
+	return failed("secret %s was not renewed: %s. The answer is kept in version %s (label %s), as the refresh token in AWSCURRENT is probably dead. Secrets Manager repeats the step, which asks again with the newest one. %s",
 		s.SecretID, err, id, keptLabel, runbook)
 }
 

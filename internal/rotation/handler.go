@@ -102,6 +102,7 @@ func (h *Handler) assemble(s settings.Settings, env *environment.Environment, ap
 		now:          env.Clock.Now,
 		log:          log,
 		noSettling:   s.NoSettling,
+		quotes:       s.LogResponses,
 	}, metric.NewPublisher(cloudWatch, s.MetricNamespace, s.StackName)}
 }
 

@@ -199,7 +199,7 @@ func (s *rotation) giveUp(ctx context.Context, why string, had kept) error {
 		forget(ctx, s.api, s.SecretID, m, s.log)
 	}
 	s.report.count(false)
-	return refused("the rotation of secret %s was given up: %s.%s AWSCURRENT stays, and the next rotation starts from it", s.SecretID, why, where)
+	return refused("the rotation of secret %s was given up: %s.%s The next rotation starts from AWSCURRENT as it is now", s.SecretID, why, where)
 }
 
 // tidy takes all labels off that a finished rotation needs no more.

@@ -76,6 +76,7 @@ type rotator struct {
 	now          func() time.Time // wall-clock
 	log          *slog.Logger
 	noSettling   bool
+	quotes       bool // what a target says of a failure
 }
 
 // rotation is one step on one version.

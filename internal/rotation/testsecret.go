@@ -81,7 +81,6 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 	if err != nil {
 		return "", refused("test of secret %s: %s", s.SecretID, err)
 	}
-	const kept = "It is stored as AWSPENDING, and AWSCURRENT stays."
 	working, cancel := s.working(ctx)
 	defer cancel()
 	deadline, _ := working.Deadline()
@@ -91,9 +90,9 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 		case answer.Verdict == target.Accepted:
 			return Accepted, nil
 		case answer.Verdict == target.Rejected:
-			return s.rejected(ctx, v, request.URL.Host, answer.Fault)
+			return s.rejected(ctx, v, request.URL.Host, s.why(answer))
 		case answer.Refused, !sleep(working, n, testPause):
-			return "", failed("the test call to %s did not accept the new token of secret %s: %s. %s Secrets Manager repeats the step. %s", request.URL.Host, s.SecretID, answer.Fault, kept, runbook)
+			return "", failed("the test call to %s did not accept the new token of secret %s: %s. It is stored as AWSPENDING. Secrets Manager repeats the step. %s", request.URL.Host, s.SecretID, s.why(answer), runbook)
 		}
 	}
 }
@@ -111,5 +110,13 @@ func (s *rotation) rejected(ctx context.Context, v token.Version, host, why stri
 			s.log.WarnContext(ctx, "the rejection could not be remembered", "secret", s.SecretID, "version", s.Version, "error", explain(err))
 		}
 	}
-	return "", failed("the test call to %s rejects the new token of secret %s: %s. It is stored as AWSPENDING, and AWSCURRENT stays. %s", host, s.SecretID, why, runbook)
+	return "", failed("the test call to %s rejects the new token of secret %s: %s. It is stored as AWSPENDING. %s", host, s.SecretID, why, runbook)
+}
+
+// why says what was wrong with an answer to a test call, in the target's own words, too, where they may be shown.
+func (s *rotation) why(a target.Answer) string {
+	if !s.quotes || a.Said == "" {
+		return a.Fault
+	}
+	return a.Fault + ": " + a.Said
 }
