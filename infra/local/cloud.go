@@ -8,8 +8,10 @@ package local
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -27,6 +29,7 @@ import (
 	"github.com/cronbearer/cronbearer/infra/local/queue"
 	"github.com/cronbearer/cronbearer/infra/local/runtime"
 	"github.com/cronbearer/cronbearer/infra/local/secrets"
+	"github.com/cronbearer/cronbearer/infra/local/sts"
 	"github.com/cronbearer/cronbearer/infra/local/target"
 	"github.com/cronbearer/cronbearer/internal/dev/fault"
 	"github.com/cronbearer/cronbearer/internal/dev/pki"
@@ -84,6 +87,7 @@ type Cloud struct {
 	Secrets    *secrets.Store
 	SecretsAPI *secrets.Server
 	CloudWatch *cloudwatch.Server
+	STS        *sts.Server
 	Alarms     *alarm.Monitor
 	Samples    *alarm.Samples
 
@@ -104,7 +108,7 @@ type Cloud struct {
 	schedules map[string]*scheduled     // by ARN
 	rules     []notify.Rule
 	servers   []*http.Server
-	endpoints struct{ secrets, cloudWatch string }
+	endpoints struct{ secrets, cloudWatch, sts string }
 
 	observing sync.Mutex // one call of Observe at a time
 
@@ -213,6 +217,14 @@ func (c *Cloud) serveAWS() error {
 		return err
 	}
 	c.endpoints.cloudWatch = "https://" + address
+	c.STS = sts.NewServer(sts.Config{
+		Region: s.Region, AccountID: s.AccountID, Now: c.Now, Principal: func(accessKey string) string { return c.holders[accessKey] },
+	})
+	c.STS.Authorize = c.authorize
+	if address, err = c.serve(c.STS); err != nil {
+		return err
+	}
+	c.endpoints.sts = "https://" + address
 	return nil
 }
 
@@ -390,6 +402,37 @@ func (c *Cloud) PutSecret(name, value string) (string, error) {
 		return "", fmt.Errorf("put secret %s: %w", name, err)
 	}
 	return id, nil
+}
+
+// EnableFederation enables outbound identity federation in the account, as a person does once, and returns the issuer of
+// its tokens. Its host publishes discovery and keys.
+func (c *Cloud) EnableFederation() (issuer string, err error) {
+	host := c.newID() + ".tokens.sts.global.api.aws"
+	if err := c.Host(host, c.STS.Discovery()); err != nil {
+		return "", err
+	}
+	c.STS.Enable("https://" + host)
+	return c.STS.Issuer(), nil
+}
+
+// Get reads a URL of the world, as someone outside does.
+func (c *Cloud) Get(url string) ([]byte, error) {
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.authority.Pool(), MinVersion: tls.VersionTLS12}}}
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, c.Local(url), nil)
+	if err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("get %s: status %d", url, response.StatusCode)
+	}
+	return text, err
 }
 
 // SecretID is the whole name of a secret of the stack.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cronbearer/cronbearer/infra/local/iam"
 	"github.com/cronbearer/cronbearer/internal/dev/fault"
 )
 
@@ -101,7 +102,7 @@ func (f Fault) Serve(ctx context.Context, work func() (any, *Error)) (answer any
 type Access struct {
 	Action   string // secretsmanager:GetSecretValue
 	Resource string // an ARN
-	Context  map[string]string
+	Context  iam.Context
 }
 
 // Authorizer says whether the holder of an access key may do something; nil if so.

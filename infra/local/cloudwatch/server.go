@@ -17,6 +17,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/infra/local/alarm"
 	"github.com/cronbearer/cronbearer/infra/local/api"
+	"github.com/cronbearer/cronbearer/infra/local/iam"
 	"github.com/cronbearer/cronbearer/internal/dev/fault"
 )
 
@@ -188,7 +189,7 @@ func (s *Server) operation(name string, request cbor.Map, call *Call) (func() (a
 		call.Data = data
 		namespace, _ := text(request, "Namespace")
 		return func() (any, *api.Error) { return s.put(data, refused) },
-			api.Access{Action: action, Resource: "*", Context: map[string]string{"cloudwatch:namespace": namespace}}
+			api.Access{Action: action, Resource: "*", Context: iam.Context{"cloudwatch:namespace": {namespace}}}
 	case "DescribeAlarms":
 		names := texts(request, "AlarmNames")
 		if len(names) > 0 {

@@ -199,7 +199,7 @@ func TestAlarms(t *testing.T) {
 	}
 	s.server.Faults.Clear()
 	s.server.Authorize = func(_ string, access api.Access) *api.Error {
-		if access.Action == "cloudwatch:PutMetricData" && access.Context["cloudwatch:namespace"] != "Cronbearer" {
+		if access.Action == "cloudwatch:PutMetricData" && !slices.Equal(access.Context["cloudwatch:namespace"], []string{"Cronbearer"}) {
 			return api.Denied.Error
 		}
 		return nil

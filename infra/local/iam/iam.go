@@ -28,6 +28,37 @@ type condition struct {
 	values        []string
 }
 
+// Context is what a request has under the condition keys, which are in small letters. A key without values is not there.
+type Context map[string][]string
+
+// operators by name: a condition holds for what the request has under its key and what the policy wants (IAM User Guide,
+// "Condition operators").
+var operators = map[string]func(has, want []string) bool{
+	"StringEquals": anyOf(func(want, value string) bool { return want == value }),
+	"StringLike":   anyOf(Like),
+	"ArnLike":      anyOf(Like),
+	"ArnEquals":    anyOf(Like),
+	"Bool":         anyOf(strings.EqualFold),
+	"NumericLessThanEquals": anyOf(func(want, value string) bool {
+		limit, limitErr := strconv.ParseFloat(want, 64)
+		number, err := strconv.ParseFloat(value, 64)
+		return limitErr == nil && err == nil && number <= limit
+	}),
+	// "false": the key exists and its value is not null.
+	"Null": func(has, want []string) bool { return slices.Contains(want, strconv.FormatBool(len(has) == 0)) },
+	// It is true, too, "if there are no context keys in the request".
+	"ForAllValues:StringEquals": func(has, want []string) bool {
+		return !slices.ContainsFunc(has, func(value string) bool { return !slices.Contains(want, value) })
+	},
+}
+
+// anyOf is an operator of keys with one value: any of the policy's is enough. A request without the key fulfils none.
+func anyOf(holds func(want, value string) bool) func(has, want []string) bool {
+	return func(has, want []string) bool {
+		return len(has) == 1 && slices.ContainsFunc(want, func(w string) bool { return holds(w, has[0]) })
+	}
+}
+
 // Parse reads the resolved Policies of an AWS::IAM::Role and reports every problem at once.
 func Parse(policies any) (Role, error) {
 	var role Role
@@ -55,7 +86,7 @@ func ParseResource(document any) (Resource, error) {
 }
 
 // Allows tells whether a service of AWS (events.amazonaws.com) may do an action.
-func (r Resource) Allows(service, action, resource string, context map[string]string) bool {
+func (r Resource) Allows(service, action, resource string, context Context) bool {
 	var concerned []statement
 	for _, s := range r.statements {
 		if slices.Contains(s.principals, service) || slices.Contains(s.principals, "*") {
@@ -98,7 +129,7 @@ func parse(v any, ofResource bool) (statement, error) {
 	}
 	conditions, _ := body["Condition"].(map[string]any)
 	for _, operator := range slices.Sorted(maps.Keys(conditions)) {
-		if !slices.Contains(operators, operator) {
+		if operators[operator] == nil {
 			problems = append(problems, fmt.Errorf("statement %v: this model knows no condition %s", body["Sid"], operator))
 		}
 		keys, _ := conditions[operator].(map[string]any)
@@ -111,11 +142,11 @@ func parse(v any, ofResource bool) (statement, error) {
 
 // Allows tells whether the role may do an action: one statement allows it and none denies it (IAM User Guide, "Policy
 // evaluation logic").
-func (r Role) Allows(action, resource string, context map[string]string) bool {
+func (r Role) Allows(action, resource string, context Context) bool {
 	return allows(r.statements, action, resource, context)
 }
 
-func allows(statements []statement, action, resource string, context map[string]string) bool {
+func allows(statements []statement, action, resource string, context Context) bool {
 	allowed := false
 	for _, s := range statements {
 		if !s.covers(action, resource, context) {
@@ -129,55 +160,18 @@ func allows(statements []statement, action, resource string, context map[string]
 	return allowed
 }
 
-func (s statement) covers(action, resource string, context map[string]string) bool {
-	anyOf := func(patterns []string, value string) bool {
+func (s statement) covers(action, resource string, context Context) bool {
+	matches := func(patterns []string, value string) bool {
 		return slices.ContainsFunc(patterns, func(p string) bool { return Like(p, value) })
 	}
 	lower := make([]string, len(s.actions))
 	for i, a := range s.actions {
 		lower[i] = strings.ToLower(a)
 	}
-	if !anyOf(lower, strings.ToLower(action)) || !anyOf(s.resources, resource) {
+	if !matches(lower, strings.ToLower(action)) || !matches(s.resources, resource) {
 		return false
 	}
-	return !slices.ContainsFunc(s.conditions, func(c condition) bool { return !c.met(context) })
-}
-
-// operators are the conditions that this model knows. A key with several values has them in the context with commas between.
-var operators = []string{
-	"StringEquals", "StringLike", "ArnLike", "ArnEquals", "Bool", "Null", "NumericLessThanEquals", forAllStrings,
-}
-
-const forAllStrings = "ForAllValues:StringEquals"
-
-// met reports whether the request fulfils the condition (IAM User Guide, "Condition operators" and "Multivalued context
-// keys").
-func (c condition) met(context map[string]string) bool {
-	value, ok := context[c.key]
-	switch {
-	case c.operator == "Null":
-		return slices.Contains(c.values, strconv.FormatBool(!ok))
-	case c.operator == forAllStrings:
-		// Also fulfilled by a request without the key.
-		return !ok || !slices.ContainsFunc(strings.Split(value, ","), func(one string) bool { return !slices.Contains(c.values, one) })
-	}
-	// A key that the request does not have fulfils no other condition.
-	return ok && slices.ContainsFunc(c.values, func(want string) bool { return c.holds(want, value) })
-}
-
-func (c condition) holds(want, value string) bool {
-	switch c.operator {
-	case "StringEquals":
-		return want == value
-	case "Bool":
-		return strings.EqualFold(want, value)
-	case "NumericLessThanEquals":
-		limit, err := strconv.ParseFloat(want, 64)
-		n, invalid := strconv.ParseFloat(value, 64)
-		return err == nil && invalid == nil && n <= limit
-	default:
-		return Like(want, value)
-	}
+	return !slices.ContainsFunc(s.conditions, func(c condition) bool { return !operators[c.operator](context[c.key], c.values) })
 }
 
 // Like matches * and ? as IAM does.

@@ -78,9 +78,9 @@ func (t *Topic) admit(publisher, source string) error {
 		return nil
 	}
 	// "You can't use Condition blocks in Amazon SNS topic policies for EventBridge": its requests carry no such keys.
-	context := map[string]string{"aws:securetransport": "true"}
+	context := iam.Context{"aws:securetransport": {"true"}}
 	if publisher == CloudWatch {
-		context["aws:sourceaccount"], context["aws:sourcearn"] = t.Account, source
+		context["aws:sourceaccount"], context["aws:sourcearn"] = []string{t.Account}, []string{source}
 	}
 	if !t.Policy.Allows(publisher, "sns:Publish", t.ARN, context) {
 		return fmt.Errorf("the policy of topic %s does not let %s publish", t.ARN, publisher)

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -37,7 +38,7 @@ const (
 // Key verifies assertions.
 type Key struct {
 	ID        string // "kid"; empty: an assertion need not name it
-	Algorithm string // RS256, PS256, ES256 or EdDSA; empty: any that the key is fit for
+	Algorithm string // RS256, PS256, ES256, ES384 or EdDSA; empty: any that the key is fit for
 	Public    crypto.PublicKey
 }
 
@@ -47,19 +48,31 @@ type Client struct {
 	Auth   Auth
 	Secret string  // for AuthBasic and AuthBody
 	Keys   []Key   // for AuthPrivateKeyJWT; several while they are being changed
+	// Federated is whose assertion AuthPrivateKeyJWT takes instead of one that Keys verify.
+	Federated *Federation
 	Grants []Grant // that it may use; none: all
 	Scopes []string
 }
 
-// Issuer is one whose assertions the jwt_bearer grant takes.
+// Federation is a trusted issuer's word for a client, which then holds no credential of its own (Microsoft Entra's
+// "federated identity credential"). All three must be equal to the assertion's.
+type Federation struct{ Issuer, Subject, Audience string }
+
+// Issuer is one whose assertions jwt_bearer and token_exchange take, and clients that are Federated.
 type Issuer struct {
 	ID        string // "iss"
 	Audience  string // "aud"; empty: the token endpoint
 	Keys      []Key
+	Life      time.Duration // the longest that its assertions may still last; 0: the policy's
 	Subjects  []string // that it may speak for; none: all
 	NoSubject bool     // "sub" may be missing, as with Google, although RFC 7523 section 3 wants it
 	Scopes    []string // that it may ask for, as a parameter or as a claim; none: all
 }
+
+var grants = []Grant{ClientCredentials, RefreshToken, JWTBearer, TokenExchange}
+
+// signing are the algorithms of assertions. ES384 is one of AWS's.
+var signing = []string{"RS256", "PS256", "ES256", "ES384", "EdDSA"}
 
 // Register makes a client known, or replaces it.
 func (s *Server) Register(c Client) error {
@@ -73,8 +86,8 @@ func (s *Server) Register(c Client) error {
 			problems = append(problems, fmt.Errorf("client %s with %s has a Secret and no Keys", c.ID, c.Auth))
 		}
 	case AuthPrivateKeyJWT:
-		if c.Secret != "" || len(c.Keys) == 0 {
-			problems = append(problems, fmt.Errorf("client %s with %s has Keys and no Secret", c.ID, c.Auth))
+		if c.Secret != "" || (len(c.Keys) == 0) == (c.Federated == nil) {
+			problems = append(problems, fmt.Errorf("client %s with %s has Keys or is Federated, and has no Secret", c.ID, c.Auth))
 		}
 	case AuthNone:
 		if c.Secret != "" || len(c.Keys) > 0 {
@@ -84,7 +97,7 @@ func (s *Server) Register(c Client) error {
 		problems = append(problems, fmt.Errorf("client %s: unknown Auth %q", c.ID, c.Auth))
 	}
 	for _, g := range c.Grants {
-		if g != ClientCredentials && g != RefreshToken && g != JWTBearer {
+		if !slices.Contains(grants, g) {
 			problems = append(problems, fmt.Errorf("client %s: unknown grant %q", c.ID, g))
 		}
 	}
@@ -128,8 +141,11 @@ func (k Key) algorithms() []string {
 			return []string{"RS256", "PS256"}
 		}
 	case *ecdsa.PublicKey:
-		if public.Curve == elliptic.P256() {
+		switch public.Curve {
+		case elliptic.P256():
 			return []string{"ES256"}
+		case elliptic.P384():
+			return []string{"ES384"}
 		}
 	case ed25519.PublicKey:
 		return []string{"EdDSA"}
@@ -141,7 +157,7 @@ func (k Key) check() error {
 	fit := k.algorithms()
 	switch {
 	case len(fit) == 0:
-		return fmt.Errorf("key %q (%T) is not RSA of %d bits or more, P-256 or Ed25519", k.ID, k.Public, minRSA)
+		return fmt.Errorf("key %q (%T) is not RSA of %d bits or more, P-256, P-384 or Ed25519", k.ID, k.Public, minRSA)
 	case k.Algorithm != "" && !slices.Contains(fit, k.Algorithm):
 		return fmt.Errorf("key %q (%T) is not for %s", k.ID, k.Public, k.Algorithm)
 	}
@@ -222,19 +238,27 @@ func (s *Server) identifyAssertion(form url.Values, endpoint string) (Client, bo
 		return no("client_assertion_type is not %s", assertionType)
 	}
 	text := form.Get("client_assertion")
+	if c, known := s.clients[form.Get("client_id")]; known && c.Federated != nil {
+		// The client cannot be told by its assertion: many may have one subject.
+		issuer := s.issuers[c.Federated.Issuer]
+		if _, err := s.verify(text, issuer.Keys, c.Federated.Audience, issuer.Life, jwt.WithIssuer(issuer.ID), jwt.WithSubject(c.Federated.Subject)); err != nil {
+			return no("%s", err)
+		}
+		return c, true, nil
+	}
 	id, err := issuerOf(text)
 	if err != nil {
 		return no("%s", err)
 	}
 	c, known := s.clients[id]
-	if !known || c.Auth != AuthPrivateKeyJWT {
+	if !known || c.Federated != nil || c.Auth != AuthPrivateKeyJWT {
 		return no("unknown client, or another way of authentication")
 	}
 	if form.Has("client_id") && form.Get("client_id") != id {
 		return no("client_id is another client")
 	}
 	// iss and sub are both the client (RFC 7523 section 3, OpenID Connect Core section 9).
-	if _, err := s.verify(text, c.Keys, endpoint, jwt.WithSubject(id)); err != nil {
+	if _, err := s.verify(text, c.Keys, endpoint, 0, jwt.WithSubject(id)); err != nil {
 		return no("%s", err)
 	}
 	return c, true, nil
@@ -254,12 +278,12 @@ func issuerOf(assertion string) (string, error) {
 }
 
 // verify checks an assertion (RFC 7523 section 3). iat and jti are wanted, although the RFC leaves them open: some
-// providers want them, and none minds.
-func (s *Server) verify(assertion string, keys []Key, audience string, more ...jwt.ParserOption) (jwt.MapClaims, error) {
+// providers want them, and none minds. longest is how long it may still last; 0: as the policy says.
+func (s *Server) verify(assertion string, keys []Key, audience string, longest time.Duration, more ...jwt.ParserOption) (jwt.MapClaims, error) {
 	claims := jwt.MapClaims{}
 	options := append([]jwt.ParserOption{
 		jwt.WithTimeFunc(s.now), jwt.WithLeeway(s.policy.Leeway), jwt.WithIssuedAt(), jwt.WithAudience(audience),
-		jwt.WithStrictDecoding(), jwt.WithValidMethods([]string{"RS256", "PS256", "ES256", "EdDSA"}),
+		jwt.WithStrictDecoding(), jwt.WithValidMethods(signing),
 	}, more...)
 	_, err := jwt.NewParser(options...).ParseWithClaims(assertion, claims, func(t *jwt.Token) (any, error) {
 		var set jwt.VerificationKeySet
@@ -284,10 +308,7 @@ func (s *Server) verify(assertion string, keys []Key, audience string, more ...j
 	if err != nil || expires == nil {
 		return nil, errors.New("it has no exp")
 	}
-	longest := s.policy.AssertionLife
-	if longest == 0 {
-		longest = defaultAssertionLife
-	}
+	longest = cmp.Or(longest, s.policy.AssertionLife, defaultAssertionLife)
 	if left := expires.Sub(s.now()); left > longest+s.policy.Leeway {
 		return nil, fmt.Errorf("it lasts for %s more, %s at most are taken", left.Round(time.Second), longest)
 	}

@@ -133,10 +133,10 @@ func asked(r *http.Request) string {
 
 func (s *Server) grant(client Client, known bool, form url.Values, endpoint string, entry *Request) (map[string]any, *refusal) {
 	grant := entry.Grant
-	if grant != ClientCredentials && grant != RefreshToken && grant != JWTBearer {
+	if !slices.Contains(grants, grant) {
 		return nil, refuse("unsupported_grant_type", "this server does not know the grant type")
 	}
-	if !known && grant != JWTBearer { // for which RFC 7523 section 3.1 makes it optional
+	if !known && grant != JWTBearer && grant != TokenExchange { // RFC 7523 section 3.1, RFC 8693 section 2.1: it is optional
 		return nil, unknownClient(false, "the client does not say who it is")
 	}
 	if known && !client.may(grant) {
@@ -153,8 +153,13 @@ func (s *Server) grant(client Client, known bool, form url.Values, endpoint stri
 		return s.answer(nil, form.Get("scope")), nil // no refresh token: section 4.4.3
 	case RefreshToken:
 		return s.exchange(client, form)
+	case TokenExchange:
+		return s.tokenExchange(form, endpoint, entry)
 	default:
-		return s.assertion(form, endpoint, entry)
+		if !form.Has("assertion") {
+			return nil, refuse("invalid_request", "there is no assertion")
+		}
+		return s.assertion(form.Get("assertion"), "invalid_grant", form, endpoint, entry)
 	}
 }
 
@@ -200,15 +205,38 @@ func (s *Server) exchange(client Client, form url.Values) (map[string]any, *refu
 	return body, nil
 }
 
-// assertion is the jwt_bearer grant.
-func (s *Server) assertion(form url.Values, endpoint string, entry *Request) (map[string]any, *refusal) {
-	if !form.Has("assertion") {
-		return nil, refuse("invalid_request", "there is no assertion")
+// Types of tokens that token_exchange knows (RFC 8693 section 3).
+const (
+	typeJWT    = "urn:ietf:params:oauth:token-type:jwt"
+	typeID     = "urn:ietf:params:oauth:token-type:id_token"
+	typeAccess = "urn:ietf:params:oauth:token-type:access_token"
+)
+
+// tokenExchange is RFC 8693 for one who acts for itself. "If either the subject_token or actor_token are invalid for any
+// reason […] the error code MUST be invalid_request" (section 2.2.2).
+func (s *Server) tokenExchange(form url.Values, endpoint string, entry *Request) (map[string]any, *refusal) {
+	kind := form.Get("subject_token_type")
+	switch {
+	case !form.Has("subject_token") || (kind != typeJWT && kind != typeID):
+		return nil, refuse("invalid_request", "there is no subject_token that is a JWT")
+	case form.Has("requested_token_type") && form.Get("requested_token_type") != typeAccess:
+		return nil, refuse("invalid_request", "this server issues access tokens only")
+	case form.Has("actor_token"):
+		return nil, refuse("invalid_request", "this server knows no actors")
 	}
+	body, refused := s.assertion(form.Get("subject_token"), "invalid_request", form, endpoint, entry)
+	if refused == nil {
+		body["issued_token_type"] = typeAccess // required: section 2.2.1
+	}
+	return body, refused
+}
+
+// assertion grants what the issuer of a JWT may have. code is the error of one that is refused.
+func (s *Server) assertion(text, code string, form url.Values, endpoint string, entry *Request) (map[string]any, *refusal) {
 	no := func(reason string) (map[string]any, *refusal) {
-		return nil, refuse("invalid_grant", "the assertion is refused: %s", reason)
+		return nil, refuse(code, "the assertion is refused: %s", reason)
 	}
-	id, err := issuerOf(form.Get("assertion"))
+	id, err := issuerOf(text)
 	if err != nil {
 		return no(err.Error())
 	}
@@ -222,7 +250,7 @@ func (s *Server) assertion(form url.Values, endpoint string, entry *Request) (ma
 	if issuer.Audience != "" {
 		endpoint = issuer.Audience
 	}
-	claims, err := s.verify(form.Get("assertion"), issuer.Keys, endpoint)
+	claims, err := s.verify(text, issuer.Keys, endpoint, issuer.Life)
 	if err != nil {
 		return no(err.Error())
 	}

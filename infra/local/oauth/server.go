@@ -1,6 +1,6 @@
-// Package oauth is a model of an OAuth 2.0 authorisation server (RFC 6749, RFC 7523) with one-time refresh tokens whose
-// second use ends the whole family (RFC 9700 section 4.14). It is a model, not a product: it has the token endpoint and
-// the three grants that this repository's functions use, its tokens are predictable, and it fails and lies when told to.
+// Package oauth is a model of an OAuth 2.0 authorisation server (RFC 6749, RFC 7523, RFC 8693) with one-time refresh tokens
+// whose second use ends the whole family (RFC 9700 section 4.14). It is a model, not a product: it has the token endpoint
+// and the four grants that this repository's functions use, its tokens are predictable, and it fails and lies when told to.
 // Where the RFCs leave a choice it takes the strictest one that a large provider makes, so that what passes here passes
 // there.
 package oauth
@@ -29,11 +29,12 @@ const (
 // Grant is a grant_type as it stands on the wire.
 type Grant string
 
-// Grants that the server knows (RFC 6749 sections 4.4.2 and 6, RFC 7523 section 2.1).
+// Grants that the server knows (RFC 6749 sections 4.4.2 and 6, RFC 7523 section 2.1, RFC 8693 section 2.1).
 const (
 	ClientCredentials Grant = "client_credentials"
 	RefreshToken      Grant = "refresh_token"
 	JWTBearer         Grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	TokenExchange     Grant = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
 // Policy is what providers decide differently. The zero Policy is the strictest, with access tokens of an hour.
@@ -69,7 +70,7 @@ type Tokens struct {
 type Request struct {
 	Time    time.Time
 	Grant   Grant
-	Client  string // that it claimed to be, or for jwt_bearer without a client the assertion's issuer
+	Client  string // that it claimed to be, or without a client the assertion's issuer
 	Granted bool   // a token was made, whether or not the answer arrived
 	Reused  bool   // a refresh token came again: its family has ended
 	Status  int    // of the answer; 0: none was sent

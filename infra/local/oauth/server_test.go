@@ -713,7 +713,7 @@ func TestMisuse(t *testing.T) {
 	w := newWorld(t)
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	w.must(err)
-	wide, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	wide, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	w.must(err)
 	good := []oauth.Key{{Public: keys().ed.Public()}}
 	logIn := func(client, scope string) error { _, err := w.LogIn(client, scope); return err }
@@ -727,7 +727,7 @@ func TestMisuse(t *testing.T) {
 		"none with a secret":               w.Register(oauth.Client{ID: "x", Auth: oauth.AuthNone, Secret: secret}),
 		"an unknown grant":                 w.Register(oauth.Client{ID: "x", Auth: oauth.AuthNone, Grants: []oauth.Grant{"password"}}),
 		"RSA of 1024 bits":                 w.Register(oauth.Client{ID: "x", Auth: oauth.AuthPrivateKeyJWT, Keys: []oauth.Key{{Public: &small.PublicKey}}}),
-		"P-384":                            w.Register(oauth.Client{ID: "x", Auth: oauth.AuthPrivateKeyJWT, Keys: []oauth.Key{{Public: &wide.PublicKey}}}),
+		"P-521":                            w.Register(oauth.Client{ID: "x", Auth: oauth.AuthPrivateKeyJWT, Keys: []oauth.Key{{Public: &wide.PublicKey}}}),
 		"a private key":                    w.Trust(oauth.Issuer{ID: "x", Keys: []oauth.Key{{Public: keys().rsa}}}),
 		"an algorithm of another key":      w.Trust(oauth.Issuer{ID: "x", Keys: []oauth.Key{{Public: keys().ed.Public(), Algorithm: "RS256"}}}),
 		"an issuer without keys":           w.Trust(oauth.Issuer{ID: "x"}),

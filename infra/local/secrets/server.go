@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/infra/local/api"
+	"github.com/cronbearer/cronbearer/infra/local/iam"
 	"github.com/cronbearer/cronbearer/internal/dev/fault"
 )
 
@@ -88,14 +89,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	call.Secret, call.Stage, call.VersionID = subject.SecretID+subject.Name, subject.VersionStage, subject.VersionID
 	arn := s.Store.arn(call.Secret)
-	access := api.Access{Action: "secretsmanager:" + operation, Resource: arn, Context: map[string]string{}}
+	access := api.Access{Action: "secretsmanager:" + operation, Resource: arn, Context: iam.Context{}}
 	if subject.VersionStage != "" {
-		access.Context["secretsmanager:versionstage"] = subject.VersionStage
+		access.Context["secretsmanager:versionstage"] = []string{subject.VersionStage}
 	}
 	if found, ok := s.Store.Secret(call.Secret); ok {
 		call.Secret = found.Name
 		if found.RotationLambdaARN != "" {
-			access.Context["secretsmanager:resource/allowrotationlambdaarn"] = found.RotationLambdaARN
+			access.Context["secretsmanager:resource/allowrotationlambdaarn"] = []string{found.RotationLambdaARN}
 		}
 	}
 	var refused *api.Error

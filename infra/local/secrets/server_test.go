@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -244,7 +245,7 @@ func TestRefusals(t *testing.T) {
 		}, ""},
 		"denied": {func(s *service, ctx context.Context) error {
 			s.server.Authorize = func(key string, a api.Access) *api.Error {
-				if key == "FAKEKEY" && a.Action == "secretsmanager:GetSecretValue" && strings.HasPrefix(a.Resource, "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app/token-") && a.Context["secretsmanager:versionstage"] == "AWSCURRENT" {
+				if key == "FAKEKEY" && a.Action == "secretsmanager:GetSecretValue" && strings.HasPrefix(a.Resource, "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app/token-") && slices.Equal(a.Context["secretsmanager:versionstage"], []string{"AWSCURRENT"}) {
 					return api.Denied.Error
 				}
 				return nil
