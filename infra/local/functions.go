@@ -149,7 +149,7 @@ func (c *Cloud) environment(r cfn.Resource, name, key string) []string {
 
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER": c.endpoints.secrets, "AWS_ENDPOINT_URL_CLOUDWATCH": c.endpoints.cloudWatch,
 		"AWS_ENDPOINT_URL_STS": c.endpoints.sts,
-		"EXTRA_CA_FILE": c.caFile(), "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": c.clock.file,
+		"EXTRA_CA_FILE":        c.caFile(), "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": c.clock.file,
 		"CRONBEARER_TEST_NO_SETTLING": "1",
 	}
 	declared, _ := p["Environment"].(map[string]any)

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
 // AWSIdentity asks for a JWT of the function's role, which AWS signs: the token itself, or what proves the client to a
@@ -94,20 +95,18 @@ func identityCode(err error) string {
 
 // identityError says what to do. Transient is all that is not documented to be permanent.
 func (x *Exchanger) identityError(err error) *attemptError {
-	host := x.sts.Host()
-	switch code := identityCode(err); code {
+	host, words := x.sts.Host(), redact.AWS(err)
+	switch identityCode(err) {
 	case "OutboundWebIdentityFederationDisabled":
 		return lasting(stsCall, host, "gives no identity, as the account has outbound identity federation disabled: enable it once with %s", enableIdentity)
 	case "AccessDenied":
-		return lasting(stsCall, host, "gives no identity (AccessDenied): every audience in aws_identity must be in parameter IdentityAudiences of the stack, and the account needs %s once", enableIdentity)
+		return lasting(stsCall, host, "gives no identity (%s): every audience in aws_identity must be in parameter IdentityAudiences of the stack, and the account needs %s once", words, enableIdentity)
 	case "JWTPayloadSizeExceeded":
-		return lasting(stsCall, host, "gives no identity (JWTPayloadSizeExceeded): aws_identity has too many audiences, or too long ones")
-	case "":
-		return passing(stsCall, host, "gave no identity: no usable answer came")
+		return lasting(stsCall, host, "gives no identity (%s): aws_identity has too many audiences, or too long ones", words)
 	case "SessionDurationEscalation":
-		return passing(stsCall, host, "gave no identity (%s): the function's own session is nearly over; write a shorter aws_identity.lifetime", code)
+		return passing(stsCall, host, "gave no identity (%s): the function's own session is nearly over; write a shorter aws_identity.lifetime", words)
 	default:
-		return passing(stsCall, host, "gave no identity: %s", code)
+		return passing(stsCall, host, "gave no identity: %s", words)
 	}
 }
 

@@ -153,7 +153,9 @@ func TestLoginWithAWSIdentity(t *testing.T) {
 
 func TestErrorsOfAWSIdentity(t *testing.T) {
 	t.Parallel()
-	code := func(code string) error { return &smithy.GenericAPIError{Code: code, Message: canary} }
+	code := func(code string) error {
+		return &smithy.GenericAPIError{Code: code, Message: "The first sentence. " + canary}
+	}
 	tests := map[string]struct {
 		errs    []error
 		odd     string
@@ -164,7 +166,7 @@ func TestErrorsOfAWSIdentity(t *testing.T) {
 	}{
 		"disabled":                   {errs: []error{code("OutboundWebIdentityFederationDisabledException")}, lasting: true, says: "`aws iam enable-outbound-web-identity-federation`"},
 		"disabled, the shorter code": {errs: []error{code("OutboundWebIdentityFederationDisabled")}, lasting: true, says: "`aws iam enable-outbound-web-identity-federation`"},
-		"denied":                     {errs: []error{code("AccessDenied"), code("AccessDenied")}, lasting: true, asked: 2, says: "IdentityAudiences"},
+		"denied":                     {errs: []error{code("AccessDenied"), code("AccessDenied")}, lasting: true, asked: 2, says: "(AccessDenied: The first sentence): every audience in aws_identity must be in parameter IdentityAudiences"},
 		"denied, the longer code":    {errs: []error{code("AccessDeniedException"), code("AccessDeniedException")}, lasting: true, asked: 2, says: "enable-outbound-web-identity-federation"},
 		"denied once":                {errs: []error{code("AccessDenied")}, asked: 2, minted: true},
 		"too large":                  {errs: []error{code("JWTPayloadSizeExceededException")}, lasting: true, says: "too many audiences"},
@@ -173,7 +175,7 @@ func TestErrorsOfAWSIdentity(t *testing.T) {
 		"throttled":                  {errs: []error{code("Throttling")}, asked: 2, minted: true},
 		"throttled for long":         {errs: slices.Repeat([]error{code("ThrottlingException")}, 3), asked: 3, says: "gave no identity: Throttling"},
 		"own credentials expired":    {errs: slices.Repeat([]error{code("ExpiredToken")}, 3), asked: 3, says: "ExpiredToken"},
-		"no answer":                  {errs: slices.Repeat([]error{errors.New("dial tcp: " + canary)}, 3), asked: 3, says: "no usable answer came"},
+		"no answer":                  {errs: slices.Repeat([]error{errors.New("dial tcp: refused. " + canary)}, 3), asked: 3, says: "gave no identity: dial tcp: refused"},
 		"a JWT that cannot be used":  {odd: "a b", lasting: true, says: "cannot be used"},
 	}
 	for name, tt := range tests {

@@ -46,12 +46,12 @@ type Key struct {
 type Client struct {
 	ID     string
 	Auth   Auth
-	Secret string  // for AuthBasic and AuthBody
-	Keys   []Key   // for AuthPrivateKeyJWT; several while they are being changed
+	Secret string // for AuthBasic and AuthBody
+	Keys   []Key  // for AuthPrivateKeyJWT; several while they are being changed
 	// Federated is whose assertion AuthPrivateKeyJWT takes instead of one that Keys verify.
 	Federated *Federation
-	Grants []Grant // that it may use; none: all
-	Scopes []string
+	Grants    []Grant // that it may use; none: all
+	Scopes    []string
 }
 
 // Federation is a trusted issuer's word for a client, which then holds no credential of its own (Microsoft Entra's
@@ -64,9 +64,9 @@ type Issuer struct {
 	Audience  string // "aud"; empty: the token endpoint
 	Keys      []Key
 	Life      time.Duration // the longest that its assertions may still last; 0: the policy's
-	Subjects  []string // that it may speak for; none: all
-	NoSubject bool     // "sub" may be missing, as with Google, although RFC 7523 section 3 wants it
-	Scopes    []string // that it may ask for, as a parameter or as a claim; none: all
+	Subjects  []string      // that it may speak for; none: all
+	NoSubject bool          // "sub" may be missing, as with Google, although RFC 7523 section 3 wants it
+	Scopes    []string      // that it may ask for, as a parameter or as a claim; none: all
 }
 
 var grants = []Grant{ClientCredentials, RefreshToken, JWTBearer, TokenExchange}

@@ -34,10 +34,10 @@ const (
 
 // What an account answers that has not enabled the feature, and a request that no session covers.
 var (
-	Disabled = &api.Error{
+	Disabled = api.Fault{Error: &api.Error{
 		Status: http.StatusForbidden, Code: "OutboundWebIdentityFederationDisabledException",
 		Message: "Outbound web identity federation is not enabled for this account. Enable it first.",
-	}
+	}}
 	TooLarge = api.Fault{Error: &api.Error{
 		Status: http.StatusBadRequest, Code: "JWTPayloadSizeExceededException", Message: "The requested token payload size exceeds the maximum allowed size.",
 	}}
@@ -232,7 +232,7 @@ func inSTS(e *api.Error) *api.Error {
 func (s *Server) token(c *Call) (any, *api.Error) {
 	issuer := s.Issuer()
 	if issuer == "" {
-		return nil, Disabled
+		return nil, Disabled.Error
 	}
 	expires := c.At.Add(time.Duration(c.Seconds) * time.Second)
 	token, err := s.sign(issuer, *c, expires)
