@@ -140,9 +140,9 @@ func TestIdentityIsForItsAudiencesOnly(t *testing.T) {
 		"for too long":       {"https://api.example.com", "3601", false},
 		"one in other cases": {"https://API.example.com", "300", false},
 	} {
-		request := map[string]string{"sts:durationseconds": c.seconds}
+		request := iam.Context{"sts:durationseconds": {c.seconds}}
 		if c.audience != "" {
-			request["sts:identitytokenaudience"] = c.audience
+			request["sts:identitytokenaudience"] = strings.Split(c.audience, ",")
 		}
 		if got := role.Allows("sts:GetWebIdentityToken", "*", request); got != c.want {
 			t.Errorf("%s: %t", name, got)
