@@ -512,3 +512,27 @@ func TestLabelsStayWithinTwenty(t *testing.T) {
 		}
 	})
 }
+
+// TestTokenThatSettles: the target refuses it for a moment after its issue.
+func TestTokenThatSettles(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, refreshable)
+		tests := 0
+		w.provider.before = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != "/test" {
+				return false
+			}
+			if tests++; tests == 1 {
+				rw.WriteHeader(http.StatusUnauthorized)
+				return true
+			}
+			return false
+		}
+		p := w.start()
+		defer p.close()
+		if err := p.all(); err != nil || tests != 2 || w.published() != "0" {
+			t.Errorf("%v after %d tests", err, tests)
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/target"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -11,6 +12,9 @@ import (
 const (
 	testTimeout = 30 * time.Second // of one attempt
 	testPause   = 20 * time.Second // the longest between two
+	// Some providers refuse a token for a moment after they have issued it.
+	settling      = 10 * time.Second
+	settlingPause = time.Second
 )
 
 // test makes the call that the secret gives for it with the pending token, until there is a verdict or the time is up.
@@ -48,9 +52,9 @@ func (s *rotation) overdue(v token.Version) bool {
 	if v.OAuth2 == nil {
 		return false
 	}
-	expiry := expiryOf(v, born)
+	life := expiryOf(v, born).Sub(born)
 	rejected := s.labels.holder(rejectedLabel) == s.Version
-	return !s.now().Before(expiry) || !rejected && !s.now().Before(born.Add(expiry.Sub(born)/2))
+	return s.expired(v, born) || !rejected && !s.now().Before(born.Add(life/2))
 }
 
 // born is when the provider gave the pending token: shortly before the last label of the lease that it was renewed under
@@ -76,6 +80,11 @@ func expiryOf(v token.Version, born time.Time) time.Time {
 	return v.Expiry
 }
 
+// expired counts a token as unexpired of which neither an expiry nor an age is known.
+func (s *rotation) expired(v token.Version, born time.Time) bool {
+	return (!v.Expiry.IsZero() || !born.IsZero()) && !s.now().Before(expiryOf(v, born))
+}
+
 func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, error) {
 	request, err := v.Test.Request(nil, nil)
 	if err != nil {
@@ -89,6 +98,7 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 		switch {
 		case answer.Verdict == target.Accepted:
 			return Accepted, nil
+		case answer.Verdict == target.Rejected && n == 1 && s.now().Sub(s.born(v)) < settling && retry.Sleep(working, settlingPause):
 		case answer.Verdict == target.Rejected:
 			return s.rejected(ctx, v, request.URL.Host, s.why(answer))
 		case answer.Refused, !sleep(working, n, testPause):
@@ -100,7 +110,7 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 // rejected fails the step while AWSCURRENT is worth more than a token that was rejected.
 func (s *rotation) rejected(ctx context.Context, v token.Version, host, why string) (Outcome, error) {
 	current, err := s.store.Staged(ctx, s.SecretID, token.Current)
-	if err == nil && v.OAuth2 != nil && !current.Created.IsZero() && !s.now().Before(expiryOf(current, current.Created)) {
+	if err == nil && v.OAuth2 != nil && s.expired(current, current.Created) {
 		s.log.WarnContext(ctx, "the new token is finished although the test call rejects it",
 			"secret", s.SecretID, "version", s.Version, "error", why)
 		return NotTested, nil
