@@ -35,9 +35,10 @@ type world struct {
 	refuse atomic.Bool
 }
 
-func (s *suite) open() (*world, error) {
+func (s *suite) open(parameters map[string]string) (*world, error) {
 	cloud, err := local.New(local.Options{
 		Template: filepath.FromSlash(shipped.Path), Binaries: s.binaries, Authority: s.authority, Start: time.Now(), NoStarts: true,
+		Parameters:  parameters,
 		Environment: map[string]string{"LOG_LEVEL": "debug"},
 	})
 	if err != nil {
@@ -103,7 +104,7 @@ func (s *suite) caller() []check {
 		if err := register(s.passwords[client]); err != nil {
 			return err
 		}
-		w, err := s.open()
+		w, err := s.open(nil)
 		if err != nil {
 			return err
 		}
@@ -153,7 +154,7 @@ func (s *suite) caller() []check {
 func (s *suite) rotator() []check {
 	const name = "rotator binary: renews five times, and a refresh token that was used elsewhere asks for a person"
 	return []check{{name, func(ctx context.Context) (err error) {
-		w, err := s.open()
+		w, err := s.open(nil)
 		if err != nil {
 			return err
 		}

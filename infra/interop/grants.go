@@ -20,6 +20,7 @@ import (
 
 const (
 	jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	exchanged = "urn:ietf:params:oauth:grant-type:token-exchange"
 	account   = "reports@example.com"
 	api       = "https://api.example.com"
 )
@@ -44,7 +45,7 @@ func (s *suite) clients() []map[string]any {
 		client("body", "client_secret_post", "client_credentials"),
 		client(awkwardID, "client_secret_basic", "client_credentials"),
 		client("forbidden", "client_secret_basic", jwtBearer),
-		client("public", "none", jwtBearer),
+		client("public", "none", jwtBearer, exchanged),
 		client("refresh", "client_secret_basic", "refresh_token", "authorization_code"),
 		client("refresh-public", "none", "refresh_token", "authorization_code"),
 		client("refresh-key", "private_key_jwt", "refresh_token", "authorization_code"),

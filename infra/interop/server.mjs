@@ -1,6 +1,6 @@
 // The authorisation server of the interoperability checks: oidc-provider (panva), which is certified by the OpenID
 // Foundation, on HTTPS and loopback. Cronbearer's authors wrote none of what decides here: client authentication,
-// refresh tokens and their reuse are oidc-provider's, the assertions of jwt_bearer are verified by jose.
+// refresh tokens and their reuse are oidc-provider's, the JWTs of jwt_bearer and token_exchange are verified by jose.
 //
 // It is driven by lines of JSON on standard input and answers each with one line on standard output. The first line is
 // the configuration. It ends when standard input does, so that it never outlives the check.
@@ -14,9 +14,11 @@ const { default: Provider, errors } = await import('oidc-provider');
 const { createLocalJWKSet, jwtVerify } = await import('jose');
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'];
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const config = JSON.parse((await lines.next()).value);
-const issuers = new Map(); // of jwt_bearer assertions: name -> JWK set
+const issuers = new Map(); // that are trusted: name -> JWK set
 
 const server = createServer({ cert: config.cert, key: config.key });
 await new Promise((ready) => { server.listen(0, '127.0.0.1', ready); });
@@ -25,7 +27,7 @@ const issuer = `https://localhost:${server.address().port}`;
 const provider = new Provider(issuer, {
   clients: config.clients,
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
-  enabledJWA: { clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'] },
+  enabledJWA: { clientAuthSigningAlgValues: ALGORITHMS },
   scopes: ['openid', 'offline_access', 'reports:read', 'reports:write'],
   jwks: config.jwks,
   cookies: { keys: [config.cookieKey] },
@@ -45,38 +47,53 @@ const provider = new Provider(issuer, {
   },
 });
 
+// verify returns the claims of a trusted issuer's JWT that is for this server and was not used before.
+const verify = async (assertion) => {
+  const { payload: claims } = await jwtVerify(assertion, async (header, token) => {
+    const { iss } = JSON.parse(Buffer.from(token.payload, 'base64url'));
+    if (!issuers.has(iss)) throw new Error('unknown issuer');
+    return createLocalJWKSet(issuers.get(iss))(header, token);
+  }, { algorithms: ALGORITHMS, audience: [issuer, provider.urlFor('token')], requiredClaims: ['iss', 'sub', 'aud', 'exp', 'jti'] });
+  if (!await provider.ReplayDetection.unique(claims.iss, claims.jti, claims.exp)) throw new Error('it was used before');
+  return claims;
+};
+
+// grant is an access token for whom the claims name, as the answer of the token endpoint has it.
+const grant = async (client, claims, scope, gty) => {
+  const given = new provider.Grant({ clientId: client.clientId, accountId: claims.sub });
+  given.addOIDCScope(scope ?? '');
+  const token = new provider.AccessToken({ accountId: claims.sub, client, grantId: await given.save(), gty, scope });
+  return { access_token: await token.save(), token_type: token.tokenType, expires_in: token.expiration, scope };
+};
+
+provider.registerGrantType(TOKEN_EXCHANGE, async (ctx) => {
+  const { client, params } = ctx.oidc;
+  if (params.subject_token_type !== 'urn:ietf:params:oauth:token-type:jwt') throw new errors.InvalidRequest('subject_token_type is not a JWT');
+  let claims;
+  try {
+    claims = await verify(params.subject_token ?? '');
+  } catch (cause) { // RFC 8693 section 2.2.2
+    throw new errors.InvalidRequest(`subject_token refused (${cause.code ?? cause.message})`);
+  }
+  ctx.body = {
+    ...await grant(client, claims, params.scope, 'token_exchange'), issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+  };
+}, ['subject_token', 'subject_token_type', 'requested_token_type', 'scope']);
+
 provider.registerGrantType(JWT_BEARER, async (ctx) => {
   const { client, params } = ctx.oidc;
   if (params.assertion === undefined) throw new errors.InvalidRequest('missing required parameter assertion');
   let claims;
   try {
-    const verified = await jwtVerify(params.assertion, async (header, token) => {
-      const { iss } = JSON.parse(Buffer.from(token.payload, 'base64url'));
-      if (!issuers.has(iss)) throw new Error('unknown issuer');
-      return createLocalJWKSet(issuers.get(iss))(header, token);
-    }, {
-      algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'],
-      audience: [issuer, provider.urlFor('token')],
-      requiredClaims: ['iss', 'sub', 'aud', 'exp', 'jti'],
-    });
-    claims = verified.payload;
+    claims = await verify(params.assertion);
   } catch (cause) {
     throw new errors.InvalidGrant(`assertion refused (${cause.code ?? cause.message})`);
   }
   // Salesforce takes assertions that end within three minutes; a clock may be half a minute off.
   if (claims.exp - Date.now() / 1000 > 210) throw new errors.InvalidGrant('assertion lives too long');
-  if (!await provider.ReplayDetection.unique(claims.iss, claims.jti, claims.exp)) {
-    throw new errors.InvalidGrant('assertion was used before');
-  }
   // Google reads the claim and not the parameter (RFC 7521 section 4.1 has the parameter).
   if ((claims.scope ?? '') !== (params.scope ?? '')) throw new errors.InvalidScope('scope differs from the claim', params.scope);
-
-  const grant = new provider.Grant({ clientId: client.clientId, accountId: claims.sub });
-  grant.addOIDCScope(params.scope ?? '');
-  const accessToken = new provider.AccessToken({
-    accountId: claims.sub, client, grantId: await grant.save(), gty: 'jwt_bearer', scope: params.scope,
-  });
-  ctx.body = { access_token: await accessToken.save(), token_type: accessToken.tokenType, expires_in: accessToken.expiration, scope: params.scope };
+  ctx.body = await grant(client, claims, params.scope, 'jwt_bearer');
 }, ['assertion', 'scope']);
 
 const commands = {
@@ -86,10 +103,10 @@ const commands = {
   // login is what a person does in a browser: a grant and its first refresh token.
   login: async ({ client: id, account, scope }) => {
     const client = await provider.Client.find(id);
-    const grant = new provider.Grant({ clientId: id, accountId: account });
-    grant.addOIDCScope(scope);
+    const consent = new provider.Grant({ clientId: id, accountId: account });
+    consent.addOIDCScope(scope);
     const token = new provider.RefreshToken({
-      accountId: account, client, grantId: await grant.save(), gty: 'authorization_code', scope,
+      accountId: account, client, grantId: await consent.save(), gty: 'authorization_code', scope,
     });
     return { refresh_token: await token.save() };
   },

@@ -77,7 +77,7 @@ func newSuite(ctx context.Context, dir string, binaries map[string]string, out i
 }
 
 func (s *suite) run(ctx context.Context) error {
-	for _, list := range [][]check{s.clientCredentials(), s.jwtBearer(), s.refreshTokens(), s.minting(), s.caller(), s.rotator(), s.last()} {
+	for _, list := range [][]check{s.clientCredentials(), s.jwtBearer(), s.refreshTokens(), s.minting(), s.caller(), s.identity(), s.rotator(), s.last()} {
 		for _, c := range list {
 			start := time.Now()
 			if err := c.run(ctx); err != nil {

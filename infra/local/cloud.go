@@ -217,10 +217,8 @@ func (c *Cloud) serveAWS() error {
 		return err
 	}
 	c.endpoints.cloudWatch = "https://" + address
-	c.STS = sts.NewServer(sts.Config{
-		Region: s.Region, AccountID: s.AccountID, Now: c.Now, Principal: func(accessKey string) string { return c.holders[accessKey] },
-	})
-	c.STS.Authorize = c.authorize
+	c.STS = sts.NewServer(sts.Config{Region: s.Region, AccountID: s.AccountID, Now: c.Now})
+	c.STS.Authorize, c.STS.Principal = c.authorize, func(accessKey string) string { return c.holders[accessKey] }
 	if address, err = c.serve(c.STS); err != nil {
 		return err
 	}

@@ -55,8 +55,8 @@ func (s *Server) sign(issuer string, c Call, expires time.Time) (string, error) 
 		audience = c.Audiences[0]
 	}
 	principal := ""
-	if s.config.Principal != nil {
-		principal = s.config.Principal(c.AccessKey)
+	if s.Principal != nil {
+		principal = s.Principal(c.AccessKey)
 	}
 	s.mu.Lock()
 	s.signed++

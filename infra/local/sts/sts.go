@@ -66,8 +66,6 @@ type Call struct {
 type Config struct {
 	AccountID, Region string
 	Now               api.Clock // nil: the real clock
-	// Principal is the ARN of the role that an access key stands for: the "sub" of its tokens.
-	Principal func(accessKey string) string
 }
 
 // Server speaks the protocol. It is an http.Handler.
@@ -75,6 +73,8 @@ type Server struct {
 	Faults api.Faults // by Operation
 	// Authorize says what a caller may do; nil lets everyone do everything.
 	Authorize api.Authorizer
+	// Principal is the ARN of the role that an access key stands for: the "sub" of its tokens.
+	Principal func(accessKey string) string
 
 	config Config
 	keys   func() (keys, error)

@@ -31,10 +31,9 @@ type answer struct {
 }
 
 func newServer() *sts.Server {
-	return sts.NewServer(sts.Config{
-		AccountID: "123456789012", Region: "eu-west-1", Now: func() time.Time { return now },
-		Principal: func(string) string { return "arn:aws:iam::123456789012:role/Caller" },
-	})
+	s := sts.NewServer(sts.Config{AccountID: "123456789012", Region: "eu-west-1", Now: func() time.Time { return now }})
+	s.Principal = func(string) string { return "arn:aws:iam::123456789012:role/Caller" }
+	return s
 }
 
 // ask changes a good request; "" leaves a parameter out.
