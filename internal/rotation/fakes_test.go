@@ -279,7 +279,7 @@ func (p *provider) logIn() (access, refresh string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	access, refresh = p.mint("access"), p.mint("refresh")
-	p.access[access], p.live[refresh], p.family[refresh] = true, true, p.n
+	p.access[access], p.live[refresh], p.family[refresh], p.family[access] = true, true, p.n, p.n
 	return access, refresh
 }
 
@@ -317,7 +317,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		delete(p.access, bearer)
 		fresh := p.mint("access")
-		p.access[fresh] = true
+		p.access[fresh], p.family[fresh] = true, p.family[bearer]
 		p.exchanges++
 		p.granted, p.spent = append(p.granted, fresh), append(p.spent, bearer)
 		p.reply(w, map[string]any{"data": map[string]any{"token": fresh, "ends": "2027-01-31"}})
