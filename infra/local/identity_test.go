@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,29 +29,37 @@ const (
 type federated struct {
 	*rig
 
-	issuer string
-	keys   []oauth.Key // that the issuer publishes
-	auth   *oauth.Server
+	issuer     string
+	keys       []oauth.Key // that the issuer publishes
+	audience   string      // that verify wants, as the next two
+	subject    atomic.Pointer[string]
+	algorithms []string
+	auth       *oauth.Server
 }
 
 func startFederated(t *testing.T) *federated {
 	t.Helper()
 	r := &federated{rig: start(t, local.Options{Parameters: map[string]string{"IdentityAudiences": audience + ",urn:other"}})}
+	r.audience, r.algorithms = audience, []string{"RS256"}
+	must(t, r.trust())
 	r.auth = oauth.New(r.Now)
 	must(t, r.Host(identityHost, r.auth))
-	var err error
-	r.issuer, err = r.EnableFederation()
-	must(t, err)
-	r.keys, err = oauth.Discover(r.issuer, func(url string) ([]byte, error) {
-		text, err := r.Get(url)
-		return []byte(r.Public(string(text))), err
-	})
-	must(t, err)
 	must(t, r.auth.Trust(oauth.Issuer{ID: r.issuer, Keys: r.keys, Audience: audience, Subjects: []string{r.role()}, Life: time.Hour}))
 	must(t, r.auth.Register(oauth.Client{ID: "reports", Auth: oauth.AuthPrivateKeyJWT, Federated: &oauth.Federation{Issuer: r.issuer, Subject: r.role(), Audience: audience}}))
 	r.api.Revoke(first)
 	r.api.Rule(func(q target.Request) (target.Answer, bool) { return target.OK, r.auth.Valid(q.Token) })
 	return r
+}
+
+// trust has someone outside read what the account's issuer publishes.
+func (r *federated) trust() (err error) {
+	role := r.role()
+	r.subject.Store(&role)
+	if r.issuer, err = r.EnableFederation(); err != nil {
+		return err
+	}
+	r.keys, err = oauth.Discover(r.issuer, r.Get)
+	return err
 }
 
 // role is the "sub" of all tokens of the stack.
@@ -61,8 +70,8 @@ func (r *federated) role() string {
 // verify is what a server does that takes the identity itself, such as an Application Load Balancer.
 func (r *federated) verify(text string) error {
 	claims := jwt.MapClaims{}
-	_, err := jwt.NewParser(jwt.WithTimeFunc(r.Now), jwt.WithIssuer(r.issuer), jwt.WithSubject(r.role()), jwt.WithAudience(audience),
-		jwt.WithIssuedAt(), jwt.WithExpirationRequired(), jwt.WithValidMethods([]string{"RS256"}),
+	_, err := jwt.NewParser(jwt.WithTimeFunc(r.Now), jwt.WithIssuer(r.issuer), jwt.WithSubject(*r.subject.Load()), jwt.WithAudience(r.audience),
+		jwt.WithIssuedAt(), jwt.WithExpirationRequired(), jwt.WithValidMethods(r.algorithms),
 	).ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) {
 		at := slices.IndexFunc(r.keys, func(k oauth.Key) bool { return k.ID == t.Header["kid"] })
 		if at < 0 {
