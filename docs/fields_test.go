@@ -22,10 +22,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
 	"github.com/cronbearer/cronbearer/internal/metric"
 	"github.com/cronbearer/cronbearer/internal/target"
 )
@@ -66,8 +66,10 @@ func runFields(t *testing.T) map[string]field {
 // down takes no metrics.
 type down struct{}
 
-func (down) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput) error {
-	return errors.New("no answer")
+func (down) PutMetricData(
+	context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options),
+) (*cloudwatch.PutMetricDataOutput, error) {
+	return nil, errors.New("no answer")
 }
 
 // embeddedFields are those of the line that stands in for PutMetricData, when there is news of everything.

@@ -1,7 +1,6 @@
 package replay_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -11,11 +10,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 
 	"github.com/cronbearer/cronbearer/infra/local"
 	"github.com/cronbearer/cronbearer/infra/local/alarm"
 	"github.com/cronbearer/cronbearer/infra/local/localtest"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
 )
 
 // longestRun is Lambda's.
@@ -37,36 +36,47 @@ func newWorld(t *testing.T, template string, start time.Time, observe func(local
 	w := &world{t: t, at: start, Cloud: localtest.Start(t, local.Options{
 		Template: template, Binaries: map[string]string{}, Start: start, NoStarts: true, Light: true, Observe: observe,
 	})}
-	w.Client = cloudwatch.NewClient(w.post, aws.NopRetryer{})
+	w.Client = cloudwatch.New(cloudwatch.Options{
+		Region: w.Stack.Region, BaseEndpoint: aws.String("https://cloudwatch.invalid"), RetryMaxAttempts: 1,
+		HTTPClient: inMemory{w.CloudWatch},
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "FAKEKEYOFCALLER", SecretAccessKey: "fake-secret-access-key"}, nil
+		}),
+	})
 	return w
 }
 
-// post passes requests to the model without a network, unsigned.
-func (w *world) post(ctx context.Context, path string, header http.Header, body []byte) (*http.Response, error) {
-	request := httptest.NewRequestWithContext(ctx, http.MethodPost, path, bytes.NewReader(body))
-	request.Header = header
-	header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=FAKEKEYOFCALLER/20261128/"+w.Stack.Region+"/monitoring/aws4_request")
+// inMemory passes the SDK's requests to the model without a network.
+type inMemory struct{ handler http.Handler }
+
+func (m inMemory) Do(r *http.Request) (*http.Response, error) {
 	recorder := httptest.NewRecorder()
-	w.CloudWatch.ServeHTTP(recorder, request)
-	return recorder.Result(), nil
+	m.handler.ServeHTTP(recorder, r)
+	response := recorder.Result()
+	response.Request = r
+	return response, nil
 }
 
 // PutMetricData takes the short way past the protocol: a year has a million of them.
-func (w *world) PutMetricData(_ context.Context, in *cloudwatch.PutMetricDataInput) error {
+func (w *world) PutMetricData(
+	_ context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options),
+) (*cloudwatch.PutMetricDataOutput, error) {
 	if w.down != nil && w.down(in) {
-		return errors.New("no answer")
+		return nil, errors.New("no answer")
 	}
 	w.store(in)
-	return nil
+	return &cloudwatch.PutMetricDataOutput{}, nil
 }
 
 func (w *world) store(in *cloudwatch.PutMetricDataInput) {
 	for _, d := range in.MetricData {
-		m := alarm.Metric{Namespace: in.Namespace, Name: d.MetricName}
+		m := alarm.Metric{Namespace: aws.ToString(in.Namespace), Name: aws.ToString(d.MetricName)}
 		for _, dimension := range d.Dimensions {
-			m.Dimensions = append(m.Dimensions, alarm.Dimension{Name: dimension.Name, Value: dimension.Value})
+			m.Dimensions = append(m.Dimensions, alarm.Dimension{
+				Name: aws.ToString(dimension.Name), Value: aws.ToString(dimension.Value),
+			})
 		}
-		w.Samples.Put(m, d.Timestamp, alarm.Value(d.Value))
+		w.Samples.Put(m, aws.ToTime(d.Timestamp), alarm.Value(aws.ToFloat64(d.Value)))
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/infra/local"
@@ -16,7 +18,6 @@ import (
 	"github.com/cronbearer/cronbearer/infra/local/localtest"
 	"github.com/cronbearer/cronbearer/infra/schedule"
 	"github.com/cronbearer/cronbearer/internal/caller"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
 	"github.com/cronbearer/cronbearer/internal/metric"
 	"github.com/cronbearer/cronbearer/internal/target"
 )
@@ -447,8 +448,8 @@ func (y *year) loses(in *cloudwatch.PutMetricDataInput) bool {
 	y.plan(y.at.Add(y.between(30*time.Second, 25*time.Minute)), func(time.Time) {
 		y.store(in)
 		for _, d := range in.MetricData {
-			owner, at, one := d.Dimensions[1].Value, d.Timestamp, d.Value == 1
-			switch name := d.MetricName; {
+			owner, at, one := aws.ToString(d.Dimensions[1].Value), aws.ToTime(d.Timestamp), aws.ToFloat64(d.Value) == 1
+			switch name := aws.ToString(d.MetricName); {
 			case name == metric.TokenRejected && y.tokens[owner].storedAt.Before(at):
 				c := y.tokens[owner]
 				c.storedAt, c.stored = at, map[bool]target.Verdict{true: target.Rejected, false: target.Accepted}[one]

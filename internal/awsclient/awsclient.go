@@ -13,10 +13,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsretry "github.com/aws/aws-sdk-go-v2/aws/retry"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
 	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/settings"
@@ -59,8 +58,10 @@ func SecretsManager(s settings.Settings, transport http.RoundTripper) *secretsma
 
 // CloudWatch makes a client for metrics and alarms.
 func CloudWatch(s settings.Settings, transport http.RoundTripper) *cloudwatch.Client {
-	service := signed{"monitoring", s.Region, CloudWatchURL(s), client{transport, publishTimeout}, v4.NewSigner()}
-	return cloudwatch.NewClient(service.post, retryer(publishTries))
+	return cloudwatch.NewFromConfig(config(s, transport, publishTimeout, publishTries), func(o *cloudwatch.Options) {
+		o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint = endpoint(s, s.CloudWatchEndpoint)
+		o.Protocol = unread{o.Protocol}
+	})
 }
 
 func config(s settings.Settings, transport http.RoundTripper, timeout time.Duration, tries int) aws.Config {
@@ -69,13 +70,11 @@ func config(s settings.Settings, transport http.RoundTripper, timeout time.Durat
 		Credentials: aws.CredentialsProviderFunc(credentials),
 		HTTPClient:  client{transport, timeout},
 		Retryer: func() aws.Retryer {
-			return retryer(tries)
+			return awsretry.NewStandard(func(o *awsretry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = tries, maxRetryBackoff })
 		},
+		// The zero value of the size limit that an aws.Config made by hand has would gzip every PutMetricData.
+		DisableRequestCompression: true,
 	}
-}
-
-func retryer(tries int) aws.Retryer {
-	return awsretry.NewStandard(func(o *awsretry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = tries, maxRetryBackoff })
 }
 
 // credentials are those that Lambda puts into the environment. They outlive it, so they are never refreshed.

@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/encoding/cbor"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
 	"github.com/cronbearer/cronbearer/internal/settings"
 )
 
@@ -58,8 +59,8 @@ func TestTries(t *testing.T) {
 	environment(t)
 	s := settings.Settings{Region: "eu-west-1"}
 	publish := func(ctx context.Context, w *wire) error {
-		err := awsclient.CloudWatch(s, w).PutMetricData(ctx, &cloudwatch.PutMetricDataInput{ //nolint:contextcheck // making the client calls nothing
-			Namespace: "N", MetricData: []cloudwatch.MetricDatum{{MetricName: "M", Value: 1}},
+		_, err := awsclient.CloudWatch(s, w).PutMetricData(ctx, &cloudwatch.PutMetricDataInput{
+			Namespace: aws.String("N"), MetricData: []types.MetricDatum{{MetricName: aws.String("M"), Value: aws.Float64(1)}},
 		})
 		return err
 	}
@@ -136,11 +137,11 @@ func TestAnswerThatIsCutOffIsRetried(t *testing.T) {
 func TestRequestsAreSignedAndNotCompressed(t *testing.T) {
 	environment(t)
 	w := &wire{answer: fault(403, "AccessDenied")}
-	data := make([]cloudwatch.MetricDatum, 500)
+	data := make([]types.MetricDatum, 500)
 	for i := range data {
-		data[i] = cloudwatch.MetricDatum{MetricName: "M", Value: 1}
+		data[i] = types.MetricDatum{MetricName: aws.String("M"), Value: aws.Float64(1)}
 	}
-	_ = awsclient.CloudWatch(settings.Settings{Region: "eu-west-1"}, w).PutMetricData(t.Context(), &cloudwatch.PutMetricDataInput{Namespace: "N", MetricData: data})
+	_, _ = awsclient.CloudWatch(settings.Settings{Region: "eu-west-1"}, w).PutMetricData(t.Context(), &cloudwatch.PutMetricDataInput{Namespace: aws.String("N"), MetricData: data})
 	r := w.requests[0]
 	if r.URL.Host != "monitoring.eu-west-1.amazonaws.com" || r.URL.Scheme != "https" {
 		t.Errorf("sent to %s", r.URL)
@@ -165,7 +166,7 @@ func TestEndpoints(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{answer: fault(403, "AccessDenied")}
 			_, _ = awsclient.SecretsManager(c.settings, w).GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("s")})
-			_ = awsclient.CloudWatch(c.settings, w).PutMetricData(t.Context(), &cloudwatch.PutMetricDataInput{Namespace: "N", MetricData: []cloudwatch.MetricDatum{}})
+			_, _ = awsclient.CloudWatch(c.settings, w).PutMetricData(t.Context(), &cloudwatch.PutMetricDataInput{Namespace: aws.String("N"), MetricData: []types.MetricDatum{}})
 			for i, want := range []string{c.secrets, c.cloudWatch} {
 				if got := w.requests[i].URL.Scheme + "://" + w.requests[i].URL.Host; got != want {
 					t.Errorf("sent to %s, want %s", got, want)

@@ -11,10 +11,10 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/settings"
 )
@@ -49,9 +49,9 @@ func (c *counting) GetSecretValue(context.Context, *secretsmanager.GetSecretValu
 	}, nil
 }
 
-func (c *counting) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput) error {
+func (c *counting) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
 	c.puts++
-	return nil
+	return &cloudwatch.PutMetricDataOutput{}, nil
 }
 
 // warmed is a handler after its first run.

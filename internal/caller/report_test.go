@@ -15,11 +15,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/settings"
 )
@@ -34,25 +36,25 @@ type faulty struct {
 	put, describe, set fault
 }
 
-func (f faulty) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput) error {
+func (f faulty) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput, o ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
 	if f.put != nil {
-		return f.put(ctx)
+		return &cloudwatch.PutMetricDataOutput{}, f.put(ctx)
 	}
-	return f.watch.PutMetricData(ctx, in)
+	return f.watch.PutMetricData(ctx, in, o...)
 }
 
-func (f faulty) DescribeAlarms(ctx context.Context, names ...string) ([]cloudwatch.MetricAlarm, error) {
+func (f faulty) DescribeAlarms(ctx context.Context, in *cloudwatch.DescribeAlarmsInput, o ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
 	if f.describe != nil {
 		return nil, f.describe(ctx)
 	}
-	return f.watch.DescribeAlarms(ctx, names...)
+	return f.watch.DescribeAlarms(ctx, in, o...)
 }
 
-func (f faulty) SetAlarmState(ctx context.Context, in *cloudwatch.SetAlarmStateInput) error {
+func (f faulty) SetAlarmState(ctx context.Context, in *cloudwatch.SetAlarmStateInput, o ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error) {
 	if f.set != nil {
-		return f.set(ctx)
+		return nil, f.set(ctx)
 	}
-	return f.watch.SetAlarmState(ctx, in)
+	return f.watch.SetAlarmState(ctx, in, o...)
 }
 
 // writing is the process's output, of which lines go wrong.
@@ -149,8 +151,8 @@ func reported(t *testing.T, status int, spoil func(*faulty, *writing)) reportedR
 		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-", LogLevel: slog.LevelInfo,
 	}
 	cloudWatch, out := &faulty{watch: r.watch}, &writing{output: r.out}
-	r.watch.alarm = &cloudwatch.MetricAlarm{
-		AlarmName: "S-TokenRejected-T", StateValue: cloudwatch.StateValueAlarm, StateTransitionedTimestamp: time.Now().Add(-24 * time.Hour),
+	r.watch.alarm = &types.MetricAlarm{
+		AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm, StateTransitionedTimestamp: aws.Time(time.Now().Add(-24 * time.Hour)),
 	}
 	spoil(cloudWatch, out)
 	r.secrets.put(current, "v1", secret("a"), 48*time.Hour)

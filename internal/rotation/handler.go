@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
 	"github.com/cronbearer/cronbearer/internal/environment"
 	"github.com/cronbearer/cronbearer/internal/logs"
 	"github.com/cronbearer/cronbearer/internal/metric"
@@ -85,7 +85,9 @@ func (h *Handler) newApp(lookup settings.LookupEnv) (*app, error) {
 // unusable stands in for CloudWatch where the metric's variables are bad: each datum becomes a log line.
 type unusable struct{ err error }
 
-func (u unusable) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput) error { return u.err }
+func (u unusable) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+	return nil, u.err
+}
 
 func (h *Handler) assemble(s settings.Settings, env *environment.Environment, api SecretsManager, cloudWatch metric.CloudWatch) *app {
 	log := logs.New(h.out, s.LogLevel, h.scrub)
