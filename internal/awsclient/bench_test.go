@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
-	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/config"
 )
 
 // BenchmarkAWS is what the SDK itself takes of a request: AWS answers at once, without a network.
@@ -21,7 +21,7 @@ func BenchmarkAWS(b *testing.B) {
 	b.Setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
 	b.Setenv("AWS_SECRET_ACCESS_KEY", strings.Repeat("x", 40))
 	b.Setenv("AWS_SESSION_TOKEN", strings.Repeat("y", 400))
-	s := settings.Settings{Region: "eu-west-1"}
+	s := config.Settings{Region: "eu-west-1"}
 	says := func(contentType, body string) answer {
 		return func(r *http.Request) (*http.Response, error) {
 			return &http.Response{

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/config"
 )
 
 const (
@@ -89,7 +89,7 @@ func (d *dialer) predial(endpoints []url.URL) {
 }
 
 // SecretsManagerURL is where Secrets Manager is called.
-func SecretsManagerURL(s settings.Settings) url.URL {
+func SecretsManagerURL(s config.Settings) url.URL {
 	base, fips, dualStack := endpoint(s, s.SecretsEndpoint)
 	e, _ := secretsmanager.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), secretsmanager.EndpointParameters{
 		Region: aws.String(s.Region), Endpoint: base,
@@ -99,7 +99,7 @@ func SecretsManagerURL(s settings.Settings) url.URL {
 }
 
 // CloudWatchURL is where CloudWatch is called.
-func CloudWatchURL(s settings.Settings) url.URL {
+func CloudWatchURL(s config.Settings) url.URL {
 	base, fips, dualStack := endpoint(s, s.CloudWatchEndpoint)
 	e, _ := cloudwatch.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), cloudwatch.EndpointParameters{
 		Region: aws.String(s.Region), Endpoint: base,

@@ -16,7 +16,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/smithy-go"
 
-	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/config"
 )
 
 const stsTimeout = 5 * time.Second
@@ -31,13 +31,13 @@ type STS struct {
 }
 
 // NewSTS returns an STS.
-func NewSTS(s settings.Settings, transport http.RoundTripper) *STS {
+func NewSTS(s config.Settings, transport http.RoundTripper) *STS {
 	return &STS{endpoint: stsURL(s), region: s.Region, http: client{transport, stsTimeout}, signer: v4.NewSigner()}
 }
 
 // stsURL is where STS is called. The action has regional endpoints only. They are named as those of Secrets Manager are, in all
 // partitions, but for FIPS in AWS GovCloud, where all of STS is (AWS FIPS endpoints by service).
-func stsURL(s settings.Settings) url.URL {
+func stsURL(s config.Settings) url.URL {
 	if s.STSEndpoint != "" {
 		if own, err := url.Parse(s.STSEndpoint); err == nil {
 			return *own

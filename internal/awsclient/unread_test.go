@@ -15,7 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
-	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/config"
 )
 
 // AWS adds members to answers without notice. The SDK's own client panics on the first of them here.
@@ -58,7 +58,7 @@ func TestAnswersWithUnknownMembersAreNoError(t *testing.T) { //nolint:parallelte
 			w.WriteHeader(answer.status)
 			_, _ = io.WriteString(w, answer.body)
 		}))
-		client := awsclient.CloudWatch(settings.Settings{Region: "eu-west-1", CloudWatchEndpoint: server.URL}, http.DefaultTransport)
+		client := awsclient.CloudWatch(config.Settings{Region: "eu-west-1", CloudWatchEndpoint: server.URL}, http.DefaultTransport)
 		for operation, call := range operations {
 			err := call(t.Context(), client)
 			code := ""

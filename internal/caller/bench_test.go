@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
+	"github.com/cronbearer/cronbearer/internal/config"
 	"github.com/cronbearer/cronbearer/internal/hosts"
-	"github.com/cronbearer/cronbearer/internal/settings"
 )
 
 const warmEvent = `{"job":"DailyReport","action":"call","token":"ExampleApi","secret":"example-api",` +
@@ -65,7 +65,7 @@ func warmed(tb testing.TB) (run func(), cloud *counting) {
 	transport.Protocols.SetHTTP1(true) // without HTTP/2, which would want to stand in for https too
 	transport.RegisterProtocol("https", answering(http.StatusOK))
 	cloud = &counting{}
-	s := settings.Settings{
+	s := config.Settings{
 		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
 		IdempotencyHeader: "Idempotency-Key", LogLevel: slog.LevelInfo,
 	}

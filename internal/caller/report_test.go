@@ -22,8 +22,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
+	"github.com/cronbearer/cronbearer/internal/config"
 	"github.com/cronbearer/cronbearer/internal/hosts"
-	"github.com/cronbearer/cronbearer/internal/settings"
 )
 
 // fault is what a call does instead of its work; nil: nothing.
@@ -146,7 +146,7 @@ func reported(t *testing.T, status int, spoil func(*faulty, *writing)) reportedR
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := settings.Settings{
+	s := config.Settings{
 		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
 		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-", LogLevel: slog.LevelInfo,
 	}
@@ -249,7 +249,7 @@ func TestTokenOfUnknownExpiryEndsAWarning(t *testing.T) {
 func TestGoodNewsOfAnotherVersionIsPublished(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(s *settings.Settings) { s.SecretCacheTTL = 0 })
+		r := newRig(t, func(s *config.Settings) { s.SecretCacheTTL = 0 })
 		r.serve(map[string]int{"a": http.StatusOK, "b": http.StatusOK})
 		for _, step := range []struct {
 			version, token string

@@ -25,9 +25,9 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/dev/testnet"
 	"github.com/cronbearer/cronbearer/internal/hosts"
-	"github.com/cronbearer/cronbearer/internal/settings"
-	"github.com/cronbearer/cronbearer/internal/testnet"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
@@ -58,13 +58,13 @@ type rig struct {
 	handler *caller.Handler
 }
 
-func newRig(t *testing.T, change func(*settings.Settings)) *rig {
+func newRig(t *testing.T, change func(*config.Settings)) *rig {
 	t.Helper()
 	allowed, err := hosts.Parse([]string{"example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := settings.Settings{
+	s := config.Settings{
 		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
 		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-", LogLevel: slog.LevelInfo,
 		Region: "eu-west-1", LogResponses: true,

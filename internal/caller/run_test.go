@@ -20,8 +20,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
-	"github.com/cronbearer/cronbearer/internal/settings"
-	"github.com/cronbearer/cronbearer/internal/testnet"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/dev/testnet"
 )
 
 // mintedSecret asks https://auth.example.com for its token.
@@ -972,7 +972,7 @@ func TestPanicsAreReported(t *testing.T) {
 func TestRunLineIsNeverFiltered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(s *settings.Settings) { s.LogLevel = 8 }) // error
+		r := newRig(t, func(s *config.Settings) { s.LogLevel = 8 }) // error
 		r.secrets.put(current, "v1", `{"token":"`+secret("a")+`","expires_at":"soon"}`, time.Hour)
 		r.serve(map[string]int{"a": 200})
 		got := r.run(nil) // fails loudly if there is no line

@@ -25,10 +25,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/cronbearer/cronbearer/internal/clock"
-	"github.com/cronbearer/cronbearer/internal/environment"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/execenv"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/rotation"
-	"github.com/cronbearer/cronbearer/internal/settings"
 )
 
 const (
@@ -440,7 +440,7 @@ func (w *world) start() *process {
 		defer close(served)
 		_ = server.Serve(listener)
 	}()
-	env := &environment.Environment{
+	env := &execenv.Environment{
 		Clock: clock.New(""), ToAWS: &http.Transport{},
 		ToTargets: &http.Transport{DialTLSContext: listener.dial},
 	}
@@ -448,7 +448,7 @@ func (w *world) start() *process {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := settings.Settings{SecretPrefix: prefix, AllowedHosts: allowed, MetricNamespace: "N", StackName: "stack"}
+	s := config.Settings{SecretPrefix: prefix, AllowedHosts: allowed, MetricNamespace: "N", StackName: "stack"}
 	p.handler = rotation.NewTestHandler(s, env, p, p, p.out)
 	p.close = func() {
 		_ = server.Close()
