@@ -28,10 +28,13 @@ const warmEvent = `{"job":"DailyReport","action":"call","token":"ExampleApi","se
 type answering int
 
 func (status answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	header := http.Header{"Content-Type": {"application/json"}, "Date": {"Tue, 24 Nov 2026 09:00:00 GMT"}}
+	if status == http.StatusUnauthorized {
+		header.Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	}
 	return &http.Response{
 		StatusCode: int(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Content-Type": {"application/json"}, "Date": {"Tue, 24 Nov 2026 09:00:00 GMT"}},
-		Body:   io.NopCloser(strings.NewReader(`{"ok":true}`)), Request: r,
+		Header: header, Body: io.NopCloser(strings.NewReader(`{"ok":true}`)), Request: r,
 	}, nil
 }
 
@@ -54,8 +57,8 @@ func (c *counting) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput
 	return &cloudwatch.PutMetricDataOutput{}, nil
 }
 
-// warmed is a handler after its first run.
-func warmed(tb testing.TB) (run func(), cloud *counting) {
+// warmed is a handler after its first run, and the target's answer to it.
+func warmed(tb testing.TB, status answering) (run func() error, cloud *counting) {
 	tb.Helper()
 	allowed, err := hosts.Parse([]string{"api.example.com"})
 	if err != nil {
@@ -63,7 +66,7 @@ func warmed(tb testing.TB) (run func(), cloud *counting) {
 	}
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetHTTP1(true) // without HTTP/2, which would want to stand in for https too
-	transport.RegisterProtocol("https", answering(http.StatusOK))
+	transport.RegisterProtocol("https", status)
 	cloud = &counting{}
 	s := config.Settings{
 		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
@@ -71,29 +74,36 @@ func warmed(tb testing.TB) (run func(), cloud *counting) {
 	}
 	h := caller.Assemble(s, cloud, cloud, transport, io.Discard)
 	ctx := lambdacontext.NewContext(tb.Context(), &lambdacontext.LambdaContext{AwsRequestID: "8476a536-e9f4-11e8-9739-2dfe598c3fcd"})
-	run = func() {
-		if _, err := h.Invoke(ctx, []byte(warmEvent)); err != nil {
-			tb.Fatal(err)
-		}
+	run = func() error {
+		_, err := h.Invoke(ctx, []byte(warmEvent))
+		return err
 	}
-	run()
+	if err := run(); (err == nil) != (status == http.StatusOK) {
+		tb.Fatal(err)
+	}
 	return run, cloud
 }
 
 // BenchmarkWarmRun is a run but for the network: what the caller itself adds to a call.
 func BenchmarkWarmRun(b *testing.B) {
-	run, _ := warmed(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		run()
+	for name, status := range map[string]answering{"accepted": http.StatusOK, "rejected": http.StatusUnauthorized} {
+		b.Run(name, func(b *testing.B) {
+			run, _ := warmed(b, status)
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = run()
+			}
+		})
 	}
 }
 
 func TestWarmRunsAskAWSNothing(t *testing.T) {
 	t.Parallel()
-	run, cloud := warmed(t)
+	run, cloud := warmed(t, http.StatusOK)
 	for range 100 {
-		run()
+		if err := run(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if cloud.reads != 1 || cloud.puts != 1 {
 		t.Errorf("%d secret reads and %d metric calls in a hundred warm runs and the first, want 1 and 1", cloud.reads, cloud.puts)

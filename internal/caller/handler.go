@@ -92,7 +92,6 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 		e, r = a.caller.run(ctx, j, res.RunID, a.log)
 		j = r.job // the call that was made: a check's is that of the secret's probe
 		e.fill(&res, r)
-		j = r.job // a check calls the secret's probe
 	}
 	message := ""
 	if res.failed() {
