@@ -1,6 +1,7 @@
 package awssim_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -21,7 +22,8 @@ import (
 
 const (
 	identityHost = "id.example.com"
-	audience     = "api://provider" // no host of the world, which PutSecret would make one of this machine
+	sessionToken = "fake-session-token" // of the function
+	audience     = "api://provider"     // no host of the world, which PutSecret would make one of this machine
 )
 
 // federated is a rig whose account has enabled outbound identity federation, and a provider that trusts its issuer. No
@@ -153,6 +155,10 @@ func TestIdentityObtainsTokens(t *testing.T) {
 				if run.Result.Outcome != "succeeded" || run.Result.Verdict != "accepted" {
 					t.Fatalf("run %d: %+v\n%s", i+1, run.Result, run.Message)
 				}
+				// A minted token's own expiry is nobody's to renew: TokenExpiring would fire.
+				if slices.ContainsFunc(r.data(), func(d string) bool { return strings.HasPrefix(d, "TokenDaysToExpiry") }) {
+					t.Errorf("run %d published %q", i+1, r.data())
+				}
 				if asked := len(r.STS.Calls()); asked != step.tokens {
 					t.Errorf("run %d: %d identities, want %d", i+1, asked, step.tokens)
 				}
@@ -240,6 +246,27 @@ func TestIdentityThatCannotBeHad(t *testing.T) {
 	}
 }
 
+// TestCheckProbesWithAnIdentity: a check without a probe asks STS for nothing.
+func TestCheckProbesWithAnIdentity(t *testing.T) {
+	t.Parallel()
+	r := startFederated(t)
+	r.api.Rule(func(q upstream.Request) (upstream.Answer, bool) { return upstream.OK, r.verify(q.Token) == nil })
+	for _, c := range []struct {
+		secret, verdict string
+		asked, probed   int
+	}{
+		{secret: identitySecret(""), verdict: "unknown"},
+		{secret: identitySecret(`,"probe":{"call":"GET https://api.example.com/me","expect":{"status":[200]}}`), verdict: "accepted", asked: 1, probed: 1},
+	} {
+		r.put(c.secret)
+		r.advance(6 * time.Minute) // the secret is read again
+		run := r.invoke(event(map[string]any{"action": "check", "call": nil}))
+		if run.Result.Outcome != "succeeded" || run.Result.Verdict != c.verdict || len(r.STS.Calls()) != c.asked || r.api.Served() != c.probed {
+			t.Errorf("%d identities, %d probes: %+v\n%s", len(r.STS.Calls()), r.api.Served(), run.Result, run.Message)
+		}
+	}
+}
+
 // TestCallerHasNoIdentityByDefault: without IdentityAudiences the role has no permission, and no other function ever has.
 func TestCallerHasNoIdentityByDefault(t *testing.T) {
 	t.Parallel()
@@ -287,9 +314,13 @@ func TestIdentityNeverInOutput(t *testing.T) {
 		prepare func(*federated)
 		outcome string
 	}{
-		"alone, rejected by the target":                {more: "", prepare: func(r *federated) { r.api.Rule(echo) }, outcome: "token_rejected"},
-		"exchanged, then rejected by the target":       {more: exchangeMore, prepare: func(r *federated) { r.api.Rule(echo) }, outcome: "token_rejected"},
-		"client assertion in the provider's refusal":   {more: clientMore, prepare: echoing, outcome: "token_rejected"},
+		"alone, rejected by the target":              {more: "", prepare: func(r *federated) { r.api.Rule(echo) }, outcome: "token_rejected"},
+		"exchanged, then rejected by the target":     {more: exchangeMore, prepare: func(r *federated) { r.api.Rule(echo) }, outcome: "token_rejected"},
+		"client assertion in the provider's refusal": {more: clientMore, prepare: echoing, outcome: "token_rejected"},
+		"signature error of STS": {more: "", prepare: func(r *federated) {
+			r.STS.Faults.Set("", "", api.Fault{Error: &api.Error{Status: 403, Code: "SignatureDoesNotMatch", Message: "The signature does not match " +
+				sessionToken + ". The Canonical String for this request should have been\n'x-amz-security-token:" + sessionToken + "'"}})
+		}, outcome: "token_unavailable"},
 		"subject token in the provider's refusal":      {more: exchangeMore, prepare: echoing, outcome: "token_rejected"},
 		"in the headers of a login that is turned off": {more: `,"login":{"call":"POST https://id.example.com/token","body":{"a":"{{awsIdentity}}"},"token":"/t"}`, prepare: echoing, outcome: "token_rejected"},
 	} {
@@ -307,15 +338,15 @@ func TestIdentityNeverInOutput(t *testing.T) {
 			if run.Result.Outcome != c.outcome {
 				t.Fatalf("%+v\n%s", run.Result, run.Message)
 			}
-			secrets := []string{}
+			secrets := []string{sessionToken}
 			for _, call := range r.STS.Calls() {
-				secrets = append(secrets, call.Token)
+				secrets = append(secrets, cmp.Or(call.Token, sessionToken))
 			}
 			for _, q := range r.api.Requests() {
 				secrets = append(secrets, q.Token)
 			}
-			if len(secrets) == 0 || secrets[0] == "" {
-				t.Fatal("no identity was given")
+			if len(secrets) < 2 { // its own and one of AWS's
+				t.Fatal("STS was not asked")
 			}
 			for what, text := range r.leaving(run) {
 				for _, secret := range secrets {
