@@ -105,12 +105,14 @@ func TestDiscoveryThatCannotBeTrusted(t *testing.T) {
 		found               int
 		bad                 bool
 	}{
-		"good, with keys that are for something else": {configuration: issuer, keys: `{"keys":[` + rsaKey + `,{"kty":"oct","k":"AA"},{"kty":"RSA","use":"enc"}]}`, found: 1},
-		"another issuer's":                            {configuration: "https://b.example", keys: `{"keys":[]}`, bad: true},
-		"no JSON":                                     {configuration: issuer, keys: `<html>`, bad: true},
-		"no base64":                                   {configuration: issuer, keys: `{"keys":[{"kty":"RSA","n":"=","e":"AQAB"}]}`, bad: true},
-		"no point":                                    {configuration: issuer, keys: `{"keys":[{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}]}`, bad: true},
-		"no keys at all":                              {configuration: issuer, bad: true},
+		"other keys beside it": {
+			configuration: issuer, keys: `{"keys":[` + rsaKey + `,{"kty":"oct","k":"AA"},{"kty":"RSA","use":"enc"}]}`, found: 1,
+		},
+		"another issuer's": {configuration: "https://b.example", keys: `{"keys":[]}`, bad: true},
+		"no JSON":          {configuration: issuer, keys: `<html>`, bad: true},
+		"no base64":        {configuration: issuer, keys: `{"keys":[{"kty":"RSA","n":"=","e":"AQAB"}]}`, bad: true},
+		"no point":         {configuration: issuer, keys: `{"keys":[{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}]}`, bad: true},
+		"no keys at all":   {configuration: issuer, bad: true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	dir := flag.String("dir", filepath.Join("infra", "interop"), "the folder that holds server.mjs")
+	dir := flag.String("dir", filepath.Join("internal", "dev", "interop"), "the folder that holds server.mjs")
 	binaries := flag.String("binaries", filepath.Join(".build", "native"), "the folder of caller and rotator, from `make native`")
 	flag.Parse()
 	if err := run(*dir, *binaries, os.Stdout); err != nil {
