@@ -18,16 +18,15 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
-	"github.com/cronbearer/cronbearer/internal/config"
-	"github.com/cronbearer/cronbearer/internal/dev/testnet"
+	"github.com/cronbearer/cronbearer/internal/cloudwatch"
 	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/testnet"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
@@ -58,13 +57,13 @@ type rig struct {
 	handler *caller.Handler
 }
 
-func newRig(t *testing.T, change func(*config.Settings)) *rig {
+func newRig(t *testing.T, change func(*settings.Settings)) *rig {
 	t.Helper()
 	allowed, err := hosts.Parse([]string{"example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := config.Settings{
+	s := settings.Settings{
 		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
 		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-", LogLevel: slog.LevelInfo,
 		Region: "eu-west-1", LogResponses: true,
@@ -285,58 +284,58 @@ type watch struct {
 	puts  int
 	err   error
 	hang  bool
-	alarm *types.MetricAlarm
+	alarm *cloudwatch.MetricAlarm
 	reads int
 	sets  []*cloudwatch.SetAlarmStateInput
 }
 
-func (w *watch) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+func (w *watch) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.puts++
 	if w.hang {
 		<-ctx.Done()
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 	if w.err != nil {
-		return nil, w.err
+		return w.err
 	}
 	for _, d := range in.MetricData {
-		text := aws.ToString(d.MetricName)
+		text := d.MetricName
 		for _, dimension := range d.Dimensions {
-			text += " " + aws.ToString(dimension.Value)
+			text += " " + dimension.Value
 		}
 		if text == "TokenDaysToExpiry S T" {
-			text += fmt.Sprintf(" %.1f", aws.ToFloat64(d.Value))
+			text += fmt.Sprintf(" %.1f", d.Value)
 		} else {
-			text += fmt.Sprintf(" %g", aws.ToFloat64(d.Value))
+			text += fmt.Sprintf(" %g", d.Value)
 		}
 		w.data = append(w.data, text)
-		if since := time.Since(aws.ToTime(d.Timestamp)); since < 0 || since > time.Second {
+		if since := time.Since(d.Timestamp); since < 0 || since > time.Second {
 			w.t.Errorf("the timestamp is %s old", since)
 		}
 	}
-	return &cloudwatch.PutMetricDataOutput{}, nil
+	return nil
 }
 
-func (w *watch) DescribeAlarms(_ context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
+func (w *watch) DescribeAlarms(_ context.Context, names ...string) ([]cloudwatch.MetricAlarm, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reads++
-	out := &cloudwatch.DescribeAlarmsOutput{}
-	if w.alarm != nil && slices.Contains(in.AlarmNames, aws.ToString(w.alarm.AlarmName)) {
-		out.MetricAlarms = append(out.MetricAlarms, *w.alarm)
+	var out []cloudwatch.MetricAlarm
+	if w.alarm != nil && slices.Contains(names, w.alarm.AlarmName) {
+		out = append(out, *w.alarm)
 	}
 	return out, nil
 }
 
-func (w *watch) SetAlarmState(_ context.Context, in *cloudwatch.SetAlarmStateInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error) {
+func (w *watch) SetAlarmState(_ context.Context, in *cloudwatch.SetAlarmStateInput) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sets = append(w.sets, in)
 	w.alarm.StateValue, w.alarm.StateReason, w.alarm.StateReasonData = in.StateValue, in.StateReason, in.StateReasonData
-	w.alarm.StateTransitionedTimestamp = aws.Time(time.Now())
-	return &cloudwatch.SetAlarmStateOutput{}, nil
+	w.alarm.StateTransitionedTimestamp = time.Now()
+	return nil
 }
 
 // said lists what was published since it was last asked, as "Heartbeat S J 1".
