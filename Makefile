@@ -9,7 +9,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
 PYTHON ?= python3
 FUZZTIME ?= 30s
-# The user's; the project's own tests and checks read the copy in infra/shipped.
+# The user's; the project's own tests and checks read the copy in internal/dev/shipped.
 TEMPLATE ?= template.yaml
 # Of samconfig.toml, for make validate and make deploy.
 ENV ?= default
@@ -47,10 +47,10 @@ build-%:
 
 # The flags of the functions, so that nothing is compiled twice.
 demo: native ## See a token die and come back, on this machine: no AWS account needed
-	@CGO_ENABLED=0 go run $(GOFLAGS_ALL) ./infra/local/demo
+	@CGO_ENABLED=0 go run $(GOFLAGS_ALL) ./internal/dev/demo
 
 validate: ## Look for mistakes in your template.yaml, or in TEMPLATE=<file>: a second
-	@go run ./infra/templatecheck -env $(ENV) $(TEMPLATE)
+	@go run ./internal/dev/templatecheck -env $(ENV) $(TEMPLATE)
 
 # The race detector wants cgo, and so a C compiler. A machine without one still tests. Vet gets the same flag, so that nothing
 # is compiled twice.
@@ -65,33 +65,32 @@ test: ## Run all tests: offline, with the race detector where a C compiler is th
 check: validate check-tree check-go check-template check-build check-deploy check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
 
 check-tree: # What git tracks: nothing of one machine, nothing that does not exist, no page that is out of date.
-	@sh infra/check/tree.sh
-	@go run ./infra/check/configuration -check
+	@sh internal/dev/check/tree.sh
+	@go run ./internal/dev/lint/configuration -check
 
 check-go: $(GOLANGCI_LINT) # Modules, formatting, lint.
 	go mod verify
 	go mod tidy -diff
 	$(GOLANGCI_LINT) fmt --diff
 	$(GOLANGCI_LINT) run
-	cd infra/interop/zitadel && go mod verify && go mod tidy -diff && "$(CURDIR)/$(GOLANGCI_LINT)" run
 
 check-template: $(VENV_READY) # SAM CLI and cfn-lint on the shipped template, and our own reading of it against SAM CLI's.
-	@sh infra/check/template.sh $(VENV)/bin
+	@sh internal/dev/check/template.sh $(VENV)/bin
 
 check-build: $(VENV_READY) build # `sam build` and `make build` give the same bytes.
-	@sh infra/check/build.sh $(VENV)/bin
+	@sh internal/dev/check/build.sh $(VENV)/bin
 
 check-deploy: check-build $(EMULATOR_READY) # SAM CLI deploys the shipped template to an emulator of AWS that others wrote.
-	@sh infra/check/emulator.sh $(VENV)/bin $(EMULATOR)/bin
+	@sh internal/dev/check/emulator.sh $(VENV)/bin $(EMULATOR)/bin
 
-check-interop: native # Tokens from two certified authorization servers that others wrote, from npm and Go's proxy, pinned.
-	@sh infra/check/interop.sh $(PYTHON) .tools/node .tools/interop/zitadel
+check-interop: native # Tokens from a certified authorisation server that others wrote. It comes from npm, pinned.
+	@sh internal/dev/check/interop.sh $(PYTHON) .tools/node
 
 check-fork: native # A fork's template, in a copy of the tree: validate, demo and the tests that read any template.
-	@sh infra/check/fork.sh
+	@sh internal/dev/check/fork.sh
 
 check-able: check-template check-build $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
-	@sh infra/check/able.sh $(VENV)/bin $(GOLANGCI_LINT) $(EMULATOR)/bin
+	@sh internal/dev/check/able.sh $(VENV)/bin $(GOLANGCI_LINT) $(EMULATOR)/bin
 
 lint: $(GOLANGCI_LINT) ## Run the Go linters only
 	$(GOLANGCI_LINT) run
@@ -100,35 +99,35 @@ fmt: $(GOLANGCI_LINT) ## Format the Go code
 	$(GOLANGCI_LINT) fmt
 
 copy: # After a change of the shipped template: the copy that tests and demo read.
-	cp template.yaml infra/shipped/template.yaml
+	cp template.yaml internal/dev/shipped/template.yaml
 
 docs: ## Write what is generated in docs: parameters, prices, and the mails of each alarm
-	go run ./infra/check/configuration
-	go test ./infra/replay -run RealCause -update
+	go run ./internal/dev/lint/configuration
+	go test ./internal/dev/replay -run RealCause -update
 	go test ./internal/dev/pricing -run Page -update
 
 fuzz: ## Run each fuzz test for FUZZTIME (30s)
-	@sh infra/check/fuzz.sh $(FUZZTIME)
+	@sh internal/dev/check/fuzz.sh $(FUZZTIME)
 
 bench: ## Measure the caller against other ways to do its job, and against its targets: 5 minutes
-	@go run ./infra/bench -memory 128
+	@go run ./internal/dev/bench -memory 128
 
 vuln: ## Look for known vulnerabilities: asks Go's database over the network
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 deploy: ## Deploy to your AWS account, with ENV=<name> another environment of samconfig.toml: needs SAM CLI 1.160 or newer
-	@go run ./infra/deploy -env $(ENV) -tools $(VENV)/bin -template $(TEMPLATE)
+	@go run ./internal/dev/deploy -env $(ENV) -tools $(VENV)/bin -template $(TEMPLATE)
 
 sam: $(VENV_READY) ## Install SAM CLI and cfn-lint, pinned, into .tools/venv/bin: needs Python only
 
 tools: $(VENV_READY) $(EMULATOR_READY) $(GOLANGCI_LINT) # Everything that `check` installs.
 
-$(VENV_READY): infra/check/requirements.txt infra/check/venv.sh
-	@sh infra/check/venv.sh $(PYTHON) $(VENV) $<
+$(VENV_READY): internal/dev/check/requirements.txt internal/dev/check/venv.sh
+	@sh internal/dev/check/venv.sh $(PYTHON) $(VENV) $<
 
 # Apart from SAM CLI: the two want different versions of botocore.
-$(EMULATOR_READY): infra/check/emulator.txt infra/check/venv.sh
-	@sh infra/check/venv.sh $(PYTHON) $(EMULATOR) $<
+$(EMULATOR_READY): internal/dev/check/emulator.txt internal/dev/check/venv.sh
+	@sh internal/dev/check/venv.sh $(PYTHON) $(EMULATOR) $<
 
 $(GOLANGCI_LINT):
 	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION): once, a few minutes"

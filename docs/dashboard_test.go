@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cronbearer/cronbearer/infra/cfn"
+	"github.com/cronbearer/cronbearer/internal/dev/cfn"
 	"github.com/cronbearer/cronbearer/internal/metric"
 )
 
@@ -159,7 +159,7 @@ func TestGraphsShowMetricsThatArePublished(t *testing.T) {
 // the stack as a whole are shown, all of them.
 func TestDashboardFitsTheApplication(t *testing.T) {
 	t.Parallel()
-	application := read(t, "../infra/shipped/template.yaml")
+	application := read(t, "../internal/dev/shipped/template.yaml")
 	_, outputs, _ := strings.Cut(application, "\nOutputs:\n")
 	for name := range parameters {
 		if name != "StackName" && name != "MetricNamespace" && !regexp.MustCompile(`(?m)^  `+name+`:`).MatchString(outputs) {

@@ -22,12 +22,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
+	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/metric"
-	"github.com/cronbearer/cronbearer/internal/target"
 )
 
 const (
@@ -66,15 +66,17 @@ func runFields(t *testing.T) map[string]field {
 // down takes no metrics.
 type down struct{}
 
-func (down) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput) error {
-	return errors.New("no answer")
+func (down) PutMetricData(
+	context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options),
+) (*cloudwatch.PutMetricDataOutput, error) {
+	return nil, errors.New("no answer")
 }
 
 // embeddedFields are those of the line that stands in for PutMetricData, when there is news of everything.
 func embeddedFields(t *testing.T) map[string]string {
 	t.Helper()
 	expires := time.Date(2027, time.January, 31, 0, 0, 0, 0, time.UTC)
-	r := caller.Result{Job: "J", Token: "T", Outcome: caller.Succeeded, Verdict: target.Accepted, TokenExpiresAt: &expires}
+	r := caller.Result{Job: "J", Token: "T", Outcome: caller.Succeeded, Verdict: endpoint.Accepted, TokenExpiresAt: &expires}
 	err := metric.NewPublisher(down{}, metric.DefaultNamespace, "S").Publish(t.Context(), r.Report(expires))
 	lost, ok := errors.AsType[*metric.NotStoredError](err)
 	if !ok {
@@ -329,7 +331,7 @@ var (
 	// values are what a query may compare a field with, next to a message.
 	values = func() map[string]bool {
 		all := set([]string{"INFO", "WARN", "ERROR", "FATAL"})
-		for _, v := range []target.Verdict{target.Accepted, target.Rejected, target.Unknown} {
+		for _, v := range []endpoint.Verdict{endpoint.Accepted, endpoint.Rejected, endpoint.Unknown} {
 			all[string(v)] = true
 		}
 		for _, o := range outcomes {

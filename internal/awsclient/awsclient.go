@@ -13,13 +13,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsretry "github.com/aws/aws-sdk-go-v2/aws/retry"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
-	"github.com/cronbearer/cronbearer/internal/outbound"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/redact"
-	"github.com/cronbearer/cronbearer/internal/settings"
 )
 
 const (
@@ -37,7 +36,7 @@ func NewTransport(roots *x509.CertPool, services ...url.URL) *http.Transport {
 }
 
 func newTransport(now func() time.Time, roots *x509.CertPool, services []url.URL) *http.Transport {
-	d := &dialer{dial: &net.Dialer{Timeout: publishTimeout}, tls: outbound.TLSConfig(roots), now: now, ahead: map[string]opened{}}
+	d := &dialer{dial: &net.Dialer{Timeout: publishTimeout}, tls: egress.TLSConfig(roots), now: now, ahead: map[string]opened{}}
 	d.predial(services)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -51,31 +50,31 @@ func newTransport(now func() time.Time, roots *x509.CertPool, services []url.URL
 }
 
 // SecretsManager makes a client for secrets.
-func SecretsManager(s settings.Settings, transport http.RoundTripper) *secretsmanager.Client {
-	return secretsmanager.NewFromConfig(config(s, transport, secretsTimeout, secretsTries), func(o *secretsmanager.Options) {
+func SecretsManager(s config.Settings, transport http.RoundTripper) *secretsmanager.Client {
+	return secretsmanager.NewFromConfig(awsConfig(s, transport, secretsTimeout, secretsTries), func(o *secretsmanager.Options) {
 		o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint = endpoint(s, s.SecretsEndpoint)
 	})
 }
 
 // CloudWatch makes a client for metrics and alarms.
-func CloudWatch(s settings.Settings, transport http.RoundTripper) *cloudwatch.Client {
-	service := signed{"monitoring", s.Region, CloudWatchURL(s), client{transport, publishTimeout}, v4.NewSigner()}
-	return cloudwatch.NewClient(service.post, retryer(publishTries))
+func CloudWatch(s config.Settings, transport http.RoundTripper) *cloudwatch.Client {
+	return cloudwatch.NewFromConfig(awsConfig(s, transport, publishTimeout, publishTries), func(o *cloudwatch.Options) {
+		o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint = endpoint(s, s.CloudWatchEndpoint)
+		o.Protocol = unread{o.Protocol}
+	})
 }
 
-func config(s settings.Settings, transport http.RoundTripper, timeout time.Duration, tries int) aws.Config {
+func awsConfig(s config.Settings, transport http.RoundTripper, timeout time.Duration, tries int) aws.Config {
 	return aws.Config{
 		Region:      s.Region,
 		Credentials: aws.CredentialsProviderFunc(credentials),
 		HTTPClient:  client{transport, timeout},
 		Retryer: func() aws.Retryer {
-			return retryer(tries)
+			return awsretry.NewStandard(func(o *awsretry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = tries, maxRetryBackoff })
 		},
+		// The zero value of the size limit that an aws.Config made by hand has would gzip every PutMetricData.
+		DisableRequestCompression: true,
 	}
-}
-
-func retryer(tries int) aws.Retryer {
-	return awsretry.NewStandard(func(o *awsretry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = tries, maxRetryBackoff })
 }
 
 // credentials are those that Lambda puts into the environment. They outlive it, so they are never refreshed.
@@ -94,7 +93,7 @@ func credentials(context.Context) (aws.Credentials, error) {
 
 // KeepCredentials registers the function's credentials with the scrubber, for as long as what it returns is held: AWS's
 // signature errors quote the request with the session token, and who has the environment has them all.
-func KeepCredentials(lookup settings.LookupEnv, scrub *redact.Scrubber) []redact.Secret {
+func KeepCredentials(lookup config.LookupEnv, scrub *redact.Scrubber) []redact.Secret {
 	var kept []redact.Secret
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
 		if value, ok := lookup(name); ok {
@@ -106,7 +105,7 @@ func KeepCredentials(lookup settings.LookupEnv, scrub *redact.Scrubber) []redact
 
 // endpoint is where a service is called. An endpoint of the user's own goes before FIPS and dual stack, which the SDK
 // refuses to combine with it.
-func endpoint(s settings.Settings, own string) (base *string, fips aws.FIPSEndpointState, dualStack aws.DualStackEndpointState) {
+func endpoint(s config.Settings, own string) (base *string, fips aws.FIPSEndpointState, dualStack aws.DualStackEndpointState) {
 	if own != "" {
 		return aws.String(own), fips, dualStack
 	}

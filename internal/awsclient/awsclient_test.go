@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/encoding/cbor"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
-	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/config"
 )
 
 // wire answers requests as AWS does, or not at all.
@@ -56,10 +57,10 @@ func environment(t *testing.T) {
 // PutMetricData is tried twice, 2.5 s each, and what no retry mends once. A read of a secret gets three tries of 5 s.
 func TestTries(t *testing.T) {
 	environment(t)
-	s := settings.Settings{Region: "eu-west-1"}
+	s := config.Settings{Region: "eu-west-1"}
 	publish := func(ctx context.Context, w *wire) error {
-		err := awsclient.CloudWatch(s, w).PutMetricData(ctx, &cloudwatch.PutMetricDataInput{ //nolint:contextcheck // making the client calls nothing
-			Namespace: "N", MetricData: []cloudwatch.MetricDatum{{MetricName: "M", Value: 1}},
+		_, err := awsclient.CloudWatch(s, w).PutMetricData(ctx, &cloudwatch.PutMetricDataInput{
+			Namespace: aws.String("N"), MetricData: []types.MetricDatum{{MetricName: aws.String("M"), Value: aws.Float64(1)}},
 		})
 		return err
 	}
@@ -125,7 +126,7 @@ func TestAnswerThatIsCutOffIsRetried(t *testing.T) {
 			}
 			return response, nil
 		})
-		out, err := awsclient.SecretsManager(settings.Settings{Region: "eu-west-1"}, cut).GetSecretValue(
+		out, err := awsclient.SecretsManager(config.Settings{Region: "eu-west-1"}, cut).GetSecretValue(
 			t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("s")})
 		if err != nil || aws.ToString(out.SecretString) != "value" || requests != 3 {
 			t.Errorf("%v after %d requests: %v", out, requests, err)
@@ -136,11 +137,11 @@ func TestAnswerThatIsCutOffIsRetried(t *testing.T) {
 func TestRequestsAreSignedAndNotCompressed(t *testing.T) {
 	environment(t)
 	w := &wire{answer: fault(403, "AccessDenied")}
-	data := make([]cloudwatch.MetricDatum, 500)
+	data := make([]types.MetricDatum, 500)
 	for i := range data {
-		data[i] = cloudwatch.MetricDatum{MetricName: "M", Value: 1}
+		data[i] = types.MetricDatum{MetricName: aws.String("M"), Value: aws.Float64(1)}
 	}
-	_ = awsclient.CloudWatch(settings.Settings{Region: "eu-west-1"}, w).PutMetricData(t.Context(), &cloudwatch.PutMetricDataInput{Namespace: "N", MetricData: data})
+	_, _ = awsclient.CloudWatch(config.Settings{Region: "eu-west-1"}, w).PutMetricData(t.Context(), &cloudwatch.PutMetricDataInput{Namespace: aws.String("N"), MetricData: data})
 	r := w.requests[0]
 	if r.URL.Host != "monitoring.eu-west-1.amazonaws.com" || r.URL.Scheme != "https" {
 		t.Errorf("sent to %s", r.URL)
@@ -153,19 +154,19 @@ func TestRequestsAreSignedAndNotCompressed(t *testing.T) {
 func TestEndpoints(t *testing.T) {
 	environment(t)
 	cases := map[string]struct {
-		settings            settings.Settings
+		settings            config.Settings
 		secrets, cloudWatch string
 	}{
-		"AWS's own":  {settings.Settings{Region: "eu-west-1"}, "https://secretsmanager.eu-west-1.amazonaws.com", "https://monitoring.eu-west-1.amazonaws.com"},
-		"China":      {settings.Settings{Region: "cn-north-1"}, "https://secretsmanager.cn-north-1.amazonaws.com.cn", "https://monitoring.cn-north-1.amazonaws.com.cn"},
-		"FIPS":       {settings.Settings{Region: "us-east-1", UseFIPS: true}, "https://secretsmanager-fips.us-east-1.amazonaws.com", "https://monitoring-fips.us-east-1.amazonaws.com"},
-		"the user's": {settings.Settings{Region: "eu-west-1", UseFIPS: true, SecretsEndpoint: "http://127.0.0.1:4566", CloudWatchEndpoint: "https://vpce.example.com"}, "http://127.0.0.1:4566", "https://vpce.example.com"},
+		"AWS's own":  {config.Settings{Region: "eu-west-1"}, "https://secretsmanager.eu-west-1.amazonaws.com", "https://monitoring.eu-west-1.amazonaws.com"},
+		"China":      {config.Settings{Region: "cn-north-1"}, "https://secretsmanager.cn-north-1.amazonaws.com.cn", "https://monitoring.cn-north-1.amazonaws.com.cn"},
+		"FIPS":       {config.Settings{Region: "us-east-1", UseFIPS: true}, "https://secretsmanager-fips.us-east-1.amazonaws.com", "https://monitoring-fips.us-east-1.amazonaws.com"},
+		"the user's": {config.Settings{Region: "eu-west-1", UseFIPS: true, SecretsEndpoint: "http://127.0.0.1:4566", CloudWatchEndpoint: "https://vpce.example.com"}, "http://127.0.0.1:4566", "https://vpce.example.com"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{answer: fault(403, "AccessDenied")}
 			_, _ = awsclient.SecretsManager(c.settings, w).GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("s")})
-			_ = awsclient.CloudWatch(c.settings, w).PutMetricData(t.Context(), &cloudwatch.PutMetricDataInput{Namespace: "N", MetricData: []cloudwatch.MetricDatum{}})
+			_, _ = awsclient.CloudWatch(c.settings, w).PutMetricData(t.Context(), &cloudwatch.PutMetricDataInput{Namespace: aws.String("N"), MetricData: []types.MetricDatum{}})
 			for i, want := range []string{c.secrets, c.cloudWatch} {
 				if got := w.requests[i].URL.Scheme + "://" + w.requests[i].URL.Host; got != want {
 					t.Errorf("sent to %s, want %s", got, want)
@@ -178,7 +179,7 @@ func TestEndpoints(t *testing.T) {
 func TestNoCredentials(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	w := &wire{}
-	_, err := awsclient.SecretsManager(settings.Settings{Region: "eu-west-1"}, w).GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("s")})
+	_, err := awsclient.SecretsManager(config.Settings{Region: "eu-west-1"}, w).GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("s")})
 	if err == nil || !strings.Contains(err.Error(), "no AWS credentials") || len(w.requests) != 0 {
 		t.Errorf("%v after %d requests", err, len(w.requests))
 	}

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
-	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/config"
 )
 
 // BenchmarkAWS is what the SDK itself takes of a request: AWS answers at once, without a network.
@@ -20,7 +21,7 @@ func BenchmarkAWS(b *testing.B) {
 	b.Setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
 	b.Setenv("AWS_SECRET_ACCESS_KEY", strings.Repeat("x", 40))
 	b.Setenv("AWS_SESSION_TOKEN", strings.Repeat("y", 400))
-	s := settings.Settings{Region: "eu-west-1"}
+	s := config.Settings{Region: "eu-west-1"}
 	says := func(contentType, body string) answer {
 		return func(r *http.Request) (*http.Response, error) {
 			return &http.Response{
@@ -40,13 +41,13 @@ func BenchmarkAWS(b *testing.B) {
 	})
 	b.Run("PutMetricData", func(b *testing.B) {
 		client := awsclient.CloudWatch(s, says("application/cbor", "\xa0"))
-		datum := cloudwatch.MetricDatum{
-			MetricName: "TokenRejected", Timestamp: time.Unix(1, 0), Value: 1,
-			Dimensions: []cloudwatch.Dimension{{Name: "Stack", Value: "S"}, {Name: "Token", Value: "T"}},
+		datum := types.MetricDatum{
+			MetricName: aws.String("TokenRejected"), Timestamp: aws.Time(time.Unix(1, 0)), Value: aws.Float64(1),
+			Dimensions: []types.Dimension{{Name: aws.String("Stack"), Value: aws.String("S")}, {Name: aws.String("Token"), Value: aws.String("T")}},
 		}
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := client.PutMetricData(b.Context(), &cloudwatch.PutMetricDataInput{Namespace: "N", MetricData: []cloudwatch.MetricDatum{datum, datum}}); err != nil {
+			if _, err := client.PutMetricData(b.Context(), &cloudwatch.PutMetricDataInput{Namespace: aws.String("N"), MetricData: []types.MetricDatum{datum, datum}}); err != nil {
 				b.Fatal(err)
 			}
 		}

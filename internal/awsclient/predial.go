@@ -5,14 +5,14 @@ import (
 	"crypto/tls"
 	"net"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/config"
 )
 
 const (
@@ -89,7 +89,7 @@ func (d *dialer) predial(endpoints []url.URL) {
 }
 
 // SecretsManagerURL is where Secrets Manager is called.
-func SecretsManagerURL(s settings.Settings) url.URL {
+func SecretsManagerURL(s config.Settings) url.URL {
 	base, fips, dualStack := endpoint(s, s.SecretsEndpoint)
 	e, _ := secretsmanager.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), secretsmanager.EndpointParameters{
 		Region: aws.String(s.Region), Endpoint: base,
@@ -99,28 +99,11 @@ func SecretsManagerURL(s settings.Settings) url.URL {
 }
 
 // CloudWatchURL is where CloudWatch is called.
-func CloudWatchURL(s settings.Settings) url.URL {
-	return serviceURL(s, s.CloudWatchEndpoint, "monitoring")
-}
-
-// serviceURL is where a service is called that the SDK's endpoint rules are not linked for: at an endpoint of the user's own, or at
-// one named as that of Secrets Manager is, in all partitions, but for dual stack, where Secrets Manager has both address families
-// under its usual name, and for FIPS in AWS GovCloud, where all is (AWS FIPS endpoints by service).
-func serviceURL(s settings.Settings, own, service string) url.URL {
-	if own != "" {
-		if u, err := url.Parse(own); err == nil {
-			return *u
-		}
-	}
-	s.SecretsEndpoint = ""
-	u := SecretsManagerURL(s)
-	u.Host = service + strings.TrimPrefix(u.Host, "secretsmanager")
-	if s.UseDualStack {
-		u.Host = strings.Replace(u.Host, ".amazonaws.com.cn", ".api.amazonwebservices.com.cn", 1)
-		u.Host = strings.Replace(u.Host, ".amazonaws.com", ".api.aws", 1)
-	}
-	if strings.HasPrefix(s.Region, "us-gov-") {
-		u.Host = strings.Replace(u.Host, service+"-fips.", service+".", 1)
-	}
-	return u
+func CloudWatchURL(s config.Settings) url.URL {
+	base, fips, dualStack := endpoint(s, s.CloudWatchEndpoint)
+	e, _ := cloudwatch.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), cloudwatch.EndpointParameters{
+		Region: aws.String(s.Region), Endpoint: base,
+		UseFIPS: aws.Bool(fips == aws.FIPSEndpointStateEnabled), UseDualStack: aws.Bool(dualStack == aws.DualStackEndpointStateEnabled),
+	})
+	return e.URI
 }

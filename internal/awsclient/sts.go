@@ -2,6 +2,8 @@ package awsclient
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -14,22 +16,45 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/smithy-go"
 
-	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/config"
 )
 
 const stsTimeout = 5 * time.Second
 
-// STS asks for JWTs of the function's own identity (AWS Security Token Service API Reference, GetWebIdentityToken). service/sts
-// would add 166 kB to the zip. It does not retry.
-type STS struct{ signed }
-
-// NewSTS returns an STS.
-func NewSTS(s settings.Settings, transport http.RoundTripper) *STS {
-	return &STS{signed{"sts", s.Region, stsURL(s), client{transport, stsTimeout}, v4.NewSigner()}}
+// STS asks for JWTs of the function's own identity (AWS Security Token Service API Reference, GetWebIdentityToken). It signs
+// this one request itself, as service/sts would add 166 kB to the zip. It does not retry.
+type STS struct {
+	endpoint url.URL
+	region   string
+	http     client
+	signer   *v4.Signer
 }
 
-// stsURL is where STS is called. The action has regional endpoints only.
-func stsURL(s settings.Settings) url.URL { return serviceURL(s, s.STSEndpoint, "sts") }
+// NewSTS returns an STS.
+func NewSTS(s config.Settings, transport http.RoundTripper) *STS {
+	return &STS{endpoint: stsURL(s), region: s.Region, http: client{transport, stsTimeout}, signer: v4.NewSigner()}
+}
+
+// stsURL is where STS is called. The action has regional endpoints only. They are named as those of Secrets Manager are, in all
+// partitions, but for FIPS in AWS GovCloud, where all of STS is (AWS FIPS endpoints by service).
+func stsURL(s config.Settings) url.URL {
+	if s.STSEndpoint != "" {
+		if own, err := url.Parse(s.STSEndpoint); err == nil {
+			return *own
+		}
+	}
+	s.SecretsEndpoint = ""
+	u := SecretsManagerURL(s)
+	u.Host = "sts" + strings.TrimPrefix(u.Host, "secretsmanager")
+	if s.UseDualStack { // Secrets Manager has both address families under its usual name
+		u.Host = strings.Replace(u.Host, ".amazonaws.com.cn", ".api.amazonwebservices.com.cn", 1)
+		u.Host = strings.Replace(u.Host, ".amazonaws.com", ".api.aws", 1)
+	}
+	if strings.HasPrefix(s.Region, "us-gov-") {
+		u.Host = strings.Replace(u.Host, "sts-fips.", "sts.", 1)
+	}
+	return u
+}
 
 // Host is where STS is called.
 func (s *STS) Host() string { return s.endpoint.Host }
@@ -43,8 +68,25 @@ func (s *STS) WebIdentityToken(ctx context.Context, audiences []string, algorith
 	for i, audience := range audiences {
 		form.Set("Audience.member."+strconv.Itoa(i+1), audience)
 	}
-	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-	response, err := s.post(ctx, "/", header, []byte(form.Encode()))
+	body := form.Encode()
+	endpoint := s.endpoint
+	if endpoint.Path == "" {
+		endpoint.Path = "/"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint.String(), strings.NewReader(body))
+	if err != nil {
+		return "", fmt.Errorf("make the request: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	own, err := credentials(ctx)
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.Sum256([]byte(body))
+	if err := s.signer.SignHTTP(ctx, own, request, hex.EncodeToString(hash[:]), "sts", s.region, time.Now()); err != nil {
+		return "", fmt.Errorf("sign the request: %w", err)
+	}
+	response, err := s.http.Do(request)
 	if err != nil {
 		return "", err
 	}

@@ -14,25 +14,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
-	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/config"
 )
 
 func TestSTSEndpointIsRegional(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		settings settings.Settings
+		settings config.Settings
 		want     string
 	}{
-		"Region":             {settings.Settings{Region: "eu-west-1"}, "sts.eu-west-1.amazonaws.com"},
-		"us-east-1":          {settings.Settings{Region: "us-east-1"}, "sts.us-east-1.amazonaws.com"},
-		"China":              {settings.Settings{Region: "cn-north-1"}, "sts.cn-north-1.amazonaws.com.cn"},
-		"FIPS":               {settings.Settings{Region: "us-east-2", UseFIPS: true}, "sts-fips.us-east-2.amazonaws.com"},
-		"GovCloud":           {settings.Settings{Region: "us-gov-west-1"}, "sts.us-gov-west-1.amazonaws.com"},
-		"GovCloud, FIPS":     {settings.Settings{Region: "us-gov-west-1", UseFIPS: true}, "sts.us-gov-west-1.amazonaws.com"},
-		"dual stack":         {settings.Settings{Region: "eu-west-1", UseDualStack: true}, "sts.eu-west-1.api.aws"},
-		"dual stack, China":  {settings.Settings{Region: "cn-north-1", UseDualStack: true}, "sts.cn-north-1.api.amazonwebservices.com.cn"},
-		"its own":            {settings.Settings{Region: "eu-west-1", STSEndpoint: "http://127.0.0.1:4566"}, "127.0.0.1:4566"},
-		"that of secrets is": {settings.Settings{Region: "eu-west-1", SecretsEndpoint: "http://127.0.0.1:4566"}, "sts.eu-west-1.amazonaws.com"},
+		"Region":             {config.Settings{Region: "eu-west-1"}, "sts.eu-west-1.amazonaws.com"},
+		"us-east-1":          {config.Settings{Region: "us-east-1"}, "sts.us-east-1.amazonaws.com"},
+		"China":              {config.Settings{Region: "cn-north-1"}, "sts.cn-north-1.amazonaws.com.cn"},
+		"FIPS":               {config.Settings{Region: "us-east-2", UseFIPS: true}, "sts-fips.us-east-2.amazonaws.com"},
+		"GovCloud":           {config.Settings{Region: "us-gov-west-1"}, "sts.us-gov-west-1.amazonaws.com"},
+		"GovCloud, FIPS":     {config.Settings{Region: "us-gov-west-1", UseFIPS: true}, "sts.us-gov-west-1.amazonaws.com"},
+		"dual stack":         {config.Settings{Region: "eu-west-1", UseDualStack: true}, "sts.eu-west-1.api.aws"},
+		"dual stack, China":  {config.Settings{Region: "cn-north-1", UseDualStack: true}, "sts.cn-north-1.api.amazonwebservices.com.cn"},
+		"its own":            {config.Settings{Region: "eu-west-1", STSEndpoint: "http://127.0.0.1:4566"}, "127.0.0.1:4566"},
+		"that of secrets is": {config.Settings{Region: "eu-west-1", SecretsEndpoint: "http://127.0.0.1:4566"}, "sts.eu-west-1.amazonaws.com"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestWebIdentityTokenIsAskedForWithASignedRequest(t *testing.T) { //nolint:p
 		_, _ = io.WriteString(w, body)
 	}))
 	defer server.Close()
-	sts := awsclient.NewSTS(settings.Settings{Region: "eu-west-1", STSEndpoint: server.URL}, http.DefaultTransport)
+	sts := awsclient.NewSTS(config.Settings{Region: "eu-west-1", STSEndpoint: server.URL}, http.DefaultTransport)
 	ask := func() (string, error) {
 		return sts.WebIdentityToken(t.Context(), []string{"a", "https://b.example.com"}, "ES384", 5*time.Minute)
 	}

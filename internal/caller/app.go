@@ -5,22 +5,22 @@ import (
 	"log/slog"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
-	"github.com/cronbearer/cronbearer/internal/environment"
-	"github.com/cronbearer/cronbearer/internal/logs"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/egress"
+	"github.com/cronbearer/cronbearer/internal/endpoint"
+	"github.com/cronbearer/cronbearer/internal/execenv"
 	"github.com/cronbearer/cronbearer/internal/metric"
-	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
-	"github.com/cronbearer/cronbearer/internal/settings"
-	"github.com/cronbearer/cronbearer/internal/target"
+	"github.com/cronbearer/cronbearer/internal/runlog"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
 // app is what one environment holds for its runs.
 type app struct {
-	*environment.Environment
+	*execenv.Environment
 
-	settings  settings.Settings
+	settings  config.Settings
 	store     *token.Store
 	publisher *metric.Publisher
 	reminder  *metric.Reminder
@@ -28,8 +28,8 @@ type app struct {
 	log       *slog.Logger
 }
 
-func newApp(s settings.Settings, scrub *redact.Scrubber, out io.Writer) (*app, error) {
-	env, err := environment.New(s, awsclient.SecretsManagerURL(s), awsclient.CloudWatchURL(s))
+func newApp(s config.Settings, scrub *redact.Scrubber, out io.Writer) (*app, error) {
+	env, err := execenv.New(s, awsclient.SecretsManagerURL(s), awsclient.CloudWatchURL(s))
 	if err != nil {
 		return nil, err
 	}
@@ -43,12 +43,12 @@ type cloudWatch interface {
 	metric.Alarms
 }
 
-func assemble(s settings.Settings, env *environment.Environment, secrets token.SecretsManager, cloudWatch cloudWatch, scrub *redact.Scrubber, out io.Writer) *app {
+func assemble(s config.Settings, env *execenv.Environment, secrets token.SecretsManager, cloudWatch cloudWatch, scrub *redact.Scrubber, out io.Writer) *app {
 	a := &app{
 		Environment: env,
 		settings:    s,
 		publisher:   metric.NewPublisher(cloudWatch, s.MetricNamespace, s.StackName),
-		log:         logs.New(out, s.LogLevel, scrub),
+		log:         runlog.New(out, s.LogLevel, scrub),
 	}
 	a.store = token.NewStore(secrets, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, TTL: s.SecretCacheTTL, Margin: retry.Reserve, Now: a.Clock.Now}, scrub, a.log)
 	a.reminder = metric.NewReminder(cloudWatch, s.AlarmPrefix, s.RemindAfter, a.Clock.Now, retry.Sleep, a.log)
@@ -56,7 +56,7 @@ func assemble(s settings.Settings, env *environment.Environment, secrets token.S
 		clock:             a.Clock,
 		store:             a.store,
 		minter:            token.NewMinter(env.ToTargets, s.AllowedHosts, a.Clock.Now, scrub).WithIdentity(awsclient.NewSTS(s, env.ToAWS)),
-		targets:           outbound.NewTrust(env.ToTargets, target.NewClient),
+		targets:           egress.NewTrust(env.ToTargets, endpoint.NewClient),
 		quotes:            s.LogResponses,
 		allowedHosts:      s.AllowedHosts,
 		idempotencyHeader: s.IdempotencyHeader,

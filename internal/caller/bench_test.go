@@ -11,12 +11,12 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
+	"github.com/cronbearer/cronbearer/internal/config"
 	"github.com/cronbearer/cronbearer/internal/hosts"
-	"github.com/cronbearer/cronbearer/internal/settings"
 )
 
 const warmEvent = `{"job":"DailyReport","action":"call","token":"ExampleApi","secret":"example-api",` +
@@ -28,10 +28,13 @@ const warmEvent = `{"job":"DailyReport","action":"call","token":"ExampleApi","se
 type answering int
 
 func (status answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	header := http.Header{"Content-Type": {"application/json"}, "Date": {"Tue, 24 Nov 2026 09:00:00 GMT"}}
+	if status == http.StatusUnauthorized {
+		header.Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	}
 	return &http.Response{
 		StatusCode: int(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Content-Type": {"application/json"}, "Date": {"Tue, 24 Nov 2026 09:00:00 GMT"}},
-		Body:   io.NopCloser(strings.NewReader(`{"ok":true}`)), Request: r,
+		Header: header, Body: io.NopCloser(strings.NewReader(`{"ok":true}`)), Request: r,
 	}, nil
 }
 
@@ -49,13 +52,13 @@ func (c *counting) GetSecretValue(context.Context, *secretsmanager.GetSecretValu
 	}, nil
 }
 
-func (c *counting) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput) error {
+func (c *counting) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
 	c.puts++
-	return nil
+	return &cloudwatch.PutMetricDataOutput{}, nil
 }
 
-// warmed is a handler after its first run.
-func warmed(tb testing.TB) (run func(), cloud *counting) {
+// warmed is a handler after its first run, and the target's answer to it.
+func warmed(tb testing.TB, status answering) (run func() error, cloud *counting) {
 	tb.Helper()
 	allowed, err := hosts.Parse([]string{"api.example.com"})
 	if err != nil {
@@ -63,37 +66,44 @@ func warmed(tb testing.TB) (run func(), cloud *counting) {
 	}
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetHTTP1(true) // without HTTP/2, which would want to stand in for https too
-	transport.RegisterProtocol("https", answering(http.StatusOK))
+	transport.RegisterProtocol("https", status)
 	cloud = &counting{}
-	s := settings.Settings{
+	s := config.Settings{
 		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
 		IdempotencyHeader: "Idempotency-Key", LogLevel: slog.LevelInfo,
 	}
 	h := caller.Assemble(s, cloud, cloud, transport, io.Discard)
 	ctx := lambdacontext.NewContext(tb.Context(), &lambdacontext.LambdaContext{AwsRequestID: "8476a536-e9f4-11e8-9739-2dfe598c3fcd"})
-	run = func() {
-		if _, err := h.Invoke(ctx, []byte(warmEvent)); err != nil {
-			tb.Fatal(err)
-		}
+	run = func() error {
+		_, err := h.Invoke(ctx, []byte(warmEvent))
+		return err
 	}
-	run()
+	if err := run(); (err == nil) != (status == http.StatusOK) {
+		tb.Fatal(err)
+	}
 	return run, cloud
 }
 
 // BenchmarkWarmRun is a run but for the network: what the caller itself adds to a call.
 func BenchmarkWarmRun(b *testing.B) {
-	run, _ := warmed(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		run()
+	for name, status := range map[string]answering{"accepted": http.StatusOK, "rejected": http.StatusUnauthorized} {
+		b.Run(name, func(b *testing.B) {
+			run, _ := warmed(b, status)
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = run()
+			}
+		})
 	}
 }
 
 func TestWarmRunsAskAWSNothing(t *testing.T) {
 	t.Parallel()
-	run, cloud := warmed(t)
+	run, cloud := warmed(t, http.StatusOK)
 	for range 100 {
-		run()
+		if err := run(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if cloud.reads != 1 || cloud.puts != 1 {
 		t.Errorf("%d secret reads and %d metric calls in a hundred warm runs and the first, want 1 and 1", cloud.reads, cloud.puts)

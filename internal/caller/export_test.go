@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/cronbearer/cronbearer/internal/clock"
-	"github.com/cronbearer/cronbearer/internal/environment"
-	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/execenv"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
@@ -14,9 +14,9 @@ import (
 type CloudWatch = cloudWatch
 
 // Assemble makes a Handler on stand-ins for AWS and for the network.
-func Assemble(s settings.Settings, secrets token.SecretsManager, cloudWatch CloudWatch, toTargets *http.Transport, out io.Writer) *Handler {
+func Assemble(s config.Settings, secrets token.SecretsManager, cloudWatch CloudWatch, toTargets *http.Transport, out io.Writer) *Handler {
 	h := newHandler(out)
-	env := &environment.Environment{Clock: clock.New(s.ClockFile), ToAWS: &http.Transport{}, ToTargets: toTargets}
+	env := &execenv.Environment{Clock: clock.New(s.ClockFile), ToAWS: &http.Transport{}, ToTargets: toTargets}
 	h.app, h.bad = assemble(s, env, secrets, cloudWatch, h.scrub, h.out), nil
 	return h
 }

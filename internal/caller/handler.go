@@ -14,13 +14,13 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/isolate"
 	"github.com/cronbearer/cronbearer/internal/job"
-	"github.com/cronbearer/cronbearer/internal/logs"
 	"github.com/cronbearer/cronbearer/internal/metric"
 	"github.com/cronbearer/cronbearer/internal/redact"
-	"github.com/cronbearer/cronbearer/internal/settings"
-	"github.com/cronbearer/cronbearer/internal/target"
+	"github.com/cronbearer/cronbearer/internal/runlog"
 )
 
 // Handler implements lambda.Handler on the event's bytes. aws-lambda-go's typed handlers decode the event themselves
@@ -36,10 +36,10 @@ type Handler struct {
 
 // NewHandler returns a Handler that logs to out. A bad configuration must not end the process, which Lambda would start
 // over and over: each run reports it. It is read once, as Lambda starts a new environment for each change of it.
-func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
+func NewHandler(lookup config.LookupEnv, out io.Writer) *Handler {
 	h := newHandler(out)
 	h.credentials = awsclient.KeepCredentials(lookup, h.scrub)
-	s, err := settings.Read(lookup)
+	s, err := config.Read(lookup)
 	if err == nil {
 		h.app, err = newApp(s, h.scrub, h.out)
 	}
@@ -49,12 +49,12 @@ func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
 
 func newHandler(out io.Writer) *Handler {
 	scrub := &redact.Scrubber{}
-	out = logs.Guard(out)
-	return &Handler{scrub: scrub, out: out, log: logs.New(out, slog.LevelDebug, scrub)}
+	out = runlog.Guard(out)
+	return &Handler{scrub: scrub, out: out, log: runlog.New(out, slog.LevelDebug, scrub)}
 }
 
 // RuntimeLog takes what aws-lambda-go logs by itself.
-func (h *Handler) RuntimeLog() io.Writer { return logs.Runtime(h.out, h.scrub) }
+func (h *Handler) RuntimeLog() io.Writer { return runlog.Runtime(h.out, h.scrub) }
 
 // Invoke is one run. It returns the result, or an error with the name of the outcome.
 func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, err error) {
@@ -73,7 +73,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 	a, configurationErr := h.app, h.bad
 	if configurationErr == nil {
 		if err := a.Begin(); err != nil {
-			configurationErr = fmt.Errorf("environment variable %s: %w", settings.TestClock, err)
+			configurationErr = fmt.Errorf("environment variable %s: %w", config.TestClock, err)
 		}
 	}
 	if configurationErr != nil {
@@ -85,14 +85,13 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 	res := Result{Job: j.Name, Token: j.Token, RunID: j.RunID(requestID), RequestID: requestID}
 	var e ending
 	if jobErr != nil {
-		e = ending{outcome: InvalidJob, verdict: target.Unknown, fault: jobErr.Error()}
+		e = ending{outcome: InvalidJob, verdict: endpoint.Unknown, fault: jobErr.Error()}
 		e.fill(&res, &run{})
 	} else {
 		var r *run
 		e, r = a.caller.run(ctx, j, res.RunID, a.log)
 		j = r.job // the call that was made: a check's is that of the secret's probe
 		e.fill(&res, r)
-		j = r.job // a check calls the secret's probe
 	}
 	message := ""
 	if res.failed() {
@@ -100,7 +99,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 	}
 	if err := h.report(ctx, a, e, res); err != nil {
 		h.log.ErrorContext(ctx, "the metrics could not be stored", "error", err.Error())
-		if e.verdict == target.Rejected {
+		if e.verdict == endpoint.Rejected {
 			unpublished := ". Its metric could not be stored (" + err.Error() + "), so its alarm may not fire; the log has it as an embedded metric"
 			message = redact.Limit(message, redact.MaxError-len(unpublished)) + unpublished
 		}
@@ -118,7 +117,7 @@ func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) erro
 		if notStored, ok := errors.AsType[*metric.NotStoredError](err); ok {
 			_, _ = h.out.Write(notStored.Line)
 		}
-		if err == nil && e.verdict == target.Rejected {
+		if err == nil && e.verdict == endpoint.Rejected {
 			a.reminder.Remind(ctx, metric.Rejection{Token: res.Token, Job: h.scrub.Scrub(res.Job), Version: e.version})
 		}
 		return err
@@ -148,7 +147,7 @@ func (h *Handler) finish(ctx context.Context, res Result, message string) ([]byt
 func (h *Handler) misconfigured(ctx context.Context, event []byte, requestID string, begun time.Time, cause error) ([]byte, error) {
 	j, jobErr := job.Parse(event, job.Options{})
 	res := Result{
-		Job: j.Name, Token: j.Token, Outcome: InvalidJob, Verdict: target.Unknown,
+		Job: j.Name, Token: j.Token, Outcome: InvalidJob, Verdict: endpoint.Unknown,
 		RunID: j.RunID(requestID), RequestID: requestID, DurationMS: time.Since(begun).Milliseconds(),
 	}
 	fault := strings.ReplaceAll(errors.Join(cause, jobErr).Error(), "\n", "; ")

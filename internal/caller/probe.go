@@ -3,7 +3,7 @@ package caller
 import (
 	"context"
 
-	"github.com/cronbearer/cronbearer/internal/target"
+	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
@@ -11,7 +11,7 @@ import (
 func (r *run) check(ctx context.Context, version token.Version) ending {
 	probe := version.Probe
 	if probe == nil {
-		return ending{outcome: Succeeded, verdict: target.Unknown, version: version.ID, expires: version.Expiry, undated: undated(version)}
+		return ending{outcome: Succeeded, verdict: endpoint.Unknown, version: version.ID, expires: version.Expiry, undated: undated(version)}
 	}
 	request, err := probe.Request()
 	if err != nil {
@@ -20,8 +20,8 @@ func (r *run) check(ctx context.Context, version token.Version) ending {
 	r.job, r.probe = r.job.Calling(probe.Probe, probe.Rules), probe
 	e := r.make(ctx, request, version)
 	e.probe = true
-	if e.verdict == target.Accepted && !probe.Judges {
-		e.verdict = target.Unknown // a verify endpoint may accept what the API rejects
+	if e.verdict == endpoint.Accepted && !probe.Judges {
+		e.verdict = endpoint.Unknown // a verify endpoint may accept what the API rejects
 	}
 	return e
 }

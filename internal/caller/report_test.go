@@ -15,13 +15,15 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
+	"github.com/cronbearer/cronbearer/internal/config"
 	"github.com/cronbearer/cronbearer/internal/hosts"
-	"github.com/cronbearer/cronbearer/internal/settings"
 )
 
 // fault is what a call does instead of its work; nil: nothing.
@@ -34,25 +36,25 @@ type faulty struct {
 	put, describe, set fault
 }
 
-func (f faulty) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput) error {
+func (f faulty) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput, o ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
 	if f.put != nil {
-		return f.put(ctx)
+		return &cloudwatch.PutMetricDataOutput{}, f.put(ctx)
 	}
-	return f.watch.PutMetricData(ctx, in)
+	return f.watch.PutMetricData(ctx, in, o...)
 }
 
-func (f faulty) DescribeAlarms(ctx context.Context, names ...string) ([]cloudwatch.MetricAlarm, error) {
+func (f faulty) DescribeAlarms(ctx context.Context, in *cloudwatch.DescribeAlarmsInput, o ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
 	if f.describe != nil {
 		return nil, f.describe(ctx)
 	}
-	return f.watch.DescribeAlarms(ctx, names...)
+	return f.watch.DescribeAlarms(ctx, in, o...)
 }
 
-func (f faulty) SetAlarmState(ctx context.Context, in *cloudwatch.SetAlarmStateInput) error {
+func (f faulty) SetAlarmState(ctx context.Context, in *cloudwatch.SetAlarmStateInput, o ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error) {
 	if f.set != nil {
-		return f.set(ctx)
+		return nil, f.set(ctx)
 	}
-	return f.watch.SetAlarmState(ctx, in)
+	return f.watch.SetAlarmState(ctx, in, o...)
 }
 
 // writing is the process's output, of which lines go wrong.
@@ -144,13 +146,13 @@ func reported(t *testing.T, status int, spoil func(*faulty, *writing)) reportedR
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := settings.Settings{
+	s := config.Settings{
 		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
 		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-", LogLevel: slog.LevelInfo,
 	}
 	cloudWatch, out := &faulty{watch: r.watch}, &writing{output: r.out}
-	r.watch.alarm = &cloudwatch.MetricAlarm{
-		AlarmName: "S-TokenRejected-T", StateValue: cloudwatch.StateValueAlarm, StateTransitionedTimestamp: time.Now().Add(-24 * time.Hour),
+	r.watch.alarm = &types.MetricAlarm{
+		AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm, StateTransitionedTimestamp: aws.Time(time.Now().Add(-24 * time.Hour)),
 	}
 	spoil(cloudWatch, out)
 	r.secrets.put(current, "v1", secret("a"), 48*time.Hour)
@@ -247,7 +249,7 @@ func TestTokenOfUnknownExpiryEndsAWarning(t *testing.T) {
 func TestGoodNewsOfAnotherVersionIsPublished(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(s *settings.Settings) { s.SecretCacheTTL = 0 })
+		r := newRig(t, func(s *config.Settings) { s.SecretCacheTTL = 0 })
 		r.serve(map[string]int{"a": http.StatusOK, "b": http.StatusOK})
 		for _, step := range []struct {
 			version, token string

@@ -4,9 +4,9 @@ package caller
 import (
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/metric"
 	"github.com/cronbearer/cronbearer/internal/redact"
-	"github.com/cronbearer/cronbearer/internal/target"
 )
 
 // Outcome is how a run ended.
@@ -25,19 +25,19 @@ const (
 
 // Result is what a run returns and logs.
 type Result struct {
-	Job            string         `json:"job"`
-	Token          string         `json:"token"`
-	Outcome        Outcome        `json:"outcome"`
-	Verdict        target.Verdict `json:"verdict"`
-	Status         int            `json:"status"`     // of the answer that decided; 0: none came
-	Attempts       int            `json:"attempts"`   // requests sent to the target
-	Rejections     int            `json:"rejections"` // how many of them were rejected
-	RecoveredWith  string         `json:"recoveredWith,omitempty"`
-	TokenVersion   string         `json:"tokenVersion,omitempty"`   // of the last token used
-	TokenExpiresAt *time.Time     `json:"tokenExpiresAt,omitempty"` // of the token that decided
-	DurationMS     int64          `json:"durationMs"`
-	RunID          string         `json:"runId"`
-	RequestID      string         `json:"requestId"`
+	Job            string           `json:"job"`
+	Token          string           `json:"token"`
+	Outcome        Outcome          `json:"outcome"`
+	Verdict        endpoint.Verdict `json:"verdict"`
+	Status         int              `json:"status"`     // of the answer that decided; 0: none came
+	Attempts       int              `json:"attempts"`   // requests sent to the target
+	Rejections     int              `json:"rejections"` // how many of them were rejected
+	RecoveredWith  string           `json:"recoveredWith,omitempty"`
+	TokenVersion   string           `json:"tokenVersion,omitempty"`   // of the last token used
+	TokenExpiresAt *time.Time       `json:"tokenExpiresAt,omitempty"` // of the token that decided
+	DurationMS     int64            `json:"durationMs"`
+	RunID          string           `json:"runId"`
+	RequestID      string           `json:"requestId"`
 
 	TargetRequestID string `json:"targetRequestId,omitempty"` // the target's own, of the answer that decided
 }
@@ -54,7 +54,7 @@ func (r Result) scrubbed(scrub *redact.Scrubber) Result {
 func (r Result) failed() bool { return r.Outcome != Succeeded && r.Outcome != Skipped }
 
 // alive is the job's heartbeat. A rejected token does not count against the job: the token's own alarm speaks.
-func (r Result) alive() bool { return r.Outcome == Succeeded || r.Verdict == target.Rejected }
+func (r Result) alive() bool { return r.Outcome == Succeeded || r.Verdict == endpoint.Rejected }
 
 // Report is what the run publishes: of the token if the run learned something of it, of the job if its name is known.
 func (r Result) Report(at time.Time) metric.Report {
@@ -65,8 +65,8 @@ func (r Result) Report(at time.Time) metric.Report {
 	if r.TokenExpiresAt != nil {
 		rep.Expires = *r.TokenExpiresAt
 	}
-	if r.Verdict != target.Unknown && r.Token != "" {
-		rejected := r.Verdict == target.Rejected
+	if r.Verdict != endpoint.Unknown && r.Token != "" {
+		rejected := r.Verdict == endpoint.Rejected
 		rep.Rejected = &rejected
 	}
 	if r.Job != "" {

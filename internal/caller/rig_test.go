@@ -18,15 +18,16 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/dev/testnet"
 	"github.com/cronbearer/cronbearer/internal/hosts"
-	"github.com/cronbearer/cronbearer/internal/settings"
-	"github.com/cronbearer/cronbearer/internal/testnet"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
@@ -57,13 +58,13 @@ type rig struct {
 	handler *caller.Handler
 }
 
-func newRig(t *testing.T, change func(*settings.Settings)) *rig {
+func newRig(t *testing.T, change func(*config.Settings)) *rig {
 	t.Helper()
 	allowed, err := hosts.Parse([]string{"example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := settings.Settings{
+	s := config.Settings{
 		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
 		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-", LogLevel: slog.LevelInfo,
 		Region: "eu-west-1", LogResponses: true,
@@ -284,58 +285,58 @@ type watch struct {
 	puts  int
 	err   error
 	hang  bool
-	alarm *cloudwatch.MetricAlarm
+	alarm *types.MetricAlarm
 	reads int
 	sets  []*cloudwatch.SetAlarmStateInput
 }
 
-func (w *watch) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput) error {
+func (w *watch) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.puts++
 	if w.hang {
 		<-ctx.Done()
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	if w.err != nil {
-		return w.err
+		return nil, w.err
 	}
 	for _, d := range in.MetricData {
-		text := d.MetricName
+		text := aws.ToString(d.MetricName)
 		for _, dimension := range d.Dimensions {
-			text += " " + dimension.Value
+			text += " " + aws.ToString(dimension.Value)
 		}
 		if text == "TokenDaysToExpiry S T" {
-			text += fmt.Sprintf(" %.1f", d.Value)
+			text += fmt.Sprintf(" %.1f", aws.ToFloat64(d.Value))
 		} else {
-			text += fmt.Sprintf(" %g", d.Value)
+			text += fmt.Sprintf(" %g", aws.ToFloat64(d.Value))
 		}
 		w.data = append(w.data, text)
-		if since := time.Since(d.Timestamp); since < 0 || since > time.Second {
+		if since := time.Since(aws.ToTime(d.Timestamp)); since < 0 || since > time.Second {
 			w.t.Errorf("the timestamp is %s old", since)
 		}
 	}
-	return nil
+	return &cloudwatch.PutMetricDataOutput{}, nil
 }
 
-func (w *watch) DescribeAlarms(_ context.Context, names ...string) ([]cloudwatch.MetricAlarm, error) {
+func (w *watch) DescribeAlarms(_ context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reads++
-	var out []cloudwatch.MetricAlarm
-	if w.alarm != nil && slices.Contains(names, w.alarm.AlarmName) {
-		out = append(out, *w.alarm)
+	out := &cloudwatch.DescribeAlarmsOutput{}
+	if w.alarm != nil && slices.Contains(in.AlarmNames, aws.ToString(w.alarm.AlarmName)) {
+		out.MetricAlarms = append(out.MetricAlarms, *w.alarm)
 	}
 	return out, nil
 }
 
-func (w *watch) SetAlarmState(_ context.Context, in *cloudwatch.SetAlarmStateInput) error {
+func (w *watch) SetAlarmState(_ context.Context, in *cloudwatch.SetAlarmStateInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sets = append(w.sets, in)
 	w.alarm.StateValue, w.alarm.StateReason, w.alarm.StateReasonData = in.StateValue, in.StateReason, in.StateReasonData
-	w.alarm.StateTransitionedTimestamp = time.Now()
-	return nil
+	w.alarm.StateTransitionedTimestamp = aws.Time(time.Now())
+	return &cloudwatch.SetAlarmStateOutput{}, nil
 }
 
 // said lists what was published since it was last asked, as "Heartbeat S J 1".

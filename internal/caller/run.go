@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/clock"
+	"github.com/cronbearer/cronbearer/internal/egress"
+	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/job"
-	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
-	"github.com/cronbearer/cronbearer/internal/target"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
@@ -26,7 +26,7 @@ type Caller struct {
 	clock             *clock.Clock
 	store             *token.Store
 	minter            *token.Minter
-	targets           *outbound.Trust[*target.Client]
+	targets           *egress.Trust[*endpoint.Client]
 	quotes            bool // what targets say of a failure
 	allowedHosts      hosts.List
 	idempotencyHeader string
@@ -54,13 +54,13 @@ type try struct {
 	expiry  time.Time // zero: unknown, or minted
 	minted  time.Time // when; zero: it is stored
 	with    string    // what recoveredWith says if it is accepted
-	answer  target.Answer
+	answer  endpoint.Answer
 }
 
 // ending is how a run ended.
 type ending struct {
 	outcome Outcome
-	verdict target.Verdict
+	verdict endpoint.Verdict
 	status  int
 	fault   string // empty when it did not fail
 	said    string // by the target
@@ -80,7 +80,7 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 	r := &run{Caller: c, job: j, id: id, start: c.clock.Now(), log: log}
 	r.deadline, _ = ctx.Deadline()
 	if j.MaxAge > 0 && j.Age(r.start) > j.MaxAge {
-		return ending{outcome: Skipped, verdict: target.Unknown}, r
+		return ending{outcome: Skipped, verdict: endpoint.Unknown}, r
 	}
 	version, err := r.secret().Current(ctx, j.Secret)
 	if err != nil {
@@ -213,7 +213,7 @@ func (r *run) callSettled(ctx context.Context, request job.Request) {
 // nothing was done; after a rule of the user's that is not sure, so the job must allow it.
 func (r *run) mayTryAnother() bool {
 	a := r.last().answer
-	return a.Verdict == target.Rejected && (a.NotDone || r.job.Replayable())
+	return a.Verdict == endpoint.Rejected && (a.NotDone || r.job.Replayable())
 }
 
 // recover tries the tokens of the rotation window, each different value once: AWSCURRENT read afresh, AWSPENDING while
@@ -257,7 +257,7 @@ func (r *run) recover(ctx context.Context, request job.Request, current token.Ve
 			r.callVersion(ctx, request, other)
 		}
 	}
-	if last := r.last(); last.answer.Verdict == target.Accepted && last.with == string(token.Previous) {
+	if last := r.last(); last.answer.Verdict == endpoint.Accepted && last.with == string(token.Previous) {
 		r.log.WarnContext(ctx, "AWSCURRENT is refused and AWSPREVIOUS accepted: the rotation wrote a token that does not work yet",
 			"secret", current.Secret, "refused_version", current.ID, "accepted_version", last.version.ID)
 	}
@@ -296,9 +296,9 @@ func (r *run) mintAgain(ctx context.Context, request job.Request, current token.
 
 // forgetRejected lets a later run mint, even if this one may not repeat its call.
 func (r *run) forgetRejected() {
-	accepted := r.last().answer.Verdict == target.Accepted
+	accepted := r.last().answer.Verdict == endpoint.Accepted
 	for _, t := range r.tried {
-		if !t.minted.IsZero() && t.answer.Verdict == target.Rejected && !(accepted && t.value.Equal(r.last().value)) {
+		if !t.minted.IsZero() && t.answer.Verdict == endpoint.Rejected && !(accepted && t.value.Equal(r.last().value)) {
 			r.minter.Forget(t.version, t.value)
 		}
 	}
@@ -316,7 +316,7 @@ func (r *run) wasTried(value redact.Secret) bool {
 // decide picks the call that counts: an accepted one, or that of AWSCURRENT as last known, or of the token minted last.
 func (r *run) decide(current token.Version) ending {
 	decisive := r.last()
-	if decisive.answer.Verdict != target.Accepted && decisive.minted.IsZero() {
+	if decisive.answer.Verdict != endpoint.Accepted && decisive.minted.IsZero() {
 		for _, t := range r.tried {
 			if t.value.Equal(current.Token) {
 				decisive = t
@@ -329,9 +329,9 @@ func (r *run) decide(current token.Version) ending {
 		expires: decisive.expiry, undated: undated(decisive.version), targetRequestID: a.RequestID, missesScope: a.MissesScope,
 	}
 	switch {
-	case a.Verdict == target.Accepted:
+	case a.Verdict == endpoint.Accepted:
 		e.outcome = Succeeded
-	case a.Verdict == target.Rejected:
+	case a.Verdict == endpoint.Rejected:
 		e.outcome = TokenRejected
 	case a.Refused:
 		e.outcome = InvalidJob
@@ -345,19 +345,19 @@ func (r *run) decide(current token.Version) ending {
 
 // unavailable is the end of a run without a token. v is the version it was to come from, if one was read.
 func unavailable(err error, v token.Version) ending {
-	e := ending{outcome: TokenUnavailable, verdict: target.Unknown, fault: strings.TrimSuffix(err.Error(), "."), err: err, version: v.ID, expires: v.Expiry}
+	e := ending{outcome: TokenUnavailable, verdict: endpoint.Unknown, fault: strings.TrimSuffix(err.Error(), "."), err: err, version: v.ID, expires: v.Expiry}
 	if v.ID != "" {
 		e.kind = v.Kind()
 	}
 	if u, ok := errors.AsType[*token.UnavailableError](err); ok && u.Lasting {
-		e.verdict = target.Rejected
+		e.verdict = endpoint.Rejected
 	}
 	if m, ok := errors.AsType[*token.MintError](err); ok {
 		switch {
 		case m.Unbound:
 			e.outcome = InvalidJob
 		case m.Lasting:
-			e.verdict = target.Rejected
+			e.verdict = endpoint.Rejected
 		}
 		if m.Refused {
 			e.outcome, e.status = TokenRejected, 0
@@ -367,7 +367,7 @@ func unavailable(err error, v token.Version) ending {
 }
 
 func invalid(fault string, v token.Version) ending {
-	return ending{outcome: InvalidJob, verdict: target.Unknown, fault: fault, version: v.ID, expires: v.Expiry, undated: undated(v)}
+	return ending{outcome: InvalidJob, verdict: endpoint.Unknown, fault: fault, version: v.ID, expires: v.Expiry, undated: undated(v)}
 }
 
 // undated is when a version was created whose token says nothing of its expiry. Zero: it does, readable or not, or the
@@ -387,7 +387,7 @@ func (e ending) fill(res *Result, r *run) {
 		res.Attempts += t.answer.Sent
 		res.Rejections += t.answer.Rejections
 	}
-	if len(r.tried) > 1 && e.verdict == target.Accepted {
+	if len(r.tried) > 1 && e.verdict == endpoint.Accepted {
 		res.RecoveredWith = r.last().with
 	}
 	if !e.expires.IsZero() {

@@ -14,13 +14,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
-	"github.com/cronbearer/cronbearer/internal/settings"
-	"github.com/cronbearer/cronbearer/internal/testnet"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/dev/testnet"
 )
 
 // mintedSecret asks https://auth.example.com for its token.
@@ -884,7 +885,7 @@ func TestMetricsThatCannotBeStored(t *testing.T) {
 				r.secrets.put(current, "v1", secret("a"), 48*time.Hour)
 				r.serve(map[string]int{"a": c.status})
 				r.watch.err, r.watch.hang = apiError("AccessDenied"), c.hang
-				r.watch.alarm = &cloudwatch.MetricAlarm{AlarmName: "S-TokenRejected-T", StateValue: cloudwatch.StateValueAlarm, StateTransitionedTimestamp: time.Now().Add(-48 * time.Hour)}
+				r.watch.alarm = &types.MetricAlarm{AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm, StateTransitionedTimestamp: aws.Time(time.Now().Add(-48 * time.Hour))}
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
 				begun := time.Now()
@@ -923,7 +924,7 @@ func TestReminderComesAfterTheDatum(t *testing.T) {
 		r.secrets.put(current, "v1", secret("a"), 48*time.Hour)
 		status := 401
 		r.net.Handle(host, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
-		r.watch.alarm = &cloudwatch.MetricAlarm{AlarmName: "S-TokenRejected-T", StateValue: cloudwatch.StateValueAlarm, StateTransitionedTimestamp: time.Now().Add(-48 * time.Hour)}
+		r.watch.alarm = &types.MetricAlarm{AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm, StateTransitionedTimestamp: aws.Time(time.Now().Add(-48 * time.Hour))}
 		for range 3 {
 			r.run(nil)
 			time.Sleep(time.Minute)
@@ -931,7 +932,7 @@ func TestReminderComesAfterTheDatum(t *testing.T) {
 		if len(r.watch.sets) != 2 {
 			t.Fatalf("%d changes of state in three rejected runs, want 2: one reminder", len(r.watch.sets))
 		}
-		reason := r.watch.sets[1].StateReason
+		reason := aws.ToString(r.watch.sets[1].StateReason)
 		for _, part := range []string{"token T", "Job J", "version v1", "2 days"} {
 			if !strings.Contains(reason, part) {
 				t.Errorf("the reason does not say %q: %s", part, reason)
@@ -971,7 +972,7 @@ func TestPanicsAreReported(t *testing.T) {
 func TestRunLineIsNeverFiltered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(s *settings.Settings) { s.LogLevel = 8 }) // error
+		r := newRig(t, func(s *config.Settings) { s.LogLevel = 8 }) // error
 		r.secrets.put(current, "v1", `{"token":"`+secret("a")+`","expires_at":"soon"}`, time.Hour)
 		r.serve(map[string]int{"a": 200})
 		got := r.run(nil) // fails loudly if there is no line

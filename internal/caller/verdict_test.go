@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cronbearer/cronbearer/internal/settings"
+	"github.com/cronbearer/cronbearer/internal/config"
 )
 
 // answer serves all calls of the target in one way.
@@ -257,7 +257,7 @@ func TestRejectionByChallengeRepeatsAPOST(t *testing.T) {
 func TestLogResponsesNeverQuotesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(s *settings.Settings) { s.LogResponses = false })
+		r := newRig(t, func(s *config.Settings) { s.LogResponses = false })
 		r.secrets.put(current, "v1", secret("t"), 24*time.Hour)
 		for _, status := range []int{400, 401, 500} {
 			r.answer(status, map[string]string{"X-Request-Id": "abc"}, `{"message":"private words"}`)

@@ -5,14 +5,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+
 	"github.com/cronbearer/cronbearer/internal/metric"
 )
 
 type taker struct{}
 
-func (taker) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput) error {
-	return nil
+func (taker) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+	return &cloudwatch.PutMetricDataOutput{}, nil
 }
 
 // Good news said a moment ago is what a warm run has; bad news goes out each time.

@@ -6,9 +6,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
 
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
 	"github.com/cronbearer/cronbearer/internal/isolate"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
@@ -26,7 +28,7 @@ const lastWords = 300 * time.Millisecond
 
 // CloudWatch is the part of *cloudwatch.Client that publishing takes. Its retryer makes two tries of 2.5 s at most.
 type CloudWatch interface {
-	PutMetricData(context.Context, *cloudwatch.PutMetricDataInput) error
+	PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error)
 }
 
 // Publisher puts the data of one run into one PutMetricData, and waits for it: a frozen environment finishes nothing
@@ -101,7 +103,8 @@ func (p *Publisher) put(ctx context.Context, at time.Time, data []datum) error {
 	defer cancel()
 	in := p.input(at, data)
 	err := isolate.Run(ctx, publishLimit, func(ctx context.Context) error {
-		return p.api.PutMetricData(ctx, in)
+		_, err := p.api.PutMetricData(ctx, in)
+		return err
 	})
 	if err != nil {
 		return &NotStoredError{p.embedded(at, data), err}
@@ -161,14 +164,17 @@ func (p *Publisher) remember(at time.Time, data []datum) {
 func minuteOf(t time.Time) int64 { return t.Unix() / 60 }
 
 func (p *Publisher) input(at time.Time, data []datum) *cloudwatch.PutMetricDataInput {
-	in := &cloudwatch.PutMetricDataInput{Namespace: p.namespace, MetricData: make([]cloudwatch.MetricDatum, len(data))}
-	for i, d := range data {
-		in.MetricData[i] = cloudwatch.MetricDatum{
-			MetricName: d.metric,
-			Timestamp:  at,
-			Value:      d.value,
-			Dimensions: []cloudwatch.Dimension{{Name: DimensionStack, Value: p.stack}, {Name: d.dimension, Value: d.owner}},
-		}
+	in := &cloudwatch.PutMetricDataInput{Namespace: aws.String(p.namespace)}
+	for _, d := range data {
+		in.MetricData = append(in.MetricData, types.MetricDatum{
+			MetricName: aws.String(d.metric),
+			Timestamp:  aws.Time(at),
+			Value:      aws.Float64(d.value),
+			Dimensions: []types.Dimension{
+				{Name: aws.String(DimensionStack), Value: aws.String(p.stack)},
+				{Name: aws.String(d.dimension), Value: aws.String(d.owner)},
+			},
+		})
 	}
 	return in
 }

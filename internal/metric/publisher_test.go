@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
 	"github.com/cronbearer/cronbearer/internal/metric"
 )
 
@@ -29,7 +29,7 @@ type cloudWatch struct {
 	during func() // while a request is on its way
 }
 
-func (c *cloudWatch) PutMetricData(_ context.Context, in *cloudwatch.PutMetricDataInput) error {
+func (c *cloudWatch) PutMetricData(_ context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
 	c.mu.Lock()
 	during := c.during
 	c.puts = append(c.puts, in)
@@ -39,9 +39,9 @@ func (c *cloudWatch) PutMetricData(_ context.Context, in *cloudwatch.PutMetricDa
 		during()
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return nil
+	return &cloudwatch.PutMetricDataOutput{}, nil
 }
 
 // last writes the data of the last request as "TokenRejected Stack=S Token=T 1", and forgets it.
@@ -55,11 +55,11 @@ func (c *cloudWatch) last(t *testing.T) []string {
 	var list []string
 	for _, put := range c.puts {
 		for _, d := range put.MetricData {
-			text := d.MetricName
+			text := aws.ToString(d.MetricName)
 			for _, dimension := range d.Dimensions {
-				text += " " + dimension.Name + "=" + dimension.Value
+				text += " " + aws.ToString(dimension.Name) + "=" + aws.ToString(dimension.Value)
 			}
-			list = append(list, fmt.Sprintf("%s %g", text, d.Value))
+			list = append(list, fmt.Sprintf("%s %g", text, aws.ToFloat64(d.Value)))
 		}
 	}
 	c.puts = nil
@@ -87,12 +87,12 @@ func TestOneRequestSaysItAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	put := api.puts[0]
-	if put.Namespace != "Space" {
-		t.Errorf("namespace %s", put.Namespace)
+	if aws.ToString(put.Namespace) != "Space" {
+		t.Errorf("namespace %s", aws.ToString(put.Namespace))
 	}
 	for _, d := range put.MetricData {
-		if !d.Timestamp.Equal(start) {
-			t.Errorf("%s: %+v", d.MetricName, d)
+		if !aws.ToTime(d.Timestamp).Equal(start) || d.Unit != "" || d.StorageResolution != nil || d.StatisticValues != nil || d.Values != nil {
+			t.Errorf("%s: %+v", aws.ToString(d.MetricName), d)
 		}
 	}
 	want := []string{rejected1, "TokenDaysToExpiry Stack=S Token=T 1.5", heartbeat1}
@@ -466,6 +466,6 @@ func TestPublishNeitherPanicsNorHangs(t *testing.T) {
 
 type putter func(context.Context) error
 
-func (f putter) PutMetricData(ctx context.Context, _ *cloudwatch.PutMetricDataInput) error {
-	return f(ctx)
+func (f putter) PutMetricData(ctx context.Context, _ *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+	return &cloudwatch.PutMetricDataOutput{}, f(ctx)
 }

@@ -11,7 +11,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
 	"github.com/cronbearer/cronbearer/internal/isolate"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
@@ -19,8 +22,8 @@ import (
 
 // Alarms is the part of *cloudwatch.Client that reminding takes.
 type Alarms interface {
-	DescribeAlarms(ctx context.Context, names ...string) ([]cloudwatch.MetricAlarm, error)
-	SetAlarmState(context.Context, *cloudwatch.SetAlarmStateInput) error
+	DescribeAlarms(context.Context, *cloudwatch.DescribeAlarmsInput, ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error)
+	SetAlarmState(context.Context, *cloudwatch.SetAlarmStateInput, ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error)
 }
 
 const (
@@ -88,7 +91,7 @@ func (r *Reminder) Remind(ctx context.Context, rejection Rejection) {
 }
 
 // rest leaves the alarm alone for a while, or until its reminder is due.
-func (r *Reminder) rest(name string, seen *cloudwatch.MetricAlarm) {
+func (r *Reminder) rest(name string, seen *types.MetricAlarm) {
 	until := r.now().Add(lookAgain)
 	if due := r.dueAt(seen); due.Before(until) {
 		until = due
@@ -106,7 +109,7 @@ func (r *Reminder) isQuiet(name string) bool {
 }
 
 // remind returns the alarm as it was seen last.
-func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection) (*cloudwatch.MetricAlarm, error) {
+func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection) (*types.MetricAlarm, error) {
 	alarm, err := r.describe(ctx, name)
 	if err != nil {
 		return nil, err
@@ -129,37 +132,37 @@ func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection)
 		if !r.due(alarm) {
 			return alarm, nil
 		}
-		if err := r.set(ctx, name, cloudwatch.StateValueInsufficientData, "the alarm is set off once more at once.", since); err != nil {
+		if err := r.set(ctx, name, types.StateValueInsufficientData, "the alarm is set off once more at once.", since); err != nil {
 			return nil, err
 		}
 	}
 	return nil, r.alarm(ctx, name, rejection, since)
 }
 
-func (r *Reminder) describe(ctx context.Context, name string) (*cloudwatch.MetricAlarm, error) {
-	alarms, err := r.api.DescribeAlarms(ctx, name)
+func (r *Reminder) describe(ctx context.Context, name string) (*types.MetricAlarm, error) {
+	out, err := r.api.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{name}, AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm}})
 	if err != nil {
 		return nil, fmt.Errorf("describe alarms: %w", redact.AWS(err))
 	}
-	for i := range alarms {
-		if alarms[i].AlarmName == name {
-			return &alarms[i], nil
+	for i := range out.MetricAlarms {
+		if aws.ToString(out.MetricAlarms[i].AlarmName) == name {
+			return &out.MetricAlarms[i], nil
 		}
 	}
 	return nil, errors.New("describe alarms: there is no alarm of this name")
 }
 
-func stoppedHalfway(alarm *cloudwatch.MetricAlarm) bool {
-	return alarm.StateValue == cloudwatch.StateValueInsufficientData && strings.HasPrefix(alarm.StateReason, reminderMark)
+func stoppedHalfway(alarm *types.MetricAlarm) bool {
+	return alarm.StateValue == types.StateValueInsufficientData && strings.HasPrefix(aws.ToString(alarm.StateReason), reminderMark)
 }
 
-func (r *Reminder) due(alarm *cloudwatch.MetricAlarm) bool {
-	return alarm.StateValue == cloudwatch.StateValueAlarm && !alarm.StateTransitionedTimestamp.IsZero() && r.now().After(r.dueAt(alarm))
+func (r *Reminder) due(alarm *types.MetricAlarm) bool {
+	return alarm.StateValue == types.StateValueAlarm && alarm.StateTransitionedTimestamp != nil && r.now().After(r.dueAt(alarm))
 }
 
 // dueAt is when a reminder of an alarm that lasts is due. One that was set just now, or is not in ALARM, gets its whole time.
-func (r *Reminder) dueAt(alarm *cloudwatch.MetricAlarm) time.Time {
-	if alarm == nil || alarm.StateValue != cloudwatch.StateValueAlarm || alarm.StateTransitionedTimestamp.IsZero() {
+func (r *Reminder) dueAt(alarm *types.MetricAlarm) time.Time {
+	if alarm == nil || alarm.StateValue != types.StateValueAlarm || alarm.StateTransitionedTimestamp == nil {
 		return r.now().Add(r.after)
 	}
 	return alarm.StateTransitionedTimestamp.Add(r.after)
@@ -170,12 +173,12 @@ type reasonData struct {
 	RejectedSince time.Time `json:"rejectedSince"`
 }
 
-func (r *Reminder) since(alarm *cloudwatch.MetricAlarm) time.Time {
+func (r *Reminder) since(alarm *types.MetricAlarm) time.Time {
 	var data reasonData
-	if json.Unmarshal([]byte(alarm.StateReasonData), &data) == nil && !data.RejectedSince.IsZero() {
+	if json.Unmarshal([]byte(aws.ToString(alarm.StateReasonData)), &data) == nil && !data.RejectedSince.IsZero() {
 		return data.RejectedSince.UTC()
 	}
-	if !alarm.StateTransitionedTimestamp.IsZero() {
+	if alarm.StateTransitionedTimestamp != nil {
 		return alarm.StateTransitionedTimestamp.UTC()
 	}
 	return r.now()
@@ -192,21 +195,21 @@ func (r *Reminder) alarm(ctx context.Context, name string, rejection Rejection, 
 		rejection.Token, span(r.now().Sub(since)), since.Format(time.RFC3339), rejection.Job, version)
 	var err error
 	for range alarmTries {
-		if err = r.set(ctx, name, cloudwatch.StateValueAlarm, text, since); err == nil || ctx.Err() != nil {
+		if err = r.set(ctx, name, types.StateValueAlarm, text, since); err == nil || ctx.Err() != nil {
 			return err
 		}
 	}
 	return err
 }
 
-func (r *Reminder) set(ctx context.Context, name string, state cloudwatch.StateValue, text string, since time.Time) error {
+func (r *Reminder) set(ctx context.Context, name string, state types.StateValue, text string, since time.Time) error {
 	data, err := json.Marshal(reasonData{since.Truncate(time.Second)})
 	if err != nil {
 		return err
 	}
 	reason := reminderMark + text
-	err = r.api.SetAlarmState(ctx, &cloudwatch.SetAlarmStateInput{
-		AlarmName: name, StateValue: state, StateReason: reason[:min(len(reason), maxReason)], StateReasonData: string(data),
+	_, err = r.api.SetAlarmState(ctx, &cloudwatch.SetAlarmStateInput{
+		AlarmName: aws.String(name), StateValue: state, StateReason: aws.String(reason[:min(len(reason), maxReason)]), StateReasonData: aws.String(string(data)),
 	})
 	if err != nil {
 		return fmt.Errorf("set alarm state %s: %w", state, redact.AWS(err))

@@ -13,10 +13,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
 	"github.com/cronbearer/cronbearer/internal/metric"
 )
 
@@ -32,7 +34,7 @@ type alarms struct {
 	now func() time.Time
 
 	mu        sync.Mutex
-	alarm     *cloudwatch.MetricAlarm // nil: there is none
+	alarm     *types.MetricAlarm // nil: there is none
 	describes int
 	sets      []*cloudwatch.SetAlarmStateInput
 	messages  int // changes to ALARM
@@ -41,17 +43,17 @@ type alarms struct {
 	describe  func(n int)       // before the n-th DescribeAlarms, from 1
 }
 
-func newAlarms(t *testing.T, now func() time.Time, state cloudwatch.StateValue, since time.Duration) *alarms {
+func newAlarms(t *testing.T, now func() time.Time, state types.StateValue, since time.Duration) *alarms {
 	t.Helper()
-	return &alarms{t: t, now: now, alarm: &cloudwatch.MetricAlarm{
-		AlarmName: alarmName, StateValue: state, StateTransitionedTimestamp: now().Add(-since),
+	return &alarms{t: t, now: now, alarm: &types.MetricAlarm{
+		AlarmName: aws.String(alarmName), StateValue: state, StateTransitionedTimestamp: aws.Time(now().Add(-since)),
 		// What CloudWatch itself writes there.
-		StateReason:     "Threshold Crossed: 1 datapoint [1.0 (24/11/26 09:00:00)] was greater than or equal to the threshold (1.0).",
-		StateReasonData: `{"version":"1.0","queryDate":"2026-11-24T09:01:12.345+0000","recentDatapoints":[1.0],"threshold":1.0}`,
+		StateReason:     aws.String("Threshold Crossed: 1 datapoint [1.0 (24/11/26 09:00:00)] was greater than or equal to the threshold (1.0)."),
+		StateReasonData: aws.String(`{"version":"1.0","queryDate":"2026-11-24T09:01:12.345+0000","recentDatapoints":[1.0],"threshold":1.0}`),
 	}}
 }
 
-func (a *alarms) DescribeAlarms(_ context.Context, names ...string) ([]cloudwatch.MetricAlarm, error) {
+func (a *alarms) DescribeAlarms(_ context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
 	a.mu.Lock()
 	a.describes++
 	n, hook := a.describes, a.describe
@@ -64,40 +66,40 @@ func (a *alarms) DescribeAlarms(_ context.Context, names ...string) ([]cloudwatc
 	if a.denied != nil {
 		return nil, a.denied
 	}
-	if diff := cmp.Diff([]string{alarmName}, names); diff != "" {
+	if diff := cmp.Diff([]string{alarmName}, in.AlarmNames); diff != "" {
 		a.t.Errorf("alarm names (-want +got):\n%s", diff)
 	}
-	var out []cloudwatch.MetricAlarm
+	out := &cloudwatch.DescribeAlarmsOutput{}
 	if a.alarm != nil {
-		out = append(out, *a.alarm)
+		out.MetricAlarms = append(out.MetricAlarms, *a.alarm)
 	}
 	return out, nil
 }
 
-func (a *alarms) SetAlarmState(_ context.Context, in *cloudwatch.SetAlarmStateInput) error {
+func (a *alarms) SetAlarmState(_ context.Context, in *cloudwatch.SetAlarmStateInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.sets = append(a.sets, in)
 	if a.setFails != nil {
 		if err := a.setFails(len(a.sets)); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if in.AlarmName != alarmName || len(in.StateReason) > 1023 || !json.Valid([]byte(in.StateReasonData)) {
+	if aws.ToString(in.AlarmName) != alarmName || len(aws.ToString(in.StateReason)) > 1023 || !json.Valid([]byte(aws.ToString(in.StateReasonData))) {
 		a.t.Errorf("CloudWatch would refuse %+v", in)
 	}
 	if a.alarm.StateValue != in.StateValue {
-		a.alarm.StateTransitionedTimestamp = a.now()
-		if in.StateValue == cloudwatch.StateValueAlarm {
+		a.alarm.StateTransitionedTimestamp = aws.Time(a.now())
+		if in.StateValue == types.StateValueAlarm {
 			a.messages++
 		}
 	}
 	a.alarm.StateValue, a.alarm.StateReason, a.alarm.StateReasonData = in.StateValue, in.StateReason, in.StateReasonData
-	return nil
+	return &cloudwatch.SetAlarmStateOutput{}, nil
 }
 
-func (a *alarms) states() []cloudwatch.StateValue {
-	var list []cloudwatch.StateValue
+func (a *alarms) states() []types.StateValue {
+	var list []types.StateValue
 	for _, s := range a.sets {
 		list = append(list, s.StateValue)
 	}
@@ -106,7 +108,7 @@ func (a *alarms) states() []cloudwatch.StateValue {
 
 var (
 	rejection = metric.Rejection{Token: "T", Job: "J", Version: "v1"}
-	bothSteps = []cloudwatch.StateValue{cloudwatch.StateValueInsufficientData, cloudwatch.StateValueAlarm}
+	bothSteps = []types.StateValue{types.StateValueInsufficientData, types.StateValueAlarm}
 )
 
 func fixed() time.Time { return start }
@@ -125,15 +127,15 @@ func reminder(a *alarms, now func() time.Time) (*metric.Reminder, *bytes.Buffer,
 func TestReminderIsDue(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		state cloudwatch.StateValue
+		state types.StateValue
 		since time.Duration
-		want  []cloudwatch.StateValue
+		want  []types.StateValue
 	}{
-		"longer than REMIND_AFTER":       {cloudwatch.StateValueAlarm, remindIn + time.Second, bothSteps},
-		"exactly":                        {cloudwatch.StateValueAlarm, remindIn, nil},
-		"an hour":                        {cloudwatch.StateValueAlarm, time.Hour, nil},
-		"OK for days":                    {cloudwatch.StateValueOk, 100 * time.Hour, nil},
-		"INSUFFICIENT_DATA of AWS's own": {cloudwatch.StateValueInsufficientData, 100 * time.Hour, nil},
+		"longer than REMIND_AFTER":       {types.StateValueAlarm, remindIn + time.Second, bothSteps},
+		"exactly":                        {types.StateValueAlarm, remindIn, nil},
+		"an hour":                        {types.StateValueAlarm, time.Hour, nil},
+		"OK for days":                    {types.StateValueOk, 100 * time.Hour, nil},
+		"INSUFFICIENT_DATA of AWS's own": {types.StateValueInsufficientData, 100 * time.Hour, nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -156,25 +158,25 @@ func TestReminderIsDue(t *testing.T) {
 
 func TestReminderSaysWhatItIsAbout(t *testing.T) {
 	t.Parallel()
-	a := newAlarms(t, fixed, cloudwatch.StateValueAlarm, 76*time.Hour)
+	a := newAlarms(t, fixed, types.StateValueAlarm, 76*time.Hour)
 	r, _, _ := reminder(a, fixed)
 	r.Remind(t.Context(), rejection)
 	for i, set := range a.sets {
-		if !strings.HasPrefix(set.StateReason, "Reminder: ") {
-			t.Errorf("reason %d: %s", i, set.StateReason)
+		if !strings.HasPrefix(aws.ToString(set.StateReason), "Reminder: ") {
+			t.Errorf("reason %d: %s", i, aws.ToString(set.StateReason))
 		}
-		if got := set.StateReasonData; got != `{"rejectedSince":"2026-11-21T05:00:10Z"}` {
+		if got := aws.ToString(set.StateReasonData); got != `{"rejectedSince":"2026-11-21T05:00:10Z"}` {
 			t.Errorf("reason data %d: %s", i, got)
 		}
 	}
 	want := "Reminder: token T is still refused after 3 days 4 hours, since 2026-11-21T05:00:10Z. Job J was refused again, with version v1 of its secret."
-	if got := a.sets[1].StateReason; got != want {
+	if got := aws.ToString(a.sets[1].StateReason); got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
-	a = newAlarms(t, fixed, cloudwatch.StateValueAlarm, 76*time.Hour)
+	a = newAlarms(t, fixed, types.StateValueAlarm, 76*time.Hour)
 	r, _, _ = reminder(a, fixed)
 	r.Remind(t.Context(), metric.Rejection{Token: "T", Job: "J"})
-	if got := a.sets[1].StateReason; strings.Contains(got, "version") {
+	if got := aws.ToString(a.sets[1].StateReason); strings.Contains(got, "version") {
 		t.Errorf("an unknown version is named: %s", got)
 	}
 }
@@ -189,25 +191,25 @@ func TestAlarmThatNeedsNothingIsLookedAtOnceInFiveMinutes(t *testing.T) {
 		messages  int
 	}
 	for name, c := range map[string]struct {
-		state cloudwatch.StateValue
+		state types.StateValue
 		since time.Duration
 		steps []step
 	}{
-		"far from due": {cloudwatch.StateValueAlarm, time.Hour, []step{
+		"far from due": {types.StateValueAlarm, time.Hour, []step{
 			{"the first look", 0, 1, 0},
 			{"a second later", time.Second, 1, 0},
 			{"just before five minutes", 5*time.Minute - time.Second - 1, 1, 0},
 			{"after five minutes", 1, 2, 0},
 			{"the clock went back", -time.Hour, 3, 0},
 		}},
-		"due within five minutes": {cloudwatch.StateValueAlarm, remindIn - time.Minute, []step{
+		"due within five minutes": {types.StateValueAlarm, remindIn - time.Minute, []step{
 			{"the first look", 0, 1, 0},
 			{"a second before it is due", 59 * time.Second, 1, 0},
 			{"due", time.Second + 1, 3, 1},
 			{"a second after the reminder", time.Second, 3, 1},
 			{"five minutes after it", 5 * time.Minute, 4, 1},
 		}},
-		"not in ALARM yet": {cloudwatch.StateValueOk, 100 * time.Hour, []step{
+		"not in ALARM yet": {types.StateValueOk, 100 * time.Hour, []step{
 			{"the first look", 0, 1, 0},
 			{"a minute later", time.Minute, 1, 0},
 			{"after five minutes", 4 * time.Minute, 2, 0},
@@ -235,7 +237,7 @@ func TestAlarmThatNeedsNothingIsLookedAtOnceInFiveMinutes(t *testing.T) {
 
 func TestAlarmIsLookedAtAgainAtOnceAfterAFailure(t *testing.T) {
 	t.Parallel()
-	a := newAlarms(t, fixed, cloudwatch.StateValueAlarm, 21*time.Hour)
+	a := newAlarms(t, fixed, types.StateValueAlarm, 21*time.Hour)
 	a.denied = errors.New("Throttling")
 	r, _, _ := reminder(a, fixed)
 	r.Remind(t.Context(), rejection)
@@ -249,7 +251,7 @@ func TestAlarmIsLookedAtAgainAtOnceAfterAFailure(t *testing.T) {
 func TestShortReminderIntervalIsKept(t *testing.T) {
 	t.Parallel()
 	now := start
-	a := newAlarms(t, func() time.Time { return now }, cloudwatch.StateValueAlarm, 0)
+	a := newAlarms(t, func() time.Time { return now }, types.StateValueAlarm, 0)
 	r := metric.NewReminder(a, prefix, time.Minute, func() time.Time { return now }, func(context.Context, time.Duration) bool { return true }, slog.Default())
 	for range 10 {
 		now = now.Add(61 * time.Second)
@@ -266,10 +268,10 @@ func TestHowLongIsWrittenForPeople(t *testing.T) {
 		20*time.Hour + 59*time.Minute: "after 20 hours,", 24 * time.Hour: "after 1 day,", 25 * time.Hour: "after 1 day 1 hour,",
 		48*time.Hour + 30*time.Minute: "after 2 days,", 1000 * time.Hour: "after 41 days 16 hours,",
 	} {
-		a := newAlarms(t, fixed, cloudwatch.StateValueAlarm, since)
+		a := newAlarms(t, fixed, types.StateValueAlarm, since)
 		r, _, _ := reminder(a, fixed)
 		r.Remind(t.Context(), rejection)
-		if got := a.sets[1].StateReason; !strings.Contains(got, want) {
+		if got := aws.ToString(a.sets[1].StateReason); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", since, got)
 		}
 	}
@@ -280,7 +282,7 @@ func TestRejectionIsDatedFromItsBeginning(t *testing.T) {
 	t.Parallel()
 	now := start
 	clock := func() time.Time { return now }
-	a := newAlarms(t, clock, cloudwatch.StateValueAlarm, 0)
+	a := newAlarms(t, clock, types.StateValueAlarm, 0)
 	r, _, _ := reminder(a, clock)
 	for hour := 1; hour <= 100; hour++ { // an hourly job
 		now = start.Add(time.Duration(hour)*time.Hour + time.Minute)
@@ -290,18 +292,18 @@ func TestRejectionIsDatedFromItsBeginning(t *testing.T) {
 		t.Errorf("%d reminders in 100 hours, want one in each 20", a.messages)
 	}
 	for _, set := range a.sets {
-		if got := set.StateReasonData; got != `{"rejectedSince":"2026-11-24T09:00:10Z"}` {
+		if got := aws.ToString(set.StateReasonData); got != `{"rejectedSince":"2026-11-24T09:00:10Z"}` {
 			t.Errorf("reason data %s", got)
 		}
 	}
-	if got := a.sets[len(a.sets)-1].StateReason; !strings.Contains(got, "after 3 days 11 hours, since 2026-11-24T09:00:10Z") {
+	if got := aws.ToString(a.sets[len(a.sets)-1].StateReason); !strings.Contains(got, "after 3 days 11 hours, since 2026-11-24T09:00:10Z") {
 		t.Errorf("last reason %s", got)
 	}
 	// The next rejection is another one: CloudWatch's own data have no rejectedSince.
 	now = now.Add(200 * time.Hour)
-	a.alarm = newAlarms(t, clock, cloudwatch.StateValueAlarm, 21*time.Hour).alarm
+	a.alarm = newAlarms(t, clock, types.StateValueAlarm, 21*time.Hour).alarm
 	r.Remind(t.Context(), rejection)
-	if got := a.sets[len(a.sets)-1].StateReason; !strings.Contains(got, "after 21 hours") {
+	if got := aws.ToString(a.sets[len(a.sets)-1].StateReason); !strings.Contains(got, "after 21 hours") {
 		t.Errorf("reason %s", got)
 	}
 }
@@ -316,7 +318,7 @@ func TestReminderIsSwitchedOff(t *testing.T) {
 			return metric.NewReminder(a, "", remindIn, fixed, nil, slog.Default())
 		},
 	} {
-		a := newAlarms(t, fixed, cloudwatch.StateValueAlarm, 100*time.Hour)
+		a := newAlarms(t, fixed, types.StateValueAlarm, 100*time.Hour)
 		r(a).Remind(t.Context(), rejection)
 		if a.describes != 0 || len(a.sets) != 0 {
 			t.Errorf("%s: %d reads, %d sets", name, a.describes, len(a.sets))
@@ -342,18 +344,18 @@ func TestAlarmIsReadAgainAfterTheWait(t *testing.T) {
 	t.Parallel()
 	changes := map[string]struct {
 		change func(*alarms)
-		want   []cloudwatch.StateValue
+		want   []types.StateValue
 	}{
-		"reminded by another run": {func(a *alarms) { a.alarm.StateTransitionedTimestamp = start }, nil},
-		"mended":                  {func(a *alarms) { a.alarm.StateValue = cloudwatch.StateValueOk }, nil},
+		"reminded by another run": {func(a *alarms) { a.alarm.StateTransitionedTimestamp = aws.Time(start) }, nil},
+		"mended":                  {func(a *alarms) { a.alarm.StateValue = types.StateValueOk }, nil},
 		"another run is between its two calls": {func(a *alarms) {
-			a.alarm.StateValue, a.alarm.StateReason = cloudwatch.StateValueInsufficientData, "Reminder: x"
-		}, []cloudwatch.StateValue{cloudwatch.StateValueAlarm}},
+			a.alarm.StateValue, a.alarm.StateReason = types.StateValueInsufficientData, aws.String("Reminder: x")
+		}, []types.StateValue{types.StateValueAlarm}},
 	}
 	for name, c := range changes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newAlarms(t, fixed, cloudwatch.StateValueAlarm, 21*time.Hour)
+			a := newAlarms(t, fixed, types.StateValueAlarm, 21*time.Hour)
 			a.describe = func(n int) {
 				if n == 2 {
 					a.mu.Lock()
@@ -373,7 +375,7 @@ func TestAlarmIsReadAgainAfterTheWait(t *testing.T) {
 func TestTenJobsRemindOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := newAlarms(t, time.Now, cloudwatch.StateValueAlarm, 21*time.Hour)
+		a := newAlarms(t, time.Now, types.StateValueAlarm, 21*time.Hour)
 		var wg sync.WaitGroup
 		for i := range 10 {
 			wg.Go(func() {
@@ -393,7 +395,7 @@ func TestTenJobsRemindOnce(t *testing.T) {
 
 func TestReminderThatStoppedHalfway(t *testing.T) {
 	t.Parallel()
-	a := newAlarms(t, fixed, cloudwatch.StateValueAlarm, 21*time.Hour)
+	a := newAlarms(t, fixed, types.StateValueAlarm, 21*time.Hour)
 	a.setFails = func(n int) error {
 		if n > 1 {
 			return errors.New("throttled")
@@ -402,7 +404,7 @@ func TestReminderThatStoppedHalfway(t *testing.T) {
 	}
 	r, out, _ := reminder(a, fixed)
 	r.Remind(t.Context(), rejection)
-	want := []cloudwatch.StateValue{cloudwatch.StateValueInsufficientData, cloudwatch.StateValueAlarm, cloudwatch.StateValueAlarm, cloudwatch.StateValueAlarm}
+	want := []types.StateValue{types.StateValueInsufficientData, types.StateValueAlarm, types.StateValueAlarm, types.StateValueAlarm}
 	if diff := cmp.Diff(want, a.states()); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
 	}
@@ -413,20 +415,20 @@ func TestReminderThatStoppedHalfway(t *testing.T) {
 	a.sets, a.setFails = nil, nil
 	r, out, waits := reminder(a, fixed)
 	r.Remind(t.Context(), rejection)
-	if diff := cmp.Diff([]cloudwatch.StateValue{cloudwatch.StateValueAlarm}, a.states()); diff != "" {
+	if diff := cmp.Diff([]types.StateValue{types.StateValueAlarm}, a.states()); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
 	}
 	if len(*waits) != 0 || a.messages != 1 || out.Len() > 0 {
 		t.Errorf("%d waits, %d messages, log %s", len(*waits), a.messages, out)
 	}
-	if got := a.sets[0].StateReason; !strings.Contains(got, "after 21 hours") {
+	if got := aws.ToString(a.sets[0].StateReason); !strings.Contains(got, "after 21 hours") {
 		t.Errorf("reason %s", got)
 	}
 }
 
 func TestSecondStepIsTriedThreeTimes(t *testing.T) {
 	t.Parallel()
-	a := newAlarms(t, fixed, cloudwatch.StateValueAlarm, 21*time.Hour)
+	a := newAlarms(t, fixed, types.StateValueAlarm, 21*time.Hour)
 	a.setFails = func(n int) error {
 		if n == 2 || n == 3 {
 			return errors.New("throttled")
@@ -457,20 +459,20 @@ func TestFailureToRemindIsLoggedAndChangesNothing(t *testing.T) {
 			}
 		}, "describe alarms: AccessDenied"},
 		"no such alarm":       {func(a *alarms) { a.alarm = nil }, "there is no alarm of this name"},
-		"only one like it":    {func(a *alarms) { a.alarm.AlarmName = alarmName + "2" }, "there is no alarm of this name"},
+		"only one like it":    {func(a *alarms) { a.alarm.AlarmName = aws.String(alarmName + "2") }, "there is no alarm of this name"},
 		"first SetAlarmState": {func(a *alarms) { a.setFails = func(int) error { return errors.New("AccessDenied") } }, "set alarm state INSUFFICIENT_DATA: AccessDenied"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newAlarms(t, fixed, cloudwatch.StateValueAlarm, 21*time.Hour)
+			a := newAlarms(t, fixed, types.StateValueAlarm, 21*time.Hour)
 			c.spoil(a)
 			r, out, _ := reminder(a, fixed)
 			r.Remind(t.Context(), rejection)
 			if text := out.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, c.says) || !strings.Contains(text, alarmName) {
 				t.Errorf("log: %s", text)
 			}
-			if len(a.sets) > 1 || a.messages > 0 || a.alarm != nil && a.alarm.StateValue != cloudwatch.StateValueAlarm {
+			if len(a.sets) > 1 || a.messages > 0 || a.alarm != nil && a.alarm.StateValue != types.StateValueAlarm {
 				t.Errorf("sets %v", a.states())
 			}
 		})
@@ -481,7 +483,7 @@ func TestFailureToRemindIsLoggedAndChangesNothing(t *testing.T) {
 func TestReminderLeavesTimeForTheLastWords(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := newAlarms(t, time.Now, cloudwatch.StateValueAlarm, 21*time.Hour)
+		a := newAlarms(t, time.Now, types.StateValueAlarm, 21*time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		r := metric.NewReminder(a, prefix, remindIn, time.Now, func(ctx context.Context, _ time.Duration) bool {
@@ -498,7 +500,7 @@ func TestReminderLeavesTimeForTheLastWords(t *testing.T) {
 
 func TestReminderEndsWithTheRun(t *testing.T) {
 	t.Parallel()
-	a := newAlarms(t, fixed, cloudwatch.StateValueAlarm, 21*time.Hour)
+	a := newAlarms(t, fixed, types.StateValueAlarm, 21*time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &bytes.Buffer{}
 	r := metric.NewReminder(a, prefix, remindIn, fixed, func(context.Context, time.Duration) bool {
@@ -540,7 +542,7 @@ func TestRemindNeitherPanicsNorHangs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a := newAlarms(t, time.Now, cloudwatch.StateValueAlarm, 21*time.Hour)
+				a := newAlarms(t, time.Now, types.StateValueAlarm, 21*time.Hour)
 				a.describe, a.denied = c.describe, c.denied
 				r, out, _ := reminder(a, time.Now)
 				begin := time.Now()

@@ -22,7 +22,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/cronbearer/cronbearer/infra/local/runtime"
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/lambda"
 	"github.com/cronbearer/cronbearer/internal/dev/gobuild"
 	"github.com/cronbearer/cronbearer/internal/dev/pki"
 	"github.com/cronbearer/cronbearer/internal/rotation"
@@ -240,7 +240,7 @@ func (m *machine) run(offset time.Duration, events []string, nth int32) error {
 	if err := os.WriteFile(clockFile, []byte(offset.String()), 0o600); err != nil {
 		return err
 	}
-	process, err := runtime.Start(ctx, m.binary, []string{
+	process, err := lambda.Start(ctx, m.binary, []string{
 		"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b",
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER=" + m.secrets.URL, "SECRET_PREFIX=" + prefix, "ALLOWED_HOSTS=", "EXTRA_CA_FILE=" + m.roots,
 		"CRONBEARER_TEST_ALLOW_LOOPBACK=1", "CRONBEARER_TEST_CLOCK=" + clockFile,
@@ -268,9 +268,9 @@ func (m *machine) run(offset time.Duration, events []string, nth int32) error {
 }
 
 // send invokes the process for each event, until one fails.
-func send(ctx context.Context, process *runtime.Process, events []string) error {
+func send(ctx context.Context, process *lambda.Process, events []string) error {
 	for _, e := range events {
-		answer, dead, err := process.Invoke(ctx, runtime.Event{RequestID: "request", Payload: []byte(e), FunctionARN: function}, limit)
+		answer, dead, err := process.Invoke(ctx, lambda.Event{RequestID: "request", Payload: []byte(e), FunctionARN: function}, limit)
 		switch {
 		case err != nil:
 			return err

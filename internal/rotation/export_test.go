@@ -3,9 +3,9 @@ package rotation
 import (
 	"io"
 
-	"github.com/cronbearer/cronbearer/internal/environment"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/execenv"
 	"github.com/cronbearer/cronbearer/internal/metric"
-	"github.com/cronbearer/cronbearer/internal/settings"
 )
 
 // The labels of the rotator.
@@ -18,7 +18,7 @@ const (
 )
 
 // NewTestHandler returns a Handler on a Secrets Manager and a CloudWatch of the test's.
-func NewTestHandler(s settings.Settings, env *environment.Environment, api SecretsManager, cloudWatch metric.CloudWatch, out io.Writer) *Handler {
+func NewTestHandler(s config.Settings, env *execenv.Environment, api SecretsManager, cloudWatch metric.CloudWatch, out io.Writer) *Handler {
 	h := NewHandler(func(string) (string, bool) { return "", false }, out)
 	h.app, h.bad = h.assemble(s, env, api, cloudWatch), nil
 	return h

@@ -20,15 +20,15 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/cronbearer/cronbearer/internal/clock"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
-	"github.com/cronbearer/cronbearer/internal/environment"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/execenv"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/rotation"
-	"github.com/cronbearer/cronbearer/internal/settings"
 )
 
 const (
@@ -440,7 +440,7 @@ func (w *world) start() *process {
 		defer close(served)
 		_ = server.Serve(listener)
 	}()
-	env := &environment.Environment{
+	env := &execenv.Environment{
 		Clock: clock.New(""), ToAWS: &http.Transport{},
 		ToTargets: &http.Transport{DialTLSContext: listener.dial},
 	}
@@ -448,7 +448,7 @@ func (w *world) start() *process {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := settings.Settings{SecretPrefix: prefix, AllowedHosts: allowed, MetricNamespace: "N", StackName: "stack"}
+	s := config.Settings{SecretPrefix: prefix, AllowedHosts: allowed, MetricNamespace: "N", StackName: "stack"}
 	p.handler = rotation.NewTestHandler(s, env, p, p, p.out)
 	p.close = func() {
 		_ = server.Close()
@@ -540,17 +540,16 @@ func (p *process) DescribeSecret(ctx context.Context, in *secretsmanager.Describ
 	})
 }
 
-func (p *process) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput) error {
-	_, err := do(ctx, p, "PutMetricData", in, p.world.publish)
-	return err
+func (p *process) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+	return do(ctx, p, "PutMetricData", in, p.world.publish)
 }
 
 // publish notes a datum as "RotationFailed example-api 1".
-func (w *world) publish(in *cloudwatch.PutMetricDataInput) (struct{}, error) {
+func (w *world) publish(in *cloudwatch.PutMetricDataInput) (*cloudwatch.PutMetricDataOutput, error) {
 	for _, d := range in.MetricData {
-		w.metrics = append(w.metrics, fmt.Sprintf("%s %s %g", d.MetricName, d.Dimensions[1].Value, d.Value))
+		w.metrics = append(w.metrics, fmt.Sprintf("%s %s %g", aws.ToString(d.MetricName), aws.ToString(d.Dimensions[1].Value), aws.ToFloat64(d.Value)))
 	}
-	return struct{}{}, nil
+	return &cloudwatch.PutMetricDataOutput{}, nil
 }
 
 // published returns the data since it was called last, without their name.

@@ -12,17 +12,17 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
-	"github.com/cronbearer/cronbearer/internal/cloudwatch"
-	"github.com/cronbearer/cronbearer/internal/environment"
-	"github.com/cronbearer/cronbearer/internal/logs"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/egress"
+	"github.com/cronbearer/cronbearer/internal/endpoint"
+	"github.com/cronbearer/cronbearer/internal/execenv"
 	"github.com/cronbearer/cronbearer/internal/metric"
-	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
-	"github.com/cronbearer/cronbearer/internal/settings"
-	"github.com/cronbearer/cronbearer/internal/target"
+	"github.com/cronbearer/cronbearer/internal/runlog"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
@@ -46,7 +46,7 @@ type Handler struct {
 
 // app is what one environment holds for its steps.
 type app struct {
-	*environment.Environment
+	*execenv.Environment
 
 	rotator   *rotator
 	publisher *metric.Publisher
@@ -59,19 +59,19 @@ type result struct {
 
 // NewHandler returns a Handler that logs to out. A bad configuration must not end the process, which Lambda would start
 // over and over: each step reports it.
-func NewHandler(lookup settings.LookupEnv, out io.Writer) *Handler {
+func NewHandler(lookup config.LookupEnv, out io.Writer) *Handler {
 	scrub := &redact.Scrubber{}
-	h := &Handler{scrub: scrub, credentials: awsclient.KeepCredentials(lookup, scrub), out: logs.Guard(out)}
+	h := &Handler{scrub: scrub, credentials: awsclient.KeepCredentials(lookup, scrub), out: runlog.Guard(out)}
 	h.app, h.bad = h.newApp(lookup)
 	return h
 }
 
-func (h *Handler) newApp(lookup settings.LookupEnv) (*app, error) {
-	s, metrics, err := settings.ReadRotator(lookup)
+func (h *Handler) newApp(lookup config.LookupEnv) (*app, error) {
+	s, metrics, err := config.ReadRotator(lookup)
 	if err != nil {
 		return nil, err
 	}
-	env, err := environment.New(s, awsclient.SecretsManagerURL(s))
+	env, err := execenv.New(s, awsclient.SecretsManagerURL(s))
 	if err != nil {
 		return nil, err
 	}
@@ -85,15 +85,17 @@ func (h *Handler) newApp(lookup settings.LookupEnv) (*app, error) {
 // unusable stands in for CloudWatch where the metric's variables are bad: each datum becomes a log line.
 type unusable struct{ err error }
 
-func (u unusable) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput) error { return u.err }
+func (u unusable) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+	return nil, u.err
+}
 
-func (h *Handler) assemble(s settings.Settings, env *environment.Environment, api SecretsManager, cloudWatch metric.CloudWatch) *app {
-	log := logs.New(h.out, s.LogLevel, h.scrub)
+func (h *Handler) assemble(s config.Settings, env *execenv.Environment, api SecretsManager, cloudWatch metric.CloudWatch) *app {
+	log := runlog.New(h.out, s.LogLevel, h.scrub)
 	return &app{env, &rotator{
 		api:          api,
 		store:        token.NewStore(api, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, Now: env.Clock.Now}, h.scrub, log),
-		exchanger:    token.NewExchanger(outbound.OnceOnly(env.ToTargets), env.Clock.Now, h.scrub),
-		targets:      outbound.NewTrust(env.ToTargets, target.NewClient),
+		exchanger:    token.NewExchanger(egress.OnceOnly(env.ToTargets), env.Clock.Now, h.scrub),
+		targets:      egress.NewTrust(env.ToTargets, endpoint.NewClient),
 		scrub:        h.scrub,
 		prefix:       s.SecretPrefix,
 		allowedHosts: s.AllowedHosts,
@@ -105,7 +107,7 @@ func (h *Handler) assemble(s settings.Settings, env *environment.Environment, ap
 }
 
 // RuntimeLog takes what aws-lambda-go logs by itself.
-func (h *Handler) RuntimeLog() io.Writer { return logs.Runtime(h.out, h.scrub) }
+func (h *Handler) RuntimeLog() io.Writer { return runlog.Runtime(h.out, h.scrub) }
 
 // Invoke is one step of a rotation. It returns how it ended, or a typed error.
 func (h *Handler) Invoke(ctx context.Context, data []byte) ([]byte, error) {
@@ -113,7 +115,7 @@ func (h *Handler) Invoke(ctx context.Context, data []byte) ([]byte, error) {
 	s := &rotation{}
 	outcome, err := h.step(ctx, s, data)
 	h.report(ctx, s, outcome, err)
-	log := logs.New(h.out, slog.LevelDebug, h.scrub). // LOG_LEVEL never filters the line of a step
+	log := runlog.New(h.out, slog.LevelDebug, h.scrub). // LOG_LEVEL never filters the line of a step
 								With("secret", s.SecretID, "step", s.Step, "version", s.Version, "duration_ms", time.Since(started).Milliseconds())
 	if err != nil {
 		outcome, err = h.typed(err)
@@ -128,7 +130,7 @@ func (h *Handler) Invoke(ctx context.Context, data []byte) ([]byte, error) {
 func (h *Handler) step(ctx context.Context, s *rotation, data []byte) (outcome Outcome, err error) {
 	defer func() {
 		if bug := recover(); bug != nil {
-			logs.New(h.out, slog.LevelDebug, h.scrub).ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
+			runlog.New(h.out, slog.LevelDebug, h.scrub).ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
 			outcome, err = "", &InternalError{text(fmt.Sprintf("internal error, please report it: %v", bug))}
 		}
 	}()
@@ -138,7 +140,7 @@ func (h *Handler) step(ctx context.Context, s *rotation, data []byte) (outcome O
 	a, err := h.app, h.bad
 	if err == nil {
 		if clockErr := a.Begin(); clockErr != nil {
-			err = fmt.Errorf("environment variable %s: %w", settings.TestClock, clockErr)
+			err = fmt.Errorf("environment variable %s: %w", config.TestClock, clockErr)
 		}
 	}
 	if err != nil {
@@ -188,7 +190,7 @@ func (h *Handler) publish(ctx context.Context, s *rotation, hasFailed bool) {
 	}
 	err := h.app.publisher.PublishRotation(ctx, s.now(), s.name, hasFailed)
 	if lost, ok := errors.AsType[*metric.NotStoredError](err); ok {
-		logs.New(h.out, slog.LevelDebug, h.scrub).WarnContext(ctx, "the metric of a rotation could not be stored",
+		runlog.New(h.out, slog.LevelDebug, h.scrub).WarnContext(ctx, "the metric of a rotation could not be stored",
 			"secret", s.SecretID, "error", lost.Error())
 		_, _ = h.out.Write(lost.Line)
 	}

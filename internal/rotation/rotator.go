@@ -20,11 +20,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
+	"github.com/cronbearer/cronbearer/internal/egress"
+	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/hosts"
-	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
-	"github.com/cronbearer/cronbearer/internal/target"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
@@ -69,7 +69,7 @@ type rotator struct {
 	api          SecretsManager
 	store        *token.Store
 	exchanger    *token.Exchanger
-	targets      *outbound.Trust[*target.Client]
+	targets      *egress.Trust[*endpoint.Client]
 	scrub        *redact.Scrubber
 	prefix       string
 	allowedHosts hosts.List

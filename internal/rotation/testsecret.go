@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/retry"
-	"github.com/cronbearer/cronbearer/internal/target"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
@@ -96,10 +96,10 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 	for n := 1; ; n++ {
 		answer := s.targets.For(v.CA).Call(working, v.Test.Job(testTimeout), request, v.Token, deadline)
 		switch {
-		case answer.Verdict == target.Accepted:
+		case answer.Verdict == endpoint.Accepted:
 			return Accepted, nil
-		case answer.Verdict == target.Rejected && n == 1 && s.now().Sub(s.born(v)) < settling && retry.Sleep(working, settlingPause):
-		case answer.Verdict == target.Rejected:
+		case answer.Verdict == endpoint.Rejected && n == 1 && s.now().Sub(s.born(v)) < settling && retry.Sleep(working, settlingPause):
+		case answer.Verdict == endpoint.Rejected:
 			return s.rejected(ctx, v, request.URL.Host, s.why(answer))
 		case answer.Refused, !sleep(working, n, testPause):
 			return "", failed("the test call to %s did not accept the new token of secret %s: %s. It is stored as AWSPENDING. Secrets Manager repeats the step. %s", request.URL.Host, s.SecretID, s.why(answer), runbook)
@@ -124,7 +124,7 @@ func (s *rotation) rejected(ctx context.Context, v token.Version, host, why stri
 }
 
 // why says what was wrong with an answer to a test call, in the target's own words, too, where they may be shown.
-func (s *rotation) why(a target.Answer) string {
+func (s *rotation) why(a endpoint.Answer) string {
 	if !s.quotes || a.Said == "" {
 		return a.Fault
 	}

@@ -3,11 +3,11 @@ package token
 import (
 	"errors"
 
+	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
-	"github.com/cronbearer/cronbearer/internal/outbound"
 )
 
-func (p *secretParser) ca(f *jsondoc.Fields) *outbound.CA {
+func (p *secretParser) ca(f *jsondoc.Fields) *egress.CA {
 	v, ok := f.Any("ca")
 	if !ok {
 		return nil
@@ -19,7 +19,7 @@ func (p *secretParser) ca(f *jsondoc.Fields) *outbound.CA {
 	return ca
 }
 
-func readCA(v jsondoc.Value) (*outbound.CA, error) {
+func readCA(v jsondoc.Value) (*egress.CA, error) {
 	if v.Kind != jsondoc.String {
 		return nil, errors.New("must be a string of PEM certificates, not " + v.Kind.String())
 	}
@@ -27,5 +27,5 @@ func readCA(v jsondoc.Value) (*outbound.CA, error) {
 	if err != nil {
 		return nil, err
 	}
-	return outbound.NewCA(certificates), nil
+	return egress.NewCA(certificates), nil
 }

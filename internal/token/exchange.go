@@ -16,8 +16,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
-	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
@@ -63,8 +63,8 @@ func (e *MintError) Error() string {
 // Exchanger asks token endpoints for tokens. golang.org/x/oauth2 is not used: docs/decisions says why.
 type Exchanger struct {
 	transport http.RoundTripper
-	trust     *outbound.Trust[http.RoundTripper] // nil: transport is none that can trust more
-	sts       IdentityProvider                   // nil: the function has no identity to show
+	trust     *egress.Trust[http.RoundTripper] // nil: transport is none that can trust more
+	sts       IdentityProvider                 // nil: the function has no identity to show
 	now       func() time.Time
 	pause     func(context.Context, time.Duration) bool
 	scrub     *redact.Scrubber
@@ -74,7 +74,7 @@ type Exchanger struct {
 func NewExchanger(transport http.RoundTripper, now func() time.Time, scrub *redact.Scrubber) *Exchanger {
 	x := &Exchanger{transport: transport, now: now, pause: retry.Sleep, scrub: scrub}
 	if t, ok := transport.(*http.Transport); ok {
-		x.trust = outbound.NewTrust(t, func(t *http.Transport) http.RoundTripper { return t })
+		x.trust = egress.NewTrust(t, func(t *http.Transport) http.RoundTripper { return t })
 	}
 	return x
 }
@@ -164,11 +164,11 @@ func (x *Exchanger) send(request *http.Request, from string, timeout time.Durati
 	started := time.Now()
 	response, err := x.transport.RoundTrip(request.WithContext(ctx))
 	if err != nil {
-		if blocked, ok := errors.AsType[*outbound.AddressRefusedError](err); ok {
+		if blocked, ok := errors.AsType[*egress.AddressRefusedError](err); ok {
 			return nil, lasting(from, request.URL.Host, "was not asked: %s", blocked)
 		}
 		return nil, &attemptError{retry: true, MintError: &MintError{
-			From: from, Host: request.URL.Host, Reason: "gave no answer: " + outbound.Explain(err, min(timeout, time.Since(started))),
+			From: from, Host: request.URL.Host, Reason: "gave no answer: " + egress.Explain(err, min(timeout, time.Since(started))),
 		}}
 	}
 	defer func() { _ = response.Body.Close() }()

@@ -22,8 +22,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/hosts"
-	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -357,7 +357,7 @@ func (a answer) write(w http.ResponseWriter) {
 
 func TestTokenEndpointThatTheGuardRefuses(t *testing.T) {
 	t.Parallel()
-	m := token.NewMinter(outbound.NewTransport(nil, outbound.Guard{}), hosts.List{}, time.Now, &redact.Scrubber{})
+	m := token.NewMinter(egress.NewTransport(nil, egress.Guard{}), hosts.List{}, time.Now, &redact.Scrubber{})
 	waits := &noWait{}
 	m.SleepWith(waits.sleep)
 	_, err := m.Mint(t.Context(), version(t, "v", clientCredentials(), change{"token_url": "https://localhost:8443/token"}), redact.Secret{})

@@ -14,10 +14,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
-	"github.com/cronbearer/cronbearer/internal/outbound"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
@@ -28,8 +28,8 @@ type Document struct {
 	Expiry time.Time     // of the token or, where it is minted, of the credential that mints it; zero: unknown
 	// ExpiryUnreadable: there is an expiry that cannot be read, so that an unknown Expiry does not mean none.
 	ExpiryUnreadable bool
-	Hosts            *hosts.List  // nil: none given
-	CA               *outbound.CA // nil: the system's certificates alone
+	Hosts            *hosts.List // nil: none given
+	CA               *egress.CA  // nil: the system's certificates alone
 	OAuth2           *OAuth2
 	Login            *Login
 	JWT              *JWT         // the token itself or, next to Login, what fills its {{jwt}}

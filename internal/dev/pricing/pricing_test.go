@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cronbearer/cronbearer/infra/shipped"
 	"github.com/cronbearer/cronbearer/internal/dev/pricing"
+	"github.com/cronbearer/cronbearer/internal/dev/shipped"
 )
 
 var update = flag.Bool("update", false, "write the tables into docs/scale-and-cost.md")

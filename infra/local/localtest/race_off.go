@@ -1,6 +1,0 @@
-//go:build !race
-
-package localtest
-
-// RaceEnabled tells whether the race detector watches the tests, and so the binaries.
-const RaceEnabled = false

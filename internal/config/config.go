@@ -1,0 +1,306 @@
+// Package config reads the function's environment variables. It replaces aws-sdk-go-v2/config, whose package
+// initialisation and size every cold start would pay for (docs/decisions), as far as a Lambda function needs it.
+package config
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/metric"
+)
+
+// Names of the variables. The template test holds them against template.yaml.
+const (
+	MetricNamespace     = "METRIC_NAMESPACE"
+	StackName           = "STACK_NAME"
+	SecretPrefix        = "SECRET_PREFIX"
+	AllowedHosts        = "ALLOWED_HOSTS"
+	SecretCacheTTL      = "SECRET_CACHE_TTL"
+	IdempotencyHeader   = "IDEMPOTENCY_HEADER"
+	AllowPrivateTargets = "ALLOW_PRIVATE_TARGETS"
+	RemindAfter         = "REMIND_AFTER"
+	AlarmPrefix         = "ALARM_PREFIX"
+	LogLevel            = "LOG_LEVEL"
+	LogResponses        = "LOG_RESPONSES"
+	ExtraCAFile         = "EXTRA_CA_FILE"
+	TestAllowLoopback   = "CRONBEARER_TEST_ALLOW_LOOPBACK"
+	TestClock           = "CRONBEARER_TEST_CLOCK"
+	TestNoSettling      = "CRONBEARER_TEST_NO_SETTLING"
+
+	awsRegion                = "AWS_REGION"
+	awsEndpoint              = "AWS_ENDPOINT_URL"
+	awsEndpointSecrets       = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
+	awsEndpointCloudWatch    = "AWS_ENDPOINT_URL_CLOUDWATCH"
+	awsEndpointSTS           = "AWS_ENDPOINT_URL_STS"
+	awsUseFIPS               = "AWS_USE_FIPS_ENDPOINT"
+	awsUseDualStack          = "AWS_USE_DUALSTACK_ENDPOINT"
+	lambdaInitializationType = "AWS_LAMBDA_INITIALIZATION_TYPE"
+)
+
+const maxSecretCacheTTL = 5 * time.Minute
+
+// Settings are the function's configuration.
+type Settings struct {
+	MetricNamespace     string
+	StackName           string
+	SecretPrefix        string
+	AllowedHosts        hosts.List
+	SecretCacheTTL      time.Duration
+	IdempotencyHeader   string // empty: none is sent
+	AllowPrivateTargets bool
+	RemindAfter         time.Duration // 0: never
+	AlarmPrefix         string        // empty: no reminders
+	LogLevel            slog.Level
+	LogResponses        bool // errors quote the answer that they are about
+
+	Region             string
+	SecretsEndpoint    string // empty: AWS's own
+	CloudWatchEndpoint string
+	STSEndpoint        string
+	UseFIPS            bool
+	UseDualStack       bool
+
+	// For tests on one machine; never set on Lambda.
+	ExtraCAs      []byte // PEM
+	AllowLoopback bool
+	ClockFile     string
+	NoSettling    bool // Secrets Manager shows at once what was written
+}
+
+// LookupEnv is os.LookupEnv or a test's stand-in.
+type LookupEnv func(name string) (string, bool)
+
+// Read checks all variables of the caller and reports every bad one by its name.
+func Read(lookup LookupEnv) (Settings, error) {
+	r := reader{lookup: lookup}
+	s := r.common()
+	s.MetricNamespace = r.namespace()
+	s.StackName = r.stackName()
+	s.SecretCacheTTL = r.duration(SecretCacheTTL, maxSecretCacheTTL, maxSecretCacheTTL)
+	s.IdempotencyHeader = r.idempotencyHeader()
+	s.RemindAfter = r.duration(RemindAfter, 20*time.Hour, 0)
+	s.AlarmPrefix = r.text(AlarmPrefix, "")
+	s.CloudWatchEndpoint = r.serviceEndpoint(awsEndpointCloudWatch)
+	s.STSEndpoint = r.serviceEndpoint(awsEndpointSTS)
+	return s, errors.Join(r.problems...)
+}
+
+// ReadRotator checks the variables of the rotator, which keeps no secret. What is wrong with those of its metric is
+// returned apart: a rotation goes on without a metric.
+func ReadRotator(lookup LookupEnv) (s Settings, metrics, err error) {
+	r := reader{lookup: lookup}
+	s = r.common()
+	if s.SecretPrefix == "" {
+		r.bad(SecretPrefix, "is missing: only secrets whose names begin with it are renewed")
+	}
+	m := reader{lookup: lookup, awsEndpoint: r.awsEndpoint}
+	s.MetricNamespace, s.StackName = m.namespace(), m.stackName()
+	s.CloudWatchEndpoint = m.serviceEndpoint(awsEndpointCloudWatch)
+	return s, errors.Join(m.problems...), errors.Join(r.problems...)
+}
+
+func (r *reader) common() Settings {
+	r.awsEndpoint = r.endpoint(awsEndpoint)
+	s := Settings{
+		SecretPrefix:        r.text(SecretPrefix, ""),
+		AllowedHosts:        r.hosts(AllowedHosts),
+		AllowPrivateTargets: r.flag(AllowPrivateTargets),
+		LogLevel:            r.level(),
+		LogResponses:        r.responses(),
+		Region:              r.region(),
+		SecretsEndpoint:     r.serviceEndpoint(awsEndpointSecrets),
+		UseFIPS:             r.flag(awsUseFIPS),
+		UseDualStack:        r.flag(awsUseDualStack),
+	}
+	// Lambda sets this variable in every environment, so no setting of a deployed function can loosen a check.
+	if _, onLambda := r.lookup(lambdaInitializationType); !onLambda {
+		s.ExtraCAs = r.certificates()
+		s.AllowLoopback = r.flag(TestAllowLoopback)
+		s.ClockFile = r.text(TestClock, "")
+		s.NoSettling = r.flag(TestNoSettling)
+	}
+	return s
+}
+
+type reader struct {
+	lookup      LookupEnv
+	problems    []error
+	awsEndpoint string // AWS_ENDPOINT_URL
+}
+
+func (r *reader) bad(name, format string, args ...any) {
+	r.problems = append(r.problems, fmt.Errorf("environment variable %s: "+format, append([]any{name}, args...)...))
+}
+
+func (r *reader) text(name, otherwise string) string {
+	if v, _ := r.lookup(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+func (r *reader) namespace() string {
+	name := r.text(MetricNamespace, metric.DefaultNamespace)
+	if err := metric.CheckNamespace(name); err != nil {
+		r.bad(MetricNamespace, "%w", err)
+	}
+	return name
+}
+
+func (r *reader) stackName() string {
+	name := r.text(StackName, "")
+	if err := metric.CheckDimensionValue(name); err != nil {
+		r.bad(StackName, "%w", err)
+	}
+	return name
+}
+
+func (r *reader) hosts(name string) hosts.List {
+	list, err := hosts.ParseCommaSeparated(r.text(name, ""))
+	if err != nil {
+		r.bad(name, "%s; it holds comma-separated hosts: api.example.com, api.example.com:8443 or *.example.com",
+			strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return list
+}
+
+// duration reads 90s, 5m, 20h or 0; most 0 means no upper limit.
+func (r *reader) duration(name string, otherwise, most time.Duration) time.Duration {
+	text := r.text(name, "")
+	if text == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		r.bad(name, "must be a duration such as 90s, 5m or 20h")
+	case d < 0:
+		r.bad(name, "must not be negative")
+	case most > 0 && d > most:
+		r.bad(name, "must be at most %s", most)
+	default:
+		return d
+	}
+	return otherwise
+}
+
+func (r *reader) flag(name string) bool {
+	text := r.text(name, "")
+	if text == "" {
+		return false
+	}
+	v, err := strconv.ParseBool(text)
+	if err != nil {
+		r.bad(name, "must be true or false")
+	}
+	return v
+}
+
+func (r *reader) idempotencyHeader() string {
+	name, set := r.lookup(IdempotencyHeader)
+	if !set {
+		return "Idempotency-Key"
+	}
+	if name == "" {
+		return ""
+	}
+	if err := job.CheckHeaderName(name); err != nil {
+		r.bad(IdempotencyHeader, "%w", err)
+	}
+	return name
+}
+
+func (r *reader) level() slog.Level {
+	switch text := strings.ToLower(r.text(LogLevel, "info")); text {
+	case "debug":
+		return slog.LevelDebug
+	case "info":
+		return slog.LevelInfo
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	default:
+		r.bad(LogLevel, "must be debug, info, warn or error")
+		return slog.LevelInfo
+	}
+}
+
+// responses reports whether errors may quote what a target or a provider answered.
+func (r *reader) responses() bool {
+	switch strings.ToLower(r.text(LogResponses, "errors")) {
+	case "errors":
+		return true
+	case "never":
+		return false
+	default:
+		r.bad(LogResponses, "must be errors or never")
+		return false
+	}
+}
+
+func (r *reader) region() string {
+	region := r.text(awsRegion, "")
+	if region == "" {
+		r.bad(awsRegion, "is missing")
+	}
+	return region
+}
+
+// serviceEndpoint reads a service's own variable before the common one, as AWS's SDKs do (AWS SDKs and Tools Reference
+// Guide, "Service-specific endpoints").
+func (r *reader) serviceEndpoint(name string) string {
+	if own := r.endpoint(name); own != "" {
+		return own
+	}
+	return r.awsEndpoint
+}
+
+// endpoint refuses plain HTTP but for this machine: secrets travel over it.
+func (r *reader) endpoint(name string) string {
+	text := r.text(name, "")
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "", u.User != nil:
+		r.bad(name, "must be an https:// URL")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		r.bad(name, "must be an https:// URL: secrets travel over it")
+	default:
+		return text
+	}
+	return ""
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && ip.IsLoopback())
+}
+
+func (r *reader) certificates() []byte {
+	name := r.text(ExtraCAFile, "")
+	if name == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(name)
+	if err != nil {
+		r.bad(ExtraCAFile, "the file cannot be read")
+		return nil
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		r.bad(ExtraCAFile, "the file holds no PEM certificate")
+	}
+	return pem
+}

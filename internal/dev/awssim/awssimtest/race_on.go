@@ -1,0 +1,6 @@
+//go:build race
+
+package awssimtest
+
+// RaceEnabled tells whether the race detector watches the tests, and so the binaries.
+const RaceEnabled = true

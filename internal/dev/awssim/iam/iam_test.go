@@ -1,0 +1,85 @@
+package iam_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/iam"
+)
+
+// TestRole evaluates statements as IAM does.
+func TestRole(t *testing.T) {
+	t.Parallel()
+	const read = `[{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"arn:aws:secretsmanager:eu-west-1:1:secret:app/*",
+		"Condition":{"StringEquals":{"secretsmanager:VersionStage":["AWSCURRENT","AWSPENDING"]}}}]`
+	current := iam.Context{"secretsmanager:versionstage": {"AWSCURRENT"}}
+	type row struct {
+		statements, action, resource string
+		context                      iam.Context
+		want                         bool
+	}
+	cases := map[string]row{
+		"allowed":                {read, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", current, true},
+		"any case of the action": {read, "SecretsManager:getsecretvalue", "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", current, true},
+		"another action":         {read, "secretsmanager:PutSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", current, false},
+		"another resource":       {read, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:other/x-AbCdEf", current, false},
+		"another value":          {read, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", iam.Context{"secretsmanager:versionstage": {"MINE"}}, false},
+		"a key that is missing":  {read, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", nil, false},
+		"denied all the same":    {`[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*"}]`, "s3:GetObject", "x", nil, false},
+		"not denied":             {`[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*"}]`, "sqs:SendMessage", "x", nil, true},
+		"six characters":         {`[{"Effect":"Allow","Action":"a:b","Resource":"secret:x-??????"}]`, "a:b", "secret:x-AbCdEf", nil, true},
+		"seven":                  {`[{"Effect":"Allow","Action":"a:b","Resource":"secret:x-??????"}]`, "a:b", "secret:x-AbCdEfG", nil, false},
+		"nothing said":           {`[]`, "a:b", "x", nil, false},
+	}
+	const identity = `[{"Effect":"Allow","Action":"sts:GetWebIdentityToken","Resource":"*","Condition":{
+		"Null":{"sts:IdentityTokenAudience":"false"},"ForAllValues:StringEquals":{"sts:IdentityTokenAudience":["one","two"]},
+		"NumericLessThanEquals":{"sts:DurationSeconds":"3600"}}}]`
+	request := func(seconds string, audiences ...string) iam.Context {
+		return iam.Context{"sts:identitytokenaudience": audiences, "sts:durationseconds": {seconds}}
+	}
+	for name, c := range map[string]struct {
+		context iam.Context
+		want    bool
+	}{
+		"an audience":                     {context: request("300", "one"), want: true},
+		"all audiences, the longest life": {context: request("3600", "one", "two"), want: true},
+		"another audience":                {context: request("300", "three"), want: false},
+		"another audience among them":     {context: request("300", "one", "three"), want: false},
+		"no audience":                     {context: request("300"), want: false},
+		"a longer life":                   {context: request("3601", "one"), want: false},
+		"a life that is no number":        {context: request("x", "one"), want: false},
+		"no life":                         {context: iam.Context{"sts:identitytokenaudience": {"one"}}, want: false},
+	} {
+		cases["identity: "+name] = row{identity, "sts:GetWebIdentityToken", "*", c.context, c.want}
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			role, err := parse(t, c.statements)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := role.Allows(c.action, c.resource, c.context); got != c.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+	for _, unknown := range []string{
+		`[{"Effect":"Allow","NotAction":"a:b","Resource":"*"}]`, `[{"Effect":"Maybe","Action":"a:b","Resource":"*"}]`,
+		`[{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}]`,
+		`[{"Effect":"Allow","Principal":"*","Action":"a:b","Resource":"*"}]`,
+	} {
+		if _, err := parse(t, unknown); err == nil {
+			t.Errorf("%s was taken", unknown)
+		}
+	}
+}
+
+func parse(t *testing.T, statements string) (iam.Role, error) {
+	t.Helper()
+	var list any
+	if err := json.Unmarshal([]byte(statements), &list); err != nil {
+		t.Fatal(err)
+	}
+	return iam.Parse([]any{map[string]any{"PolicyDocument": map[string]any{"Statement": list}}})
+}

@@ -1,0 +1,205 @@
+package notify
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/iam"
+)
+
+// Publishers, as policies name them.
+const (
+	CloudWatch  = "cloudwatch.amazonaws.com"
+	EventBridge = "events.amazonaws.com"
+)
+
+// Mail is what a person gets.
+type Mail struct {
+	At            time.Time
+	To            string
+	Subject, Body string
+	Alarm         string // name of the alarm that it is about
+}
+
+// Topic is an SNS topic with its subscriptions.
+type Topic struct {
+	ARN string
+	// Policy and Key say who may publish: the key's policy counts for a topic that is encrypted with it. Open leaves
+	// both out: a topic of the user's own, of which the template knows the ARN only.
+	Policy, Key iam.Resource
+	Encrypted   bool
+	Open        bool
+	Account     string
+
+	subscriptions []subscription
+}
+
+type subscription struct {
+	protocol, endpoint string
+	filter             *Pattern
+}
+
+// Subscribe adds a subscription. filter is a policy on message bodies, nil for none.
+func (t *Topic) Subscribe(protocol, endpoint string, filter *Pattern) {
+	t.subscriptions = append(t.subscriptions, subscription{protocol, endpoint, filter})
+}
+
+// Publish gives the mails that a message leads to, or says why the publisher may not.
+func (t *Topic) Publish(publisher, source string, m Message) ([]Mail, error) {
+	if err := t.admit(publisher, source); err != nil {
+		return nil, err
+	}
+	var document any
+	_ = json.Unmarshal([]byte(m.Body), &document) // a body that is not JSON fits no filter
+	var mails []Mail
+	for _, s := range t.subscriptions {
+		if s.protocol != "email" || (s.filter != nil && !s.filter.Matches(document)) {
+			continue
+		}
+		mail := Mail{At: m.At, To: s.endpoint, Subject: m.Subject, Body: m.Mail, Alarm: m.Alarm}
+		if mail.Subject == "" {
+			mail.Subject = "AWS Notification Message"
+		}
+		if mail.Body == "" {
+			mail.Body = m.Body
+		}
+		mails = append(mails, mail)
+	}
+	return mails, nil
+}
+
+func (t *Topic) admit(publisher, source string) error {
+	if t.Open {
+		return nil
+	}
+	// "You can't use Condition blocks in Amazon SNS topic policies for EventBridge": its requests carry no such keys.
+	context := iam.Context{"aws:securetransport": {"true"}}
+	if publisher == CloudWatch {
+		context["aws:sourceaccount"], context["aws:sourcearn"] = []string{t.Account}, []string{source}
+	}
+	if !t.Policy.Allows(publisher, "sns:Publish", t.ARN, context) {
+		return fmt.Errorf("the policy of topic %s does not let %s publish", t.ARN, publisher)
+	}
+	for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
+		if t.Encrypted && !t.Key.Allows(publisher, action, "*", nil) {
+			return fmt.Errorf("the policy of the key of topic %s does not let %s use it (%s)", t.ARN, publisher, action)
+		}
+	}
+	return nil
+}
+
+// Rule is a rule of EventBridge.
+type Rule struct {
+	ARN     string
+	Enabled bool
+	pattern Pattern
+	targets []ruleTarget
+}
+
+type ruleTarget struct {
+	arn      string
+	paths    map[string][]string
+	template string // empty: the event as it is
+}
+
+// ParseRule reads the resolved Properties of an AWS::Events::Rule.
+func ParseRule(arn string, properties map[string]any) (Rule, error) {
+	r := Rule{ARN: arn, Enabled: properties["State"] == nil || properties["State"] == "ENABLED"}
+	var problems []error
+	for name := range properties {
+		if !slices.Contains([]string{"Name", "Description", "EventPattern", "State", "Targets"}, name) {
+			problems = append(problems, fmt.Errorf("rule %s: this model knows no %s", arn, name))
+		}
+	}
+	var err error
+	r.pattern, err = ParsePattern(properties["EventPattern"])
+	problems = append(problems, err)
+	targets, _ := properties["Targets"].([]any)
+	for _, v := range targets {
+		target, _ := v.(map[string]any)
+		one := ruleTarget{arn: fmt.Sprint(target["Arn"]), paths: map[string][]string{}}
+		for name := range target {
+			if !slices.Contains([]string{"Id", "Arn", "InputTransformer", "DeadLetterConfig", "RetryPolicy"}, name) {
+				problems = append(problems, fmt.Errorf("rule %s: this model knows no %s of a target", arn, name))
+			}
+		}
+		if transformer, ok := target["InputTransformer"].(map[string]any); ok {
+			one.template = fmt.Sprint(transformer["InputTemplate"])
+			paths, _ := transformer["InputPathsMap"].(map[string]any)
+			for name, path := range paths {
+				rest, ok := strings.CutPrefix(fmt.Sprint(path), "$.")
+				if !ok || strings.ContainsAny(rest, "[]*?@") {
+					problems = append(problems, fmt.Errorf("rule %s: this model knows no path %v", arn, path))
+				}
+				one.paths[name] = strings.Split(rest, ".")
+			}
+		}
+		r.targets = append(r.targets, one)
+	}
+	return r, errors.Join(problems...)
+}
+
+// Messages are what the rule sends for an event, none if it does not match.
+func (r Rule) Messages(at time.Time, event map[string]any, about string) []Message {
+	if !r.Enabled || !r.pattern.Matches(event) {
+		return nil
+	}
+	var list []Message
+	for _, t := range r.targets {
+		list = append(list, Message{At: at, Topic: t.arn, Body: t.input(event), Alarm: about})
+	}
+	return list
+}
+
+var placeholder = regexp.MustCompile(`<([A-Za-z0-9_.-]+)>`)
+
+// input fills the template. A value goes into a quoted place as its text; in an unquoted one a text gets quotes
+// (EventBridge User Guide, "Input transformation").
+func (t ruleTarget) input(event map[string]any) string {
+	if t.template == "" {
+		text, err := json.Marshal(event)
+		if err != nil { // decoded JSON
+			return ""
+		}
+		return string(text)
+	}
+	var b strings.Builder
+	last := 0
+	for _, at := range placeholder.FindAllStringSubmatchIndex(t.template, -1) {
+		b.WriteString(t.template[last:at[0]])
+		last = at[1]
+		path, ok := t.paths[t.template[at[2]:at[3]]]
+		if !ok {
+			b.WriteString(t.template[at[0]:at[1]])
+			continue
+		}
+		quoted := strings.Count(t.template[:at[0]], `"`)%2 == 1
+		b.WriteString(show(lookUp(event, path), quoted))
+	}
+	b.WriteString(t.template[last:])
+	return b.String()
+}
+
+func lookUp(v any, path []string) any {
+	for _, name := range path {
+		object, _ := v.(map[string]any)
+		v = object[name]
+	}
+	return v
+}
+
+func show(v any, quoted bool) string {
+	text, err := json.Marshal(v)
+	if err != nil { // decoded JSON
+		return ""
+	}
+	if _, ok := v.(string); ok && quoted {
+		return string(text[1 : len(text)-1])
+	}
+	return string(text)
+}

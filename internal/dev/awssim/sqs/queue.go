@@ -1,0 +1,120 @@
+// Package sqs is a model of an SQS queue as far as failed runs and undelivered starts use one: messages that wait
+// until somebody takes them away or they are too old, and the metric that an alarm looks at. It is a model, not SQS.
+package sqs
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/api"
+)
+
+const (
+	// activeFor: "CloudWatch considers a queue to be active for up to six hours if it contains any messages or if any
+	// action accesses it" (SQS Developer Guide, "Monitoring Amazon SQS queues using CloudWatch"). A queue that is not
+	// has no metrics, whatever lies in it.
+	activeFor = 6 * time.Hour
+	// defaultRetention is that of CreateQueue.
+	defaultRetention = 4 * 24 * time.Hour
+	// maxMessage is 1 MiB (SQS quotas).
+	maxMessage = 1 << 20
+)
+
+// Message waits in a queue.
+type Message struct {
+	ID         string
+	Body       string
+	Attributes map[string]string
+	Sent       time.Time
+}
+
+// Queue is one queue. Safe for concurrent use.
+type Queue struct {
+	Name, ARN string
+
+	retention time.Duration
+	now       api.Clock
+
+	mu       sync.Mutex
+	messages []Message
+	sent     int
+	touched  time.Time // zero: never
+	refusal  error
+}
+
+// New makes a queue; a retention of 0 is SQS's default.
+func New(name, arn string, retention time.Duration, now api.Clock) *Queue {
+	if retention == 0 {
+		retention = defaultRetention
+	}
+	return &Queue{Name: name, ARN: arn, retention: retention, now: now}
+}
+
+// Refuse makes the queue refuse what is sent to it, as one does that was deleted or denies the sender; nil ends it.
+func (q *Queue) Refuse(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refusal = err
+}
+
+// Send puts a message in.
+func (q *Queue) Send(body string, attributes map[string]string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.refusal != nil {
+		return fmt.Errorf("queue %s: %w", q.Name, q.refusal)
+	}
+	if len(body) > maxMessage {
+		return fmt.Errorf("queue %s: a message of %d bytes is too long", q.Name, len(body))
+	}
+	q.sent++
+	q.touched = q.now()
+	q.messages = append(q.messages, Message{ID: fmt.Sprintf("message-%d", q.sent), Body: body, Attributes: maps.Clone(attributes), Sent: q.touched})
+	return nil
+}
+
+// Messages are those that wait, oldest first. Looking does not touch the queue.
+func (q *Queue) Messages() []Message {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.expire()
+	return slices.Clone(q.messages)
+}
+
+// Delete takes a message away.
+func (q *Queue) Delete(id string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.touched = q.now()
+	q.messages = slices.DeleteFunc(q.messages, func(m Message) bool { return m.ID == id })
+}
+
+// Purge takes all messages away.
+func (q *Queue) Purge() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.touched = q.now()
+	q.messages = nil
+}
+
+// Sent is how many messages were ever put in.
+func (q *Queue) Sent() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.sent
+}
+
+// Visible is what the metric ApproximateNumberOfMessagesVisible says, and false where SQS says nothing.
+func (q *Queue) Visible() (int, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.expire()
+	return len(q.messages), !q.touched.IsZero() && q.now().Sub(q.touched) <= activeFor
+}
+
+func (q *Queue) expire() {
+	q.messages = slices.DeleteFunc(q.messages, func(m Message) bool { return q.now().Sub(m.Sent) > q.retention })
+}

@@ -1,0 +1,150 @@
+#!/bin/sh
+# able.sh BIN LINTER EMULATOR: shows that the other checks can fail. Each gets a copy of the tree with one mistake in it, and must
+# say so: a check that cannot fail proves nothing.
+set -u
+bin=$(cd "$1" && pwd) linter=$(cd "$(dirname "$2")" && pwd)/$(basename "$2") emulator=$(cd "$3" && pwd)
+root=$PWD
+copy=$root/.build/able
+rm -rf "$copy" && mkdir -p "$copy"
+# With what is new and not yet added, but without what git ignores.
+(git ls-files --cached --others --exclude-standard 2>/dev/null || find . -type f -not -path './.*/*') |
+	while read -r file; do if [ -f "$file" ]; then echo "$file"; fi; done | tar -cf - -T - | tar -xf - -C "$copy"
+cd "$copy" || exit 1
+git init -q . && git add -A
+status=0
+
+# caught WORD COMMAND…: the command must fail, and its words must hold WORD.
+caught() {
+	word=$1
+	shift
+	if "$@" >"$root/.build/able.log" 2>&1; then
+		echo "not caught: $word, by $*" >&2
+		status=1
+	elif ! grep -q -- "$word" "$root/.build/able.log"; then
+		echo "failed for another reason than $word: $*" >&2
+		cat "$root/.build/able.log" >&2
+		status=1
+	else
+		echo "caught: $word"
+	fi
+}
+
+# mistake FILE TEXT INSTEAD: one mistake in a file, which `mend` takes back.
+mistake() {
+	cp "$root/$1" "$1"
+	sed "s|$2|$3|" "$1" >"$1.new" && mv "$1.new" "$1"
+	if cmp -s "$root/$1" "$1"; then
+		echo "$1 no longer holds $2" >&2
+		status=1
+	fi
+}
+mend() { cp "$root/$1" "$1"; }
+
+# The shipped template, by each of its readers. The user's own may be anything.
+template=internal/dev/shipped/template.yaml
+mistake $template 'rate(1 hour)' 'rate(1 week)'
+caught E9 "$bin/cfn-lint" --custom-rules internal/dev/check/cfn-lint.rules -- $template
+caught HourlySync go run ./internal/dev/templatecheck $template
+mistake $template 'cron(0 9 ? ' 'cron(0 9 * '
+caught E9 "$bin/cfn-lint" --custom-rules internal/dev/check/cfn-lint.rules -- $template
+mistake $template 'Timezone: Europe/London' 'Timezone: London'
+caught E9 "$bin/cfn-lint" --custom-rules internal/dev/check/cfn-lint.rules -- $template
+mistake $template 'TreatMissingData: ignore' 'TreatMissingDate: ignore'
+caught TreatMissingDate env SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 __SAM_CLI_APP_DIR="$root/.tools/sam" "$bin/sam" validate --lint --language-extensions --template $template
+mistake $template 'ExampleApi: { Secret' 'ExampleAPI: { Secret'
+caught ExampleAPI go run ./internal/dev/templatecheck $template
+mistake $template '!GetAtt Caller.Arn' '!GetAtt Called.Arn'
+caught Called "$bin/cfn-lint" -- $template
+mend $template
+sed 's/"ScheduleExpression": "rate(1 hour)"/"ScheduleExpression": "rate(2 hours)"/' "$root/.build/check/expanded-defaults.json" >expanded.json
+caught 'rate(2 hours)' go run ./internal/dev/templatecheck -parameter AllowedHosts=api.example.com -same-as expanded.json $template
+rm expanded.json
+caught 'is an example' go run ./internal/dev/templatecheck -deploy -parameter AllowedHosts=a.b $template
+
+# The copy that the tests read, in the project's own CI.
+echo '# changed' >>template.yaml
+caught 'run make copy' env UPSTREAM=1 go test -count=1 ./internal/dev/shipped
+mend template.yaml
+
+# The page that is made from the template.
+mistake $template 'Description: CloudWatch Logs deletes' 'Description: Amazon deletes'
+caught 'run make docs' go run ./internal/dev/lint/configuration -check
+mend $template
+
+# The bytes.
+mkdir -p other/Caller && { cat "$root/.build/lambda/Caller/bootstrap"; echo; } >other/Caller/bootstrap
+caught 'EOF on' cmp "$root/.aws-sam/build/Caller/bootstrap" other/Caller/bootstrap
+rm -rf other
+
+# The deployment: what the emulator does not take, and what it takes but must not be so.
+built=$root/.aws-sam/build
+sed 's/Type: AWS::Scheduler::ScheduleGroup/&s/' "$built/template.yaml" >"$built/broken.yaml"
+caught 'Unrecognized resource types' sh internal/dev/check/emulator.sh "$bin" "$emulator" "$built/broken.yaml"
+sed 's/MaximumRetryAttempts: 0/MaximumRetryAttempts: 2/' "$built/template.yaml" >"$built/broken.yaml"
+caught 'a failed run is retried' sh internal/dev/check/emulator.sh "$bin" "$emulator" "$built/broken.yaml"
+rm "$built/broken.yaml"
+
+# The linters. A stand-in for the package that nobody may import, as it is no dependency.
+mkdir config && echo "package config" >config/config.go && echo "module github.com/aws/aws-sdk-go-v2/config" >config/go.mod
+go mod edit -require github.com/aws/aws-sdk-go-v2/config@v0.0.0 -replace github.com/aws/aws-sdk-go-v2/config=./config
+# What the house forbids, one file for the functions, one for the packages.
+cat >functions/caller/mistake.go <<'GO'
+package main
+
+import (
+	_ "github.com/aws/aws-sdk-go-v2/config"
+	_ "github.com/cronbearer/cronbearer/internal/dev/cfn"
+	_ "github.com/cronbearer/cronbearer/internal/dev/pricing"
+	"os"
+)
+
+func init() {
+	os.Exit(1)
+}
+GO
+cat >internal/clock/mistake.go <<'GO'
+package clock
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+)
+
+func mistake() {
+	fmt.Println("x")
+	if len("x") > 1 {
+		log.Fatal("x")
+	}
+	panic("x")
+}
+
+func Open(ctx context.Context, client *http.Client) (int, error) {
+	request, err := http.NewRequest(http.MethodGet, "https://api.example.com", nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, nil
+}
+GO
+"$linter" run ./functions/caller ./internal/clock 2>/dev/null >"$root/.build/lint.log"
+for word in '(depguard)' 'config. is not allowed' 'internal/dev/cfn. is not allowed' 'internal/dev/pricing. is not allowed' 'os.Exit' 'log.Fatal' 'fmt.Println' 'of .panic' '(gochecknoinits)' '(noctx)' '(bodyclose)' '(unused)' '(wrapcheck)' '(revive)'; do
+	caught "$word" sh -c "cat '$root/.build/lint.log'; exit 1"
+done
+caught mistake.go "$linter" fmt --diff ./functions/caller
+rm functions/caller/mistake.go internal/clock/mistake.go
+
+# The tracked files. The words are put together here, so that this file holds none of them.
+echo "arn:aws"":s3" >mistake.yaml
+echo "see https://py""pi.org, /""work/x, and <""<<<<<< HEAD " | tr ',' '\n' >mistake.txt
+echo "Run \`make nothing\` and \`go run ./infra/nothing\`, see [it](nothing.md) and docs/nothing.md." >mistake.md
+git add -A
+for word in 'a partition is written out' 'a registry is named' 'a path of one machine' 'white space' 'make nothing' 'infra/nothing' 'links to nothing.md' 'docs/nothing.md'; do
+	caught "$word" sh internal/dev/check/tree.sh
+done
+exit "$status"

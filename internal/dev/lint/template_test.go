@@ -1,0 +1,379 @@
+package lint_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronbearer/cronbearer/internal/dev/cfn"
+	"github.com/cronbearer/cronbearer/internal/dev/lint"
+	"github.com/cronbearer/cronbearer/internal/dev/shipped"
+)
+
+// TestKeysOfRowsAreAllowed writes the keys that the shipped rows do not use.
+func TestKeysOfRowsAreAllowed(t *testing.T) {
+	t.Parallel()
+	cases := map[string][]edit{
+		"every key of a job": {{silent, `SilentAfter: 77
+      State: DISABLED
+      Timeout: 2m
+      Attempts: 1
+      Idempotent: true
+      MaxAge: 2h
+      Window: 90
+      Watch: missing
+      Note: 'Reports: ask Anna (ext. 12)'
+      Headers: '{"Accept":"application/json","X-Run":"{{runId}}"}'
+      Expect: '{"status":["2xx",404],"contentType":"application/json","json":{"/ok":true}}'`}},
+		"every key of a token": {{tokenRow, `ExampleApi:
+      Secret: team/example-api
+      Key: /oauth/access~1token
+      Note: renewed by hand each March
+      Reject: '{"status":[403],"json":{"/error":["token_expired","token_revoked"]}}'
+      WarnDays: 0.01`}},
+		"quoted numbers and booleans":  {{silent, "SilentAfter: '75'\n      Idempotent: 'true'\n      Attempts: '2'"}},
+		"boolean in capitals":          {{zone, "Idempotent: True"}},
+		"plain text as a body":         {{body, `Body: '"ping \"now\""'`}},
+		"number as a body":             {{body, `Body: '5'`}},
+		"null as a body":               {{body, `Body: 'null'`}},
+		"words that YAML 1.1 quotes":   {{zone, "Note: 'off'"}},
+		"single letters":               {{zone, "Note: y"}},
+		"job named after a boolean":    {{jobsList, "[DailyReport, 'On']"}, {"HourlySync: {", "'On': {"}},
+		"token named after a boolean":  {{tokenRow, "'NO': { Secret: example-api }"}, {tokenList, "['NO']"}, {"Token: ExampleApi\n", "Token: 'NO'\n"}, {"Token: ExampleApi,", "Token: 'NO',"}},
+		"quoted cron in one line":      {{`Schedule: "rate(1 hour)"`, "Schedule: 'cron(30 1 * * ? *)'"}, {"SilentAfter: 3 }", "SilentAfter: 27 }"}},
+		"weekly, not watched":          {{cron, "Schedule: cron(0 9 ? * MON *)"}, {silent, "SilentAfter: 168\n      Watch: ignore"}},
+		"once":                         {{cron, "Schedule: at(2027-01-01T00:00:00)"}, {silent, "SilentAfter: 1\n      Watch: ignore"}},
+		"check":                        {{zone, zone + "\n      Action: check"}},
+		"full ARN under the prefix":    {{"Secret: example-api", "Secret: arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:cronbearer/a-AbCdEf"}},
+		"token without days":           {{", WarnDays: 14", ""}},
+		"token that no job uses yet":   {{tokenRow, tokenRow + "\n    Other: { Secret: other }"}, {tokenList, "[ExampleApi, Other]"}},
+		"placeholders with offsets":    {{call, "Call: POST https://api.example.com/v1/reports?for={{scheduledDate-1d}}&at={{localTime+2h}}"}},
+		"dollar that is no variable":   {{call, "Call: GET https://api.example.com/odata?$filter=a&$top=3"}},
+		"row in several lines":         {{hourlyRow, "HourlySync: { Schedule: rate(1 hour),\n      "}},
+		"row in one line, with a note": {{tokenRow, "ExampleApi: { Secret: example-api, Note: 'ask Anna, or Ben' } # or { them }"}},
+	}
+	template := small()
+	for name, edits := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, problem := range report(lint.Template(edited(t, template, edits...), lint.Options{Now: now})) {
+				t.Error(problem)
+			}
+		})
+	}
+}
+
+// TestAdditionsAreAllowed: the template belongs to its owner.
+func TestAdditionsAreAllowed(t *testing.T) {
+	t.Parallel()
+	const mappings, resources = "\nMappings:\n", "\nResources:\n"
+	cases := map[string]struct {
+		edits []edit
+		want  []string
+	}{
+		"tags for all functions": {edits: []edit{{mappings, "\nGlobals: { Function: { Tags: { Team: data } } }" + mappings}}},
+		"variables of a layer":   {edits: []edit{{mappings, "\nGlobals: { Function: { Environment: { Variables: { DD_SITE: eu } } } }" + mappings}}},
+		"a table, and who may read it": {edits: []edit{{resources, resources + `  Table: { Type: AWS::DynamoDB::Table, Properties: { KeySchema: [] } }
+  Reader: { Type: AWS::IAM::Role, Properties: { Policies: [{ PolicyDocument: { Statement: [{ Effect: Allow, Action: '*', Resource: !GetAtt Table.StreamArn }] } }] } }
+`}}},
+		"an alarm with a fixed name": {edits: []edit{{resources, resources + `  Errors:
+    Type: AWS::CloudWatch::Alarm
+    Properties: { AlarmName: errors, Metrics: [], AlarmDescription: mine, EvaluationPeriods: 1 }
+  Fast: { Type: AWS::CloudWatch::Alarm, Properties: { Namespace: AWS/Lambda, MetricName: Errors, Period: 10, EvaluationPeriods: 3 } }
+`}}},
+		"a subscription, a rule, a queue": {edits: []edit{{resources, resources + `  Pager: { Type: AWS::SNS::Subscription, Properties: { TopicArn: !Ref AlarmTopic, Protocol: https, Endpoint: 'https://pager.example.com' } }
+  Rule: { Type: AWS::Events::Rule, Properties: { Targets: [{ Id: a, Arn: !ImportValue target }] } }
+  Queue: { Type: AWS::SQS::Queue, DeletionPolicy: Snapshot }
+`}}},
+		"a function of SAM's": {edits: []edit{{resources, resources + `  Own: { Type: AWS::Serverless::Function, Properties: { Runtime: python3.13, Events: { Api: { Type: HttpApi } } } }
+  Permission: { Type: AWS::Lambda::Permission, DependsOn: OwnRole, Properties: { FunctionName: !GetAtt OwnRole.Arn } }
+`}}},
+		"a parameter without a default": {edits: []edit{{"\nParameters:\n", "\nParameters:\n  Zone: { Type: 'AWS::Route53::HostedZone::Id' }\n"}}},
+		"a map of Regions":              {edits: []edit{{mappings, mappings + "  ByRegion: { us-east-1: { Zone: a } }\n"}}},
+		"a boundary for all roles, one more statement": {
+			edits: []edit{{"  CallerRole:\n    Type: AWS::IAM::Role\n    Properties:\n", "  CallerRole:\n    Type: AWS::IAM::Role\n    Properties:\n      Path: /service/\n"}},
+			want:  []string{"0:0: note: Resources: not as shipped, which is yours to decide: CallerRole"},
+		},
+		"a loop that makes more": {
+			edits: []edit{{"    - Job${Job}:\n", "    - Extra${Job}: { Type: AWS::SNS::Topic }\n      Job${Job}:\n"}},
+			want:  []string{"0:0: note: Resources: not as shipped, which is yours to decide: Fn::ForEach::Jobs"},
+		},
+		"fewer resources": {
+			edits: []edit{{"  Throttled:\n    Type: AWS::CloudWatch::Alarm\n", "  Slow:\n    Type: AWS::CloudWatch::Alarm\n"}},
+			want:  []string{"0:0: note: Resources: not as shipped, which is yours to decide: Throttled"},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := report(lint.Template(edited(t, shipped.Template(), c.edits...), lint.Options{Now: now}))
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestWhatNoTemplateMayHold would stop a deployment, or leave a token or a job without its alarm.
+func TestWhatNoTemplateMayHold(t *testing.T) {
+	t.Parallel()
+	const resources = "\nResources:\n"
+	cases := map[string]struct {
+		edits []edit
+		want  []string // without positions
+	}{
+		"transforms in the wrong order": {
+			[]edit{{"[AWS::LanguageExtensions, AWS::Serverless-2016-10-31]", "[AWS::Serverless-2016-10-31, AWS::LanguageExtensions]"}},
+			[]string{"Transform: the loops must be expanded before SAM reads the functions: write [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]"},
+		},
+		"policy for two queues": {
+			[]edit{{resources, resources + "  Two: { Type: AWS::SQS::QueuePolicy, Properties: { Queues: [a, b] } }\n"}},
+			[]string{"Resources.Two: SQS takes a policy for one queue only, and the stack would roll back: write a policy for each queue"},
+		},
+		"statement with two resources": {
+			[]edit{{resources, resources + "  Two: { Type: AWS::SNS::TopicPolicy, Properties: { PolicyDocument: { Statement: [{ Resource: [a, b] }] } } }\n"}},
+			[]string{"Resources.Two: a statement has more than one resource, which the service refuses: write a statement for each topic"},
+		},
+		"policy that the language extensions do not know": {
+			[]edit{{resources, resources + "  Kept: { Type: AWS::SQS::Queue, DeletionPolicy: RetainExceptOnCreate }\n"}},
+			[]string{"Resources.Kept: AWS::LanguageExtensions does not know RetainExceptOnCreate: write Retain"},
+		},
+		"default value that is a number": {
+			[]edit{{"{ DefaultValue: '7' }", "{ DefaultValue: 7 }"}},
+			[]string{"DefaultValue: YAML takes 7 for a number, and AWS::LanguageExtensions takes text and lists only: quote it: '7'"},
+		},
+		"period of 90 seconds": {
+			[]edit{{"Period: 300", "Period: 90"}},
+			[]string{"Resources.FailedRunsWaiting.Period: 90 is none of CloudWatch's: write 10, 20, 30 or a multiple of 60"},
+		},
+		"window of more than a day": {
+			[]edit{{"Period: 300\n      EvaluationPeriods: 1\n", "Period: 300\n      EvaluationPeriods: 289\n"}},
+			[]string{"Resources.FailedRunsWaiting.EvaluationPeriods: a window of 86700 seconds is longer than the 86400 that CloudWatch takes: shorten it"},
+		},
+		"description that is too long": {
+			[]edit{{resources, resources + "  Long: { Type: AWS::CloudWatch::Alarm, Properties: { AlarmDescription: " + strings.Repeat("x", 1030) + " } }\n"}},
+			[]string{"Resources.Long.AlarmDescription: has 1030 characters, and CloudWatch takes 1024: shorten it by 6"},
+		},
+		"reference to nothing": {
+			[]edit{{resources, resources + "  Pager: { Type: AWS::SNS::Subscription, Properties: { TopicArn: !Ref Topic } }\n"}},
+			[]string{"Resources.Pager.Properties.TopicArn: there is no parameter or resource Topic"},
+		},
+		"reference to nothing, in a loop": {
+			[]edit{{"GroupName: !Ref ScheduleGroup", "GroupName: !Ref Group"}},
+			[]string{"Resources.JobDailyReport.Properties.GroupName: there is no parameter or resource Group"},
+		},
+		"loop that is gone": {
+			[]edit{{"  Fn::ForEach::Jobs:", "  Fn::ForEach::Job:"}},
+			[]string{"Resources: the loop Fn::ForEach::Jobs is missing: take it from the shipped template"},
+		},
+		"metric that nobody publishes": {
+			[]edit{{"MetricName: TokenRejected", "MetricName: TokenRejections"}},
+			[]string{"Tokens.ExampleApi: no one would be notified when it is rejected: no alarm with an action watches TokenRejected with the dimensions Stack and Token: take the loop Fn::ForEach::Tokens from the shipped template"},
+		},
+		"alarm without an action": {
+			[]edit{{"          AlarmActions: [!If [OwnTopic, !Ref AlarmTopic, !Ref AlarmTopicArn]]\n", ""}},
+			[]string{"Tokens.ExampleApi: no one would be notified when it is rejected: no alarm with an action watches TokenRejected with the dimensions Stack and Token: take the loop Fn::ForEach::Tokens from the shipped template"},
+		},
+		"dimension too few": {
+			[]edit{{"{ Name: Stack, Value: !Ref AWS::StackName }, { Name: Job", "{ Name: Job"}},
+			[]string{
+				"Jobs.DailyReport: no one would be notified when it is silent: no alarm with an action watches Heartbeat with the dimensions Stack and Job: take the loop Fn::ForEach::Jobs from the shipped template",
+				"Jobs.HourlySync: no one would be notified when it is silent: no alarm with an action watches Heartbeat with the dimensions Stack and Job: take the loop Fn::ForEach::Jobs from the shipped template",
+			},
+		},
+		"alarm under another name": {
+			[]edit{{"AlarmName: !Sub ${AWS::StackName}-TokenRejected-${Token}", "AlarmName: !Sub ${AWS::StackName}-Rejected-${Token}"}},
+			[]string{
+				"warning: Tokens.ExampleApi: no alarm on it is called cronbearer-TokenRejected-ExampleApi, so no one is reminded of it: give it that AlarmName",
+				"note: Resources: not as shipped, which is yours to decide: Fn::ForEach::Tokens",
+			},
+		},
+		"environment that the caller rejects": {
+			[]edit{{"SECRET_CACHE_TTL: !Ref SecretCacheTtl", "SECRET_CACHE_TTL: 6m"}},
+			[]string{"Resources.Caller: the function would reject its environment: environment variable SECRET_CACHE_TTL: …"},
+		},
+		"secret in the environment": {
+			[]edit{{"LOG_LEVEL: !Ref LogLevel", "LOG_LEVEL: !Ref LogLevel\n          API_KEY: '{{resolve:secretsmanager:a}}'"}},
+			[]string{"Resources.Caller.API_KEY: holds {{resolve:, which would put a secret's value into the function's configuration: a token comes from Secrets Manager when the job runs"},
+		},
+		"section that is misspelt": {
+			[]edit{{"\nOutputs:\n", "\nOutput:\n"}},
+			[]string{"Output: CloudFormation knows no such section"},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data := edited(t, shipped.Template(), c.edits...)
+			var got []string
+			for _, p := range lint.Template(data, lint.Options{Now: now}) {
+				got = append(got, p.String())
+				if p.Severity == lint.Mistake && p.Line == 0 && p.Place != "Resources" {
+					t.Errorf("no line: %s", p)
+				}
+			}
+			if diff := cmp.Diff(c.want, got, words(string(data))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestLongNoteIsNamed: the longest description is that of the stack's own name.
+func TestLongNoteIsNamed(t *testing.T) {
+	t.Parallel()
+	data := edited(t, small(), edit{"Secret: example-api", "Note: " + strings.Repeat("n", 200) + ", Secret: " + strings.Repeat("s", 480)})
+	got := report(lint.Template(data, lint.Options{Now: now}))
+	want := []string{"4:25: Tokens.ExampleApi.Note: the description of its alarm has …"}
+	if diff := cmp.Diff(want, got, words(string(data))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestExtraSecretMustBeGiven(t *testing.T) {
+	t.Parallel()
+	const arn = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:other/token-AbCdEf"
+	data := edited(t, small(), edit{"Secret: example-api", "Secret: " + arn})
+	stack := cfn.Options{Parameters: map[string]string{"ExtraSecretArns": arn}}
+	for _, problem := range lint.Template(data, lint.Options{Now: now, Stack: stack}) {
+		t.Error(problem)
+	}
+}
+
+func TestDeployRejectsExamples(t *testing.T) {
+	t.Parallel()
+	const allowed = "0:0: Parameters.AllowedHosts: "
+	cases := map[string]struct {
+		host, allowed string
+		want          []string
+	}{
+		"a host of one's own": {"api.cronbearer.dev", "api.cronbearer.dev", nil},
+		"examples": {"api.example.com", "*.example.com", []string{
+			allowed + "*.example.com is an example: write your own host",
+			"9:13: Jobs.DailyReport.Call: it still calls api.example.com, which is an example: write your own host",
+			"13:51: Jobs.HourlySync.Call: it still calls api.example.com, which is an example: write your own host",
+		}},
+		"example, with a port": {"api.example.net:8443", "api.cronbearer.dev", []string{
+			"9:13: Jobs.DailyReport.Call: it still calls api.example.net:8443, which is an example: write your own host",
+			"13:51: Jobs.HourlySync.Call: it still calls api.example.net:8443, which is an example: write your own host",
+		}},
+		"test":              {"api.cronbearer.dev", "API.TEST., api.cronbearer.dev", []string{allowed + "API.TEST. is an example: write your own host"}},
+		"localhost":         {"api.cronbearer.dev", "localhost:8443", []string{allowed + "localhost:8443 is an example: write your own host"}},
+		"no hosts":          {"api.cronbearer.dev", "", []string{allowed + "needs a value"}},
+		"nearly an example": {"notexample.com", "notexample.com", nil},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parameters := map[string]string{}
+			if c.allowed != "" {
+				parameters["AllowedHosts"] = c.allowed
+			}
+			data := []byte(strings.ReplaceAll(small(), "https://api.example.com", "https://"+c.host))
+			got := report(lint.Template(data, lint.Options{Now: now, Deploy: true, Stack: cfn.Options{Parameters: parameters}}))
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// many writes a template with so many tokens and jobs, all names of 40 characters.
+func many(t *testing.T, tokens, jobs int) []byte {
+	t.Helper()
+	var tokenRows, jobRows strings.Builder
+	tokenNames, jobNames := make([]string, tokens), make([]string, jobs)
+	for i := range tokens {
+		tokenNames[i] = fmt.Sprintf("Token%035d", i)
+		fmt.Fprintf(&tokenRows, "\n    %s: { Secret: team/of-some-length/service-of-some-length-%d }", tokenNames[i], i)
+	}
+	for i := range jobs {
+		jobNames[i] = fmt.Sprintf("Job%037d", i)
+		fmt.Fprintf(&jobRows, "\n    %s: { Schedule: rate(5 minutes), Call: 'POST https://api.example.com/v1/jobs/%d?at={{scheduledTime}}', Token: %s, Body: '{\"job\":%d}', SilentAfter: 3 }",
+			jobNames[i], i, tokenNames[i%tokens], i)
+	}
+	return edited(t, small(),
+		edit{tokenRow, strings.TrimSpace(tokenRows.String())},
+		edit{tokenList, "[" + strings.Join(tokenNames, ", ") + "]"},
+		edit{hourlyRow, strings.TrimSpace(jobRows.String()) + "\n    Last: { Schedule: rate(1 hour),"},
+		edit{`sync", Token: ExampleApi`, `sync", Token: ` + tokenNames[0]},
+		edit{"Token: ExampleApi", "Token: " + tokenNames[0]},
+		edit{jobsList, "[DailyReport, Last, " + strings.Join(jobNames, ", ") + "]"},
+	)
+}
+
+func TestTwoHundredJobsFit(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		tokens, jobs int
+		want         string
+	}{
+		"200 jobs and 30 tokens":   {30, 198, ""},
+		"a job too many":           {30, 199, "Jobs: it has 201 blocks, and CloudFormation takes 200"},
+		"more tokens than fit too": {60, 198, "resources, and CloudFormation takes 500"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := strings.Join(report(lint.Template(many(t, c.tokens, c.jobs), lint.Options{Now: now})), "\n")
+			if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestSameNamesWhatDiffers(t *testing.T) {
+	t.Parallel()
+	stack := cfn.Options{Parameters: map[string]string{"AllowedHosts": "a.example.com"}}
+	dir := t.TempDir()
+	one, other := filepath.Join(dir, "one.yaml"), filepath.Join(dir, "other.yaml")
+	for path, data := range map[string][]byte{
+		one: []byte(shipped.Template()), other: edited(t, shipped.Template(), edit{silent, "SilentAfter: 76"}, edit{"  ScheduleGroup: { Description", "  Group: { Description"}),
+	} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := lint.Same(one, one, stack); len(got) > 0 {
+		t.Errorf("the template differs from itself: %s", strings.Join(got, "\n"))
+	}
+	got := strings.Join(lint.Same(one, other, stack), "\n")
+	for _, want := range []string{"SilentDailyReport EvaluationPeriods is 75 here, and 76 in ", "Outputs Group is not there here", "Outputs ScheduleGroup is "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%s\nwant %q", got, want)
+		}
+	}
+	if got := lint.Same(one, other+"x", stack); len(got) != 1 {
+		t.Errorf("a missing file is one problem, not %v", got)
+	}
+}
+
+// TestProblemNamesItsFile as editors and terminals jump to it.
+func TestProblemNamesItsFile(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		problem lint.Problem
+		want    string
+	}{
+		"mistake": {
+			lint.Problem{Place: "Jobs.DailyReport", Key: "SilentAfter", Text: `"3h" is not a whole number of hours`, Fix: "write 3", Line: 12, Column: 20},
+			`template.yaml:12:20: Jobs.DailyReport.SilentAfter: "3h" is not a whole number of hours: write 3`,
+		},
+		"warning": {
+			lint.Problem{Severity: lint.Warning, Place: "Jobs.DailyReport", Text: "odd", Line: 12, Column: 20},
+			"template.yaml:12:20: warning: Jobs.DailyReport: odd",
+		},
+		"note without a line": {lint.Problem{Severity: lint.Note, Text: "not as shipped"}, "template.yaml: note: not as shipped"},
+		"line without column": {lint.Problem{Key: "Note", Text: "quote it", Line: 3}, "template.yaml:3:1: Note: quote it"},
+	}
+	for name, c := range cases {
+		if got := c.problem.In("template.yaml"); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

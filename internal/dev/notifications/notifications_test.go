@@ -1,0 +1,368 @@
+// Package notifications_test drives the way from an alarm to people, as far as one machine has it, and holds
+// docs/notifications.md against it.
+package notifications_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronbearer/cronbearer/internal/dev/awssim"
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/awssimtest"
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/notify"
+	"github.com/cronbearer/cronbearer/internal/dev/cfn"
+)
+
+var update = flag.Bool("update", false, "write the mails into docs/notifications.md")
+
+func TestMain(m *testing.M) { os.Exit(awssimtest.Main(m)) }
+
+const (
+	page  = "../../../docs/notifications.md"
+	alarm = "cronbearer-TokenRejected-ExampleApi"
+)
+
+// cloud is the application with a token that works.
+func cloud(t *testing.T) *awssim.Cloud {
+	t.Helper()
+	c := awssimtest.Start(t, awssim.Options{NoStarts: true})
+	if _, err := c.PutSecret("example-api", "fake-token-number-one"); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func advance(t *testing.T, c *awssim.Cloud, d time.Duration) {
+	t.Helper()
+	if err := c.Advance(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func parameters(c *awssim.Cloud, more ...string) map[string]string {
+	p := map[string]string{"StackName": c.Stack.StackName, "TopicArn": fmt.Sprint(c.Stack.Outputs["TopicArn"])}
+	for i := 0; i < len(more); i += 2 {
+		p[more[i]] = more[i+1]
+	}
+	return p
+}
+
+var chat = []string{
+	"SlackWorkspaceId", "T0123ABCD", "SlackChannelId", "C0123ABCD",
+	"TeamsTenantId", "0a1b2c3d-0000-4000-8000-0a1b2c3d4e5f", "TeamId", "1a1b2c3d-0000-4000-8000-0a1b2c3d4e5f",
+	"TeamsChannelId", "19%3Aabc_DEF-1%40thread.tacv2",
+}
+
+// TestMailOfADeadToken: the real binary meets a 401, and the page shows the mail that follows.
+func TestMailOfADeadToken(t *testing.T) {
+	t.Parallel()
+	c := cloud(t) // the API accepts no token
+	event, err := os.ReadFile("../../../events/call-token-rejected.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Invoke(t.Context(), "Caller", event); err != nil {
+		t.Fatal(err)
+	}
+	advance(t, c, 3*time.Minute)
+	mails := c.Mails(alarm)
+	if len(mails) != 1 {
+		t.Fatalf("%d mails, want one", len(mails))
+	}
+	shown(t, "mail", "Subject: "+mails[0].Subject+"\n\n"+wrapped(mails[0].Body))
+}
+
+// TestDrill runs the page's two commands through CloudWatch's API.
+func TestDrill(t *testing.T) {
+	t.Parallel()
+	c := cloud(t)
+	c.CloudWatch.Authorize = nil // a person's own rights
+	server := httptest.NewServer(c.CloudWatch)
+	t.Cleanup(server.Close)
+	client := cloudwatch.New(cloudwatch.Options{
+		Region: c.Stack.Region, BaseEndpoint: aws.String(server.URL),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "FAKE", SecretAccessKey: "FAKE"}, nil
+		}),
+	})
+	commands := regexp.MustCompile(`--alarm-name <stack>(\S+) --state-value (\S+) \\\n\s+--state-reason '([^']+)'`).FindAllStringSubmatch(read(t), -1)
+	if len(commands) != 2 {
+		t.Fatalf("%d commands in the page, want two", len(commands))
+	}
+	for i, command := range commands {
+		if _, err := client.SetAlarmState(t.Context(), &cloudwatch.SetAlarmStateInput{
+			AlarmName: aws.String(c.Stack.StackName + command[1]), StateValue: types.StateValue(command[2]), StateReason: aws.String(command[3]),
+		}); err != nil {
+			t.Fatal(err)
+		}
+		// The state lasts: nothing is published that would end it.
+		advance(t, c, 10*time.Minute)
+		mails := c.Mails(alarm)
+		if len(mails) != i+1 || !strings.Contains(mails[i].Body, command[3]) {
+			t.Fatalf("%d mails after %s, the last: %v", len(mails), command[2], mails)
+		}
+		if i == 0 {
+			head, _, _ := strings.Cut(mails[0].Body, "\nView this alarm")
+			shown(t, "drill", "Subject: "+mails[0].Subject+"\n\n"+wrapped(head))
+		}
+	}
+}
+
+func read(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// shown holds a block of the page against what the model wrote.
+func shown(t *testing.T, kind, want string) {
+	t.Helper()
+	before, rest, ok := strings.Cut(read(t), "```text "+kind+"\n")
+	if !ok {
+		t.Fatalf("the page has no block %q", kind)
+	}
+	got, after, _ := strings.Cut(rest, "```\n")
+	want = strings.TrimSpace(want) + "\n"
+	if *update {
+		if err := os.WriteFile(page, []byte(before+"```text "+kind+"\n"+want+"```\n"+after), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the block %q (-mail +page; to renew it: go test -parallel 1 ./internal/dev/notifications -update)\n%s", kind, diff)
+	}
+}
+
+// wrapped breaks long lines, so that the page can be read.
+func wrapped(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		width := 0
+		for i, word := range strings.Split(strings.TrimRight(line, "\n "), " ") {
+			if i > 0 && width+1+len(word) > 118 {
+				out.WriteString("\n ")
+				width = 1
+			}
+			if i > 0 {
+				out.WriteString(" ")
+			}
+			out.WriteString(word)
+			width += 1 + len(word)
+		}
+		out.WriteString("\n")
+	}
+	return out.String()
+}
+
+// TestEndpointGetsWhatTheMailGets: the two filters are the same, and the model deploys the stack beside the application.
+func TestEndpointGetsWhatTheMailGets(t *testing.T) {
+	t.Parallel()
+	c := cloud(t)
+	stack, err := c.AddStack("../../../infra/notifications.yaml", "cronbearer-notifications", parameters(c, "HttpsEndpoint", "https://on-call.example.com/integration/abc/enqueue"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	application, err := cfn.Load("../shipped/template.yaml", cfn.Options{Parameters: map[string]string{"AllowedHosts": "a.example.com", "AlarmEmail": "you@example.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mail, endpoint := application.Resources["AlarmMail"].Properties, stack.Resources["Endpoint"].Properties
+	for _, key := range []string{"FilterPolicy", "FilterPolicyScope"} {
+		if diff := cmp.Diff(mail[key], endpoint[key]); diff != "" {
+			t.Errorf("%s (-mail +endpoint)\n%s", key, diff)
+		}
+	}
+	if endpoint["Protocol"] != "https" || len(stack.Resources) != 1 {
+		t.Errorf("the stack has %d resources: %v", len(stack.Resources), endpoint)
+	}
+}
+
+// TestChatHearsTheEndOfASilence: the rule has the application's pattern, its message the form that chats show, and
+// nobody else's filter lets it through.
+func TestChatHearsTheEndOfASilence(t *testing.T) {
+	t.Parallel()
+	c := cloud(t)
+	stack, err := cfn.Load("../../../infra/notifications.yaml", cfn.Options{StackName: "cronbearer-notifications", Parameters: parameters(c, chat...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := stack.Resources["SilenceEndedInChat"].Properties, c.Stack.Resources["SilenceEnded"].Properties
+	if diff := cmp.Diff(theirs["EventPattern"], ours["EventPattern"]); diff != "" {
+		t.Errorf("pattern (-template.yaml +notifications.yaml)\n%s", diff)
+	}
+	rule, err := notify.ParseRule("rule", ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := map[string]any{
+		"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "detail": map[string]any{
+			"alarmName":     "cronbearer-Silent-DailyReport",
+			"state":         map[string]any{"value": "OK", "timestamp": "2026-11-23T10:00:00.000+0000"},
+			"previousState": map[string]any{"value": "ALARM", "timestamp": "2026-11-20T10:00:00.000+0000", "reason": `Threshold Crossed: "75" of 75`},
+		},
+	}
+	messages := rule.Messages(time.Now(), event, "")
+	if len(messages) != 1 || messages[0].Topic != fmt.Sprint(c.Stack.Outputs["TopicArn"]) {
+		t.Fatalf("got %v", messages)
+	}
+	var body struct {
+		Version, Source string
+		Content         struct{ TextType, Title, Description string }
+	}
+	if err := json.Unmarshal([]byte(messages[0].Body), &body); err != nil {
+		t.Fatal(err)
+	}
+	if body.Version != "1.0" || body.Source != "custom" || body.Content.TextType != "client-markdown" || body.Content.Title != "OK: cronbearer-Silent-DailyReport" || !strings.Contains(body.Content.Description, "since 2026-11-20T10:00:00.000+0000") {
+		t.Errorf("got %+v", body)
+	}
+	filter, err := notify.ParsePattern(c.Stack.Resources["AlarmMail"].Properties["FilterPolicy"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document any
+	if err := json.Unmarshal([]byte(messages[0].Body), &document); err != nil || filter.Matches(document) {
+		t.Errorf("the mail's filter lets it through (%v)", err)
+	}
+}
+
+// TestEndpointIsRetriedForAnHour: SNS's default gives up after a minute, and refuses a policy of more than 3,600 seconds.
+func TestEndpointIsRetriedForAnHour(t *testing.T) {
+	t.Parallel()
+	stack, err := cfn.Load("../../../infra/notifications.yaml", cfn.Options{Parameters: parameters(cloud(t), "HttpsEndpoint", "https://a.example.com/b")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, _ := stack.Resources["Endpoint"].Properties["DeliveryPolicy"].(map[string]any)
+	retry, _ := policy["healthyRetryPolicy"].(map[string]any)
+	n := func(name string) int {
+		value, ok := retry[name].(int)
+		if !ok {
+			t.Fatalf("%s is %v", name, retry[name])
+		}
+		return value
+	}
+	if phases := n("numNoDelayRetries") + n("numMinDelayRetries") + n("numMaxDelayRetries"); phases != n("numRetries") {
+		t.Fatalf("%d retries, %d of them with a delay that is written", n("numRetries"), phases)
+	}
+	total := n("numMinDelayRetries")*n("minDelayTarget") + n("numMaxDelayRetries")*n("maxDelayTarget")
+	if total > 3600 || total < 3000 {
+		t.Errorf("retries for %d seconds, want about an hour and at most 3600", total)
+	}
+}
+
+// TestChatKeepsWhatItCannotBeTold in the application's queue.
+func TestChatKeepsWhatItCannotBeTold(t *testing.T) {
+	t.Parallel()
+	c := cloud(t)
+	queue := fmt.Sprint(c.Stack.Outputs["DeadLettersArn"])
+	stack, err := cfn.Load("../../../infra/notifications.yaml", cfn.Options{Parameters: parameters(c, append(slices.Clone(chat), "DeadLetterArn", queue)...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range stack.OfType("AWS::Events::Rule") {
+		targets, _ := r.Properties["Targets"].([]any)
+		for _, target := range targets {
+			one, _ := target.(map[string]any)
+			if diff := cmp.Diff(map[string]any{"Arn": queue}, one["DeadLetterConfig"]); diff != "" {
+				t.Errorf("%s: %s", r.LogicalID, diff)
+			}
+		}
+	}
+	text, err := json.Marshal(stack.Section("Rules"))
+	if err != nil || !strings.Contains(string(text), "DeadLetterArn") {
+		t.Errorf("no rule asks for DeadLetterArn where there is a chat: %s, %v", text, err)
+	}
+}
+
+// TestChatsMayOnlyRead holds role and guardrails.
+func TestChatsMayOnlyRead(t *testing.T) {
+	t.Parallel()
+	c := cloud(t)
+	stack, err := cfn.Load("../../../infra/notifications.yaml", cfn.Options{StackName: "cronbearer-notifications", Partition: "aws-us-gov", Region: "us-gov-west-1", Parameters: parameters(c, chat...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := stack.Resources["ChatRole"].Properties
+	text, err := json.Marshal(role["Policies"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, action := range regexp.MustCompile(`"[a-z]+:[A-Za-z*]+"`).FindAllString(string(text), -1) {
+		if !slices.Contains([]string{`"cloudwatch:Describe*"`, `"cloudwatch:Get*"`, `"cloudwatch:List*"`}, action) {
+			t.Errorf("the chat's role may %s", action)
+		}
+	}
+	for _, id := range []string{"Slack", "Teams"} {
+		p := stack.Resources[id].Properties
+		if diff := cmp.Diff([]any{"arn:aws-us-gov:iam::aws:policy/CloudWatchReadOnlyAccess"}, p["GuardrailPolicies"]); diff != "" {
+			t.Errorf("%s: guardrails (-want +got)\n%s", id, diff)
+		}
+		if diff := cmp.Diff([]any{fmt.Sprint(c.Stack.Outputs["TopicArn"])}, p["SnsTopicArns"]); diff != "" {
+			t.Errorf("%s: topics (-want +got)\n%s", id, diff)
+		}
+	}
+}
+
+// TestOnlyWhatIsAskedFor: each way alone brings only what it needs.
+func TestOnlyWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	c := cloud(t)
+	for name, w := range map[string]struct {
+		parameters []string
+		want       []string
+	}{
+		"on-call":         {[]string{"HttpsEndpoint", "https://a.example.com/b"}, []string{"Endpoint"}},
+		"Slack":           {chat[:4], []string{"ChatRole", "SilenceEndedInChat", "Slack"}},
+		"Teams":           {chat[4:], []string{"ChatRole", "SilenceEndedInChat", "Teams"}},
+		"half of a Slack": {chat[:2], []string{"ChatRole", "SilenceEndedInChat", "Slack"}}, // AWS then refuses the empty channel
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stack, err := cfn.Load("../../../infra/notifications.yaml", cfn.Options{Parameters: parameters(c, w.parameters...)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for id := range stack.Resources {
+				got = append(got, id)
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(w.want, got); diff != "" {
+				t.Errorf("resources (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestPageNamesEachParameter of the stack.
+func TestPageNamesEachParameter(t *testing.T) {
+	t.Parallel()
+	c := cloud(t)
+	stack, err := cfn.Load("../../../infra/notifications.yaml", cfn.Options{Parameters: parameters(c)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := read(t)
+	for name := range stack.Parameters {
+		if !strings.Contains(text, name+"=") {
+			t.Errorf("docs/notifications.md does not say how to set %s", name)
+		}
+	}
+}

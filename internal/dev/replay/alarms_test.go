@@ -1,0 +1,314 @@
+package replay_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/alarm"
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/awssimtest"
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/notify"
+	"github.com/cronbearer/cronbearer/internal/dev/upstream"
+)
+
+var update = flag.Bool("update", false, "write docs/messages.md")
+
+// scene fires one alarm by its real cause, and recovers by what recovers it in life.
+type scene struct {
+	title string // of the kind of message
+	alarm string // its name without the stack's
+	cause string // in words
+	mend  string
+
+	prepare  func(*stage)
+	quiet    time.Duration // nothing is wrong; 0: until 10:20, 40 minutes before the next hourly run
+	begin    func(*stage)
+	state    alarm.State   // that it leads to
+	within   time.Duration // of the cause
+	end      func(*stage)
+	after    time.Duration // until the alarm is OK
+	reminded bool          // by one mail before the end
+}
+
+// scenes are all alarms of the template, and each way into one that has two.
+func scenes() []scene {
+	answer := func(a upstream.Answer) func(*stage) { return func(s *stage) { s.api.Answer(a) } }
+	next := func(a ...upstream.Answer) func(*stage) { return func(s *stage) { s.api.Next(a...) } }
+	forbid := func(role, action string) func(*stage) { return func(s *stage) { s.forbid(role, action) } }
+	empty := func(queue string) func(*stage) { return func(s *stage) { s.Queue(queue).Purge() } }
+	both := func(a, b func(*stage)) func(*stage) { return func(s *stage) { a(s); b(s) } }
+	return []scene{
+		{
+			title: "A token is refused", alarm: "TokenRejected-ExampleApi", state: alarm.InAlarm, reminded: true,
+			cause:  "The API answers 401 to a token that it accepted before.",
+			mend:   "A person stores a token that it accepts; the next run is accepted.",
+			begin:  func(s *stage) { s.api.Revoke(first) },
+			within: 22 * time.Hour,
+			end:    (*stage).mend,
+			after:  time.Hour,
+		},
+		{
+			title: "A token ends soon", alarm: "TokenExpiring-ExampleApi", state: alarm.InAlarm,
+			cause:   "The secret says that its token ends in ten days; WarnDays is 14.",
+			mend:    "A person stores a token that lasts a year; the next run reads it.",
+			prepare: func(s *stage) { s.putStatic(first, 24*365*time.Hour) },
+			begin:   func(s *stage) { s.putStatic(first, 24*10*time.Hour) },
+			within:  2 * time.Hour,
+			end:     func(s *stage) { s.api.Accept(second); s.putStatic(second, 24*365*time.Hour) },
+			after:   3 * time.Hour,
+		},
+		{
+			title: "A job does not run", alarm: "Silent-HourlySync", state: alarm.InsufficientData,
+			cause:  "Somebody switches its schedule off.",
+			mend:   "It is switched on again.",
+			begin:  func(s *stage) { s.switchOff("HourlySync", true) },
+			within: 8 * time.Hour,
+			end:    func(s *stage) { s.switchOff("HourlySync", false) },
+			after:  2 * time.Hour,
+		},
+		{
+			title: "A job runs, and no run works", alarm: "Silent-HourlySync", state: alarm.InAlarm,
+			cause:  "The API answers 500 for hours.",
+			mend:   "It answers 200 again.",
+			begin:  answer(upstream.Broken),
+			within: 8 * time.Hour,
+			end:    answer(upstream.OK),
+			after:  2 * time.Hour,
+		},
+		{
+			title: "A new job has never worked", alarm: "Silent-HourlySync", state: alarm.InAlarm,
+			cause:   "The API has no such path: it answers 404 from the first run on.",
+			mend:    "The path is there.",
+			prepare: answer(upstream.Answer{Status: 404}),
+			quiet:   time.Hour,
+			begin:   func(*stage) {},
+			within:  8 * time.Hour,
+			end:     answer(upstream.OK),
+			after:   2 * time.Hour,
+		},
+		{
+			title: "Runs have failed", alarm: "FailedRuns", state: alarm.InAlarm,
+			cause:  "The API answers 500 to one run.",
+			mend:   "A person deals with it and empties the queue.",
+			begin:  next(upstream.Broken, upstream.Broken, upstream.Broken),
+			within: 2 * time.Hour,
+			end:    empty("FailedRuns"),
+			after:  30 * time.Minute,
+		},
+		{
+			title: "Starts could not be delivered", alarm: "DeadLetters", state: alarm.InAlarm,
+			cause:  "The schedules' role may no longer start the function.",
+			mend:   "It may again, and a person empties the queue.",
+			begin:  forbid("SchedulerRole", "lambda:InvokeFunction"),
+			within: 90 * time.Minute,
+			end:    both(empty("DeadLetters"), (*stage).restore),
+			after:  30 * time.Minute,
+		},
+		{
+			title: "Scheduler gave up on starts", alarm: "StartsDropped", state: alarm.InAlarm,
+			cause:  "The same; this alarm also tells when the dead-letter queue takes nothing.",
+			mend:   "It may again; the alarm clears automatically.",
+			begin:  forbid("SchedulerRole", "*"),
+			within: 50 * time.Minute,
+			end:    (*stage).restore,
+			after:  6 * time.Hour,
+		},
+		{
+			title: "Lambda turns runs away", alarm: "Throttled", state: alarm.InAlarm,
+			cause:  "Other functions take all of the account's concurrency.",
+			mend:   "They give it back.",
+			begin:  func(s *stage) { s.Crowd(true) },
+			within: 52 * time.Minute,
+			end:    func(s *stage) { s.Crowd(false) },
+			after:  time.Hour,
+		},
+		{
+			title: "A failed run could not be kept", alarm: "RecordsLost", state: alarm.InAlarm,
+			cause:  "The caller's role may no longer send to the queue of failed runs, and a run fails.",
+			mend:   "It may again; the alarm clears automatically.",
+			begin:  both(next(upstream.Broken, upstream.Broken, upstream.Broken), forbid("CallerRole", "sqs:SendMessage")),
+			within: 50 * time.Minute,
+			end:    (*stage).restore,
+			after:  6 * time.Hour,
+		},
+		{
+			title: "A token could not be renewed", alarm: "RotationFailed-example-api", state: alarm.InAlarm,
+			cause:   "The provider ends what a person agreed to: it refuses the refresh token.",
+			mend:    "An operator re-authorizes and stores the whole new secret.",
+			prepare: (*stage).rotating,
+			begin:   (*stage).endConsent,
+			within:  20 * time.Minute,
+			// The rotation that was left half done runs again with the next start.
+			end:   both(empty("DeadLetters"), (*stage).logIn),
+			after: 90 * time.Minute,
+		},
+	}
+}
+
+// play returns the mails about the scene's alarm.
+func (c scene) play(t *testing.T) []notify.Mail {
+	t.Helper()
+	s := open(t, oneToken, []row{
+		job("DailyReport", "cron(0 9 ? * MON-FRI *)", london, "/v1/reports", "ExampleApi", 75),
+		job("HourlySync", "rate(1 hour)", london, "/v1/sync", "ExampleApi", 3),
+	})
+	if c.prepare != nil {
+		c.prepare(s)
+	}
+	if c.quiet == 0 {
+		c.quiet = 2*time.Hour + 20*time.Minute
+	}
+	s.pass(c.quiet)
+	if got := s.mailsOf(c.alarm); len(got) > 0 {
+		t.Fatalf("before the cause: %v", kinds(got))
+	}
+	mails := 1
+	if c.reminded {
+		mails++
+	}
+	c.begin(s)
+	s.pass(c.within)
+	s.expect("after the cause", c.alarm, c.state, mails)
+	c.end(s)
+	s.pass(c.after)
+	s.expect("after the end", c.alarm, alarm.OK, mails+1)
+	list := s.mailsOf(c.alarm)
+	for i := range list {
+		list[i].Body = s.Public(list[i].Body)
+	}
+	return list
+}
+
+const head = `# Alert emails
+
+<!-- From the local cloud, by make docs. A test holds it up to date. -->
+
+The first email of each kind, as the real template and the real binaries led to it in the [local cloud](../internal/dev/awssim): each
+alarm was fired by its cause and cleared by what clears it in life. Subjects and bodies have the form of CloudWatch's own emails;
+what SNS puts below them, how to unsubscribe, is left out. The texts that are Cronbearer's own are the description, a
+reminder's reason and the messages without a form.
+
+One dead token sends two of them, however many jobs use it: that it was rejected, and that runs have failed. A dead refresh token
+sends three before its access token is gone: that the token could not be renewed, that a start could not be delivered, and that
+the token expires.
+
+The stack is called ` + "`cronbearer`" + `, its token ` + "`ExampleApi`" + `, its jobs ` + "`HourlySync` and `DailyReport`" + `.
+
+| what happened | the email's subject | the runbook |
+| --- | --- | --- |
+`
+
+// TestEachAlarmIsFiredAndClearedByItsRealCause plays all scenes: their mails are docs/messages.md.
+func TestEachAlarmIsFiredAndClearedByItsRealCause(t *testing.T) {
+	t.Parallel()
+	list := scenes()
+	mails := make([][]notify.Mail, len(list))
+	t.Run("scenes", func(t *testing.T) {
+		for i, c := range list {
+			t.Run(strings.ReplaceAll(c.title, " ", "_"), func(t *testing.T) {
+				t.Parallel()
+				mails[i] = c.play(t)
+				t.Log(kinds(mails[i]))
+			})
+		}
+	})
+	if t.Failed() {
+		return
+	}
+	var table, blocks strings.Builder
+	for i, c := range list {
+		row, block := c.page(t, mails[i], i == 0)
+		table.WriteString(row)
+		blocks.WriteString(block)
+	}
+	path, page := filepath.Join(awssimtest.Root(), "docs", "messages.md"), head+table.String()+blocks.String()
+	if *update {
+		if err := os.WriteFile(path, []byte(page), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	kept, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(kept), "\n"), strings.Split(page, "\n")); diff != "" {
+		t.Errorf("docs/messages.md is out of date: run make docs (-kept +now)\n%s", diff)
+	}
+}
+
+var (
+	seconds = regexp.MustCompile(`(\d\d:\d\d):\d\d UTC`)
+	// The days until a token expires, which are counted in nanoseconds.
+	fraction = regexp.MustCompile(`(\d\.\d\d)\d{3,}`)
+	millis   = regexp.MustCompile(`(T\d\d:\d\d):\d\d\.\d{3}\+0000`)
+	runbook  = regexp.MustCompile(`docs/(runbooks/([a-z-]+)\.md)`)
+	notAWord = regexp.MustCompile(`[^a-z0-9 -]`)
+)
+
+// page is the scene's row in the table and its part of the page.
+func (c scene) page(t *testing.T, mails []notify.Mail, whole bool) (row, part string) {
+	t.Helper()
+	anchor := strings.ReplaceAll(notAWord.ReplaceAllString(strings.ToLower(c.title), ""), " ", "-")
+	advice := runbook.FindStringSubmatch(mails[0].Body)
+	if advice == nil {
+		t.Fatalf("%s: its mail names no runbook", c.title)
+	}
+	row = fmt.Sprintf("| [%s](#%s) | `%s` | [%s](%s) |\n", c.title, anchor, mails[0].Subject, advice[2], advice[1])
+	part = fmt.Sprintf("\n## %s\n\n%s\n\n%s", c.title, c.cause, block(mails[0], whole))
+	if c.reminded {
+		part += "\nWhile it lasts, at most once in `RemindAfter`:\n\n" + block(mails[1], false)
+	}
+	last := mails[len(mails)-1]
+	// The subject that SNS gives a message without one, such as EventBridge's.
+	if last.Subject == "AWS Notification Message" {
+		return row, part + fmt.Sprintf("\n%s Then comes:\n\n%s", c.mend, block(last, false))
+	}
+	return row, part + fmt.Sprintf("\n%s Then comes `%s`, of the same form.\n", c.mend, last.Subject)
+}
+
+// block is a mail as a text block, whole or without the part that says how the alarm is configured, and without what
+// depends on this machine: seconds, and the fractions of days.
+func block(m notify.Mail, whole bool) string {
+	body := seconds.ReplaceAllString(fraction.ReplaceAllString(m.Body, "$1"), "$1:00 UTC")
+	body = strings.TrimRight(millis.ReplaceAllString(body, "$1:00.000+0000"), "\n")
+	if configuration := strings.Index(body, "\n\nThreshold:\n"); configuration >= 0 && !whole {
+		body = body[:configuration] + "\n\n[…]"
+	}
+	lines := strings.Split(body, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return "```text\nTo:      " + m.To + "\nSubject: " + m.Subject + "\n\n" + strings.Join(lines, "\n") + "\n```\n"
+}
+
+// TestEachAlarmHasItsScene: an alarm that no scene fires is one of which no one has seen a message.
+func TestEachAlarmHasItsScene(t *testing.T) {
+	t.Parallel()
+	var text []byte
+	for _, path := range []string{awssimtest.Template(), filepath.Join(awssimtest.Root(), "infra", "rotation.yaml")} {
+		one, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, one...)
+	}
+	played, named := map[string]bool{}, map[string]bool{}
+	for _, c := range scenes() {
+		kind, _, _ := strings.Cut(c.alarm, "-")
+		played[kind] = true
+	}
+	for _, m := range regexp.MustCompile(`AlarmName: !Sub '?\$\{(?:AWS::)?StackName}-(\w+)`).FindAllStringSubmatch(string(text), -1) {
+		named[m[1]] = true
+	}
+	if diff := cmp.Diff(named, played); diff != "" {
+		t.Errorf("kinds of alarms (-templates +scenes)\n%s", diff)
+	}
+}

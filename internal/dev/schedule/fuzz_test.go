@@ -1,0 +1,124 @@
+package schedule_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/dev/schedule"
+)
+
+// FuzzNext wants that Parse never panics, that Next is strictly after what it is
+// asked for, leaves nothing out between two starts, and that a start of a cron
+// expression is one by the expression itself: at whole minutes, found again from
+// one second before.
+func FuzzNext(f *testing.F) {
+	for _, seed := range []struct{ expression, zone string }{
+		{"cron(0 9 ? * MON-FRI *)", "Europe/London"},
+		{"cron(0/15 20-2 1-15 NOV-FEB ? 2026-2030)", "America/New_York"},
+		{"cron(30 2 3W * ? *)", "Australia/Lord_Howe"},
+		{"cron(15 10 ? * 6L 2022-2023)", ""},
+		{"cron(0 0 ? * 3#2 *)", "Pacific/Apia"},
+		{"cron(* * L * ?)", "America/Havana"},
+		{"rate(5 minutes)", "UTC"},
+		{"at(2027-10-31T01:30:00)", "Europe/London"},
+		{"cron(0,,0-/ # L W ? *)", "right/UTC"},
+	} {
+		f.Add(seed.expression, seed.zone, int64(1800000000))
+	}
+	f.Fuzz(func(t *testing.T, expression, zone string, from int64) {
+		s, err := schedule.Parse(expression, zone)
+		if err != nil {
+			return
+		}
+		s.LongestGap()
+		at := time.Unix(from%(1<<40), 0)
+		for range 20 {
+			next, ok := s.Next(at)
+			if !ok {
+				return
+			}
+			if !next.After(at) {
+				t.Fatalf("%s: %s is not after %s", s, next, at)
+			}
+			if again, ok := s.Next(next.Add(-time.Second)); !ok || !again.Equal(next) {
+				t.Fatalf("%s: after %s came %s, but one second before it comes %s", s, at, next, again)
+			}
+			if middle := at.Add(next.Sub(at) / 2); middle.Before(next) {
+				if again, ok := s.Next(middle); !ok || !again.Equal(next) {
+					t.Fatalf("%s: after %s came %s, but after %s comes %s", s, at, next, middle, again)
+				}
+			}
+			at = next
+		}
+	})
+}
+
+// oracle tells, minute by minute and by another way than the package, whether an
+// expression of plain sets starts at a moment: its local reading matches, and no
+// earlier moment of the same day had the same reading.
+func oracle(at time.Time, minutes, hours, weekdays map[int]bool) bool {
+	if !minutes[at.Minute()] || !hours[at.Hour()] || !weekdays[int(at.Weekday())+1] {
+		return false
+	}
+	const reading = "2006-01-02 15:04"
+	for back := time.Minute; back <= 3*time.Hour; back += time.Minute {
+		if at.Add(-back).Format(reading) == at.Format(reading) {
+			return false
+		}
+	}
+	return true
+}
+
+func TestNextAgainstAMinuteWalk(t *testing.T) {
+	t.Parallel()
+	values := func(from, to, step int) map[int]bool {
+		m := map[int]bool{}
+		for v := from; v <= to; v += step {
+			m[v] = true
+		}
+		return m
+	}
+	tests := []struct {
+		expression               string
+		minutes, hours, weekdays map[int]bool
+	}{
+		{"cron(0/20 0-4 ? * * *)", values(0, 59, 20), values(0, 4, 1), values(1, 7, 1)},
+		{"cron(7-50/9 1/2 ? * SUN,MON *)", values(7, 50, 9), values(1, 23, 2), values(1, 2, 1)},
+		{"cron(30 2 ? * 1 *)", values(30, 30, 1), values(2, 2, 1), values(1, 1, 1)},
+	}
+	// Each stretch holds a change of the zone's clocks.
+	stretches := []struct{ zone, from string }{
+		{"Europe/London", "2027-03-26T12:00:00Z"},
+		{"Europe/London", "2027-10-29T12:00:00Z"},
+		{"America/New_York", "2027-03-12T12:00:00Z"},
+		{"America/New_York", "2027-11-05T12:00:00Z"},
+		{"Australia/Lord_Howe", "2027-04-02T12:00:00Z"},
+		{"Australia/Lord_Howe", "2027-10-01T12:00:00Z"},
+		{"America/Havana", "2027-11-05T12:00:00Z"},
+		{"Antarctica/Troll", "2027-10-29T12:00:00Z"},
+	}
+	for _, test := range tests {
+		for _, stretch := range stretches {
+			t.Run(test.expression+" "+stretch.zone+" "+stretch.from[:7], func(t *testing.T) {
+				t.Parallel()
+				s := parse(t, test.expression, stretch.zone)
+				zone, err := time.LoadLocation(stretch.zone)
+				if err != nil {
+					t.Fatal(err)
+				}
+				at := moment(t, stretch.from)
+				next, _ := s.Next(at)
+				for range 4 * 24 * 60 {
+					at = at.Add(time.Minute)
+					want := oracle(at.In(zone), test.minutes, test.hours, test.weekdays)
+					if got := next.Equal(at); got != want {
+						t.Fatalf("%s: starts %t, want %t; next is %s", at.In(zone), got, want, next.In(zone))
+					}
+					if want {
+						next, _ = s.Next(at)
+					}
+				}
+			})
+		}
+	}
+}

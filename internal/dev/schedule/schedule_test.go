@@ -1,0 +1,440 @@
+package schedule_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronbearer/cronbearer/internal/dev/schedule"
+)
+
+func parse(t *testing.T, expression, zone string) *schedule.Schedule {
+	t.Helper()
+	s, err := schedule.Parse(expression, zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func moment(t *testing.T, text string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// starts lists the first n starts after a moment, as the zone's clocks show them.
+func starts(t *testing.T, s *schedule.Schedule, after, zone string, n int) []string {
+	t.Helper()
+	loc, err := time.LoadLocation(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	at := moment(t, after)
+	for range n {
+		next, ok := s.Next(at)
+		if !ok {
+			break
+		}
+		got = append(got, next.In(loc).Format("2006-01-02 15:04 -0700"))
+		at = next
+	}
+	return got
+}
+
+// The expressions of AWS's pages "Schedule types in EventBridge Scheduler" and
+// "Setting a schedule pattern for scheduled rules", and one for each wildcard.
+func TestNextStarts(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		expression, after string
+		want              []string
+	}{
+		"aws: 10:00 every day":         {"cron(0 10 * * ? *)", "2026-11-24T10:00:00Z", []string{"2026-11-25 10:00", "2026-11-26 10:00"}},
+		"aws: 12:15 every day":         {"cron(15 12 * * ? *)", "2026-12-31T12:15:00Z", []string{"2027-01-01 12:15"}},
+		"aws: 18:00 Monday to Friday":  {"cron(0 18 ? * MON-FRI *)", "2026-11-26T18:00:00Z", []string{"2026-11-27 18:00", "2026-11-30 18:00"}},
+		"aws: 08:00 on the 1st":        {"cron(0 8 1 * ? *)", "2026-11-24T00:00:00Z", []string{"2026-12-01 08:00", "2027-01-01 08:00"}},
+		"aws: every 15 minutes":        {"cron(0/15 * * * ? *)", "2026-11-24T09:30:30Z", []string{"2026-11-24 09:45", "2026-11-24 10:00"}},
+		"aws: 10 minutes on week days": {"cron(0/10 * ? * MON-FRI *)", "2026-11-27T23:45:00Z", []string{"2026-11-27 23:50", "2026-11-30 00:00"}},
+		"aws: 5 minutes, 8 to 17:55":   {"cron(0/5 8-17 ? * MON-FRI *)", "2026-11-24T17:50:00Z", []string{"2026-11-24 17:55", "2026-11-25 08:00"}},
+		"aws: 30 minutes, 20 to 2": {"cron(0/30 20-2 ? * MON-FRI *)", "2026-11-27T22:30:00Z", []string{
+			"2026-11-27 23:00", "2026-11-27 23:30", "2026-11-30 00:00", "2026-11-30 00:30", "2026-11-30 01:00",
+			"2026-11-30 01:30", "2026-11-30 02:00", "2026-11-30 02:30", "2026-11-30 20:00",
+		}},
+		"aws: last Friday, 2022-2023": {"cron(15 10 ? * 6L 2022-2023)", "2023-11-01T00:00:00Z", []string{"2023-11-24 10:15", "2023-12-29 10:15"}},
+		"aws: 1/10 minutes":           {"cron(1/10 0 * * ? *)", "2026-11-24T00:40:00Z", []string{"2026-11-24 00:41", "2026-11-24 00:51", "2026-11-25 00:01"}},
+		"aws: 3W":                     {"cron(0 0 3W * ? *)", "2026-09-30T00:00:00Z", []string{"2026-10-02 00:00", "2026-11-03 00:00", "2026-12-03 00:00", "2027-01-04 00:00"}},
+		"aws: 3#2":                    {"cron(0 0 ? * 3#2 *)", "2026-11-24T00:00:00Z", []string{"2026-12-08 00:00", "2027-01-12 00:00"}},
+		"aws: days 1-15":              {"cron(0 0 1-15 * ? *)", "2026-11-14T00:00:00Z", []string{"2026-11-15 00:00", "2026-12-01 00:00"}},
+		"aws: JAN,FEB,MAR":            {"cron(0 0 1 JAN,FEB,MAR ? *)", "2026-11-24T00:00:00Z", []string{"2027-01-01 00:00", "2027-02-01 00:00", "2027-03-01 00:00", "2028-01-01 00:00"}},
+		"last weekday":                {"cron(0 21 LW * ? *)", "2027-01-01T00:00:00Z", []string{"2027-01-29 21:00", "2027-02-26 21:00", "2027-03-31 21:00"}},
+		"three days before the last":  {"cron(0 0 L-3 * ? *)", "2027-01-01T00:00:00Z", []string{"2027-01-28 00:00", "2027-02-25 00:00", "2027-03-28 00:00"}},
+		"thirty days before the last": {"cron(0 0 L-30 * ? *)", "2027-01-02T00:00:00Z", []string{"2027-03-01 00:00", "2027-05-01 00:00"}},
+		"names in small letters":      {"cron(0 0 ? jan mon-fri *)", "2027-01-01T00:00:00Z", []string{"2027-01-04 00:00"}},
+		"names in any case":           {"cron(0 0 ? Feb mOn *)", "2027-01-01T00:00:00Z", []string{"2027-02-01 00:00"}},
+		"aws: first Monday":           {"cron(0 8 ? * MON#1 *)", "2026-11-24T00:00:00Z", []string{"2026-12-07 08:00", "2027-01-04 08:00"}},
+		"year left out":               {"cron(0 10 * * ?)", "2026-11-24T10:00:00Z", []string{"2026-11-25 10:00"}},
+
+		"last day of the month":       {"cron(59 23 L * ? *)", "2028-01-31T23:59:00Z", []string{"2028-02-29 23:59", "2028-03-31 23:59", "2028-04-30 23:59"}},
+		"last day of the week":        {"cron(0 12 ? * L *)", "2026-11-24T00:00:00Z", []string{"2026-11-28 12:00", "2026-12-05 12:00"}},
+		"1W on a Saturday":            {"cron(0 0 1W 8 ? 2026)", "2026-07-01T00:00:00Z", []string{"2026-08-03 00:00"}},
+		"31W on a Sunday":             {"cron(0 0 31W 5 ? 2026)", "2026-05-01T00:00:00Z", []string{"2026-05-29 00:00"}},
+		"31W skips short months":      {"cron(0 0 31W * ? *)", "2026-09-01T00:00:00Z", []string{"2026-10-30 00:00", "2026-12-31 00:00"}},
+		"fifth Monday":                {"cron(0 0 ? * 2#5 *)", "2026-11-24T00:00:00Z", []string{"2026-11-30 00:00", "2027-03-29 00:00"}},
+		"leap day":                    {"cron(0 12 29 FEB ? *)", "2026-11-24T00:00:00Z", []string{"2028-02-29 12:00", "2032-02-29 12:00"}},
+		"no leap day in 2100":         {"cron(0 12 29 2 ? *)", "2096-03-01T00:00:00Z", []string{"2104-02-29 12:00"}},
+		"range over the new year":     {"cron(0 0 1 NOV-FEB ? *)", "2026-11-24T00:00:00Z", []string{"2026-12-01 00:00", "2027-01-01 00:00", "2027-02-01 00:00", "2027-11-01 00:00"}},
+		"range over the week's end":   {"cron(0 0 ? * FRI-MON *)", "2026-11-26T00:00:00Z", []string{"2026-11-27 00:00", "2026-11-28 00:00", "2026-11-29 00:00", "2026-11-30 00:00", "2026-12-04 00:00"}},
+		"range with an increment":     {"cron(0 8-17/3 * * ? *)", "2026-11-24T10:00:00Z", []string{"2026-11-24 11:00", "2026-11-24 14:00", "2026-11-24 17:00", "2026-11-25 08:00"}},
+		"wrapped range and increment": {"cron(0 22-4/2 * * ? *)", "2026-11-24T21:00:00Z", []string{"2026-11-24 22:00", "2026-11-25 00:00", "2026-11-25 02:00", "2026-11-25 04:00", "2026-11-25 22:00"}},
+		"mixed list":                  {"cron(5,20-22,50/5 0 * * ? *)", "2026-11-24T00:00:00Z", []string{"2026-11-24 00:05", "2026-11-24 00:20", "2026-11-24 00:21", "2026-11-24 00:22", "2026-11-24 00:50", "2026-11-24 00:55", "2026-11-25 00:05"}},
+		"every second year":           {"cron(0 0 1 1 ? 2027/2)", "2026-11-24T00:00:00Z", []string{"2027-01-01 00:00", "2029-01-01 00:00"}},
+		"day 1 is Sunday":             {"cron(0 0 ? * 1 *)", "2026-11-24T00:00:00Z", []string{"2026-11-29 00:00"}},
+		"to the end of the years":     {"cron(0 0 31 12 ? *)", "2198-12-30T00:00:00Z", []string{"2198-12-31 00:00", "2199-12-31 00:00"}},
+		"white space":                 {"cron( 0  10\t* * ?  * )", "2026-11-24T10:00:00Z", []string{"2026-11-25 10:00"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := len(test.want)
+			if test.expression == "cron(15 10 ? * 6L 2022-2023)" || strings.Contains(test.expression, "? 2026)") || strings.HasPrefix(test.after, "2198") {
+				n++ // nothing may follow
+			}
+			got := starts(t, parse(t, test.expression, ""), test.after, "UTC", n)
+			for i := range got {
+				got[i] = strings.TrimSuffix(got[i], " +0000")
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// AWS: "When time shifts forward in the Spring, if a cron expression falls on a
+// non-existent date and time, your schedule invocation is skipped. When time shifts
+// backwards in the Fall, your schedule runs only once …  before the shift occurs".
+func TestClockChanges(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		expression, zone, after string
+		want                    []string
+	}{
+		"aws: Los Angeles, spring": {"cron(30 2 * * ? *)", "America/Los_Angeles", "2027-03-13T00:00:00Z", []string{"2027-03-13 02:30 -0800", "2027-03-15 02:30 -0700"}},
+		"aws: Los Angeles, fall":   {"cron(30 1 * * ? *)", "America/Los_Angeles", "2027-11-06T12:00:00Z", []string{"2027-11-07 01:30 -0700", "2027-11-08 01:30 -0800"}},
+		"London, spring":           {"cron(30 1 * * ? *)", "Europe/London", "2027-03-27T12:00:00Z", []string{"2027-03-29 01:30 +0100"}},
+		"London, autumn":           {"cron(30 1 * * ? *)", "Europe/London", "2027-10-30T12:00:00Z", []string{"2027-10-31 01:30 +0100", "2027-11-01 01:30 +0000"}},
+		"London, asked within the repeated hour": {
+			"cron(30 1 * * ? *)", "Europe/London", "2027-10-31T01:15:00Z", []string{"2027-11-01 01:30 +0000"},
+		},
+		"London, every hour in autumn": {"cron(0 * * * ? *)", "Europe/London", "2027-10-30T23:00:00Z", []string{"2027-10-31 01:00 +0100", "2027-10-31 02:00 +0000"}},
+		"London, every hour in spring": {"cron(0 * * * ? *)", "Europe/London", "2027-03-28T00:00:00Z", []string{"2027-03-28 02:00 +0100"}},
+		"New York, spring":             {"cron(0 2 * * ? *)", "America/New_York", "2027-03-13T12:00:00Z", []string{"2027-03-15 02:00 -0400"}},
+		"New York, last minute before": {"cron(59 1 * * ? *)", "America/New_York", "2027-03-13T12:00:00Z", []string{"2027-03-14 01:59 -0500"}},
+		"New York, first minute after": {"cron(0 3 * * ? *)", "America/New_York", "2027-03-13T12:00:00Z", []string{"2027-03-14 03:00 -0400"}},
+		"New York, fall":               {"cron(0/30 1 * * ? *)", "America/New_York", "2027-11-07T04:00:00Z", []string{"2027-11-07 01:00 -0400", "2027-11-07 01:30 -0400", "2027-11-08 01:00 -0500"}},
+		"Lord Howe, half an hour lost": {"cron(0/15 2 * * ? *)", "Australia/Lord_Howe", "2027-10-02T00:00:00Z", []string{
+			"2027-10-03 02:30 +1100", "2027-10-03 02:45 +1100", "2027-10-04 02:00 +1100",
+		}},
+		"Lord Howe, half an hour twice": {"cron(0/15 1 * * ? *)", "Australia/Lord_Howe", "2027-04-03T00:00:00Z", []string{
+			"2027-04-04 01:00 +1100", "2027-04-04 01:15 +1100", "2027-04-04 01:30 +1100", "2027-04-04 01:45 +1100", "2027-04-05 01:00 +1030",
+		}},
+		"Havana, midnight twice": {"cron(30 0 * * ? *)", "America/Havana", "2027-11-06T12:00:00Z", []string{"2027-11-07 00:30 -0400", "2027-11-08 00:30 -0500"}},
+		"Beirut, midnight lost":  {"cron(0 0 * * ? *)", "Asia/Beirut", "2027-03-26T23:00:00Z", []string{"2027-03-29 00:00 +0300"}},
+		"Apia, a day lost":       {"cron(0 12 * * ? 2011)", "Pacific/Apia", "2011-12-29T00:00:00Z", []string{"2011-12-29 12:00 -1000", "2011-12-31 12:00 +1400"}},
+		"a rate is elapsed time": {"rate(1 days)", "Europe/London", "2027-03-27T12:00:00Z", []string{"2027-03-28 00:00 +0000", "2027-03-29 01:00 +0100"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := starts(t, parse(t, test.expression, test.zone), test.after, test.zone, len(test.want))
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestRateCountsFromItsAnchor(t *testing.T) {
+	t.Parallel()
+	made := time.Date(2026, 11, 24, 9, 7, 13, 250, time.UTC)
+	s := parse(t, "rate(90 minutes)", "").Anchored(made)
+	for after, want := range map[time.Time]time.Time{
+		made.Add(-time.Hour):                     made,
+		made.Add(-1):                             made,
+		made:                                     made.Add(90 * time.Minute),
+		made.Add(90*time.Minute - 1):             made.Add(90 * time.Minute),
+		made.Add(90 * time.Minute):               made.Add(180 * time.Minute),
+		made.Add(365 * 24 * time.Hour):           made.Add(365*24*time.Hour + 90*time.Minute - (365*24*time.Hour)%(90*time.Minute)),
+		made.Add(1<<63 - 1).Add(1<<63 - 1):       {},
+		time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC): made,
+	} {
+		got, ok := s.Next(after)
+		if !ok || (!want.IsZero() && !got.Equal(want)) || !got.After(after) {
+			t.Errorf("after %s: %s, %t; want %s", after, got, ok, want)
+		}
+	}
+	other := parse(t, "cron(0 10 * * ? *)", "")
+	first, _ := other.Next(made)
+	if again, _ := other.Anchored(made).Next(made); !again.Equal(first) {
+		t.Errorf("a cron schedule moved with its anchor: %s, %s", first, again)
+	}
+}
+
+func TestOneTime(t *testing.T) {
+	t.Parallel()
+	s := parse(t, "at(2022-11-20T13:00:00)", "America/Los_Angeles") // AWS's example, "1pm UTC-8"
+	want := moment(t, "2022-11-20T21:00:00Z")
+	if got, ok := s.Next(want.Add(-1)); !ok || !got.Equal(want) || !s.OneTime() || s.LongestGap() != 0 {
+		t.Errorf("got %s, %t, %t, %s", got, ok, s.OneTime(), s.LongestGap())
+	}
+	if got, ok := s.Next(want); ok {
+		t.Errorf("started again at %s", got)
+	}
+	twice := parse(t, "at(2027-10-31T01:30:00)", "Europe/London")
+	if got, _ := twice.Next(moment(t, "2027-01-01T00:00:00Z")); !got.Equal(moment(t, "2027-10-31T00:30:00Z")) {
+		t.Errorf("a repeated time is its first one, not %s", got)
+	}
+	if parse(t, "rate(1 hour)", "").OneTime() || parse(t, "cron(0 10 * * ? *)", "").OneTime() {
+		t.Error("recurring schedules are not one-time")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		expression, zone string
+		want             []string // each in the error
+	}{
+		"empty":                    {"", "", []string{"rate(value unit)"}},
+		"crontab":                  {"0 9 * * 1-5", "", []string{"cron(minutes hours"}},
+		"capitals":                 {"CRON(0 10 * * ? *)", "", []string{"small letters"}},
+		"space around":             {" rate(1 hour)", "", []string{"nothing around it"}},
+		"unclosed":                 {"rate(1 hour", "", []string{"must be rate"}},
+		"too long":                 {"cron(" + strings.Repeat("0,", 130) + "0 10 * * ? *)", "", []string{"AWS takes 256"}},
+		"rate: no unit":            {"rate(5)", "", []string{"a value and a unit"}},
+		"rate: seconds":            {"rate(30 seconds)", "", []string{`"seconds"`, "minutes, hours or days"}},
+		"rate: zero":               {"rate(0 hours)", "", []string{`"0"`}},
+		"rate: fraction":           {"rate(1.5 hours)", "", []string{`"1.5"`}},
+		"rate: sign":               {"rate(+5 hours)", "", []string{`"+5"`}},
+		"rate: both wrong":         {"rate(-1 weeks)", "", []string{`"-1"`, `"weeks"`}},
+		"rate: endless":            {"rate(999999999 days)", "", []string{"hundred years"}},
+		"cron: four fields":        {"cron(0 10 * *)", "", []string{"has 4 fields"}},
+		"cron: seconds":            {"cron(0 0 10 * * ? *)", "", []string{"has 7 fields"}},
+		"cron: both days":          {"cron(0 10 * * MON *)", "", []string{"put ? into one"}},
+		"cron: both stars":         {"cron(0 10 * * * *)", "", []string{"put ? into one"}},
+		"cron: both questions":     {"cron(0 10 ? * ? *)", "", []string{"both"}},
+		"cron: question elsewhere": {"cron(? 10 * * ? *)", "", []string{`minutes "?"`}},
+		"cron: minute 60":          {"cron(60 10 * * ? *)", "", []string{"minutes", "0 to 59"}},
+		"cron: hour 24":            {"cron(0 24 * * ? *)", "", []string{"hours", "0 to 23"}},
+		"cron: day 0":              {"cron(0 0 0 * ? *)", "", []string{"day-of-month", "1 to 31"}},
+		"cron: month 13":           {"cron(0 0 1 13 ? *)", "", []string{"month", "JAN to DEC"}},
+		"cron: weekday 0":          {"cron(0 0 ? * 0 *)", "", []string{"day-of-week", "1 to 7"}},
+		"cron: long name":          {"cron(0 0 ? * MONDAY *)", "", []string{"SUN to SAT"}},
+		"cron: year 1969":          {"cron(0 0 1 1 ? 1969)", "", []string{"1970 to 2199"}},
+		"cron: year 2200":          {"cron(0 0 1 1 ? 2200)", "", []string{"1970 to 2199"}},
+		"cron: years backwards":    {"cron(0 0 1 1 ? 2030-2027)", "", []string{"turn it round"}},
+		"cron: increment 0":        {"cron(0/0 * * * ? *)", "", []string{"1 to 59"}},
+		"cron: increment 60":       {"cron(0/60 * * * ? *)", "", []string{"1 to 59"}},
+		"cron: no start":           {"cron(/5 * * * ? *)", "", []string{`"/5"`}},
+		"cron: slash in weekdays":  {"cron(0 0 ? * 2/2 *)", "", []string{"not among the wildcards"}},
+		"cron: LW in a list":       {"cron(0 0 1,LW * ? *)", "", []string{"each alone"}},
+		"cron: L-0":                {"cron(0 0 L-0 * ? *)", "", []string{"L-3 (three days before the last)"}},
+		"cron: L-31":               {"cron(0 0 L-31 * ? *)", "", []string{"each alone"}},
+		"cron: L3":                 {"cron(0 0 L3 * ? *)", "", []string{"each alone"}},
+		"cron: L-3W":               {"cron(0 0 L-3W * ? *)", "", []string{"each alone"}},
+		"cron: L in a list":        {"cron(0 0 1,L * ? *)", "", []string{"each alone"}},
+		"cron: W in a list":        {"cron(0 0 1W,15W * ? *)", "", []string{"each alone"}},
+		"cron: 32W":                {"cron(0 0 32W * ? *)", "", []string{"each alone"}},
+		"aws: 3#1,6#3":             {"cron(0 0 ? * 3#1,6#3 *)", "", []string{"alone in the field"}},
+		"cron: sixth Monday":       {"cron(0 0 ? * 2#6 *)", "", []string{"1 to 5"}},
+		"cron: W in weekdays":      {"cron(0 0 ? * 3W *)", "", []string{"day-of-week"}},
+		"cron: empty list entry":   {"cron(0,,5 0 * * ? *)", "", []string{`minutes ""`}},
+		"cron: no such date":       {"cron(0 0 31 2,4 ? *)", "", []string{"never runs"}},
+		"cron: no such leap year":  {"cron(0 0 29 2 ? 2027)", "", []string{"never runs"}},
+		"cron: jumped over":        {"cron(30 1 28 3 ? 2027)", "Europe/London", []string{"never runs"}},
+		"cron: everything wrong":   {"cron(60 24 * 13 * 1)", "Mars/Olympus", []string{"minutes", "hours", "month", "put ?", "year", "Mars/Olympus"}},
+		"at: no time":              {"at(2027-01-01)", "", []string{"yyyy-mm-ddThh:mm:ss"}},
+		"at: zone":                 {"at(2027-01-01T00:00:00Z)", "", []string{"without a zone"}},
+		"at: 30 February":          {"at(2027-02-30T00:00:00)", "", []string{"that exist"}},
+		"at: fraction":             {"at(2027-01-01T00:00:00.5)", "", []string{"yyyy-mm-dd"}},
+		"at: jumped over":          {"at(2027-03-28T01:30:00)", "Europe/London", []string{"does not exist in Europe/London"}},
+		"zone: Local":              {"rate(1 hour)", "Local", []string{"no IANA time zone"}},
+		"zone: path":               {"rate(1 hour)", "../UTC", []string{"no IANA time zone"}},
+		"zone: leap seconds":       {"rate(1 hour)", "right/Europe/London", []string{"no IANA time zone"}},
+		"zone: offset":             {"rate(1 hour)", "+01:00", []string{"no IANA time zone"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := schedule.Parse(test.expression, test.zone)
+			if err == nil {
+				t.Fatalf("taken: %s", s)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not name %q:\n%s", want, err)
+				}
+			}
+		})
+	}
+}
+
+func TestRatesTakeBothNumbers(t *testing.T) {
+	t.Parallel()
+	for expression, want := range map[string]time.Duration{
+		"rate(1 minute)": time.Minute, "rate(1 minutes)": time.Minute, "rate(5 minutes)": 5 * time.Minute,
+		"rate(1 hour)": time.Hour, "rate(2 hour)": 2 * time.Hour, "rate(12 hours)": 12 * time.Hour,
+		"rate(1 day)": 24 * time.Hour, "rate(1 days)": 24 * time.Hour, "rate(7 days)": 168 * time.Hour,
+	} {
+		if got := parse(t, expression, "").LongestGap(); got != want {
+			t.Errorf("%s: %s, want %s", expression, got, want)
+		}
+	}
+}
+
+func TestLongestGap(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	tests := map[string]struct {
+		expression, zone string
+		want             time.Duration
+	}{
+		"daily":                          {"cron(0 10 * * ? *)", "", day},
+		"daily, clocks go back":          {"cron(0 10 * * ? *)", "Europe/London", 25 * time.Hour},
+		"daily, the lost hour":           {"cron(30 1 * * ? *)", "Europe/London", 2*day - time.Hour},
+		"daily, Lord Howe's half hour":   {"cron(0 10 * * ? *)", "Australia/Lord_Howe", day + 30*time.Minute},
+		"hourly":                         {"cron(0 * * * ? *)", "", time.Hour},
+		"hourly, the repeated hour":      {"cron(0 * * * ? *)", "Europe/London", 2 * time.Hour},
+		"hourly, the repeated half hour": {"cron(0 * * * ? *)", "Australia/Lord_Howe", 90 * time.Minute},
+		"every minute":                   {"cron(* * * * ? *)", "", time.Minute},
+		"every minute, the hour twice":   {"cron(* * * * ? *)", "America/New_York", 61 * time.Minute},
+		"every minute, no clock changes": {"cron(* * * * ? *)", "Asia/Kolkata", time.Minute},
+		"working days":                   {"cron(0 9 ? * MON-FRI *)", "", 3 * day},
+		"working days, London":           {"cron(0 9 ? * MON-FRI *)", "Europe/London", 3*day + time.Hour},
+		"working hours":                  {"cron(0/15 9-17 ? * MON-FRI *)", "", 2*day + 15*time.Hour + 15*time.Minute},
+		"weekly":                         {"cron(0 9 ? * MON *)", "", 7 * day},
+		"monthly":                        {"cron(0 9 1 * ? *)", "", 31 * day},
+		"month's last day":               {"cron(0 9 L * ? *)", "", 31 * day},
+		"31st":                           {"cron(0 9 31 * ? *)", "", 61 * day},
+		"yearly":                         {"cron(0 0 1 1 ? *)", "", 366 * day},
+		"leap day over 2100":             {"cron(0 0 29 2 ? *)", "", (8*365 + 1) * day},
+		"two times a day":                {"cron(0 8,20 * * ? *)", "", 12 * time.Hour},
+		"past years only":                {"cron(0 0 1 1 ? 2019-2021)", "", 366 * day},
+		"one start":                      {"cron(0 0 1 1 ? 2027)", "", 0},
+		"two years apart":                {"cron(0 0 1 1 ? 2027,2029)", "", 731 * day},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := parse(t, test.expression, test.zone).LongestGap(); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// The structure that LongestGap uses must say what walking every start says.
+func TestLongestGapIsThatOfEveryStart(t *testing.T) {
+	t.Parallel()
+	for _, expression := range []string{
+		"cron(0/7 * * * ? 2027)", "cron(30 0,1,2,3 * * ? 2026-2028)", "cron(0 5 ? * 1L 2026-2060)", "cron(0/20 1-2 ? * SUN 2026-2032)",
+		"cron(15 23-1 1-7 3,10,11 ? 2026-2040)", "cron(0 2 3W * ? 2026-2050)", "cron(59 0,23 ? * 1 2026-2040)",
+	} {
+		for _, zone := range []string{"UTC", "Europe/London", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Africa/Casablanca"} {
+			t.Run(expression+" "+zone, func(t *testing.T) {
+				t.Parallel()
+				s := parse(t, expression, zone)
+				var want time.Duration
+				at, ok := s.Next(time.Date(2025, 12, 31, 0, 0, 0, 0, time.UTC))
+				for ok {
+					var next time.Time
+					if next, ok = s.Next(at); ok {
+						want = max(want, next.Sub(at))
+						at = next
+					}
+				}
+				if got := s.LongestGap(); got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			})
+		}
+	}
+}
+
+// Every start of 174 years, taken one by one, takes minutes. The bound leaves room
+// for the race detector on a busy machine; the benchmark says 10 ms.
+func TestLongestGapIsFast(t *testing.T) {
+	t.Parallel()
+	s := parse(t, "cron(* * * * ? *)", "Africa/Casablanca") // two changes more each year than others, for Ramadan
+	began := time.Now()
+	s.LongestGap()
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+func TestLeastSilentAfter(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		gap, window, run time.Duration
+		want             int
+	}{
+		"hourly":                    {time.Hour, 0, 15 * time.Minute, 3},
+		"hourly, no time to run":    {time.Hour, 0, 0, 2},
+		"working days, London":      {73 * time.Hour, 0, 15 * time.Minute, 75},
+		"working days, with window": {73 * time.Hour, 45 * time.Minute, 15 * time.Minute, 75},
+		"a nanosecond more":         {73 * time.Hour, 45 * time.Minute, 15*time.Minute + 1, 76},
+	}
+	for name, test := range tests {
+		if got := schedule.LeastSilentAfter(test.gap, test.window, test.run); got != test.want {
+			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
+	}
+}
+
+func BenchmarkLongestGapEveryMinute(b *testing.B) {
+	s, err := schedule.Parse("cron(* * * * ? *)", "Europe/London")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s.LongestGap()
+	}
+}
+
+func BenchmarkNextEveryMinute(b *testing.B) {
+	s, err := schedule.Parse("cron(* * * * ? *)", "Europe/London")
+	if err != nil {
+		b.Fatal(err)
+	}
+	at := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	for b.Loop() {
+		at, _ = s.Next(at)
+	}
+}
+
+func TestNumberedDaysAreNamed(t *testing.T) {
+	t.Parallel()
+	for expression, want := range map[string][3]string{
+		"cron(0 9 ? * 1-5)":       {"1-5", "Sunday to Thursday", "SUN-THU"},
+		"cron(0 9 ? * 1,7,3-4 *)": {"1,7,3-4", "Sunday, Saturday, Tuesday to Wednesday", "SUN,SAT,TUE-WED"},
+		"cron(0 9 ? * 2-6 *)":     {},
+		"cron(0 9 ? * MON *)":     {},
+		"cron(0 9 ? * 6L *)":      {},
+		"cron(0 9 ? * 3#2 *)":     {},
+		"cron(0 9 1 * ? *)":       {},
+		"rate(5 minutes)":         {},
+	} {
+		field, days, names := parse(t, expression, "").NumberedDays()
+		if got := [3]string{field, days, names}; got != want {
+			t.Errorf("%s: %q, want %q", expression, got, want)
+		}
+	}
+}

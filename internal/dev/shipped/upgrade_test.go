@@ -1,0 +1,86 @@
+package shipped_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cronbearer/cronbearer/internal/dev/cfn"
+)
+
+// TestUpgradeMergesCleanly: a user who changed only rows and lists takes the next tag without a conflict, keeps what they
+// wrote, and gets what is new.
+func TestUpgradeMergesCleanly(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("needs git")
+	}
+	shipped := template(t)
+	user := mistaken(t, shipped,
+		edit{tokenRow, "Billing: { Secret: billing, Note: Finance renews it }\n    Crm: { Secret: crm, Key: token, WarnDays: 30 }"},
+		edit{"[ExampleApi]", "[Billing, Crm]"},
+		edit{jobsList, "[Invoices, Contacts, Ping]"},
+		edit{"\n    DailyReport:\n", "\n    Invoices:\n"},
+		edit{"      Token: ExampleApi\n", "      Token: Billing\n"},
+		edit{"\n    HourlySync: ", "\n    Contacts: { Schedule: \"rate(1 hour)\", Call: \"GET https://crm.example.com/v1/contacts\", Token: Crm, SilentAfter: 3 }\n    Ping: "},
+		edit{`sync", Token: ExampleApi`, `sync", Token: Billing`},
+	)
+	// What a next tag may bring: another default, a longer text, a resource more, a key more in the comments above the rows.
+	next := mistaken(t, shipped,
+		edit{"    Default: 20h\n", "    Default: 24h\n"},
+		edit{"      MemorySize: 128\n", "      MemorySize: 256\n"},
+		edit{"    # Note      whose it is", "    # Owner     who is asked\n    # Note      whose it is"},
+		edit{"\n  ScheduleGroup:\n", "\n  Another:\n    Type: AWS::SNS::Topic\n\n  ScheduleGroup:\n"},
+		edit{"          Statistic: Maximum\n", "          # The worst of a minute.\n          Statistic: Maximum\n"},
+	)
+	dir := t.TempDir()
+	paths := map[string]string{}
+	for name, data := range map[string][]byte{"user": user, "shipped": []byte(shipped), "next": next} {
+		paths[name] = filepath.Join(dir, name+".yaml")
+		if err := os.WriteFile(paths[name], data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	merge := exec.CommandContext(t.Context(), "git", "merge-file", "-p", paths["user"], paths["shipped"], paths["next"])
+	merged, err := merge.Output() // the exit code is the number of conflicts
+	if err != nil {
+		t.Fatalf("%v\n%s", err, merged)
+	}
+	s, err := cfn.Parse(merged, defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(append(s.Loop("Tokens"), s.Loop("Jobs")...), " "); got != "Billing Crm Invoices Contacts Ping" {
+		t.Errorf("the names are %s", got)
+	}
+	if got := *s.Parameters["RemindAfter"].Default; got != "24h" || s.Resources["Another"].Type == "" {
+		t.Errorf("RemindAfter is %s, and Another %v", got, s.Resources["Another"])
+	}
+}
+
+// TestReadmeNamesNoneOfTheExamples in what a user types after they wrote their own jobs and tokens over them.
+func TestReadmeNamesNoneOfTheExamples(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n# 4. Test.")
+	step, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("the README has no step 4")
+	}
+	s := resolve(t, defaults())
+	for _, name := range append(s.Loop("Tokens"), s.Loop("Jobs")...) {
+		if strings.Contains(step, name) {
+			t.Errorf("step 4 of the quick start names the example %s:%s", name, step)
+		}
+	}
+	for _, want := range []string{"make validate && make deploy", "AWS CLI **version 2**", "sam local invoke", "Watch: ignore"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the README does not say %q", want)
+		}
+	}
+}

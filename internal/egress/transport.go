@@ -1,0 +1,48 @@
+package egress
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	maxResponseHeader = 64 << 10
+	connectTimeout    = 10 * time.Second
+	tlsTimeout        = 10 * time.Second
+	idleTimeout       = 60 * time.Second
+)
+
+// NewTransport makes the one way out to targets and token endpoints: HTTPS only, no proxy, no redirects (it is a
+// RoundTripper and follows none), every address through the guard. HTTP/1.1 only: what was sent and what was not is
+// then known for each request, on which the rules for retries rest.
+func NewTransport(roots *x509.CertPool, guard Guard) *http.Transport {
+	dialer := &net.Dialer{Timeout: connectTimeout, ControlContext: guard.control}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Proxy:                  nil,
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        TLSConfig(roots),
+		TLSHandshakeTimeout:    tlsTimeout,
+		MaxResponseHeaderBytes: maxResponseHeader,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConnsPerHost:    4,
+		Protocols:              protocols,
+	}
+}
+
+// OnceOnly is the transport, but uses no connection twice: when one that was used before breaks, net/http by itself repeats
+// what carries an Idempotency-Key, whether it had been sent or not, and of the rest nobody knows.
+func OnceOnly(t *http.Transport) *http.Transport {
+	once := t.Clone()
+	once.DisableKeepAlives = true
+	return once
+}
+
+// TLSConfig checks certificates always and keeps sessions for the next connection.
+func TLSConfig(roots *x509.CertPool) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(64)}
+}

@@ -1,0 +1,276 @@
+// Package endpoint sends a job's request with a token and judges the answer.
+package endpoint
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/egress"
+	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/retry"
+	"github.com/cronbearer/cronbearer/internal/token"
+)
+
+// Verdict is what a call reports of its token.
+type Verdict string
+
+// Accepted and Rejected are proof; Unknown proves nothing, publishes nothing and clears nothing.
+const (
+	Accepted Verdict = "accepted"
+	Rejected Verdict = "rejected"
+	Unknown  Verdict = "unknown"
+)
+
+const (
+	maxBody  = 1 << 20
+	maxPeek  = 64 << 10 // of a body that no rule needs
+	peekTime = 200 * time.Millisecond
+)
+
+// Answer is the end of a call with one token, retries included.
+type Answer struct {
+	Verdict    Verdict
+	Status     int       // 0: no complete response head came
+	Sent       int       // requests sent
+	Rejections int       // how many of them were rejected
+	Expiry     time.Time // the token's, as the target reports it; zero: unknown
+	Fault      string    // what was wrong, for people; empty when accepted
+	Said       string    // the target's own words about that, one line; empty: none
+	RequestID  string    // the target's id of the request; empty: none
+	Refused    bool      // the guard refused the target's address
+	// MissesScope: the token is good and a right is missing (RFC 6750 section 3.1, insufficient_scope).
+	MissesScope bool
+	Body        *jsondoc.Document // of an answer that the job reads; nil: none, or not JSON
+	NotDone     bool              // rejected before anything was done: by 401 or an invalid_token challenge
+}
+
+// Client calls targets. It is safe for concurrent use.
+type Client struct {
+	transport http.RoundTripper
+	once      http.RoundTripper // uses no connection twice
+	sleep     func(context.Context, time.Duration) bool
+	backoff   func(failed int) time.Duration
+	now       func() time.Time // real time: waiting does not follow the virtual clock
+}
+
+// NewClient returns a Client on a transport that follows no redirects.
+func NewClient(transport *http.Transport) *Client {
+	return &Client{transport: transport, once: egress.OnceOnly(transport), sleep: retry.Sleep, backoff: retry.Backoff, now: time.Now}
+}
+
+// transportFor keeps a request that must not go out twice off connections that were used before.
+func (c *Client) transportFor(j job.Job) http.RoundTripper {
+	if j.Replayable() {
+		return c.transport
+	}
+	return c.once
+}
+
+// Call sends the request, again where RFC 9110 section 9.2.2 and the job allow it, until an answer stands.
+func (c *Client) Call(ctx context.Context, j job.Job, r job.Request, t redact.Secret, deadline time.Time) Answer {
+	budget := retry.Budget{Deadline: deadline, Now: c.now}
+	total := Answer{Verdict: Unknown, Fault: "no time was left for an attempt"}
+	for n := 1; n <= j.Attempts; n++ {
+		timeout, ok := budget.Attempt(j.Timeout)
+		if !ok {
+			break
+		}
+		a := c.attempt(ctx, j, r, t, timeout)
+		a.Sent += total.Sent
+		a.Rejections += total.Rejections
+		if a.Expiry.IsZero() {
+			a.Expiry = total.Expiry
+		}
+		total = a.Answer
+		if !a.retry || n == j.Attempts {
+			break
+		}
+		wait := c.backoff(n)
+		if a.hasRetryAfter {
+			wait = a.retryAfter
+		}
+		if !budget.Fits(wait) || !c.sleep(ctx, wait) {
+			break
+		}
+	}
+	return total
+}
+
+// attempted is one attempt's answer, and whether another may follow.
+type attempted struct {
+	Answer
+
+	retry         bool
+	retryAfter    time.Duration
+	hasRetryAfter bool
+}
+
+func (c *Client) attempt(ctx context.Context, j job.Job, r job.Request, t redact.Secret, timeout time.Duration) attempted {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var connected, sent atomic.Int32 // connected: a byte of the request may have left
+	a := attempted{Answer: Answer{Verdict: Unknown}}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:      func(httptrace.GotConnInfo) { connected.Add(1) },
+		WroteHeaders: func() { sent.Add(1) }, // each time: the transport itself repeats on a connection that had died idle
+	})
+	response, err := c.transportFor(j).RoundTrip(request(ctx, r, t))
+	a.Sent = int(sent.Load())
+	if err != nil {
+		refused, isRefused := errors.AsType[*egress.AddressRefusedError](err)
+		if isRefused {
+			a.Refused, a.Fault = true, refused.Error()
+			return a
+		}
+		a.Fault = egress.Explain(err, timeout)
+		a.retry = connected.Load() == 0 || j.Replayable()
+		return a
+	}
+	c.judge(&a, j, response, cancel)
+	_ = response.Body.Close()
+	return a
+}
+
+// request is the only place that reveals a token to a target.
+func request(ctx context.Context, r job.Request, t redact.Secret) *http.Request {
+	req := r.HTTP(ctx)
+	req.Header.Set("Authorization", "Bearer "+t.Reveal())
+	return req
+}
+
+// judge applies the rules in the order of the contract: 401 and challenge, reject.json, rate limit, reject.status, expect.
+// It reads as much of the answer as the job's rules need. giveUp ends a read that lasts.
+func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp func()) {
+	a.Status, a.RequestID = response.StatusCode, requestID(response.Header)
+	a.Expiry = token.HeaderExpiry(response.Header)
+	// RFC 9110 section 15.2.2: no one asked for another protocol. What follows is no body and has no end.
+	if a.Status == http.StatusSwitchingProtocols {
+		a.Fault = "the target answered 101 and switched to a protocol that no one asked for"
+		return
+	}
+	what := fmt.Sprintf("the target answered %d", a.Status)
+	limit := retry.ReadLimit(response, c.now())
+	challenged := readBearer(response.Header)
+	missesScope := challenged.insufficientScope && !challenged.invalidToken
+	unauthorized := a.Status == http.StatusUnauthorized
+	refused := unauthorized && !missesScope || challenged.invalidToken && 400 <= a.Status && a.Status <= 499
+	if refused {
+		a.NotDone = true
+		a.reject(what + challenged.explain())
+		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
+		return
+	}
+	if j.RejectsStatus(a.Status) && !limit.Limited {
+		a.reject(what + ", which reject.status names" + pointsTo(response))
+		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
+		return
+	}
+	body := read(j, response, giveUp)
+	if j.ReadsBody {
+		a.Body = &body.doc
+	}
+	unmet := j.Unmet(a.Status, response.Header.Get("Content-Type"), body.doc)
+	switch {
+	case body.unread != nil:
+		a.Fault = fmt.Sprintf("%s, but its body %s", what, body.unread)
+	case j.RejectsBody(body.doc):
+		a.reject(what + " with a body that reject.json names")
+	case unmet == "" && !(unauthorized && missesScope):
+		a.Verdict = Accepted
+		return
+	case limit.Limited:
+		a.Fault = what + ": " + limit.String()
+	case missesScope:
+		a.MissesScope = true
+		a.Fault = what + challenged.explain()
+	default:
+		a.Fault = what + ": " + unmet + pointsTo(response)
+	}
+	a.Said = said(response.Header, body.text, body.doc)
+	if a.Verdict == Rejected {
+		return
+	}
+	a.retry = limit.Retry || statusRetried(j, a.Status, limit.HasWait) || errors.Is(body.unread, errCutOff) && j.Replayable()
+	a.retryAfter, a.hasRetryAfter = limit.Wait, limit.HasWait
+}
+
+// content is what was read of an answer's body.
+type content struct {
+	text   []byte           // perhaps only its beginning
+	doc    jsondoc.Document // zero: not JSON, or not needed
+	unread error
+}
+
+func read(j job.Job, response *http.Response, giveUp func()) (b content) {
+	contentType := response.Header.Get("Content-Type")
+	if needsBody(j, response.StatusCode, contentType) {
+		if b.text, b.unread = readBody(response.Body); b.unread == nil {
+			b.doc, _ = jsondoc.Check(bytes.TrimPrefix(b.text, []byte("\ufeff")))
+		}
+		return b
+	}
+	if j.Unmet(response.StatusCode, contentType, jsondoc.Document{}) == "" {
+		drain(io.Discard, response.Body, giveUp)
+		return b
+	}
+	b.text = peek(response.Body, giveUp)
+	return b
+}
+
+// explain is what the challenge says, for people.
+func (b bearer) explain() string {
+	switch {
+	case b.invalidToken:
+		return ` and its challenge says error="invalid_token"`
+	case b.insufficientScope && b.scope != "":
+		return ": the token is good but lacks the right for this call (insufficient_scope); the target names the scope " + redact.Quote(b.scope)
+	case b.insufficientScope:
+		return ": the token is good but lacks the right for this call (insufficient_scope)"
+	default:
+		return ""
+	}
+}
+
+// statusRetried reports whether a status may pass by itself. Where it does not say that nothing was done, as 503 with
+// Retry-After does, only what may be sent twice is.
+func statusRetried(j job.Job, status int, hasWait bool) bool {
+	return status == http.StatusServiceUnavailable && hasWait || retry.Passing(status) && j.Replayable()
+}
+
+// needsBody reports whether a rule looks at the body of an answer with this head.
+func needsBody(j job.Job, status int, contentType string) bool {
+	head := j
+	head.Expect.JSON = nil
+	return j.ReadsBody || len(j.Reject.JSON) > 0 || j.NeedsBody() && head.Unmet(status, contentType, jsondoc.Document{}) == ""
+}
+
+func (a *attempted) reject(fault string) {
+	a.Verdict, a.Fault = Rejected, fault
+	a.Rejections++
+}
+
+var (
+	errTooLarge = errors.New("is larger than 1 MiB")
+	errCutOff   = errors.New("was cut off")
+)
+
+func readBody(body io.Reader) ([]byte, error) {
+	var text bytes.Buffer // it doubles, where io.ReadAll adds a quarter and leaves five times the body behind
+	_, err := text.ReadFrom(io.LimitReader(body, maxBody+1))
+	switch {
+	case err != nil:
+		return nil, errCutOff
+	case text.Len() > maxBody:
+		return nil, errTooLarge
+	}
+	return text.Bytes(), nil
+}

@@ -1,0 +1,759 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronbearer/cronbearer/internal/dev/testnet"
+	"github.com/cronbearer/cronbearer/internal/egress"
+	"github.com/cronbearer/cronbearer/internal/endpoint"
+	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/redact"
+)
+
+const (
+	host   = "example.com:443"
+	bearer = "token-0123456789"
+)
+
+type event = map[string]any
+
+// parse makes a job from an event that is complete but for what changes say.
+func parse(t *testing.T, changes event) (job.Job, job.Request) {
+	t.Helper()
+	whole := event{"job": "J", "token": "T", "secret": "s", "call": "GET https://example.com/path?q=1"}
+	maps.Copy(whole, changes)
+	text, err := json.Marshal(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := job.Parse(text, job.Options{IdempotencyHeader: "Idempotency-Key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := j.Request("0f8fad5b-d9cb-469f-a165-70867728950e", time.Now(), "Idempotency-Key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j, r
+}
+
+// call makes a call whose backoff is a second each time.
+func call(t *testing.T, n *testnet.Net, changes event, deadline time.Time) endpoint.Answer {
+	t.Helper()
+	j, r := parse(t, changes)
+	c := endpoint.NewClient(n.Transport())
+	c.WaitWith(realSleep, func(int) time.Duration { return time.Second }, time.Now)
+	return c.Call(t.Context(), j, r, redact.New(bearer), deadline)
+}
+
+func realSleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// always answers each request with the same bytes.
+func always(text string) func(int, *testnet.Conn) {
+	return func(_ int, c *testnet.Conn) {
+		for {
+			if _, _, ok := c.Request(); !ok {
+				return
+			}
+			c.Say(text)
+			if !strings.Contains(text, "Content-Length") {
+				return
+			}
+		}
+	}
+}
+
+func reply(status int, headers, body string) string {
+	if status == http.StatusNoContent || status == http.StatusNotModified {
+		body = ""
+	}
+	return fmt.Sprintf("HTTP/1.1 %d X\r\nContent-Length: %d\r\n%s\r\n%s", status, len(body), headers, body)
+}
+
+func gzipped(text string) string {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, _ = io.WriteString(w, text)
+	_ = w.Close()
+	return out.String()
+}
+
+const (
+	jsonType = "Content-Type: application/json\r\n"
+	switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+)
+
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	none := event{}
+	expectJSON := event{"expect": event{"json": event{"/ok": true}}}
+	rejectJSON := event{"reject": event{"json": event{"/error": "token_expired"}}}
+	reject403 := event{"reject": event{"status": []any{403}}}
+	expect404 := event{"expect": event{"status": []any{404, "2xx"}}}
+	typed := event{"expect": event{"contentType": "application/json"}}
+	ok := `{"ok":true}`
+	big := `{"ok":true,"x":"` + strings.Repeat("x", 1<<20) + `"}`
+	exactly := `{"ok":true,"x":"` + strings.Repeat("x", 1<<20-len(`{"ok":true,"x":""}`)) + `"}`
+	bomb := reply(200, "Content-Encoding: gzip\r\n"+jsonType, gzipped(`{"ok":true,"x":"`+strings.Repeat("x", 8<<20)+`"}`))
+	cut := func(status int, headers string) string {
+		return fmt.Sprintf("HTTP/1.1 %d X\r\nContent-Length: 1000\r\n%s\r\n{\"ok\":tr", status, headers)
+	}
+	once := func(text string) func(int, *testnet.Conn) {
+		return func(_ int, c *testnet.Conn) {
+			if _, _, ok := c.Request(); ok {
+				c.Say(text)
+			}
+		}
+	}
+	hanging := func(text string) func(int, *testnet.Conn) {
+		return func(_ int, c *testnet.Conn) {
+			if _, _, ok := c.Request(); ok {
+				c.Say(text)
+				c.Hang()
+			}
+		}
+	}
+	type want struct {
+		verdict endpoint.Verdict
+		status  int
+		fault   string
+	}
+	accepted := func(status int) want { return want{endpoint.Accepted, status, ""} }
+	rejected := func(status int) want {
+		return want{endpoint.Rejected, status, fmt.Sprintf("the target answered %d", status)}
+	}
+	unknown := func(status int, fault string) want { return want{endpoint.Unknown, status, fault} }
+
+	cases := map[string]struct {
+		event event
+		serve func(int, *testnet.Conn)
+		want  want
+	}{
+		"101":              {none, once(switched), unknown(101, "switched to a protocol")},
+		"101, with a rule": {expectJSON, hanging(switched), unknown(101, "switched to a protocol")},
+		"101, no upgrade":  {none, once("HTTP/1.1 101 X\r\n\r\n"), unknown(101, "switched to a protocol")},
+		"103, then 200":    {none, once("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + reply(200, "", "")), accepted(200)},
+		"100, then 401":    {none, once("HTTP/1.1 100 Continue\r\n\r\n" + reply(401, "", "")), rejected(401)},
+		"a hundred 102s":   {none, once(strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100) + reply(200, "", "")), accepted(200)},
+
+		"body cut off, no rule":           {none, once(cut(200, "")), accepted(200)},
+		"body cut off, 401":               {expectJSON, once(cut(401, "")), rejected(401)},
+		"body cut off, status rule":       {reject403, once(cut(403, "")), rejected(403)},
+		"body cut off, expect":            {expectJSON, once(cut(200, jsonType)), unknown(200, "its body was cut off")},
+		"body cut off, reject":            {rejectJSON, once(cut(200, jsonType)), unknown(200, "its body was cut off")},
+		"body cut off, 404, expect":       {expectJSON, once(cut(404, jsonType)), unknown(404, "expect.status")},
+		"body cut off, 404, reject":       {rejectJSON, once(cut(404, jsonType)), unknown(404, "its body was cut off")},
+		"slow body, no rule":              {none, hanging(cut(200, "")), accepted(200)},
+		"slow body, 401":                  {none, hanging(cut(401, "")), rejected(401)},
+		"slow body, expect":               {expectJSON, hanging(cut(200, jsonType)), unknown(200, "its body was cut off")},
+		"slow gzip body, no rule":         {none, hanging("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 99\r\n\r\n"), accepted(200)},
+		"endless body, no rule":           {none, endless("x"), accepted(200)},
+		"endless body, expect":            {expectJSON, endless(" "), unknown(200, "its body is larger than 1 MiB")},
+		"body of 1 MiB":                   {expectJSON, always(reply(200, jsonType, exactly)), accepted(200)},
+		"body over 1 MiB, no rule":        {none, always(reply(200, jsonType, big)), accepted(200)},
+		"body over 1 MiB, expect":         {expectJSON, always(reply(200, jsonType, big)), unknown(200, "its body is larger than 1 MiB")},
+		"body over 1 MiB, 401":            {expectJSON, always(reply(401, jsonType, big)), rejected(401)},
+		"gzip":                            {expectJSON, always(reply(200, "Content-Encoding: gzip\r\n"+jsonType, gzipped(ok))), accepted(200)},
+		"gzip bomb, no rule":              {none, always(bomb), accepted(200)},
+		"gzip bomb, expect":               {expectJSON, always(bomb), unknown(200, "its body is larger than 1 MiB")},
+		"broken gzip, no rule":            {none, always(reply(200, "Content-Encoding: gzip\r\n", "no gzip")), accepted(200)},
+		"broken gzip, expect":             {expectJSON, always(reply(200, "Content-Encoding: gzip\r\n", "no gzip")), unknown(200, "its body was cut off")},
+		"byte order mark":                 {expectJSON, always(reply(200, jsonType, "\ufeff"+ok)), accepted(200)},
+		"HTML, expect.json":               {expectJSON, always(reply(200, "", "<html>")), unknown(200, "expect.json")},
+		"empty, expect.json":              {expectJSON, always(reply(204, "", "")), unknown(204, "expect.json")},
+		"another value":                   {expectJSON, always(reply(200, "", `{"ok":"yes"}`)), unknown(200, "expect.json")},
+		"reject.json matches a 200":       {rejectJSON, always(reply(200, "", `{"error":"token_expired"}`)), rejected(200)},
+		"reject.json matches a 500":       {rejectJSON, always(reply(500, "", `{"error":"token_expired"}`)), rejected(500)},
+		"reject.json does not match":      {rejectJSON, always(reply(200, "", `{"error":"other"}`)), accepted(200)},
+		"reject.json, HTML":               {rejectJSON, always(reply(200, "", "token_expired")), accepted(200)},
+		"reject.json before expect":       {event{"expect": event{"json": event{"/error": "token_expired"}}, "reject": event{"json": event{"/error": "token_expired"}}}, always(reply(200, "", `{"error":"token_expired"}`)), rejected(200)},
+		"403, reject.status":              {reject403, always(reply(403, "", "")), rejected(403)},
+		"401 that is expected":            {event{"expect": event{"status": []any{401}}}, always(reply(401, "", "")), rejected(401)},
+		"404 that is expected":            {expect404, always(reply(404, "", "")), accepted(404)},
+		"500 that is not":                 {expect404, always(reply(500, "", "")), unknown(500, "expect.status")},
+		"content type as expected":        {typed, always(reply(200, "Content-Type: Application/JSON; charset=utf-8\r\n", "")), accepted(200)},
+		"another content type":            {typed, always(reply(200, "Content-Type: text/html\r\n", "")), unknown(200, "expect.contentType")},
+		"login page instead of an answer": {none, always(reply(302, "Location: https://example.com/login\r\n", "")), unknown(302, "expect.status")},
+		"HEAD":                            {event{"call": "HEAD https://example.com/"}, once("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n"), accepted(200)},
+		"no length, no connection: close": {expectJSON, once("HTTP/1.1 200 OK\r\n" + jsonType + "\r\n" + ok), accepted(200)},
+
+		"time-out before the head": {none, hanging(""), unknown(0, "no answer came within 5s")},
+		"time-out within the head": {none, hanging("HTTP/1.1 200 OK\r\n"), unknown(0, "no answer came within 5s")},
+		"no answer":                {none, once(""), unknown(0, "the connection broke")},
+		"not HTTP":                 {none, once("220 smtp ready\r\n"), unknown(0, "the answer is not HTTP")},
+		"no status":                {none, once("HTTP/1.1 OK\r\n\r\n"), unknown(0, "the answer is not HTTP")},
+		"half a head":              {none, once("HTTP/1.1 200 OK\r\nServer: x\r\n"), unknown(0, "the connection broke")},
+		"head over 64 KiB":         {none, once("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 65<<10) + "\r\n\r\n"), unknown(0, "larger than 64 KiB")},
+		"two lengths":              {none, once("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx"), unknown(0, "")},
+		"endless early hints":      {none, endless("HTTP/1.1 103 Early Hints\r\n\r\n"), unknown(0, "larger than 64 KiB")},
+	}
+	for _, status := range []int{200, 201, 204, 299} {
+		cases[fmt.Sprintf("%d", status)] = struct {
+			event event
+			serve func(int, *testnet.Conn)
+			want  want
+		}{none, always(reply(status, "", "")), accepted(status)}
+	}
+	for _, status := range []int{300, 301, 302, 303, 304, 307, 308, 400, 402, 403, 404, 407, 408, 418, 429, 500, 502, 503, 504, 599, 999} {
+		for name, rules := range map[string]event{"": none, ", expect.json": expectJSON, ", reject.json": rejectJSON} {
+			fault := "expect.status"
+			if status == http.StatusTooManyRequests {
+				fault = "a rate limit"
+			}
+			cases[fmt.Sprintf("%d%s", status, name)] = struct {
+				event event
+				serve func(int, *testnet.Conn)
+				want  want
+			}{rules, always(reply(status, jsonType, ok)), unknown(status, fault)}
+		}
+	}
+	for name, rules := range map[string]event{"": none, ", expect.json": expectJSON, ", reject.json": rejectJSON} {
+		cases["401"+name] = struct {
+			event event
+			serve func(int, *testnet.Conn)
+			want  want
+		}{rules, always(reply(401, jsonType, ok)), rejected(401)}
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := testnet.New(t)
+				n.Raw(host, c.serve)
+				whole := event{"attempts": 1, "timeout": "5s"}
+				maps.Copy(whole, c.event)
+				begun := time.Now()
+				got := call(t, n, whole, time.Time{})
+				if took := time.Since(begun); took > 5*time.Second || c.want.verdict != endpoint.Unknown && took > 200*time.Millisecond {
+					t.Errorf("it took %s", took)
+				}
+				if got.Verdict != c.want.verdict || got.Status != c.want.status || !strings.Contains(got.Fault, c.want.fault) || (c.want.fault == "") != (got.Fault == "") && name != "two lengths" {
+					t.Errorf("got %s, %d, %q; want %s, %d, %q", got.Verdict, got.Status, got.Fault, c.want.verdict, c.want.status, c.want.fault)
+				}
+				rejections := 0
+				if c.want.verdict == endpoint.Rejected {
+					rejections = 1
+				}
+				if got.Sent != 1 || got.Rejections != rejections || got.Refused {
+					t.Errorf("sent %d, rejections %d, refused %t", got.Sent, got.Rejections, got.Refused)
+				}
+			})
+		})
+	}
+}
+
+// endless repeats a text after a head, or from the start if it is a head itself.
+func endless(text string) func(int, *testnet.Conn) {
+	head := ""
+	if !strings.HasPrefix(text, "HTTP/") {
+		head, text = "HTTP/1.1 200 OK\r\n"+jsonType+"\r\n", strings.Repeat(text, 32<<10)
+	}
+	return func(_ int, c *testnet.Conn) {
+		if _, _, ok := c.Request(); !ok {
+			return
+		}
+		c.Say(head)
+		for {
+			if _, err := io.WriteString(c, text); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// The table of section 5, step 3.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	retryAfter := "Retry-After: 1\r\n"
+	hang := func(_ int, c *testnet.Conn) {
+		if _, _, ok := c.Request(); ok {
+			c.Hang()
+		}
+	}
+	hangUp := func(_ int, c *testnet.Conn) { _, _, _ = c.Request() }
+	cutOff := func(_ int, c *testnet.Conn) {
+		if _, _, ok := c.Request(); ok {
+			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+		}
+	}
+	const (
+		nobody = iota
+		replayable
+		anybody
+	)
+	faults := map[string]struct {
+		serve   func(int, *testnet.Conn) // nil: nobody listens
+		retried int
+		rules   event
+	}{
+		"connection refused":             {nil, anybody, nil},
+		"429":                            {always(reply(429, "", "")), anybody, nil},
+		"429 with Retry-After":           {always(reply(429, retryAfter, "")), anybody, nil},
+		"429, body cut off, a rule":      {once(429), anybody, event{"reject": event{"json": event{"/a": 1}}}},
+		"503 with Retry-After":           {always(reply(503, retryAfter, "")), anybody, nil},
+		"503":                            {always(reply(503, "", "")), replayable, nil},
+		"503 with a broken Retry-After":  {always(reply(503, "Retry-After: soon\r\n", "")), replayable, nil},
+		"502":                            {always(reply(502, "", "")), replayable, nil},
+		"502 with Retry-After":           {always(reply(502, retryAfter, "")), replayable, nil},
+		"504":                            {always(reply(504, "", "")), replayable, nil},
+		"time-out":                       {hang, replayable, nil},
+		"broken after sending":           {hangUp, replayable, nil},
+		"body cut off, a rule":           {cutOff, replayable, event{"expect": event{"json": event{"/a": 1}}}},
+		"body too large, a rule":         {endless(" "), nobody, event{"expect": event{"json": event{"/a": 1}}}},
+		"200 that fails expect":          {always(reply(200, "", "{}")), nobody, event{"expect": event{"json": event{"/a": 1}}}},
+		"302":                            {always(reply(302, retryAfter, "")), nobody, nil},
+		"400":                            {always(reply(400, "", "")), nobody, nil},
+		"401":                            {always(reply(401, retryAfter, "")), nobody, nil},
+		"403":                            {always(reply(403, "", "")), nobody, nil},
+		"404":                            {always(reply(404, "", "")), nobody, nil},
+		"403 with Retry-After":           {always(reply(403, retryAfter, "")), anybody, nil},
+		"408":                            {always(reply(408, "", "")), replayable, nil},
+		"425":                            {always(reply(425, "", "")), replayable, nil},
+		"500":                            {always(reply(500, "", "")), replayable, nil},
+		"500 with Retry-After":           {always(reply(500, retryAfter, "")), replayable, nil},
+		"505":                            {always(reply(505, "", "")), replayable, nil},
+		"529":                            {always(reply(529, "", "")), replayable, nil},
+		"599":                            {always(reply(599, "", "")), replayable, nil},
+		"501":                            {always(reply(501, "", "")), nobody, nil},
+		"a rejecting 503":                {always(reply(503, retryAfter, "")), nobody, event{"reject": event{"status": []any{503}}}},
+		"a 429 that reject.status names": {always(reply(429, "", "")), anybody, event{"reject": event{"status": []any{429}}}},
+	}
+	methods := map[string]bool{"GET": true, "HEAD": true, "PUT": true, "DELETE": true, "OPTIONS": true, "POST": false, "PATCH": false, "REPORT": false}
+	for name, f := range faults {
+		for method, safe := range methods {
+			for _, idempotent := range []bool{false, true} {
+				for _, body := range []any{nil, "text"} {
+					if method == "HEAD" && (f.rules["expect"] != nil || strings.Contains(name, "cut off")) {
+						continue // its answer has no body
+					}
+					if body != nil && method != "PUT" && method != "POST" {
+						continue
+					}
+					t.Run(fmt.Sprintf("%s/%s/idempotent=%t/body=%v", name, method, idempotent, body), func(t *testing.T) {
+						t.Parallel()
+						synctest.Test(t, func(t *testing.T) {
+							n := testnet.New(t)
+							if f.serve != nil {
+								n.Raw(host, f.serve)
+							}
+							whole := event{"call": method + " https://example.com/", "idempotent": idempotent, "body": body, "attempts": 4, "timeout": "5s"}
+							maps.Copy(whole, f.rules)
+							got := call(t, n, whole, time.Time{})
+							want := 1
+							if f.retried == anybody || f.retried == replayable && (safe || idempotent) {
+								want = 4
+							}
+							if f.serve == nil {
+								if len(n.Dials()) != want || got.Sent != 0 {
+									t.Errorf("%d connections, %d sent; want %d and none", len(n.Dials()), got.Sent, want)
+								}
+								return
+							}
+							if got.Sent != want {
+								t.Errorf("sent %d, want %d: %s", got.Sent, want, got.Fault)
+							}
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+func once(status int) func(int, *testnet.Conn) {
+	return func(_ int, c *testnet.Conn) {
+		if _, _, ok := c.Request(); ok {
+			c.Say(fmt.Sprintf("HTTP/1.1 %d X\r\nContent-Length: 100\r\n\r\n{", status))
+		}
+	}
+}
+
+func TestRetrySucceeds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := testnet.New(t)
+		var mu sync.Mutex
+		var keys, bodies []string
+		n.Raw(host, func(number int, c *testnet.Conn) {
+			r, body, ok := c.Request()
+			if !ok {
+				return
+			}
+			mu.Lock()
+			keys, bodies = append(keys, r.Header.Get("Idempotency-Key")), append(bodies, body)
+			mu.Unlock()
+			if number == 0 {
+				c.Say("HTTP/1.1 429 X\r\nConnection: close\r\nContent-Length: 0\r\nGithub-Authentication-Token-Expiration: 2027-01-31 00:00:00 UTC\r\n\r\n")
+			} else {
+				c.Say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+			}
+		})
+		got := call(t, n, event{"call": "POST https://example.com/", "body": event{"a": 1}}, time.Time{})
+		want := endpoint.Answer{Verdict: endpoint.Accepted, Status: 200, Sent: 2, Expiry: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("answer (-want +got):\n%s", diff)
+		}
+		if len(keys) != 2 || keys[0] != keys[1] || keys[0] == "" || bodies[0] != `{"a":1}` || bodies[1] != bodies[0] {
+			t.Errorf("keys %q, bodies %q", keys, bodies)
+		}
+	})
+}
+
+func TestRetryAfterIsObeyed(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		header string
+		left   time.Duration // of the invocation; 0: no deadline
+		wait   time.Duration
+		sent   int
+	}{
+		"seconds":                       {"7", 0, 7 * time.Second, 2},
+		"zero":                          {"0", 0, 0, 2},
+		"date":                          {"date", 0, 11 * time.Second, 2},
+		"garbage: jitter":               {"soon", 0, time.Second, 2},
+		"negative: jitter":              {"-7", 0, time.Second, 2},
+		"fits exactly":                  {"7", 10 * time.Second, 7 * time.Second, 2},
+		"does not fit":                  {"8", 10 * time.Second, 0, 1},
+		"does not fit by far":           {"3600", 10 * time.Second, 0, 1},
+		"a number that no one can read": {"99999999999999999999", 10 * time.Second, 0, 1},
+		"a date that does not fit":      {"date", 10 * time.Second, 0, 1},
+		"jitter does not fit":           {"soon", 3500 * time.Millisecond, 0, 1},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := testnet.New(t)
+				sent := 0
+				n.Handle(host, func(w http.ResponseWriter, _ *http.Request) {
+					if sent++; sent > 1 {
+						return
+					}
+					text := c.header
+					if text == "date" {
+						// By a clock of the target's own, an hour off.
+						w.Header().Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+						text = time.Now().Add(-time.Hour + 11*time.Second).UTC().Format(http.TimeFormat)
+					}
+					w.Header().Set("Retry-After", text)
+					w.WriteHeader(http.StatusServiceUnavailable)
+				})
+				begun, deadline := time.Now(), time.Time{}
+				if c.left > 0 {
+					deadline = begun.Add(c.left)
+				}
+				got := call(t, n, nil, deadline)
+				if took := time.Since(begun); got.Sent != c.sent || took != c.wait {
+					t.Errorf("sent %d after %s, want %d after %s", got.Sent, took, c.sent, c.wait)
+				}
+				if c.sent == 1 && got.Status != 503 {
+					t.Errorf("status %d", got.Status)
+				}
+			})
+		})
+	}
+}
+
+func TestDeadlines(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		left     time.Duration
+		timeout  string
+		attempts int
+		sent     int
+		took     time.Duration
+		fault    string
+	}{
+		"the event's time-out":              {time.Minute, "5s", 1, 1, 5 * time.Second, "no answer came within 5s"},
+		"the time left less 2 s":            {6 * time.Second, "30s", 3, 1, 4 * time.Second, "no answer came within 4s"},
+		"a second attempt gets the rest":    {10 * time.Second, "5s", 3, 2, 8 * time.Second, "no answer came within 2s"},
+		"none in less than a second":        {10 * time.Second, "6500ms", 3, 1, 6500 * time.Millisecond, "no answer came within 6.5s"},
+		"no time for the first":             {2900 * time.Millisecond, "5s", 3, 0, 0, "no time was left for an attempt"},
+		"past":                              {-time.Second, "5s", 3, 0, 0, "no time was left for an attempt"},
+		"no deadline: each attempt as such": {0, "5s", 3, 3, 17 * time.Second, "no answer came within 5s"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := testnet.New(t)
+				n.Raw(host, func(_ int, conn *testnet.Conn) { conn.Hang() })
+				begun, deadline := time.Now(), time.Time{}
+				if c.left != 0 {
+					deadline = begun.Add(c.left)
+				}
+				got := call(t, n, event{"timeout": c.timeout, "attempts": c.attempts}, deadline)
+				if took := time.Since(begun); got.Sent != c.sent || took != c.took || got.Fault != c.fault {
+					t.Errorf("sent %d in %s, %q; want %d in %s, %q", got.Sent, took, got.Fault, c.sent, c.took, c.fault)
+				}
+				if got.Verdict != endpoint.Unknown || got.Status != 0 {
+					t.Errorf("%s, %d", got.Verdict, got.Status)
+				}
+			})
+		})
+	}
+}
+
+func TestWaitingEndsWithTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := testnet.New(t)
+		n.Raw(host, always(reply(503, "Retry-After: 60\r\n", "")))
+		j, r := parse(t, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		begun := time.Now()
+		got := endpoint.NewClient(n.Transport()).Call(ctx, j, r, redact.New(bearer), time.Time{})
+		if took := time.Since(begun); got.Status != 503 || got.Sent != 1 || took != 5*time.Second {
+			t.Errorf("%d, sent %d, in %s", got.Status, got.Sent, took)
+		}
+	})
+}
+
+// A connection that was used before may be dead without anyone knowing. net/http repeats by itself what it takes for
+// idempotent, and takes for so what has an Idempotency-Key.
+func TestDeadIdleConnection(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		changes event
+		reused  bool // the connection of the call before
+		sent    int
+	}{
+		"GET":                     {event{"call": "GET https://example.com/"}, true, 2},
+		"PUT":                     {event{"call": "PUT https://example.com/", "body": "x"}, true, 2},
+		"POST, idempotent":        {event{"call": "POST https://example.com/", "body": "x", "idempotent": true}, true, 2},
+		"POST with a body":        {event{"call": "POST https://example.com/", "body": "x"}, false, 1},
+		"POST without a body":     {event{"call": "POST https://example.com/"}, false, 1},
+		"PATCH":                   {event{"call": "PATCH https://example.com/", "body": "x"}, false, 1},
+		"POST, key of the user's": {event{"call": "POST https://example.com/", "headers": event{"X-Idempotency-Key": "k"}}, false, 1},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := testnet.New(t)
+				var mu sync.Mutex
+				requests := 0
+				n.Raw(host, func(number int, conn *testnet.Conn) {
+					for i := 0; ; i++ {
+						if _, _, ok := conn.Request(); !ok {
+							return
+						}
+						mu.Lock()
+						requests++
+						mu.Unlock()
+						if number == 0 && i == 1 {
+							return // dies with the second request
+						}
+						conn.Say(reply(200, "", ""))
+					}
+				})
+				client := endpoint.NewClient(n.Transport())
+				warm, request := parse(t, event{"call": "GET https://example.com/warm"})
+				if got := client.Call(t.Context(), warm, request, redact.New(bearer), time.Time{}); got.Verdict != endpoint.Accepted {
+					t.Fatal(got.Fault)
+				}
+				j, r := parse(t, c.changes)
+				got := client.Call(t.Context(), j, r, redact.New(bearer), time.Time{})
+				if got.Verdict != endpoint.Accepted || got.Sent != c.sent {
+					t.Errorf("%s, sent %d, want %d: %s", got.Verdict, got.Sent, c.sent, got.Fault)
+				}
+				if requests != 1+c.sent || len(n.Dials()) != 2 {
+					t.Errorf("the target saw %d requests on %d connections", requests, len(n.Dials()))
+				}
+			})
+		})
+	}
+}
+
+// One that breaks after the request was sent is not repeated for a POST, not even by net/http.
+func TestPostIsSentOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := testnet.New(t)
+		var mu sync.Mutex
+		posts := 0
+		n.Raw(host, func(_ int, conn *testnet.Conn) {
+			for {
+				r, _, ok := conn.Request()
+				if !ok {
+					return
+				}
+				if r.Method == http.MethodPost {
+					mu.Lock()
+					posts++
+					mu.Unlock()
+					return
+				}
+				conn.Say(reply(200, "", ""))
+			}
+		})
+		client := endpoint.NewClient(n.Transport())
+		warm, request := parse(t, nil)
+		client.Call(t.Context(), warm, request, redact.New(bearer), time.Time{})
+		j, r := parse(t, event{"call": "POST https://example.com/", "body": "x"})
+		got := client.Call(t.Context(), j, r, redact.New(bearer), time.Time{})
+		if posts != 1 || got.Sent != 1 || got.Verdict != endpoint.Unknown || got.Status != 0 {
+			t.Errorf("the target saw %d POSTs; %+v", posts, got)
+		}
+	})
+}
+
+func TestRequestOnTheWire(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := testnet.New(t)
+		var header http.Header
+		var line, hostHeader, body string
+		n.Handle(host, func(_ http.ResponseWriter, r *http.Request) {
+			text, _ := io.ReadAll(r.Body)
+			header, line, hostHeader, body = r.Header.Clone(), r.Method+" "+r.RequestURI, r.Host, string(text)
+		})
+		got := call(t, n, event{"call": "PUT https://example.com/a%2Fb?q=1", "body": event{"a": "b"}, "headers": event{"X-Mine": "1", "Accept": "text/plain"}}, time.Time{})
+		if got.Verdict != endpoint.Accepted {
+			t.Fatal(got.Fault)
+		}
+		want := http.Header{
+			"Authorization": {"Bearer " + bearer}, "Accept": {"text/plain"}, "X-Mine": {"1"}, "User-Agent": {"cronbearer"}, "Content-Type": {"application/json"},
+			"Content-Length": {"9"}, "Accept-Encoding": {"gzip"}, "Idempotency-Key": {"0f8fad5b-d9cb-469f-a165-70867728950e"},
+		}
+		if diff := cmp.Diff(want, header); diff != "" {
+			t.Errorf("headers (-want +got):\n%s", diff)
+		}
+		if line != "PUT /a%2Fb?q=1" || hostHeader != "example.com" || body != `{"a":"b"}` {
+			t.Errorf("%s, host %s, body %s", line, hostHeader, body)
+		}
+	})
+}
+
+// net/http sends a body of length 0 in chunks unless it is told that there is none; not every server takes that.
+func TestEmptyBodyHasALength(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]any{"an empty string": "", "none": nil} {
+		synctest.Test(t, func(t *testing.T) {
+			n := testnet.New(t)
+			n.Handle(host, func(_ http.ResponseWriter, r *http.Request) {
+				if r.ContentLength != 0 || len(r.TransferEncoding) > 0 || r.Header.Get("Content-Length") != "0" {
+					t.Errorf("%s: length %d, Content-Length %q, Transfer-Encoding %q", name, r.ContentLength, r.Header.Get("Content-Length"), r.TransferEncoding)
+				}
+			})
+			if got := call(t, n, event{"call": "POST https://example.com/", "body": body}, time.Time{}); got.Verdict != endpoint.Accepted {
+				t.Errorf("%s: %s", name, got.Fault)
+			}
+		})
+	}
+}
+
+func TestUserAgentOfTheUser(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := testnet.New(t)
+		var agent []string
+		n.Handle(host, func(_ http.ResponseWriter, r *http.Request) { agent = r.Header["User-Agent"] })
+		call(t, n, event{"headers": event{"user-agent": "mine"}}, time.Time{})
+		if diff := cmp.Diff([]string{"mine"}, agent); diff != "" {
+			t.Errorf("User-Agent (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestTokenIsNeverSentToARedirectsLocation(t *testing.T) {
+	t.Parallel()
+	for _, location := range []string{"https://example.net/", "https://sub.example.com/", "https://example.com:8443/", "/other", "http://example.com/"} {
+		for _, status := range []int{301, 302, 303, 307, 308} {
+			t.Run(fmt.Sprintf("%d %s", status, location), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					n := testnet.New(t)
+					for _, elsewhere := range []string{"example.net:443", "sub.example.com:443", "example.com:8443", "example.com:80"} {
+						n.Handle(elsewhere, func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") })
+					}
+					requests := 0
+					n.Handle(host, func(w http.ResponseWriter, r *http.Request) {
+						requests++
+						http.Redirect(w, r, location, status)
+					})
+					got := call(t, n, event{"call": "POST https://example.com/", "body": "x"}, time.Time{})
+					if got.Status != status || got.Verdict != endpoint.Unknown || requests != 1 || len(n.Dials()) != 1 {
+						t.Errorf("%+v after %d requests on %d connections", got, requests, len(n.Dials()))
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestGuardRefusesTheTarget(t *testing.T) {
+	t.Parallel()
+	client := endpoint.NewClient(egress.NewTransport(nil, egress.Guard{}))
+	waits := 0
+	client.WaitWith(func(context.Context, time.Duration) bool { waits++; return true }, func(int) time.Duration { return 0 }, time.Now)
+	for _, method := range []string{"GET", "POST"} {
+		j, r := parse(t, event{"call": method + " https://localhost:8443/"})
+		got := client.Call(t.Context(), j, r, redact.New(bearer), time.Time{})
+		if !got.Refused || got.Sent != 0 || got.Status != 0 || got.Verdict != endpoint.Unknown || waits != 0 {
+			t.Errorf("%s: %+v after %d waits", method, got, waits)
+		}
+		if !strings.Contains(got.Fault, "127.0.0.1") && !strings.Contains(got.Fault, "::1") {
+			t.Errorf("%s: %q does not name the address", method, got.Fault)
+		}
+	}
+}
+
+func TestExpiryThatTheTargetTells(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 401, 500} {
+		synctest.Test(t, func(t *testing.T) {
+			n := testnet.New(t)
+			n.Raw(host, always(reply(status, "github-authentication-token-expiration: 2027-01-31 00:00:00 UTC\r\n", "")))
+			if got := call(t, n, nil, time.Time{}); !got.Expiry.Equal(time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)) {
+				t.Errorf("%d: expiry %s", status, got.Expiry)
+			}
+		})
+	}
+}
+
+func TestManyCallsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := testnet.New(t)
+		n.Handle(host, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Bearer token-of-"+r.URL.Query().Get("q") {
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		})
+		client := endpoint.NewClient(n.Transport())
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				method := []string{"GET", "POST"}[i%2]
+				j, r := parse(t, event{"call": fmt.Sprintf("%s https://example.com/?q=%04d", method, i)})
+				if got := client.Call(t.Context(), j, r, redact.New(fmt.Sprintf("token-of-%04d", i)), time.Time{}); got.Verdict != endpoint.Accepted {
+					t.Errorf("%d: %+v", i, got)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}

@@ -1,0 +1,22 @@
+package endpoint
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// WaitWith replaces a Client's waiting, its jitter and its clock.
+func (c *Client) WaitWith(sleep func(context.Context, time.Duration) bool, backoff func(int) time.Duration, now func() time.Time) {
+	c.sleep, c.backoff, c.now = sleep, backoff, now
+}
+
+// BearerErrors lists the errors of the Bearer challenges of a WWW-Authenticate header.
+func BearerErrors(header string) (codes []string) {
+	for _, c := range readChallenges(header) {
+		if strings.EqualFold(c.scheme, "Bearer") && c.code != "" {
+			codes = append(codes, c.code)
+		}
+	}
+	return codes
+}

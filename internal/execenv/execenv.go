@@ -1,0 +1,53 @@
+// Package execenv is what one execution environment of Lambda keeps between runs: the clock and the connections.
+package execenv
+
+import (
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/awsclient"
+	"github.com/cronbearer/cronbearer/internal/clock"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/egress"
+)
+
+// maxIdle is how long a connection is trusted across a pause between runs. A frozen environment notices neither the
+// time nor that the other side hung up.
+const maxIdle = 30 * time.Second
+
+// Environment is safe for concurrent use.
+type Environment struct {
+	Clock     *clock.Clock
+	ToAWS     *http.Transport
+	ToTargets *http.Transport
+
+	lastUse atomic.Int64 // Unix time in nanoseconds, real
+}
+
+// New opens connections to the services whose URLs it is given ahead of their use.
+func New(s config.Settings, services ...url.URL) (*Environment, error) {
+	roots, err := egress.Roots(s.ExtraCAs)
+	if err != nil {
+		return nil, err
+	}
+	return &Environment{
+		Clock:     clock.New(s.ClockFile),
+		ToAWS:     awsclient.NewTransport(roots, services...),
+		ToTargets: egress.NewTransport(roots, egress.Guard{AllowPrivate: s.AllowPrivateTargets, AllowLoopback: s.AllowLoopback}),
+	}, nil
+}
+
+// Begin undoes what a freeze breaks.
+func (e *Environment) Begin() error {
+	if pause := time.Since(time.Unix(0, e.lastUse.Load())); pause > maxIdle || pause < 0 {
+		e.ToAWS.CloseIdleConnections()
+		e.ToTargets.CloseIdleConnections()
+	}
+	e.End()
+	return e.Clock.Refresh()
+}
+
+// End notes when the environment was last at work.
+func (e *Environment) End() { e.lastUse.Store(time.Now().UnixNano()) }
