@@ -73,6 +73,7 @@ check-go: $(GOLANGCI_LINT) # Modules, formatting, lint.
 	go mod tidy -diff
 	$(GOLANGCI_LINT) fmt --diff
 	$(GOLANGCI_LINT) run
+	cd internal/dev/interop/zitadel && go mod verify && go mod tidy -diff && "$(CURDIR)/$(GOLANGCI_LINT)" run
 
 check-template: $(VENV_READY) # SAM CLI and cfn-lint on the shipped template, and our own reading of it against SAM CLI's.
 	@sh internal/dev/check/template.sh $(VENV)/bin
@@ -83,8 +84,8 @@ check-build: $(VENV_READY) build # `sam build` and `make build` give the same by
 check-deploy: check-build $(EMULATOR_READY) # SAM CLI deploys the shipped template to an emulator of AWS that others wrote.
 	@sh internal/dev/check/emulator.sh $(VENV)/bin $(EMULATOR)/bin
 
-check-interop: native # Tokens from a certified authorisation server that others wrote. It comes from npm, pinned.
-	@sh internal/dev/check/interop.sh $(PYTHON) .tools/node
+check-interop: native # Tokens from two certified authorization servers that others wrote, from npm and Go's proxy, pinned.
+	@sh internal/dev/check/interop.sh $(PYTHON) .tools/node .tools/interop/zitadel
 
 check-fork: native # A fork's template, in a copy of the tree: validate, demo and the tests that read any template.
 	@sh internal/dev/check/fork.sh

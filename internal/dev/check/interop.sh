@@ -1,7 +1,10 @@
 #!/bin/sh
-# interop.sh PYTHON NODE: the interoperability checks, with the machine's Node.js or one from PyPI in the folder NODE.
+# interop.sh PYTHON NODE SERVER: the interoperability checks, with the machine's Node.js or one from PyPI in the folder NODE.
+# The second server is a module of its own, pinned by its go.sum, and is built as the file SERVER.
 set -eu
-python=$1 node=$2
+python=$1 node=$2 server=$3
+mkdir -p "$(dirname "$server")"
+CGO_ENABLED=0 go build -C internal/dev/interop/zitadel -trimpath -o "$PWD/$server" .
 if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
 	if [ ! -f "$node/ready" ]; then
 		echo "installing Node.js into $node, as this machine has none: once"
@@ -13,4 +16,4 @@ if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
 	PATH=$(cd "$node/bin" && pwd):$PATH
 	export PATH
 fi
-go run ./internal/dev/interop
+go run ./internal/dev/interop -zitadel "$server"

@@ -109,7 +109,7 @@ func (s *suite) caller() []check {
 			return err
 		}
 		defer func() { err = errors.Join(err, w.Close()) }()
-		oauth2 := and(s.withPassword(client, "basic"), "token_url", s.server.tokenURL())
+		oauth2 := and(s.withPassword(client, "basic"), "token_url", s.server.tokenURL)
 		if err := w.put(map[string]any{"hosts": []string{host}, "oauth2": oauth2}); err != nil {
 			return err
 		}
@@ -222,7 +222,7 @@ func (w *world) logIn() error {
 	w.suite.secrets = append(w.suite.secrets, refresh)
 	return w.put(map[string]any{
 		"token": "the-first-token", "test": "GET https://" + host + "/v1/me",
-		"oauth2": and(w.suite.refreshing("refresh", refresh), "token_url", w.suite.server.tokenURL()),
+		"oauth2": and(w.suite.refreshing("refresh", refresh), "token_url", w.suite.server.tokenURL),
 	})
 }
 

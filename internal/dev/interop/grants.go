@@ -22,7 +22,7 @@ const (
 	jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 	exchanged = "urn:ietf:params:oauth:grant-type:token-exchange"
 	account   = "reports@example.com"
-	api       = "https://api.example.com"
+	api       = "https://reports.example.com" // no host of the local cloud, which would change it in a secret
 )
 
 var algorithms = []string{string(token.RS256), string(token.PS256), string(token.ES256), string(token.EdDSA)}
@@ -41,7 +41,7 @@ func (s *suite) clients() []map[string]any {
 		return metadata
 	}
 	list := []map[string]any{
-		client("basic", "client_secret_basic", "client_credentials", jwtBearer),
+		client("basic", "client_secret_basic", "client_credentials", jwtBearer, exchanged),
 		client("body", "client_secret_post", "client_credentials"),
 		client(awkwardID, "client_secret_basic", "client_credentials"),
 		client("forbidden", "client_secret_basic", jwtBearer),
@@ -62,6 +62,15 @@ func (s *suite) clients() []map[string]any {
 		metadata["jwks"], metadata["token_endpoint_auth_signing_alg"] = publicOf(s.keys["client-"+algorithm]), algorithm
 		list = append(list, metadata)
 	}
+	certified := client("certified", "private_key_jwt", "client_credentials")
+	certified["jwks"], certified["certificate"] = publicOf(s.keys["client-RS256"]), s.keys["client-RS256"].certificates[0]
+	list = append(list, certified)
+	for id, characters := range map[string]string{"raw": unescaped, "raw-escaped": "+%2B"} {
+		metadata := client(id, "client_secret_basic", "client_credentials")
+		s.passwords[id] += characters
+		metadata["client_secret"] = s.passwords[id]
+		list = append(list, metadata)
+	}
 	return list
 }
 
@@ -71,11 +80,15 @@ func (s *suite) withPassword(client, auth string) map[string]any {
 	return map[string]any{"grant": "client_credentials", "client_id": client, "client_secret": s.passwords[client], "auth": auth}
 }
 
-func withKey(client string, k key) map[string]any {
-	return map[string]any{
+func (s *suite) withKey(client string, k key) map[string]any {
+	oauth2 := map[string]any{
 		"grant": "client_credentials", "client_id": client, "auth": "private_key_jwt",
 		"private_key": k.pem, "key_id": k.id, "algorithm": k.algorithm,
 	}
+	if s.with.issuerOnly {
+		oauth2["assertion_audience"] = s.server.issuer
+	}
+	return oauth2
 }
 
 func assertion(client string, k key) map[string]any {
@@ -110,7 +123,7 @@ func (s *suite) clientCredentials() []check {
 		return check{"client_credentials: " + name, func(ctx context.Context) error { return s.fails(ctx, want, words, oauth2(), options...) }}
 	}
 	basic := func() map[string]any { return s.withPassword("basic", "basic") }
-	rsa := func() map[string]any { return withKey("key-RS256", s.keys["client-RS256"]) }
+	rsa := func() map[string]any { return s.withKey("key-RS256", s.keys["client-RS256"]) }
 	list := []check{
 		granted("client_secret_basic", basic),
 		granted("client_secret_post", func() map[string]any { return s.withPassword("body", "body") }),
@@ -119,7 +132,7 @@ func (s *suite) clientCredentials() []check {
 	}
 	for _, algorithm := range algorithms {
 		list = append(list, granted("private_key_jwt with "+algorithm, func() map[string]any {
-			return withKey("key-"+algorithm, s.keys["client-"+algorithm])
+			return s.withKey("key-"+algorithm, s.keys["client-"+algorithm])
 		}))
 	}
 	return append(list,
@@ -141,7 +154,7 @@ func (s *suite) clientCredentials() []check {
 			return and(rsa(), "client_id", "basic")
 		}),
 		fails("another client's key is refused", refusedKind, "answered 401|invalid_client", func() map[string]any {
-			return withKey("key-RS256", s.keys["issuer-RS256"])
+			return s.withKey("key-RS256", s.keys["issuer-RS256"])
 		}),
 		fails("another algorithm than the registered one is refused", refusedKind, "answered 401|invalid_client", func() map[string]any {
 			return and(rsa(), "algorithm", "PS256")
@@ -206,7 +219,7 @@ func (s *suite) audience(ctx context.Context) error {
 // replayedClientAssertion sends what was sent once more, byte for byte.
 func (s *suite) replayedClientAssertion(ctx context.Context) error {
 	w := &wire{next: s.transport}
-	oauth2 := withKey("key-EdDSA", s.keys["client-EdDSA"])
+	oauth2 := s.withKey("key-EdDSA", s.keys["client-EdDSA"])
 	for range 2 {
 		if err := s.granted(ctx, oauth2, through(w)); err != nil {
 			return err
@@ -219,7 +232,7 @@ func (s *suite) replayedClientAssertion(ctx context.Context) error {
 }
 
 func (s *suite) replay(ctx context.Context, body string, status int, code string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server.tokenURL(), strings.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server.tokenURL, strings.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}
@@ -265,16 +278,16 @@ func (s *suite) keyRotation(ctx context.Context) error {
 		}
 		for k, works := range map[*key]bool{&older: step.old, &newer: step.new} {
 			if works {
-				err = s.granted(ctx, withKey(id, *k))
+				err = s.granted(ctx, s.withKey(id, *k))
 			} else {
-				err = s.fails(ctx, refusedKind, "invalid_client", withKey(id, *k))
+				err = s.fails(ctx, refusedKind, "invalid_client", s.withKey(id, *k))
 			}
 			if err != nil {
 				return fmt.Errorf("with %d keys at the server, the %s one: %w", len(step.keys), k.id, err)
 			}
 		}
 	}
-	return s.fails(ctx, refusedKind, "invalid_client", and(withKey(id, newer), "key_id", "older"))
+	return s.fails(ctx, refusedKind, "invalid_client", and(s.withKey(id, newer), "key_id", "older"))
 }
 
 func (s *suite) jwtBearer() []check {
@@ -339,7 +352,7 @@ func (s *suite) refreshTokens() []check {
 	}
 	secret := func(client, refreshToken string) map[string]any {
 		if client == "refresh-key" {
-			return and(withKey(client, s.keys["client-ES256"]), "grant", "refresh_token", "refresh_token", refreshToken)
+			return and(s.withKey(client, s.keys["client-ES256"]), "grant", "refresh_token", "refresh_token", refreshToken)
 		}
 		return s.refreshing(client, refreshToken)
 	}
@@ -412,7 +425,7 @@ func (s *suite) minting() []check {
 	minter := func(t http.RoundTripper) *token.Minter { return token.NewMinter(t, hosts.List{}, time.Now, s.scrub) }
 	return []check{
 		{"minter: a lost answer is asked for again, with a new assertion", func(ctx context.Context) error {
-			d, err := s.parse(withKey("key-PS256", s.keys["client-PS256"]))
+			d, err := s.parse(s.withKey("key-PS256", s.keys["client-PS256"]))
 			if err != nil {
 				return err
 			}

@@ -129,7 +129,7 @@ func (s *suite) register(issuer string, keys any) error {
 
 // putIdentity stores a secret without a secret. Not as PutSecret does, which would have the issuer's host in it be this machine.
 func (w *world) putIdentity(algorithm, audience string, oauth2 map[string]any) error {
-	oauth2["token_url"] = w.suite.server.tokenURL()
+	oauth2["token_url"] = w.suite.server.tokenURL
 	text, err := json.Marshal(map[string]any{
 		"hosts": []string{w.Local(host)}, "oauth2": oauth2,
 		"aws_identity": map[string]any{"audience": audience, "algorithm": algorithm, "lifetime": "3m"},

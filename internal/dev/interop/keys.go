@@ -12,12 +12,14 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"time"
 )
 
 // key is a key pair, made for one run: PEM for the secret, a JWK for the server.
 type key struct {
 	id, algorithm string
 	pem           string
+	certificates  []string // two, in PEM, of RS256 keys
 	public        map[string]string
 	private       map[string]string // RSA only: the server signs its tokens with it
 }
@@ -64,7 +66,26 @@ func newKey(id, algorithm string) (key, error) {
 		return key{}, fmt.Errorf("encode a key: %w", err)
 	}
 	k.pem = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	return k, nil
+	if algorithm == "RS256" {
+		k.certificates, err = selfSigned(signer)
+	}
+	return k, err
+}
+
+// selfSigned returns two certificates of one key, as before and after a renewal that keeps the key.
+func selfSigned(signer crypto.Signer) ([]string, error) {
+	var list []string
+	for serial := range int64(2) {
+		template := &x509.Certificate{
+			SerialNumber: big.NewInt(serial + 1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, signer.Public(), signer)
+		if err != nil {
+			return nil, fmt.Errorf("make a certificate: %w", err)
+		}
+		list = append(list, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+	}
+	return list, nil
 }
 
 func base64URL(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

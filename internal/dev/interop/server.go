@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,9 +11,9 @@ import (
 	"sync"
 )
 
-// server is the running server.mjs.
+// server is a running authorization server that others wrote, behind a program that reads and writes lines of JSON.
 type server struct {
-	issuer string
+	issuer, tokenURL string
 
 	process *exec.Cmd
 	stderr  bytes.Buffer
@@ -27,7 +26,7 @@ type jwks struct {
 	Keys []map[string]string `json:"keys"`
 }
 
-// configuration is the first line that server.mjs reads.
+// configuration is the first line that a server's program reads.
 type configuration struct {
 	Cert      string           `json:"cert"`
 	Key       string           `json:"key"`
@@ -36,20 +35,22 @@ type configuration struct {
 	Clients   []map[string]any `json:"clients"`
 }
 
-// answer is what server.mjs says to a command.
+// answer is what a server's program says to a command.
 type answer struct {
-	Issuer       string `json:"issuer"`
-	Error        string `json:"error"`
-	Requests     int    `json:"requests"` // to the token endpoint, since the start
-	RefreshToken string `json:"refresh_token"`
-	Client       string `json:"client"`
-	Account      string `json:"account"`
-	Scope        string `json:"scope"`
+	Issuer       string   `json:"issuer"`
+	TokenURL     string   `json:"token_url"`
+	Error        string   `json:"error"`
+	Requests     int      `json:"requests"` // to the token endpoint, since the start
+	RefreshToken string   `json:"refresh_token"`
+	Client       string   `json:"client"`
+	Account      string   `json:"account"`
+	Scope        string   `json:"scope"`
+	Audience     []string `json:"audience"`
 }
 
-func startServer(ctx context.Context, dir string, c configuration) (*server, error) {
-	s := &server{process: exec.CommandContext(ctx, "node", "server.mjs")}
-	s.process.Dir, s.process.Stderr = dir, &s.stderr
+func startServer(process *exec.Cmd, c configuration) (*server, error) {
+	s := &server{process: process}
+	s.process.Stderr = &s.stderr
 	stdout, err := s.process.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("server's output: %w", err)
@@ -65,7 +66,7 @@ func startServer(ctx context.Context, dir string, c configuration) (*server, err
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	s.issuer = first.Issuer
+	s.issuer, s.tokenURL = first.Issuer, first.TokenURL
 	return s, nil
 }
 
@@ -98,7 +99,8 @@ func (s *server) setClient(metadata map[string]any) error {
 	return err
 }
 
-func (s *server) setIssuer(name string, keys jwks) error {
+// setIssuer makes the server trust an issuer's JSON Web Key set.
+func (s *server) setIssuer(name string, keys any) error {
 	_, err := s.exchange(map[string]any{"command": "issuer", "name": name, "jwks": keys})
 	return err
 }
@@ -109,12 +111,10 @@ func (s *server) login(client, account, scope string) (string, error) {
 	return a.RefreshToken, err
 }
 
-// find asks whether the server honours an access token. Client is empty: it does not.
+// find asks whether the server honours an access token; if not, Client is empty.
 func (s *server) find(token string) (answer, error) {
 	return s.exchange(map[string]any{"command": "find", "token": token})
 }
-
-func (s *server) tokenURL() string { return s.issuer + "/token" }
 
 func (s *server) close() error {
 	if err := s.in.Close(); err != nil {

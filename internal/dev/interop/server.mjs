@@ -4,6 +4,7 @@
 //
 // It is driven by lines of JSON on standard input and answers each with one line on standard output. The first line is
 // the configuration. It ends when standard input does, so that it never outlives the check.
+import { X509Certificate } from 'node:crypto';
 import { createServer } from 'node:https';
 import { createInterface } from 'node:readline';
 
@@ -15,10 +16,13 @@ const { createLocalJWKSet, jwtVerify } = await import('jose');
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const API = 'https://reports.example.com';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'];
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const config = JSON.parse((await lines.next()).value);
 const issuers = new Map(); // that are trusted: name -> JWK set
+const audiences = new Map(); // of exchanged tokens, by jti
 
 const server = createServer({ cert: config.cert, key: config.key });
 await new Promise((ready) => { server.listen(0, '127.0.0.1', ready); });
@@ -26,6 +30,13 @@ const issuer = `https://localhost:${server.address().port}`;
 
 const provider = new Provider(issuer, {
   clients: config.clients,
+  extraClientMetadata: { properties: ['certificate'] },
+  // Entra finds the key by the certificate's thumbprint (RFC 7515 section 4.1.8); Node.js computes it here.
+  assertJwtClientAuthClaimsAndHeader: (_, claims, header, client) => {
+    if (client.certificate === undefined) return;
+    const thumbprint = Buffer.from(new X509Certificate(client.certificate).fingerprint256.replaceAll(':', ''), 'hex').toString('base64url');
+    if (header['x5t#S256'] !== thumbprint) throw new errors.InvalidClientAuth("x5t#S256 is not the certificate's");
+  },
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
   enabledJWA: { clientAuthSigningAlgValues: ALGORITHMS },
   scopes: ['openid', 'offline_access', 'reports:read', 'reports:write'],
@@ -59,16 +70,22 @@ const verify = async (assertion) => {
 };
 
 // grant is an access token for whom the claims name, as the answer of the token endpoint has it.
-const grant = async (client, claims, scope, gty) => {
+const grant = async (client, claims, scope, gty, audience = []) => {
   const given = new provider.Grant({ clientId: client.clientId, accountId: claims.sub });
   given.addOIDCScope(scope ?? '');
   const token = new provider.AccessToken({ accountId: claims.sub, client, grantId: await given.save(), gty, scope });
-  return { access_token: await token.save(), token_type: token.tokenType, expires_in: token.expiration, scope };
+  const text = await token.save();
+  audiences.set(token.jti, audience);
+  return { access_token: text, token_type: token.tokenType, expires_in: token.expiration, scope };
 };
 
+// oidc-provider has no token exchange of its own: the request's form is RFC 8693's, the tokens are oidc-provider's.
 provider.registerGrantType(TOKEN_EXCHANGE, async (ctx) => {
   const { client, params } = ctx.oidc;
   if (params.subject_token_type !== 'urn:ietf:params:oauth:token-type:jwt') throw new errors.InvalidRequest('subject_token_type is not a JWT');
+  if (![undefined, ACCESS_TOKEN].includes(params.requested_token_type)) throw new errors.InvalidRequest('requested_token_type is not supported');
+  const audience = [...new Set([params.audience, params.resource].flat())].filter((name) => name !== undefined);
+  if (audience.some((name) => name !== API)) throw new errors.InvalidTarget('unknown audience');
   let claims;
   try {
     claims = await verify(params.subject_token ?? '');
@@ -76,9 +93,9 @@ provider.registerGrantType(TOKEN_EXCHANGE, async (ctx) => {
     throw new errors.InvalidRequest(`subject_token refused (${cause.code ?? cause.message})`);
   }
   ctx.body = {
-    ...await grant(client, claims, params.scope, 'token_exchange'), issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    ...await grant(client, claims, params.scope, 'token_exchange', audience), issued_token_type: ACCESS_TOKEN,
   };
-}, ['subject_token', 'subject_token_type', 'requested_token_type', 'scope']);
+}, ['subject_token', 'subject_token_type', 'requested_token_type', 'audience', 'resource', 'scope']);
 
 provider.registerGrantType(JWT_BEARER, async (ctx) => {
   const { client, params } = ctx.oidc;
@@ -96,6 +113,17 @@ provider.registerGrantType(JWT_BEARER, async (ctx) => {
   ctx.body = await grant(client, claims, params.scope, 'jwt_bearer');
 }, ['assertion', 'scope']);
 
+// signed finds an access token that is a JWT and so is not stored.
+const publicKeys = { keys: config.jwks.keys.map(({ kid, kty, use, n, e }) => ({ kid, kty, use, n, e })) };
+const signed = async (token) => {
+  try {
+    const { payload } = await jwtVerify(token, createLocalJWKSet(publicKeys), { issuer });
+    return { client: payload.client_id, account: payload.sub, scope: payload.scope, audience: [payload.aud].flat() };
+  } catch {
+    return {};
+  }
+};
+
 const commands = {
   // client changes a client that is stored, such as its keys.
   client: async ({ metadata }) => { await provider.Client.adapter.upsert(metadata.client_id, metadata); },
@@ -110,10 +138,11 @@ const commands = {
     });
     return { refresh_token: await token.save() };
   },
-  // find tells whether the server honours an access token now.
+  // find reports whether the server honours an access token now.
   find: async ({ token }) => {
     const found = await provider.AccessToken.find(token) ?? await provider.ClientCredentials.find(token);
-    return found ? { client: found.clientId, account: found.accountId, scope: found.scope } : {};
+    if (!found) return signed(token);
+    return { client: found.clientId, account: found.accountId, scope: found.scope, audience: audiences.get(found.jti) };
   },
 };
 
@@ -125,7 +154,7 @@ server.on('request', (request, response) => {
 });
 
 const answer = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
-answer({ issuer });
+answer({ issuer, token_url: provider.urlFor('token') });
 for await (const line of lines) {
   const { command, ...input } = JSON.parse(line);
   try {
