@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -92,6 +93,25 @@ func traceQuietly(t *testing.T, a *artifacts, dir string) {
 	}
 	if got := float64(a.initBytes) / 1e6; got > 0.80 {
 		t.Errorf("package init allocates %.2f MB, at most 0.80", got)
+	}
+}
+
+// make bench is not run by the tests: a subject that has moved would be missed at the next measuring.
+func TestSubjectsAreWhereTheyAreBuilt(t *testing.T) {
+	t.Parallel()
+	root, err := moduleRoot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := []string{peer(root, "naive.py"), peer(root, "naive.js")}
+	for _, name := range []string{subjectEmpty, subjectBare, subjectNaive, subjectOurs} {
+		p := buildOf(root, name)
+		paths = append(paths, filepath.Join(p.Dir, p.Package, "main.go"))
+	}
+	for _, path := range paths {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ func buildOf(root, name string) gobuild.Program {
 	case subjectOurs:
 		return gobuild.Program{Dir: root, Package: "./functions/caller"}
 	case subjectNaive: // a module of its own
-		return gobuild.Program{Dir: filepath.Join(root, "infra", "bench", name), Package: "."}
+		return gobuild.Program{Dir: filepath.Join(root, "internal", "dev", "bench", name), Package: "."}
 	default:
 		return gobuild.Program{Dir: root, Package: "./internal/dev/bench/" + name}
 	}
@@ -81,6 +81,11 @@ func oursEnv(w *world) []string {
 	}
 }
 
+// peer is a file of the subjects in other languages.
+func peer(root, name string) string {
+	return filepath.Join(root, "internal", "dev", "bench", "peers", name)
+}
+
 func python(ctx context.Context, root string) subject {
 	s := subject{name: subjectPython, what: "boto3, secret and metric in every run", peer: true}
 	path, err := exec.LookPath("python3")
@@ -94,7 +99,7 @@ func python(ctx context.Context, root string) subject {
 		s.absent = "python3 has no boto3"
 		return s
 	}
-	s.command = []string{strings.TrimSpace(string(executable)), filepath.Join(root, "infra", "bench", "peers", "naive.py")}
+	s.command = []string{strings.TrimSpace(string(executable)), peer(root, "naive.py")}
 	return s
 }
 
@@ -105,8 +110,7 @@ func node(ctx context.Context, root string) subject {
 		s.absent = "node is not installed"
 		return s
 	}
-	dir := filepath.Join(root, "infra", "bench", "peers")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules")); err != nil {
+	if _, err := os.Stat(peer(root, "node_modules")); err != nil {
 		s.absent = "the SDK is not installed: npm ci --prefix internal/dev/bench/peers"
 		return s
 	}
@@ -115,7 +119,7 @@ func node(ctx context.Context, root string) subject {
 		s.absent = "node does not start"
 		return s
 	}
-	s.command = []string{strings.TrimSpace(string(executable)), filepath.Join(dir, "naive.js")}
+	s.command = []string{strings.TrimSpace(string(executable)), peer(root, "naive.js")}
 	return s
 }
 
