@@ -203,14 +203,69 @@ func (s *suite) rotator() []check {
 		if err := w.logIn(); err != nil {
 			return err
 		}
-		if err := w.Secrets.Resume(ctx, w.SecretID(secret)); err != nil {
-			return fmt.Errorf("start it again: %w", err)
-		}
-		if err := w.lastRotation(); err != nil {
+		if err := w.resume(ctx); err != nil {
 			return fmt.Errorf("after the new log-in: %w", err)
 		}
 		return w.showsNothing()
 	}}}
+}
+
+// rotatorLoses runs the real rotator where the answer to a refresh is lost: the server has rotated the refresh token, and who
+// posts the old one a second time loses the whole family.
+func (s *suite) rotatorLoses() []check {
+	const name = "rotator binary: a lost answer is asked for once more, and a refresh token that was refused is not posted again"
+	return []check{{name, func(ctx context.Context) (err error) {
+		w, err := s.open(nil)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, w.Close()) }()
+		if err := w.logIn(); err != nil {
+			return err
+		}
+		if _, err := w.AddRotation(filepath.Join("infra", "rotation.yaml"), secret, "rate(1 day)"); err != nil {
+			return fmt.Errorf("deploy the rotation: %w", err)
+		}
+		if err := s.server.lose(); err != nil {
+			return err
+		}
+		for _, round := range []struct {
+			name, says string
+			start      func(context.Context) error
+			posts      int
+		}{
+			{name: "the lost", start: w.rotate, says: "gave no answer", posts: 1},
+			{name: "the repeated", start: w.resume, says: "ReauthorizationRequiredError", posts: 1},
+			{name: "the next", start: w.resume, says: "ReauthorizationRequiredError", posts: 0},
+		} {
+			before, err := s.server.requests()
+			if err != nil {
+				return err
+			}
+			if err := round.start(ctx); err == nil || !strings.Contains(err.Error(), round.says) {
+				return fmt.Errorf("%s step ended with: %w", round.name, err)
+			}
+			after, err := s.server.requests()
+			if err != nil {
+				return err
+			}
+			if after-before != round.posts {
+				return fmt.Errorf("%s step posted the refresh token %d times", round.name, after-before)
+			}
+		}
+		if err := errors.Join(w.logIn(), w.resume(ctx)); err != nil {
+			return fmt.Errorf("after the new log-in: %w", err)
+		}
+		return w.showsNothing()
+	}}}
+}
+
+// resume starts a rotation that had failed again.
+func (w *world) resume(ctx context.Context) error {
+	if err := w.Secrets.Resume(ctx, w.SecretID(secret)); err != nil {
+		return fmt.Errorf("start it again: %w", err)
+	}
+	return w.lastRotation()
 }
 
 // logIn is what a person does, and put-secret-value.

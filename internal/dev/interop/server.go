@@ -116,6 +116,18 @@ func (s *server) find(token string) (answer, error) {
 	return s.exchange(map[string]any{"command": "find", "token": token})
 }
 
+// lose has the connection break after the next token request was served.
+func (s *server) lose() error {
+	_, err := s.exchange(map[string]any{"command": "lose"})
+	return err
+}
+
+// requests is how many token requests there were.
+func (s *server) requests() (int, error) {
+	a, err := s.find("")
+	return a.Requests, err
+}
+
 func (s *server) close() error {
 	if err := s.in.Close(); err != nil {
 		return fmt.Errorf("close the server's input: %w", err)

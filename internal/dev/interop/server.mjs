@@ -138,6 +138,8 @@ const commands = {
     });
     return { refresh_token: await token.save() };
   },
+  // lose has the connection break after the next token request was served: the server has acted, and nobody hears of it.
+  lose: async () => { losing = true; },
   // find reports whether the server honours an access token now.
   find: async ({ token }) => {
     const found = await provider.AccessToken.find(token) ?? await provider.ClientCredentials.find(token);
@@ -148,8 +150,16 @@ const commands = {
 
 const handle = provider.callback();
 let requests = 0;
+let losing = false;
 server.on('request', (request, response) => {
-  if (request.url === '/token') requests += 1;
+  if (request.url === '/token') {
+    requests += 1;
+    if (losing) {
+      losing = false;
+      response.write = () => true;
+      response.end = () => request.socket.destroy();
+    }
+  }
   handle(request, response);
 });
 

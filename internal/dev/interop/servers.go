@@ -23,7 +23,7 @@ func oidcProvider(dir string) other {
 		},
 		checks: func(s *suite, w *world) [][]check {
 			return [][]check{
-				s.clientCredentials(), s.jwtBearer(), s.refreshTokens(), s.minting(), s.caller(), s.identity(), s.rotator(),
+				s.clientCredentials(), s.jwtBearer(), s.refreshTokens(), s.minting(), s.caller(), s.identity(), s.rotator(), s.rotatorLoses(),
 				w.trials(w.everyServer()), w.trials(w.onlyOIDCProvider()), w.after(),
 			}
 		},
@@ -52,7 +52,7 @@ func zitadelOIDC(program string) other {
 		},
 		checks: func(s *suite, w *world) [][]check {
 			return [][]check{
-				s.refreshTokens(), s.minting(), s.caller(), s.rotator(),
+				s.refreshTokens(), s.minting(), s.caller(), s.rotator(), s.rotatorLoses(),
 				w.trials(w.everyServer()), w.trials(w.onlyZitadel()), w.ownToken(), w.after(),
 			}
 		},

@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -120,6 +121,7 @@ type server struct {
 	store    *store
 	provider *op.Provider
 	requests atomic.Int64
+	losing   atomic.Bool
 }
 
 func newServer(issuer string, clients []clientMetadata) (*server, error) {
@@ -140,6 +142,10 @@ func (s *server) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == s.Endpoints().Token.Relative() {
 			s.requests.Add(1)
+			if s.losing.CompareAndSwap(true, false) {
+				next.ServeHTTP(httptest.NewRecorder(), r)
+				panic(http.ErrAbortHandler) //nolint:forbidigo // how a handler hangs up
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -187,6 +193,9 @@ func (s *server) do(ctx context.Context, c command) (answer, error) {
 			ApplicationID: c.Client, UserID: c.Account, Scopes: strings.Fields(c.Scope),
 		}, "")
 		return answer{RefreshToken: refresh}, err
+	case "lose": // the connection breaks after the next token request was served
+		s.losing.Store(true)
+		return answer{}, nil
 	case "find":
 		return s.find(ctx, c.Token), nil
 	default:
