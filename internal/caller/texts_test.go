@@ -59,6 +59,7 @@ func kinds(t *testing.T) map[string]string {
 		"client_credentials, basic":           client("basic"),
 		"client_credentials, basic_raw":       client("basic_raw"),
 		"client_credentials, body":            client("body"),
+		"client_credentials, none":            object(oauth2(event{"grant": "client_credentials", "auth": "none"})),
 		"client_credentials, private_key_jwt": object(oauth2(event{"grant": "client_credentials", "auth": "private_key_jwt", "private_key": private, "algorithm": "ES256"})),
 		"login": object(event{"hosts": []string{"auth.example.com", "example.com"}, "login": event{
 			"call": "POST https://auth.example.com/token", "body": event{"user": "u", "password": secret("p")}, "token": "/access_token",
@@ -112,6 +113,7 @@ func TestTextsForPeople(t *testing.T) {
 		"no such Key":    {prepare: func(*rig) {}, event: event{"secretKey": "apikey"}, kinds: []string{"member of a JSON secret"}},
 		"invalid_client": {prepare: func(*rig) {}, mints: `401 {"error":"invalid_client","error_description":"unknown_client"}`, kinds: []string{
 			"client_credentials, basic", "client_credentials, basic_raw", "client_credentials, body", "client_credentials, private_key_jwt",
+			"client_credentials, none", "jwt_bearer",
 		}},
 		"invalid_grant":                   {prepare: func(*rig) {}, mints: `400 {"error":"invalid_grant"}`, kinds: []string{"jwt_bearer"}},
 		"invalid_scope":                   {prepare: func(*rig) {}, mints: `400 {"error":"invalid_scope"}`, kinds: []string{"client_credentials, basic"}},

@@ -49,17 +49,23 @@ const (
 
 // credentialHint is what to look at when a server refuses the client.
 func (o *OAuth2) credentialHint() string {
-	switch o.Auth {
-	case AuthBasic:
-		return "Check oauth2.client_id and client_secret. If both are right, the server may read them in another way: try oauth2.auth basic_raw, or body"
-	case AuthBasicRaw:
-		return "Check oauth2.client_id and client_secret. If both are right, the server may read them in another way: try oauth2.auth basic, or body"
-	case AuthBody:
-		return "Check oauth2.client_id and client_secret. If both are right, the server may read them in another way: try oauth2.auth basic, or basic_raw"
-	case AuthAWSIdentity, AuthNone:
+	const otherWay = "Check oauth2.client_id and client_secret. If both are right, the server may read them in another way: try oauth2.auth "
+	switch {
+	case o.Auth == AuthPrivateKeyJWT:
+		return "Check oauth2.client_id, key_id and private_key, and whether the provider has the public key. " +
+			"If all are right, the server may accept only its issuer as the assertion's audience: set oauth2.assertion_audience"
+	case o.usesIdentity() && o.ClientSecret.IsZero():
 		return "Check oauth2.client_id, and at the provider what it trusts: issuer, subject (the caller's role) and audience"
+	case o.Grant == JWTBearer && o.ClientSecret.IsZero():
+		return "Check oauth2.client_id, issuer, key_id and private_key, and whether the provider has the public key"
+	case o.Auth == AuthBasic:
+		return otherWay + "basic_raw, or body"
+	case o.Auth == AuthBasicRaw:
+		return otherWay + "basic, or body"
+	case o.Auth == AuthBody:
+		return otherWay + "basic, or basic_raw"
 	default:
-		return "Check oauth2.client_id, key_id and private_key, and whether the provider has the public key"
+		return "Check oauth2.client_id, and whether the provider lets this client ask without authentication: oauth2.auth is none"
 	}
 }
 

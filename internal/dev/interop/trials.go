@@ -210,11 +210,11 @@ func (w *world) onlyZitadel() []trial {
 	list := []trial{
 		{
 			name:   "client_credentials without authentication is rejected by a server that wants it",
-			oauth2: and(s.withPassword("open", "none"), "client_secret", ""), fails: &refusedKind, words: "invalid_client|client must be authenticated",
+			oauth2: and(s.withPassword("open", "none"), "client_secret", ""), fails: &refusedKind, words: "invalid_client|client must be authenticated|oauth2.auth is none",
 		},
 		{
 			name:   "private_key_jwt for the token endpoint is rejected by a server that wants its issuer",
-			oauth2: forTokenURL, fails: &refusedKind, words: "invalid_client|audience",
+			oauth2: forTokenURL, fails: &refusedKind, words: "invalid_client|audience|set oauth2.assertion_audience",
 		},
 		{
 			name:   "private_key_jwt with EdDSA is rejected by a server that does not know it",
