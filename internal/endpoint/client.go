@@ -43,6 +43,7 @@ type Answer struct {
 	Sent       int       // requests sent
 	Rejections int       // how many of them were rejected
 	Expiry     time.Time // the token's, as the target reports it; zero: unknown
+	Unread     string    // why the expiry that the target reports could not be read; empty: it was, or there is none
 	Fault      string    // what was wrong, for people; empty when accepted
 	Said       string    // the target's own words about that, one line; empty: none
 	RequestID  string    // the target's id of the request; empty: none
@@ -151,13 +152,14 @@ func request(ctx context.Context, r job.Request, t redact.Secret) *http.Request 
 // It reads as much of the answer as the job's rules need. giveUp ends a read that lasts.
 func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp func()) {
 	a.Status, a.RequestID = response.StatusCode, requestID(response.Header)
-	a.Expiry = token.HeaderExpiry(response.Header)
+	a.Expiry, a.Unread = token.HeaderExpiry(response.Header)
 	// RFC 9110 section 15.2.2: no one asked for another protocol. What follows is no body and has no end.
 	if a.Status == http.StatusSwitchingProtocols {
 		a.Fault = "the target answered 101 and switched to a protocol that no one asked for"
 		return
 	}
 	what := fmt.Sprintf("the target answered %d", a.Status)
+	encoding := decode(response)
 	limit := retry.ReadLimit(response, c.now())
 	challenged := readBearer(response.Header)
 	missesScope := challenged.insufficientScope && !challenged.invalidToken
@@ -174,7 +176,7 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp 
 		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
 		return
 	}
-	body := read(j, response, giveUp)
+	body := read(j, response, encoding, giveUp)
 	if j.ReadsBody {
 		a.Body = &body.doc
 	}
@@ -210,9 +212,13 @@ type content struct {
 	unread error
 }
 
-func read(j job.Job, response *http.Response, giveUp func()) (b content) {
+func read(j job.Job, response *http.Response, encoding string, giveUp func()) (b content) {
 	contentType := response.Header.Get("Content-Type")
 	if needsBody(j, response.StatusCode, contentType) {
+		if encoding != "" {
+			b.unread = fmt.Errorf("has the content encoding %s, which cannot be read: remove Accept-Encoding from the job's headers", redact.Quote(encoding))
+			return b
+		}
 		if b.text, b.unread = readBody(response.Body); b.unread == nil {
 			b.doc, _ = jsondoc.Check(bytes.TrimPrefix(b.text, []byte("\ufeff")))
 		}

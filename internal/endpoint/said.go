@@ -66,7 +66,7 @@ func said(h http.Header, body []byte, doc jsondoc.Document) string {
 		doc, _ = jsondoc.Check(body)
 	}
 	if !doc.IsZero() {
-		return redact.Quote(doc.Errors(4 * redact.MaxQuote))
+		return redact.Quote(doc.Errors(4*redact.MaxQuote, redact.IsMarkup))
 	}
 	body = body[:min(len(body), 4*redact.MaxQuote)]
 	for cut := 1; cut < utf8.UTFMax && !utf8.Valid(body) && len(body) > cut; cut++ { // it may end within a character
@@ -74,7 +74,7 @@ func said(h http.Header, body []byte, doc jsondoc.Document) string {
 	}
 	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	isText := media == "" || strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "json")
-	if !isText || media == "text/html" || bytes.HasPrefix(body, []byte("<")) || !utf8.Valid(body) || bytes.IndexByte(body, 0) >= 0 {
+	if !isText || media == "text/html" || redact.IsMarkup(string(body)) || !utf8.Valid(body) || bytes.IndexByte(body, 0) >= 0 {
 		return ""
 	}
 	return redact.Quote(string(body))

@@ -242,6 +242,9 @@ func TestAnswerIsQuoted(t *testing.T) {
 		"HTML":                            {status: 500, headers: asHTML, body: "<html>x", want: ""},
 		"HTML without its type":           {status: 500, headers: asText, body: "\n<!doctype html>x", want: ""},
 		"HTML without its tags":           {status: 500, headers: asHTML, body: "just words", want: ""},
+		"HTML in a text":                  {status: 500, headers: asText, body: "Error: <html><body>x</body>", want: ""},
+		"HTML in a JSON string":           {status: 500, headers: jsonType, body: `{"code":"E1","message":"<!DOCTYPE html><p>x"}`, want: "code: E1"},
+		"text that turns around":          {status: 500, headers: asText, body: "abc\u202edef", want: "abc def"},
 		"XML":                             {status: 500, headers: "Content-Type: application/xml\r\n", body: "<Error/>", want: ""},
 		"bytes":                           {status: 500, headers: "Content-Type: application/octet-stream\r\n", body: "words", want: ""},
 		"bytes called text":               {status: 500, headers: asText, body: "\x00\xff\xfe", want: ""},
@@ -342,5 +345,41 @@ func TestChallengesTakeNoTime(t *testing.T) {
 		if took := time.Since(begun); took > time.Second {
 			t.Errorf("%q: %s", text, took)
 		}
+	}
+}
+
+// A job whose headers ask for an encoding gets it: its rules must see what was encoded.
+func TestBodyInTheEncodingThatAJobAsksForIsDecoded(t *testing.T) {
+	t.Parallel()
+	dead, ok := `{"error":"dead"}`, event{"expect": event{"json": event{"/ok": true}}}
+	rules := event{"headers": event{"Accept-Encoding": "gzip, br"}, "reject": event{"json": event{"/error": "dead"}}}
+	for name, c := range map[string]struct {
+		status int
+		header string
+		body   string
+		rules  event
+		want   endpoint.Verdict
+		says   string
+	}{
+		"gzip":                            {status: 200, header: "gzip", body: gzipped(dead), rules: rules, want: endpoint.Rejected},
+		"gzip in capitals":                {status: 200, header: "GZIP", body: gzipped(dead), rules: rules, want: endpoint.Rejected},
+		"gzip, accepted":                  {status: 200, header: "gzip", body: gzipped(`{"ok":true}`), rules: ok, want: endpoint.Accepted},
+		"identity":                        {status: 200, header: "identity", body: dead, rules: rules, want: endpoint.Rejected},
+		"gzip that is none":               {status: 200, header: "gzip", body: dead, rules: rules, want: endpoint.Unknown, says: "cut off"},
+		"brotli where a rule needs it":    {status: 200, header: "br", body: "\x01\x02", rules: rules, want: endpoint.Unknown, says: "content encoding br"},
+		"brotli where no rule needs it":   {status: 200, header: "br", body: "\x01\x02", want: endpoint.Accepted},
+		"an error is quoted out of gzip":  {status: 400, header: "gzip", body: gzipped(`{"message":"wrong day"}`), rules: event{"headers": rules["headers"]}, want: endpoint.Unknown},
+		"a 401 is quoted out of gzip too": {status: 401, header: "gzip", body: gzipped(`{"message":"wrong day"}`), rules: event{"headers": rules["headers"]}, want: endpoint.Rejected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := answerOf(t, reply(c.status, jsonType+"Content-Encoding: "+c.header+"\r\n", c.body), c.rules)
+			if got.Verdict != c.want || !strings.Contains(got.Fault, c.says) {
+				t.Errorf("%s, %q", got.Verdict, got.Fault)
+			}
+			if c.status >= 400 && got.Said != "message: wrong day" {
+				t.Errorf("said %q", got.Said)
+			}
+		})
 	}
 }

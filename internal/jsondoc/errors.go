@@ -16,12 +16,12 @@ var errorLike = []string{
 const maxErrorDepth = 8
 
 // Errors lists the error-like members of an object or of the objects of a list, and all scalars in them, as "name: value".
-// It stops after size bytes. A document that is a string is that string.
-func (d Document) Errors(size int) string {
+// It stops after size bytes and leaves out the values that skip reports. A document that is a string is that string.
+func (d Document) Errors(size int, skip func(text string) bool) string {
 	if d.IsZero() {
 		return ""
 	}
-	c := errorCollector{reader: reader{text: d.text}, size: size}
+	c := errorCollector{reader: reader{text: d.text}, size: size, leaveOut: skip}
 	c.value("", false, maxErrorDepth)
 	return strings.Join(c.parts, ", ")
 }
@@ -29,8 +29,9 @@ func (d Document) Errors(size int) string {
 type errorCollector struct {
 	reader
 
-	parts []string
-	size  int // that is left
+	parts    []string
+	size     int // that is left
+	leaveOut func(text string) bool
 }
 
 // value reads the value here, and goes behind it. within: it stands under an error-like name.
@@ -71,7 +72,7 @@ func (c *errorCollector) member(name string, within bool, depth int) {
 }
 
 func (c *errorCollector) add(name, text string) {
-	if text = strings.TrimSpace(text); text == "" {
+	if text = strings.TrimSpace(text); text == "" || c.leaveOut(text) {
 		return
 	}
 	text = text[:min(len(text), c.size)]

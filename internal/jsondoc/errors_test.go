@@ -29,11 +29,11 @@ func TestErrorsListsWhatExplainsAFailure(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s is no JSON", text)
 		}
-		if got := d.Errors(1000); got != want {
+		if got := d.Errors(1000, keepAll); got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
-	if got := (jsondoc.Document{}).Errors(10); got != "" {
+	if got := (jsondoc.Document{}).Errors(10, keepAll); got != "" {
 		t.Errorf("nothing: %q", got)
 	}
 }
@@ -51,9 +51,19 @@ func TestErrorsStopsAtItsSize(t *testing.T) {
 			t.Fatalf("%s is no JSON", name)
 		}
 		begun := time.Now()
-		got := d.Errors(500)
+		got := d.Errors(500, keepAll)
 		if took := time.Since(begun); len(got) > 2000 || took > time.Second {
 			t.Errorf("%s: %d bytes in %s", name, len(got), took)
 		}
+	}
+}
+
+func keepAll(string) bool { return false }
+
+func TestErrorsLeavesOutWhatIsNotWanted(t *testing.T) {
+	t.Parallel()
+	d, _ := jsondoc.Check([]byte(`{"error":"bad","message":"<p>","errors":["<p>","worse"]}`))
+	if got := d.Errors(1000, func(text string) bool { return text == "<p>" }); got != "error: bad, errors: worse" {
+		t.Error(got)
 	}
 }

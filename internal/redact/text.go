@@ -54,10 +54,19 @@ func Quote(text string) string {
 	return Limit(oneLine(Limit(text, 4*MaxQuote)), MaxQuote)
 }
 
-// oneLine replaces each run of white space and control characters by a space, and what is not UTF-8 by U+FFFD.
+// oneLine replaces each run of white space and control characters by a space, and what is not UTF-8 by U+FFFD. Bidirectional
+// controls count among them: one would turn the rest of our own line around.
 func oneLine(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+	}), " ")
+}
+
+// IsMarkup reports whether a text that is not ours is HTML or XML, or has it inside: that is for browsers and not quoted.
+func IsMarkup(text string) bool {
+	text = strings.ToLower(strings.TrimSpace(Limit(text, 4*MaxQuote)))
+	return strings.HasPrefix(text, "<") || strings.Contains(text, "</") || strings.Contains(text, "<!doctype") || strings.Contains(text, "<html") || strings.Contains(text, "<br")
 }
 
 // AWS returns err, as an AWS client returned it, with a text that is fit to be shown: the code and the first sentence.
