@@ -4,6 +4,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,6 +32,7 @@ func TestCheckMakesTheSecretsProbe(t *testing.T) {
 		"accepted without rules says nothing":      {secret: opaque + `}}`, status: 200, body: `{"result":{"expires_on":"2027-01-31"}}`, outcome: "succeeded", verdict: "unknown", expires: day},
 		"accepted by a rule":                       {secret: opaque + `,"expect":{"json":{"/success":true}}}}`, status: 200, body: `{"success":true}`, outcome: "succeeded", verdict: "accepted"},
 		"accepted where a rule could have matched": {secret: opaque + `,"reject":{"json":{"/success":false}}}}`, status: 200, body: `{"success":true}`, outcome: "succeeded", verdict: "accepted"},
+		"empty rules are none":                     {secret: opaque + `,"expect":{},"reject":{}}}`, status: 200, body: `{}`, outcome: "succeeded", verdict: "unknown"},
 		"rejected by 401":                          {secret: opaque + `}}`, status: 401, outcome: "token_rejected", verdict: "rejected", says: "answered 401"},
 		"rejected by a rule":                       {secret: opaque + `,"reject":{"json":{"/success":false}}}}`, status: 200, body: `{"success":false}`, outcome: "token_rejected", verdict: "rejected", says: "reject.json"},
 		"the event's rules do not judge it": {
@@ -147,4 +149,56 @@ func TestLoginAtAHostThatTheTokenIsNotBoundToIsAnInvalidJob(t *testing.T) {
 			t.Errorf("%+v: %v", got.result, got.err)
 		}
 	})
+}
+
+// An expiry that is there and cannot be read warns: 3650 would say that there is none, and clear an alarm.
+func TestExpiryOfAnAnswerThatCannotBeReadWarns(t *testing.T) {
+	t.Parallel()
+	const (
+		probed = `{"token":"` + canary + `a","probe":{"call":"GET https://example.com/verify","expires_in":"/ttl","expires_at":"/at"}}`
+		login  = `{"login":{"call":"POST https://example.com/login","token":"/t","expires_in":"/ttl","expires_at":"/at"}}`
+		days   = "TokenDaysToExpiry S T 3650.0"
+	)
+	for name, c := range map[string]struct {
+		secret, body, header, says string
+		days                       bool
+	}{
+		"a probe's time":                 {secret: probed, body: `{"at":"soon"}`, says: "expires_at is neither"},
+		"a probe's lifetime":             {secret: probed, body: `{"ttl":[5]}`, says: "expires_in is no lifetime"},
+		"a probe that names none":        {secret: probed, body: `{"at":null}`, days: true},
+		"a probe with another that can":  {secret: probed, body: `{"ttl":"soon","at":"2027-01-31"}`},
+		"the header of a target":         {secret: secret("a"), header: "soon", says: "token-expiration is neither"},
+		"a login's time":                 {secret: login, body: `{"t":"` + canary + `m","at":true}`, says: "expires_at is true or false"},
+		"a login's lifetime":             {secret: login, body: `{"t":"` + canary + `m","ttl":"1h"}`, says: "expires_in is no lifetime"},
+		"a login that names no lifetime": {secret: login, body: `{"t":"` + canary + `m"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil)
+				r.secrets.put(current, "v1", c.secret, 2*time.Hour)
+				r.net.Handle(host, func(w http.ResponseWriter, _ *http.Request) {
+					if c.header != "" {
+						w.Header().Set("Github-Authentication-Token-Expiration", c.header)
+					}
+					_, _ = io.WriteString(w, c.body)
+				})
+				action := "call"
+				if c.secret == probed {
+					action = "check"
+				}
+				got := r.run(event{"action": action})
+				if got.result.Outcome != "succeeded" {
+					t.Fatalf("%+v", got.result)
+				}
+				if warned := strings.Contains(got.log, "check the secret"); warned != (c.says != "") || !strings.Contains(got.log, c.says) {
+					t.Errorf("log: %s", got.log)
+				}
+				said := r.watch.said()
+				if published := slices.Contains(said, days); published != c.days {
+					t.Errorf("3650 published: %t: %v", published, said)
+				}
+			})
+		})
+	}
 }

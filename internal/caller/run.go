@@ -55,6 +55,7 @@ type try struct {
 	minted  time.Time // when; zero: it is stored
 	with    string    // what recoveredWith says if it is accepted
 	answer  endpoint.Answer
+	unread  bool // there is an expiry that cannot be read, so that an unknown one does not mean none
 }
 
 // ending is how a run ended.
@@ -152,6 +153,9 @@ func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secr
 			return try{}, err
 		}
 		t.value, t.minted, t.with = minted.Token, minted.At, "minted" // the expiry is that of what mints
+		if minted.Warning != "" && !minted.At.Before(r.start) {       // once, by the run that minted it
+			r.warnOf(ctx, v, minted.Warning)
+		}
 	}
 	return t, nil
 }
@@ -174,15 +178,33 @@ func (r *run) call(ctx context.Context, request job.Request, t try) {
 	asked := r.clock.Now()
 	t.answer = r.targets.For(t.version.CA).Call(ctx, r.job, request, t.value, r.deadline)
 	if t.expiry.IsZero() && t.minted.IsZero() {
-		t.expiry = t.answer.Expiry
-	}
-	if t.expiry.IsZero() && t.minted.IsZero() && r.probe != nil && t.answer.Body != nil {
-		t.expiry = r.probe.Expiry(*t.answer.Body, asked)
+		r.forecast(ctx, &t, asked)
 	}
 	if !r.quotes {
 		t.answer.Said = ""
 	}
 	r.tried = append(r.tried, t)
+}
+
+// forecast reads a token's expiry from the answer to a call with it.
+func (r *run) forecast(ctx context.Context, t *try, asked time.Time) {
+	unread := t.answer.Unread
+	t.expiry = t.answer.Expiry
+	if t.expiry.IsZero() && r.probe != nil && t.answer.Body != nil {
+		var fault string
+		if t.expiry, fault = r.probe.Expiry(*t.answer.Body, asked); fault != "" {
+			unread = fault
+		}
+	}
+	if unread != "" {
+		t.unread = true
+		r.warnOf(ctx, t.version, unread)
+	}
+}
+
+// warnOf logs what is odd about a secret, as the store does.
+func (r *run) warnOf(ctx context.Context, v token.Version, warning string) {
+	r.log.WarnContext(ctx, "check the secret", "secret", v.Secret, "version", v.ID, "warning", warning)
 }
 
 func (r *run) last() try { return r.tried[len(r.tried)-1] }
@@ -326,7 +348,7 @@ func (r *run) decide(current token.Version) ending {
 	a := decisive.answer
 	e := ending{
 		verdict: a.Verdict, status: a.Status, fault: a.Fault, said: a.Said, kind: decisive.version.Kind(), version: r.last().version.ID,
-		expires: decisive.expiry, undated: undated(decisive.version), targetRequestID: a.RequestID, missesScope: a.MissesScope,
+		expires: decisive.expiry, undated: decisive.undated(), targetRequestID: a.RequestID, missesScope: a.MissesScope,
 	}
 	switch {
 	case a.Verdict == endpoint.Accepted:
@@ -368,6 +390,13 @@ func unavailable(err error, v token.Version) ending {
 
 func invalid(fault string, v token.Version) ending {
 	return ending{outcome: InvalidJob, verdict: endpoint.Unknown, fault: fault, version: v.ID, expires: v.Expiry, undated: undated(v)}
+}
+
+func (t try) undated() time.Time {
+	if t.unread {
+		return time.Time{}
+	}
+	return undated(t.version)
 }
 
 // undated is when a version was created whose token says nothing of its expiry. Zero: it does, readable or not, or the

@@ -24,6 +24,7 @@ type Granted struct {
 	RefreshToken redact.Secret // zero: the one that was sent stays in use
 	Expiry       time.Time     // zero: unknown
 	Asked        time.Time     // when the request was made, by the same clock
+	Warning      string        // why the expiry that is there could not be read; empty: it was, or there is none
 	// Raw is the whole body, also where an error says that the rest cannot be used: a one-time refresh token may be in it.
 	Raw redact.Secret
 }
@@ -147,11 +148,11 @@ func (a *answer) words() string {
 		if v.Kind != jsondoc.String && v.Kind != jsondoc.Number || v.Text == strconv.Itoa(a.status) {
 			continue
 		}
-		if text := redact.Quote(v.Text); text != "" && !slices.Contains(said, text) {
+		if text := redact.Quote(v.Text); text != "" && !redact.IsMarkup(v.Text) && !slices.Contains(said, text) {
 			said = append(said, text)
 		}
 	}
-	if mediaType, _, _ := strings.Cut(a.header.Get("Content-Type"), ";"); len(said) == 0 && !a.successful() && mediaType == "text/plain" {
+	if mediaType, _, _ := strings.Cut(a.header.Get("Content-Type"), ";"); len(said) == 0 && !a.successful() && mediaType == "text/plain" && !redact.IsMarkup(a.body) {
 		said = append(said, redact.Quote(a.body))
 	}
 	if text := redact.Quote(strings.Join(said, ": ")); text != "" {

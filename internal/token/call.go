@@ -175,17 +175,26 @@ func (p *secretParser) optionalPointer(f *jsondoc.Fields, where, name string) *j
 	return &pointer
 }
 
-// expiry is what an answer that was asked for at a moment says. Zero: nothing that can be read.
-func (p pointers) expiry(doc jsondoc.Document, asked time.Time) time.Time {
+// expiry is what an answer that was asked for at a moment says. Zero: unknown; unread says why if the answer has one.
+func (p pointers) expiry(doc jsondoc.Document, asked time.Time) (at time.Time, unread string) {
 	if p.expiresIn != nil {
-		if at := expiresIn(doc.Lookup(*p.expiresIn), asked); !at.IsZero() {
-			return at
+		v := doc.Lookup(*p.expiresIn)
+		if at = expiresIn(v, asked); !at.IsZero() {
+			return at, ""
+		}
+		if v.Kind > jsondoc.Null {
+			unread = "the answer's expires_in is no lifetime in seconds; this expiry is unknown"
 		}
 	}
 	if p.expiresAt != nil {
-		if at, err := ParseExpiry(doc.Lookup(*p.expiresAt)); err == nil {
-			return at
+		v := doc.Lookup(*p.expiresAt)
+		at, err := ParseExpiry(v)
+		if err == nil {
+			return at, ""
+		}
+		if v.Kind > jsondoc.Null {
+			unread = "the answer's expires_at " + err.Error() + "; this expiry is unknown"
 		}
 	}
-	return time.Time{}
+	return time.Time{}, unread
 }

@@ -24,14 +24,17 @@ const lastSecond = 253402300799
 // maxExpiresIn is the longest lifetime that is believed. What is larger is a point in time in a field for a duration.
 const maxExpiresIn = 10 * 365 * 24 * time.Hour
 
-// HeaderExpiry reads the expiry that a target reports in its answer. Zero: none.
-func HeaderExpiry(h http.Header) time.Time {
+// HeaderExpiry reads the expiry that a target reports in its answer. Zero: unknown; unread says why if there is one.
+func HeaderExpiry(h http.Header) (at time.Time, unread string) {
 	text := h.Get(gitHubExpiryHeader)
 	if text == "" {
-		return time.Time{}
+		return time.Time{}, ""
 	}
-	t, _ := ParseExpiry(jsondoc.Value{Kind: jsondoc.String, Text: text}) // a forecast that cannot be read is none
-	return t
+	at, err := ParseExpiry(jsondoc.Value{Kind: jsondoc.String, Text: text})
+	if err != nil {
+		return time.Time{}, "the answer's header github-authentication-token-expiration " + err.Error() + "; this expiry is unknown"
+	}
+	return at, ""
 }
 
 // ParseExpiry reads a point in time as secrets and providers write it: RFC 3339, also with a space, without a colon in

@@ -97,10 +97,15 @@ func (x *Exchanger) loggedIn(a *answer, l *Login, asked time.Time, host string) 
 	if err != nil {
 		return Granted{}, lasting(loginCall, host, "answered %d, but with a token that cannot be used: %s", a.status, err)
 	}
-	g := Granted{Token: x.scrub.Keep(token), Asked: asked, Expiry: l.expiry(a.doc, asked)}
+	g := Granted{Token: x.scrub.Keep(token), Asked: asked}
+	g.Expiry, g.Warning = l.expiry(a.doc, asked)
 	if g.Expiry.IsZero() {
-		if exp, _ := jwtExpiry(token); exp.After(asked) {
+		exp, err := jwtExpiry(token)
+		if exp.After(asked) {
 			g.Expiry = exp
+		}
+		if err != nil && g.Warning == "" {
+			g.Warning = "the token's claim exp " + err.Error() + "; this expiry is unknown"
 		}
 	}
 	return g, nil

@@ -38,6 +38,8 @@ type Minter struct {
 type Minted struct {
 	Token redact.Secret
 	At    time.Time // wall-clock
+	// Warning says why the token's expiry could not be read. Empty: it was, or there is none.
+	Warning string
 
 	until time.Time // wall-clock; it is used no longer then
 }
@@ -153,7 +155,7 @@ func (m *Minter) fetch(ctx context.Context, v Version) (Minted, error) {
 	if life == 0 {
 		life = unknownLife
 	}
-	return Minted{granted.Token, m.now(), granted.Asked.Add(min(life-margin(life), longestLife))}, nil
+	return Minted{granted.Token, m.now(), granted.Warning, granted.Asked.Add(min(life-margin(life), longestLife))}, nil
 }
 
 // Forget drops a rejected token, so that a later run mints another one even if this run may not.

@@ -23,12 +23,15 @@ func (p *secretParser) tokenProbe(object jsondoc.Value) *Probe {
 		call:     p.call(f, where, "GET https://api.example.com/verify", callRules{}),
 		pointers: p.pointers(f, where),
 		Rules:    job.ParseRules(f, where, true, &p.problems),
-		Judges:   object.Get("expect").Kind > jsondoc.Null || object.Get("reject").Kind > jsondoc.Null,
+		Judges:   len(object.Get("expect").Members)+len(object.Get("reject").Members) > 0,
 	}
 }
 
 // Request is what the probe sends, but for the token.
 func (p *Probe) Request() (job.Request, error) { return p.request(job.Values{}) }
 
-// Expiry is the token's expiry as an answer to a request of that moment says. Zero: nothing that can be read.
-func (p *Probe) Expiry(doc jsondoc.Document, asked time.Time) time.Time { return p.expiry(doc, asked) }
+// Expiry is the token's expiry as an answer to a request of that moment says. Zero: unknown; unread says why if the answer
+// has one.
+func (p *Probe) Expiry(doc jsondoc.Document, asked time.Time) (at time.Time, unread string) {
+	return p.expiry(doc, asked)
+}

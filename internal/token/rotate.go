@@ -90,6 +90,6 @@ func (r *Rotate) read(answer string, asked time.Time) (Renewal, error) {
 		return renewal, fmt.Errorf("the token in it cannot be used: %w", err)
 	}
 	renewal.Token = redact.New(token)
-	renewal.ExpiresAt = r.expiry(doc, asked)
+	renewal.ExpiresAt, _ = r.expiry(doc, asked) // the rotator warns where the token before had one
 	return renewal, nil
 }

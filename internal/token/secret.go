@@ -155,7 +155,7 @@ func (p *secretParser) document(whole jsondoc.Value) Document {
 	if object, _ := f.Object("jwt"); object.Kind == jsondoc.Object {
 		d.JWT = p.jwt(object)
 	}
-	if object, ok := f.Object("aws_identity"); ok {
+	if object, _ := f.Object("aws_identity"); object.Kind == jsondoc.Object {
 		d.Identity = p.awsIdentity(object)
 	}
 	if d.OAuth2 != nil {

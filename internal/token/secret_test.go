@@ -522,8 +522,12 @@ func TestExpiryOfGitHub(t *testing.T) {
 			if c.header != "" {
 				h.Set("github-authentication-token-expiration", c.header)
 			}
-			if diff := cmp.Diff(c.want, token.HeaderExpiry(h)); diff != "" {
+			got, unread := token.HeaderExpiry(h)
+			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("expiry (-want +got):\n%s", diff)
+			}
+			if (unread != "") != (c.header != "" && c.want.IsZero()) {
+				t.Errorf("what cannot be read: %q", unread)
 			}
 		})
 	}
@@ -586,6 +590,8 @@ func TestEmptyObjectSaysWhatIsMissing(t *testing.T) {
 		`{"token":"abcdefgh","rotate":{}}`:    "rotate.call is missing",
 		`{"login":{}}`:                        "login.call is missing",
 		`{"jwt":{}}`:                          "jwt.private_key is missing",
+		`{"aws_identity":{}}`:                 "aws_identity.audience is missing",
+		`{"aws_identity":"{}"}`:               "aws_identity.audience is missing",
 		`{"token":"abcdefgh","oauth2": null}`: "",
 	} {
 		_, err := token.ParseSecret(text, &redact.Scrubber{})
