@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/cronbearer/cronbearer/internal/alarm"
 	"github.com/cronbearer/cronbearer/internal/awsclient"
 	"github.com/cronbearer/cronbearer/internal/config"
 	"github.com/cronbearer/cronbearer/internal/egress"
@@ -23,7 +24,7 @@ type app struct {
 	settings  config.Settings
 	store     *token.Store
 	publisher *metric.Publisher
-	reminder  *metric.Reminder
+	reminder  *alarm.Reminder
 	caller    *Caller
 	log       *slog.Logger
 }
@@ -40,7 +41,7 @@ func newApp(s config.Settings, scrub *redact.Scrubber, out io.Writer) (*app, err
 // cloudWatch is the part of *cloudwatch.Client that a run takes.
 type cloudWatch interface {
 	metric.CloudWatch
-	metric.Alarms
+	alarm.CloudWatch
 }
 
 func assemble(s config.Settings, env *execenv.Environment, secrets token.SecretsManager, cloudWatch cloudWatch, scrub *redact.Scrubber, out io.Writer) *app {
@@ -51,7 +52,7 @@ func assemble(s config.Settings, env *execenv.Environment, secrets token.Secrets
 		log:         runlog.New(out, s.LogLevel, scrub),
 	}
 	a.store = token.NewStore(secrets, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, TTL: s.SecretCacheTTL, Margin: retry.Reserve, Now: a.Clock.Now}, scrub, a.log)
-	a.reminder = metric.NewReminder(cloudWatch, s.AlarmPrefix, s.RemindAfter, a.Clock.Now, retry.Sleep, a.log)
+	a.reminder = alarm.NewReminder(cloudWatch, s.AlarmPrefix, s.RemindAfter, a.Clock.Now, retry.Sleep, a.log)
 	a.caller = &Caller{
 		clock:             a.Clock,
 		store:             a.store,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"github.com/cronbearer/cronbearer/internal/alarm"
 	"github.com/cronbearer/cronbearer/internal/awsclient"
 	"github.com/cronbearer/cronbearer/internal/config"
 	"github.com/cronbearer/cronbearer/internal/endpoint"
@@ -118,7 +119,7 @@ func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) erro
 			_, _ = h.out.Write(notStored.Line)
 		}
 		if err == nil && e.verdict == endpoint.Rejected {
-			a.reminder.Remind(ctx, metric.Rejection{Token: res.Token, Job: h.scrub.Scrub(res.Job), Version: e.version})
+			a.reminder.Remind(ctx, alarm.Rejection{Token: res.Token, Job: h.scrub.Scrub(res.Job), Version: e.version})
 		}
 		return err
 	})

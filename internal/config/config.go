@@ -151,7 +151,7 @@ func (r *reader) text(name, otherwise string) string {
 
 func (r *reader) namespace() string {
 	name := r.text(MetricNamespace, metric.DefaultNamespace)
-	if err := metric.CheckNamespace(name); err != nil {
+	if err := checkNamespace(name); err != nil {
 		r.bad(MetricNamespace, "%w", err)
 	}
 	return name
@@ -159,7 +159,7 @@ func (r *reader) namespace() string {
 
 func (r *reader) stackName() string {
 	name := r.text(StackName, "")
-	if err := metric.CheckDimensionValue(name); err != nil {
+	if err := checkDimensionValue(name); err != nil {
 		r.bad(StackName, "%w", err)
 	}
 	return name

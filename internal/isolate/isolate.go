@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// LastWords is what is reserved of a function's time for its log line and the answer to Lambda: no report takes it.
+const LastWords = 300 * time.Millisecond
+
 // grace is how long a function whose context has ended may still take to return what it has.
 const grace = 100 * time.Millisecond
 

@@ -1,12 +1,11 @@
-// Package metric publishes what a run or a rotation has learned to CloudWatch, and reminds of an alarm that lasts. What it
-// does changes no run: its panics, hangs and failures are errors (package isolate).
+// Package metric publishes what a run or a rotation has learned to CloudWatch: whether a token was rejected, when it expires,
+// that a job is alive. It decides no verdict and touches no alarm (package alarm). Silence is visible, so success is published
+// too; but good news is not repeated within minutes, as each datum is billed, and bad news goes out each time. What CloudWatch
+// does not store is returned in the embedded metric format for the log. What this package does changes no run: its panics,
+// hangs and failures are errors (package isolate).
 package metric
 
-import (
-	"errors"
-	"strings"
-	"time"
-)
+import "time"
 
 // Names of the metrics and of their dimensions. The template's alarms name the same; a test holds them together.
 const (
@@ -88,44 +87,4 @@ func number(b bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// CheckNamespace refuses what PutMetricData would refuse (CloudWatch API Reference): one bad name loses the whole
-// request, and with it the news of a dead token.
-func CheckNamespace(name string) error {
-	switch {
-	case name == "", len(name) > 255:
-		return errors.New("must have 1 to 255 characters")
-	case strings.HasPrefix(name, ":"):
-		return errors.New("must not begin with a colon")
-	case strings.HasPrefix(strings.ToUpper(name), "AWS/"):
-		return errors.New("must not begin with AWS/, which is reserved")
-	}
-	for _, c := range []byte(name) {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(".-_/#: ", c) >= 0) {
-			return errors.New("may have only letters, digits, spaces and . - _ / # :")
-		}
-	}
-	if strings.TrimSpace(name) == "" {
-		return errors.New("must not be only spaces")
-	}
-	return nil
-}
-
-// CheckDimensionValue refuses what PutMetricData would refuse as a dimension's value.
-func CheckDimensionValue(value string) error {
-	switch {
-	case strings.TrimSpace(value) == "":
-		return errors.New("is missing")
-	case len(value) > 1024:
-		return errors.New("must have at most 1024 characters")
-	case strings.HasPrefix(value, ":"):
-		return errors.New("must not begin with a colon")
-	}
-	for _, c := range []byte(value) {
-		if c < ' ' || c > '~' {
-			return errors.New("must be printable ASCII")
-		}
-	}
-	return nil
 }

@@ -23,10 +23,7 @@ const repeatAfter = 5 * time.Minute
 // publishLimit is two tries of 2.5 s and the wait between them.
 const publishLimit = 6 * time.Second
 
-// lastWords is what is kept of the function's time for the log line and the answer to Lambda.
-const lastWords = 300 * time.Millisecond
-
-// CloudWatch is the part of *cloudwatch.Client that publishing takes. Its retryer makes two tries of 2.5 s at most.
+// CloudWatch is the part of *cloudwatch.Client that publishing calls. Its retryer makes two tries of 2.5 s at most.
 type CloudWatch interface {
 	PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error)
 }
@@ -54,7 +51,7 @@ type sending struct {
 	expires time.Time
 }
 
-// NewPublisher makes a Publisher.
+// NewPublisher returns a Publisher.
 func NewPublisher(api CloudWatch, namespace, stack string) *Publisher {
 	return &Publisher{api: api, namespace: namespace, stack: stack, sent: map[series]sending{}, bad: map[subject]time.Time{}}
 }
@@ -99,7 +96,7 @@ func (p *Publisher) PublishRotation(ctx context.Context, at time.Time, secret st
 
 // put neither panics nor hangs, whatever the client does.
 func (p *Publisher) put(ctx context.Context, at time.Time, data []datum) error {
-	ctx, cancel := retry.WithMargin(ctx, lastWords)
+	ctx, cancel := retry.WithMargin(ctx, isolate.LastWords)
 	defer cancel()
 	in := p.input(at, data)
 	err := isolate.Run(ctx, publishLimit, func(ctx context.Context) error {

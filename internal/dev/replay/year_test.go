@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/google/go-cmp/cmp"
 
+	reminding "github.com/cronbearer/cronbearer/internal/alarm"
 	"github.com/cronbearer/cronbearer/internal/caller"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/alarm"
@@ -65,7 +66,7 @@ type worker struct {
 type remote struct{ down, broken bool }
 
 // year is a replay: outcomes are drawn by chance, become reports by caller.Result's own mapping, go through the real
-// metric.Publisher and metric.Reminder, and the model of CloudWatch, SNS and EventBridge makes messages of them. What the
+// metric.Publisher and reminding.Reminder, and the model of CloudWatch, SNS and EventBridge makes messages of them. What the
 // alarms say is compared with the truth, which the year knows.
 type year struct {
 	*world
@@ -76,7 +77,7 @@ type year struct {
 	order      []*worker
 	hosts      []*remote
 	publishers []*metric.Publisher
-	reminder   *metric.Reminder
+	reminder   *reminding.Reminder
 	noMetrics  bool // CloudWatch is down
 	counts     counts
 	problems   []string
@@ -94,7 +95,7 @@ func replay(t *testing.T, jobs, days int, seed uint64, m mistake) *year {
 	for range environments {
 		y.publishers = append(y.publishers, metric.NewPublisher(y, metric.DefaultNamespace, y.Stack.StackName))
 	}
-	y.reminder = metric.NewReminder(y, y.Stack.StackName+"-TokenRejected-", remindAfter, y.Now,
+	y.reminder = reminding.NewReminder(y, y.Stack.StackName+"-TokenRejected-", remindAfter, y.Now,
 		func(context.Context, time.Duration) bool { return true }, slog.New(slog.DiscardHandler))
 	y.plans()
 	y.play(newYear.Add(time.Duration(days) * day))
@@ -393,7 +394,7 @@ func (y *year) run(w *worker, at time.Time) {
 			w.worked = at
 		}
 		if res.Verdict == endpoint.Rejected {
-			y.reminder.Remind(y.t.Context(), metric.Rejection{Token: c.name, Job: w.name, Version: fmt.Sprint(c.version)})
+			y.reminder.Remind(y.t.Context(), reminding.Rejection{Token: c.name, Job: w.name, Version: fmt.Sprint(c.version)})
 		}
 	}
 	if y.oneIn(5000) { // an environment is stopped, and with it what it remembers

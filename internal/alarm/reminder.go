@@ -1,4 +1,9 @@
-package metric
+// Package alarm takes an alarm that lasts through its states again, so that its message is repeated: CloudWatch acts on a
+// change of state only, and a rejection that stays sends one email. The alarm itself belongs to the template; this package
+// creates and judges none. At most one reminder goes out in the configured time, whatever number of jobs and environments
+// share the alarm, and a reminder that stopped halfway is finished by the next rejected run. What it does changes no run:
+// its panics, hangs and failures are log lines (package isolate).
+package alarm
 
 import (
 	"context"
@@ -20,14 +25,14 @@ import (
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
-// Alarms is the part of *cloudwatch.Client that reminding takes.
-type Alarms interface {
+// CloudWatch is the part of *cloudwatch.Client that reminding calls.
+type CloudWatch interface {
 	DescribeAlarms(context.Context, *cloudwatch.DescribeAlarmsInput, ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error)
 	SetAlarmState(context.Context, *cloudwatch.SetAlarmStateInput, ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error)
 }
 
 const (
-	// reminderMark begins every reason that a reminder writes, so that a run can tell a reminder that stopped half way.
+	// reminderMark begins every reason that a reminder writes, so that a run recognizes a reminder that stopped halfway.
 	reminderMark = "Reminder: "
 	alarmTries   = 3
 	maxSpread    = 3 * time.Second
@@ -40,13 +45,13 @@ const (
 	// lookAgain is how long an alarm that needs nothing is not looked at again by the same environment, unless it becomes due
 	// before: DescribeAlarms has the lowest of the quotas that a run meets, and a dead token on a job of every second would
 	// use it up.
-	lookAgain = repeatAfter
+	lookAgain = 5 * time.Minute
 )
 
 // Reminder repeats the message of a rejection alarm that lasts. CloudWatch acts on changes of state only, so it takes
 // the alarm through INSUFFICIENT_DATA, which has no action, back to ALARM.
 type Reminder struct {
-	api    Alarms
+	api    CloudWatch
 	prefix string // of the alarm's name; the token's name follows
 	after  time.Duration
 	now    func() time.Time
@@ -58,8 +63,8 @@ type Reminder struct {
 	quiet map[string]time.Time // by alarm: until when it is not looked at
 }
 
-// NewReminder makes a Reminder. An empty prefix or an after of 0 makes one that never reminds.
-func NewReminder(api Alarms, prefix string, after time.Duration, now func() time.Time, sleep func(context.Context, time.Duration) bool, log *slog.Logger) *Reminder {
+// NewReminder returns a Reminder. With an empty prefix or an after of 0 it never reminds.
+func NewReminder(api CloudWatch, prefix string, after time.Duration, now func() time.Time, sleep func(context.Context, time.Duration) bool, log *slog.Logger) *Reminder {
 	return &Reminder{
 		api: api, prefix: prefix, after: after, now: now, sleep: sleep, log: log, quiet: map[string]time.Time{},
 		spread: func() time.Duration { return rand.N(maxSpread) }, //nolint:gosec // a spread needs no secrecy
@@ -69,14 +74,14 @@ func NewReminder(api Alarms, prefix string, after time.Duration, now func() time
 // Rejection is what a reminder reports.
 type Rejection struct{ Token, Job, Version string }
 
-// Remind sends at most one reminder in the time that after gives. Call it when the rejection's datum is stored. A failure,
+// Remind sends at most one reminder within the time of after. Call it when the rejection's datum is stored. A failure,
 // a panic or a hang of what it calls is logged and changes nothing.
 func (r *Reminder) Remind(ctx context.Context, rejection Rejection) {
 	name := r.prefix + rejection.Token
 	if r.prefix == "" || r.after == 0 || r.isQuiet(name) {
 		return
 	}
-	within, cancel := retry.WithMargin(ctx, lastWords)
+	within, cancel := retry.WithMargin(ctx, isolate.LastWords)
 	defer cancel()
 	err := isolate.Run(within, remindLimit, func(ctx context.Context) error {
 		seen, err := r.remind(ctx, name, rejection)
@@ -185,7 +190,7 @@ func (r *Reminder) since(alarm *types.MetricAlarm) time.Time {
 }
 
 // alarm sets ALARM. It is tried three times, as an alarm left in INSUFFICIENT_DATA would say nothing more; the next
-// rejected run mends that too.
+// rejected run repairs that too.
 func (r *Reminder) alarm(ctx context.Context, name string, rejection Rejection, since time.Time) error {
 	version := ""
 	if rejection.Version != "" {
@@ -217,7 +222,7 @@ func (r *Reminder) set(ctx context.Context, name string, state types.StateValue,
 	return nil
 }
 
-// span writes a duration as people say it: 3 days 4 hours, 5 hours, 12 minutes.
+// span writes a duration in words: 3 days 4 hours, 5 hours, 12 minutes.
 func span(d time.Duration) string {
 	plural := func(n int, unit string) string {
 		if n == 1 {

@@ -1,4 +1,4 @@
-package metric_test
+package alarm_test
 
 import (
 	"bytes"
@@ -19,8 +19,10 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cronbearer/cronbearer/internal/metric"
+	"github.com/cronbearer/cronbearer/internal/alarm"
 )
+
+var start = time.Date(2026, 11, 24, 9, 0, 10, 0, time.UTC)
 
 const (
 	prefix    = "S-TokenRejected-"
@@ -107,16 +109,16 @@ func (a *alarms) states() []types.StateValue {
 }
 
 var (
-	rejection = metric.Rejection{Token: "T", Job: "J", Version: "v1"}
+	rejection = alarm.Rejection{Token: "T", Job: "J", Version: "v1"}
 	bothSteps = []types.StateValue{types.StateValueInsufficientData, types.StateValueAlarm}
 )
 
 func fixed() time.Time { return start }
 
 // reminder makes one whose wait is a second, and returns what it logs.
-func reminder(a *alarms, now func() time.Time) (*metric.Reminder, *bytes.Buffer, *[]time.Duration) {
+func reminder(a *alarms, now func() time.Time) (*alarm.Reminder, *bytes.Buffer, *[]time.Duration) {
 	out, waits := &bytes.Buffer{}, &[]time.Duration{}
-	r := metric.NewReminder(a, prefix, remindIn, now, func(_ context.Context, d time.Duration) bool {
+	r := alarm.NewReminder(a, prefix, remindIn, now, func(_ context.Context, d time.Duration) bool {
 		*waits = append(*waits, d)
 		return true
 	}, slog.New(slog.NewTextHandler(out, nil)))
@@ -175,7 +177,7 @@ func TestReminderSaysWhatItIsAbout(t *testing.T) {
 	}
 	a = newAlarms(t, fixed, types.StateValueAlarm, 76*time.Hour)
 	r, _, _ = reminder(a, fixed)
-	r.Remind(t.Context(), metric.Rejection{Token: "T", Job: "J"})
+	r.Remind(t.Context(), alarm.Rejection{Token: "T", Job: "J"})
 	if got := aws.ToString(a.sets[1].StateReason); strings.Contains(got, "version") {
 		t.Errorf("an unknown version is named: %s", got)
 	}
@@ -252,7 +254,7 @@ func TestShortReminderIntervalIsKept(t *testing.T) {
 	t.Parallel()
 	now := start
 	a := newAlarms(t, func() time.Time { return now }, types.StateValueAlarm, 0)
-	r := metric.NewReminder(a, prefix, time.Minute, func() time.Time { return now }, func(context.Context, time.Duration) bool { return true }, slog.Default())
+	r := alarm.NewReminder(a, prefix, time.Minute, func() time.Time { return now }, func(context.Context, time.Duration) bool { return true }, slog.Default())
 	for range 10 {
 		now = now.Add(61 * time.Second)
 		r.Remind(t.Context(), rejection)
@@ -310,12 +312,12 @@ func TestRejectionIsDatedFromItsBeginning(t *testing.T) {
 
 func TestReminderIsSwitchedOff(t *testing.T) {
 	t.Parallel()
-	for name, r := range map[string]func(*alarms) *metric.Reminder{
-		"REMIND_AFTER 0": func(a *alarms) *metric.Reminder {
-			return metric.NewReminder(a, prefix, 0, fixed, nil, slog.Default())
+	for name, r := range map[string]func(*alarms) *alarm.Reminder{
+		"REMIND_AFTER 0": func(a *alarms) *alarm.Reminder {
+			return alarm.NewReminder(a, prefix, 0, fixed, nil, slog.Default())
 		},
-		"ALARM_PREFIX empty": func(a *alarms) *metric.Reminder {
-			return metric.NewReminder(a, "", remindIn, fixed, nil, slog.Default())
+		"ALARM_PREFIX empty": func(a *alarms) *alarm.Reminder {
+			return alarm.NewReminder(a, "", remindIn, fixed, nil, slog.Default())
 		},
 	} {
 		a := newAlarms(t, fixed, types.StateValueAlarm, 100*time.Hour)
@@ -328,7 +330,7 @@ func TestReminderIsSwitchedOff(t *testing.T) {
 
 func TestSpreadIsUpToThreeSeconds(t *testing.T) {
 	t.Parallel()
-	r := metric.NewReminder(nil, prefix, remindIn, fixed, nil, slog.Default())
+	r := alarm.NewReminder(nil, prefix, remindIn, fixed, nil, slog.Default())
 	least, most := time.Hour, time.Duration(0)
 	for range 2000 {
 		d := r.Spread()
@@ -379,11 +381,11 @@ func TestTenJobsRemindOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 10 {
 			wg.Go(func() {
-				r := metric.NewReminder(a, prefix, remindIn, time.Now, func(_ context.Context, d time.Duration) bool {
+				r := alarm.NewReminder(a, prefix, remindIn, time.Now, func(_ context.Context, d time.Duration) bool {
 					time.Sleep(d + time.Duration(i)) // no two at the same nanosecond
 					return true
 				}, slog.Default())
-				r.Remind(t.Context(), metric.Rejection{Token: "T", Job: fmt.Sprintf("J%d", i)})
+				r.Remind(t.Context(), alarm.Rejection{Token: "T", Job: fmt.Sprintf("J%d", i)})
 			})
 		}
 		wg.Wait()
@@ -486,7 +488,7 @@ func TestReminderLeavesTimeForTheLastWords(t *testing.T) {
 		a := newAlarms(t, time.Now, types.StateValueAlarm, 21*time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		r := metric.NewReminder(a, prefix, remindIn, time.Now, func(ctx context.Context, _ time.Duration) bool {
+		r := alarm.NewReminder(a, prefix, remindIn, time.Now, func(ctx context.Context, _ time.Duration) bool {
 			<-ctx.Done()
 			return false
 		}, slog.New(slog.DiscardHandler))
@@ -503,7 +505,7 @@ func TestReminderEndsWithTheRun(t *testing.T) {
 	a := newAlarms(t, fixed, types.StateValueAlarm, 21*time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &bytes.Buffer{}
-	r := metric.NewReminder(a, prefix, remindIn, fixed, func(context.Context, time.Duration) bool {
+	r := alarm.NewReminder(a, prefix, remindIn, fixed, func(context.Context, time.Duration) bool {
 		cancel()
 		return false
 	}, slog.New(slog.NewTextHandler(out, nil)))

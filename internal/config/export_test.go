@@ -1,0 +1,7 @@
+package config
+
+// The rules of names that a variable gives.
+var (
+	CheckNamespace      = checkNamespace
+	CheckDimensionValue = checkDimensionValue
+)
