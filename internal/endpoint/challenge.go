@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// bearer is what the Bearer challenges of an answer say of the token (RFC 6750 section 3.1).
-type bearer struct {
+// bearerChallenges are what the Bearer challenges of an answer say of the token (RFC 6750 section 3.1).
+type bearerChallenges struct {
 	invalidToken      bool
 	insufficientScope bool
 	scope             string // that would be sufficient, if it is named
@@ -16,8 +16,8 @@ type bearer struct {
 type challenge struct{ scheme, code, scope string }
 
 // readBearer reads every challenge of every WWW-Authenticate header.
-func readBearer(h http.Header) bearer {
-	var b bearer
+func readBearer(h http.Header) bearerChallenges {
+	var b bearerChallenges
 	for _, value := range h.Values("WWW-Authenticate") {
 		for _, c := range readChallenges(value) {
 			switch {

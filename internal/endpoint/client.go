@@ -17,7 +17,6 @@ import (
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
-	"github.com/cronbearer/cronbearer/internal/token"
 )
 
 // Verdict is what a call reports of its token.
@@ -152,7 +151,7 @@ func request(ctx context.Context, r job.Request, t redact.Secret) *http.Request 
 // It reads as much of the answer as the job's rules need. giveUp ends a read that lasts.
 func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp func()) {
 	a.Status, a.RequestID = response.StatusCode, requestID(response.Header)
-	a.Expiry, a.Unread = token.HeaderExpiry(response.Header)
+	a.Expiry, a.Unread = headerExpiry(response.Header)
 	// RFC 9110 section 15.2.2: no one asked for another protocol. What follows is no body and has no end.
 	if a.Status == http.StatusSwitchingProtocols {
 		a.Fault = "the target answered 101 and switched to a protocol that no one asked for"
@@ -233,7 +232,7 @@ func read(j job.Job, response *http.Response, encoding string, giveUp func()) (b
 }
 
 // explain is what the challenge says, for people.
-func (b bearer) explain() string {
+func (b bearerChallenges) explain() string {
 	switch {
 	case b.invalidToken:
 		return ` and its challenge says error="invalid_token"`

@@ -20,3 +20,6 @@ func BearerErrors(header string) (codes []string) {
 	}
 	return codes
 }
+
+// HeaderExpiry is the expiry that an answer's headers report.
+var HeaderExpiry = headerExpiry

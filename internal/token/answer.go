@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
@@ -86,10 +87,10 @@ func (a *answer) granted(asked time.Time, refreshes bool) (g Granted, problem st
 	if slices.ContainsFunc([]string{"mac", "dpop", "n_a", "pop"}, func(other string) bool { return strings.EqualFold(tokenType.Text, other) }) {
 		return g, "its token_type is " + strings.ToLower(tokenType.Text) + ", which a Bearer header cannot carry"
 	}
-	if err := checkToken(accessToken.Text); err != nil {
+	if err := bearer.Check(accessToken.Text); err != nil {
 		return g, "its access_token cannot be used: " + err.Error()
 	}
-	g.Token, g.Expiry = redact.New(accessToken.Text), expiresIn(a.get("expires_in"), asked)
+	g.Token, g.Expiry = redact.New(accessToken.Text), bearer.ExpiresIn(a.get("expires_in"), asked)
 	return g, ""
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/keys"
 )
 
 func (p *secretParser) ca(f *jsondoc.Fields) *egress.CA {
@@ -23,7 +24,7 @@ func readCA(v jsondoc.Value) (*egress.CA, error) {
 	if v.Kind != jsondoc.String {
 		return nil, errors.New("must be a string of PEM certificates, not " + v.Kind.String())
 	}
-	certificates, err := certificatesIn(v.Text)
+	certificates, err := keys.Certificates(v.Text)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
@@ -179,7 +180,7 @@ func (p *secretParser) optionalPointer(f *jsondoc.Fields, where, name string) *j
 func (p pointers) expiry(doc jsondoc.Document, asked time.Time) (at time.Time, unread string) {
 	if p.expiresIn != nil {
 		v := doc.Lookup(*p.expiresIn)
-		if at = expiresIn(v, asked); !at.IsZero() {
+		if at = bearer.ExpiresIn(v, asked); !at.IsZero() {
 			return at, ""
 		}
 		if v.Kind > jsondoc.Null {
@@ -188,7 +189,7 @@ func (p pointers) expiry(doc jsondoc.Document, asked time.Time) (at time.Time, u
 	}
 	if p.expiresAt != nil {
 		v := doc.Lookup(*p.expiresAt)
-		at, err := ParseExpiry(v)
+		at, err := bearer.ParseExpiry(v)
 		if err == nil {
 			return at, ""
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/keys"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
@@ -354,13 +355,13 @@ func (o *OAuth2) claims() map[string]jwt.MapClaims {
 }
 
 // sign makes an assertion with a jti of its own, so that no server takes a retry for a replay.
-func (x *Exchanger) sign(key *Key, claims jwt.MapClaims) (string, error) {
+func (x *Exchanger) sign(key *keys.Key, claims jwt.MapClaims) (string, error) {
 	if key == nil {
 		return "", errors.New("there is no private_key to sign with")
 	}
 	now := x.now()
 	claims["jti"], claims["iat"], claims["exp"] = rand.Text(), now.Add(-assertionEarly).Unix(), now.Add(assertionLife-assertionEarly).Unix()
-	signed, err := key.sign(claims)
+	signed, err := key.Sign(claims)
 	x.scrub.Add(signed)
 	return signed, err
 }

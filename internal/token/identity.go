@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
@@ -78,7 +79,7 @@ func (x *Exchanger) identity(ctx context.Context, i *AWSIdentity) (string, *atte
 	if err != nil {
 		return "", x.identityError(err)
 	}
-	if err := checkToken(token); err != nil {
+	if err := bearer.Check(token); err != nil {
 		return "", lasting(stsCall, x.sts.Host(), "gave a JWT that cannot be used: %s", err)
 	}
 	return token, nil

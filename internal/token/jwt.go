@@ -9,12 +9,14 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/keys"
 )
 
 // JWT is a JSON Web Token that is signed here: the token itself, or what a login shows.
 type JWT struct {
-	key      *Key
+	key      *keys.Key
 	claims   jwt.MapClaims // but for those that each token has of its own
 	lifetime time.Duration
 }
@@ -110,9 +112,9 @@ func (p *secretParser) addClaims(claims jwt.MapClaims, more jsondoc.Value) {
 func (x *Exchanger) signJWT(j *JWT, now time.Time) (string, error) {
 	claims := jwt.MapClaims{"jti": rand.Text(), "iat": now.Add(-jwtEarly).Unix(), "exp": now.Add(j.lifetime).Unix()}
 	maps.Copy(claims, j.claims)
-	signed, err := j.key.sign(claims)
+	signed, err := j.key.Sign(claims)
 	x.scrub.Add(signed)
-	if err == nil && len(signed) > maxToken {
+	if err == nil && len(signed) > bearer.MaxLength {
 		err = errors.New("the signed JWT is longer than 8192 bytes: jwt.claims has too much")
 	}
 	return signed, err

@@ -1,6 +1,8 @@
 package token
 
-import "github.com/cronbearer/cronbearer/internal/jsondoc"
+import (
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+)
 
 // Kind is how a secret's token is obtained and renewed: what fixes a rejected one depends on that.
 type Kind int

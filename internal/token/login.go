@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/retry"
@@ -92,7 +93,7 @@ func (x *Exchanger) loggedIn(a *answer, l *Login, asked time.Time, host string) 
 	case value.Kind != jsondoc.String && value.Kind != jsondoc.Number:
 		return Granted{}, lasting(loginCall, host, "answered %d, but there is no string at login.token (%s)", a.status, jsondoc.Quote(l.token.String()))
 	}
-	token, err := normalize(value.Text)
+	token, err := bearer.Normalize(value.Text)
 	x.scrub.Add(token)
 	if err != nil {
 		return Granted{}, lasting(loginCall, host, "answered %d, but with a token that cannot be used: %s", a.status, err)
@@ -100,7 +101,7 @@ func (x *Exchanger) loggedIn(a *answer, l *Login, asked time.Time, host string) 
 	g := Granted{Token: x.scrub.Keep(token), Asked: asked}
 	g.Expiry, g.Warning = l.expiry(a.doc, asked)
 	if g.Expiry.IsZero() {
-		exp, err := jwtExpiry(token)
+		exp, err := bearer.JWTExpiry(token)
 		if exp.After(asked) {
 			g.Expiry = exp
 		}

@@ -3,6 +3,7 @@ package token
 import (
 	"strings"
 
+	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
@@ -14,7 +15,7 @@ var minters = []string{"oauth2", "login", "jwt", "aws_identity", "rotate"}
 // it begins with a slash, a JSON pointer. Of the other members only those count that narrow what the token is used for.
 // The event never chooses a credential of ours, which would be sent to a target.
 func ParseMember(text, key string, scrub *redact.Scrubber) (Document, error) {
-	object, held := trimBOM(text), scrub.Holder()
+	object, held := bearer.TrimBOM(text), scrub.Holder()
 	if !strings.HasPrefix(object, "{") {
 		addUnread(held, text)
 		return Document{}, malformed("the secret is plain text, and Key (secretKey in the event) chooses a member of a JSON object: remove Key")
@@ -60,7 +61,7 @@ func (p *secretParser) member(doc jsondoc.Value, key string) Document {
 		p.problems.Addf("there is no string at Key %s: %s", jsondoc.Quote(key), memberNames(doc))
 		return Document{}
 	}
-	token, err := normalize(v.Text)
+	token, err := bearer.Normalize(v.Text)
 	p.scrub.Add(token)
 	if err != nil {
 		p.problems.Addf("the string at Key %s: %s", jsondoc.Quote(key), err)

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/keys"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
@@ -35,7 +37,7 @@ func (p *secretParser) unfold(doc jsondoc.Value) jsondoc.Value {
 		if nestedMembers[m.Name] == nil || m.Value.Kind != jsondoc.String {
 			continue
 		}
-		text := trimBOM(m.Value.Text)
+		text := bearer.TrimBOM(m.Value.Text)
 		if text == "" {
 			doc.Members[i].Value = jsondoc.Value{Kind: jsondoc.Null}
 			continue
@@ -159,7 +161,7 @@ func shownName(name string) string {
 }
 
 func isMemberName(text string) bool {
-	return isIdentifier(strings.NewReplacer("-", "_", ".", "_").Replace(text))
+	return bearer.IsIdentifier(strings.NewReplacer("-", "_", ".", "_").Replace(text))
 }
 
 // memberNames lists the names of an object's members that can be names, and never a value.
@@ -211,7 +213,7 @@ func (p *secretParser) secretString(f *jsondoc.Fields, where, name string, short
 // secretPEM is secretString for a private key.
 func (p *secretParser) secretPEM(f *jsondoc.Fields, where, name string) (string, bool) {
 	text := f.String(name)
-	p.scrubPEM(text)
+	p.scrub.Add(keys.Secrets(text)...)
 	if text != "" && len(text) < redact.MinSecret {
 		p.problems.Addf("%s%s is shorter than %d bytes, too short to be kept out of logs", where, name, redact.MinSecret)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
@@ -224,7 +225,7 @@ func (x *Exchanger) mint(ctx context.Context, d Document) (Granted, *attemptErro
 		if failed != nil {
 			return Granted{}, failed
 		}
-		expires, err := jwtExpiry(identity)
+		expires, err := bearer.JWTExpiry(identity)
 		if err != nil || !expires.After(asked) {
 			expires = asked.Add(minLifetime)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/keys"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
@@ -80,7 +81,7 @@ type OAuth2 struct {
 	Audience          string
 	AssertionAudience string // aud of a client assertion; empty: TokenURL
 	RefreshToken      redact.Secret
-	Key               *Key // of an assertion; nil: none
+	Key               *keys.Key // of an assertion; nil: none
 	Issuer            string
 	Subject           string
 	SubjectToken      redact.Secret
@@ -210,14 +211,14 @@ func (p *secretParser) client(o *OAuth2) {
 }
 
 // key reads a private key and the certificate that belongs to it, if there is one.
-func (p *secretParser) key(where, privateKey, id, algorithm, certificate string) *Key {
-	key, err := parseKey(privateKey, id, algorithm)
+func (p *secretParser) key(where, privateKey, id, algorithm, certificate string) *keys.Key {
+	key, err := keys.Parse(privateKey, id, algorithm)
 	if err != nil {
 		p.problems.Addf("%s%s", where, err)
 		return nil
 	}
 	if certificate != "" {
-		if err := key.certify(certificate); err != nil {
+		if err := key.Certify(certificate); err != nil {
 			p.problems.Addf("%scertificate %s", where, err)
 		}
 	}

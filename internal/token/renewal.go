@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
@@ -136,7 +137,7 @@ func (d Document) JSON() redact.Secret {
 // Renewal is what a renewal has written into the document.
 func (d Document) Renewal() Renewal {
 	r := Renewal{Token: d.Token}
-	r.ExpiresAt, _ = ParseExpiry(d.source.Get("expires_at")) // absent: the token's own, or unknown
+	r.ExpiresAt, _ = bearer.ParseExpiry(d.source.Get("expires_at")) // absent: the token's own, or unknown
 	if d.OAuth2 != nil {
 		r.RefreshToken = d.OAuth2.RefreshToken
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
@@ -77,7 +78,7 @@ func (x *Exchanger) rotate(ctx context.Context, r *Rotate, current redact.Secret
 // read finds the new token in an answer.
 func (r *Rotate) read(answer string, asked time.Time) (Renewal, error) {
 	renewal := Renewal{Answer: redact.New(answer)}
-	doc, valid := jsondoc.Check([]byte(trimBOM(answer)))
+	doc, valid := jsondoc.Check([]byte(bearer.TrimBOM(answer)))
 	if !valid {
 		return renewal, errors.New("the answer is not JSON")
 	}
@@ -85,7 +86,7 @@ func (r *Rotate) read(answer string, asked time.Time) (Renewal, error) {
 	if value.Kind != jsondoc.String && value.Kind != jsondoc.Number {
 		return renewal, fmt.Errorf("there is no string at rotate.token (%s)", r.token)
 	}
-	token, err := normalize(value.Text)
+	token, err := bearer.Normalize(value.Text)
 	if err != nil {
 		return renewal, fmt.Errorf("the token in it cannot be used: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/job"
@@ -83,9 +84,9 @@ func parse(text, key string, scrub *redact.Scrubber) (Document, error) {
 
 // ParseSecret reads a secret's text. Every secret string in it is given to scrub first, usable or not.
 func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
-	object, held := trimBOM(text), scrub.Holder()
+	object, held := bearer.TrimBOM(text), scrub.Holder()
 	if !strings.HasPrefix(object, "{") {
-		token, err := normalize(text)
+		token, err := bearer.Normalize(text)
 		if err != nil {
 			addUnread(held, text)
 			return Document{}, malformed("the secret's text: " + err.Error())
@@ -137,7 +138,7 @@ func (p *secretParser) document(whole jsondoc.Value) Document {
 	f := jsondoc.NewFields(doc, "", true, &p.problems)
 	token, hasToken := p.secretString(f, "", "token", 1)
 	if hasToken {
-		normalized, err := normalize(token)
+		normalized, err := bearer.Normalize(token)
 		p.scrub.Add(normalized)
 		if err != nil {
 			p.problems.Addf("token: %s", err)
@@ -258,18 +259,18 @@ func (p *secretParser) used(by, how, member string, used, there bool) {
 // mints it: expires_at, then what the credential itself says. What cannot be read is a warning, as the token works anyway.
 func (d *Document) forecast(expiresAt jsondoc.Value) {
 	if !d.Minted() {
-		exp, err := jwtExpiry(d.Token.Reveal())
+		exp, err := bearer.JWTExpiry(d.Token.Reveal())
 		d.expires(exp, "the token's claim exp", err)
 	}
 	if expiresAt.Kind != jsondoc.Absent && expiresAt.Kind != jsondoc.Null {
-		at, err := ParseExpiry(expiresAt)
+		at, err := bearer.ParseExpiry(expiresAt)
 		d.expires(at, "expires_at", err)
 	}
 	if o := d.OAuth2; o != nil && d.Minted() {
 		if o.Key != nil {
-			d.expires(o.Key.expires, "", nil)
+			d.expires(o.Key.Expires, "", nil)
 		}
-		exp, err := jwtExpiry(o.SubjectToken.Reveal())
+		exp, err := bearer.JWTExpiry(o.SubjectToken.Reveal())
 		d.expires(exp, "the claim exp of oauth2.subject_token", err)
 	}
 }

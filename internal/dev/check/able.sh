@@ -85,9 +85,9 @@ caught 'a failed run is retried' sh internal/dev/check/emulator.sh "$bin" "$emul
 rm "$built/broken.yaml"
 
 # What a server of others is told: here not which certificate the client has.
-mistake internal/token/key.go 'k.thumbprint != ""' 'false'
+mistake internal/keys/key.go 'k.thumbprint != ""' 'false'
 caught 'FAIL caller binary: private_key_jwt with the certificate' sh -c "make -s native && sh internal/dev/check/interop.sh '$bin/python3' '$root/.tools/node' .tools/interop/zitadel"
-mend internal/token/key.go
+mend internal/keys/key.go
 
 # The linters. A stand-in for the package that nobody may import, as it is no dependency.
 mkdir config && echo "package config" >config/config.go && echo "module github.com/aws/aws-sdk-go-v2/config" >config/go.mod

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/keys"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -25,7 +26,7 @@ const (
 	api       = "https://reports.example.com" // no host of the local cloud, which would change it in a secret
 )
 
-var algorithms = []string{string(token.RS256), string(token.PS256), string(token.ES256), string(token.EdDSA)}
+var algorithms = []string{string(keys.RS256), string(keys.PS256), string(keys.ES256), string(keys.EdDSA)}
 
 // clients are registered at the server before it starts.
 func (s *suite) clients() []map[string]any {
@@ -255,11 +256,11 @@ func (s *suite) replay(ctx context.Context, body string, status int, code string
 // keyRotation is what the documentation tells a user to do: add the new key, change the secret, remove the old key.
 func (s *suite) keyRotation(ctx context.Context) error {
 	const id = "rotating"
-	older, err := newKey("older", string(token.ES256))
+	older, err := newKey("older", string(keys.ES256))
 	if err != nil {
 		return err
 	}
-	newer, err := newKey("newer", string(token.ES256))
+	newer, err := newKey("newer", string(keys.ES256))
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/dev/pki"
 	"github.com/cronbearer/cronbearer/internal/egress"
+	"github.com/cronbearer/cronbearer/internal/keys"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -78,7 +79,7 @@ func newSuite(binaries map[string]string, out io.Writer) (*suite, error) {
 			s.secrets = append(s.secrets, s.keys[name].pem)
 		}
 	}
-	if s.keys["server"], err = newKey("server", string(token.RS256)); err != nil {
+	if s.keys["server"], err = newKey("server", string(keys.RS256)); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -1,11 +1,10 @@
-package token
+package bearer
 
 import (
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -13,29 +12,12 @@ import (
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
-// gitHubExpiryHeader comes with every answer to a GitHub token that expires (GitHub's REST documentation,
-// "Token expiration").
-const gitHubExpiryHeader = "Github-Authentication-Token-Expiration"
-
 // lastSecond is the last one that RFC 3339 can write, at the end of the year 9999. A larger number of seconds is one of
 // milliseconds: as those it is a time after January 1978.
 const lastSecond = 253402300799
 
 // maxExpiresIn is the longest lifetime that is believed. What is larger is a point in time in a field for a duration.
 const maxExpiresIn = 10 * 365 * 24 * time.Hour
-
-// HeaderExpiry reads the expiry that a target reports in its answer. Zero: unknown; unread says why if there is one.
-func HeaderExpiry(h http.Header) (at time.Time, unread string) {
-	text := h.Get(gitHubExpiryHeader)
-	if text == "" {
-		return time.Time{}, ""
-	}
-	at, err := ParseExpiry(jsondoc.Value{Kind: jsondoc.String, Text: text})
-	if err != nil {
-		return time.Time{}, "the answer's header github-authentication-token-expiration " + err.Error() + "; this expiry is unknown"
-	}
-	return at, ""
-}
 
 // ParseExpiry reads a point in time as secrets and providers write it: RFC 3339, also with a space, without a colon in
 // the offset or without an offset (UTC); a date, which is midnight UTC; Unix seconds or milliseconds as number or text.
@@ -104,9 +86,9 @@ func parseNumber(text string) (float64, bool) {
 	return n, err == nil
 }
 
-// expiresIn reads a lifetime in seconds (RFC 6749 section 5.1) as number or text. Zero: missing, or neither a lifetime of
+// ExpiresIn reads a lifetime in seconds (RFC 6749 section 5.1) as number or text. Zero: missing, or neither a lifetime of
 // at most ten years nor a point in time within as many.
-func expiresIn(v jsondoc.Value, asked time.Time) time.Time {
+func ExpiresIn(v jsondoc.Value, asked time.Time) time.Time {
 	if v.Kind != jsondoc.Number && v.Kind != jsondoc.String {
 		return time.Time{}
 	}
@@ -126,9 +108,9 @@ func expiresIn(v jsondoc.Value, asked time.Time) time.Time {
 // writable reports whether RFC 3339 can write t in UTC. Whoever encodes another one as JSON gets an error for a result.
 func writable(t time.Time) bool { return 1 <= t.UTC().Year() && t.UTC().Year() <= 9999 }
 
-// jwtExpiry reads the claim exp (RFC 7519 section 4.1.4) of a JWS in compact form, without verifying it: it is a forecast.
+// JWTExpiry reads the claim exp (RFC 7519 section 4.1.4) of a JWS in compact form, without verifying it: it is a forecast.
 // Zero: there is none. The error says that it cannot be read.
-func jwtExpiry(token string) (time.Time, error) {
+func JWTExpiry(token string) (time.Time, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return time.Time{}, nil

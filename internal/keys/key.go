@@ -1,4 +1,4 @@
-package token
+package keys
 
 import (
 	"crypto"
@@ -22,8 +22,8 @@ import (
 type Key struct {
 	ID         string // the JOSE header's kid; empty: none
 	Algorithm  Algorithm
-	thumbprint string // of the certificate, the JOSE header's x5t#S256 (RFC 7515 section 4.1.8); empty: none
-	expires    time.Time
+	thumbprint string    // of the certificate, the JOSE header's x5t#S256 (RFC 7515 section 4.1.8); empty: none
+	Expires    time.Time // of its certificate; zero: unknown
 	signer     crypto.Signer
 }
 
@@ -51,8 +51,8 @@ func (a Algorithm) method() jwt.SigningMethod {
 	}
 }
 
-// sign signs claims.
-func (k *Key) sign(claims jwt.MapClaims) (string, error) {
+// Sign signs claims as a JWT in compact form.
+func (k *Key) Sign(claims jwt.MapClaims) (string, error) {
 	assertion := jwt.NewWithClaims(k.Algorithm.method(), claims)
 	if k.ID != "" {
 		assertion.Header["kid"] = k.ID
@@ -72,9 +72,9 @@ const (
 	pemHelp    = "write its line breaks in JSON as \\n; jq --rawfile does that"
 )
 
-// parseKey reads a PEM key: PKCS #8, PKCS #1 or SEC 1. Errors begin with the name of the secret's key that is wrong
+// Parse reads a PEM key: PKCS #8, PKCS #1 or SEC 1. Errors begin with the name of the secret's key that is wrong
 // and never quote the private key.
-func parseKey(text, id, algorithm string) (*Key, error) {
+func Parse(text, id, algorithm string) (*Key, error) {
 	key := &Key{ID: id, Algorithm: Algorithm(algorithm)}
 	if algorithm == "" {
 		key.Algorithm = RS256
@@ -147,8 +147,8 @@ func parseDER(der []byte) (any, error) {
 	return nil, errors.New("private_key cannot be read: it must be an unencrypted PKCS #8, PKCS #1 or SEC 1 key")
 }
 
-// certificatesIn reads the certificates of a PEM text.
-func certificatesIn(text string) ([]*x509.Certificate, error) {
+// Certificates reads the certificates of a PEM text.
+func Certificates(text string) ([]*x509.Certificate, error) {
 	var certificates []*x509.Certificate
 	for i, block := range readPEM(text) {
 		if block.Type != "CERTIFICATE" {
@@ -166,9 +166,9 @@ func certificatesIn(text string) ([]*x509.Certificate, error) {
 	return certificates, nil
 }
 
-// certify adds the key's certificate: by its thumbprint the provider finds the public key, and its end is the key's.
-func (k *Key) certify(text string) error {
-	certificates, err := certificatesIn(text)
+// Certify adds the key's certificate: the provider finds the public key by its thumbprint, and the key expires with it.
+func (k *Key) Certify(text string) error {
+	certificates, err := Certificates(text)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (k *Key) certify(text string) error {
 			continue
 		}
 		sum := sha256.Sum256(certificate.Raw)
-		k.thumbprint, k.expires = base64.RawURLEncoding.EncodeToString(sum[:]), certificate.NotAfter.UTC()
+		k.thumbprint, k.Expires = base64.RawURLEncoding.EncodeToString(sum[:]), certificate.NotAfter.UTC()
 		return nil
 	}
 	return errors.New("is not the certificate of private_key")

@@ -1,4 +1,7 @@
-package token
+// Package keys reads the private keys and certificates of secrets, and signs JWTs with them. People store PEM in many
+// shapes, all of which are read; a key of a weak kind is not. It keeps nothing, verifies no chain, and no error quotes what
+// it is about. golang-jwt signs, as every provider has seen its JWTs (docs/decisions/0006).
+package keys
 
 import (
 	"encoding/base64"
@@ -52,21 +55,22 @@ func decodeBase64(text string) ([]byte, bool) {
 	return der, err == nil && len(der) > 0
 }
 
-// scrubPEM registers what is secret in a private key, in whatever shape it was stored: its content and not the words
-// around it, which stand in our own help, too.
-func (p *secretParser) scrubPEM(text string) {
+// Secrets are the parts of a private key's text that are secret, in whatever shape it was stored: its content and not the
+// words around it, which appear in our own help, too.
+func Secrets(text string) []string {
+	var secrets []string
 	for _, block := range readPEM(text) {
-		p.scrub.Add(base64.StdEncoding.EncodeToString(block.Bytes))
+		secrets = append(secrets, base64.StdEncoding.EncodeToString(block.Bytes))
 	}
 	if !strings.Contains(text, pemBegin) {
-		p.scrub.Add(text)
-		return
+		return append(secrets, text)
 	}
 	for part := range strings.SplitSeq(text, pemDash) {
 		if part = strings.TrimSpace(part); !isLabel(part) {
-			p.scrub.Add(part)
+			secrets = append(secrets, part)
 		}
 	}
+	return secrets
 }
 
 func isLabel(part string) bool {

@@ -1,4 +1,8 @@
-package token
+// Package bearer knows the text of a bearer token: which texts can be one, what copying does to them, and when the token
+// expires as far as a text says so. It holds no token, obtains none and verifies none: an expiry is a forecast. What goes
+// on the wire is checked against what providers issue and not against RFC 6750's grammar, which many of them exceed; no
+// error quotes what it is about.
+package bearer
 
 import (
 	"errors"
@@ -8,15 +12,16 @@ import (
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-// Lengths of a usable token, in bytes. What is shorter cannot be kept out of texts (redact.MinSecret).
 const (
-	minToken = redact.MinSecret
-	maxToken = 8192
+	minLength = redact.MinSecret // a shorter token cannot be kept out of texts
+	// MaxLength is that of a token, in bytes: what servers read of one header line.
+	MaxLength = 8192
 )
 
 const byteOrderMark = "\ufeff"
 
-func trimBOM(text string) string {
+// TrimBOM removes white space and the byte order mark that some editors put first.
+func TrimBOM(text string) string {
 	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), byteOrderMark))
 }
 
@@ -25,10 +30,10 @@ const (
 	scheme     = "bearer"
 )
 
-// normalize undoes what copying a token does to it, each at most once and in this order: a byte order mark and white
+// Normalize undoes what copying a token does to it, each at most once and in this order: a byte order mark and white
 // space, enclosing quotes, the header's name, the scheme. What is not a token then is not repaired but an error.
-func normalize(text string) (string, error) {
-	text = trimBOM(text)
+func Normalize(text string) (string, error) {
+	text = TrimBOM(text)
 	if n := len(text); n >= 2 && text[0] == text[n-1] && (text[0] == '"' || text[0] == '\'') {
 		text = strings.TrimSpace(text[1 : n-1])
 	}
@@ -43,7 +48,7 @@ func normalize(text string) (string, error) {
 			text = strings.TrimSpace(rest)
 		}
 	}
-	return text, checkToken(text)
+	return text, Check(text)
 }
 
 func hasPrefixFold(text, prefix string) bool {
@@ -54,15 +59,15 @@ func hasPrefixFold(text, prefix string) bool {
 // with more than itself. RFC 6750 section 2.1 allows fewer (b64token), but tokens with | = ! : and others are in use.
 const forbidden = "\"'\\,;<>`"
 
-// checkToken accepts what goes on the wire as it is. The error names the place and never what stands there.
-func checkToken(token string) error {
+// Check accepts what goes on the wire as it is. The error names the place and never what stands there.
+func Check(token string) error {
 	switch {
 	case token == "":
 		return errors.New("the token is empty")
-	case len(token) < minToken:
-		return fmt.Errorf("the token is shorter than %d bytes", minToken)
-	case len(token) > maxToken:
-		return fmt.Errorf("the token is longer than %d bytes", maxToken)
+	case len(token) < minLength:
+		return fmt.Errorf("the token is shorter than %d bytes", minLength)
+	case len(token) > MaxLength:
+		return fmt.Errorf("the token is longer than %d bytes", MaxLength)
 	case strings.HasPrefix(token, "-----BEGIN"):
 		return errors.New("it is a PEM block such as a private key, not a token")
 	case token[0] == '{', token[0] == '[':
@@ -91,14 +96,15 @@ func checkToken(token string) error {
 func isAssignment(text string) bool {
 	const maxName = 40
 	name, value, found := strings.Cut(text, "=")
-	if !found || len(name) > maxName || strings.Trim(value, "=") == "" || !isIdentifier(name) {
+	if !found || len(name) > maxName || strings.Trim(value, "=") == "" || !IsIdentifier(name) {
 		return false
 	}
 	name = strings.ToLower(name)
 	return strings.HasSuffix(name, "token") || strings.HasSuffix(name, "key") || strings.HasSuffix(name, "secret")
 }
 
-func isIdentifier(text string) bool {
+// IsIdentifier reports whether the text can be the name of a variable.
+func IsIdentifier(text string) bool {
 	for i, c := range []byte(text) {
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
 		if !letter && (i == 0 || c < '0' || c > '9') {
