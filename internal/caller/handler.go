@@ -85,18 +85,19 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 	j, jobErr := job.Parse(event, job.Options{IdempotencyHeader: a.settings.IdempotencyHeader})
 	res := Result{Job: j.Name, Token: j.Token, RunID: j.RunID(requestID), RequestID: requestID}
 	var e ending
+	target := j.Call
 	if jobErr != nil {
 		e = ending{outcome: InvalidJob, verdict: endpoint.Unknown, fault: jobErr.Error()}
 		e.fill(&res, &run{})
 	} else {
 		var r *run
 		e, r = a.caller.run(ctx, j, res.RunID, a.log)
-		j = r.job // the call that was made: a check's is that of the secret's probe
 		e.fill(&res, r)
+		target = r.target
 	}
 	message := ""
 	if res.failed() {
-		message = e.message(res, j, secretCommands{id: a.store.ID(j.Secret), key: j.SecretKey, region: a.settings.Region})
+		message = e.message(res, target, secretCommands{id: a.store.ID(j.Secret), key: j.SecretKey, region: a.settings.Region})
 	}
 	if err := h.report(ctx, a, e, res); err != nil {
 		h.log.ErrorContext(ctx, "the metrics could not be stored", "error", err.Error())
@@ -153,5 +154,5 @@ func (h *Handler) misconfigured(ctx context.Context, event []byte, requestID str
 	}
 	fault := strings.ReplaceAll(errors.Join(cause, jobErr).Error(), "\n", "; ")
 	e := ending{outcome: InvalidJob, fault: fault}
-	return h.finish(ctx, res, e.message(res, j, secretCommands{}))
+	return h.finish(ctx, res, e.message(res, j.Call, secretCommands{}))
 }

@@ -7,13 +7,13 @@ import (
 
 	"github.com/aws/smithy-go"
 
-	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/request"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
 // message is the error's text: which job, which token, what happened, what to do.
-func (e ending) message(res Result, j job.Job, s secretCommands) string {
+func (e ending) message(res Result, target request.Call, s secretCommands) string {
 	s.isJSON = s.key != "" || e.kind != token.UnknownKind && e.kind != token.PlainText
 	name := res.Job
 	if name == "" {
@@ -34,7 +34,7 @@ func (e ending) message(res Result, j job.Job, s secretCommands) string {
 		if e.probe {
 			b.WriteString("the probe of its secret: ")
 		}
-		fmt.Fprintf(&b, "%s %s failed: %s.%s %s. See docs/runbooks/failed-runs.md", j.Method, j.Host(), e.fault, e.quote(), says)
+		fmt.Fprintf(&b, "%s %s failed: %s.%s %s. See docs/runbooks/failed-runs.md", target.Method, target.Host(), e.fault, e.quote(), says)
 	default:
 		if res.Token != "" {
 			fmt.Fprintf(&b, "token %s: ", res.Token)

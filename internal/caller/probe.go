@@ -13,12 +13,13 @@ func (r *run) check(ctx context.Context, version token.Version) ending {
 	if probe == nil {
 		return ending{outcome: Succeeded, verdict: endpoint.Unknown, version: version.ID, expires: version.Expiry, undated: undated(version)}
 	}
-	request, err := probe.Request()
+	out, err := probe.Request()
 	if err != nil {
 		return invalid("probe: "+err.Error(), version)
 	}
-	r.job, r.probe = r.job.Calling(probe.Probe, probe.Rules), probe
-	e := r.make(ctx, request, version)
+	r.target, r.probe = probe.Call, probe
+	r.policy.Replayable, r.policy.Rules, r.policy.ReadsBody = probe.Call.Replayable(), probe.Rules, true
+	e := r.make(ctx, out, version)
 	e.probe = true
 	if e.verdict == endpoint.Accepted && !probe.Judges {
 		e.verdict = endpoint.Unknown // a verify endpoint may accept what the API rejects

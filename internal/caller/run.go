@@ -14,6 +14,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/request"
 	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -37,6 +38,8 @@ type run struct {
 	*Caller
 
 	job      job.Job
+	target   request.Call    // the job's, or that of the secret's probe
+	policy   endpoint.Policy // of its call
 	id       string
 	start    time.Time // wall-clock
 	deadline time.Time // real; zero: none
@@ -79,6 +82,8 @@ type ending struct {
 // run makes the call that the event wants, and tells how it went.
 func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger) (ending, *run) {
 	r := &run{Caller: c, job: j, id: id, start: c.clock.Now(), log: log}
+	r.target = j.Call
+	r.policy = endpoint.Policy{Attempts: j.Attempts, Timeout: j.Timeout, Replayable: j.Replayable(), Rules: j.Rules}
 	r.deadline, _ = ctx.Deadline()
 	if j.MaxAge > 0 && j.Age(r.start) > j.MaxAge {
 		return ending{outcome: Skipped, verdict: endpoint.Unknown}, r
@@ -90,43 +95,43 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 	if j.Action == job.Check {
 		return r.check(ctx, version), r
 	}
-	request, err := j.Request(id, r.start, c.idempotencyHeader)
+	out, err := j.Request(id, r.start, c.idempotencyHeader)
 	if err != nil {
 		return invalid(err.Error(), version), r
 	}
-	return r.make(ctx, request, version), r
+	return r.make(ctx, out, version), r
 }
 
 // make makes a call with the version's token, and with others where it is rejected.
-func (r *run) make(ctx context.Context, request job.Request, version token.Version) ending {
-	if !r.bound(version, version).Allows(request.URL) {
-		return unbound(request, version)
+func (r *run) make(ctx context.Context, out request.Request, version token.Version) ending {
+	if !r.bound(version, version).Allows(out.URL) {
+		return unbound(out, version)
 	}
 	first, err := r.tokenOf(ctx, version, redact.Secret{})
 	if newer, ok := r.newerThanRefused(ctx, version, err); ok {
 		version = newer
-		if !r.bound(version, version).Allows(request.URL) {
-			return unbound(request, version)
+		if !r.bound(version, version).Allows(out.URL) {
+			return unbound(out, version)
 		}
 		first, err = r.tokenOf(ctx, version, redact.Secret{})
 	}
 	if err != nil {
 		return unavailable(err, version)
 	}
-	r.call(ctx, request, first)
+	r.call(ctx, out, first)
 	defer r.forgetRejected()
-	r.callSettled(ctx, request)
+	r.callSettled(ctx, out)
 	if r.mayTryAnother() {
 		var unusable *ending
-		if version, unusable = r.recover(ctx, request, version); unusable != nil {
+		if version, unusable = r.recover(ctx, out, version); unusable != nil {
 			return *unusable
 		}
 	}
 	return r.decide(version)
 }
 
-func unbound(request job.Request, v token.Version) ending {
-	return invalid(fmt.Sprintf("host %s is not one that the token is bound to: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts", request.URL.Host), v)
+func unbound(out request.Request, v token.Version) ending {
+	return invalid(fmt.Sprintf("host %s is not one that the token is bound to: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts", out.URL.Host), v)
 }
 
 // secret reads the job's secret.
@@ -174,9 +179,9 @@ func (r *run) newerThanRefused(ctx context.Context, version token.Version, err e
 	return fresh, fresh.ID != version.ID
 }
 
-func (r *run) call(ctx context.Context, request job.Request, t try) {
+func (r *run) call(ctx context.Context, out request.Request, t try) {
 	asked := r.clock.Now()
-	t.answer = r.targets.For(t.version.CA).Call(ctx, r.job, request, t.value, r.deadline)
+	t.answer = r.targets.For(t.version.CA).Call(ctx, r.policy, out, t.value)
 	if t.expiry.IsZero() && t.minted.IsZero() {
 		r.forecast(ctx, &t, asked)
 	}
@@ -217,7 +222,7 @@ const (
 
 // callSettled repeats a rejected call, once in a run, with a token that was minted just before, after a moment: at a cold
 // start it would be a false alarm, and another token would be as young.
-func (r *run) callSettled(ctx context.Context, request job.Request) {
+func (r *run) callSettled(ctx context.Context, out request.Request) {
 	t := r.last()
 	age := r.clock.Now().Sub(t.minted)
 	if t.minted.IsZero() || r.settled || age < 0 || age >= settledAged || !r.mayTryAnother() {
@@ -228,21 +233,21 @@ func (r *run) callSettled(ctx context.Context, request job.Request) {
 		return
 	}
 	r.settled = true
-	r.call(ctx, request, t)
+	r.call(ctx, out, t)
 }
 
 // mayTryAnother reports whether the last call was rejected and may be repeated. After a 401 or an invalid_token challenge
 // nothing was done; after a rule of the user's that is not sure, so the job must allow it.
 func (r *run) mayTryAnother() bool {
 	a := r.last().answer
-	return a.Verdict == endpoint.Rejected && (a.NotDone || r.job.Replayable())
+	return a.Verdict == endpoint.Rejected && (a.NotDone || r.policy.Replayable)
 }
 
 // recover tries the tokens of the rotation window, each different value once: AWSCURRENT read afresh, AWSPENDING while
 // it is young, AWSPREVIOUS while AWSCURRENT is. Outside the window no other token is tried, so that a rotation that
 // wrote a dead token cannot hide behind the one before. It returns AWSCURRENT as last known, and an ending if that has
 // another token that cannot be used, so that nothing is known of it.
-func (r *run) recover(ctx context.Context, request job.Request, current token.Version) (token.Version, *ending) {
+func (r *run) recover(ctx context.Context, out request.Request, current token.Version) (token.Version, *ending) {
 	fresh, err := r.secret().CurrentAfter(ctx, r.job.Secret, r.clock.Now())
 	if err != nil {
 		r.log.WarnContext(ctx, "the secret could not be read afresh", "error", err.Error())
@@ -250,13 +255,13 @@ func (r *run) recover(ctx context.Context, request job.Request, current token.Ve
 		current = fresh
 		switch {
 		case !r.last().minted.IsZero() || fresh.Minted():
-			return current, r.mintAgain(ctx, request, current)
+			return current, r.mintAgain(ctx, out, current)
 		case r.wasTried(fresh.Token):
-		case !r.bound(fresh, fresh).Allows(request.URL):
-			e := unbound(request, fresh)
+		case !r.bound(fresh, fresh).Allows(out.URL):
+			e := unbound(out, fresh)
 			return current, &e
 		default:
-			r.callVersion(ctx, request, fresh)
+			r.callVersion(ctx, out, fresh)
 		}
 	}
 	if !r.last().minted.IsZero() {
@@ -275,8 +280,8 @@ func (r *run) recover(ctx context.Context, request job.Request, current token.Ve
 			continue
 		}
 		young := stage == token.Previous || other.YoungerThan(window, r.clock.Now())
-		if young && !other.Minted() && !r.wasTried(other.Token) && r.bound(other, current).Allows(request.URL) {
-			r.callVersion(ctx, request, other)
+		if young && !other.Minted() && !r.wasTried(other.Token) && r.bound(other, current).Allows(out.URL) {
+			r.callVersion(ctx, out, other)
 		}
 	}
 	if last := r.last(); last.answer.Verdict == endpoint.Accepted && last.with == string(token.Previous) {
@@ -286,17 +291,17 @@ func (r *run) recover(ctx context.Context, request job.Request, current token.Ve
 	return current, nil
 }
 
-func (r *run) callVersion(ctx context.Context, request job.Request, v token.Version) {
+func (r *run) callVersion(ctx context.Context, out request.Request, v token.Version) {
 	if t, err := r.tokenOf(ctx, v, redact.Secret{}); err == nil {
-		r.call(ctx, request, t)
+		r.call(ctx, out, t)
 	}
 }
 
 // mintAgain mints once more: the server may have ended the token before its time, or the client's credential changed.
 // When it fails, the verdict on the token that was minted before stands. One that was not minted is of the past.
-func (r *run) mintAgain(ctx context.Context, request job.Request, current token.Version) *ending {
-	if !r.bound(current, current).Allows(request.URL) {
-		e := unbound(request, current)
+func (r *run) mintAgain(ctx context.Context, out request.Request, current token.Version) *ending {
+	if !r.bound(current, current).Allows(out.URL) {
+		e := unbound(out, current)
 		return &e
 	}
 	t, err := r.tokenOf(ctx, current, r.last().value)
@@ -310,8 +315,8 @@ func (r *run) mintAgain(ctx context.Context, request job.Request, current token.
 		return &e
 	}
 	if !r.wasTried(t.value) {
-		r.call(ctx, request, t)
-		r.callSettled(ctx, request)
+		r.call(ctx, out, t)
+		r.callSettled(ctx, out)
 	}
 	return nil
 }

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/hosts"
-	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/metric"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 // Names of the variables. The template test holds them against template.yaml.
@@ -214,7 +214,7 @@ func (r *reader) idempotencyHeader() string {
 	if name == "" {
 		return ""
 	}
-	if err := job.CheckHeaderName(name); err != nil {
+	if err := request.CheckHeaderName(name); err != nil {
 		r.bad(IdempotencyHeader, "%w", err)
 	}
 	return name

@@ -3,6 +3,8 @@ package endpoint
 import (
 	"net/http"
 	"strings"
+
+	"github.com/cronbearer/cronbearer/internal/ascii"
 )
 
 // bearerChallenges are what the Bearer challenges of an answer say of the token (RFC 6750 section 3.1).
@@ -72,7 +74,7 @@ type challengeReader struct {
 }
 
 // token reads a token of RFC 9110 section 5.6.2, empty if there is none here.
-func (r *challengeReader) token() string { return r.while(isTokenByte) }
+func (r *challengeReader) token() string { return r.while(ascii.IsTokenByte) }
 
 func (r *challengeReader) while(allowed func(byte) bool) string {
 	begin := r.at
@@ -134,7 +136,7 @@ func (r *challengeReader) token68() {
 	if r.while(isBlank) == "" {
 		return
 	}
-	content := r.while(func(c byte) bool { return isAlphanumeric(c) || strings.IndexByte("-._~+/", c) >= 0 })
+	content := r.while(func(c byte) bool { return ascii.IsAlphanumeric(c) || strings.IndexByte("-._~+/", c) >= 0 })
 	r.while(func(c byte) bool { return c == '=' })
 	r.while(isBlank)
 	if content == "" || r.at < len(r.text) && r.text[r.at] != ',' {
@@ -143,11 +145,3 @@ func (r *challengeReader) token68() {
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
-
-func isTokenByte(c byte) bool {
-	return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-}
-
-func isAlphanumeric(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-}

@@ -1,4 +1,8 @@
-// Package endpoint sends a job's request with a token and judges the answer.
+// Package endpoint makes a call with a token and reports what the answer says of that token. Only proof is a verdict: a
+// 401, an invalid_token challenge (RFC 6750 section 3.1) or a rule of the user's rejects a token, the answer that the user
+// expects accepts it, and everything else (time-outs, 5xx, rate limits, a missing right) leaves it unknown, so that an
+// outage of the target never looks like a dead token. Requests are retried as RFC 9110 section 9.2.2 allows. It does not
+// choose the token: package caller does.
 package endpoint
 
 import (
@@ -13,9 +17,9 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/egress"
-	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/request"
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
@@ -53,6 +57,15 @@ type Answer struct {
 	NotDone     bool              // rejected before anything was done: by 401 or an invalid_token challenge
 }
 
+// Policy is how often and for how long a call is tried, and how its answers are judged.
+type Policy struct {
+	Attempts   int           // the first included
+	Timeout    time.Duration // of one attempt
+	Replayable bool          // the request may be sent again although it may have been processed
+	Rules      request.Rules
+	ReadsBody  bool // the answer's body is wanted even if no rule needs it
+}
+
 // Client calls targets. It is safe for concurrent use.
 type Client struct {
 	transport http.RoundTripper
@@ -68,30 +81,31 @@ func NewClient(transport *http.Transport) *Client {
 }
 
 // transportFor keeps a request that must not go out twice off connections that were used before.
-func (c *Client) transportFor(j job.Job) http.RoundTripper {
-	if j.Replayable() {
+func (c *Client) transportFor(p Policy) http.RoundTripper {
+	if p.Replayable {
 		return c.transport
 	}
 	return c.once
 }
 
-// Call sends the request, again where RFC 9110 section 9.2.2 and the job allow it, until an answer stands.
-func (c *Client) Call(ctx context.Context, j job.Job, r job.Request, t redact.Secret, deadline time.Time) Answer {
-	budget := retry.Budget{Deadline: deadline, Now: c.now}
+// Call sends the request, and retries as the policy allows while there is time before the deadline of ctx.
+func (c *Client) Call(ctx context.Context, p Policy, r request.Request, t redact.Secret) Answer {
+	budget := retry.Budget{Now: c.now}
+	budget.Deadline, _ = ctx.Deadline()
 	total := Answer{Verdict: Unknown, Fault: "no time was left for an attempt"}
-	for n := 1; n <= j.Attempts; n++ {
-		timeout, ok := budget.Attempt(j.Timeout)
+	for n := 1; n <= p.Attempts; n++ {
+		timeout, ok := budget.Attempt(p.Timeout)
 		if !ok {
 			break
 		}
-		a := c.attempt(ctx, j, r, t, timeout)
+		a := c.attempt(ctx, p, r, t, timeout)
 		a.Sent += total.Sent
 		a.Rejections += total.Rejections
 		if a.Expiry.IsZero() {
 			a.Expiry = total.Expiry
 		}
 		total = a.Answer
-		if !a.retry || n == j.Attempts {
+		if !a.retry || n == p.Attempts {
 			break
 		}
 		wait := c.backoff(n)
@@ -114,7 +128,7 @@ type attempted struct {
 	hasRetryAfter bool
 }
 
-func (c *Client) attempt(ctx context.Context, j job.Job, r job.Request, t redact.Secret, timeout time.Duration) attempted {
+func (c *Client) attempt(ctx context.Context, p Policy, r request.Request, t redact.Secret, timeout time.Duration) attempted {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var connected, sent atomic.Int32 // connected: a byte of the request may have left
@@ -123,7 +137,7 @@ func (c *Client) attempt(ctx context.Context, j job.Job, r job.Request, t redact
 		GotConn:      func(httptrace.GotConnInfo) { connected.Add(1) },
 		WroteHeaders: func() { sent.Add(1) }, // each time: the transport itself repeats on a connection that had died idle
 	})
-	response, err := c.transportFor(j).RoundTrip(request(ctx, r, t))
+	response, err := c.transportFor(p).RoundTrip(authorized(ctx, r, t))
 	a.Sent = int(sent.Load())
 	if err != nil {
 		refused, isRefused := errors.AsType[*egress.AddressRefusedError](err)
@@ -132,24 +146,24 @@ func (c *Client) attempt(ctx context.Context, j job.Job, r job.Request, t redact
 			return a
 		}
 		a.Fault = egress.Explain(err, timeout)
-		a.retry = connected.Load() == 0 || j.Replayable()
+		a.retry = connected.Load() == 0 || p.Replayable
 		return a
 	}
-	c.judge(&a, j, response, cancel)
+	c.judge(&a, p, response, cancel)
 	_ = response.Body.Close()
 	return a
 }
 
-// request is the only place that reveals a token to a target.
-func request(ctx context.Context, r job.Request, t redact.Secret) *http.Request {
+// authorized is the only place that reveals a token to a target.
+func authorized(ctx context.Context, r request.Request, t redact.Secret) *http.Request {
 	req := r.HTTP(ctx)
 	req.Header.Set("Authorization", "Bearer "+t.Reveal())
 	return req
 }
 
 // judge applies the rules in the order of the contract: 401 and challenge, reject.json, rate limit, reject.status, expect.
-// It reads as much of the answer as the job's rules need. giveUp ends a read that lasts.
-func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp func()) {
+// It reads as much of the answer as the rules need. giveUp ends a read that lasts.
+func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp func()) {
 	a.Status, a.RequestID = response.StatusCode, requestID(response.Header)
 	a.Expiry, a.Unread = headerExpiry(response.Header)
 	// RFC 9110 section 15.2.2: no one asked for another protocol. What follows is no body and has no end.
@@ -170,20 +184,20 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp 
 		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
 		return
 	}
-	if j.RejectsStatus(a.Status) && !limit.Limited {
+	if p.Rules.RejectsStatus(a.Status) && !limit.Limited {
 		a.reject(what + ", which reject.status names" + pointsTo(response))
 		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
 		return
 	}
-	body := read(j, response, encoding, giveUp)
-	if j.ReadsBody {
+	body := read(p, response, encoding, giveUp)
+	if p.ReadsBody {
 		a.Body = &body.doc
 	}
-	unmet := j.Unmet(a.Status, response.Header.Get("Content-Type"), body.doc)
+	unmet := p.Rules.Unmet(a.Status, response.Header.Get("Content-Type"), body.doc)
 	switch {
 	case body.unread != nil:
 		a.Fault = fmt.Sprintf("%s, but its body %s", what, body.unread)
-	case j.RejectsBody(body.doc):
+	case p.Rules.RejectsBody(body.doc):
 		a.reject(what + " with a body that reject.json names")
 	case unmet == "" && !(unauthorized && missesScope):
 		a.Verdict = Accepted
@@ -200,7 +214,7 @@ func (c *Client) judge(a *attempted, j job.Job, response *http.Response, giveUp 
 	if a.Verdict == Rejected {
 		return
 	}
-	a.retry = limit.Retry || statusRetried(j, a.Status, limit.HasWait) || errors.Is(body.unread, errCutOff) && j.Replayable()
+	a.retry = limit.Retry || statusRetried(p, a.Status, limit.HasWait) || errors.Is(body.unread, errCutOff) && p.Replayable
 	a.retryAfter, a.hasRetryAfter = limit.Wait, limit.HasWait
 }
 
@@ -211,9 +225,9 @@ type content struct {
 	unread error
 }
 
-func read(j job.Job, response *http.Response, encoding string, giveUp func()) (b content) {
+func read(p Policy, response *http.Response, encoding string, giveUp func()) (b content) {
 	contentType := response.Header.Get("Content-Type")
-	if needsBody(j, response.StatusCode, contentType) {
+	if needsBody(p, response.StatusCode, contentType) {
 		if encoding != "" {
 			b.unread = fmt.Errorf("has the content encoding %s, which cannot be read: remove Accept-Encoding from the job's headers", redact.Quote(encoding))
 			return b
@@ -223,7 +237,7 @@ func read(j job.Job, response *http.Response, encoding string, giveUp func()) (b
 		}
 		return b
 	}
-	if j.Unmet(response.StatusCode, contentType, jsondoc.Document{}) == "" {
+	if p.Rules.Unmet(response.StatusCode, contentType, jsondoc.Document{}) == "" {
 		drain(io.Discard, response.Body, giveUp)
 		return b
 	}
@@ -247,15 +261,15 @@ func (b bearerChallenges) explain() string {
 
 // statusRetried reports whether a status may pass by itself. Where it does not say that nothing was done, as 503 with
 // Retry-After does, only what may be sent twice is.
-func statusRetried(j job.Job, status int, hasWait bool) bool {
-	return status == http.StatusServiceUnavailable && hasWait || retry.Passing(status) && j.Replayable()
+func statusRetried(p Policy, status int, hasWait bool) bool {
+	return status == http.StatusServiceUnavailable && hasWait || retry.Passing(status) && p.Replayable
 }
 
 // needsBody reports whether a rule looks at the body of an answer with this head.
-func needsBody(j job.Job, status int, contentType string) bool {
-	head := j
+func needsBody(p Policy, status int, contentType string) bool {
+	head := p.Rules
 	head.Expect.JSON = nil
-	return j.ReadsBody || len(j.Reject.JSON) > 0 || j.NeedsBody() && head.Unmet(status, contentType, jsondoc.Document{}) == ""
+	return p.ReadsBody || len(p.Rules.Reject.JSON) > 0 || p.Rules.NeedsBody() && head.Unmet(status, contentType, jsondoc.Document{}) == ""
 }
 
 func (a *attempted) reject(fault string) {

@@ -22,6 +22,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 const (
@@ -31,8 +32,8 @@ const (
 
 type event = map[string]any
 
-// parse makes a job from an event that is complete but for what changes say.
-func parse(t *testing.T, changes event) (job.Job, job.Request) {
+// parse returns the policy and the request of an event that is complete but for what changes say.
+func parse(t *testing.T, changes event) (endpoint.Policy, request.Request) {
 	t.Helper()
 	whole := event{"job": "J", "token": "T", "secret": "s", "call": "GET https://example.com/path?q=1"}
 	maps.Copy(whole, changes)
@@ -48,16 +49,27 @@ func parse(t *testing.T, changes event) (job.Job, job.Request) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return j, r
+	return endpoint.Policy{Attempts: j.Attempts, Timeout: j.Timeout, Replayable: j.Replayable(), Rules: j.Rules}, r
+}
+
+// until is the test's context with a deadline, if there is one.
+func until(t *testing.T, deadline time.Time) (context.Context, context.CancelFunc) {
+	t.Helper()
+	if deadline.IsZero() {
+		return context.WithCancel(t.Context())
+	}
+	return context.WithDeadline(t.Context(), deadline)
 }
 
 // call makes a call whose backoff is a second each time.
 func call(t *testing.T, n *testnet.Net, changes event, deadline time.Time) endpoint.Answer {
 	t.Helper()
 	j, r := parse(t, changes)
+	ctx, cancel := until(t, deadline)
+	defer cancel()
 	c := endpoint.NewClient(n.Transport())
 	c.WaitWith(realSleep, func(int) time.Duration { return time.Second }, time.Now)
-	return c.Call(t.Context(), j, r, redact.New(bearer), deadline)
+	return c.Call(ctx, j, r, redact.New(bearer))
 }
 
 func realSleep(ctx context.Context, d time.Duration) bool {
@@ -521,11 +533,11 @@ func TestWaitingEndsWithTheRun(t *testing.T) {
 		n := testnet.New(t)
 		n.Raw(host, always(reply(503, "Retry-After: 60\r\n", "")))
 		j, r := parse(t, nil)
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		begun := time.Now()
-		got := endpoint.NewClient(n.Transport()).Call(ctx, j, r, redact.New(bearer), time.Time{})
-		if took := time.Since(begun); got.Status != 503 || got.Sent != 1 || took != 5*time.Second {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(5*time.Second, cancel)
+		started := time.Now()
+		got := endpoint.NewClient(n.Transport()).Call(ctx, j, r, redact.New(bearer))
+		if took := time.Since(started); got.Status != 503 || got.Sent != 1 || took != 5*time.Second {
 			t.Errorf("%d, sent %d, in %s", got.Status, got.Sent, took)
 		}
 	})
@@ -571,11 +583,11 @@ func TestDeadIdleConnection(t *testing.T) {
 				})
 				client := endpoint.NewClient(n.Transport())
 				warm, request := parse(t, event{"call": "GET https://example.com/warm"})
-				if got := client.Call(t.Context(), warm, request, redact.New(bearer), time.Time{}); got.Verdict != endpoint.Accepted {
+				if got := client.Call(t.Context(), warm, request, redact.New(bearer)); got.Verdict != endpoint.Accepted {
 					t.Fatal(got.Fault)
 				}
 				j, r := parse(t, c.changes)
-				got := client.Call(t.Context(), j, r, redact.New(bearer), time.Time{})
+				got := client.Call(t.Context(), j, r, redact.New(bearer))
 				if got.Verdict != endpoint.Accepted || got.Sent != c.sent {
 					t.Errorf("%s, sent %d, want %d: %s", got.Verdict, got.Sent, c.sent, got.Fault)
 				}
@@ -611,9 +623,9 @@ func TestPostIsSentOnce(t *testing.T) {
 		})
 		client := endpoint.NewClient(n.Transport())
 		warm, request := parse(t, nil)
-		client.Call(t.Context(), warm, request, redact.New(bearer), time.Time{})
+		client.Call(t.Context(), warm, request, redact.New(bearer))
 		j, r := parse(t, event{"call": "POST https://example.com/", "body": "x"})
-		got := client.Call(t.Context(), j, r, redact.New(bearer), time.Time{})
+		got := client.Call(t.Context(), j, r, redact.New(bearer))
 		if posts != 1 || got.Sent != 1 || got.Verdict != endpoint.Unknown || got.Status != 0 {
 			t.Errorf("the target saw %d POSTs; %+v", posts, got)
 		}
@@ -711,7 +723,7 @@ func TestGuardRefusesTheTarget(t *testing.T) {
 	client.WaitWith(func(context.Context, time.Duration) bool { waits++; return true }, func(int) time.Duration { return 0 }, time.Now)
 	for _, method := range []string{"GET", "POST"} {
 		j, r := parse(t, event{"call": method + " https://localhost:8443/"})
-		got := client.Call(t.Context(), j, r, redact.New(bearer), time.Time{})
+		got := client.Call(t.Context(), j, r, redact.New(bearer))
 		if !got.Refused || got.Sent != 0 || got.Status != 0 || got.Verdict != endpoint.Unknown || waits != 0 {
 			t.Errorf("%s: %+v after %d waits", method, got, waits)
 		}
@@ -749,7 +761,7 @@ func TestManyCallsAtOnce(t *testing.T) {
 			wg.Go(func() {
 				method := []string{"GET", "POST"}[i%2]
 				j, r := parse(t, event{"call": fmt.Sprintf("%s https://example.com/?q=%04d", method, i)})
-				if got := client.Call(t.Context(), j, r, redact.New(fmt.Sprintf("token-of-%04d", i)), time.Time{}); got.Verdict != endpoint.Accepted {
+				if got := client.Call(t.Context(), j, r, redact.New(fmt.Sprintf("token-of-%04d", i))); got.Verdict != endpoint.Accepted {
 					t.Errorf("%d: %+v", i, got)
 				}
 			})

@@ -1,20 +1,18 @@
-// Package job reads the event of a schedule: what to call, when, and what its answers mean. It is for the user's
-// words only; it reads no secret and opens no connection.
+// Package job parses the event of a schedule: the names under which a run is reported, the secret that holds its token,
+// and the call. The grammar of that call is package request's, as secrets describe calls, too. An event is checked as a
+// whole and every problem of it reported at once, before a secret is read or a connection opened: this package does
+// neither.
 package job
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 // Action is what a run does.
@@ -37,26 +35,24 @@ const (
 
 // Job is a checked event.
 type Job struct {
-	Rules
+	request.Call // the zero Call: none, of an event that checks its token
+	request.Rules
 
 	Name, Token string // names, as they stand in metrics, alarms and logs
 	Secret      string // name or ARN in Secrets Manager, without the prefix
 	SecretKey   string // key or JSON pointer of the token in the secret's object; empty: the secret's own form
 	Action      Action
-	Method      string
 	Timeout     time.Duration // of one attempt
 	Attempts    int           // the first included
 	Idempotent  bool
 	MaxAge      time.Duration // 0: none
-	ReadsBody   bool          // the answer's body is wanted, also where no rule needs it
 
 	ScheduleARN   string
 	ScheduledTime time.Time // zero: unknown
 
-	location string // the URL with its placeholders
-	headers  []header
-	body     jsondoc.Value
-	zone     *time.Location // of the local times; nil: UTC
+	headers []header
+	body    jsondoc.Value
+	zone    *time.Location // of the local times; nil: UTC
 }
 
 type header struct{ name, value string }
@@ -86,54 +82,23 @@ func (j Job) RunID(requestID string) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(name)).String()
 }
 
-// Request is what a run sends, but for the token.
-type Request struct {
-	Method string
-	URL    *url.URL
-	Header http.Header
-	Body   []byte // nil: none
-}
-
-// HTTP is the request for net/http. It has no token.
-func (r Request) HTTP(ctx context.Context) *http.Request {
-	request := (&http.Request{Method: r.Method, URL: r.URL, Host: r.URL.Host, Header: r.Header.Clone()}).WithContext(ctx)
-	if len(r.Body) > 0 { // net/http takes a Body with a ContentLength of 0 for one of unknown length
-		request.ContentLength = int64(len(r.Body))
-		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
-		request.Body, _ = request.GetBody()
-	}
-	if request.Header.Get("User-Agent") == "" {
-		request.Header.Set("User-Agent", "cronbearer")
-	}
-	return request
-}
-
-// Replayable reports whether sending the request twice does what sending it once does (RFC 9110 section 9.2.2), or
-// whether the user says so of this job.
-func (j Job) Replayable() bool {
-	switch j.Method {
-	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions:
-		return true
-	default:
-		return j.Idempotent
-	}
-}
+// Replayable reports whether the request may be sent twice: by its method, or as the user says so of this job.
+func (j Job) Replayable() bool { return j.Idempotent || j.Call.Replayable() }
 
 // Request fills the placeholders. start stands in for an unknown scheduled time. The idempotency header goes on every
 // method but GET, HEAD and OPTIONS; an empty name leaves it out.
-func (j Job) Request(runID string, start time.Time, idempotencyHeader string) (Request, error) {
+func (j Job) Request(runID string, start time.Time, idempotencyHeader string) (request.Request, error) {
 	when := j.ScheduledTime
 	if when.IsZero() {
 		when = start
 	}
-	v := ValuesAt(when, j.zone, map[string]string{"runId": runID})
-	u, err := parseLocation(j.location, v)
+	v := request.ValuesAt(when, j.zone, map[string]string{"runId": runID})
+	body, contentType := v.Body(j.body)
+	r, err := j.Fill(v, http.Header{}, body)
 	if err != nil {
-		return Request{}, fmt.Errorf("call: %w", err)
+		return request.Request{}, fmt.Errorf("call: %w", err)
 	}
-	r := Request{Method: j.Method, URL: u, Header: http.Header{}}
-	var contentType string
-	if r.Body, contentType = v.Body(j.body); r.Body != nil {
+	if r.Body != nil {
 		r.Header.Set("Content-Type", contentType)
 	}
 	for _, h := range j.headers {
@@ -147,14 +112,4 @@ func (j Job) Request(runID string, start time.Time, idempotencyHeader string) (R
 		}
 	}
 	return r, nil
-}
-
-// Host is the target's host, with its port if the URL has one.
-func (j Job) Host() string {
-	_, rest, _ := strings.Cut(j.location, "://")
-	end := strings.IndexAny(rest, "/?")
-	if end < 0 {
-		return rest
-	}
-	return rest[:end]
 }

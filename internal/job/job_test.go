@@ -9,14 +9,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/job"
-	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 const runID = "2f1e5ac9-42f7-5f4c-8d1f-3a1de4f0c0de"
 
 func start() time.Time { return time.Date(2027, 2, 1, 0, 30, 15, 987, time.FixedZone("", 3600)) }
 
-func request(t testing.TB, j job.Job, header string) job.Request {
+func fill(t testing.TB, j job.Job, header string) request.Request {
 	t.Helper()
 	r, err := j.Request(runID, start(), header)
 	if err != nil {
@@ -53,7 +53,7 @@ func TestRequestBody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := request(t, mustParse(t, event("call", `"POST https://a.example"`, "body", c.body, "headers", c.headers)), "")
+			r := fill(t, mustParse(t, event("call", `"POST https://a.example"`, "body", c.body, "headers", c.headers)), "")
 			if diff := cmp.Diff(c.want, string(r.Body)); diff != "" {
 				t.Error(diff)
 			}
@@ -70,7 +70,7 @@ func TestRequestBody(t *testing.T) {
 // Only null means no body: an empty string is a body of no bytes, with its type.
 func TestRequestEmptyTextBody(t *testing.T) {
 	t.Parallel()
-	r := request(t, mustParse(t, event("body", `""`)), "")
+	r := fill(t, mustParse(t, event("body", `""`)), "")
 	if r.Body == nil || len(r.Body) != 0 || r.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
 		t.Errorf("%q %v", r.Body, r.Header)
 	}
@@ -90,7 +90,7 @@ func TestRequestURL(t *testing.T) {
 		"https://a.example/a%2Fb//../c;d?e=f+g%20h&&":                  "https://a.example/a%2Fb//../c;d?e=f+g%20h&&",
 	} {
 		j := mustParse(t, event("call", `"GET `+call+`"`))
-		if got := request(t, j, "").URL.String(); got != want {
+		if got := fill(t, j, "").URL.String(); got != want {
 			t.Errorf("%s became %s, want %s", call, got, want)
 		}
 	}
@@ -114,10 +114,10 @@ func TestRequestHeaders(t *testing.T) {
 	t.Parallel()
 	j := mustParse(t, event("call", `"POST https://a.example"`, "headers",
 		`{"x-at":"{{scheduledTime}}; {{scheduledDate}}","X-Run":" {{runId}}\t~","Empty":"","Null":null,"Unreplaced":"<aws.scheduler.execution-id>","Content-type":"a/b"}`))
-	want := job.Request{Method: http.MethodPost, URL: request(t, j, "").URL, Header: http.Header{
+	want := request.Request{Method: http.MethodPost, URL: fill(t, j, "").URL, Header: http.Header{
 		"X-At": {"2027-01-31T23:30:15Z; 2027-01-31"}, "X-Run": {" " + runID + "\t~"}, "Empty": {""}, "Content-Type": {"a/b"}, "X-Once": {runID},
 	}}
-	if diff := cmp.Diff(want, request(t, j, "x-once")); diff != "" {
+	if diff := cmp.Diff(want, fill(t, j, "x-once")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -128,10 +128,10 @@ func TestRequestIdempotencyHeader(t *testing.T) {
 		"GET": false, "HEAD": false, "OPTIONS": false, "POST": true, "PUT": true, "PATCH": true, "DELETE": true, "PROPFIND": true,
 	} {
 		j := mustParse(t, event("call", `"`+method+` https://a.example"`))
-		if got := request(t, j, "Idempotency-Key").Header.Get("Idempotency-Key"); (got == runID) != want || (got == "") == want {
+		if got := fill(t, j, "Idempotency-Key").Header.Get("Idempotency-Key"); (got == runID) != want || (got == "") == want {
 			t.Errorf("%s: %q", method, got)
 		}
-		if got := request(t, j, "").Header; len(got) != 0 {
+		if got := fill(t, j, "").Header; len(got) != 0 {
 			t.Errorf("%s with the header off: %v", method, got)
 		}
 	}
@@ -140,7 +140,7 @@ func TestRequestIdempotencyHeader(t *testing.T) {
 func TestRequestUsesTheScheduledTimeBeforeTheStart(t *testing.T) {
 	t.Parallel()
 	j := mustParse(t, event("body", `"{{scheduledTime}} {{scheduledDate}}"`, "scheduledTime", `"2026-12-31T23:00:00.75-02:00"`))
-	if got := string(request(t, j, "").Body); got != "2027-01-01T01:00:00Z 2027-01-01" {
+	if got := string(fill(t, j, "").Body); got != "2027-01-01T01:00:00Z 2027-01-01" {
 		t.Error(got)
 	}
 }
@@ -164,7 +164,7 @@ func TestRequestTimesWithOffsets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			j := mustParse(t, event("body", `"`+c.text+`"`, "scheduledTime", `"`+c.at+`"`, "timezone", `"`+c.zone+`"`))
-			if got := string(request(t, j, "").Body); got != c.want {
+			if got := string(fill(t, j, "").Body); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
@@ -175,7 +175,7 @@ func TestRequestLocalTimeIsEscapedForItsPlace(t *testing.T) {
 	t.Parallel()
 	j := mustParse(t, event("call", `"GET https://a.example/{{localTime+1h}}?at={{localTime}}"`, "headers", `{"X-At":"{{localDate+1d}}"}`,
 		"timezone", `"Asia/Tokyo"`, "scheduledTime", `"2027-02-28T20:00:00Z"`))
-	r := request(t, j, "")
+	r := fill(t, j, "")
 	const want = "https://a.example/2027-03-01T06:00:00+09:00?at=2027-03-01T05%3A00%3A00%2B09%3A00"
 	if r.URL.String() != want || r.Header.Get("X-At") != "2027-03-02" {
 		t.Errorf("%s, %v", r.URL, r.Header)
@@ -265,33 +265,6 @@ func TestReplayable(t *testing.T) {
 		}
 		if !mustParse(t, event("call", `"`+method+` https://a.example"`, "idempotent", "true")).Replayable() {
 			t.Errorf("%s, idempotent: false", method)
-		}
-	}
-}
-
-func TestProbe(t *testing.T) {
-	t.Parallel()
-	probe, problems := job.ParseProbe("POST https://A.example/v1/rotate?x=%7B")
-	if problems != nil {
-		t.Fatal(problems)
-	}
-	r, err := probe.Fill(job.Values{}, http.Header{"X": {"y"}}, []byte("body"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Method != http.MethodPost || r.URL.String() != "https://a.example/v1/rotate?x=%7B" || string(r.Body) != "body" || r.Header.Get("X") != "y" {
-		t.Errorf("%+v", r)
-	}
-	if r, err := probe.Request(nil, nil); err != nil || r.Header == nil || r.Body != nil {
-		t.Errorf("%+v, %v", r, err)
-	}
-	j := probe.Job(5 * time.Second)
-	if j.Method != http.MethodPost || j.Timeout != 5*time.Second || j.Attempts != 3 || j.Host() != "A.example" || j.NeedsBody() || j.Unmet(204, "", jsondoc.Document{}) != "" || j.Unmet(302, "", jsondoc.Document{}) == "" || j.RejectsStatus(403) {
-		t.Errorf("%+v", j)
-	}
-	for _, bad := range []string{"", "GET", "GET http://a.example", "GET https://a.example/{{runId}}", "GET https://a.example/{{", "TRACE https://a.example"} {
-		if _, problems := job.ParseProbe(bad); len(problems) == 0 {
-			t.Errorf("%q passes", bad)
 		}
 	}
 }

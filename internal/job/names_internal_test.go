@@ -16,7 +16,6 @@ func TestNamesAreWhatTheirExpressionsSay(t *testing.T) {
 		"name":              {isName, regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)},
 		"secret":            {isSecretName, regexp.MustCompile(`^[A-Za-z0-9/_+=.@!-]{1,512}$`)},
 		"ARN":               {isSecretARN, regexp.MustCompile(`^arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]{1,519}$`)},
-		"method":            {isMethod, regexp.MustCompile(`^[A-Z]{1,20}$`)},
 		"context attribute": {isContextAttribute, regexp.MustCompile(`^<aws\.scheduler\.[^<>]*>$`)},
 	}
 	const arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"

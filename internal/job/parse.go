@@ -1,17 +1,14 @@
 package job
 
 import (
-	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 // Options are what the environment adds to the rules of an event.
@@ -72,11 +69,11 @@ func (p *parser) job(data []byte) Job {
 	j.ScheduledTime = p.time(f, "scheduledTime")
 	j.SecretKey = p.secretKey(f)
 	j.zone = p.zone(f)
-	j.Method, j.location = p.call(f, j.Action)
+	j.Call = p.call(f, j.Action)
 	j.headers = p.headers(f)
 	j.body, _ = f.Any("body")
 	eventValues.CheckValue(j.body, "body: ", &p.problems)
-	j.Rules = ParseRules(f, "", false, &p.problems)
+	j.Rules = request.ParseRules(f, "", false, &p.problems)
 	f.Done()
 	if ambiguous["job"] {
 		j.Name = ""
@@ -88,7 +85,7 @@ func (p *parser) job(data []byte) Job {
 }
 
 // eventValues check the placeholders of an event before its values are known.
-var eventValues = ValuesAt(time.Time{}, nil, map[string]string{"runId": ""})
+var eventValues = request.ValuesAt(time.Time{}, nil, map[string]string{"runId": ""})
 
 // leaveOutUnreplaced counts for absent a context attribute that Scheduler left as it was: the event did not come from
 // Scheduler. A body is the target's, not ours.
@@ -169,10 +166,10 @@ func (p *parser) zone(f *jsondoc.Fields) *time.Location {
 	return zone
 }
 
-func (p *parser) duration(f *jsondoc.Fields, key string, otherwise, low, high time.Duration) time.Duration {
+func (p *parser) duration(f *jsondoc.Fields, key string, fallback, low, high time.Duration) time.Duration {
 	text := f.String(key)
 	if text == "" {
-		return otherwise
+		return fallback
 	}
 	d, err := time.ParseDuration(text)
 	switch {
@@ -185,7 +182,7 @@ func (p *parser) duration(f *jsondoc.Fields, key string, otherwise, low, high ti
 	default:
 		return d
 	}
-	return otherwise
+	return fallback
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d/time.Second)) + "s" }
@@ -203,109 +200,20 @@ func (p *parser) time(f *jsondoc.Fields, key string) time.Time {
 	return t.UTC()
 }
 
-func (p *parser) call(f *jsondoc.Fields, action Action) (method, location string) {
+func (p *parser) call(f *jsondoc.Fields, action Action) request.Call {
 	before := len(p.problems)
 	text := f.String("call")
 	if text == "" {
 		if action == Call && len(p.problems) == before {
 			p.problems.Addf("call is missing: a method and a URL, such as GET https://api.example.com/v1/sync")
 		}
-		return "", ""
+		return request.Call{}
 	}
-	method, location, problems := CheckCall(text)
+	call, problems := request.ParseCall(text)
 	for _, problem := range problems {
 		p.problems.Addf("call: %s", problem)
 	}
-	return method, location
-}
-
-// CheckCall splits and checks "METHOD https://…", the form of an event's call and of a secret's rotate and test calls.
-// Problems name the rule and never the value of a query, which may hold what the user should not have put there.
-func CheckCall(text string) (method, location string, problems []string) {
-	method, location, found := strings.Cut(text, " ")
-	if !found {
-		return "", "", []string{"must be a method and a URL with one space between, such as GET https://api.example.com/v1/sync"}
-	}
-	switch {
-	case !isMethod(method):
-		problems = append(problems, "the method must be 1 to 20 upper-case letters")
-	case method == http.MethodConnect, method == http.MethodTrace:
-		problems = append(problems, "the method must not be "+method)
-	}
-	listed := jsondoc.Problems(problems)
-	eventValues.Check(location, "", &listed)
-	return method, location, append(listed, checkLocation(location)...)
-}
-
-func checkLocation(text string) (problems []string) {
-	bad := func(text string) { problems = append(problems, text) }
-	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		bad("the URL must not hold spaces or control bytes: percent-encode them")
-	}
-	if strings.Contains(text, "#") {
-		bad("the URL must not hold a fragment")
-	}
-	scheme, rest, found := strings.Cut(text, "://")
-	if !found || !strings.EqualFold(scheme, "https") {
-		bad("the URL must begin with https://")
-	}
-	if !found {
-		return problems
-	}
-	authority, path := rest, ""
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-		authority, path = rest[:end], rest[end:]
-	}
-	if strings.Contains(authority, "{{") {
-		bad("placeholders may stand in the URL's path and query, not in its host")
-		return problems
-	}
-	if user := strings.LastIndex(authority, "@"); user >= 0 {
-		bad("the URL must not hold user info: the token is the only credential")
-		authority = authority[user+1:]
-	}
-	name, port, hasPort := strings.Cut(authority, ":")
-	if strings.HasPrefix(authority, "[") {
-		bad("an IP address is not allowed: write a host name")
-	} else if err := hosts.CheckName(name); err != nil {
-		bad(err.Error())
-	} else if err := hosts.CheckPort(port); hasPort && err != nil {
-		bad(err.Error())
-	}
-	path, _, _ = strings.Cut(path, "?")
-	if _, err := url.PathUnescape(path); err != nil {
-		bad("the URL has a bad percent-encoding") // the error's own text shows it
-	}
-	return problems
-}
-
-// parseLocation fills the placeholders of a checked URL.
-func parseLocation(text string, v Values) (*url.URL, error) {
-	u, err := url.Parse(percentEncodeNonASCII(v.location(text)))
-	if err != nil {
-		return nil, errors.New("the URL cannot be read") // the error's own text shows it
-	}
-	name, port := u.Hostname(), u.Port()
-	u.Host = hosts.Normalize(name)
-	if port != "" {
-		u.Host += ":" + port
-	}
-	return u, nil
-}
-
-func percentEncodeNonASCII(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
-		return text
-	}
-	var out strings.Builder
-	for _, c := range []byte(text) {
-		if c < utf8.RuneSelf {
-			out.WriteByte(c)
-		} else {
-			out.WriteString("%" + strings.ToUpper(strconv.FormatInt(int64(c), 16)))
-		}
-	}
-	return out.String()
+	return call
 }
 
 func (p *parser) headers(f *jsondoc.Fields) []header {
@@ -317,7 +225,7 @@ func (p *parser) headers(f *jsondoc.Fields) []header {
 	var seen []string
 	for _, m := range object.Members {
 		where := "headers." + jsondoc.Shorten(m.Name)
-		if err := CheckHeaderName(m.Name); err != nil {
+		if err := request.CheckHeaderName(m.Name); err != nil {
 			p.problems.Addf("headers: %s %s", jsondoc.Quote(m.Name), err)
 			continue
 		}
@@ -331,7 +239,7 @@ func (p *parser) headers(f *jsondoc.Fields) []header {
 			continue
 		case m.Value.Kind != jsondoc.String:
 			p.problems.Addf("%s must be a string, not %s", where, m.Value.Kind)
-		case !ValidHeaderValue(m.Value.Text):
+		case !request.ValidHeaderValue(m.Value.Text):
 			p.problems.Addf("%s must be printable ASCII", where)
 		}
 		seen = append(seen, canonical)
@@ -339,29 +247,4 @@ func (p *parser) headers(f *jsondoc.Fields) []header {
 		list = append(list, header{m.Name, m.Value.Text})
 	}
 	return list
-}
-
-// notForUsers are the headers that the call itself sets (RFC 9110 and RFC 9112), in canonical form.
-var notForUsers = []string{"Authorization", "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade"}
-
-// CheckHeaderName refuses what is no field name (RFC 9110 section 5.1) and what an event may not set.
-func CheckHeaderName(name string) error {
-	if !isHeaderName(name) {
-		return errors.New("is not a header name")
-	}
-	canonical := http.CanonicalHeaderKey(name)
-	if slices.Contains(notForUsers, canonical) || strings.HasPrefix(canonical, "Proxy-") {
-		return errors.New("must not be set: the call sets it itself")
-	}
-	return nil
-}
-
-// ValidHeaderValue refuses control bytes and what is not ASCII: a target may read those otherwise than the user does.
-func ValidHeaderValue(value string) bool {
-	for _, c := range []byte(value) {
-		if (c < ' ' && c != '\t') || c > '~' {
-			return false
-		}
-	}
-	return true
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 // full is the event of the contract.
@@ -77,7 +78,7 @@ type visible struct {
 	Timeout, MaxAge                                time.Duration
 	Attempts                                       int
 	Idempotent, NeedsBody                          bool
-	Expect, Reject                                 []job.StatusRange
+	Expect, Reject                                 []request.StatusRange
 	ContentType                                    string
 	ExpectJSON, RejectJSON                         []string
 	ScheduleARN                                    string
@@ -85,7 +86,7 @@ type visible struct {
 }
 
 func look(j job.Job) visible {
-	rules := func(list []job.JSONRule) (texts []string) {
+	rules := func(list []request.JSONRule) (texts []string) {
 		for _, r := range list {
 			list := jsondoc.Value{Kind: jsondoc.Array, Items: r.Values}
 			texts = append(texts, r.Pointer.String()+" "+string(list.AppendJSON(nil, nil)))
@@ -104,7 +105,7 @@ func look(j job.Job) visible {
 func defaults() visible {
 	return visible{
 		Name: "J", Token: "T", Secret: "s", Action: "call", Method: "GET", Host: "api.example.com",
-		Timeout: 30 * time.Second, Attempts: 3, Expect: []job.StatusRange{{Low: 200, High: 299}},
+		Timeout: 30 * time.Second, Attempts: 3, Expect: []request.StatusRange{{Low: 200, High: 299}},
 	}
 }
 
@@ -124,8 +125,8 @@ func TestParse(t *testing.T) {
 		"the contract's": {full, visible{
 			Name: "DailyReport", Token: "ExampleApi", Secret: "example-api", Action: "call", Method: "POST", Host: "api.example.com",
 			Timeout: 30 * time.Second, MaxAge: time.Hour, Attempts: 3, NeedsBody: true,
-			Expect: []job.StatusRange{{Low: 200, High: 299}}, ContentType: "application/json", ExpectJSON: []string{"/ok [true]"},
-			Reject: []job.StatusRange{{Low: 403, High: 403}}, RejectJSON: []string{`/error ["token_expired","token_revoked"]`},
+			Expect: []request.StatusRange{{Low: 200, High: 299}}, ContentType: "application/json", ExpectJSON: []string{"/ok [true]"},
+			Reject: []request.StatusRange{{Low: 403, High: 403}}, RejectJSON: []string{`/error ["token_expired","token_revoked"]`},
 		}},
 		"null is absent": {event("action", "null", "headers", "null", "body", "null", "timeout", "null", "attempts", "null", "idempotent", "null", "maxAge", "null",
 			"expect", "null", "reject", "null", "scheduleArn", "null", "scheduledTime", "null", "secretKey", "null", "timezone", "null"), defaults()},
@@ -157,8 +158,8 @@ func TestParse(t *testing.T) {
 		"another zone and fraction": {event("scheduledTime", `"2027-01-31T09:00:00.25+05:30"`), with(func(v *visible) { v.ScheduledTime = time.Date(2027, 1, 31, 3, 30, 0, 250e6, time.UTC) })},
 		"a schedule's ARN":          {event("scheduleArn", `"`+arn+`"`), with(func(v *visible) { v.ScheduleARN = arn })},
 		"statuses": {event("expect", `{"status":[100,204,"4xx","1xx",599]}`, "reject", `{"status":["3xx",302,"5xx","403","100","599"]}`), with(func(v *visible) {
-			v.Expect = []job.StatusRange{{Low: 100, High: 100}, {Low: 204, High: 204}, {Low: 400, High: 499}, {Low: 100, High: 199}, {Low: 599, High: 599}}
-			v.Reject = []job.StatusRange{{Low: 300, High: 399}, {Low: 302, High: 302}, {Low: 500, High: 599}, {Low: 403, High: 403}, {Low: 100, High: 100}, {Low: 599, High: 599}}
+			v.Expect = []request.StatusRange{{Low: 100, High: 100}, {Low: 204, High: 204}, {Low: 400, High: 499}, {Low: 100, High: 199}, {Low: 599, High: 599}}
+			v.Reject = []request.StatusRange{{Low: 300, High: 399}, {Low: 302, High: 302}, {Low: 500, High: 599}, {Low: 403, High: 403}, {Low: 100, High: 100}, {Low: 599, High: 599}}
 		})},
 		"no statuses": {event("expect", `{"status":[]}`, "reject", `{"status":[]}`), defaults()},
 		"JSON rules": {event("reject", `{"json":{"":null,"/a~1b/~0/0":[1,"b",2.50,null,true],"/*/*":"x"}}`), with(func(v *visible) {
@@ -431,162 +432,6 @@ func TestParseLeavesTheIdempotencyHeaderToTheEventWhenItIsOff(t *testing.T) {
 	}
 }
 
-func TestCheckCall(t *testing.T) {
-	t.Parallel()
-	const (
-		address  = "an IP address is not allowed: write a host name"
-		scheme   = "the URL must begin with https://"
-		user     = "the URL must not hold user info: the token is the only credential"
-		fragment = "the URL must not hold a fragment"
-		control  = "the URL must not hold spaces or control bytes: percent-encode them"
-		method   = "the method must be 1 to 20 upper-case letters"
-		port     = "the port must be a number from 1 to 65535"
-		letters  = "a host name has only letters, digits, hyphens and dots"
-		missing  = "the host name is missing"
-		shape    = "must be a method and a URL with one space between, such as GET https://api.example.com/v1/sync"
-		inHost   = "placeholders may stand in the URL's path and query, not in its host"
-		percent  = "the URL has a bad percent-encoding"
-	)
-	for text, want := range map[string][]string{
-		"GET https://a.example":                                               nil,
-		"GET https://a.example?x":                                             nil,
-		"MKCALENDARMKCALENDAR https://a.example/":                             nil,
-		"GET HTTPS://A.Example.:8443/p%20q/é?x=%zz&y=100%&{}":                 nil,
-		"GET https://a.example/{{scheduledTime}}/{{runId}}?{{scheduledDate}}": nil,
-		"GET https://a.example//evil.example/..;/@:/":                         nil,
-		"GET https://a.example/?u=https://b.example":                          nil,
-
-		"":                       {shape},
-		"GET":                    {shape},
-		"https://a.example":      {shape},
-		"GET\thttps://a.example": {shape},
-		"get https://a.example":  {method},
-		"G3T https://a.example":  {method},
-		" https://a.example":     {method},
-		"ABCDEFGHIJKLMNOPQRSTU https://a.example": {method},
-		"CONNECT https://a.example":               {"the method must not be CONNECT"},
-		"TRACE https://a.example":                 {"the method must not be TRACE"},
-		"GET  https://a.example":                  {control, scheme},
-		"GET https://a.example/a b":               {control},
-		"GET https://a.example/\x00":              {control},
-		"GET https://a.example/\x7f":              {control},
-		"GET https://a.example/\r\nX: y":          {control},
-		"GET ":                                    {scheme},
-		"GET http://a.example":                    {scheme},
-		"GET a.example/x":                         {scheme},
-		"GET HTTPS":                               {scheme},
-		"GET //a.example/x":                       {scheme},
-		"GET https:/a.example/x":                  {scheme},
-		"GET ftp://a.example":                     {scheme},
-		"GET xhttps://a.example":                  {scheme},
-		"GET https://":                            {missing},
-		"GET https:///x":                          {missing},
-		"GET https://:443/x":                      {missing},
-		"GET https://?x":                          {missing},
-		"GET https://user@a.example":              {user},
-		"GET https://user:word@a.example/":        {user},
-		"GET https://@a.example":                  {user},
-		"GET https://a.example@127.0.0.1":         {user, address},
-		"GET https://a.example:443@b@c.example":   {user},
-		"GET https://a.example#x":                 {fragment},
-		"GET https://a.example/#":                 {fragment},
-		"GET https://a.example/?a#b":              {fragment},
-		"GET https://127.0.0.1":                   {address},
-		"GET https://127.1":                       {address},
-		"GET https://0x7f000001/":                 {address},
-		"GET https://0X7F.1/":                     {address},
-		"GET https://2130706433/":                 {address},
-		"GET https://0177.0.0.1/":                 {address},
-		"GET https://127.0.0.1./":                 {address},
-		"GET https://169.254.169.254/latest":      {address},
-		"GET https://[::1]":                       {address},
-		"GET https://[::1]:443/":                  {address},
-		"GET https://[::ffff:127.0.0.1%25lo]/":    {address},
-		"GET https://[fd00:ec2::254]/":            {address},
-		"GET https://a.example:":                  {port},
-		"GET https://a.example:0/":                {port},
-		"GET https://a.example:65536/":            {port},
-		"GET https://a.example:http/":             {port},
-		"GET https://a.example:443:443/":          {port},
-		"GET https://a.example\\b.example/":       {letters},
-		"GET https://a.example\\@b.example/":      {user},
-		"GET https://a%2eexample/":                {letters},
-		"GET https://*.example/":                  {letters},
-		"GET https://ä.example/":                  {"the host name must be ASCII: write its punycode form (xn--…)"},
-		"GET https://a..example/":                 {"each label of the host name must have 1 to 63 characters"},
-		"GET https://a.example/%":                 {percent},
-		"GET https://a.example/%4{{runId}}":       {percent},
-		"GET https://{{runId}}.example/":          {inHost},
-		"GET https://a.example:{{runId}}/":        {inHost},
-		"GET https://{{host}}/":                   {"unknown placeholder {{host}}" + known, inHost},
-		"TRACE http://u@[::1]/{{x}}#":             {"the method must not be TRACE", "unknown placeholder {{x}}" + known, fragment, scheme, user, address},
-	} {
-		t.Run(text, func(t *testing.T) {
-			t.Parallel()
-			_, _, problems := job.CheckCall(text)
-			if diff := cmp.Diff(want, problems); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
-func TestCheckCallNeverShowsTheURL(t *testing.T) {
-	t.Parallel()
-	const secret = "kq3Zv8Xw1"
-	for _, text := range []string{
-		"GET https://a.example/?key=" + secret + "{{", "GET https://a.example/?{{&key=" + secret + "}}", "GET https://" + secret + "@127.1/", "GET http://a/" + secret,
-		secret, "GET https://a.example/%" + secret, secret + " https://a.example", "GET https://a.example/#" + secret, "GET https://a.example:" + secret, "GET https://a.example/\x01" + secret,
-		"GET https://" + secret + ".1/",
-	} {
-		_, _, problems := job.CheckCall(text)
-		if len(problems) == 0 || strings.Contains(strings.Join(problems, " "), secret) {
-			t.Errorf("%q: %q", text, problems)
-		}
-	}
-	if _, problems := job.ParseProbe("GET https://a.example/?{{" + secret + "}}"); len(problems) != 1 || strings.Contains(problems[0], secret) {
-		t.Errorf("a secret's call: %q", problems)
-	}
-}
-
-// Property: a call that passes makes a request, over TLS, for a host name that the check saw, with nothing in it that
-// ends a request line.
-func FuzzCheckCall(f *testing.F) {
-	for _, seed := range []string{"GET https://api.example.com/v1?for={{scheduledDate}}", "POST HTTPS://A.example.:0443/%41/é?%", "GET https://u@[::1]:1/#", "GET https://127.1/{{", "PUT https://a.example\\b/", "GET HTTPS"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		probe, problems := job.ParseProbe(text)
-		_, location, more := job.CheckCall(text)
-		if len(more) > 0 {
-			if len(problems) == 0 {
-				t.Fatalf("a secret's call may be %q: %q", text, more)
-			}
-			return
-		}
-		if len(problems) == 0 {
-			if _, err := probe.Request(nil, nil); err != nil {
-				t.Fatalf("%q passes and makes no request: %v", text, err)
-			}
-		}
-		j, err := job.Parse([]byte(event("call", string(jsondoc.Value{Kind: jsondoc.String, Text: strings.ToValidUTF8(text, "?")}.AppendJSON(nil, nil)))), job.Options{})
-		if err != nil {
-			t.Fatalf("%q passes, but not in an event: %v", text, err)
-		}
-		r, err := j.Request("id", time.Unix(0, 0), "")
-		if err != nil {
-			t.Fatalf("%q passes and makes no request: %v", text, err)
-		}
-		line := r.URL.RequestURI()
-		if r.URL.Scheme != "https" || r.URL.User != nil || r.URL.Fragment != "" || r.URL.Hostname() == "" || strings.ContainsFunc(line, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
-			t.Fatalf("%q became %q", location, r.URL)
-		}
-		if host := r.URL.Host; !strings.HasPrefix(strings.ToLower(location[len("https://"):]), strings.ToLower(r.URL.Hostname())) || strings.ContainsAny(host, "@[]\\%/?#") {
-			t.Fatalf("%q became host %q", location, host)
-		}
-	})
-}
-
 // Property: Parse never panics; what it takes is within the limits and makes a request that is the same each time; what
 // it refuses has a reason and no value out of range.
 func FuzzParse(f *testing.F) {
@@ -628,7 +473,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(diff)
 		}
 		for name, values := range first.Header {
-			if job.CheckHeaderName(name) != nil || len(values) != 1 || !job.ValidHeaderValue(values[0]) {
+			if request.CheckHeaderName(name) != nil || len(values) != 1 || !request.ValidHeaderValue(values[0]) {
 				t.Fatalf("%q: %q", name, values)
 			}
 		}

@@ -5,13 +5,15 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/endpoint"
+	"github.com/cronbearer/cronbearer/internal/request"
 	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
 const (
-	testTimeout = 30 * time.Second // of one attempt
-	testPause   = 20 * time.Second // the longest between two
+	testAttempts = 3                // in one call
+	testTimeout  = 30 * time.Second // of one attempt
+	testPause    = 20 * time.Second // the longest between two calls
 	// Some providers refuse a token for a moment after they have issued it.
 	settling      = 10 * time.Second
 	settlingPause = time.Second
@@ -86,23 +88,23 @@ func (s *rotation) expired(v token.Version, born time.Time) bool {
 }
 
 func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, error) {
-	request, err := v.Test.Request(nil, nil)
+	test, err := v.Test.Fill(request.Values{}, nil, nil)
 	if err != nil {
 		return "", refused("test of secret %s: %s", s.SecretID, err)
 	}
 	working, cancel := s.working(ctx)
 	defer cancel()
-	deadline, _ := working.Deadline()
+	policy := endpoint.Policy{Attempts: testAttempts, Timeout: testTimeout, Replayable: v.Test.Replayable(), Rules: request.DefaultRules()}
 	for n := 1; ; n++ {
-		answer := s.targets.For(v.CA).Call(working, v.Test.Job(testTimeout), request, v.Token, deadline)
+		answer := s.targets.For(v.CA).Call(working, policy, test, v.Token)
 		switch {
 		case answer.Verdict == endpoint.Accepted:
 			return Accepted, nil
 		case answer.Verdict == endpoint.Rejected && n == 1 && s.now().Sub(s.born(v)) < settling && retry.Sleep(working, settlingPause):
 		case answer.Verdict == endpoint.Rejected:
-			return s.rejected(ctx, v, request.URL.Host, s.why(answer))
+			return s.rejected(ctx, v, test.URL.Host, s.why(answer))
 		case answer.Refused, !sleep(working, n, testPause):
-			return "", failed("the test call to %s did not accept the new token of secret %s: %s. It is stored as AWSPENDING. Secrets Manager repeats the step. %s", request.URL.Host, s.SecretID, s.why(answer), runbook)
+			return "", failed("the test call to %s did not accept the new token of secret %s: %s. It is stored as AWSPENDING. Secrets Manager repeats the step. %s", test.URL.Host, s.SecretID, s.why(answer), runbook)
 		}
 	}
 }

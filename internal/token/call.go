@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/bearer"
-	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 // call is an HTTP call that a secret describes.
 type call struct {
-	job.Probe
+	request.Call
 
 	headers []jsondoc.Member // strings
 	body    jsondoc.Value
@@ -28,15 +28,15 @@ const formType = "application/x-www-form-urlencoded"
 type callRules struct {
 	authorization bool // a header Authorization of its own, as no token is sent with it
 	body          bool
-	url           bool       // placeholders in its URL, too
-	secret        bool       // every header's value is scrubbed, whatever its name
-	values        job.Values // placeholders of headers and body
+	url           bool           // placeholders in its URL, too
+	secret        bool           // every header's value is scrubbed, whatever its name
+	values        request.Values // placeholders of headers and body
 }
 
 func (p *secretParser) call(f *jsondoc.Fields, where, example string, rules callRules) call {
 	var c call
 	if text := f.Required("call", "a method and a URL, such as "+example); text != "" {
-		c.Probe = p.probe(text, where+"call", rules.url)
+		c.Call = p.parseCall(text, where+"call", rules.url)
 	}
 	if headers, ok := f.Object("headers"); ok {
 		c.headers = p.callHeaders(headers, where+"headers", rules)
@@ -64,7 +64,7 @@ func (p *secretParser) callHeaders(headers jsondoc.Value, where string, rules ca
 			p.scrubAround(m.Value.Text)
 		}
 		name := http.CanonicalHeaderKey(m.Name)
-		err := job.CheckHeaderName(m.Name)
+		err := request.CheckHeaderName(m.Name)
 		if rules.authorization && name == "Authorization" {
 			err = nil
 		}
@@ -75,7 +75,7 @@ func (p *secretParser) callHeaders(headers jsondoc.Value, where string, rules ca
 			p.problems.Addf("%s: header %d is a duplicate (names are matched without regard to case)", where, i+1)
 		case m.Value.Kind != jsondoc.String:
 			p.problems.Addf("%s: header %d must be a string, not %s", where, i+1, m.Value.Kind)
-		case !job.ValidHeaderValue(m.Value.Text):
+		case !request.ValidHeaderValue(m.Value.Text):
 			p.problems.Addf("%s: header %d must be printable ASCII", where, i+1)
 		default:
 			p.checkPlaceholders(rules.values, m.Value, fmt.Sprintf("%s: header %d: ", where, i+1))
@@ -113,7 +113,7 @@ func holds(v jsondoc.Value, text string) bool {
 }
 
 // Request is what the call sends, with its placeholders filled.
-func (c *call) request(values job.Values) (job.Request, error) {
+func (c *call) request(values request.Values) (request.Request, error) {
 	body, contentType := values.Body(c.body)
 	if c.isForm() {
 		form := url.Values{}
@@ -133,7 +133,7 @@ func (c *call) request(values job.Values) (job.Request, error) {
 }
 
 // checkPlaceholders reports unknown ones in every string below v.
-func (p *secretParser) checkPlaceholders(values job.Values, v jsondoc.Value, where string) {
+func (p *secretParser) checkPlaceholders(values request.Values, v jsondoc.Value, where string) {
 	var found jsondoc.Problems
 	values.CheckValue(v, where, &found)
 	for _, problem := range found {

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/bearer"
-	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/request"
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
@@ -17,15 +17,15 @@ type Login struct {
 	call
 	pointers
 
-	rules job.Rules
+	rules request.Rules
 	token jsondoc.Pointer
 }
 
 const loginCall = "the login call to"
 
 // loginValues are what the placeholders of a login stand for. Empty ones check them.
-func loginValues(now time.Time, signed, identity string) job.Values {
-	return job.ValuesAt(now, nil, map[string]string{"jwt": signed, "awsIdentity": identity})
+func loginValues(now time.Time, signed, identity string) request.Values {
+	return request.ValuesAt(now, nil, map[string]string{"jwt": signed, "awsIdentity": identity})
 }
 
 func (p *secretParser) login(object jsondoc.Value) *Login {
@@ -38,7 +38,7 @@ func (p *secretParser) login(object jsondoc.Value) *Login {
 		token:    p.pointer(f.Required("token", "the pointer (RFC 6901) to the token in the answer"), where+"token"),
 		pointers: p.pointers(f, where),
 	}
-	l.rules = job.ParseRules(f, where, true, &p.problems)
+	l.rules = request.ParseRules(f, where, true, &p.problems)
 	return l
 }
 
@@ -113,7 +113,7 @@ func (x *Exchanger) loggedIn(a *answer, l *Login, asked time.Time, host string) 
 }
 
 // refuses reports whether a login's credentials are refused: by 401, by a rule, or by a 4xx that is not for later.
-func (a *answer) refuses(rules job.Rules) bool {
+func (a *answer) refuses(rules request.Rules) bool {
 	switch {
 	case a.status == http.StatusUnauthorized, rules.RejectsBody(a.doc):
 		return true

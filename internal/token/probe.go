@@ -3,8 +3,8 @@ package token
 import (
 	"time"
 
-	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 // Probe is a call that shows whether a token still works, and when it expires.
@@ -12,7 +12,7 @@ type Probe struct {
 	call
 	pointers
 
-	Rules  job.Rules
+	Rules  request.Rules
 	Judges bool // it has an expect or reject of its own, so that its acceptance says something
 }
 
@@ -22,13 +22,13 @@ func (p *secretParser) tokenProbe(object jsondoc.Value) *Probe {
 	return &Probe{
 		call:     p.call(f, where, "GET https://api.example.com/verify", callRules{}),
 		pointers: p.pointers(f, where),
-		Rules:    job.ParseRules(f, where, true, &p.problems),
+		Rules:    request.ParseRules(f, where, true, &p.problems),
 		Judges:   len(object.Get("expect").Members)+len(object.Get("reject").Members) > 0,
 	}
 }
 
 // Request is what the probe sends, but for the token.
-func (p *Probe) Request() (job.Request, error) { return p.request(job.Values{}) }
+func (p *Probe) Request() (request.Request, error) { return p.request(request.Values{}) }
 
 // Expiry is the token's expiry as an answer to a request of that moment says. Zero: unknown; unread says why if the answer
 // has one.

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/bearer"
-	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 // Rotate describes a provider's "new token" call, which is made with the current token.
@@ -23,8 +23,8 @@ type Rotate struct {
 
 // rotateValues are what the placeholders of a rotate stand for: the times of the call, and the id of the new version,
 // which makes names unique. Empty ones check them.
-func rotateValues(now time.Time, version string) job.Values {
-	return job.ValuesAt(now, nil, map[string]string{"runId": version})
+func rotateValues(now time.Time, version string) request.Values {
+	return request.ValuesAt(now, nil, map[string]string{"runId": version})
 }
 
 // rotate is checked whole before its call, as the call may end the current token.

@@ -17,9 +17,9 @@ import (
 	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/hosts"
-	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 // Document is what one version of a secret says. It is of one kind: static has Token alone; minted one of the members that
@@ -36,7 +36,7 @@ type Document struct {
 	JWT              *JWT         // the token itself or, next to Login, what fills its {{jwt}}
 	Identity         *AWSIdentity // the token itself, or what the other one shows
 	Rotate           *Rotate
-	Test             *job.Probe
+	Test             *request.Call
 	Probe            *Probe
 	Warnings         []string
 
@@ -166,7 +166,7 @@ func (p *secretParser) document(whole jsondoc.Value) Document {
 		d.Rotate = p.rotate(object)
 	}
 	if test := f.String("test"); test != "" {
-		call := p.probe(test, "test", false)
+		call := p.parseCall(test, "test", false)
 		d.Test = &call
 	}
 	if object, _ := f.Object("probe"); object.Kind == jsondoc.Object {
@@ -182,11 +182,11 @@ func (p *secretParser) document(whole jsondoc.Value) Document {
 	return d
 }
 
-// probe reads a call, which may have placeholders in its URL or none at all.
-func (p *secretParser) probe(text, where string, placeholders bool) job.Probe {
-	parse := job.ParseProbe
+// parseCall reads a call, which may have placeholders in its URL or none at all.
+func (p *secretParser) parseCall(text, where string, placeholders bool) request.Call {
+	parse := request.ParseFixedCall
 	if placeholders {
-		parse = job.ParseCall
+		parse = request.ParseCall
 	}
 	probe, problems := parse(text)
 	for _, problem := range problems {

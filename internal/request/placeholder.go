@@ -1,4 +1,4 @@
-package job
+package request
 
 import (
 	"maps"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/ascii"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
@@ -65,7 +66,7 @@ func splitOffset(text string) (name string, days, hours int, ok bool) {
 			return "", 0, 0, false
 		}
 	}
-	if !isMadeOf(count, 1, maxDigits, isDigit) {
+	if !ascii.Consists(count, 1, maxDigits, ascii.IsDigit) {
 		return "", 0, 0, false
 	}
 	n, _ := strconv.Atoi(sign + count)
@@ -170,4 +171,9 @@ func nextPlaceholder(text string) (before, name, rest string, found bool) {
 		return text, "", "", false
 	}
 	return before, name, rest, true
+}
+
+// isPlaceholderName reports whether text may have been meant as a placeholder's name.
+func isPlaceholderName(text string) bool {
+	return ascii.Consists(text, 1, 32, func(c byte) bool { return ascii.IsAlphanumeric(c) || strings.IndexByte("._+- ", c) >= 0 })
 }

@@ -1,4 +1,4 @@
-package job_test
+package request_test
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 // Property: a text whose placeholders are all known has none left when it is filled, and keeps everything around them; one
@@ -20,7 +20,7 @@ func FuzzPlaceholders(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, unix int64) {
 		at := time.Unix(unix%4102444800, 0)
 		tokyo := time.FixedZone("", 9*3600)
-		v := job.ValuesAt(at, tokyo, map[string]string{"runId": "R"})
+		v := request.ValuesAt(at, tokyo, map[string]string{"runId": "R"})
 		var problems jsondoc.Problems
 		v.Check(text, "", &problems)
 		filled := v.Text(text)
@@ -76,7 +76,7 @@ func FuzzOffsets(f *testing.F) {
 		if days {
 			unit, utc, local = "d", at.UTC().AddDate(0, 0, n), at.In(london).AddDate(0, 0, n)
 		}
-		v := job.ValuesAt(at, london, nil)
+		v := request.ValuesAt(at, london, nil)
 		text := v.Text(fmt.Sprintf("{{scheduledTime%+d%s}} {{scheduledDate%+d%s}} {{localTime%+d%s}} {{localDate%+d%s}}", n, unit, n, unit, n, unit, n, unit))
 		want := utc.Format("2006-01-02T15:04:05Z 2006-01-02 ") + local.Format("2006-01-02T15:04:05Z07:00 2006-01-02")
 		if text != want {
@@ -97,11 +97,11 @@ func FuzzRules(f *testing.F) {
 		if !utf8.ValidString(rules) {
 			return
 		}
-		rejecting, problems := parse(event("reject", `{"json":`+rules+`}`))
+		rejecting, problems := parse(`{"reject":{"json":` + rules + `}}`)
 		if problems != nil {
 			return
 		}
-		expecting, problems := parse(event("expect", `{"json":`+rules+`}`))
+		expecting, problems := parse(`{"expect":{"json":` + rules + `}}`)
 		if problems != nil {
 			t.Fatalf("%s rejects and may not be expected: %q", rules, problems)
 		}

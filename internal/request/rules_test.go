@@ -1,10 +1,34 @@
-package job_test
+package request_test
 
 import (
 	"testing"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
+
+// parse returns the rules of an object that has expect or reject.
+func parse(text string) (request.Rules, jsondoc.Problems) {
+	var problems jsondoc.Problems
+	object, _, err := jsondoc.Parse([]byte(text))
+	if err != nil {
+		problems.Addf("%s", err)
+		return request.Rules{}, problems
+	}
+	f := jsondoc.NewFields(object, "", false, &problems)
+	rules := request.ParseRules(f, "", false, &problems)
+	f.Done()
+	return rules, problems
+}
+
+func mustParse(t *testing.T, text string) request.Rules {
+	t.Helper()
+	rules, problems := parse(text)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	return rules
+}
 
 func TestUnmet(t *testing.T) {
 	t.Parallel()
@@ -59,8 +83,8 @@ func TestUnmet(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := mustParse(t, event("expect", c.expect))
-			if got := j.Unmet(c.status, c.contentType, parseBody(c.body)); got != c.want {
+			rules := mustParse(t, `{"expect":`+c.expect+`}`)
+			if got := rules.Unmet(c.status, c.contentType, parseBody(c.body)); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
@@ -111,11 +135,11 @@ func TestRejects(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := mustParse(t, event("reject", c.reject))
-			if got := j.RejectsStatus(c.status); got != c.byStatus {
+			rules := mustParse(t, `{"reject":`+c.reject+`}`)
+			if got := rules.RejectsStatus(c.status); got != c.byStatus {
 				t.Errorf("RejectsStatus = %t", got)
 			}
-			if got := j.RejectsBody(parseBody(c.body)); got != c.byBody {
+			if got := rules.RejectsBody(parseBody(c.body)); got != c.byBody {
 				t.Errorf("RejectsBody = %t", got)
 			}
 		})
@@ -133,7 +157,7 @@ func TestNeedsBody(t *testing.T) {
 		"reject.json":        {"reject", `{"json":{"/a":null}}`, true},
 		"reject.status":      {"reject", `{"status":[403]}`, false},
 	} {
-		if got := mustParse(t, event(c.key, c.value)).NeedsBody(); got != c.want {
+		if got := mustParse(t, `{"`+c.key+`":`+c.value+`}`).NeedsBody(); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package job
+package request
 
 import (
 	"mime"
@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cronbearer/cronbearer/internal/ascii"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
@@ -15,6 +16,11 @@ type Rules struct {
 	Expect Expect
 	Reject Reject
 }
+
+// DefaultRules are those of a call that names none: a 2xx is a success.
+func DefaultRules() Rules { return Rules{Expect: Expect{Status: success()}} }
+
+func success() []StatusRange { return []StatusRange{{200, 299}} }
 
 // Expect is what an answer must be for the run to have succeeded. All parts must hold.
 type Expect struct {
@@ -108,7 +114,7 @@ type ruleParser struct {
 }
 
 func (p ruleParser) expect(f *jsondoc.Fields, where string) Expect {
-	e := Expect{Status: []StatusRange{{200, 299}}}
+	e := Expect{Status: success()}
 	object, ok := f.Object("expect")
 	if !ok {
 		return e
@@ -166,7 +172,7 @@ func statusRange(v jsondoc.Value) (StatusRange, bool) {
 			low := int(v.Text[0]-'0') * 100
 			return StatusRange{low, low + 99}, true
 		}
-		whole = isMadeOf(v.Text, 3, 3, isDigit)
+		whole = ascii.Consists(v.Text, 3, 3, ascii.IsDigit)
 		n, _ = strconv.Atoi(v.Text)
 	}
 	return StatusRange{n, n}, whole && 100 <= n && n <= 599

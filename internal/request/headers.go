@@ -1,0 +1,35 @@
+package request
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/cronbearer/cronbearer/internal/ascii"
+)
+
+// notForUsers are the headers that the call itself sets (RFC 9110 and RFC 9112), in canonical form.
+var notForUsers = []string{"Authorization", "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade"}
+
+// CheckHeaderName refuses what is no field name (RFC 9110 section 5.1) and what an event may not set.
+func CheckHeaderName(name string) error {
+	if !ascii.Consists(name, 1, len(name), ascii.IsTokenByte) {
+		return errors.New("is not a header name")
+	}
+	canonical := http.CanonicalHeaderKey(name)
+	if slices.Contains(notForUsers, canonical) || strings.HasPrefix(canonical, "Proxy-") {
+		return errors.New("must not be set: the call sets it itself")
+	}
+	return nil
+}
+
+// ValidHeaderValue refuses control bytes and what is not ASCII: a target may read those otherwise than the user does.
+func ValidHeaderValue(value string) bool {
+	for _, c := range []byte(value) {
+		if (c < ' ' && c != '\t') || c > '~' {
+			return false
+		}
+	}
+	return true
+}
