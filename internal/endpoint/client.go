@@ -93,10 +93,11 @@ func (c *Client) Call(ctx context.Context, p Policy, r request.Request, t redact
 	budget := retry.Budget{Now: c.now}
 	budget.Deadline, _ = ctx.Deadline()
 	total := Answer{Verdict: Unknown, Fault: "no time was left for an attempt"}
-	for n := 1; n <= p.Attempts; n++ {
+	loop := retry.Loop{Budget: budget, Max: p.Attempts, Backoff: c.backoff, Sleep: c.sleep}
+	retry.Do(ctx, loop, func(int) retry.Next {
 		timeout, ok := budget.Attempt(p.Timeout)
 		if !ok {
-			break
+			return retry.Next{}
 		}
 		a := c.attempt(ctx, p, r, t, timeout)
 		a.Sent += total.Sent
@@ -105,17 +106,8 @@ func (c *Client) Call(ctx context.Context, p Policy, r request.Request, t redact
 			a.Expiry = total.Expiry
 		}
 		total = a.Answer
-		if !a.retry || n == p.Attempts {
-			break
-		}
-		wait := c.backoff(n)
-		if a.hasRetryAfter {
-			wait = a.retryAfter
-		}
-		if !budget.Fits(wait) || !c.sleep(ctx, wait) {
-			break
-		}
-	}
+		return a.next
+	})
 	return total
 }
 
@@ -123,9 +115,7 @@ func (c *Client) Call(ctx context.Context, p Policy, r request.Request, t redact
 type attempted struct {
 	Answer
 
-	retry         bool
-	retryAfter    time.Duration
-	hasRetryAfter bool
+	next retry.Next
 }
 
 func (c *Client) attempt(ctx context.Context, p Policy, r request.Request, t redact.Secret, timeout time.Duration) attempted {
@@ -146,7 +136,7 @@ func (c *Client) attempt(ctx context.Context, p Policy, r request.Request, t red
 			return a
 		}
 		a.Fault = egress.Explain(err, timeout)
-		a.retry = connected.Load() == 0 || p.Replayable
+		a.next.Retry = connected.Load() == 0 || p.Replayable
 		return a
 	}
 	c.judge(&a, p, response, cancel)
@@ -214,8 +204,8 @@ func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp f
 	if a.Verdict == Rejected {
 		return
 	}
-	a.retry = limit.Retry || statusRetried(p, a.Status, limit.HasWait) || errors.Is(body.unread, errCutOff) && p.Replayable
-	a.retryAfter, a.hasRetryAfter = limit.Wait, limit.HasWait
+	retried := limit.Retry || statusRetried(p, a.Status, limit.HasWait) || errors.Is(body.unread, errCutOff) && p.Replayable
+	a.next = retry.Next{Retry: retried, Wait: limit.Wait, HasWait: limit.HasWait}
 }
 
 // content is what was read of an answer's body.

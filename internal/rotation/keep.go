@@ -17,6 +17,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
@@ -149,22 +150,27 @@ func (s *rotation) put(ctx context.Context, version string, value redact.Secret,
 	if s.RotationToken != "" {
 		in.RotationToken = aws.String(s.RotationToken)
 	}
-	for n := 1; ; n++ {
+	var failure error
+	loop := retry.Loop{Backoff: retry.BackoffUpTo(storePause), Sleep: retry.Sleep}
+	retry.Do(ctx, loop, func(n int) retry.Next {
 		_, err := s.api.PutSecretValue(ctx, in)
 		if err == nil {
-			return nil
+			failure = nil
+			return retry.Next{}
 		}
 		if _, exists := errors.AsType[*types.ResourceExistsException](err); exists {
-			return errOccupied
+			failure = errOccupied
+			return retry.Next{}
 		}
 		if permanent(err) {
-			return fmt.Errorf("%w (%s)", errImpossible, explain(err))
+			failure = fmt.Errorf("%w (%s)", errImpossible, explain(err))
+			return retry.Next{}
 		}
 		s.log.WarnContext(ctx, "what the provider gave is not stored yet", "secret", s.SecretID, "version", version, "tries", n, "error", explain(err))
-		if !sleep(ctx, n, storePause) {
-			return fmt.Errorf("%w (%s)", errNoTime, explain(err))
-		}
-	}
+		failure = fmt.Errorf("%w (%s)", errNoTime, explain(err))
+		return retry.Next{Retry: true}
+	})
+	return failure
 }
 
 // permanent reports whether the same request can never succeed.

@@ -24,7 +24,6 @@ import (
 	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/redact"
-	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
@@ -254,9 +253,4 @@ func explain(err error) string {
 		return "Secrets Manager did not answer in time"
 	}
 	return redact.AWS(err).Error()
-}
-
-// sleep waits between two tries, or returns false when the time is up first.
-func sleep(ctx context.Context, tries int, longest time.Duration) bool {
-	return retry.Sleep(ctx, min(retry.Backoff(tries), longest))
 }

@@ -95,17 +95,26 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 	working, cancel := s.working(ctx)
 	defer cancel()
 	policy := endpoint.Policy{Attempts: testAttempts, Timeout: testTimeout, Replayable: v.Test.Replayable(), Rules: request.DefaultRules()}
-	for n := 1; ; n++ {
-		answer := s.targets.For(v.CA).Call(working, policy, test, v.Token)
+	var answer endpoint.Answer
+	loop := retry.Loop{Backoff: retry.BackoffUpTo(testPause), Sleep: retry.Sleep}
+	retry.Do(working, loop, func(n int) retry.Next {
+		answer = s.targets.For(v.CA).Call(working, policy, test, v.Token)
 		switch {
-		case answer.Verdict == endpoint.Accepted:
-			return Accepted, nil
-		case answer.Verdict == endpoint.Rejected && n == 1 && s.now().Sub(s.born(v)) < settling && retry.Sleep(working, settlingPause):
-		case answer.Verdict == endpoint.Rejected:
-			return s.rejected(ctx, v, test.URL.Host, s.why(answer))
-		case answer.Refused, !sleep(working, n, testPause):
-			return "", failed("the test call to %s did not accept the new token of secret %s: %s. It is stored as AWSPENDING. Secrets Manager repeats the step. %s", test.URL.Host, s.SecretID, s.why(answer), runbook)
+		case answer.Verdict == endpoint.Unknown:
+			return retry.Next{Retry: !answer.Refused}
+		case answer.Verdict == endpoint.Rejected && n == 1 && s.now().Sub(s.born(v)) < settling:
+			return retry.Next{Retry: true, Wait: settlingPause, HasWait: true}
+		default:
+			return retry.Next{}
 		}
+	})
+	switch answer.Verdict {
+	case endpoint.Accepted:
+		return Accepted, nil
+	case endpoint.Rejected:
+		return s.rejected(ctx, v, test.URL.Host, s.why(answer))
+	default:
+		return "", failed("the test call to %s did not accept the new token of secret %s: %s. It is stored as AWSPENDING. Secrets Manager repeats the step. %s", test.URL.Host, s.SecretID, s.why(answer), runbook)
 	}
 }
 

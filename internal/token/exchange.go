@@ -94,9 +94,7 @@ func (x *Exchanger) trusting(d Document) *Exchanger {
 type attemptError struct {
 	*MintError
 
-	retry         bool
-	retryAfter    time.Duration
-	hasRetryAfter bool
+	next retry.Next
 }
 
 // lasting is a failure that no retry fixes.
@@ -168,7 +166,7 @@ func (x *Exchanger) send(request *http.Request, from string, timeout time.Durati
 		if blocked, ok := errors.AsType[*egress.AddressRefusedError](err); ok {
 			return nil, lasting(from, request.URL.Host, "was not asked: %s", blocked)
 		}
-		return nil, &attemptError{retry: true, MintError: &MintError{
+		return nil, &attemptError{next: retry.Next{Retry: true}, MintError: &MintError{
 			From: from, Host: request.URL.Host, Reason: "gave no answer: " + egress.Explain(err, min(timeout, time.Since(started))),
 		}}
 	}
@@ -212,10 +210,15 @@ func (a *answer) sort(e *attemptError, o *OAuth2) {
 	case e.Refused && !invalidGrant && e.Code != "unauthorized_client":
 		e.Reason += ". " + o.credentialHint()
 	}
-	e.retry, e.retryAfter, e.hasRetryAfter = a.retryable(e.Refused), a.limit.Wait, a.limit.HasWait
+	e.next = a.next(e.Refused)
 }
 
 func (a *answer) isObject() bool { return a.doc.Lookup(jsondoc.Pointer{}).Kind == jsondoc.Object }
+
+// next is what the answer leaves to be done.
+func (a *answer) next(refused bool) retry.Next {
+	return retry.Next{Retry: a.retryable(refused), Wait: a.limit.Wait, HasWait: a.limit.HasWait}
+}
 
 // retryable treats a call for a token as a GET: a second one does no harm. A refusal under a 5xx may be a server's trouble,
 // one under a 403 is none.

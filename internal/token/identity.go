@@ -12,6 +12,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
 // AWSIdentity asks for a JWT of the function's role, which AWS signs: the token itself, or what proves the client to a
@@ -113,5 +114,5 @@ func (x *Exchanger) identityError(err error) *attemptError {
 
 // passing is a failure that another try may not have.
 func passing(from, host, format string, args ...any) *attemptError {
-	return &attemptError{retry: true, MintError: &MintError{From: from, Host: host, Reason: fmt.Sprintf(format, args...)}}
+	return &attemptError{next: retry.Next{Retry: true}, MintError: &MintError{From: from, Host: host, Reason: fmt.Sprintf(format, args...)}}
 }

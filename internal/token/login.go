@@ -77,11 +77,11 @@ func (x *Exchanger) loggedIn(a *answer, l *Login, asked time.Time, host string) 
 	value := a.doc.Lookup(l.token)
 	x.scrub.Add(value.Text, a.get("access_token").Text, a.get("refresh_token").Text, a.get("id_token").Text)
 	failed := &attemptError{MintError: &MintError{From: loginCall, Host: host, Reason: fmt.Sprintf("answered %d%s%s", a.status, a.words(), a.redirected())}}
-	failed.retry, failed.retryAfter, failed.hasRetryAfter = a.retryable(false), a.limit.Wait, a.limit.HasWait
+	failed.next = a.next(false)
 	unmet := l.rules.Unmet(a.status, a.header.Get("Content-Type"), a.doc)
 	switch {
 	case a.refuses(l.rules):
-		failed.Refused, failed.Lasting, failed.retry = true, true, false
+		failed.Refused, failed.Lasting, failed.next.Retry = true, true, false
 		failed.Reason += ". Check what login sends: its call, headers and body"
 		return Granted{}, failed
 	case a.unread != "":

@@ -189,19 +189,19 @@ func (m *Minter) ask(ctx context.Context, d Document) (Granted, error) {
 	budget.Deadline, _ = ctx.Deadline()
 	ctx, cancel := retry.WithMargin(ctx, retry.Reserve)
 	defer cancel()
-	for n := 1; ; n++ {
-		granted, failed := m.exchanger.mint(ctx, d)
-		if failed == nil {
-			return granted, nil
+	var granted Granted
+	var failed *attemptError
+	loop := retry.Loop{Budget: budget, Max: mintTries, Backoff: retry.Backoff, Sleep: m.sleep}
+	retry.Do(ctx, loop, func(int) retry.Next {
+		if granted, failed = m.exchanger.mint(ctx, d); failed != nil {
+			return failed.next
 		}
-		wait := retry.Backoff(n)
-		if failed.hasRetryAfter {
-			wait = failed.retryAfter
-		}
-		if !failed.retry || n == mintTries || !budget.Fits(wait) || !m.sleep(ctx, wait) {
-			return Granted{}, failed.MintError
-		}
+		return retry.Next{}
+	})
+	if failed != nil {
+		return Granted{}, failed.MintError
 	}
+	return granted, nil
 }
 
 // mint makes one request for a token, if it takes one.
