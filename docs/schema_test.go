@@ -2,6 +2,7 @@ package docs_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,6 +62,60 @@ func seeds(t testing.TB) []string {
 		list = append(list, string(text))
 	}
 	return list
+}
+
+// TestEditorsFindTheSchemas: the workspace's settings name files that exist, each event of the project is one that the
+// schema is for, and what the commands of errors and of the README write is never committed.
+func TestEditorsFindTheSchemas(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", ".vscode", "settings.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var settings struct {
+		Schemas []struct {
+			FileMatch []string
+			URL       string
+		} `json:"json.schemas"`
+	}
+	if err := json.Unmarshal(text, &settings); err != nil {
+		t.Fatal(err)
+	}
+	schemas := map[string]string{}
+	for _, s := range settings.Schemas {
+		if _, err := jsonschema.NewCompiler().Compile(filepath.Join("..", s.URL)); err != nil {
+			t.Error(err)
+		}
+		for _, pattern := range s.FileMatch {
+			schemas[pattern] = s.URL
+		}
+	}
+	if schemas["/events/*.json"] != "./docs/schema/event.json" || schemas["/secret.json"] != "./docs/schema/secret.json" {
+		t.Errorf("schemas: %v", schemas)
+	}
+	ignored, err := os.ReadFile(filepath.Join("..", ".gitignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/token", "/token.txt", "/secret.json", "/secret.txt", "/event.json"} {
+		if !strings.Contains(string(ignored), "\n"+name+"\n") {
+			t.Errorf("%s could be committed", name)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join("..", "events", "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("events: %v", err)
+	}
+	for _, file := range files {
+		event, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantProblem := strings.Contains(file, "invalid-job")
+		if problem, _ := check(eventSchema(t), event); (problem != nil) != wantProblem {
+			t.Errorf("%s: %v", file, problem)
+		}
+	}
 }
 
 // TestEventSchemaAndParserAgree: what a user would get wrong is refused by both, and every event of the project that the

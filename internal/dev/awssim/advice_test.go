@@ -1,14 +1,22 @@
 package awssim_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/dev/awssim"
@@ -98,7 +106,7 @@ func (o *operator) run(command string) {
 	}
 }
 
-// members changes members of a JSON object, those of oauth2 with oauth2 in front.
+// members changes members of a JSON object: a name such as login.body.password goes inwards.
 func members(changes map[string]any) func(string) string {
 	return func(text string) string {
 		var object map[string]any
@@ -106,11 +114,11 @@ func members(changes map[string]any) func(string) string {
 			return "not JSON"
 		}
 		for name, value := range changes {
-			if inner, ok := strings.CutPrefix(name, "oauth2."); ok {
-				object["oauth2"].(map[string]any)[inner] = value //nolint:forcetypeassert // a secret of this test
-			} else {
-				object[name] = value
+			at, path := object, strings.Split(name, ".")
+			for _, outer := range path[:len(path)-1] {
+				at = at[outer].(map[string]any) //nolint:forcetypeassert // a secret of this test
 			}
+			at[path[len(path)-1]] = value
 		}
 		changed, err := json.Marshal(object)
 		if err != nil {
@@ -118,6 +126,21 @@ func members(changes map[string]any) func(string) string {
 		}
 		return string(changed)
 	}
+}
+
+func newECKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	return key
+}
+
+func pemOf(key *ecdsa.PrivateKey) string {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil { // a key of this test
+		return err.Error()
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 // TestAdviceFixesItsSecretAndNothingElseIsLost: for each kind of token, the run fails, an operator does what its error
@@ -133,6 +156,27 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 	minted := object(map[string]any{"hosts": []string{host}, "oauth2": map[string]any{
 		"grant": "client_credentials", "token_url": tokenURL, "client_id": clientID, "client_secret": clientSecret, "scope": "reports",
 	}})
+	oldKey, newKey := newECKey(t), newECKey(t)
+	signed := object(map[string]any{"hosts": []string{host}, "oauth2": map[string]any{
+		"grant": "client_credentials", "token_url": tokenURL, "client_id": clientID, "auth": "private_key_jwt",
+		"algorithm": "ES256", "key_id": "1", "private_key": pemOf(oldKey),
+	}})
+	asserted := func(key *ecdsa.PrivateKey, id string) map[string]any {
+		return map[string]any{"hosts": []string{host}, "oauth2": map[string]any{
+			"grant": "jwt_bearer", "token_url": tokenURL, "issuer": "robot@example.com", "subject": "reports", "audience": "urn:provider",
+			"algorithm": "ES256", "key_id": id, "private_key": pemOf(key),
+		}}
+	}
+	loggingIn := func(password string) map[string]any {
+		return map[string]any{"hosts": []string{host, issuer}, "login": map[string]any{
+			"call": "POST https://" + issuer + "/login", "body": map[string]any{"user": "reports", "password": password}, "token": "/data/token",
+		}}
+	}
+	signing := func(key *ecdsa.PrivateKey, id string) map[string]any {
+		return map[string]any{"hosts": []string{host}, "jwt": map[string]any{
+			"issuer": "team", "audience": "reports", "algorithm": "ES256", "key_id": id, "private_key": pemOf(key),
+		}}
+	}
 	client := func(r *rig, secret string) *idp.Server {
 		server := idp.New(r.Now)
 		must(r.t, server.Register(idp.Client{ID: clientID, Auth: idp.AuthBasic, Secret: secret, Grants: []idp.Grant{idp.ClientCredentials}, Scopes: []string{"reports"}}))
@@ -184,6 +228,63 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 			want: map[string]any{"oauth2": map[string]any{
 				"grant": "client_credentials", "token_url": tokenURL, "client_id": clientID, "client_secret": clientSecret + "-2", "scope": "reports",
 			}},
+		},
+		"private_key_jwt, the key was replaced": {
+			secret: signed,
+			prepare: func(r *rig) {
+				server := idp.New(r.Now)
+				must(r.t, r.Host(issuer, server))
+				must(r.t, server.Register(idp.Client{ID: clientID, Auth: idp.AuthPrivateKeyJWT, Keys: []idp.Key{{ID: "2", Public: &newKey.PublicKey}}}))
+				r.api.Rule(func(q upstream.Request) (upstream.Answer, bool) { return upstream.OK, server.Valid(q.Token) })
+			},
+			edit: map[string]any{"oauth2.private_key": pemOf(newKey), "oauth2.key_id": "2"}, outcome: "token_rejected",
+			want: map[string]any{"oauth2": map[string]any{
+				"grant": "client_credentials", "token_url": tokenURL, "client_id": clientID, "auth": "private_key_jwt",
+				"algorithm": "ES256", "key_id": "2", "private_key": pemOf(newKey),
+			}},
+		},
+		"jwt_bearer, the key was replaced": {
+			secret: object(asserted(oldKey, "1")),
+			prepare: func(r *rig) {
+				server := idp.New(r.Now)
+				must(r.t, r.Host(issuer, server))
+				must(r.t, server.Trust(idp.Issuer{ID: "robot@example.com", Audience: "urn:provider", Keys: []idp.Key{{ID: "2", Public: &newKey.PublicKey}}, Life: time.Hour}))
+				r.api.Rule(func(q upstream.Request) (upstream.Answer, bool) { return upstream.OK, server.Valid(q.Token) })
+			},
+			edit: map[string]any{"oauth2.private_key": pemOf(newKey), "oauth2.key_id": "2"}, outcome: "token_rejected",
+			want: asserted(newKey, "2"),
+		},
+		"login, the password was replaced": {
+			secret: object(loggingIn("fake-password-number-one")),
+			prepare: func(r *rig) {
+				must(r.t, r.Host(issuer, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+					var body struct{ Password string }
+					if err := json.NewDecoder(q.Body).Decode(&body); err != nil || body.Password != "fake-password-number-two" {
+						w.WriteHeader(http.StatusUnauthorized)
+						return
+					}
+					_, _ = io.WriteString(w, `{"data":{"token":"`+second+`"}}`)
+				})))
+				r.api.Revoke(first)
+				r.api.Accept(second)
+			},
+			edit: map[string]any{"login.body.password": "fake-password-number-two"}, outcome: "token_rejected",
+			want: loggingIn("fake-password-number-two"),
+		},
+		"jwt, the key was replaced": {
+			secret: object(signing(oldKey, "1")),
+			prepare: func(r *rig) {
+				r.api.Rule(func(q upstream.Request) (upstream.Answer, bool) {
+					_, err := jwt.NewParser(jwt.WithTimeFunc(r.Now), jwt.WithIssuer("team"), jwt.WithAudience("reports")).Parse(q.Token,
+						func(*jwt.Token) (any, error) { return &newKey.PublicKey, nil })
+					if err != nil {
+						return upstream.Rejected, true
+					}
+					return upstream.OK, true
+				})
+			},
+			edit: map[string]any{"jwt.private_key": pemOf(newKey), "jwt.key_id": "2"}, outcome: "token_rejected",
+			want: signing(newKey, "2"),
 		},
 		"renewed with itself": {
 			secret: object(map[string]any{"token": first, "hosts": []string{host}, "rotate": map[string]any{"call": "POST https://" + host + "/rotate", "token": "/token"}}),

@@ -1,12 +1,7 @@
 package awssim_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"maps"
 	"strings"
@@ -24,12 +19,9 @@ const keyClient = "cronbearer-with-a-key"
 // register makes keyClient known and gives its private key.
 func (r *renewal) register() string {
 	r.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(r.t, err)
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	must(r.t, err)
+	key := newECKey(r.t)
 	must(r.t, r.auth.Register(idp.Client{ID: keyClient, Auth: idp.AuthPrivateKeyJWT, Keys: []idp.Key{{ID: "key-1", Public: &key.PublicKey}}}))
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return pemOf(key)
 }
 
 // hidden is every secret string that was stored or granted.
