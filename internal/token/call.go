@@ -129,6 +129,9 @@ func (c *call) request(values request.Values) (request.Request, error) {
 	for _, m := range c.headers {
 		header.Set(m.Name, values.Text(m.Value.Text))
 	}
+	// The transport decodes what it asked for itself. In another encoding the token could not be read, and what a rotate call
+	// gave would be lost.
+	header.Del("Accept-Encoding")
 	return c.Fill(values, header, body)
 }
 

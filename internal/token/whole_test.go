@@ -141,3 +141,22 @@ func usable(t *testing.T, text string) bool {
 	}
 	return err == nil
 }
+
+// TestCallsOfASecretAskForNoEncoding: the transport asks for what it decodes.
+func TestCallsOfASecretAskForNoEncoding(t *testing.T) {
+	t.Parallel()
+	d, err := token.ParseSecret(`{"login":{"call":"POST https://example.com/login","headers":{"accept-encoding":"gzip, br","X-A":"b"},"token":"/t"}}`, &redact.Scrubber{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if got := r.Header.Get("Accept-Encoding"); got != "" || r.Header.Get("X-A") != "b" {
+			t.Errorf("headers %v", r.Header)
+		}
+		return respond(r, http.StatusOK, `{"t":"`+canary+`"}`), nil
+	})
+	m := token.NewMinter(answers, exampleCom, time.Now, &redact.Scrubber{})
+	if _, err := m.Mint(t.Context(), token.Version{Document: d, Secret: "s", ID: "v", Stage: token.Current}, redact.Secret{}); err != nil {
+		t.Error(err)
+	}
+}
