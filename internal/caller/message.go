@@ -8,6 +8,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/request"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -91,7 +92,7 @@ func (e ending) unavailableAdvice(s secretCommands) string {
 		}
 		return fmt.Sprintf("%s with %s, correct it, and store all of it with %s. ", correct, s.read(), s.storeAll())
 	}
-	if refused, ok := errors.AsType[*token.MintError](e.err); ok {
+	if refused, ok := errors.AsType[*oauth.Error](e.err); ok {
 		if !refused.Lasting {
 			return "The next start asks again. "
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/job"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/request"
 	"github.com/cronbearer/cronbearer/internal/retry"
@@ -168,7 +169,7 @@ func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secr
 // newerThanRefused reads AWSCURRENT afresh when a token request was refused: the version in memory may be up to five
 // minutes old, and what replaced it is asked at once.
 func (r *run) newerThanRefused(ctx context.Context, version token.Version, err error) (token.Version, bool) {
-	if refused, ok := errors.AsType[*token.MintError](err); !ok || !refused.Refused {
+	if refused, ok := errors.AsType[*oauth.Error](err); !ok || !refused.Refused {
 		return token.Version{}, false
 	}
 	fresh, err := r.secret().CurrentAfter(ctx, r.job.Secret, r.clock.Now())
@@ -379,7 +380,7 @@ func unavailable(err error, v token.Version) ending {
 	if u, ok := errors.AsType[*token.UnavailableError](err); ok && u.Lasting {
 		e.verdict = endpoint.Rejected
 	}
-	if m, ok := errors.AsType[*token.MintError](err); ok {
+	if m, ok := errors.AsType[*oauth.Error](err); ok {
 		switch {
 		case m.Unbound:
 			e.outcome = InvalidJob

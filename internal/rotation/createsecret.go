@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/token"
@@ -26,7 +27,7 @@ type plan struct {
 	current token.Version
 	ask     token.Document // current, with the newest refresh token there is
 	kept    kept           // what an earlier answer to the same credential left
-	found   token.Renewal  // in it
+	found   oauth.Granted  // in it
 }
 
 // create renews the token and stores it at once.
@@ -106,7 +107,7 @@ func (s *rotation) plan(ctx context.Context) (plan, error) {
 		return plan{}, s.reauthorize(current, fmt.Sprintf("the provider refused it at %s, and it is not sent again before %s",
 			at.Format(time.RFC3339), at.Add(remembered).Format(time.RFC3339)))
 	}
-	k, err := s.memory(ctx, current.Credential())
+	k, err := s.memory(ctx, credentialOf(current.Document))
 	if err != nil {
 		return plan{}, err
 	}
@@ -115,14 +116,14 @@ func (s *rotation) plan(ctx context.Context) (plan, error) {
 	case k.id == "":
 	case current.Rotate != nil:
 		// An operator who stores the secret again may have corrected the pointers, or wants another call.
-		if p.found, err = current.Rotated(k.answer, k.created); err != nil && !current.Created.After(k.created) {
+		if p.found, err = current.Rotate.Read(k.answer, k.created, s.scrub); err != nil && !current.Created.After(k.created) {
 			return plan{}, failed("secret %s was not renewed: the provider has answered already, and the answer cannot be used: %s. %s", s.SecretID, err, s.whereRotated(k.id))
 		}
 	case k.number() >= hurried && s.now().Sub(k.created) < unhurried:
 		return plan{}, failed("secret %s was not renewed: the last %d answers of the provider could not be used. The next one is asked for at %s. The last is kept in version %s (label %s). %s",
 			s.SecretID, k.number(), k.created.Add(unhurried).UTC().Format(time.RFC3339), k.id, keptLabel, runbook)
 	case !k.refreshToken.IsZero():
-		p.ask = current.WithRefreshToken(k.refreshToken)
+		p.ask = askingWith(current.Document, k.refreshToken)
 	}
 	return p, nil
 }
@@ -156,10 +157,10 @@ func (s *rotation) renewable(ctx context.Context) (token.Version, error) {
 
 // renew asks once for a new token, and stores whatever comes before anything else.
 func (s *rotation) renew(ctx context.Context, p plan) error {
-	renewal, err := s.ask(ctx, p)
+	granted, err := s.ask(ctx, p)
 	if err == nil {
 		var value redact.Secret
-		if value, err = s.newVersion(ctx, p, renewal); err == nil {
+		if value, err = s.newVersion(ctx, p, granted); err == nil {
 			err = s.put(ctx, s.Version, value, string(token.Pending))
 		}
 		switch {
@@ -169,13 +170,13 @@ func (s *rotation) renew(ctx context.Context, p plan) error {
 			return failed("the renewed token of secret %s could not be stored and is lost: %s. If the next rotation is refused, re-authorize. %s", s.SecretID, err, runbook)
 		}
 	}
-	if renewal.Answer.IsZero() || refusedFor(err) && renewal.RefreshToken.IsZero() {
+	if granted.Raw.IsZero() || refusedFor(err) && granted.RefreshToken.IsZero() {
 		return s.notRenewed(ctx, p, err)
 	}
 	if !p.found.Token.IsZero() {
 		return failed("secret %s was not renewed: %s. %s", s.SecretID, err, s.whereRotated(p.kept.id))
 	}
-	id, keepErr := s.keep(ctx, kept{answer: renewal.Answer, refreshToken: p.newest(renewal).RefreshToken, credential: p.current.Credential()}, p.kept)
+	id, keepErr := s.keep(ctx, kept{answer: granted.Raw, refreshToken: p.newest(granted).RefreshToken, credential: credentialOf(p.current.Document)}, p.kept)
 	if keepErr != nil {
 		return failed("secret %s was not renewed: %s; and the provider's answer could not be kept and is lost: %s. If the next rotation is refused, re-authorize. %s", s.SecretID, err, keepErr, runbook)
 	}
@@ -194,37 +195,37 @@ func (s *rotation) whereRotated(id string) string {
 }
 
 // ask returns what was kept where that can be used now, or asks the provider.
-func (s *rotation) ask(ctx context.Context, p plan) (token.Renewal, error) {
+func (s *rotation) ask(ctx context.Context, p plan) (oauth.Granted, error) {
 	if !p.found.Token.IsZero() {
 		return p.found, nil
 	}
 	asking, cancel, ok := askTime(ctx)
 	defer cancel()
 	if !ok {
-		return token.Renewal{}, errors.New("too little time was left to ask and to store the answer. Secrets Manager repeats the step")
+		return oauth.Granted{}, errors.New("too little time was left to ask and to store the answer. Secrets Manager repeats the step")
 	}
-	return s.exchanger.Renew(asking, p.ask, s.Version)
+	return s.askFor(asking, p.ask, s.Version)
 }
 
-// newest is renewal with the refresh token that was sent where none came: it stays in use (RFC 6749 section 6).
-func (p plan) newest(renewal token.Renewal) token.Renewal {
-	if renewal.RefreshToken.IsZero() && p.ask.OAuth2 != nil {
-		renewal.RefreshToken = p.ask.OAuth2.RefreshToken
+// newest is what was granted with the refresh token that was sent where none came: it stays in use (RFC 6749 section 6).
+func (p plan) newest(granted oauth.Granted) oauth.Granted {
+	if granted.RefreshToken.IsZero() && p.ask.OAuth2 != nil {
+		granted.RefreshToken = p.ask.OAuth2.RefreshToken
 	}
-	return renewal
+	return granted
 }
 
 // newVersion is the renewed secret, which must be one that this program can read and Secrets Manager takes.
-func (s *rotation) newVersion(ctx context.Context, p plan, renewal token.Renewal) (redact.Secret, error) {
-	value := p.current.Renewed(p.newest(renewal))
+func (s *rotation) newVersion(ctx context.Context, p plan, granted oauth.Granted) (redact.Secret, error) {
+	value := renewed(p.current.Document, p.newest(granted))
 	if size := len(value.Reveal()); size > maxValue {
 		return redact.Secret{}, fmt.Errorf("with the new token the secret has %d bytes, and Secrets Manager takes %d", size, maxValue)
 	}
-	renewed, err := token.ParseSecret(value.Reveal(), s.scrub)
+	parsed, err := token.ParseSecret(value.Reveal(), s.scrub)
 	if err != nil {
 		return redact.Secret{}, fmt.Errorf("with the answer the secret would be malformed: %w", err)
 	}
-	if renewed.Expiry.IsZero() && !p.current.Expiry.IsZero() {
+	if parsed.Expiry.IsZero() && !p.current.Expiry.IsZero() {
 		s.log.WarnContext(ctx, "the expiry of the renewed token is unknown",
 			"secret", s.SecretID, "version", s.Version)
 	}
@@ -246,12 +247,12 @@ func askTime(ctx context.Context) (asking context.Context, cancel context.Cancel
 
 // refusedFor reports whether the provider refused what it was asked with, so that nothing has changed.
 func refusedFor(err error) bool {
-	mint, ok := errors.AsType[*token.MintError](err)
+	mint, ok := errors.AsType[*oauth.Error](err)
 	return ok && mint.Refused
 }
 
 func (s *rotation) notRenewed(ctx context.Context, p plan, err error) error {
-	mint, ok := errors.AsType[*token.MintError](err)
+	mint, ok := errors.AsType[*oauth.Error](err)
 	switch {
 	case !ok:
 		return failed("secret %s was not renewed: %s. %s", s.SecretID, err, runbook)

@@ -43,7 +43,7 @@ func (s *rotation) edited(ctx context.Context, v token.Version) (edit, error) {
 	if err != nil {
 		return edit{}, failed("version %s of secret %s, which the token was renewed from, could not be read: %s. Secrets Manager repeats the step", base.holder, s.SecretID, err)
 	}
-	e := edit{made: true, credential: from.Credential()}
+	e := edit{made: true, credential: credentialOf(from.Document)}
 	e.current, err = s.store.Staged(ctx, s.SecretID, token.Current)
 	if malformed, ok := errors.AsType[*token.MalformedError](err); ok {
 		e.theirs, e.why = true, "it is malformed: "+malformed.Error()
@@ -52,15 +52,15 @@ func (s *rotation) edited(ctx context.Context, v token.Version) (edit, error) {
 	if err != nil {
 		return edit{}, failed("AWSCURRENT could not be read: %s", err)
 	}
-	e.why = e.current.Replaces(from.Document)
-	e.merged = e.why != "" && e.current.Replaces(v.Document) == ""
+	e.why = replaced(e.current.Document, from.Document)
+	e.merged = e.why != "" && replaced(e.current.Document, v.Document) == ""
 	e.theirs = e.why != "" && !e.merged
 	return e, nil
 }
 
 func (s *rotation) theirsWins(ctx context.Context, v token.Version, e edit) error {
 	why := fmt.Sprintf("AWSCURRENT was replaced while the token was renewed, and what was stored there counts (%s)", e.why)
-	return s.giveUp(ctx, why, kept{answer: v.JSON(), refreshToken: refreshTokenOf(v), credential: e.credential})
+	return s.giveUp(ctx, why, kept{answer: jsonOf(v.Document), refreshToken: refreshTokenOf(v), credential: e.credential})
 }
 
 // finish makes the pending version current, if the version that it was made from still is.
@@ -90,7 +90,7 @@ func (s *rotation) finish(ctx context.Context) (Outcome, error) {
 // RotateSecret. Each part can be repeated.
 func (s *rotation) merge(ctx context.Context, v token.Version, e edit) (Outcome, error) {
 	if !e.merged {
-		value := e.current.Renewed(v.Renewal())
+		value := renewed(e.current.Document, writtenInto(v.Document))
 		if _, err := token.ParseSecret(value.Reveal(), s.scrub); err != nil || len(value.Reveal()) > maxValue {
 			e.why = "with the new token it would not be a secret that can be used"
 			return "", s.theirsWins(ctx, v, e)

@@ -20,6 +20,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/execenv"
 	"github.com/cronbearer/cronbearer/internal/metric"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/runlog"
@@ -94,7 +95,7 @@ func (h *Handler) assemble(s config.Settings, env *execenv.Environment, api Secr
 	return &app{env, &rotator{
 		api:          api,
 		store:        token.NewStore(api, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, Now: env.Clock.Now}, h.scrub, log),
-		exchanger:    token.NewExchanger(egress.OnceOnly(env.ToTargets), env.Clock.Now, h.scrub),
+		oauth:        oauth.NewClient(egress.OnceOnly(env.ToTargets), env.Clock.Now, h.scrub),
 		targets:      egress.NewTrust(env.ToTargets, endpoint.NewClient),
 		scrub:        h.scrub,
 		prefix:       s.SecretPrefix,

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/rotation"
 	"github.com/cronbearer/cronbearer/internal/token"
@@ -919,7 +920,7 @@ func TestRenewedRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	var before, after map[string]any
-	renewed := d.Renewed(token.Renewal{Token: redact.New("ACCESS-NEW")}).Reveal()
+	renewed := rotation.RenewedDocument(d, oauth.Granted{Token: redact.New("ACCESS-NEW")}).Reveal()
 	if err := errors.Join(json.Unmarshal([]byte(secret), &before), json.Unmarshal([]byte(renewed), &after)); err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -67,7 +68,7 @@ const (
 type rotator struct {
 	api          SecretsManager
 	store        *token.Store
-	exchanger    *token.Exchanger
+	oauth        *oauth.Client
 	targets      *egress.Trust[*endpoint.Client]
 	scrub        *redact.Scrubber
 	prefix       string
@@ -221,7 +222,7 @@ func (s *rotation) foreign(ctx context.Context, why error) error {
 		return failed("AWSPENDING could not be read: %s", explain(err))
 	}
 	answer := redact.New(text)
-	return s.giveUp(ctx, fmt.Sprintf("AWSPENDING was not written by the rotator: %s", why), kept{answer: answer, refreshToken: token.RefreshTokenIn(answer, s.scrub)})
+	return s.giveUp(ctx, fmt.Sprintf("AWSPENDING was not written by the rotator: %s", why), kept{answer: answer, refreshToken: refreshTokenIn(answer, s.scrub)})
 }
 
 // stored is the pending version, which must have a value.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -140,9 +141,9 @@ func TestFailedTokenRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, requests, scrub, err := mintOnce(t, nil, tt.answer)
-			failed, ok := errors.AsType[*token.MintError](err)
+			failed, ok := errors.AsType[*oauth.Error](err)
 			if !ok {
-				t.Fatalf("got %v, want a *MintError", err)
+				t.Fatalf("got %v, want an *oauth.Error", err)
 			}
 			if failed.Refused != tt.refused || failed.Lasting != tt.lasting || failed.Host != "example.com" {
 				t.Errorf("refused %t, want %t; lasting %t, want %t; host %s", failed.Refused, tt.refused, failed.Lasting, tt.lasting, failed.Host)
@@ -197,14 +198,14 @@ func TestProvidersWordsAreBounded(t *testing.T) {
 	}
 }
 
-func refreshing(t *testing.T, a answer) (token.Granted, error) {
+func refreshing(t *testing.T, a answer) (oauth.Granted, error) {
 	t.Helper()
 	server := newAuthServer(t, func(_ int, w http.ResponseWriter) { a.write(w) })
 	d, err := token.ParseSecret(object(t, map[string]any{"token": "abcdefgh", "oauth2": json.RawMessage(object(t, refreshToken(), nil))}, nil), &redact.Scrubber{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return token.NewExchanger(server.transport, time.Now, &redact.Scrubber{}).Once(t.Context(), d.OAuth2)
+	return oauth.NewClient(server.transport, time.Now, &redact.Scrubber{}).Once(t.Context(), d.OAuth2)
 }
 
 // A 2xx may have spent a one-time refresh token: what came with it must not be lost, whatever else is wrong with it.
@@ -256,7 +257,7 @@ func TestGrantedSecretsAreScrubbed(t *testing.T) {
 		_, _ = io.WriteString(w, `{"access_token":"access-`+canary+`","expires_in":60,"refresh_token":"refresh-`+canary+`","id_token":"id-`+canary+`"}`)
 	})
 	scrub := &redact.Scrubber{}
-	g, err := token.NewExchanger(server.transport, time.Now, scrub).Once(t.Context(), version(t, "v", clientCredentials(), nil).OAuth2)
+	g, err := oauth.NewClient(server.transport, time.Now, scrub).Once(t.Context(), version(t, "v", clientCredentials(), nil).OAuth2)
 	if err != nil || g.Token.Reveal() != "access-"+canary || g.Life() != time.Minute {
 		t.Errorf("got %q for %s, %v", g.Token.Reveal(), g.Life(), err)
 	}

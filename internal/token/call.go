@@ -2,27 +2,14 @@ package token
 
 import (
 	"fmt"
-	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/request"
 )
-
-// call is an HTTP call that a secret describes.
-type call struct {
-	request.Call
-
-	headers []jsondoc.Member // strings
-	body    jsondoc.Value
-}
-
-const formType = "application/x-www-form-urlencoded"
 
 // callRules are what a call may have.
 type callRules struct {
@@ -33,22 +20,22 @@ type callRules struct {
 	values        request.Values // placeholders of headers and body
 }
 
-func (p *secretParser) call(f *jsondoc.Fields, where, example string, rules callRules) call {
-	var c call
+func (p *secretParser) call(f *jsondoc.Fields, where, example string, rules callRules) oauth.Template {
+	var c oauth.Template
 	if text := f.Required("call", "a method and a URL, such as "+example); text != "" {
 		c.Call = p.parseCall(text, where+"call", rules.url)
 	}
 	if headers, ok := f.Object("headers"); ok {
-		c.headers = p.callHeaders(headers, where+"headers", rules)
+		c.Headers = p.callHeaders(headers, where+"headers", rules)
 	}
 	if !rules.body {
 		return c
 	}
-	c.body, _ = f.Any("body")
-	p.checkPlaceholders(rules.values, c.body, where+"body: ")
-	p.scrubNamed(c.body, c.body.Kind == jsondoc.String)
-	if c.isForm() {
-		for i, m := range c.body.Members {
+	c.Body, _ = f.Any("body")
+	p.checkPlaceholders(rules.values, c.Body, where+"body: ")
+	p.scrubNamed(c.Body, c.Body.Kind == jsondoc.String)
+	if c.IsForm() {
+		for i, m := range c.Body.Members {
 			if m.Value.Kind != jsondoc.String {
 				p.problems.Addf("%sbody: field %d of the form must be a string, not %s", where, i+1, m.Value.Kind)
 			}
@@ -94,47 +81,6 @@ func (p *secretParser) scrubAround(text string) {
 	}
 }
 
-func (c *call) isForm() bool {
-	return c.body.Kind == jsondoc.Object && slices.ContainsFunc(c.headers, func(m jsondoc.Member) bool {
-		media, _, _ := mime.ParseMediaType(m.Value.Text)
-		return strings.EqualFold(m.Name, "Content-Type") && media == formType
-	})
-}
-
-// uses reports whether headers or body have a placeholder.
-func (c *call) uses(name string) bool {
-	return holds(jsondoc.Value{Kind: jsondoc.Object, Members: c.headers}, "{{"+name+"}}") || holds(c.body, "{{"+name+"}}")
-}
-
-func holds(v jsondoc.Value, text string) bool {
-	return v.Kind == jsondoc.String && strings.Contains(v.Text, text) ||
-		slices.ContainsFunc(v.Items, func(item jsondoc.Value) bool { return holds(item, text) }) ||
-		slices.ContainsFunc(v.Members, func(m jsondoc.Member) bool { return holds(m.Value, text) })
-}
-
-// Request is what the call sends, with its placeholders filled.
-func (c *call) request(values request.Values) (request.Request, error) {
-	body, contentType := values.Body(c.body)
-	if c.isForm() {
-		form := url.Values{}
-		for _, m := range c.body.Members {
-			form.Set(m.Name, values.Text(m.Value.Text))
-		}
-		body = []byte(form.Encode())
-	}
-	header := http.Header{}
-	if body != nil {
-		header.Set("Content-Type", contentType)
-	}
-	for _, m := range c.headers {
-		header.Set(m.Name, values.Text(m.Value.Text))
-	}
-	// The transport decodes what it asked for itself. In another encoding the token could not be read, and what a rotate call
-	// gave would be lost.
-	header.Del("Accept-Encoding")
-	return c.Fill(values, header, body)
-}
-
 // checkPlaceholders reports unknown ones in every string below v.
 func (p *secretParser) checkPlaceholders(values request.Values, v jsondoc.Value, where string) {
 	var found jsondoc.Problems
@@ -155,11 +101,8 @@ func withoutName(problem string) string {
 	return before + "an unknown placeholder" + after
 }
 
-// pointers are where an answer has its expiry.
-type pointers struct{ expiresIn, expiresAt *jsondoc.Pointer }
-
-func (p *secretParser) pointers(f *jsondoc.Fields, where string) pointers {
-	return pointers{p.optionalPointer(f, where, "expires_in"), p.optionalPointer(f, where, "expires_at")}
+func (p *secretParser) pointers(f *jsondoc.Fields, where string) oauth.Pointers {
+	return oauth.Pointers{ExpiresIn: p.optionalPointer(f, where, "expires_in"), ExpiresAt: p.optionalPointer(f, where, "expires_at")}
 }
 
 func (p *secretParser) pointer(text, where string) jsondoc.Pointer {
@@ -177,28 +120,4 @@ func (p *secretParser) optionalPointer(f *jsondoc.Fields, where, name string) *j
 	}
 	pointer := p.pointer(text, where+name)
 	return &pointer
-}
-
-// expiry is what an answer that was asked for at a moment says. Zero: unknown; unread says why if the answer has one.
-func (p pointers) expiry(doc jsondoc.Document, asked time.Time) (at time.Time, unread string) {
-	if p.expiresIn != nil {
-		v := doc.Lookup(*p.expiresIn)
-		if at = bearer.ExpiresIn(v, asked); !at.IsZero() {
-			return at, ""
-		}
-		if v.Kind > jsondoc.Null {
-			unread = "the answer's expires_in is no lifetime in seconds; this expiry is unknown"
-		}
-	}
-	if p.expiresAt != nil {
-		v := doc.Lookup(*p.expiresAt)
-		at, err := bearer.ParseExpiry(v)
-		if err == nil {
-			return at, ""
-		}
-		if v.Kind > jsondoc.Null {
-			unread = "the answer's expires_at " + err.Error() + "; this expiry is unknown"
-		}
-	}
-	return time.Time{}, unread
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -47,9 +48,8 @@ func (s *sts) WebIdentityToken(_ context.Context, audiences []string, algorithm 
 func identityMinter(s *sts, transport http.RoundTripper, clock *wall) (*token.Minter, *redact.Scrubber) {
 	s.now = clock.Now
 	scrub := &redact.Scrubber{}
-	m := token.NewMinter(transport, exampleCom, clock.Now, scrub).WithIdentity(s)
+	m := token.NewMinter(transport, exampleCom, clock.Now, scrub).WithImpatientIdentity(s, noPause)
 	m.SleepWith((&noWait{}).sleep)
-	m.PauseWith(noPause)
 	return m, scrub
 }
 
@@ -190,7 +190,7 @@ func TestErrorsOfAWSIdentity(t *testing.T) {
 			if tt.minted {
 				return
 			}
-			failed, ok := errors.AsType[*token.MintError](err)
+			failed, ok := errors.AsType[*oauth.Error](err)
 			if !ok || failed.Refused || failed.Lasting != tt.lasting {
 				t.Errorf("got %#v, want a permanent one: %t", failed, tt.lasting)
 			}

@@ -1,56 +1,42 @@
 package token
 
 import (
-	"crypto/rand"
 	"encoding/json"
-	"errors"
-	"maps"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
-	"github.com/cronbearer/cronbearer/internal/keys"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 )
-
-// JWT is a JSON Web Token that is signed here: the token itself, or what a login shows.
-type JWT struct {
-	key      *keys.Key
-	claims   jwt.MapClaims // but for those that each token has of its own
-	lifetime time.Duration
-}
 
 const (
 	defaultLifetime = 10 * time.Minute
-	minLifetime     = time.Minute
 	maxLifetime     = time.Hour
-	// jwtEarly is how far iat is back: GitHub recommends a minute against clocks that differ.
-	jwtEarly = time.Minute
 )
 
-func (p *secretParser) jwt(object jsondoc.Value) *JWT {
+func (p *secretParser) jwt(object jsondoc.Value) *oauth.JWT {
 	const where = "jwt."
 	f := jsondoc.NewFields(object, where, true, &p.problems)
-	j := &JWT{claims: jwt.MapClaims{}, lifetime: p.lifetime(f, where, defaultLifetime)}
+	j := &oauth.JWT{Claims: jwt.MapClaims{}, Lifetime: p.lifetime(f, where, defaultLifetime)}
 	for name, text := range map[string]string{"iss": f.String("issuer"), "sub": f.String("subject")} {
 		if text != "" {
-			j.claims[name] = text
+			j.Claims[name] = text
 		}
 	}
 	switch audience := p.strings(f, where, "audience"); len(audience) {
 	case 0:
 	case 1:
-		j.claims["aud"] = audience[0]
+		j.Claims["aud"] = audience[0]
 	default:
-		j.claims["aud"] = audience
+		j.Claims["aud"] = audience
 	}
 	if claims, ok := f.Object("claims"); ok {
-		p.addClaims(j.claims, claims)
+		p.addClaims(j.Claims, claims)
 	}
 	keyID, algorithm := f.String("key_id"), f.String("algorithm")
 	if privateKey, ok := p.secretPEM(f, where, "private_key"); ok {
-		j.key = p.key(where, privateKey, keyID, algorithm, "")
+		j.Key = p.key(where, privateKey, keyID, algorithm, "")
 	} else {
 		p.problems.Addf("jwt.private_key is missing: it signs the token")
 	}
@@ -64,7 +50,7 @@ func (p *secretParser) lifetime(f *jsondoc.Fields, where string, def time.Durati
 		return def
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil || d < minLifetime || d > maxLifetime {
+	if err != nil || d < oauth.MinLifetime || d > maxLifetime {
 		p.problems.Addf("%slifetime must be a duration from 1m to 1h, such as 9m", where)
 		return def
 	}
@@ -106,16 +92,4 @@ func (p *secretParser) addClaims(claims jwt.MapClaims, more jsondoc.Value) {
 			claims[m.Name] = json.RawMessage(m.Value.AppendJSON(nil, nil))
 		}
 	}
-}
-
-// signJWT signs a token with a jti of its own.
-func (x *Exchanger) signJWT(j *JWT, now time.Time) (string, error) {
-	claims := jwt.MapClaims{"jti": rand.Text(), "iat": now.Add(-jwtEarly).Unix(), "exp": now.Add(j.lifetime).Unix()}
-	maps.Copy(claims, j.claims)
-	signed, err := j.key.Sign(claims)
-	x.scrub.Add(signed)
-	if err == nil && len(signed) > bearer.MaxLength {
-		err = errors.New("the signed JWT is longer than 8192 bytes: jwt.claims has too much")
-	}
-	return signed, err
 }

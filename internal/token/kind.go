@@ -2,6 +2,7 @@ package token
 
 import (
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 )
 
 // Kind is how a secret's token is obtained and renewed: what fixes a rejected one depends on that.
@@ -25,11 +26,11 @@ func (d Document) Kind() Kind {
 	switch {
 	case d.Rotate != nil:
 		return SelfRenewed
-	case d.OAuth2 != nil && d.OAuth2.Grant == RefreshToken:
+	case d.OAuth2 != nil && d.OAuth2.Grant == oauth.RefreshToken:
 		return Refreshed
-	case d.OAuth2 != nil && d.OAuth2.usesIdentity():
+	case d.OAuth2 != nil && d.OAuth2.UsesIdentity():
 		return OtherMinted
-	case d.OAuth2 != nil && (d.OAuth2.Grant == JWTBearer || d.OAuth2.Auth == AuthPrivateKeyJWT):
+	case d.OAuth2 != nil && (d.OAuth2.Grant == oauth.JWTBearer || d.OAuth2.Auth == oauth.AuthPrivateKeyJWT):
 		return KeyMinted
 	case d.OAuth2 != nil:
 		return ClientMinted
@@ -44,4 +45,9 @@ func (d Document) Kind() Kind {
 	default:
 		return PlainText
 	}
+}
+
+// Renewable reports whether the rotator renews the token: by a refresh token, or by the provider's "new token" call.
+func (d Document) Renewable() bool {
+	return d.Rotate != nil || d.OAuth2 != nil && d.OAuth2.Grant == oauth.RefreshToken
 }

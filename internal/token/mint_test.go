@@ -26,6 +26,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -204,7 +205,7 @@ func TestTokenRequestsOfMoreProviders(t *testing.T) {
 			}))
 			defer server.Close()
 			v := version(t, "v", tt.base, tt.changes)
-			if _, err := token.NewExchanger(server.Client().Transport, time.Now, &redact.Scrubber{}).Once(t.Context(), v.OAuth2); err != nil {
+			if _, err := oauth.NewClient(server.Client().Transport, time.Now, &redact.Scrubber{}).Once(t.Context(), v.OAuth2); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.form, got); diff != "" {
@@ -224,7 +225,7 @@ func TestRefreshSendsAudience(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := token.NewExchanger(server.transport, time.Now, &redact.Scrubber{}).Once(t.Context(), d.OAuth2); err != nil || server.requests()[0].form.Get("audience") != "aud" {
+	if _, err := oauth.NewClient(server.transport, time.Now, &redact.Scrubber{}).Once(t.Context(), d.OAuth2); err != nil || server.requests()[0].form.Get("audience") != "aud" {
 		t.Errorf("form %v, %v", server.requests()[0].form, err)
 	}
 }
@@ -336,7 +337,7 @@ func TestLoginIsBoundToHosts(t *testing.T) {
 				v = loginVersion(t, loginJSON, map[string]any{"hosts": tt.hosts})
 			}
 			_, err := m.Mint(t.Context(), v, redact.Secret{})
-			failed, _ := errors.AsType[*token.MintError](err)
+			failed, _ := errors.AsType[*oauth.Error](err)
 			if (err == nil) != tt.bound || !tt.bound && (!failed.Unbound || server.count != 0 || !strings.Contains(err.Error(), "add it to hosts") && !strings.Contains(err.Error(), "Add it to hosts")) {
 				t.Errorf("%d calls, %v", server.count, err)
 			}
@@ -561,7 +562,7 @@ func TestFailedLogins(t *testing.T) {
 			}
 			v := loginVersion(t, login, nil)
 			_, err := m.Mint(t.Context(), v, redact.Secret{})
-			failed, ok := errors.AsType[*token.MintError](err)
+			failed, ok := errors.AsType[*oauth.Error](err)
 			if !ok || failed.Refused != tt.refused || failed.Lasting != tt.lasting || server.count != max(tt.requests, 1) {
 				t.Fatalf("got %#v after %d calls", failed, server.count)
 			}
@@ -625,22 +626,6 @@ func TestCallsOfASecretTrustItsCA(t *testing.T) {
 		m.SleepWith((&noWait{}).sleep)
 		if _, err := m.Mint(t.Context(), token.Version{Document: d, Secret: "s", ID: "v"}, redact.Secret{}); (err == nil) != tt.reach {
 			t.Errorf("%s: %v", name, err)
-		}
-		x := token.NewExchanger(transport, time.Now, &redact.Scrubber{})
-		for renewed, members := range map[string]map[string]any{
-			"oauth2": {"token": "abcdefgh", "oauth2": refreshToken()},
-			"rotate": {"token": "abcdefgh", "rotate": map[string]any{"call": "POST https://example.com/", "token": "/token"}},
-		} {
-			if tt.ca != "" {
-				members["ca"] = tt.ca
-			}
-			d, err := token.ParseSecret(object(t, members, nil), &redact.Scrubber{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := x.Renew(t.Context(), d, "v"); (err == nil) != tt.reach {
-				t.Errorf("%s, %s: %v", name, renewed, err)
-			}
 		}
 	}
 	for text, want := range map[string]string{`"x"`: "ca holds no certificate", `5`: "ca must be a string of PEM certificates, not a number"} {

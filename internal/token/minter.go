@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cronbearer/cronbearer/internal/bearer"
 	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
@@ -26,10 +26,10 @@ const (
 // Minter obtains tokens from providers and keeps them in memory until shortly before they expire. It writes nothing. It is
 // safe for concurrent use, with one request at a time for a token.
 type Minter struct {
-	exchanger *Exchanger
-	allowed   hosts.List // for secrets without hosts
-	now       func() time.Time
-	sleep     func(context.Context, time.Duration) bool
+	client  *oauth.Client
+	allowed hosts.List // for secrets without hosts
+	now     func() time.Time
+	sleep   func(context.Context, time.Duration) bool
 
 	mu     sync.Mutex
 	minted map[string]*mint
@@ -57,7 +57,7 @@ type mint struct {
 // refusal is remembered, so that no run asks again for what was just refused: that locks accounts.
 type refusal struct {
 	version string
-	err     *MintError
+	err     *oauth.Error
 	at      time.Time // wall-clock
 }
 
@@ -67,16 +67,16 @@ const refusedFor = 5 * time.Minute
 // NewMinter returns a Minter. A login to a host that its secret does not name must be to an allowed one. now is wall-clock
 // time.
 func NewMinter(transport http.RoundTripper, allowed hosts.List, now func() time.Time, scrub *redact.Scrubber) *Minter {
-	return &Minter{exchanger: NewExchanger(transport, now, scrub), allowed: allowed, now: now, sleep: retry.Sleep, minted: map[string]*mint{}}
+	return &Minter{client: oauth.NewClient(transport, now, scrub), allowed: allowed, now: now, sleep: retry.Sleep, minted: map[string]*mint{}}
 }
 
 // WithIdentity has the Minter ask sts for the function's own identity.
-func (m *Minter) WithIdentity(sts IdentityProvider) *Minter {
-	m.exchanger.sts = sts
+func (m *Minter) WithIdentity(sts oauth.IdentityProvider) *Minter {
+	m.client = m.client.WithIdentity(sts, nil)
 	return m
 }
 
-// Mint returns a token for the version's client that is not the rejected one. The error is a *MintError.
+// Mint returns a token for the version's client that is not the rejected one. The error is an *oauth.Error.
 func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (Minted, error) {
 	if err := m.bound(v.Document); err != nil {
 		return Minted{}, err
@@ -108,8 +108,8 @@ func (m *Minter) bound(d Document) error {
 		list = *d.Hosts
 	}
 	if u := d.Login.URL(); !list.Allows(u) {
-		return &MintError{
-			From: loginCall, Host: u.Host, Unbound: true, Lasting: true,
+		return &oauth.Error{
+			From: oauth.LoginCall, Host: u.Host, Unbound: true, Lasting: true,
 			Reason: "was not made: the token is not bound to that host. Add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts",
 		}
 	}
@@ -135,12 +135,12 @@ func (e *mint) keep(version string, got outcome[Minted], now time.Time) {
 	if got.err == nil {
 		e.version, e.minted = version, got.value
 	}
-	if err, ok := errors.AsType[*MintError](got.err); ok && err.Refused {
+	if err, ok := errors.AsType[*oauth.Error](got.err); ok && err.Refused {
 		e.refusal = &refusal{version, err, now}
 	}
 }
 
-func (r *refusal) remembered() *MintError {
+func (r *refusal) remembered() *oauth.Error {
 	e := *r.err
 	e.Reason += fmt.Sprintf(" (refused at %s; to lock no account, it is asked again after %s, or at once when the secret has a new version)",
 		r.at.UTC().Format(time.RFC3339), r.at.Add(refusedFor).UTC().Format(time.RFC3339))
@@ -184,61 +184,45 @@ func (m *Minter) entry(secret string) *mint {
 }
 
 // ask retries as a GET would be: a token request changes nothing that a second one could harm.
-func (m *Minter) ask(ctx context.Context, d Document) (Granted, error) {
+func (m *Minter) ask(ctx context.Context, d Document) (oauth.Granted, error) {
 	budget := retry.Budget{Now: time.Now}
 	budget.Deadline, _ = ctx.Deadline()
 	ctx, cancel := retry.WithMargin(ctx, retry.Reserve)
 	defer cancel()
-	var granted Granted
-	var failed *attemptError
+	var granted oauth.Granted
+	var err error
 	loop := retry.Loop{Budget: budget, Max: mintTries, Backoff: retry.Backoff, Sleep: m.sleep}
 	retry.Do(ctx, loop, func(int) retry.Next {
-		if granted, failed = m.exchanger.mint(ctx, d); failed != nil {
-			return failed.next
+		granted, err = m.once(ctx, d)
+		if failed, ok := errors.AsType[*oauth.Error](err); ok {
+			return failed.Next
 		}
 		return retry.Next{}
 	})
-	if failed != nil {
-		return Granted{}, failed.MintError
-	}
-	return granted, nil
+	return granted, err
 }
 
-// mint makes one request for a token, if it takes one.
-func (x *Exchanger) mint(ctx context.Context, d Document) (Granted, *attemptError) {
-	x = x.trusting(d)
+// once makes one request for a token, if it takes one.
+func (m *Minter) once(ctx context.Context, d Document) (oauth.Granted, error) {
+	client := m.client.Trusting(d.CA)
 	switch {
 	case d.Login != nil:
-		return x.login(ctx, d)
+		return client.Login(ctx, d.Login, d.JWT, d.Identity)
 	case d.OAuth2 != nil:
-		return x.within(ctx, d.OAuth2, exchangeTimeout)
+		return client.Token(ctx, d.OAuth2)
 	case d.JWT != nil:
-		now := x.now()
-		signed, err := x.signJWT(d.JWT, now)
-		if err != nil {
-			return Granted{}, lasting("the secret's", "jwt", "gave no token: %s", err)
-		}
-		return Granted{Token: x.scrub.Keep(signed), Asked: now, Expiry: now.Add(d.JWT.lifetime)}, nil
+		return client.Sign(d.JWT)
 	default:
-		asked := x.now()
-		identity, failed := x.identity(ctx, d.Identity)
-		if failed != nil {
-			return Granted{}, failed
-		}
-		expires, err := bearer.JWTExpiry(identity)
-		if err != nil || !expires.After(asked) {
-			expires = asked.Add(minLifetime)
-		}
-		return Granted{Token: x.scrub.Keep(identity), Asked: asked, Expiry: expires}, nil
+		return client.Identity(ctx, d.Identity)
 	}
 }
 
 // noAnswer says that the run's time was up.
-func (d Document) noAnswer() *MintError {
-	e := &MintError{Reason: "did not answer in time"}
+func (d Document) noAnswer() *oauth.Error {
+	e := &oauth.Error{Reason: "did not answer in time"}
 	switch {
 	case d.Login != nil:
-		e.From, e.Host = loginCall, d.Login.URL().Host
+		e.From, e.Host = oauth.LoginCall, d.Login.URL().Host
 	case d.OAuth2 != nil:
 		e.Host = d.OAuth2.TokenURL.Host
 	default:

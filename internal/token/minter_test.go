@@ -24,6 +24,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/hosts"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -105,7 +106,7 @@ func version(t *testing.T, id string, base map[string]any, changes change) token
 
 func TestTokenRequest(t *testing.T) {
 	t.Parallel()
-	refresh := func(changes change) *token.OAuth2 {
+	refresh := func(changes change) *oauth.Config {
 		d, err := token.ParseSecret(object(t, map[string]any{"token": "abcdefgh", "oauth2": json.RawMessage(object(t, refreshToken(), changes))}, nil), &redact.Scrubber{})
 		if err != nil {
 			t.Fatal(err)
@@ -114,7 +115,7 @@ func TestTokenRequest(t *testing.T) {
 	}
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("id:client-secret-1"))
 	cases := map[string]struct {
-		oauth2 *token.OAuth2
+		oauth2 *oauth.Config
 		basic  string
 		form   url.Values // but for assertions
 		signed []string   // form parameters that hold an assertion
@@ -183,7 +184,7 @@ func TestTokenRequest(t *testing.T) {
 			t.Parallel()
 			server := newAuthServer(t, grant)
 			c.oauth2.TokenURL.RawQuery = "tenant=1"
-			if _, err := token.NewExchanger(server.transport, time.Now, &redact.Scrubber{}).Once(t.Context(), c.oauth2); err != nil {
+			if _, err := oauth.NewClient(server.transport, time.Now, &redact.Scrubber{}).Once(t.Context(), c.oauth2); err != nil {
 				t.Fatal(err)
 			}
 			requests := server.requests()
@@ -283,7 +284,7 @@ func TestAssertions(t *testing.T) {
 			t.Parallel()
 			server := newAuthServer(t, grant)
 			scrub := &redact.Scrubber{}
-			x := token.NewExchanger(server.transport, func() time.Time { return now }, scrub)
+			x := oauth.NewClient(server.transport, func() time.Time { return now }, scrub)
 			ids := map[string]bool{}
 			for range 2 {
 				if _, err := x.Once(t.Context(), version(t, "v", c.base, c.changes).OAuth2); err != nil {
@@ -361,9 +362,9 @@ func TestTokenEndpointThatTheGuardRefuses(t *testing.T) {
 	waits := &noWait{}
 	m.SleepWith(waits.sleep)
 	_, err := m.Mint(t.Context(), version(t, "v", clientCredentials(), change{"token_url": "https://localhost:8443/token"}), redact.Secret{})
-	failed, ok := errors.AsType[*token.MintError](err)
+	failed, ok := errors.AsType[*oauth.Error](err)
 	if !ok || failed.Refused || !failed.Lasting || len(waits.waits) != 0 {
-		t.Fatalf("got %v after %d waits, want a lasting *MintError at once", err, len(waits.waits))
+		t.Fatalf("got %v after %d waits, want a lasting *oauth.Error at once", err, len(waits.waits))
 	}
 	if text := err.Error(); !strings.Contains(text, "localhost:8443") || !strings.Contains(text, "is not public") {
 		t.Errorf("error %q", text)
@@ -429,7 +430,7 @@ func TestMintingEndsWhenRetryAfterDoesNotFit(t *testing.T) {
 func TestOnceAsksOnce(t *testing.T) {
 	t.Parallel()
 	server := newAuthServer(t, func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
-	x := token.NewExchanger(server.transport, time.Now, &redact.Scrubber{})
+	x := oauth.NewClient(server.transport, time.Now, &redact.Scrubber{})
 	if _, err := x.Once(t.Context(), version(t, "v", clientCredentials(), nil).OAuth2); err == nil || len(server.requests()) != 1 {
 		t.Errorf("%d requests, %v", len(server.requests()), err)
 	}
@@ -620,7 +621,7 @@ func TestRefusalIsRememberedForItsVersion(t *testing.T) {
 	for _, step := range steps {
 		clock.move(step.move)
 		_, err := m.Mint(t.Context(), step.version, redact.Secret{})
-		failed, ok := errors.AsType[*token.MintError](err)
+		failed, ok := errors.AsType[*oauth.Error](err)
 		if !ok || !failed.Refused || !failed.Lasting || !strings.Contains(err.Error(), step.says) || len(server.requests()) != step.requests {
 			t.Fatalf("%s: %d requests, want %d; %v", step.why, len(server.requests()), step.requests, err)
 		}
@@ -738,8 +739,8 @@ func TestWaitingForAMintingEndsWithTheRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := m.Mint(ctx, v, redact.Secret{})
-	if failed, ok := errors.AsType[*token.MintError](err); !ok || failed.Lasting || failed.Host != "example.com" {
-		t.Errorf("got %v, want a passing *MintError", err)
+	if failed, ok := errors.AsType[*oauth.Error](err); !ok || failed.Lasting || failed.Host != "example.com" {
+		t.Errorf("got %v, want a passing *oauth.Error", err)
 	}
 	m.Forget(v, redact.New("minted-0000")) // returns
 	close(release)

@@ -8,39 +8,14 @@ import (
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/keys"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-// Grant is how a token is asked for.
-type Grant string
-
-// The grants: RFC 6749 sections 4.4 and 6, RFC 7523 section 2.1, RFC 8693 section 2.1.
 const (
-	ClientCredentials Grant = "client_credentials"
-	JWTBearer         Grant = "jwt_bearer"
-	RefreshToken      Grant = "refresh_token"
-	TokenExchange     Grant = "token_exchange"
+	grants = "client_credentials, jwt_bearer, refresh_token or token_exchange"
+	auths  = "basic, basic_raw, body, private_key_jwt, aws_identity or none"
 )
-
-const grants = "client_credentials, jwt_bearer, refresh_token or token_exchange"
-
-// ClientAuth is how the client proves itself at the token endpoint. It is never guessed: trying one after the other
-// posts a one-time refresh token twice.
-type ClientAuth string
-
-// The ways: RFC 6749 section 2.3.1 (header or body), RFC 7523 section 2.2, and a public client (RFC 6749 section 2.1).
-const (
-	AuthBasic         ClientAuth = "basic"
-	AuthBasicRaw      ClientAuth = "basic_raw" // not form-encoded first: many servers do not decode
-	AuthBody          ClientAuth = "body"
-	AuthPrivateKeyJWT ClientAuth = "private_key_jwt"
-	AuthAWSIdentity   ClientAuth = "aws_identity" // the client assertion is a JWT of the function's role
-	AuthNone          ClientAuth = "none"
-)
-
-const auths = "basic, basic_raw, body, private_key_jwt, aws_identity or none"
-
-func (a ClientAuth) inHeader() bool { return a == AuthBasic || a == AuthBasicRaw }
 
 // The formats of a token request: RFC 6749's, and JSON for servers that read nothing else.
 const (
@@ -48,60 +23,13 @@ const (
 	formatJSON = "json"
 )
 
-// credentialHint is what to look at when a server refuses the client.
-func (o *OAuth2) credentialHint() string {
-	const otherWay = "Check oauth2.client_id and client_secret. If both are right, the server may read them in another way: try oauth2.auth "
-	switch {
-	case o.Auth == AuthPrivateKeyJWT:
-		return "Check oauth2.client_id, key_id and private_key, and whether the provider has the public key. " +
-			"If all are right, the server may accept only its issuer as the assertion's audience: set oauth2.assertion_audience"
-	case o.usesIdentity() && o.ClientSecret.IsZero():
-		return "Check oauth2.client_id, and at the provider what it trusts: issuer, subject (the caller's role) and audience"
-	case o.Grant == JWTBearer && o.ClientSecret.IsZero():
-		return "Check oauth2.client_id, issuer, key_id and private_key, and whether the provider has the public key"
-	case o.Auth == AuthBasic:
-		return otherWay + "basic_raw, or body"
-	case o.Auth == AuthBasicRaw:
-		return otherWay + "basic, or body"
-	case o.Auth == AuthBody:
-		return otherWay + "basic, or basic_raw"
-	default:
-		return "Check oauth2.client_id, and whether the provider lets this client ask without authentication: oauth2.auth is none"
-	}
-}
-
-// OAuth2 says how to get a token from an authorization server.
-type OAuth2 struct {
-	Grant             Grant
-	TokenURL          *url.URL
-	ClientID          string
-	ClientSecret      redact.Secret
-	Auth              ClientAuth
-	Scope             string
-	Audience          string
-	AssertionAudience string // aud of a client assertion; empty: TokenURL
-	RefreshToken      redact.Secret
-	Key               *keys.Key // of an assertion; nil: none
-	Issuer            string
-	Subject           string
-	SubjectToken      redact.Secret
-	SubjectTokenType  string
-	RequestedType     string
-	Parameters        []jsondoc.Member // added to the request: strings
-	JSON              bool             // the request is JSON instead of a form
-	AssertedByAWS     bool             // the grant's assertion or subject token is a JWT of the function's role
-	Identity          *AWSIdentity     // of these; nil: none
-}
-
-func (o *OAuth2) usesIdentity() bool { return o.AssertedByAWS || o.Auth == AuthAWSIdentity }
-
-func (p *secretParser) oauth2(object jsondoc.Value) *OAuth2 {
+func (p *secretParser) oauth2(object jsondoc.Value) *oauth.Config {
 	const where = "oauth2."
 	f := jsondoc.NewFields(object, where, true, &p.problems)
-	o := &OAuth2{
-		Grant:             Grant(f.Required("grant", grants)),
+	o := &oauth.Config{
+		Grant:             oauth.Grant(f.Required("grant", grants)),
 		ClientID:          f.String("client_id"),
-		Auth:              ClientAuth(f.String("auth")),
+		Auth:              oauth.ClientAuth(f.String("auth")),
 		Scope:             f.String("scope"),
 		Audience:          f.String("audience"),
 		AssertionAudience: f.String("assertion_audience"),
@@ -126,7 +54,7 @@ func (p *secretParser) oauth2(object jsondoc.Value) *OAuth2 {
 	p.auth(o)
 	p.grant(o)
 	p.client(o)
-	if o.Grant == JWTBearer && !o.AssertedByAWS || o.Auth == AuthPrivateKeyJWT {
+	if o.Grant == oauth.JWTBearer && !o.AssertedByAWS || o.Auth == oauth.AuthPrivateKeyJWT {
 		if hasPrivateKey {
 			o.Key = p.key(where, privateKey, keyID, algorithm, certificate)
 		} else {
@@ -150,28 +78,28 @@ func (p *secretParser) oneOf(text, where string, choices ...string) string {
 	return text
 }
 
-func (p *secretParser) auth(o *OAuth2) {
+func (p *secretParser) auth(o *oauth.Config) {
 	switch o.Auth {
 	case "":
-		o.Auth = AuthBasic
-	case AuthBasic, AuthBasicRaw, AuthBody, AuthPrivateKeyJWT, AuthAWSIdentity, AuthNone:
+		o.Auth = oauth.AuthBasic
+	case oauth.AuthBasic, oauth.AuthBasicRaw, oauth.AuthBody, oauth.AuthPrivateKeyJWT, oauth.AuthAWSIdentity, oauth.AuthNone:
 	default:
 		p.problems.Addf("oauth2.auth must be %s", auths)
 	}
 }
 
-func (p *secretParser) grant(o *OAuth2) {
+func (p *secretParser) grant(o *oauth.Config) {
 	switch o.Grant {
-	case "", ClientCredentials: // the first is reported as missing
-	case JWTBearer:
+	case "", oauth.ClientCredentials: // the first is reported as missing
+	case oauth.JWTBearer:
 		if o.Issuer == "" && !o.AssertedByAWS {
 			p.problems.Addf("oauth2.issuer is missing: jwt_bearer signs an assertion in its name")
 		}
-	case RefreshToken:
+	case oauth.RefreshToken:
 		if o.RefreshToken.IsZero() {
 			p.problems.Addf("oauth2.refresh_token is missing")
 		}
-	case TokenExchange:
+	case oauth.TokenExchange:
 		switch {
 		case o.SubjectToken.IsZero() && !o.AssertedByAWS:
 			p.problems.Addf("oauth2.subject_token is missing: token_exchange exchanges it (or assertion aws_identity)")
@@ -185,26 +113,26 @@ func (p *secretParser) grant(o *OAuth2) {
 		p.problems.Addf("oauth2.grant must be %s", grants)
 	}
 	switch {
-	case o.Grant == RefreshToken && o.usesIdentity():
+	case o.Grant == oauth.RefreshToken && o.UsesIdentity():
 		p.problems.Addf("oauth2 with grant refresh_token cannot use aws_identity: the rotator renews this token, and only the caller has the identity")
-	case o.Grant == ClientCredentials && o.AssertedByAWS:
+	case o.Grant == oauth.ClientCredentials && o.AssertedByAWS:
 		p.problems.Addf("oauth2.assertion is for the grants jwt_bearer and token_exchange; for client_credentials write auth aws_identity")
 	}
 }
 
 // client wants what the way of authentication sends.
-func (p *secretParser) client(o *OAuth2) {
+func (p *secretParser) client(o *oauth.Config) {
 	hasSecret := !o.ClientSecret.IsZero()
 	switch {
-	case o.Grant == "", o.Auth == AuthNone:
+	case o.Grant == "", o.Auth == oauth.AuthNone:
 		return
 	case o.ClientID != "":
 	// RFC 7523 section 3.1: the client of a jwt_bearer request may be unknown to the server, unless it proves itself.
-	case o.Grant != JWTBearer, hasSecret, o.Auth == AuthPrivateKeyJWT, o.Auth == AuthAWSIdentity:
+	case o.Grant != oauth.JWTBearer, hasSecret, o.Auth == oauth.AuthPrivateKeyJWT, o.Auth == oauth.AuthAWSIdentity:
 		p.problems.Addf("oauth2.client_id is missing")
 	}
 	// A public client of refresh_token (RFC 6749 section 2.1) has no secret and sends its id in the body.
-	public := o.Grant == JWTBearer || o.Grant == RefreshToken && o.Auth == AuthBody || o.Auth == AuthPrivateKeyJWT || o.Auth == AuthAWSIdentity
+	public := o.Grant == oauth.JWTBearer || o.Grant == oauth.RefreshToken && o.Auth == oauth.AuthBody || o.Auth == oauth.AuthPrivateKeyJWT || o.Auth == oauth.AuthAWSIdentity
 	if !hasSecret && !public {
 		p.problems.Addf("oauth2.client_secret is missing: auth %s sends it (a client without a secret has auth none)", o.Auth)
 	}
@@ -236,10 +164,9 @@ func (p *secretParser) parameters(object jsondoc.Value) []jsondoc.Member {
 }
 
 // notTwice refuses a parameter that another member sets: it would be a matter of chance which of the two counts.
-func (p *secretParser) notTwice(o *OAuth2) {
-	form := o.form(func(string) string { return "assertion" })
+func (p *secretParser) notTwice(o *oauth.Config) {
 	for i, m := range o.Parameters {
-		if m.Name != grantType && form.Has(m.Name) {
+		if o.Sets(m.Name) {
 			p.problems.Addf("oauth2.parameters: parameter %d is set by another member of oauth2: remove one", i+1)
 		}
 	}

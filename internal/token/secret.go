@@ -18,6 +18,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/request"
 )
@@ -31,11 +32,11 @@ type Document struct {
 	ExpiryUnreadable bool
 	Hosts            *hosts.List // nil: none given
 	CA               *egress.CA  // nil: the system's certificates alone
-	OAuth2           *OAuth2
-	Login            *Login
-	JWT              *JWT         // the token itself or, next to Login, what fills its {{jwt}}
-	Identity         *AWSIdentity // the token itself, or what the other one shows
-	Rotate           *Rotate
+	OAuth2           *oauth.Config
+	Login            *oauth.Login
+	JWT              *oauth.JWT         // the token itself or, next to Login, what fills its {{jwt}}
+	Identity         *oauth.AWSIdentity // the token itself, or what the other one shows
+	Rotate           *oauth.Rotate
 	Test             *request.Call
 	Probe            *Probe
 	Warnings         []string
@@ -43,6 +44,10 @@ type Document struct {
 	source jsondoc.Value  // the object, Absent for plain text
 	held   *redact.Holder // keeps what the document holds registered
 }
+
+// Source is the JSON object that the document was read from, Absent for plain text. It holds what is secret as plain
+// strings: it is for renewals, which write it again with a new token, and goes nowhere else.
+func (d Document) Source() jsondoc.Value { return d.source }
 
 // Minted reports whether the caller obtains the token itself.
 func (d Document) Minted() bool { return d.Token.IsZero() }
@@ -197,14 +202,14 @@ func (p *secretParser) parseCall(text, where string, placeholders bool) request.
 
 // combination refuses what would leave it to chance which token is used.
 func (p *secretParser) combination(whole jsondoc.Value, d Document) {
-	refreshes := d.OAuth2 != nil && d.OAuth2.Grant == RefreshToken
+	refreshes := d.OAuth2 != nil && d.OAuth2.Grant == oauth.RefreshToken
 	has := func(name string) bool {
 		v := whole.Get(name)
 		return v.Kind > jsondoc.Null && !(v.Kind == jsondoc.String && v.Text == "")
 	}
 	rotated := d.Rotate != nil || refreshes
 	var mints []string // one that cannot be read is reported, and its kind is not known
-	if d.OAuth2 != nil && slices.Contains([]Grant{ClientCredentials, JWTBearer, TokenExchange}, d.OAuth2.Grant) {
+	if d.OAuth2 != nil && slices.Contains([]oauth.Grant{oauth.ClientCredentials, oauth.JWTBearer, oauth.TokenExchange}, d.OAuth2.Grant) {
 		mints = append(mints, "oauth2")
 	}
 	if d.Login != nil {
@@ -238,11 +243,11 @@ func (p *secretParser) combination(whole jsondoc.Value, d Document) {
 // uses wants what stands next to a login or an oauth2 to be used, and what they use to be there.
 func (p *secretParser) uses(d Document, has func(string) bool) {
 	if d.Login != nil {
-		p.used("login", "{{jwt}}", "jwt", d.Login.uses("jwt"), has("jwt"))
-		p.used("login", "{{awsIdentity}}", "aws_identity", d.Login.uses("awsIdentity"), has("aws_identity"))
+		p.used("login", "{{jwt}}", "jwt", d.Login.Uses("jwt"), has("jwt"))
+		p.used("login", "{{awsIdentity}}", "aws_identity", d.Login.Uses("awsIdentity"), has("aws_identity"))
 	}
-	if o := d.OAuth2; o != nil && o.Grant != RefreshToken {
-		p.used("oauth2", "aws_identity", "aws_identity", o.usesIdentity(), has("aws_identity"))
+	if o := d.OAuth2; o != nil && o.Grant != oauth.RefreshToken {
+		p.used("oauth2", "aws_identity", "aws_identity", o.UsesIdentity(), has("aws_identity"))
 	}
 }
 

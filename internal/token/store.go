@@ -260,15 +260,11 @@ func (k Keyed) Staged(ctx context.Context, secret string, stage Stage) (Version,
 	return Version{Document: doc, Secret: id, ID: versionID, Stage: stage, Created: aws.ToTime(out.CreatedDate), fetched: started}, nil
 }
 
-// deniedPause is how long IAM gets to learn of a permission that was just granted (IAM User Guide, "Changes that I make
-// are not always immediately visible").
-const deniedPause = 4 * time.Second
-
 // fetch asks a second time when the first answer is that it may not.
 func (s *Store) fetch(ctx context.Context, id string, stage Stage) (*secretsmanager.GetSecretValueOutput, error) {
 	in := &secretsmanager.GetSecretValueInput{SecretId: aws.String(id), VersionStage: aws.String(string(stage))}
 	out, err := s.api.GetSecretValue(ctx, in)
-	if isDenied(err) && s.sleep(ctx, deniedPause) {
+	if isDenied(err) && s.sleep(ctx, retry.ForIAM) {
 		out, err = s.api.GetSecretValue(ctx, in)
 	}
 	return out, err

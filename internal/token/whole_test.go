@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -18,7 +19,7 @@ import (
 func TestSecretThatParsesCanBeUsed(t *testing.T) {
 	t.Parallel()
 	key := keys().p256
-	oauth := func(grant string, more map[string]any) map[string]any {
+	client := func(grant string, more map[string]any) map[string]any {
 		o := map[string]any{
 			"grant": grant, "token_url": "https://example.com/token", "client_id": "id", "client_secret": canary + "cs", "auth": "body",
 		}
@@ -37,16 +38,16 @@ func TestSecretThatParsesCanBeUsed(t *testing.T) {
 	identity := map[string]any{"audience": "a", "algorithm": "RS256", "lifetime": "5m"}
 	kinds := []map[string]any{
 		{"token": canary, "expires_at": "2030-01-01", "hosts": []any{"example.com"}},
-		{"oauth2": oauth("client_credentials", map[string]any{"scope": "s", "audience": "a", "parameters": map[string]any{"p": "q"}, "format": "json"})},
-		{"oauth2": oauth("client_credentials", map[string]any{"auth": "private_key_jwt", "private_key": key, "algorithm": "ES256", "assertion_audience": "x", "key_id": "k"})},
-		{"oauth2": oauth("jwt_bearer", map[string]any{"private_key": key, "algorithm": "ES256", "issuer": "i", "subject": "s", "audience": "a"})},
-		{"oauth2": oauth("token_exchange", map[string]any{"assertion": "aws_identity", "subject_token_type": "x", "requested_token_type": "y"}), "aws_identity": identity},
-		{"oauth2": oauth("token_exchange", map[string]any{"subject_token": canary + "st"})},
-		{"oauth2": oauth("client_credentials", map[string]any{"auth": "aws_identity"}), "aws_identity": identity},
+		{"oauth2": client("client_credentials", map[string]any{"scope": "s", "audience": "a", "parameters": map[string]any{"p": "q"}, "format": "json"})},
+		{"oauth2": client("client_credentials", map[string]any{"auth": "private_key_jwt", "private_key": key, "algorithm": "ES256", "assertion_audience": "x", "key_id": "k"})},
+		{"oauth2": client("jwt_bearer", map[string]any{"private_key": key, "algorithm": "ES256", "issuer": "i", "subject": "s", "audience": "a"})},
+		{"oauth2": client("token_exchange", map[string]any{"assertion": "aws_identity", "subject_token_type": "x", "requested_token_type": "y"}), "aws_identity": identity},
+		{"oauth2": client("token_exchange", map[string]any{"subject_token": canary + "st"})},
+		{"oauth2": client("client_credentials", map[string]any{"auth": "aws_identity"}), "aws_identity": identity},
 		{"login": login, "jwt": jwt, "aws_identity": identity},
 		{"jwt": jwt},
 		{"aws_identity": identity},
-		{"token": canary, "oauth2": oauth("refresh_token", map[string]any{"refresh_token": canary + "rt"}), "test": "GET https://example.com/test"},
+		{"token": canary, "oauth2": client("refresh_token", map[string]any{"refresh_token": canary + "rt"}), "test": "GET https://example.com/test"},
 		{"token": canary, "rotate": map[string]any{"call": "POST https://example.com/rotate", "headers": map[string]any{"X": "y"}, "body": map[string]any{"a": "b"}, "token": "/token", "expires_at": "/at", "expires_in": "/in"}},
 		{"token": canary, "probe": map[string]any{"call": "GET https://example.com/probe", "headers": map[string]any{"X": "y"}, "expires_at": "/at", "expect": map[string]any{}, "reject": map[string]any{}}},
 	}
@@ -117,7 +118,7 @@ func usable(t *testing.T, text string) bool {
 		_, _ = d.Probe.Request()
 	}
 	ways := 0
-	for _, there := range []bool{!d.Token.IsZero(), d.Login != nil, d.OAuth2 != nil && d.OAuth2.Grant != token.RefreshToken} {
+	for _, there := range []bool{!d.Token.IsZero(), d.Login != nil, d.OAuth2 != nil && d.OAuth2.Grant != oauth.RefreshToken} {
 		if there {
 			ways++
 		}
@@ -132,9 +133,8 @@ func usable(t *testing.T, text string) bool {
 	answers := roundTripper(func(r *http.Request) (*http.Response, error) {
 		return respond(r, http.StatusOK, fmt.Sprintf(`{"access_token":%q}`, canary+"m")), nil
 	})
-	m := token.NewMinter(answers, exampleCom, time.Now, scrub).WithIdentity(&sts{now: time.Now})
+	m := token.NewMinter(answers, exampleCom, time.Now, scrub).WithImpatientIdentity(&sts{now: time.Now}, noPause)
 	m.SleepWith((&noWait{}).sleep)
-	m.PauseWith(noPause)
 	got, err := m.Mint(t.Context(), token.Version{Document: d, Secret: "s", ID: "v", Stage: token.Current}, redact.Secret{})
 	if err == nil && got.Token.IsZero() {
 		t.Errorf("%s: no token and no error", text)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -74,7 +75,7 @@ func TestTheFunctionsClient(t *testing.T) {
 			scrub := &redact.Scrubber{}
 			parsed, err := token.ParseSecret(string(text), scrub)
 			w.must(err)
-			exchanger := token.NewExchanger(web.Client().Transport, w.clock.now, scrub)
+			exchanger := oauth.NewClient(web.Client().Transport, w.clock.now, scrub)
 			granted, err := exchanger.Once(t.Context(), parsed.OAuth2)
 			w.must(err)
 			if !w.Valid(granted.Token.Reveal()) || granted.Life() != time.Hour {
@@ -87,7 +88,7 @@ func TestTheFunctionsClient(t *testing.T) {
 				t.Error("the new refresh token is not good")
 			}
 			_, err = exchanger.Once(t.Context(), parsed.OAuth2)
-			if failed, ok := errors.AsType[*token.MintError](err); !ok || !failed.InvalidGrant {
+			if failed, ok := errors.AsType[*oauth.Error](err); !ok || !failed.InvalidGrant {
 				t.Errorf("a second use: %v", err)
 			}
 			if w.StillGood(granted.RefreshToken.Reveal()) || w.Count("").Reused != 1 {

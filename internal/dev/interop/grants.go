@@ -15,6 +15,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/keys"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -363,7 +364,7 @@ func (s *suite) refreshTokens() []check {
 			refreshToken, err := login(client)
 			current := "the-first-token"
 			for n := 0; n < 5 && err == nil; n++ {
-				var g token.Granted
+				var g oauth.Granted
 				if g, err = s.ask(ctx, secret(client, refreshToken), beside(current)); err != nil {
 					break
 				}
@@ -438,7 +439,7 @@ func (s *suite) minting() []check {
 			if len(w.bodies) != 3 || w.bodies[0] == w.bodies[1] || w.bodies[1] == w.bodies[2] {
 				return fmt.Errorf("%d requests, or one assertion twice", len(w.bodies))
 			}
-			return s.honoured(token.Granted{Token: minted.Token, Asked: time.Now(), Expiry: time.Now().Add(time.Second)}, "key-PS256")
+			return s.honoured(oauth.Granted{Token: minted.Token, Asked: time.Now(), Expiry: time.Now().Add(time.Second)}, "key-PS256")
 		}},
 		{"minter: a hundred at once make one request; a rejected token makes one more", func(ctx context.Context) error {
 			d, err := s.parse(s.withPassword("basic", "basic"))

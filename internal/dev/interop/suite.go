@@ -17,6 +17,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/pki"
 	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/keys"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -153,19 +154,19 @@ func (s *suite) parse(oauth2 map[string]any, more ...string) (token.Document, er
 }
 
 // ask makes one token request.
-func (s *suite) ask(ctx context.Context, oauth2 map[string]any, options ...option) (token.Granted, error) {
+func (s *suite) ask(ctx context.Context, oauth2 map[string]any, options ...option) (oauth.Granted, error) {
 	e := exchange{transport: s.transport, now: time.Now}
 	for _, o := range options {
 		o(&e)
 	}
 	d, err := s.parse(oauth2, e.current...)
 	if err != nil {
-		return token.Granted{}, err
+		return oauth.Granted{}, err
 	}
-	granted, err := token.NewExchanger(e.transport, e.now, s.scrub).Once(ctx, d.OAuth2)
+	granted, err := oauth.NewClient(e.transport, e.now, s.scrub).Once(ctx, d.OAuth2)
 	if err != nil {
 		s.texts = append(s.texts, err.Error())
-		return token.Granted{}, fmt.Errorf("ask: %w", err)
+		return oauth.Granted{}, fmt.Errorf("ask: %w", err)
 	}
 	s.secrets = append(s.secrets, granted.Token.Reveal())
 	if !granted.RefreshToken.IsZero() {
@@ -198,7 +199,7 @@ func (s *suite) granted(ctx context.Context, oauth2 map[string]any, options ...o
 	return s.honoured(g, oauth2["client_id"])
 }
 
-func (s *suite) honoured(g token.Granted, client any) error {
+func (s *suite) honoured(g oauth.Granted, client any) error {
 	found, err := s.server.find(g.Token.Reveal())
 	switch {
 	case err != nil:
@@ -227,12 +228,12 @@ func (s *suite) fails(ctx context.Context, want kind, words string, oauth2 map[s
 }
 
 func (s *suite) isKind(err error, want kind, words string) error {
-	minting, ok := errors.AsType[*token.MintError](err)
+	minting, ok := errors.AsType[*oauth.Error](err)
 	switch {
 	case err == nil:
 		return errors.New("a token was granted")
 	case !ok:
-		return fmt.Errorf("not a MintError: %w", err)
+		return fmt.Errorf("not an oauth.Error: %w", err)
 	case minting.Refused != want.refused || minting.Lasting != want.lasting:
 		return fmt.Errorf("refused is %t and lasting %t, in: %w", minting.Refused, minting.Lasting, err)
 	case !strings.HasPrefix(minting.Error(), "the token endpoint "+strings.TrimPrefix(s.server.issuer, "https://")):

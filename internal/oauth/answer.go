@@ -1,4 +1,4 @@
-package token
+package oauth
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 
 const maxAnswer = 1 << 20
 
-// Granted is what a provider's 2xx answer gave.
+// Granted is what a provider gave.
 type Granted struct {
 	Token        redact.Secret
 	RefreshToken redact.Secret // zero: the one that was sent stays in use
@@ -76,10 +76,10 @@ func (a *answer) successful() bool { return 200 <= a.status && a.status <= 299 }
 // granted reads an OAuth answer with an access_token (RFC 6749 section 5.1). problem says why it cannot be used: then too
 // it may hold a new refresh token. token_type may be missing, as several large providers leave it out or name it in words
 // of their own; those of tokens that a Bearer header cannot carry are listed (RFC 9449, RFC 8693 section 2.2.1).
-func (a *answer) granted(asked time.Time, refreshes bool) (g Granted, problem string) {
+func (a *answer) granted(asked time.Time, refreshes bool, scrub *redact.Scrubber) (g Granted, problem string) {
 	g.Raw, g.Asked = redact.New(a.body), asked
 	if refreshes {
-		if g.RefreshToken, problem = refreshTokenOf(a.get("refresh_token")); problem != "" {
+		if g.RefreshToken, problem = refreshTokenOf(a.get("refresh_token"), scrub); problem != "" {
 			return g, problem
 		}
 	}
@@ -90,12 +90,12 @@ func (a *answer) granted(asked time.Time, refreshes bool) (g Granted, problem st
 	if err := bearer.Check(accessToken.Text); err != nil {
 		return g, "its access_token cannot be used: " + err.Error()
 	}
-	g.Token, g.Expiry = redact.New(accessToken.Text), bearer.ExpiresIn(a.get("expires_in"), asked)
+	g.Token, g.Expiry = scrub.Keep(accessToken.Text), bearer.ExpiresIn(a.get("expires_in"), asked)
 	return g, ""
 }
 
 // refreshTokenOf takes a number as it is written: a server that counts its refresh tokens wants it back so.
-func refreshTokenOf(v jsondoc.Value) (t redact.Secret, problem string) {
+func refreshTokenOf(v jsondoc.Value, scrub *redact.Scrubber) (t redact.Secret, problem string) {
 	switch {
 	case v.Kind == jsondoc.Absent, v.Kind == jsondoc.Null, v.Kind == jsondoc.String && v.Text == "":
 		return redact.Secret{}, ""
@@ -104,7 +104,7 @@ func refreshTokenOf(v jsondoc.Value) (t redact.Secret, problem string) {
 	case len(v.Text) < redact.MinSecret:
 		return redact.Secret{}, fmt.Sprintf("its refresh_token is shorter than %d bytes", redact.MinSecret)
 	default:
-		return redact.New(v.Text), ""
+		return scrub.Keep(v.Text), ""
 	}
 }
 

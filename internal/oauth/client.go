@@ -1,0 +1,227 @@
+// Package oauth is the client of what issues tokens: token endpoints (RFC 6749 and its assertion grants), login calls, "new
+// token" calls and AWS's own identity. Each call is made once and its answer sorted: a grant, a refusal of the credential, a
+// mistake in the request, or a transient failure. When to ask, whether to retry and what to keep is not decided here but by
+// package token's Minter and package rotation. No answer is lost: with an error, too, its body is returned, as a one-time
+// refresh token may be in it. Every secret of an answer is registered with the scrubber before anything else.
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/egress"
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/retry"
+)
+
+const (
+	exchangeTimeout = 15 * time.Second
+	longestWait     = 15 * time.Minute // as long as a Lambda function
+
+	// An assertion is used at once. Salesforce takes at most three minutes; a clock that is half a minute behind must
+	// not see one from the future.
+	assertionLife  = 3 * time.Minute
+	assertionEarly = 30 * time.Second
+)
+
+// Error is returned where a provider gave no token.
+type Error struct {
+	From         string // what was asked, before its host; empty: the token endpoint
+	Host         string
+	Reason       string
+	Code         string // the provider's own, such as invalid_grant (RFC 6749 section 5.2), in lower case; empty: none
+	Refused      bool   // the provider refuses the client, its assertion or its refresh token
+	Lasting      bool   // permanent: no retry fixes it
+	InvalidGrant bool   // refused is the refresh token, or the assertion: not the client
+	Unbound      bool   // the host is none that the token is bound to: nothing was asked
+
+	Next retry.Next // what is left to be done
+}
+
+func (e *Error) Error() string {
+	from := e.From
+	if from == "" {
+		from = "the token endpoint"
+	}
+	return fmt.Sprintf("%s %s %s", from, e.Host, e.Reason)
+}
+
+// Client asks providers for tokens. golang.org/x/oauth2 is not used: docs/decisions/0006 has the reasons.
+type Client struct {
+	transport http.RoundTripper
+	trust     *egress.Trust[http.RoundTripper] // nil: transport is none that can trust more
+	sts       IdentityProvider                 // nil: the function has no identity to show
+	now       func() time.Time
+	pause     func(context.Context, time.Duration) bool // between two requests to AWS
+	scrub     *redact.Scrubber
+}
+
+// NewClient returns a Client on a transport that follows no redirects. now is wall-clock time.
+func NewClient(transport http.RoundTripper, now func() time.Time, scrub *redact.Scrubber) *Client {
+	c := &Client{transport: transport, now: now, pause: retry.Sleep, scrub: scrub}
+	if t, ok := transport.(*http.Transport); ok {
+		c.trust = egress.NewTrust(t, func(t *http.Transport) http.RoundTripper { return t })
+	}
+	return c
+}
+
+// WithIdentity returns the Client of a function that has an identity to show. pause replaces its waiting for IAM; nil: it
+// waits.
+func (c *Client) WithIdentity(sts IdentityProvider, pause func(context.Context, time.Duration) bool) *Client {
+	with := *c
+	with.sts = sts
+	if pause != nil {
+		with.pause = pause
+	}
+	return &with
+}
+
+// Trusting returns a Client that trusts the certificates of ca as well. nil: there are none.
+func (c *Client) Trusting(ca *egress.CA) *Client {
+	if ca == nil || c.trust == nil {
+		return c
+	}
+	trusting := *c
+	trusting.transport = c.trust.For(ca)
+	return &trusting
+}
+
+// lasting is a failure that no retry fixes.
+func lasting(from, host, format string, args ...any) *Error {
+	return &Error{From: from, Host: host, Reason: fmt.Sprintf(format, args...), Lasting: true}
+}
+
+// Once makes one token request and no second one, as a one-time refresh token must not be posted twice. It waits for as
+// long as ctx lasts: an answer that no one waits for is a refresh token lost. With an error there may still be a Raw
+// answer, and in it a new refresh token. The error is an *Error.
+func (c *Client) Once(ctx context.Context, o *Config) (Granted, error) {
+	return result(c.within(ctx, o, longestWait))
+}
+
+// Token makes one token request of 15 seconds at most, which may be repeated. The error is an *Error.
+func (c *Client) Token(ctx context.Context, o *Config) (Granted, error) {
+	return result(c.within(ctx, o, exchangeTimeout))
+}
+
+// result keeps a nil *Error from becoming an error that is not nil.
+func result(granted Granted, failed *Error) (Granted, error) {
+	if failed != nil {
+		return granted, failed
+	}
+	return granted, nil
+}
+
+func (c *Client) within(ctx context.Context, o *Config, timeout time.Duration) (Granted, *Error) {
+	asked := c.now() // a lifetime counts from before the request
+	signed, failed := c.assertions(ctx, o)
+	if failed != nil {
+		return Granted{}, failed
+	}
+	request, err := c.request(ctx, o, signed)
+	if err != nil {
+		return Granted{}, lasting("", o.TokenURL.Host, "was not asked: %s", err)
+	}
+	a, failed := c.send(request, "", timeout)
+	if failed != nil {
+		return Granted{}, failed
+	}
+	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
+		c.scrub.Add(a.get(name).Text)
+	}
+	failed = &Error{Host: o.TokenURL.Host}
+	if !a.successful() {
+		a.sort(failed, o)
+		return Granted{}, failed
+	}
+	granted, problem := a.granted(asked, o.Grant == RefreshToken, c.scrub)
+	switch {
+	case a.get("access_token").Kind != jsondoc.String:
+		a.sort(failed, o)
+	case problem != "":
+		failed.Lasting, failed.Reason = true, fmt.Sprintf("answered %d, but %s", a.status, problem)
+	default:
+		return granted, nil
+	}
+	return granted, failed
+}
+
+// send makes a request and reads its answer.
+func (c *Client) send(request *http.Request, from string, timeout time.Duration) (*answer, *Error) {
+	ctx, cancel := context.WithTimeout(request.Context(), timeout)
+	defer cancel()
+	started := time.Now()
+	response, err := c.transport.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		if blocked, ok := errors.AsType[*egress.AddressRefusedError](err); ok {
+			return nil, lasting(from, request.URL.Host, "was not asked: %s", blocked)
+		}
+		return nil, &Error{
+			From: from, Host: request.URL.Host, Next: retry.Next{Retry: true},
+			Reason: "gave no answer: " + egress.Explain(err, min(timeout, time.Since(started))),
+		}
+	}
+	defer func() { _ = response.Body.Close() }()
+	return readAnswer(response), nil
+}
+
+// refusals are the codes of a refused credential under whatever status, and whether it is the grant that is refused.
+// RFC 6749 section 5.2, and two of GitHub's.
+var refusals = map[string]bool{
+	"invalid_client": false, "unauthorized_client": false, "incorrect_client_credentials": false,
+	"invalid_grant": true, "bad_refresh_token": true,
+}
+
+// mistakes are the codes of a request that no retry makes better (RFC 6749 section 5.2).
+var mistakes = []string{"invalid_request", "invalid_scope", "unsupported_grant_type"}
+
+// sort distinguishes a refused credential and a mistake in the request from a transient failure.
+func (a *answer) sort(e *Error, o *Config) {
+	e.Code = a.code(func(code string) bool {
+		_, refusal := refusals[code]
+		return refusal || slices.Contains(mistakes, code)
+	})
+	invalidGrant, refusal := refusals[e.Code]
+	switch {
+	case refusal, a.status == http.StatusUnauthorized:
+		e.Refused, e.Lasting, e.InvalidGrant = true, true, invalidGrant
+	case slices.Contains(mistakes, e.Code) && a.status < http.StatusInternalServerError:
+		e.Lasting = true
+	case a.successful() && !a.doc.IsZero() && a.isObject() && e.Code == "":
+		e.Lasting = true // an answer of the right form, without an access_token
+	}
+	e.Reason = fmt.Sprintf("answered %d%s%s", a.status, a.words(), a.redirected())
+	switch {
+	case a.unread != "":
+		e.Reason += ", but " + a.unread
+	case a.successful() && !a.isObject():
+		e.Reason += ", but not with a JSON object" // a maintenance page, say: it proves nothing
+	case a.successful() && !e.Refused:
+		e.Reason += ", without an access_token"
+	case e.Refused && !invalidGrant && e.Code != "unauthorized_client":
+		e.Reason += ". " + o.credentialHint()
+	}
+	e.Next = a.next(e.Refused)
+}
+
+func (a *answer) isObject() bool { return a.doc.Lookup(jsondoc.Pointer{}).Kind == jsondoc.Object }
+
+// next is what the answer leaves to be done.
+func (a *answer) next(refused bool) retry.Next {
+	return retry.Next{Retry: a.retryable(refused), Wait: a.limit.Wait, HasWait: a.limit.HasWait}
+}
+
+// retryable treats a call for a token as a GET: a second one does no harm. A refusal under a 5xx may be a server's trouble,
+// one under a 403 is none.
+func (a *answer) retryable(refused bool) bool {
+	switch {
+	case a.status == http.StatusForbidden:
+		return a.limit.Retry && !refused
+	default:
+		return a.limit.Retry || retry.Passing(a.status) || a.cutOff && !refused
+	}
+}

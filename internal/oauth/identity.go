@@ -1,0 +1,108 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/cronbearer/cronbearer/internal/bearer"
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/retry"
+)
+
+// AWSIdentity is a request for a JWT of the function's role, which AWS signs: the token itself, or what proves the client to a
+// provider that trusts the account (IAM User Guide, "Outbound identity federation"). No secret at all is stored.
+type AWSIdentity struct {
+	Audiences []string
+	Algorithm string
+	Lifetime  time.Duration
+}
+
+// IdentityProvider is AWS's STS, as far as identities go (awsclient.STS). It does not retry.
+type IdentityProvider interface {
+	Host() string
+	WebIdentityToken(ctx context.Context, audiences []string, algorithm string, lifetime time.Duration) (string, error)
+}
+
+const (
+	stsCall = "AWS STS at"
+	// enableIdentity is what an account needs once.
+	enableIdentity = "`aws iam enable-outbound-web-identity-federation`"
+)
+
+// Identity returns a JWT of the function's role as a token. The error is an *Error.
+func (c *Client) Identity(ctx context.Context, i *AWSIdentity) (Granted, error) {
+	asked := c.now()
+	identity, failed := c.identity(ctx, i)
+	if failed != nil {
+		return Granted{}, failed
+	}
+	expires, err := bearer.JWTExpiry(identity)
+	if err != nil || !expires.After(asked) {
+		expires = asked.Add(MinLifetime)
+	}
+	return Granted{Token: c.scrub.Keep(identity), Asked: asked, Expiry: expires}, nil
+}
+
+// identity asks for a JWT.
+func (c *Client) identity(ctx context.Context, i *AWSIdentity) (string, *Error) {
+	if c.sts == nil {
+		return "", lasting(stsCall, "(none)", "was not asked: only the caller has an AWS identity")
+	}
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	token, err := c.sts.WebIdentityToken(ctx, i.Audiences, i.Algorithm, i.Lifetime)
+	switch identityCode(err) {
+	case "AccessDenied": // IAM is eventually consistent
+		if c.pause(ctx, retry.ForIAM) {
+			token, err = c.sts.WebIdentityToken(ctx, i.Audiences, i.Algorithm, i.Lifetime)
+		}
+	case "SessionDurationEscalation": // the function's own session ends before the JWT would
+		if i.Lifetime > MinLifetime {
+			token, err = c.sts.WebIdentityToken(ctx, i.Audiences, i.Algorithm, MinLifetime)
+		}
+	}
+	c.scrub.Add(token)
+	if err != nil {
+		return "", c.identityError(err)
+	}
+	if err := bearer.Check(token); err != nil {
+		return "", lasting(stsCall, c.sts.Host(), "gave a JWT that cannot be used: %s", err)
+	}
+	return token, nil
+}
+
+// identityCode is AWS's code of an error. Codes come with and without Exception at their end. Empty: no answer of AWS.
+func identityCode(err error) string {
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return ""
+	}
+	return strings.TrimSuffix(api.ErrorCode(), "Exception")
+}
+
+// identityError says what to do. Transient is all that is not documented to be permanent.
+func (c *Client) identityError(err error) *Error {
+	host, words := c.sts.Host(), redact.AWS(err)
+	switch identityCode(err) {
+	case "OutboundWebIdentityFederationDisabled":
+		return lasting(stsCall, host, "gives no identity, as the account has outbound identity federation disabled: enable it once with %s", enableIdentity)
+	case "AccessDenied":
+		return lasting(stsCall, host, "gives no identity (%s): every audience in aws_identity must be in parameter IdentityAudiences of the stack, and the account needs %s once", words, enableIdentity)
+	case "JWTPayloadSizeExceeded":
+		return lasting(stsCall, host, "gives no identity (%s): aws_identity has too many audiences, or too long ones", words)
+	case "SessionDurationEscalation":
+		return passing(stsCall, host, "gave no identity (%s): the function's own session is nearly over; write a shorter aws_identity.lifetime", words)
+	default:
+		return passing(stsCall, host, "gave no identity: %s", words)
+	}
+}
+
+// passing is a failure that another try may not have.
+func passing(from, host, format string, args ...any) *Error {
+	return &Error{From: from, Host: host, Reason: fmt.Sprintf(format, args...), Next: retry.Next{Retry: true}}
+}

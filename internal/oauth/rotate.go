@@ -1,0 +1,82 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/bearer"
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/request"
+)
+
+// Rotate describes a provider's "new token" call, which is made with the current token.
+type Rotate struct {
+	Template
+	Pointers
+
+	Token jsondoc.Pointer
+}
+
+// RotateValues are what the placeholders of a rotate stand for: the times of the call, and the id of the new version,
+// which makes names unique. Empty ones check them.
+func RotateValues(now time.Time, version string) request.Values {
+	return request.ValuesAt(now, nil, map[string]string{"runId": version})
+}
+
+const rotateCall = "the rotate call to"
+
+// Rotate calls the provider once with the current token, for as long as ctx lasts, and finds the new one in its answer.
+// version is the one that is to hold it. The error is an *Error; with it there may still be a Raw answer.
+func (c *Client) Rotate(ctx context.Context, r *Rotate, current redact.Secret, version string) (Granted, error) {
+	asked := c.now()
+	parts, err := r.Request(RotateValues(asked, version))
+	if err != nil {
+		return Granted{}, &Error{From: rotateCall, Host: r.URL().Host, Reason: "was not made: " + err.Error(), Lasting: true}
+	}
+	request := parts.HTTP(ctx)
+	if request.Header.Get("Accept") == "" {
+		request.Header.Set("Accept", "application/json")
+	}
+	request.Header.Set("Authorization", "Bearer "+current.Reveal())
+	a, failed := c.send(request, rotateCall, longestWait)
+	if failed != nil {
+		return Granted{}, failed
+	}
+	host := request.URL.Host
+	c.scrub.Add(a.doc.Lookup(r.Token).Text)
+	switch {
+	case a.status == http.StatusUnauthorized:
+		return Granted{}, &Error{From: rotateCall, Host: host, Reason: "answered 401" + a.words(), Refused: true, Lasting: true}
+	case !a.successful():
+		return Granted{}, &Error{From: rotateCall, Host: host, Reason: fmt.Sprintf("answered %d%s%s", a.status, a.words(), a.redirected())}
+	}
+	granted, err := r.Read(redact.New(a.body), asked, c.scrub)
+	if err != nil {
+		return granted, &Error{From: rotateCall, Host: host, Reason: fmt.Sprintf("answered %d, but %s", a.status, err), Lasting: true}
+	}
+	return granted, nil
+}
+
+// Read finds the new token in an answer to a call that was made at a moment before.
+func (r *Rotate) Read(answer redact.Secret, asked time.Time, scrub *redact.Scrubber) (Granted, error) {
+	granted := Granted{Raw: answer, Asked: asked}
+	doc, valid := jsondoc.Check([]byte(bearer.TrimBOM(answer.Reveal())))
+	if !valid {
+		return granted, errors.New("the answer is not JSON")
+	}
+	value := doc.Lookup(r.Token)
+	if value.Kind != jsondoc.String && value.Kind != jsondoc.Number {
+		return granted, fmt.Errorf("there is no string at rotate.token (%s)", r.Token)
+	}
+	token, err := bearer.Normalize(value.Text)
+	if err != nil {
+		return granted, fmt.Errorf("the token in it cannot be used: %w", err)
+	}
+	granted.Token = scrub.Keep(token)
+	granted.Expiry, _ = r.Expiry(doc, asked) // the rotator warns where the token before had one
+	return granted, nil
+}
