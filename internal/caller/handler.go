@@ -22,6 +22,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/metric"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/runlog"
+	"github.com/cronbearer/cronbearer/internal/token"
 )
 
 // Handler implements lambda.Handler on the event's bytes. aws-lambda-go's typed handlers decode the event themselves
@@ -59,15 +60,15 @@ func (h *Handler) RuntimeLog() io.Writer { return runlog.Runtime(h.out, h.scrub)
 
 // Invoke is one run. It returns the result, or an error with the name of the outcome.
 func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, err error) {
-	begun := time.Now()
+	started := time.Now()
 	requestID := ""
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		requestID = lc.AwsRequestID
 	}
 	defer func() {
-		if fault := recover(); fault != nil {
-			h.log.ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
-			response, err = nil, &InternalError{text(h.scrub.Clean(fmt.Sprintf("internal error, please report it: %v", fault), redact.MaxError))}
+		if value := recover(); value != nil {
+			h.log.ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(value), "stack", string(debug.Stack()))
+			response, err = nil, &InternalError{text(h.scrub.Clean(fmt.Sprintf("internal error, please report it: %v", value), redact.MaxError))}
 		}
 	}()
 
@@ -78,49 +79,43 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 		}
 	}
 	if configurationErr != nil {
-		return h.misconfigured(ctx, event, requestID, begun, configurationErr)
+		return h.misconfigured(ctx, event, requestID, started, configurationErr)
 	}
 	defer a.End()
 
 	j, jobErr := job.Parse(event, job.Options{IdempotencyHeader: a.settings.IdempotencyHeader})
-	res := Result{Job: j.Name, Token: j.Token, RunID: j.RunID(requestID), RequestID: requestID}
-	var e ending
-	target := j.Call
-	if jobErr != nil {
-		e = ending{outcome: InvalidJob, verdict: endpoint.Unknown, fault: jobErr.Error()}
-		e.fill(&res, &run{})
+	runID := j.RunID(requestID)
+	var f finding
+	if jobErr == nil {
+		f = a.caller.run(ctx, j, runID, a.log)
 	} else {
-		var r *run
-		e, r = a.caller.run(ctx, j, res.RunID, a.log)
-		e.fill(&res, r)
-		target = r.target
+		f = invalid(jobErr.Error(), token.Version{})
 	}
+	f.Job, f.Token, f.RunID, f.RequestID = j.Name, j.Token, runID, requestID
 	message := ""
-	if res.failed() {
-		message = e.message(res, target, secretCommands{id: a.store.ID(j.Secret), key: j.SecretKey, region: a.settings.Region})
+	if f.failed() {
+		message = f.message(secretCommands{id: a.store.ID(j.Secret), key: j.SecretKey, region: a.settings.Region})
 	}
-	if err := h.report(ctx, a, e, res); err != nil {
+	if err := h.report(ctx, a, f); err != nil {
 		h.log.ErrorContext(ctx, "the metrics could not be stored", "error", err.Error())
-		if e.verdict == endpoint.Rejected {
+		if f.Verdict == endpoint.Rejected {
 			unpublished := ". Its metric could not be stored (" + err.Error() + "), so its alarm may not fire; the log has it as an embedded metric"
 			message = redact.Limit(message, redact.MaxError-len(unpublished)) + unpublished
 		}
 	}
-	res.DurationMS = time.Since(begun).Milliseconds()
-	return h.finish(ctx, res, message)
+	f.DurationMS = time.Since(started).Milliseconds()
+	return h.finish(ctx, f.Result, message)
 }
 
 // report publishes, and reminds of a rejection that is stored. Whatever goes wrong is an error, and changes nothing else.
-func (h *Handler) report(ctx context.Context, a *app, e ending, res Result) error {
+func (h *Handler) report(ctx context.Context, a *app, f finding) error {
 	err := isolate.Catch(func() error {
-		report := res.Report(a.Clock.Now())
-		report.Undated = e.undated
-		err := a.publisher.Publish(ctx, report)
+		err := a.publisher.Publish(ctx, f.report(a.Clock.Now()))
 		if notStored, ok := errors.AsType[*metric.NotStoredError](err); ok {
 			_, _ = h.out.Write(notStored.Line)
 		}
-		if err == nil && e.verdict == endpoint.Rejected {
-			a.reminder.Remind(ctx, alarm.Rejection{Token: res.Token, Job: h.scrub.Scrub(res.Job), Version: e.version})
+		if err == nil && f.Verdict == endpoint.Rejected {
+			a.reminder.Remind(ctx, alarm.Rejection{Token: f.Token, Job: h.scrub.Scrub(f.Job), Version: f.TokenVersion})
 		}
 		return err
 	})
@@ -145,14 +140,15 @@ func (h *Handler) finish(ctx context.Context, res Result, message string) ([]byt
 	return result, nil
 }
 
-// misconfigured ends a run whose configuration cannot be read. There is nobody to publish to.
-func (h *Handler) misconfigured(ctx context.Context, event []byte, requestID string, begun time.Time, cause error) ([]byte, error) {
+// misconfigured ends a run whose configuration cannot be read. There is no one to publish to.
+func (h *Handler) misconfigured(ctx context.Context, event []byte, requestID string, started time.Time, cause error) ([]byte, error) {
 	j, jobErr := job.Parse(event, job.Options{})
-	res := Result{
-		Job: j.Name, Token: j.Token, Outcome: InvalidJob, Verdict: endpoint.Unknown,
-		RunID: j.RunID(requestID), RequestID: requestID, DurationMS: time.Since(begun).Milliseconds(),
+	f := finding{
+		Result: Result{
+			Job: j.Name, Token: j.Token, Outcome: InvalidJob, Verdict: endpoint.Unknown,
+			RunID: j.RunID(requestID), RequestID: requestID, DurationMS: time.Since(started).Milliseconds(),
+		},
+		reason: strings.ReplaceAll(errors.Join(cause, jobErr).Error(), "\n", "; "),
 	}
-	fault := strings.ReplaceAll(errors.Join(cause, jobErr).Error(), "\n", "; ")
-	e := ending{outcome: InvalidJob, fault: fault}
-	return h.finish(ctx, res, e.message(res, j.Call, secretCommands{}))
+	return h.finish(ctx, f.Result, f.message(secretCommands{}))
 }

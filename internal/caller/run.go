@@ -1,11 +1,13 @@
+// Package caller is one run, from the event to the report. It reads the secret (package token), makes the call (package
+// endpoint) and, while a rotation is under way, tries the other tokens of its window: a rotation must not look like a dead
+// token, nor hide one. What it found is one finding, from which the result, the log line, the text of a failure and the
+// metrics are made. Reporting changes no run. It renews nothing: package rotation does.
 package caller
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/clock"
@@ -19,9 +21,6 @@ import (
 	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
-
-// window is how long after a rotation its other version may be tried.
-const window = time.Hour
 
 // Caller holds what the runs of one environment share. It is safe for concurrent use.
 type Caller struct {
@@ -38,13 +37,12 @@ type Caller struct {
 type run struct {
 	*Caller
 
-	job      job.Job
-	target   request.Call    // the job's, or that of the secret's probe
-	policy   endpoint.Policy // of its call
-	id       string
-	start    time.Time // wall-clock
-	deadline time.Time // real; zero: none
-	log      *slog.Logger
+	job    job.Job
+	target request.Call    // the job's, or that of the secret's probe
+	policy endpoint.Policy // of its call
+	id     string
+	start  time.Time // wall-clock
+	log    *slog.Logger
 
 	tried   []try        // calls, in order
 	settled bool         // a token got its moment
@@ -62,49 +60,69 @@ type try struct {
 	unread  bool // there is an expiry that cannot be read, so that an unknown one does not mean none
 }
 
-// ending is how a run ended.
-type ending struct {
-	outcome Outcome
-	verdict endpoint.Verdict
-	status  int
-	fault   string // empty when it did not fail
-	said    string // by the target
-	err     error  // why there was no token
-	kind    token.Kind
-	version string // of the secret; the last one used where several were
-	expires time.Time
-	undated time.Time // of what metric.Report says
-
-	targetRequestID string
-	missesScope     bool
-	probe           bool // the call was that of the secret
-}
-
-// run makes the call that the event wants, and tells how it went.
-func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger) (ending, *run) {
+// run makes the call of the event, and returns what it found.
+func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger) finding {
 	r := &run{Caller: c, job: j, id: id, start: c.clock.Now(), log: log}
 	r.target = j.Call
 	r.policy = endpoint.Policy{Attempts: j.Attempts, Timeout: j.Timeout, Replayable: j.Replayable(), Rules: j.Rules}
-	r.deadline, _ = ctx.Deadline()
+	f := r.find(ctx)
+	r.count(&f)
+	return f
+}
+
+// find goes from the event to the answer that decides.
+func (r *run) find(ctx context.Context) finding {
+	j := r.job
 	if j.MaxAge > 0 && j.Age(r.start) > j.MaxAge {
-		return ending{outcome: Skipped, verdict: endpoint.Unknown}, r
+		return finding{Result: Result{Outcome: Skipped, Verdict: endpoint.Unknown}}
 	}
 	version, err := r.secret().Current(ctx, j.Secret)
 	if err != nil {
-		return unavailable(err, token.Version{}), r
+		return unavailable(err, token.Version{})
 	}
 	if j.Action == job.Check {
-		return r.check(ctx, version), r
+		return r.check(ctx, version)
 	}
-	out, err := j.Request(id, r.start, c.idempotencyHeader)
+	out, err := j.Request(r.id, r.start, r.idempotencyHeader)
 	if err != nil {
-		return invalid(err.Error(), version), r
+		return invalid(err.Error(), version)
 	}
-	return r.make(ctx, out, version), r
+	return r.make(ctx, out, version)
+}
+
+// count adds what all calls of the run came to.
+func (r *run) count(f *finding) {
+	f.target, f.probed = r.target, r.probe != nil
+	for _, t := range r.tried {
+		f.Attempts += t.answer.Sent
+		f.Rejections += t.answer.Rejections
+	}
+	if len(r.tried) > 1 && f.Verdict == endpoint.Accepted {
+		f.RecoveredWith = r.last().with
+	}
+}
+
+// check is a run that calls no one but the secret's own probe, which is judged as a job's call is.
+func (r *run) check(ctx context.Context, version token.Version) finding {
+	probe := version.Probe
+	if probe == nil {
+		return finding{Result: ofVersion(version, Succeeded), undated: undated(version)}
+	}
+	out, err := probe.Request()
+	if err != nil {
+		return invalid("probe: "+err.Error(), version)
+	}
+	r.target, r.probe = probe.Call, probe
+	r.policy.Replayable, r.policy.Rules, r.policy.ReadsBody = probe.Call.Replayable(), probe.Rules, true
+	f := r.make(ctx, out, version)
+	if f.Verdict == endpoint.Accepted && !probe.Judges {
+		f.Verdict = endpoint.Unknown // a verify endpoint may accept what the API rejects
+	}
+	return f
 }
 
 // make makes a call with the version's token, and with others where it is rejected.
-func (r *run) make(ctx context.Context, out request.Request, version token.Version) ending {
+func (r *run) make(ctx context.Context, out request.Request, version token.Version) finding {
 	if !r.bound(version, version).Allows(out.URL) {
 		return unbound(out, version)
 	}
@@ -123,16 +141,12 @@ func (r *run) make(ctx context.Context, out request.Request, version token.Versi
 	defer r.forgetRejected()
 	r.callSettled(ctx, out)
 	if r.mayTryAnother() {
-		var unusable *ending
+		var unusable *finding
 		if version, unusable = r.recover(ctx, out, version); unusable != nil {
 			return *unusable
 		}
 	}
 	return r.decide(version)
-}
-
-func unbound(out request.Request, v token.Version) ending {
-	return invalid(fmt.Sprintf("host %s is not one that the token is bound to: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts", out.URL.Host), v)
 }
 
 // secret reads the job's secret.
@@ -166,7 +180,7 @@ func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secr
 	return t, nil
 }
 
-// newerThanRefused reads AWSCURRENT afresh when a token request was refused: the version in memory may be up to five
+// newerThanRefused re-reads AWSCURRENT when a token request was refused: the version in memory may be up to five
 // minutes old, and what replaced it is asked at once.
 func (r *run) newerThanRefused(ctx context.Context, version token.Version, err error) (token.Version, bool) {
 	if refused, ok := errors.AsType[*oauth.Error](err); !ok || !refused.Refused {
@@ -229,7 +243,8 @@ func (r *run) callSettled(ctx context.Context, out request.Request) {
 	if t.minted.IsZero() || r.settled || age < 0 || age >= settledAged || !r.mayTryAnother() {
 		return
 	}
-	budget := retry.Budget{Deadline: r.deadline, Now: time.Now}
+	budget := retry.Budget{Now: time.Now}
+	budget.Deadline, _ = ctx.Deadline()
 	if !budget.Fits(settling) || !retry.Sleep(ctx, settling) {
 		return
 	}
@@ -244,94 +259,6 @@ func (r *run) mayTryAnother() bool {
 	return a.Verdict == endpoint.Rejected && (a.NotDone || r.policy.Replayable)
 }
 
-// recover tries the tokens of the rotation window, each different value once: AWSCURRENT read afresh, AWSPENDING while
-// it is young, AWSPREVIOUS while AWSCURRENT is. Outside the window no other token is tried, so that a rotation that
-// wrote a dead token cannot hide behind the one before. It returns AWSCURRENT as last known, and an ending if that has
-// another token that cannot be used, so that nothing is known of it.
-func (r *run) recover(ctx context.Context, out request.Request, current token.Version) (token.Version, *ending) {
-	fresh, err := r.secret().CurrentAfter(ctx, r.job.Secret, r.clock.Now())
-	if err != nil {
-		r.log.WarnContext(ctx, "the secret could not be read afresh", "error", err.Error())
-	} else {
-		current = fresh
-		switch {
-		case !r.last().minted.IsZero() || fresh.Minted():
-			return current, r.mintAgain(ctx, out, current)
-		case r.wasTried(fresh.Token):
-		case !r.bound(fresh, fresh).Allows(out.URL):
-			e := unbound(out, fresh)
-			return current, &e
-		default:
-			r.callVersion(ctx, out, fresh)
-		}
-	}
-	if !r.last().minted.IsZero() {
-		return current, nil
-	}
-	for _, stage := range []token.Stage{token.Pending, token.Previous} {
-		if !r.mayTryAnother() {
-			break
-		}
-		if stage == token.Previous && !current.YoungerThan(window, r.clock.Now()) {
-			break
-		}
-		other, err := r.secret().Staged(ctx, r.job.Secret, stage)
-		if err != nil {
-			r.log.DebugContext(ctx, "no other token in this stage", "stage", stage, "error", err.Error())
-			continue
-		}
-		young := stage == token.Previous || other.YoungerThan(window, r.clock.Now())
-		if young && !other.Minted() && !r.wasTried(other.Token) && r.bound(other, current).Allows(out.URL) {
-			r.callVersion(ctx, out, other)
-		}
-	}
-	if last := r.last(); last.answer.Verdict == endpoint.Accepted && last.with == string(token.Previous) {
-		r.log.WarnContext(ctx, "AWSCURRENT is refused and AWSPREVIOUS accepted: the rotation wrote a token that does not work yet",
-			"secret", current.Secret, "refused_version", current.ID, "accepted_version", last.version.ID)
-	}
-	return current, nil
-}
-
-func (r *run) callVersion(ctx context.Context, out request.Request, v token.Version) {
-	if t, err := r.tokenOf(ctx, v, redact.Secret{}); err == nil {
-		r.call(ctx, out, t)
-	}
-}
-
-// mintAgain mints once more: the server may have ended the token before its time, or the client's credential changed.
-// When it fails, the verdict on the token that was minted before stands. One that was not minted is of the past.
-func (r *run) mintAgain(ctx context.Context, out request.Request, current token.Version) *ending {
-	if !r.bound(current, current).Allows(out.URL) {
-		e := unbound(out, current)
-		return &e
-	}
-	t, err := r.tokenOf(ctx, current, r.last().value)
-	if err != nil {
-		r.log.WarnContext(ctx, "no other token could be minted", "error", err.Error())
-		if !r.last().minted.IsZero() {
-			r.tried[len(r.tried)-1].answer.Fault += ", and no other token could be minted: " + err.Error()
-			return nil
-		}
-		e := unavailable(err, current)
-		return &e
-	}
-	if !r.wasTried(t.value) {
-		r.call(ctx, out, t)
-		r.callSettled(ctx, out)
-	}
-	return nil
-}
-
-// forgetRejected lets a later run mint, even if this one may not repeat its call.
-func (r *run) forgetRejected() {
-	accepted := r.last().answer.Verdict == endpoint.Accepted
-	for _, t := range r.tried {
-		if !t.minted.IsZero() && t.answer.Verdict == endpoint.Rejected && !(accepted && t.value.Equal(r.last().value)) {
-			r.minter.Forget(t.version, t.value)
-		}
-	}
-}
-
 func (r *run) wasTried(value redact.Secret) bool {
 	for _, t := range r.tried {
 		if t.value.Equal(value) {
@@ -342,7 +269,7 @@ func (r *run) wasTried(value redact.Secret) bool {
 }
 
 // decide picks the call that counts: an accepted one, or that of AWSCURRENT as last known, or of the token minted last.
-func (r *run) decide(current token.Version) ending {
+func (r *run) decide(current token.Version) finding {
 	decisive := r.last()
 	if decisive.answer.Verdict != endpoint.Accepted && decisive.minted.IsZero() {
 		for _, t := range r.tried {
@@ -352,80 +279,23 @@ func (r *run) decide(current token.Version) ending {
 		}
 	}
 	a := decisive.answer
-	e := ending{
-		verdict: a.Verdict, status: a.Status, fault: a.Fault, said: a.Said, kind: decisive.version.Kind(), version: r.last().version.ID,
-		expires: decisive.expiry, undated: decisive.undated(), targetRequestID: a.RequestID, missesScope: a.MissesScope,
+	f := finding{
+		Result: Result{
+			Verdict: a.Verdict, Status: a.Status, TokenVersion: r.last().version.ID, TokenExpiresAt: known(decisive.expiry), TargetRequestID: a.RequestID,
+		},
+		reason: a.Fault, said: a.Said, kind: decisive.version.Kind(), undated: decisive.undated(), missesScope: a.MissesScope,
 	}
 	switch {
 	case a.Verdict == endpoint.Accepted:
-		e.outcome = Succeeded
+		f.Outcome = Succeeded
 	case a.Verdict == endpoint.Rejected:
-		e.outcome = TokenRejected
+		f.Outcome = TokenRejected
 	case a.Refused:
-		e.outcome = InvalidJob
+		f.Outcome = InvalidJob
 	case a.Status == 0:
-		e.outcome = Unreachable
+		f.Outcome = Unreachable
 	default:
-		e.outcome = TargetFailed
+		f.Outcome = TargetFailed
 	}
-	return e
-}
-
-// unavailable is the end of a run without a token. v is the version it was to come from, if one was read.
-func unavailable(err error, v token.Version) ending {
-	e := ending{outcome: TokenUnavailable, verdict: endpoint.Unknown, fault: strings.TrimSuffix(err.Error(), "."), err: err, version: v.ID, expires: v.Expiry}
-	if v.ID != "" {
-		e.kind = v.Kind()
-	}
-	if u, ok := errors.AsType[*token.UnavailableError](err); ok && u.Lasting {
-		e.verdict = endpoint.Rejected
-	}
-	if m, ok := errors.AsType[*oauth.Error](err); ok {
-		switch {
-		case m.Unbound:
-			e.outcome = InvalidJob
-		case m.Lasting:
-			e.verdict = endpoint.Rejected
-		}
-		if m.Refused {
-			e.outcome, e.status = TokenRejected, 0
-		}
-	}
-	return e
-}
-
-func invalid(fault string, v token.Version) ending {
-	return ending{outcome: InvalidJob, verdict: endpoint.Unknown, fault: fault, version: v.ID, expires: v.Expiry, undated: undated(v)}
-}
-
-func (t try) undated() time.Time {
-	if t.unread {
-		return time.Time{}
-	}
-	return undated(t.version)
-}
-
-// undated is when a version was created whose token says nothing of its expiry. Zero: it does, readable or not, or the
-// token is minted and lives as long as its client.
-func undated(v token.Version) time.Time {
-	if v.Minted() || !v.Expiry.IsZero() || v.ExpiryUnreadable {
-		return time.Time{}
-	}
-	return v.Created
-}
-
-// fill writes what the run learned into the result.
-func (e ending) fill(res *Result, r *run) {
-	res.Outcome, res.Verdict, res.Status, res.TokenVersion = e.outcome, e.verdict, e.status, e.version
-	res.TargetRequestID = e.targetRequestID
-	for _, t := range r.tried {
-		res.Attempts += t.answer.Sent
-		res.Rejections += t.answer.Rejections
-	}
-	if len(r.tried) > 1 && e.verdict == endpoint.Accepted {
-		res.RecoveredWith = r.last().with
-	}
-	if !e.expires.IsZero() {
-		res.TokenExpiresAt = &e.expires
-	}
+	return f
 }

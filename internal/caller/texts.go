@@ -9,58 +9,57 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/oauth"
-	"github.com/cronbearer/cronbearer/internal/request"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
 // message is the error's text: which job, which token, what happened, what to do.
-func (e ending) message(res Result, target request.Call, s secretCommands) string {
-	s.isJSON = s.key != "" || e.kind != token.UnknownKind && e.kind != token.PlainText
-	name := res.Job
+func (f finding) message(s secretCommands) string {
+	s.isJSON = s.key != "" || f.kind != token.UnknownKind && f.kind != token.PlainText
+	name := f.Job
 	if name == "" {
 		name = "(unknown)"
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "job %s: ", name)
-	switch e.outcome {
+	switch f.Outcome {
 	case TokenRejected:
-		fmt.Fprintf(&b, "token %s is rejected: %s.%s %s See docs/runbooks/token-rejected.md", res.Token, e.fault, e.quote(), e.advice(s))
+		fmt.Fprintf(&b, "token %s is rejected: %s.%s %s See docs/runbooks/token-rejected.md", f.Token, f.reason, f.quote(), f.advice(s))
 	case TokenUnavailable:
-		fmt.Fprintf(&b, "no token %s to call with: %s. No call was made. %sSee docs/runbooks/token-rejected.md", res.Token, e.fault, e.unavailableAdvice(s))
+		fmt.Fprintf(&b, "no token %s to call with: %s. No call was made. %sSee docs/runbooks/token-rejected.md", f.Token, f.reason, f.unavailableAdvice(s))
 	case TargetFailed, Unreachable:
-		says := "It says nothing of token " + res.Token
-		if e.missesScope {
-			says = fmt.Sprintf("Grant token %s that right at its provider, or call what it may call: a new token with the same rights does not help", res.Token)
+		says := "It says nothing of token " + f.Token
+		if f.missesScope {
+			says = fmt.Sprintf("Grant token %s that right at its provider, or call what it may call: a new token with the same rights does not help", f.Token)
 		}
-		if e.probe {
+		if f.probed {
 			b.WriteString("the probe of its secret: ")
 		}
-		fmt.Fprintf(&b, "%s %s failed: %s.%s %s. See docs/runbooks/failed-runs.md", target.Method, target.Host(), e.fault, e.quote(), says)
+		fmt.Fprintf(&b, "%s %s failed: %s.%s %s. See docs/runbooks/failed-runs.md", f.target.Method, f.target.Host(), f.reason, f.quote(), says)
 	default:
-		if res.Token != "" {
-			fmt.Fprintf(&b, "token %s: ", res.Token)
+		if f.Token != "" {
+			fmt.Fprintf(&b, "token %s: ", f.Token)
 		}
-		fmt.Fprintf(&b, "the job is not valid: %s. See docs/runbooks/failed-runs.md", e.fault)
+		fmt.Fprintf(&b, "the job is not valid: %s. See docs/runbooks/failed-runs.md", f.reason)
 	}
 	return b.String()
 }
 
 // quote is what the target said of a call that failed.
-func (e ending) quote() string {
-	if e.said == "" {
+func (f finding) quote() string {
+	if f.said == "" {
 		return ""
 	}
-	return " The target says: " + strings.TrimSuffix(e.said, ".") + "."
+	return " The target says: " + strings.TrimSuffix(f.said, ".") + "."
 }
 
 // advice is what fixes a rejected token. Only a secret of plain text is told to store a bare token: the JSON of a client
 // or of a rotated token holds what a bare token would destroy, and a new version replaces all of it.
-func (e ending) advice(s secretCommands) string {
+func (f finding) advice(s secretCommands) string {
 	if s.key != "" {
 		return fmt.Sprintf("The token is at Key %s of a JSON secret, which a new version replaces as a whole: read it with %s, put a working token there, and store all of it with %s. If another program or AWS renews that secret, renew it there instead.",
 			jsondoc.Quote(s.key), s.read(), s.storeAll())
 	}
-	switch e.kind {
+	switch f.kind {
 	case token.PlainText:
 		return fmt.Sprintf("Put a working one, and nothing else, into token.txt and store it with %s.", s.command("put-secret-value", "--secret-string file://token.txt"))
 	case token.InJSON:
@@ -84,21 +83,21 @@ func (e ending) advice(s secretCommands) string {
 }
 
 // unavailableAdvice is what makes a token available, where a command does.
-func (e ending) unavailableAdvice(s secretCommands) string {
-	if malformed, ok := errors.AsType[*token.MalformedError](e.err); ok && len(malformed.Problems) > 0 {
+func (f finding) unavailableAdvice(s secretCommands) string {
+	if malformed, ok := errors.AsType[*token.MalformedError](f.err); ok && len(malformed.Problems) > 0 {
 		correct := "Read the secret"
 		if s.key != "" {
 			correct = "Choose another member with Key in template.yaml, or read the secret"
 		}
 		return fmt.Sprintf("%s with %s, correct it, and store all of it with %s. ", correct, s.read(), s.storeAll())
 	}
-	if refused, ok := errors.AsType[*oauth.Error](e.err); ok {
+	if refused, ok := errors.AsType[*oauth.Error](f.err); ok {
 		if !refused.Lasting {
 			return "The next start asks again. "
 		}
 		return fmt.Sprintf("If the secret has to change, read it with %s and store all of it with %s. ", s.read(), s.storeAll())
 	}
-	api, ok := errors.AsType[smithy.APIError](e.err)
+	api, ok := errors.AsType[smithy.APIError](f.err)
 	if !ok {
 		return ""
 	}

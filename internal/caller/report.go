@@ -1,12 +1,17 @@
-// Package caller is one run: event, job, token, target, metric and result, in this order.
 package caller
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/metric"
+	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/request"
+	"github.com/cronbearer/cronbearer/internal/token"
 )
 
 // Outcome is how a run ended.
@@ -55,6 +60,88 @@ func (r Result) failed() bool { return r.Outcome != Succeeded && r.Outcome != Sk
 
 // alive is the job's heartbeat. A rejected token does not count against the job: the token's own alarm speaks.
 func (r Result) alive() bool { return r.Outcome == Succeeded || r.Verdict == endpoint.Rejected }
+
+// finding is what a run found, from the answer that decided to the report: its Result, and what the text for the operator
+// and the metrics need in addition.
+type finding struct {
+	Result
+
+	reason      string // empty when it did not fail
+	said        string // by the target, about that
+	err         error  // why there was no token
+	kind        token.Kind
+	undated     time.Time // as in metric.Report
+	missesScope bool
+	target      request.Call // that was called, or was to be
+	probed      bool         // it is the secret's probe
+}
+
+// ofVersion is the result of a run that proved nothing of a version's token.
+func ofVersion(v token.Version, o Outcome) Result {
+	return Result{Outcome: o, Verdict: endpoint.Unknown, TokenVersion: v.ID, TokenExpiresAt: known(v.Expiry)}
+}
+
+// known is a time, nil for none.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// unavailable is the end of a run without a token. v is the version it was to come from, if one was read.
+func unavailable(err error, v token.Version) finding {
+	f := finding{Result: ofVersion(v, TokenUnavailable), reason: strings.TrimSuffix(err.Error(), "."), err: err}
+	if v.ID != "" {
+		f.kind = v.Kind()
+	}
+	if u, ok := errors.AsType[*token.UnavailableError](err); ok && u.Lasting {
+		f.Verdict = endpoint.Rejected
+	}
+	if m, ok := errors.AsType[*oauth.Error](err); ok {
+		switch {
+		case m.Unbound:
+			f.Outcome = InvalidJob
+		case m.Lasting:
+			f.Verdict = endpoint.Rejected
+		}
+		if m.Refused {
+			f.Outcome = TokenRejected
+		}
+	}
+	return f
+}
+
+func invalid(reason string, v token.Version) finding {
+	return finding{Result: ofVersion(v, InvalidJob), reason: reason, undated: undated(v)}
+}
+
+func (t try) undated() time.Time {
+	if t.unread {
+		return time.Time{}
+	}
+	return undated(t.version)
+}
+
+// undated is when a version was created whose token says nothing of its expiry. Zero: it does, readable or not, or the
+// token is minted and lives as long as its client.
+func undated(v token.Version) time.Time {
+	if v.Minted() || !v.Expiry.IsZero() || v.ExpiryUnreadable {
+		return time.Time{}
+	}
+	return v.Created
+}
+
+func unbound(out request.Request, v token.Version) finding {
+	return invalid(fmt.Sprintf("host %s is not one that the token is bound to: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts", out.URL.Host), v)
+}
+
+// report adds to the result's report what only the secret's document says.
+func (f finding) report(at time.Time) metric.Report {
+	rep := f.Result.Report(at)
+	rep.Undated = f.undated
+	return rep
+}
 
 // Report is what the run publishes: of the token if the run learned something of it, of the job if its name is known.
 func (r Result) Report(at time.Time) metric.Report {
