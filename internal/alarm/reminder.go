@@ -38,7 +38,7 @@ const (
 	maxSpread    = 3 * time.Second
 	maxReason    = 1023 // CloudWatch API Reference, SetAlarmState
 
-	// remindLimit is the longest time for a reminder: the spread, two looks at the alarm and four changes of its state, with
+	// remindLimit is the longest time for a reminder: the spread, two DescribeAlarms and four changes of its state, with
 	// two tries of 2.5 s each.
 	remindLimit = 40 * time.Second
 

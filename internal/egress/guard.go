@@ -1,5 +1,7 @@
-// Package egress is the one way out to targets and token endpoints: HTTPS, no proxy, no redirects, and no address that
-// is not public.
+// Package egress is the one way out to targets and token endpoints: HTTPS, no proxy, no redirects, and no address that is
+// not public, checked after the name is resolved and before the connection is made. It knows neither tokens nor hosts lists,
+// and calls to AWS do not go through it. A certificate of the user's is added to the system's for the calls of its own secret
+// only.
 package egress
 
 import (

@@ -85,15 +85,15 @@ func (c *Client) loggedIn(a *answer, l *Login, asked time.Time, host string) (Gr
 	case value.Kind != jsondoc.String && value.Kind != jsondoc.Number:
 		return Granted{}, lasting(LoginCall, host, "answered %d, but there is no string at login.token (%s)", a.status, jsondoc.Quote(l.Token.String()))
 	}
-	token, err := bearer.Normalize(value.Text)
-	c.scrub.Add(token)
+	normalized, err := bearer.Normalize(value.Text)
+	token := c.scrub.Keep(normalized)
 	if err != nil {
 		return Granted{}, lasting(LoginCall, host, "answered %d, but with a token that cannot be used: %s", a.status, err)
 	}
-	g := Granted{Token: c.scrub.Keep(token), Asked: asked}
+	g := Granted{Token: token, Asked: asked}
 	g.Expiry, g.Warning = l.Expiry(a.doc, asked)
 	if g.Expiry.IsZero() {
-		exp, err := bearer.JWTExpiry(token)
+		exp, err := bearer.JWTExpiry(normalized)
 		if exp.After(asked) {
 			g.Expiry = exp
 		}

@@ -82,6 +82,12 @@ type Holder struct {
 // Holder returns a new Holder.
 func (s *Scrubber) Holder() *Holder { return &Holder{s, new(string)} }
 
+// Keep registers a value and wraps it, like Scrubber.Keep, for as long as the Holder is reachable.
+func (h *Holder) Keep(value string) Secret {
+	h.Add(value)
+	return New(value)
+}
+
 // Add registers secrets for as long as the Holder is reachable.
 func (h *Holder) Add(secrets ...string) {
 	h.scrubber.mu.Lock()
@@ -103,7 +109,7 @@ func (s *Scrubber) Add(secrets ...string) {
 	}
 }
 
-// add returns nil for what is too short: its owner must refuse it.
+// add returns nil for what is too short: its owner must reject it.
 func (s *Scrubber) add(secret string) *entry {
 	secret = secret[:min(len(secret), maxIndexed)]
 	if len(secret) < MinSecret {

@@ -1,5 +1,7 @@
-// Package redact keeps secrets out of everything that leaves the process: Secret is a value that does not print,
-// and Scrubber removes what has got into a text all the same.
+// Package redact keeps secrets out of everything that leaves the process. A Secret is a value that no verb, encoder or
+// logger prints; a Scrubber removes what has got into a text anyway, such as a token that a server echoes. It encrypts
+// nothing and wipes no memory. What comes from outside is registered and wrapped in one call, Keep, so that none is
+// forgotten; New alone is for what is no credential by itself, such as a document of registered secrets.
 package redact
 
 import (
@@ -8,7 +10,7 @@ import (
 	"log/slog"
 )
 
-// Redacted stands where a secret would be.
+// Redacted appears where a secret would be.
 const Redacted = "[redacted]"
 
 // Secret holds a token, a client secret, a refresh token or a private key. Every verb, encoder and logger prints it as
@@ -16,7 +18,7 @@ const Redacted = "[redacted]"
 // would leak from a struct that holds a Secret.
 type Secret struct{ value *string }
 
-// New makes a Secret.
+// New returns a Secret that no Scrubber knows.
 func New(value string) Secret { return Secret{&value} }
 
 // Reveal returns the value. Call it only where the value goes on the wire or back into the store.
@@ -27,7 +29,7 @@ func (s Secret) Reveal() string {
 	return *s.value
 }
 
-// IsZero tells whether there is no value.
+// IsZero reports whether there is no value.
 func (s Secret) IsZero() bool { return s.value == nil || *s.value == "" }
 
 // Equal compares in constant time.

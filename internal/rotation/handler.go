@@ -107,7 +107,7 @@ func (h *Handler) assemble(s config.Settings, env *execenv.Environment, api Secr
 	}, metric.NewPublisher(cloudWatch, s.MetricNamespace, s.StackName)}
 }
 
-// RuntimeLog takes what aws-lambda-go logs by itself.
+// RuntimeLog receives what aws-lambda-go logs by itself.
 func (h *Handler) RuntimeLog() io.Writer { return runlog.Runtime(h.out, h.scrub) }
 
 // Invoke is one step of a rotation. It returns how it ended, or a typed error.

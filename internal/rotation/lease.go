@@ -31,7 +31,7 @@ const (
 
 // lease keeps two rotators from renewing a secret at once, which a server with one-time refresh tokens takes for theft
 // (RFC 9700 section 4.14). Who wants to renew says so by a label on the version that it renews from, and renews when no
-// other label stands beside its own. A label makes no version, of which a secret has a hundred at most.
+// other label is next to its own. A label makes no version, of which a secret has a hundred at most.
 // docs/decisions/0007 lists the alternatives.
 type lease struct {
 	api     SecretsManager
@@ -88,7 +88,7 @@ func (l *lease) take(ctx context.Context, done func(context.Context) (bool, erro
 		}
 		switch {
 		case len(others) == 0 && l.label != "":
-			return true, nil // announced, and seen since that nobody else has
+			return true, nil // announced, and seen since that no one else has
 		case len(others) == 0:
 			if err := l.announce(ctx); err != nil {
 				return false, err

@@ -9,7 +9,7 @@ type report struct {
 	failed bool // published
 }
 
-// count says whether a failure from now on is the rotation's own: not that of an event that is refused, of a version
+// count records whether a failure from now on is the rotation's own: not that of an event that is refused, of a version
 // without a value, of a wait for another rotator, or of a rotation that an operator has ended.
 func (r *report) count(yes bool) {
 	r.mu.Lock()

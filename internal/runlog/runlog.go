@@ -134,7 +134,7 @@ func (g *guard) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Runtime takes what aws-lambda-go logs by itself: a repetition of the error that the run's line has already, which is
+// Runtime receives what aws-lambda-go logs by itself: a repetition of the error that the run's line has already, which is
 // dropped, and faults of the Runtime API.
 func Runtime(w io.Writer, scrub *redact.Scrubber) io.Writer {
 	return runtime{New(w, slog.LevelInfo, scrub)}

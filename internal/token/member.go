@@ -8,7 +8,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-// minters are the members by which a secret has us obtain a token.
+// minters are the members by which a secret describes how to obtain a token.
 var minters = []string{"oauth2", "login", "jwt", "aws_identity", "rotate"}
 
 // ParseMember reads a secret that was made for something else: its token is the string at key, the name of a member or, if
@@ -61,13 +61,13 @@ func (p *secretParser) member(doc jsondoc.Value, key string) Document {
 		p.problems.Addf("there is no string at Key %s: %s", jsondoc.Quote(key), memberNames(doc))
 		return Document{}
 	}
-	token, err := bearer.Normalize(v.Text)
-	p.scrub.Add(token)
+	normalized, err := bearer.Normalize(v.Text)
+	token := p.scrub.Keep(normalized)
 	if err != nil {
 		p.problems.Addf("the string at Key %s: %s", jsondoc.Quote(key), err)
 		return Document{}
 	}
-	d := Document{Token: redact.New(token), held: p.scrub}
+	d := Document{Token: token, held: p.scrub}
 	d.forecast(jsondoc.Value{})
 	if v := doc.Get("hosts"); v.Kind != jsondoc.Absent && v.Kind != jsondoc.Null {
 		list, problems := parseHosts(v)

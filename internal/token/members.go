@@ -200,14 +200,14 @@ func (p *secretParser) ignoredWarning() []string {
 	return []string{text}
 }
 
-// secretString reads a string that must never be shown, and refuses one that is too short to be scrubbed.
-func (p *secretParser) secretString(f *jsondoc.Fields, where, name string, shortest int) (string, bool) {
+// secretString reads a string that must never be shown, and rejects one that is too short to be scrubbed. Zero: there is none.
+func (p *secretParser) secretString(f *jsondoc.Fields, where, name string, shortest int) redact.Secret {
 	text := f.String(name)
-	p.scrub.Add(text)
+	secret := p.scrub.Keep(text)
 	if text != "" && len(text) < shortest {
 		p.problems.Addf("%s%s is shorter than %d bytes, too short to be kept out of logs", where, name, shortest)
 	}
-	return text, text != ""
+	return secret
 }
 
 // secretPEM is secretString for a private key.

@@ -39,9 +39,9 @@ func (p *secretParser) oauth2(object jsondoc.Value) *oauth.Config {
 		RequestedType:     f.String("requested_token_type"),
 		TokenURL:          p.tokenURL(f),
 	}
-	o.ClientSecret = p.keep(p.secretString(f, where, "client_secret", redact.MinSecret))
-	o.RefreshToken = p.keep(p.secretString(f, where, "refresh_token", redact.MinSecret))
-	o.SubjectToken = p.keep(p.secretString(f, where, "subject_token", redact.MinSecret))
+	o.ClientSecret = p.secretString(f, where, "client_secret", redact.MinSecret)
+	o.RefreshToken = p.secretString(f, where, "refresh_token", redact.MinSecret)
+	o.SubjectToken = p.secretString(f, where, "subject_token", redact.MinSecret)
 	privateKey, hasPrivateKey := p.secretPEM(f, where, "private_key")
 	keyID, algorithm, certificate := f.String("key_id"), f.String("algorithm"), f.String("certificate")
 	if assertion := f.String("assertion"); assertion != "" {
@@ -64,8 +64,6 @@ func (p *secretParser) oauth2(object jsondoc.Value) *oauth.Config {
 	p.notTwice(o)
 	return o
 }
-
-func (p *secretParser) keep(text string, _ bool) redact.Secret { return redact.New(text) }
 
 // oneOf returns the text, or the first of the choices where there is none.
 func (p *secretParser) oneOf(text, where string, choices ...string) string {
@@ -120,7 +118,7 @@ func (p *secretParser) grant(o *oauth.Config) {
 	}
 }
 
-// client wants what the way of authentication sends.
+// client requires what the way of authentication sends.
 func (p *secretParser) client(o *oauth.Config) {
 	hasSecret := !o.ClientSecret.IsZero()
 	switch {
@@ -163,7 +161,7 @@ func (p *secretParser) parameters(object jsondoc.Value) []jsondoc.Member {
 	return object.Members
 }
 
-// notTwice refuses a parameter that another member sets: it would be a matter of chance which of the two counts.
+// notTwice rejects a parameter that another member sets: it would be a matter of chance which of the two counts.
 func (p *secretParser) notTwice(o *oauth.Config) {
 	for i, m := range o.Parameters {
 		if o.Sets(m.Name) {

@@ -1,5 +1,10 @@
-// Package token turns a secret of Secrets Manager into the token of a call: reads it, checks it, caches it, mints it,
-// and says when it ends. It never sends it to a target.
+// Package token turns a secret of Secrets Manager into the token of a call: it reads and validates the secret, keeps it and
+// what was minted with it in memory, and knows when the token expires. It sends no token to a target (package endpoint),
+// speaks to no provider itself (package oauth) and writes no secret (package rotation).
+//
+// Its policy: a secret is parsed whole and every problem is reported at once, without a value; a value is registered with the
+// scrubber before anything is said of it; a token is used only for the hosts that it is bound to; a token that was rejected
+// is never served from memory; and a refused credential is not sent again for minutes, as that locks accounts.
 package token
 
 import (
@@ -96,8 +101,7 @@ func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
 			addUnread(held, text)
 			return Document{}, malformed("the secret's text: " + err.Error())
 		}
-		held.Add(token)
-		d := Document{Token: redact.New(token), held: held}
+		d := Document{Token: held.Keep(token), held: held}
 		d.forecast(jsondoc.Value{})
 		return d, nil
 	}
@@ -141,14 +145,12 @@ func (p *secretParser) document(whole jsondoc.Value) Document {
 	d := Document{source: whole, held: p.scrub}
 	doc := p.known(whole)
 	f := jsondoc.NewFields(doc, "", true, &p.problems)
-	token, hasToken := p.secretString(f, "", "token", 1)
-	if hasToken {
-		normalized, err := bearer.Normalize(token)
-		p.scrub.Add(normalized)
+	if token := p.secretString(f, "", "token", 1); !token.IsZero() {
+		normalized, err := bearer.Normalize(token.Reveal())
+		d.Token = p.scrub.Keep(normalized)
 		if err != nil {
 			p.problems.Addf("token: %s", err)
 		}
-		d.Token = redact.New(normalized)
 	}
 	d.Hosts, d.CA = p.hosts(f), p.ca(f)
 	// An empty object says what is missing in it: it is not absent.
@@ -200,7 +202,7 @@ func (p *secretParser) parseCall(text, where string, placeholders bool) request.
 	return probe
 }
 
-// combination refuses what would leave it to chance which token is used.
+// combination rejects what would leave it to chance which token is used.
 func (p *secretParser) combination(whole jsondoc.Value, d Document) {
 	refreshes := d.OAuth2 != nil && d.OAuth2.Grant == oauth.RefreshToken
 	has := func(name string) bool {
@@ -240,7 +242,7 @@ func (p *secretParser) combination(whole jsondoc.Value, d Document) {
 	p.uses(d, has)
 }
 
-// uses wants what stands next to a login or an oauth2 to be used, and what they use to be there.
+// uses requires that what is next to a login or an oauth2 is used, and that what they use is there.
 func (p *secretParser) uses(d Document, has func(string) bool) {
 	if d.Login != nil {
 		p.used("login", "{{jwt}}", "jwt", d.Login.Uses("jwt"), has("jwt"))

@@ -30,7 +30,7 @@ const (
 // maxStale is for how long a token that was read before serves while Secrets Manager does not answer.
 const maxStale = time.Hour
 
-// SecretsManager is the part of *secretsmanager.Client that reading takes.
+// SecretsManager is the part of *secretsmanager.Client that reading calls.
 type SecretsManager interface {
 	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
 }
