@@ -341,7 +341,7 @@ func TestSpreadIsUpToThreeSeconds(t *testing.T) {
 	}
 }
 
-// Another run may remind, or the token be mended, while this one waits.
+// Another run may remind, or the token recover, while this one waits.
 func TestAlarmIsReadAgainAfterTheWait(t *testing.T) {
 	t.Parallel()
 	changes := map[string]struct {
@@ -349,7 +349,7 @@ func TestAlarmIsReadAgainAfterTheWait(t *testing.T) {
 		want   []types.StateValue
 	}{
 		"reminded by another run": {func(a *alarms) { a.alarm.StateTransitionedTimestamp = aws.Time(start) }, nil},
-		"mended":                  {func(a *alarms) { a.alarm.StateValue = types.StateValueOk }, nil},
+		"recovered":               {func(a *alarms) { a.alarm.StateValue = types.StateValueOk }, nil},
 		"another run is between its two calls": {func(a *alarms) {
 			a.alarm.StateValue, a.alarm.StateReason = types.StateValueInsufficientData, aws.String("Reminder: x")
 		}, []types.StateValue{types.StateValueAlarm}},
@@ -413,7 +413,7 @@ func TestReminderThatStoppedHalfway(t *testing.T) {
 	if text := out.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, alarmName) || !strings.Contains(text, "throttled") {
 		t.Errorf("log: %s", text)
 	}
-	// The next rejected run mends it at once, without a wait, and knows since when.
+	// The next rejected run repairs it at once, without a wait, and knows since when.
 	a.sets, a.setFails = nil, nil
 	r, out, waits := reminder(a, fixed)
 	r.Remind(t.Context(), rejection)

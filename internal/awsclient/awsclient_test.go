@@ -54,7 +54,7 @@ func environment(t *testing.T) {
 	t.Setenv("AWS_SESSION_TOKEN", "session")
 }
 
-// PutMetricData is tried twice, 2.5 s each, and what no retry mends once. A read of a secret gets three tries of 5 s.
+// PutMetricData is tried twice, 2.5 s each, and what no retry fixes is tried once. A read of a secret gets three tries of 5 s.
 func TestTries(t *testing.T) {
 	environment(t)
 	s := config.Settings{Region: "eu-west-1"}

@@ -265,7 +265,7 @@ func TestOutcomes(t *testing.T) {
 			[]string{"TokenRejected S T 1", heartbeat + "1"},
 			0,
 		},
-		"token request that no retry mends": {
+		"token request that no retry fixes": {
 			setting{secret: mintedSecret("c1"), prepare: func(r *rig) { r.mint(`400 {"error":"invalid_scope"}`) }},
 			caller.Result{Outcome: "token_unavailable", Verdict: "rejected", TokenVersion: "v1"},
 			"TokenUnavailableError",
@@ -616,7 +616,7 @@ func TestRotationWindow(t *testing.T) {
 				rejected := map[string]string{"accepted": "TokenRejected S T 0", "rejected": "TokenRejected S T 1"}[c.verdict]
 				for _, datum := range r.watch.said() {
 					if strings.HasPrefix(datum, "TokenRejected") && datum != rejected {
-						t.Errorf("published %s, want %q only: a rejection that is mended within the run is none", datum, rejected)
+						t.Errorf("published %s, want %q only: a rejection that is recovered from within the run is none", datum, rejected)
 					}
 				}
 			})
@@ -939,7 +939,7 @@ func TestReminderComesAfterTheDatum(t *testing.T) {
 			}
 		}
 		r.leaks(reason)
-		// Who proves nothing, or is mended, reminds of nothing.
+		// Who proves nothing, or recovers, reminds of nothing.
 		for _, status = range []int{501, 200} {
 			reads := r.watch.reads
 			if r.run(nil); r.watch.reads != reads {

@@ -320,7 +320,7 @@ const fewNames = 32
 // names are those that an object has so far.
 type names struct{ many map[string]bool }
 
-// has tells whether the name is there already, and notes it.
+// has reports whether the name is there already, and notes it.
 func (n *names) has(members []Member, name string) bool {
 	if n.many == nil {
 		return slices.ContainsFunc(members, func(m Member) bool { return m.Name == name })

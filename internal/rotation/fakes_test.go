@@ -485,7 +485,7 @@ func (r *recorded) Header() http.Header         { return r.header }
 func (r *recorded) WriteHeader(status int)      { r.status = status }
 func (r *recorded) Write(b []byte) (int, error) { return r.body.Write(b) }
 
-// step counts, and tells whether the process is dead.
+// step counts, and reports whether the process is dead.
 func (p *process) step() bool {
 	if n := p.moves.Add(1); p.dieAt != 0 && n >= p.dieAt {
 		p.dead.Store(true)

@@ -412,7 +412,7 @@ func TestMalformedSecretIsLastingAndNotKept(t *testing.T) {
 	}
 	api.put("s", token.Current, "v2", "abcdefgh")
 	if v := current(t, s, "s"); v.ID != "v2" {
-		t.Errorf("got %s after it was mended", v.ID)
+		t.Errorf("got %s after it was fixed", v.ID)
 	}
 }
 

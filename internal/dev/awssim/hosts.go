@@ -89,7 +89,7 @@ func isHostByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.'
 }
 
-// endsHost tells whether what follows belongs to the name no more. A dot at the end of a sentence does not.
+// endsHost reports whether what follows belongs to the name no more. A dot at the end of a sentence does not.
 func endsHost(rest string) bool {
 	if rest == "" {
 		return true

@@ -260,7 +260,7 @@ func TestPassingFaultOfRenewal(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		spoil func(*renewal)
-		mend  func(*renewal)
+		fix   func(*renewal)
 	}{
 		"the provider is down": {
 			func(r *renewal) { must(r.t, r.auth.Fail(idp.Failing(503, ""))) },
@@ -286,11 +286,11 @@ func TestPassingFaultOfRenewal(t *testing.T) {
 			if got := r.AlarmState(rotationFailed); got != alarm.InAlarm {
 				t.Errorf("the alarm is %s\n%v", got, r.rotator())
 			}
-			c.mend(r)
+			c.fix(r)
 			_ = r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)) // refused, and run again
 			r.pass(2 * time.Minute)
 			if got := r.AlarmState(rotationFailed); got != alarm.OK {
-				t.Errorf("mended, the alarm is %s\n%v", got, r.rotator())
+				t.Errorf("fixed, the alarm is %s\n%v", got, r.rotator())
 			}
 			if err := r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)); err != nil || !r.auth.StillGood(r.refreshToken("AWSCURRENT")) {
 				t.Errorf("the next: %v", err)

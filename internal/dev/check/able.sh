@@ -29,7 +29,7 @@ caught() {
 	fi
 }
 
-# mistake FILE TEXT INSTEAD: one mistake in a file, which `mend` takes back.
+# mistake FILE TEXT INSTEAD: one mistake in a file, which `restore` takes back.
 mistake() {
 	cp "$root/$1" "$1"
 	sed "s|$2|$3|" "$1" >"$1.new" && mv "$1.new" "$1"
@@ -38,7 +38,7 @@ mistake() {
 		status=1
 	fi
 }
-mend() { cp "$root/$1" "$1"; }
+restore() { cp "$root/$1" "$1"; }
 
 # The shipped template, by each of its readers. The user's own may be anything.
 template=internal/dev/shipped/template.yaml
@@ -55,7 +55,7 @@ mistake $template 'ExampleApi: { Secret' 'ExampleAPI: { Secret'
 caught ExampleAPI go run ./internal/dev/templatecheck $template
 mistake $template '!GetAtt Caller.Arn' '!GetAtt Called.Arn'
 caught Called "$bin/cfn-lint" -- $template
-mend $template
+restore $template
 sed 's/"ScheduleExpression": "rate(1 hour)"/"ScheduleExpression": "rate(2 hours)"/' "$root/.build/check/expanded-defaults.json" >expanded.json
 caught 'rate(2 hours)' go run ./internal/dev/templatecheck -parameter AllowedHosts=api.example.com -same-as expanded.json $template
 rm expanded.json
@@ -64,12 +64,12 @@ caught 'is an example' go run ./internal/dev/templatecheck -deploy -parameter Al
 # The copy that the tests read, in the project's own CI.
 echo '# changed' >>template.yaml
 caught 'run make copy' env UPSTREAM=1 go test -count=1 ./internal/dev/shipped
-mend template.yaml
+restore template.yaml
 
 # The page that is made from the template.
 mistake $template 'Description: CloudWatch Logs deletes' 'Description: Amazon deletes'
 caught 'run make docs' go run ./internal/dev/lint/configuration -check
-mend $template
+restore $template
 
 # The bytes.
 mkdir -p other/Caller && { cat "$root/.build/lambda/Caller/bootstrap"; echo; } >other/Caller/bootstrap
@@ -87,7 +87,7 @@ rm "$built/broken.yaml"
 # What a server of others is told: here not which certificate the client has.
 mistake internal/keys/key.go 'k.thumbprint != ""' 'false'
 caught 'FAIL caller binary: private_key_jwt with the certificate' sh -c "make -s native && sh internal/dev/check/interop.sh '$bin/python3' '$root/.tools/node' .tools/interop/zitadel"
-mend internal/keys/key.go
+restore internal/keys/key.go
 
 # The linters. A stand-in for the package that nobody may import, as it is no dependency.
 mkdir config && echo "package config" >config/config.go && echo "module github.com/aws/aws-sdk-go-v2/config" >config/go.mod

@@ -164,7 +164,7 @@ func (k Key) check() error {
 	return nil
 }
 
-// fits tells whether a key may have signed what has this header.
+// fits reports whether a key may have signed what has this header.
 func (k Key) fits(header map[string]any) bool {
 	algorithm, _ := header["alg"].(string)
 	id, named := header["kid"].(string)
@@ -336,7 +336,7 @@ func (s *Server) once(claims jwt.MapClaims, expires time.Time) error {
 	return nil
 }
 
-// allowed tells whether all of a scope is in a list; an empty list has everything.
+// allowed reports whether all of a scope is in a list; an empty list has everything.
 func allowed(list []string, scope string) bool {
 	if len(list) == 0 {
 		return true

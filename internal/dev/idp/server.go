@@ -167,7 +167,7 @@ func (s *Server) LogIn(clientID, scope string) (Tokens, error) {
 	return Tokens{access, s.newRefresh(f), expires}, nil
 }
 
-// Valid tells whether an access token is good now: a target asks it.
+// Valid reports whether an access token is good now: a target asks it.
 func (s *Server) Valid(token string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,7 +180,7 @@ func (s *Server) Valid(token string) bool {
 	}
 }
 
-// StillGood tells whether an exchange of a refresh token would be honoured now. Asking is no use of it.
+// StillGood reports whether an exchange of a refresh token would be honoured now. Asking is no use of it.
 func (s *Server) StillGood(token string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +188,7 @@ func (s *Server) StillGood(token string) bool {
 	return r != nil && !r.family.ended && !s.expired(r) && !s.spent(r)
 }
 
-// Revoke ends the family of a refresh token, used or not, as a person does who withdraws a consent, and tells whether
+// Revoke ends the family of a refresh token, used or not, as a person does who withdraws a consent, and reports whether
 // it was alive.
 func (s *Server) Revoke(token string) bool {
 	s.mu.Lock()
@@ -201,7 +201,7 @@ func (s *Server) Revoke(token string) bool {
 	return true
 }
 
-// EndAccess ends one access token before its time, and tells whether the server knew it.
+// EndAccess ends one access token before its time, and reports whether the server knew it.
 func (s *Server) EndAccess(token string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

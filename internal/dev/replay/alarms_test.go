@@ -25,7 +25,7 @@ type scene struct {
 	title string // of the kind of message
 	alarm string // its name without the stack's
 	cause string // in words
-	mend  string
+	fix   string
 
 	prepare  func(*stage)
 	quiet    time.Duration // nothing is wrong; 0: until 10:20, 40 minutes before the next hourly run
@@ -48,16 +48,16 @@ func scenes() []scene {
 		{
 			title: "A token is refused", alarm: "TokenRejected-ExampleApi", state: alarm.InAlarm, reminded: true,
 			cause:  "The API answers 401 to a token that it accepted before.",
-			mend:   "A person stores a token that it accepts; the next run is accepted.",
+			fix:    "A person stores a token that it accepts; the next run is accepted.",
 			begin:  func(s *stage) { s.api.Revoke(first) },
 			within: 22 * time.Hour,
-			end:    (*stage).mend,
+			end:    (*stage).fix,
 			after:  time.Hour,
 		},
 		{
 			title: "A token ends soon", alarm: "TokenExpiring-ExampleApi", state: alarm.InAlarm,
 			cause:   "The secret says that its token ends in ten days; WarnDays is 14.",
-			mend:    "A person stores a token that lasts a year; the next run reads it.",
+			fix:     "A person stores a token that lasts a year; the next run reads it.",
 			prepare: func(s *stage) { s.putStatic(first, 24*365*time.Hour) },
 			begin:   func(s *stage) { s.putStatic(first, 24*10*time.Hour) },
 			within:  2 * time.Hour,
@@ -67,7 +67,7 @@ func scenes() []scene {
 		{
 			title: "A job does not run", alarm: "Silent-HourlySync", state: alarm.InsufficientData,
 			cause:  "Somebody switches its schedule off.",
-			mend:   "It is switched on again.",
+			fix:    "It is switched on again.",
 			begin:  func(s *stage) { s.switchOff("HourlySync", true) },
 			within: 8 * time.Hour,
 			end:    func(s *stage) { s.switchOff("HourlySync", false) },
@@ -76,7 +76,7 @@ func scenes() []scene {
 		{
 			title: "A job runs, and no run works", alarm: "Silent-HourlySync", state: alarm.InAlarm,
 			cause:  "The API answers 500 for hours.",
-			mend:   "It answers 200 again.",
+			fix:    "It answers 200 again.",
 			begin:  answer(upstream.Broken),
 			within: 8 * time.Hour,
 			end:    answer(upstream.OK),
@@ -85,7 +85,7 @@ func scenes() []scene {
 		{
 			title: "A new job has never worked", alarm: "Silent-HourlySync", state: alarm.InAlarm,
 			cause:   "The API has no such path: it answers 404 from the first run on.",
-			mend:    "The path is there.",
+			fix:     "The path is there.",
 			prepare: answer(upstream.Answer{Status: 404}),
 			quiet:   time.Hour,
 			begin:   func(*stage) {},
@@ -96,7 +96,7 @@ func scenes() []scene {
 		{
 			title: "Runs have failed", alarm: "FailedRuns", state: alarm.InAlarm,
 			cause:  "The API answers 500 to one run.",
-			mend:   "A person deals with it and empties the queue.",
+			fix:    "A person deals with it and empties the queue.",
 			begin:  next(upstream.Broken, upstream.Broken, upstream.Broken),
 			within: 2 * time.Hour,
 			end:    empty("FailedRuns"),
@@ -105,7 +105,7 @@ func scenes() []scene {
 		{
 			title: "Starts could not be delivered", alarm: "DeadLetters", state: alarm.InAlarm,
 			cause:  "The schedules' role may no longer start the function.",
-			mend:   "It may again, and a person empties the queue.",
+			fix:    "It may again, and a person empties the queue.",
 			begin:  forbid("SchedulerRole", "lambda:InvokeFunction"),
 			within: 90 * time.Minute,
 			end:    both(empty("DeadLetters"), (*stage).restore),
@@ -114,7 +114,7 @@ func scenes() []scene {
 		{
 			title: "Scheduler gave up on starts", alarm: "StartsDropped", state: alarm.InAlarm,
 			cause:  "The same; this alarm also tells when the dead-letter queue takes nothing.",
-			mend:   "It may again; the alarm clears automatically.",
+			fix:    "It may again; the alarm clears automatically.",
 			begin:  forbid("SchedulerRole", "*"),
 			within: 50 * time.Minute,
 			end:    (*stage).restore,
@@ -123,7 +123,7 @@ func scenes() []scene {
 		{
 			title: "Lambda turns runs away", alarm: "Throttled", state: alarm.InAlarm,
 			cause:  "Other functions take all of the account's concurrency.",
-			mend:   "They give it back.",
+			fix:    "They give it back.",
 			begin:  func(s *stage) { s.Crowd(true) },
 			within: 52 * time.Minute,
 			end:    func(s *stage) { s.Crowd(false) },
@@ -132,7 +132,7 @@ func scenes() []scene {
 		{
 			title: "A failed run could not be kept", alarm: "RecordsLost", state: alarm.InAlarm,
 			cause:  "The caller's role may no longer send to the queue of failed runs, and a run fails.",
-			mend:   "It may again; the alarm clears automatically.",
+			fix:    "It may again; the alarm clears automatically.",
 			begin:  both(next(upstream.Broken, upstream.Broken, upstream.Broken), forbid("CallerRole", "sqs:SendMessage")),
 			within: 50 * time.Minute,
 			end:    (*stage).restore,
@@ -141,7 +141,7 @@ func scenes() []scene {
 		{
 			title: "A token could not be renewed", alarm: "RotationFailed-example-api", state: alarm.InAlarm,
 			cause:   "The provider ends what a person agreed to: it refuses the refresh token.",
-			mend:    "An operator re-authorizes and stores the whole new secret.",
+			fix:     "An operator re-authorizes and stores the whole new secret.",
 			prepare: (*stage).rotating,
 			begin:   (*stage).endConsent,
 			within:  20 * time.Minute,
@@ -269,9 +269,9 @@ func (c scene) page(t *testing.T, mails []notify.Mail, whole bool) (row, part st
 	last := mails[len(mails)-1]
 	// The subject that SNS gives a message without one, such as EventBridge's.
 	if last.Subject == "AWS Notification Message" {
-		return row, part + fmt.Sprintf("\n%s Then comes:\n\n%s", c.mend, block(last, false))
+		return row, part + fmt.Sprintf("\n%s Then comes:\n\n%s", c.fix, block(last, false))
 	}
-	return row, part + fmt.Sprintf("\n%s Then comes `%s`, of the same form.\n", c.mend, last.Subject)
+	return row, part + fmt.Sprintf("\n%s Then comes `%s`, of the same form.\n", c.fix, last.Subject)
 }
 
 // block is a mail as a text block, whole or without the part that says how the alarm is configured, and without what

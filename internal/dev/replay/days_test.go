@@ -41,7 +41,7 @@ func TestFortyEightHoursOfADeadTokenOnTenJobs(t *testing.T) {
 		},
 		{
 			name: "a person stores a new one, and deals with the failed runs", d: 6 * time.Hour, runs: 60,
-			do:    func() { s.mend(); s.Queue("FailedRuns").Purge() },
+			do:    func() { s.fix(); s.Queue("FailedRuns").Purge() },
 			mails: counts{"OK " + rejected: 1, "OK cronbearer-FailedRuns": 1},
 		},
 		{
@@ -229,7 +229,7 @@ func TestReminderThatCannotBeSentChangesNoRun(t *testing.T) {
 					}
 				}
 			}
-			s.mend()
+			s.fix()
 			got.Mended = pass(2 * time.Hour)
 			t.Logf("%+v", got)
 			if diff := cmp.Diff(c.want, got); diff != "" {

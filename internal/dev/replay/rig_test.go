@@ -147,8 +147,8 @@ func (s *stage) pass(d time.Duration) {
 	s.must(s.Advance(s.t.Context(), d))
 }
 
-// mend stores a second token, which the API accepts.
-func (s *stage) mend() {
+// fix stores a second token, which the API accepts.
+func (s *stage) fix() {
 	s.api.Accept(second)
 	s.put(second)
 }

@@ -97,7 +97,7 @@ func Parse(expression, timezone string) (*Schedule, error) {
 // String gives the expression back.
 func (s *Schedule) String() string { return s.expression }
 
-// OneTime tells whether the schedule starts one run only: at(…).
+// OneTime reports whether the schedule starts one run only: at(…).
 func (s *Schedule) OneTime() bool { return s.kind == oneTime }
 
 // Anchored says when the schedule was made: a rate starts its first run then, and

@@ -2,5 +2,5 @@
 
 package awssimtest
 
-// RaceEnabled tells whether the race detector watches the tests, and so the binaries.
+// RaceEnabled reports whether the race detector watches the tests, and so the binaries.
 const RaceEnabled = true

@@ -85,7 +85,7 @@ func ParseResource(document any) (Resource, error) {
 	return Resource{statements}, err
 }
 
-// Allows tells whether a service of AWS (events.amazonaws.com) may do an action.
+// Allows reports whether a service of AWS (events.amazonaws.com) may do an action.
 func (r Resource) Allows(service, action, resource string, context Context) bool {
 	var concerned []statement
 	for _, s := range r.statements {
@@ -140,7 +140,7 @@ func parse(v any, ofResource bool) (statement, error) {
 	return s, errors.Join(problems...)
 }
 
-// Allows tells whether the role may do an action: one statement allows it and none denies it (IAM User Guide, "Policy
+// Allows reports whether the role may do an action: one statement allows it and none denies it (IAM User Guide, "Policy
 // evaluation logic").
 func (r Role) Allows(action, resource string, context Context) bool {
 	return allows(r.statements, action, resource, context)

@@ -121,7 +121,7 @@ func anythingBut(where string, operand any) (matcher, error) {
 	}, errors.Join(problems...)
 }
 
-// Matches tells whether a JSON document, as encoding/json decodes it, fits.
+// Matches reports whether a JSON document, as encoding/json decodes it, fits.
 func (p Pattern) Matches(document any) bool { return p.matches(document, true) }
 
 func (p Pattern) matches(v any, present bool) bool {

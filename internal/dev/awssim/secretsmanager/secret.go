@@ -124,7 +124,7 @@ func one(yes bool) int {
 	return 0
 }
 
-// full tells whether stages that no version has yet would be too many.
+// full reports whether stages that no version has yet would be too many.
 func (s *Secret) full(stages []string) bool {
 	attached := map[string]bool{}
 	for _, v := range s.Versions {
