@@ -5,9 +5,9 @@ package ascii
 
 import "strings"
 
-// Consists reports whether text has min to max bytes, all of which are allowed.
-func Consists(text string, min, max int, allowed func(byte) bool) bool {
-	if len(text) < min || len(text) > max {
+// Consists reports whether text has shortest to longest bytes, all of which are allowed.
+func Consists(text string, shortest, longest int, allowed func(byte) bool) bool {
+	if len(text) < shortest || len(text) > longest {
 		return false
 	}
 	for i := range len(text) {

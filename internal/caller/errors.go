@@ -1,19 +1,19 @@
 package caller
 
-// Lambda shows the name of the error's type, so each failed outcome has one. The text is for the person who reads it
-// at three in the morning.
+// Lambda shows the name of the error's type, so each failed outcome has one. The text is for the operator who reads
+// it at three in the morning.
 type (
-	// TokenRejectedError says that the target, or the token endpoint, refuses the credential.
+	// TokenRejectedError reports that the target, or the token endpoint, rejects the credential.
 	TokenRejectedError struct{ text }
-	// TargetFailedError says that the target answered, and not as expect wants.
+	// TargetFailedError reports that the target answered, and not as expect requires.
 	TargetFailedError struct{ text }
-	// UnreachableError says that no complete answer came.
+	// UnreachableError reports that no complete answer came.
 	UnreachableError struct{ text }
-	// TokenUnavailableError says that there was no token to call with.
+	// TokenUnavailableError reports that there was no token to call with.
 	TokenUnavailableError struct{ text }
-	// InvalidJobError says that the event, its binding or the function's configuration is wrong.
+	// InvalidJobError reports that the event, its binding or the function's configuration is wrong.
 	InvalidJobError struct{ text }
-	// InternalError says that a run ended in an internal error.
+	// InternalError reports that a run ended in an internal error.
 	InternalError struct{ text }
 )
 

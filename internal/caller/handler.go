@@ -26,7 +26,7 @@ import (
 )
 
 // Handler implements lambda.Handler on the event's bytes. aws-lambda-go's typed handlers decode the event themselves
-// and turn a broken one into a SyntaxError, of which nobody would learn which job it was.
+// and turn a broken one into a SyntaxError, of which no one would learn which job it was.
 type Handler struct {
 	app         *app
 	bad         error // why there is no app

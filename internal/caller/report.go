@@ -17,7 +17,7 @@ import (
 // Outcome is how a run ended.
 type Outcome string
 
-// The outcomes. docs/runbooks tells of each what to do.
+// The outcomes. docs/runbooks has a page for each.
 const (
 	Succeeded        Outcome = "succeeded"
 	TokenRejected    Outcome = "token_rejected"

@@ -1,4 +1,6 @@
-// Package execenv is what one execution environment of Lambda keeps between runs: the clock and the connections.
+// Package execenv is what one execution environment of Lambda keeps between runs: the clock and the connections. Lambda
+// freezes an environment after each run and may thaw it hours later; Begin and End are around each run so that what a
+// freeze breaks is not used after it.
 package execenv
 
 import (
@@ -49,5 +51,5 @@ func (e *Environment) Begin() error {
 	return e.Clock.Refresh()
 }
 
-// End notes when the environment was last at work.
+// End records when the environment was last at work.
 func (e *Environment) End() { e.lastUse.Store(time.Now().UnixNano()) }

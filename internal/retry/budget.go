@@ -1,4 +1,6 @@
-// Package retry says when a request may go out again, and whether there is time for it.
+// Package retry is the one policy of repeating a request: which statuses are transient (RFC 9110 section 15), how long a
+// server asks to be left alone (Retry-After, rate limit headers), full jitter where it does not, and whether a wait leaves
+// time for an attempt and for the report. Whether a request may be sent twice at all is its caller's to know.
 package retry
 
 import (
@@ -14,20 +16,20 @@ import (
 const (
 	// Reserve is what is kept of the function's time for the report.
 	Reserve = 2 * time.Second
-	// minAttempt is the least time that an attempt starts with.
+	// minAttempt is the minimum time that an attempt starts with.
 	minAttempt = time.Second
 
 	backoffBase = 250 * time.Millisecond
 	backoffCap  = 20 * time.Second
 )
 
-// Budget says how long a run may go on.
+// Budget is the time that a run has.
 type Budget struct {
 	Deadline time.Time // of the invocation; zero: none
 	Now      func() time.Time
 }
 
-// Attempt is how long the next attempt may take; ok is false when too little is left to begin one.
+// Attempt is how long the next attempt may take; ok is false when too little is left to start one.
 func (b Budget) Attempt(timeout time.Duration) (time.Duration, bool) {
 	left, limited := b.left()
 	if !limited {
@@ -43,7 +45,7 @@ func (b Budget) left() (time.Duration, bool) {
 	return b.Deadline.Sub(b.Now()) - Reserve, true
 }
 
-// Fits reports whether an attempt can begin after waiting for d.
+// Fits reports whether an attempt can start after waiting for d.
 func (b Budget) Fits(d time.Duration) bool {
 	left, limited := b.left()
 	return !limited || left-d >= minAttempt
