@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// clock is the virtual clock: the real one, moved by an offset. It is set forward from event to event and runs on by
-// itself in between, as the binaries' clock does, which follows the offset through a file. It never goes back: what is
+// clock is the virtual clock: the real one, moved by an offset. It is set forward from event to event and
+// advances in real time in between. The binaries' clock follows the offset through a file. It never goes back: what is
 // due while a run takes its real time comes late.
 type clock struct {
 	file string
@@ -27,7 +27,7 @@ func (c *clock) Now() time.Time {
 
 func (c *clock) now() time.Time { return time.Now().Round(0).UTC().Add(c.offset) }
 
-// set moves the clock forward to a moment. It is no use to ask for one that has passed.
+// set moves the clock forward to a moment; one that has passed changes nothing.
 func (c *clock) set(to time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -45,7 +45,7 @@ func (c *clock) start(at time.Time) {
 	c.written = false
 }
 
-// publish writes the offset where the binaries read it, at once and whole.
+// publish writes the offset where the binaries read it, in one rename.
 func (c *clock) publish() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

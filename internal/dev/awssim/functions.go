@@ -2,23 +2,31 @@ package awssim
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/alarm"
-	"github.com/cronbearer/cronbearer/internal/dev/awssim/api"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/lambda"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/secretsmanager"
-	"github.com/cronbearer/cronbearer/internal/dev/cfn"
 )
+
+// functions are the Lambda functions of the account: their environments, their asynchronous queues, and what Lambda
+// counts of both. Safe for concurrent use.
+type functions struct {
+	account  *account
+	timeline *timeline
+	journal  *journal
+	hosts    *hosts
+	samples  *alarm.Samples
+
+	mu    sync.Mutex
+	byARN map[string]*function
+}
 
 // function is one of the template's.
 type function struct {
@@ -29,203 +37,120 @@ type function struct {
 	async *lambda.Async
 }
 
-// Run is one run of a function.
-type Run struct {
-	lambda.Invocation
-
-	Function string // logical id
-	Result   Result // of the caller's runs
+func newFunctions(a *account, t *timeline, j *journal, h *hosts, samples *alarm.Samples) *functions {
+	return &functions{account: a, timeline: t, journal: j, hosts: h, samples: samples, byARN: map[string]*function{}}
 }
 
-// Result is what the caller's line says of a run.
-type Result struct {
-	Job, Token, Outcome, Verdict, RecoveredWith, TokenVersion string
-	Status, Attempts, Rejections                              int
-	RunID, RequestID                                          string
-	TokenExpiresAt                                            *time.Time
-}
-
-// newRun reads the run's line, the same on success and on failure.
-func newRun(id string, i lambda.Invocation) Run {
-	r := Run{Invocation: i, Function: id}
-	for _, line := range i.Lines() {
-		if line["message"] != "run" {
-			continue
-		}
-		if text, err := json.Marshal(line["result"]); err == nil {
-			_ = json.Unmarshal(text, &r.Result) // a line of another shape leaves it empty, which no test takes for a result
-		}
-	}
-	return r
-}
-
-func (c *Cloud) addFunction(s *cfn.Stack, r cfn.Resource) error {
-	p := r.Properties
-	name := s.Ref(r.LogicalID)
-	role := fmt.Sprint(p["Role"])
-	if _, ok := c.roles[role]; !ok {
-		return fmt.Errorf("its role %s is none of the stack's", role)
-	}
-	key := "FAKEKEYOF" + strings.ToUpper(r.LogicalID)
-	c.holders[key] = role
-	timeout, _ := cfn.Number(p["Timeout"])
-	deadline := time.Duration(timeout) * time.Second
-	if limit := c.options.Deadline; limit > 0 && (deadline == 0 || limit < deadline) {
-		deadline = limit
-	}
-	limit := c.options.MaxConcurrency
-	if reserved, ok := cfn.Number(p["ReservedConcurrentExecutions"]); ok && (limit == 0 || int(reserved) < limit) {
-		limit = int(reserved)
-	}
-	count := func(metric string, value float64) {
-		c.Samples.Put(alarm.Metric{Namespace: "AWS/Lambda", Name: metric, Dimensions: []alarm.Dimension{{Name: "FunctionName", Value: name}}}, c.Now(), alarm.Value(value))
-	}
-	f := &function{id: r.LogicalID, role: role, Function: lambda.NewFunction(lambda.Config{
-		Name: name, ARN: c.arn("lambda", "function:"+name), Binary: c.options.Binaries[r.LogicalID],
-		Environment: c.environment(r, name, key), Timeout: deadline, Dir: c.dir,
-		Now: c.Now, NewID: c.newID, Before: c.clock.publish, MaxConcurrency: limit, IdleLife: c.options.IdleLife,
-	})}
-	f.async = &lambda.Async{
-		Function:   f.Function,
-		At:         c.timeline.add,
-		Count:      count,
-		Ran:        func(i lambda.Invocation) { c.ran(f.id, i) },
-		Broken:     c.breaks,
+// add adds a function, by its logical id, that runs with a role. The config's name, binary, environment and limits are
+// the caller's; what comes from this account is filled in.
+func (f *functions) add(id, role string, config lambda.Config) {
+	config.ARN = f.account.arn("lambda", "function:"+config.Name)
+	config.Now, config.NewID, config.Before = f.timeline.Now, f.account.newID, f.timeline.clock.publish
+	one := &function{id: id, role: role, Function: lambda.NewFunction(config)}
+	metric := alarm.Metric{Namespace: "AWS/Lambda", Dimensions: []alarm.Dimension{{Name: "FunctionName", Value: config.Name}}}
+	one.async = &lambda.Async{
+		Function: one.Function,
+		At:       f.timeline.At,
+		Count: func(name string, value float64) {
+			m := metric
+			m.Name = name
+			f.samples.Put(m, f.timeline.Now(), alarm.Value(value))
+		},
+		Ran:        func(i lambda.Invocation) { f.journal.ran(id, i) },
+		Broken:     f.journal.broke,
 		MaxRetries: 2, // Lambda's default
 	}
-	c.functions[f.ARN()] = f
-	return nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.byARN[config.ARN] = one
 }
 
-func (c *Cloud) ran(id string, i lambda.Invocation) {
-	r := newRun(id, i)
-	c.observe(Event{At: i.At, Run: &r})
+// find returns a function by its ARN; nil if there is none.
+func (f *functions) find(arn string) *function {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.byARN[arn]
 }
 
-// addEventInvokeConfig sets what becomes of events that fail.
-func (c *Cloud) addEventInvokeConfig(_ *cfn.Stack, r cfn.Resource) error {
-	config := r.Properties
-	f := c.functions[c.arn("lambda", "function:"+fmt.Sprint(config["FunctionName"]))]
-	if f == nil || config["Qualifier"] != "$LATEST" {
-		return fmt.Errorf("its function %v with qualifier %v is none of the stack's", config["FunctionName"], config["Qualifier"])
-	}
-	retries, _ := cfn.Number(config["MaximumRetryAttempts"])
-	age, _ := cfn.Number(config["MaximumEventAgeInSeconds"])
-	f.async.MaxRetries, f.async.MaxAge = int(retries), time.Duration(age)*time.Second
-	destinations, _ := config["DestinationConfig"].(map[string]any)
-	failure, ok := destinations["OnFailure"].(map[string]any)
-	if !ok {
-		return nil
-	}
-	arn := fmt.Sprint(failure["Destination"])
-	if c.queues[arn] == nil {
-		return fmt.Errorf("its OnFailure destination %s is no queue of the stack", arn)
-	}
-	f.async.OnFailure = func(record string) error {
-		if !c.roles[f.role].Allows("sqs:SendMessage", arn, nil) {
-			return errors.New("AccessDenied: the function's role may not send to its destination")
-		}
-		return c.queues[arn].Send(record, nil)
-	}
-	return nil
-}
-
-// environment is what Lambda gives a process (Lambda Developer Guide, "Defined runtime environment variables"), the
-// template's variables, and the few that make a function follow this machine's names and clock. Lambda's
-// AWS_LAMBDA_INITIALIZATION_TYPE is left out: where it is set, the functions ignore those few.
-func (c *Cloud) environment(r cfn.Resource, name, key string) []string {
-	p := r.Properties
-	memory, _ := cfn.Number(p["MemorySize"])
-	if memory == 0 {
-		memory = 128
-	}
-	all := map[string]string{
-		"AWS_REGION": c.account.Region, "AWS_DEFAULT_REGION": c.account.Region,
-		"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": "fake-secret-access-key", "AWS_SESSION_TOKEN": "fake-session-token",
-		"AWS_EXECUTION_ENV": "AWS_Lambda_provided.al2023", "AWS_LAMBDA_FUNCTION_NAME": name, "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(int(memory)), "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "DEBUG",
-		"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/" + name, "AWS_LAMBDA_LOG_STREAM_NAME": "local",
-		"_HANDLER": "bootstrap", "LAMBDA_TASK_ROOT": "/var/task", "TZ": ":UTC", "LANG": "en_US.UTF-8",
-
-		"AWS_ENDPOINT_URL_SECRETS_MANAGER": c.endpoints.secrets, "AWS_ENDPOINT_URL_CLOUDWATCH": c.endpoints.cloudWatch,
-		"AWS_ENDPOINT_URL_STS": c.endpoints.sts,
-		"EXTRA_CA_FILE":        c.caFile(), "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": c.clock.file,
-		"CRONBEARER_TEST_NO_SETTLING": "1",
-	}
-	declared, _ := p["Environment"].(map[string]any)
-	variables, _ := declared["Variables"].(map[string]any)
-	for name, value := range variables {
-		all[name] = fmt.Sprint(value)
-	}
-	if list, ok := all["ALLOWED_HOSTS"]; ok {
-		all["ALLOWED_HOSTS"] = c.localHosts(list)
-	}
-	maps.Copy(all, c.options.Environment)
-	list := make([]string, 0, len(all))
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		list = append(list, name+"="+all[name])
+// all returns the functions in the order of their ARNs.
+func (f *functions) all() []*function {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []*function
+	for _, arn := range slices.Sorted(maps.Keys(f.byARN)) {
+		list = append(list, f.byARN[arn])
 	}
 	return list
 }
 
-// newID makes request ids that are the same each time.
-func (c *Cloud) newID() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ids++
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%d", c.options.Seed, c.ids))
-	h := hex.EncodeToString(sum[:16])
-	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-8" + h[17:20] + "-" + h[20:]
+func (f *functions) byID(logicalID string) (*function, error) {
+	for _, one := range f.all() {
+		if one.id == logicalID {
+			return one, nil
+		}
+	}
+	return nil, fmt.Errorf("invoke %s: the template has no such function", logicalID)
 }
 
-// authorize asks the role that an access key stands for.
-func (c *Cloud) authorize(accessKey string, a api.Access) *api.Error {
-	role, ok := c.holders[accessKey]
-	if !ok {
-		return &api.Error{Status: 403, Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}
+// Function returns a function of the template by its logical id, for what Lambda does to it; nil if there is none.
+func (f *functions) Function(logicalID string) *lambda.Function {
+	one, err := f.byID(logicalID)
+	if err != nil {
+		return nil
 	}
-	if !c.roles[role].Allows(a.Action, a.Resource, a.Context) {
-		return api.Refuse("AccessDeniedException", "%s is not authorized to perform: %s on resource: %s because no identity-based policy allows the action", role, a.Action, a.Resource)
+	return one.Function
+}
+
+// Crowd lets other functions of the account take all of its concurrency, or give it back: each function of the template
+// is throttled meanwhile.
+func (f *functions) Crowd(crowded bool) {
+	for _, one := range f.all() {
+		one.Crowd(crowded)
 	}
-	return nil
 }
 
 // Invoke runs a function of the template once and waits, as "sam remote invoke" does: no queue, no retry, no failure
 // destination. Hosts in the event become those of this machine.
-func (c *Cloud) Invoke(ctx context.Context, logicalID string, event []byte) (Run, error) {
-	for _, f := range c.functions {
-		if f.id == logicalID {
-			return c.wait(ctx, f, []byte(c.Local(string(event))))
-		}
+func (f *functions) Invoke(ctx context.Context, logicalID string, event []byte) (Run, error) {
+	one, err := f.byID(logicalID)
+	if err != nil {
+		return Run{}, err
 	}
-	return Run{}, fmt.Errorf("invoke %s: the template has no such function", logicalID)
+	return f.wait(ctx, one, []byte(f.hosts.Local(string(event))))
 }
 
-// InvokeAsync hands a function an event as EventBridge Scheduler does: with retries and the failure destination. The
-// first attempt is over when it returns; Run lets the others come.
-func (c *Cloud) InvokeAsync(ctx context.Context, logicalID string, event []byte) error {
-	for _, f := range c.functions {
-		if f.id == logicalID {
-			if err := f.async.Accept(ctx, []byte(c.Local(string(event)))); err != nil {
-				return fmt.Errorf("invoke %s: %w", logicalID, err)
-			}
-			return c.takeBroken()
-		}
+// InvokeAsync passes an event to a function as EventBridge Scheduler does: with retries and the failure destination. The
+// first attempt is complete when it returns; Run performs the others.
+func (f *functions) InvokeAsync(ctx context.Context, logicalID string, event []byte) error {
+	one, err := f.byID(logicalID)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("invoke %s: the template has no such function", logicalID)
+	if err := f.accept(ctx, one.ARN(), string(event)); err != nil {
+		return fmt.Errorf("invoke %s: %w", logicalID, err)
+	}
+	return f.journal.takeBroken()
 }
 
-// rotate runs one step of a rotation by the function that it names.
-func (c *Cloud) rotate(ctx context.Context, lambdaARN string, event secretsmanager.RotationEvent) error {
-	f := c.functions[lambdaARN]
-	if f == nil {
-		return fmt.Errorf("rotation: there is no function %s", lambdaARN)
+// exists reports whether there is a function with an ARN.
+func (f *functions) exists(arn string) bool { return f.find(arn) != nil }
+
+// accept is an invocation of type Event.
+func (f *functions) accept(ctx context.Context, arn, event string) error {
+	return f.find(arn).async.Accept(ctx, []byte(f.hosts.Local(event)))
+}
+
+// rotate is a secretsmanager.Rotate: it runs one step of a rotation by the function that the secret names.
+func (f *functions) rotate(ctx context.Context, lambdaARN string, event secretsmanager.RotationEvent) error {
+	one := f.find(lambdaARN)
+	if one == nil {
+		return fmt.Errorf("rotation: function %s does not exist", lambdaARN)
 	}
 	text, err := json.Marshal(event)
 	if err != nil {
 		return fmt.Errorf("rotation: %w", err)
 	}
-	r, err := c.wait(ctx, f, text)
+	r, err := f.wait(ctx, one, text)
 	if err != nil {
 		return fmt.Errorf("rotation: %w", err)
 	}
@@ -236,21 +161,37 @@ func (c *Cloud) rotate(ctx context.Context, lambdaARN string, event secretsmanag
 }
 
 // wait is a synchronous invocation, which Lambda counts like any other.
-func (c *Cloud) wait(ctx context.Context, f *function, event []byte) (Run, error) {
-	i, err := f.Invoke(ctx, event)
+func (f *functions) wait(ctx context.Context, one *function, event []byte) (Run, error) {
+	i, err := one.Invoke(ctx, event)
 	if errors.Is(err, lambda.ErrThrottled) {
-		f.async.Count("Throttles", 1)
+		one.async.Count("Throttles", 1)
 	}
 	if err != nil {
-		return Run{}, fmt.Errorf("invoke %s: %w", f.id, err)
+		return Run{}, fmt.Errorf("invoke %s: %w", one.id, err)
 	}
-	f.async.Count("Invocations", 1)
+	one.async.Count("Invocations", 1)
 	failed := 0.0
 	if i.Failed {
 		failed = 1
 	}
-	f.async.Count("Errors", failed)
-	r := newRun(f.id, i)
-	c.observe(Event{At: i.At, Run: &r})
-	return r, nil
+	one.async.Count("Errors", failed)
+	return f.journal.ran(one.id, i), nil
+}
+
+// onFailure sets what becomes of events that fail.
+func (one *function) onFailure(retries int, maxAge time.Duration, destination func(record string) error) {
+	one.async.MaxRetries, one.async.MaxAge, one.async.OnFailure = retries, maxAge, destination
+}
+
+// reap closes the environments that had no work for too long.
+func (f *functions) reap() {
+	for _, one := range f.all() {
+		one.Reap()
+	}
+}
+
+func (f *functions) close() {
+	for _, one := range f.all() {
+		one.Close()
+	}
 }

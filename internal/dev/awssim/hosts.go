@@ -4,65 +4,113 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/cronbearer/cronbearer/internal/dev/upstream"
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
 )
 
-// The one place where names of the world become names of this machine, and back. The functions resolve names by the real
-// DNS and call no IP literals, so a host of the template, such as api.example.com, stands for localhost with a port of
-// its own: in the events and ALLOWED_HOSTS that the functions get, and in the secrets that PutSecret puts. What comes
-// back is told with the names of the world by Public.
+// hosts is the one place where names of the world become names of this machine, and back. The functions resolve names
+// by the real DNS and call no IP literals, so a host of the template, such as api.example.com, stands for localhost with
+// a port of its own: in the events and ALLOWED_HOSTS that the functions get, and in the secrets that PutSecret puts.
+// Public writes what comes back with the names of the world. Safe for concurrent use.
+type hosts struct {
+	authority *pki.Authority
 
-// addHost gives a host a place on this machine. mu is not held.
-func (c *Cloud) addHost(host string, handler http.Handler) error {
-	address, err := c.serve(handler)
+	mu      sync.Mutex
+	names   map[string]string // of the world → of this machine
+	servers []*http.Server
+}
+
+func newHosts(authority *pki.Authority) *hosts {
+	return &hosts{authority: authority, names: map[string]string{}}
+}
+
+// Host serves a host (name, or name:port) by a handler, such as an authorization server. Hosts that the template calls
+// have a Target already. Secrets and events that name it come later.
+func (h *hosts) Host(host string, handler http.Handler) error {
+	host = strings.ToLower(host)
+	address, err := h.serve(handler)
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, taken := c.hosts[host]; taken {
-		return fmt.Errorf("host %s is there already", host)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, taken := h.names[host]; taken {
+		return fmt.Errorf("host %s exists already", host)
 	}
-	c.hosts[host] = address
+	h.names[host] = address
 	return nil
 }
 
-// Host serves a host (name, or name:port) by a handler: an authorisation server, say. Hosts that the template calls
-// have a Target already. Secrets and events that name it come later.
-func (c *Cloud) Host(host string, handler http.Handler) error {
-	return c.addHost(strings.ToLower(host), handler)
+// Local returns a text with this machine's names in place of those of the world.
+func (h *hosts) Local(text string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return rename(text, h.names)
 }
 
-// Target is the API behind a host that the template calls, or that Options.Hosts names; nil if there is none.
-func (c *Cloud) Target(host string) *upstream.Server { return c.targets[host] }
-
-// Local writes this machine's names for those of the world.
-func (c *Cloud) Local(text string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return rename(text, c.hosts)
-}
-
-// Public writes them back.
-func (c *Cloud) Public(text string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	back := make(map[string]string, len(c.hosts))
-	for world, here := range c.hosts {
+// Public reverses Local.
+func (h *hosts) Public(text string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	back := make(map[string]string, len(h.names))
+	for world, here := range h.names {
 		back[here] = world
 	}
 	return rename(text, back)
 }
 
-// rename replaces whole host names, longest first: api.example.com stands neither in www.api.example.com nor in
+// Get reads a URL of the world, as someone outside does.
+func (h *hosts) Get(url string) ([]byte, error) {
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: h.authority.Pool(), MinVersion: tls.VersionTLS12}}}
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, h.Local(url), nil)
+	if err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("get %s: status %d", url, response.StatusCode)
+	}
+	return text, err
+}
+
+// allowed is ALLOWED_HOSTS for this machine. A wildcard becomes the hosts that it covers, as localhost has no names
+// below it.
+func (h *hosts) allowed(list string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var entries []string
+	for entry := range strings.SplitSeq(list, ",") {
+		entry = strings.TrimSpace(entry)
+		parent, wildcard := strings.CutPrefix(entry, "*.")
+		if !wildcard {
+			entries = append(entries, rename(entry, h.names))
+			continue
+		}
+		for _, host := range slices.Sorted(maps.Keys(h.names)) {
+			if label, rest, ok := strings.Cut(host, "."); ok && label != "" && rest == parent {
+				entries = append(entries, h.names[host])
+			}
+		}
+	}
+	return strings.Join(entries, ",")
+}
+
+// rename replaces whole host names, longest first: api.example.com is part of neither www.api.example.com nor
 // api.example.com:8443.
 func rename(text string, names map[string]string) string {
 	order := slices.SortedFunc(maps.Keys(names), func(a, b string) int { return len(b) - len(a) })
@@ -89,7 +137,7 @@ func isHostByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.'
 }
 
-// endsHost reports whether what follows belongs to the name no more. A dot at the end of a sentence does not.
+// endsHost reports whether the name ends where rest begins. A dot at the end of a sentence does not belong to it.
 func endsHost(rest string) bool {
 	if rest == "" {
 		return true
@@ -100,29 +148,9 @@ func endsHost(rest string) bool {
 	return rest[0] == '.' || rest[0] == ':' || !isHostByte(rest[0])
 }
 
-// localHosts is ALLOWED_HOSTS for this machine. A wildcard becomes the hosts that it covers, as localhost has no names
-// below it.
-func (c *Cloud) localHosts(list string) string {
-	var entries []string
-	for entry := range strings.SplitSeq(list, ",") {
-		entry = strings.TrimSpace(entry)
-		parent, wildcard := strings.CutPrefix(entry, "*.")
-		if !wildcard {
-			entries = append(entries, c.Local(entry))
-			continue
-		}
-		for _, host := range slices.Sorted(maps.Keys(c.hosts)) {
-			if label, rest, ok := strings.Cut(host, "."); ok && label != "" && rest == parent {
-				entries = append(entries, c.hosts[host])
-			}
-		}
-	}
-	return strings.Join(entries, ",")
-}
-
-// serve answers on a port of this machine, over TLS, until Close.
-func (c *Cloud) serve(handler http.Handler) (address string, err error) {
-	config, err := c.authority.ServerConfig()
+// serve answers on a port of this machine, over TLS, until close.
+func (h *hosts) serve(handler http.Handler) (address string, err error) {
+	config, err := h.authority.ServerConfig()
 	if err != nil {
 		return "", err
 	}
@@ -132,16 +160,24 @@ func (c *Cloud) serve(handler http.Handler) (address string, err error) {
 	}
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: time.Minute,
-		// Handshakes that a test breaks off are no news.
+		// A test may break off a handshake.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
-	c.mu.Lock()
-	c.servers = append(c.servers, server)
-	c.mu.Unlock()
-	go func() { _ = server.Serve(tls.NewListener(listener, config)) }() // ends with Close
+	h.mu.Lock()
+	h.servers = append(h.servers, server)
+	h.mu.Unlock()
+	go func() { _ = server.Serve(tls.NewListener(listener, config)) }() // ends with close
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
 		return "", fmt.Errorf("a server: %w", err)
 	}
 	return "localhost:" + port, nil
+}
+
+func (h *hosts) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, server := range h.servers {
+		_ = server.Close() // what is still open there is ours
+	}
 }

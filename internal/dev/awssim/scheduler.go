@@ -6,21 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/alarm"
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/secretsmanager"
 	"github.com/cronbearer/cronbearer/internal/dev/cfn"
+	"github.com/cronbearer/cronbearer/internal/dev/fault"
 	"github.com/cronbearer/cronbearer/internal/dev/schedule"
 )
 
 const (
 	// precision: a start for 1:00 comes "between 1:00:00 and 1:00:59" (Scheduler User Guide, "Schedule types"). The model
-	// stays below that, so that a run on a slow machine ends in the minute that it began in.
+	// stays below that, so that a run on a slow machine is complete in the minute in which it started.
 	precision = 45 * time.Second
 	// redelivery is the wait before the first retry of a delivery; it doubles. AWS says "exponential backoff".
 	redelivery = time.Minute
@@ -31,32 +31,57 @@ const (
 	rotateSecret = ":scheduler:::aws-sdk:secretsmanager:rotateSecret"
 )
 
+// scheduler is EventBridge Scheduler: the schedules, their deliveries with retries, and the dead letters. Whether a run
+// then fails, it never learns. Safe for concurrent use.
+type scheduler struct {
+	account  *account
+	timeline *timeline
+	journal  *journal
+	queues   *queues
+	samples  *alarm.Samples
+	targets  invoker
+	secrets  *secretsmanager.Store
+
+	seed   uint64
+	frozen bool // nothing starts
+	faults fault.Set[error]
+
+	mu        sync.Mutex
+	schedules []*scheduled
+	paused    bool
+}
+
+// invoker is what a schedule starts: the functions of the account, by their ARNs.
+type invoker interface {
+	exists(arn string) bool
+	accept(ctx context.Context, arn, event string) error
+}
+
 // scheduled is a schedule of the template at work.
 type scheduled struct {
 	name, arn, group, role, target, input, deadLetters string
 
 	schedule *schedule.Schedule
+	disabled bool
 	window   time.Duration
 	retries  int
 	age      time.Duration
-	off      atomic.Bool // by SwitchOff
+	off      bool // by switchOff; guarded by the scheduler's mu
 }
 
-func (c *Cloud) addSchedule(s *cfn.Stack, r cfn.Resource) error {
-	p := r.Properties
+// parseSchedule reads the resolved Properties of an AWS::Scheduler::Schedule.
+func parseSchedule(name string, p map[string]any) (*scheduled, error) {
 	target, _ := p["Target"].(map[string]any)
-	group, ok := p["GroupName"].(string)
-	if !ok {
-		group = "default"
-	}
 	one := &scheduled{
-		name: s.Ref(r.LogicalID),
-		arn:  c.arn("scheduler", "schedule/"+group+"/"+s.Ref(r.LogicalID)), group: group,
+		name: name, group: "default", disabled: p["State"] == "DISABLED",
 		role: fmt.Sprint(target["RoleArn"]), target: fmt.Sprint(target["Arn"]), input: fmt.Sprint(target["Input"]),
 		retries: defaultRetries, age: defaultDeliveryAge,
 	}
+	if group, ok := p["GroupName"].(string); ok {
+		one.group = group
+	}
 	if !json.Valid([]byte(one.input)) {
-		return errors.New("its Input is not JSON")
+		return nil, errors.New("its Input is not JSON")
 	}
 	if policy, ok := target["RetryPolicy"].(map[string]any); ok {
 		if n, ok := cfn.Number(policy["MaximumRetryAttempts"]); ok {
@@ -67,135 +92,178 @@ func (c *Cloud) addSchedule(s *cfn.Stack, r cfn.Resource) error {
 		}
 	}
 	if config, ok := target["DeadLetterConfig"].(map[string]any); ok {
-		if one.deadLetters = fmt.Sprint(config["Arn"]); c.queues[one.deadLetters] == nil {
-			return fmt.Errorf("its dead-letter queue %s is not there", one.deadLetters)
-		}
+		one.deadLetters = fmt.Sprint(config["Arn"])
 	}
 	if flexible, ok := p["FlexibleTimeWindow"].(map[string]any); ok && flexible["Mode"] == "FLEXIBLE" {
 		minutes, _ := cfn.Number(flexible["MaximumWindowInMinutes"])
 		one.window = time.Duration(minutes) * time.Minute
 	}
 	timezone, _ := p["ScheduleExpressionTimezone"].(string)
-	parsed, err := schedule.Parse(fmt.Sprint(p["ScheduleExpression"]), timezone)
-	if err != nil {
-		return err
+	var err error
+	one.schedule, err = schedule.Parse(fmt.Sprint(p["ScheduleExpression"]), timezone)
+	return one, err
+}
+
+// add creates a schedule. A rate starts at once: its first start is the moment of its creation.
+func (s *scheduler) add(one *scheduled) error {
+	if one.deadLetters != "" && s.queues.find(one.deadLetters) == nil {
+		return fmt.Errorf("its dead-letter queue %s does not exist", one.deadLetters)
 	}
-	made := c.Now().Truncate(time.Second)
-	one.schedule = parsed.Anchored(made)
-	c.schedules[one.arn] = one
-	if p["State"] != "DISABLED" && !c.options.NoStarts {
-		// A rate starts at once: its first start is the moment of its making itself.
-		c.planStart(one, made.Add(-time.Nanosecond))
+	one.arn = s.account.arn("scheduler", "schedule/"+one.group+"/"+one.name)
+	created := s.timeline.Now().Truncate(time.Second)
+	one.schedule = one.schedule.Anchored(created)
+	s.mu.Lock()
+	s.schedules = append(s.schedules, one)
+	s.mu.Unlock()
+	if !one.disabled && !s.frozen {
+		s.plan(one, created.Add(-time.Nanosecond))
 	}
 	return nil
 }
 
-// calledHosts are the hosts in the events of a stack's schedules, as they stand there.
-func calledHosts(s *cfn.Stack) []string {
-	var hosts []string
-	for _, r := range s.OfType("AWS::Scheduler::Schedule") {
-		target, _ := r.Properties["Target"].(map[string]any)
-		var event struct{ Call string }
-		input, _ := target["Input"].(string)
-		if json.Unmarshal([]byte(input), &event) != nil {
-			continue
-		}
-		_, location, _ := strings.Cut(event.Call, " ")
-		location, _, _ = strings.Cut(location, "{{") // a placeholder is no URL
-		if u, err := url.Parse(location); err == nil && u.Host != "" {
-			hosts = append(hosts, strings.TrimSuffix(strings.ToLower(u.Host), ":443"))
+// switchOff lets the starts of a schedule pass until it is switched on again. It reports whether the schedule exists.
+func (s *scheduler) switchOff(name string, off bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.schedules {
+		if name != "" && one.name == name {
+			one.off = off
+			return true
 		}
 	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts)
+	return false
 }
 
-// planStart plans the first start after a moment.
-func (c *Cloud) planStart(s *scheduled, after time.Time) {
-	nominal, ok := s.schedule.Next(after)
+// plan plans the first start after a moment.
+func (s *scheduler) plan(one *scheduled, after time.Time) {
+	nominal, ok := one.schedule.Next(after)
 	if !ok {
 		return
 	}
-	c.timeline.add(nominal.Add(c.chance(s, nominal)), func(ctx context.Context) {
-		c.planStart(s, nominal)
-		if !c.startsPaused() && !s.off.Load() {
-			c.deliver(ctx, s, nominal, 0)
+	s.timeline.At(nominal.Add(s.chance(one, nominal)), func(ctx context.Context) {
+		s.plan(one, nominal)
+		if !s.isOff(one) {
+			s.deliver(ctx, one, nominal, 0)
 		}
 	})
 }
 
 // chance is how late a start comes: within the minute, or within its window. It depends on nothing but the seed.
-func (c *Cloud) chance(s *scheduled, nominal time.Time) time.Duration {
+func (s *scheduler) chance(one *scheduled, nominal time.Time) time.Duration {
 	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%d %s %d", c.options.Seed, s.arn, nominal.Unix()) // a hash takes everything
-	return time.Duration(h.Sum64()%uint64((s.window+precision)/time.Second)) * time.Second
+	_, _ = fmt.Fprintf(h, "%d %s %d", s.seed, one.arn, nominal.Unix()) // a hash takes everything
+	return time.Duration(h.Sum64()%uint64((one.window+precision)/time.Second)) * time.Second
 }
 
 // FailStarts makes Scheduler's next deliveries fail, n of them or, for 0, all until ClearStarts: what a target answers
 // that is throttled, gone, or denied.
-func (c *Cloud) FailStarts(err error, n int) { c.startFaults.Add(err, n) }
+func (s *scheduler) FailStarts(err error, n int) { s.faults.Add(err, n) }
 
 // ClearStarts lets them succeed again.
-func (c *Cloud) ClearStarts() { c.startFaults.Clear() }
+func (s *scheduler) ClearStarts() { s.faults.Clear() }
 
 // PauseStarts lets due starts pass by, as if their schedules were switched off, until it is called with false.
-func (c *Cloud) PauseStarts(pause bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.paused = pause
+func (s *scheduler) PauseStarts(pause bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused = pause
 }
 
-func (c *Cloud) startsPaused() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.paused
+func (s *scheduler) isOff(one *scheduled) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.paused || one.off
 }
 
-// deliver hands a start to its target. Whether the run then fails, Scheduler never learns.
-func (c *Cloud) deliver(ctx context.Context, s *scheduled, nominal time.Time, attempt int) {
-	c.countStart(s, "InvocationAttemptCount")
-	input := s.filled(nominal, attempt)
-	err := c.startFaults.Next(nil)
+// deliver passes a start to its target, plans a retry, or gives up.
+func (s *scheduler) deliver(ctx context.Context, one *scheduled, nominal time.Time, attempt int) {
+	s.count(one, "InvocationAttemptCount")
+	input := one.filled(nominal, attempt)
+	err := s.faults.Next(nil)
 	if err == nil {
-		err = c.invokeTarget(ctx, s, input)
+		err = s.start(ctx, one, input)
 	}
 	if err == nil {
 		return
 	}
-	c.countStart(s, "TargetErrorCount")
+	s.count(one, "TargetErrorCount")
 	wait := redelivery << min(attempt, 10)
 	exhausted := ""
-	switch {
-	case attempt >= s.retries:
+	switch retry := s.timeline.Now().Add(wait); {
+	case attempt >= one.retries:
 		exhausted = "MaximumRetryAttempts"
-	case c.Now().Add(wait).Sub(nominal) > s.age:
+	case retry.Sub(nominal) > one.age:
 		exhausted = "MaximumEventAgeInSeconds"
 	default:
-		c.timeline.add(c.Now().Add(wait), func(ctx context.Context) { c.deliver(ctx, s, nominal, attempt+1) })
+		s.timeline.At(retry, func(ctx context.Context) { s.deliver(ctx, one, nominal, attempt+1) })
 		return
 	}
-	c.countStart(s, "InvocationDroppedCount")
-	if s.deadLetters == "" {
+	s.count(one, "InvocationDroppedCount")
+	if one.deadLetters == "" {
 		return
 	}
 	code, message, _ := strings.Cut(err.Error(), ": ")
-	sent := errors.New("AccessDenied: the schedule's role may not send to its dead-letter queue")
-	if c.roles[s.role].Allows("sqs:SendMessage", s.deadLetters, nil) {
-		sent = c.queues[s.deadLetters].Send(input, map[string]string{
-			"ERROR_CODE": code, "ERROR_MESSAGE": message, "EXECUTION_ID": s.executionID(nominal, attempt), "EXHAUSTED_RETRY_CONDITION": exhausted,
-			"IS_PAYLOAD_TRUNCATED": "false", "RETRY_ATTEMPTS": strconv.Itoa(attempt), "SCHEDULED_TIME": nominal.Format(time.RFC3339),
-			"SCHEDULE_ARN": s.arn, "TARGET_ARN": s.target,
-		})
-	}
-	if sent != nil {
-		c.countStart(s, "InvocationsFailedToBeSentToDeadLetterCount")
+	if s.queues.sendAs(one.role, one.deadLetters, input, map[string]string{
+		"ERROR_CODE": code, "ERROR_MESSAGE": message, "EXECUTION_ID": one.executionID(nominal, attempt),
+		"EXHAUSTED_RETRY_CONDITION": exhausted, "IS_PAYLOAD_TRUNCATED": "false", "RETRY_ATTEMPTS": strconv.Itoa(attempt),
+		"SCHEDULED_TIME": nominal.Format(time.RFC3339), "SCHEDULE_ARN": one.arn, "TARGET_ARN": one.target,
+	}) != nil {
+		s.count(one, "InvocationsFailedToBeSentToDeadLetterCount")
 		return
 	}
-	c.countStart(s, "InvocationsSentToDeadLetterCount")
+	s.count(one, "InvocationsSentToDeadLetterCount")
 }
 
-func (c *Cloud) countStart(s *scheduled, metric string) {
-	c.Samples.Put(alarm.Metric{Namespace: "AWS/Scheduler", Name: metric, Dimensions: []alarm.Dimension{{Name: "ScheduleGroup", Value: s.group}}}, c.Now(), alarm.Value(1))
+func (s *scheduler) count(one *scheduled, metric string) {
+	s.samples.Put(alarm.Metric{
+		Namespace: "AWS/Scheduler", Name: metric, Dimensions: []alarm.Dimension{{Name: "ScheduleGroup", Value: one.group}},
+	}, s.timeline.Now(), alarm.Value(1))
+}
+
+// start invokes a schedule's target with the schedule's role.
+func (s *scheduler) start(ctx context.Context, one *scheduled, input string) error {
+	if strings.HasSuffix(one.target, rotateSecret) {
+		return s.startRotation(ctx, one, input)
+	}
+	if !s.targets.exists(one.target) {
+		return fmt.Errorf("ResourceNotFoundException: Function not found: %s", one.target)
+	}
+	if err := s.permit(one, "lambda:InvokeFunction", one.target); err != nil {
+		return err
+	}
+	return s.targets.accept(ctx, one.target, input)
+}
+
+// startRotation is the universal target for RotateSecret. The API asks for the right to invoke the rotation function
+// too.
+func (s *scheduler) startRotation(ctx context.Context, one *scheduled, input string) error {
+	var request struct{ SecretID string }
+	if err := json.Unmarshal([]byte(input), &request); err != nil {
+		return fmt.Errorf("ValidationException: %w", err)
+	}
+	secret, ok := s.secrets.Secret(request.SecretID)
+	if !ok {
+		return errors.New("ResourceNotFoundException: Secrets Manager can't find the specified secret.")
+	}
+	if err := s.permit(one, "secretsmanager:RotateSecret", secret.ARN); err != nil {
+		return err
+	}
+	if err := s.permit(one, "lambda:InvokeFunction", secret.RotationLambdaARN); err != nil {
+		return err
+	}
+	before := len(s.secrets.Rotations())
+	err := s.secrets.RotateSecret(ctx, request.SecretID)
+	for _, r := range s.secrets.Rotations()[before:] { // a request that is rejected resumes the rotation that was left behind
+		s.journal.observe(Event{At: r.At, Rotation: &r})
+	}
+	return err
+}
+
+func (s *scheduler) permit(one *scheduled, action, resource string) error {
+	if s.account.allows(one.role, action, resource) {
+		return nil
+	}
+	return fmt.Errorf("AccessDeniedException: %s is not authorized to perform: %s on resource: %s", one.role, action, resource)
 }
 
 // filled replaces the context attributes (Scheduler User Guide, "Adding context attributes").
@@ -208,47 +276,9 @@ func (s *scheduled) filled(nominal time.Time, attempt int) string {
 	).Replace(s.input)
 }
 
-// executionID is another for each attempt.
+// executionID differs for each attempt.
 func (s *scheduled) executionID(nominal time.Time, attempt int) string {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%s %d", s.arn, nominal.Unix()) // a hash takes everything
 	return fmt.Sprintf("%016x-%d", h.Sum64(), attempt+1)
-}
-
-func (c *Cloud) invokeTarget(ctx context.Context, s *scheduled, input string) error {
-	if strings.HasSuffix(s.target, rotateSecret) {
-		return c.startRotation(ctx, s, input)
-	}
-	f := c.functions[s.target]
-	if f == nil {
-		return fmt.Errorf("ResourceNotFoundException: Function not found: %s", s.target)
-	}
-	if !c.roles[s.role].Allows("lambda:InvokeFunction", s.target, nil) {
-		return fmt.Errorf("AccessDeniedException: %s is not authorized to perform: lambda:InvokeFunction on resource: %s", s.role, s.target)
-	}
-	return f.async.Accept(ctx, []byte(c.Local(input)))
-}
-
-// startRotation is the universal target for RotateSecret. The API asks for the right to invoke the rotation function
-// too.
-func (c *Cloud) startRotation(ctx context.Context, s *scheduled, input string) error {
-	var request struct{ SecretID string }
-	if err := json.Unmarshal([]byte(input), &request); err != nil {
-		return fmt.Errorf("ValidationException: %w", err)
-	}
-	secret, ok := c.Secrets.Secret(request.SecretID)
-	if !ok {
-		return errors.New("ResourceNotFoundException: Secrets Manager can't find the specified secret.")
-	}
-	for action, resource := range map[string]string{"secretsmanager:RotateSecret": secret.ARN, "lambda:InvokeFunction": secret.RotationLambdaARN} {
-		if !c.roles[s.role].Allows(action, resource, nil) {
-			return fmt.Errorf("AccessDeniedException: %s is not authorized to perform: %s on resource: %s", s.role, action, resource)
-		}
-	}
-	before := len(c.Secrets.Rotations())
-	err := c.Secrets.RotateSecret(ctx, request.SecretID)
-	for _, r := range c.Secrets.Rotations()[before:] { // a refusal runs the rotation again that was left behind
-		c.observe(Event{At: r.At, Rotation: &r})
-	}
-	return err
 }

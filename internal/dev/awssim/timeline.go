@@ -3,13 +3,18 @@ package awssim
 import (
 	"container/heap"
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
 
-// timeline holds what is to happen, by time and then in the order of its planning. Safe for concurrent use: what runs
-// plans its own retries.
+// timeline is virtual time: what is planned happens by time, and then in the order in which it was planned. Safe for
+// concurrent use: what runs plans its own retries.
 type timeline struct {
+	clock       *clock
+	concurrency int       // how many plans of one moment run at the same time; below 2: one after the other
+	nextTick    time.Time // end of the virtual minute; used by run only
+
 	mu    sync.Mutex
 	queue plans
 	made  int
@@ -21,14 +26,70 @@ type plan struct {
 	do    func(context.Context)
 }
 
-func (t *timeline) add(at time.Time, do func(context.Context)) {
+func newTimeline(c *clock, start time.Time, concurrency int) *timeline {
+	return &timeline{clock: c, concurrency: concurrency, nextTick: start.Truncate(time.Minute).Add(time.Minute)}
+}
+
+// Now returns the virtual time.
+func (t *timeline) Now() time.Time { return t.clock.Now() }
+
+// At plans something for a time.
+func (t *timeline) At(at time.Time, do func(context.Context)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.made++
 	heap.Push(&t.queue, plan{at, t.made, do})
 }
 
-// next is when the next thing happens; false: nothing will.
+// run lets time pass until a moment. It calls tick at the end of each virtual minute, and stops when check returns an
+// error.
+func (t *timeline) run(ctx context.Context, until time.Time, tick func(time.Time), check func() error) error {
+	for {
+		next, planned := t.next()
+		isTick := !planned || !t.nextTick.After(next)
+		if isTick {
+			next = t.nextTick
+		}
+		if next.After(until) {
+			t.clock.set(until)
+			return check()
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("local cloud: %w", err)
+		}
+		t.clock.set(next)
+		if isTick {
+			tick(t.nextTick)
+			t.nextTick = t.nextTick.Add(time.Minute)
+			continue
+		}
+		t.perform(ctx, t.take(next))
+		if err := check(); err != nil {
+			return err
+		}
+	}
+}
+
+func (t *timeline) perform(ctx context.Context, due []plan) {
+	if t.concurrency < 2 {
+		for _, p := range due {
+			p.do(ctx)
+		}
+		return
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, t.concurrency)
+	for _, p := range due {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			p.do(ctx)
+		})
+	}
+	wg.Wait()
+}
+
+// next returns the time of the next plan, and false if there is none.
 func (t *timeline) next() (time.Time, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -38,7 +99,7 @@ func (t *timeline) next() (time.Time, bool) {
 	return t.queue[0].at, true
 }
 
-// take removes all that is planned for one moment.
+// take removes and returns all that is planned up to a moment.
 func (t *timeline) take(at time.Time) []plan {
 	t.mu.Lock()
 	defer t.mu.Unlock()

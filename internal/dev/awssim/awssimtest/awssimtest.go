@@ -1,5 +1,5 @@
-// Package awssimtest makes the local cloud easy to use from tests: it builds the real binaries once for a test process
-// and ends each cloud with its test.
+// Package awssimtest starts the simulator for tests: it builds the real binaries once for a test process
+// and closes each cloud at the end of its test. It is not for the demo, which brings its own binaries.
 package awssimtest
 
 import (
@@ -29,17 +29,17 @@ type built struct {
 }
 
 // Main runs a package's tests and removes what they built. Use it as func TestMain(m *testing.M) {
-// os.Exit(localtest.Main(m)) }: a directory of one test's own would be gone before the next test needs it.
+// os.Exit(awssimtest.Main(m)) }: a directory of one test's own would be gone before the next test needs it.
 func Main(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "cronbearer-binaries-")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "localtest:", err)
+		fmt.Fprintln(os.Stderr, "awssimtest:", err)
 		return 1
 	}
 	binaries.dir, binaries.built = dir, map[string]built{}
 	code := m.Run()
 	if err := os.RemoveAll(dir); err != nil {
-		fmt.Fprintln(os.Stderr, "localtest:", err)
+		fmt.Fprintln(os.Stderr, "awssimtest:", err)
 		return 1
 	}
 	return code
@@ -66,7 +66,7 @@ func Binary(t testing.TB, name string) string {
 	binaries.mu.Lock()
 	defer binaries.mu.Unlock()
 	if binaries.built == nil {
-		t.Fatal("localtest.Binary needs localtest.Main: see there")
+		t.Fatal("awssimtest.Binary needs awssimtest.Main: see there")
 	}
 	b, ok := binaries.built[name]
 	if !ok {
