@@ -92,7 +92,7 @@ func (a *account) authorize(accessKey string, access api.Access) *api.Error {
 		return &api.Error{Status: 403, Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}
 	}
 	if role, _ := a.role(arn); !role.Allows(access.Action, access.Resource, access.Context) {
-		return api.Refuse("AccessDeniedException", "%s is not authorized to perform: %s on resource: %s because no identity-based policy allows the action",
+		return api.Reject("AccessDeniedException", "%s is not authorized to perform: %s on resource: %s because no identity-based policy allows the action",
 			arn, access.Action, access.Resource)
 	}
 	return nil

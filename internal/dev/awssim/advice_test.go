@@ -192,7 +192,7 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 		edit    map[string]any    // what the operator changes in what was read
 		skip    string            // an alternative that does not apply
 		outcome string
-		want    map[string]any // members that the secret has afterwards, beside all that it had; nil: plain text
+		want    map[string]any // members that the secret has afterwards, in addition to all that it had; nil: plain text
 	}{
 		"plain text": {
 			secret: first, fails: func(r *rig) { r.api.Revoke(first) }, fixed: func(r *rig) { r.api.Accept(second) },

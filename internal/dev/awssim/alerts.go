@@ -85,11 +85,11 @@ func (s *alerts) changed(t alarm.Transition) {
 }
 
 func (s *alerts) publish(publisher, source string, m notify.Message) {
-	mails, err := s.topic(m.Topic).Publish(publisher, source, m)
+	emails, err := s.topic(m.Topic).Publish(publisher, source, m)
 	if err != nil {
 		s.journal.lost(err)
 	}
-	for _, mail := range mails {
-		s.journal.observe(Event{At: mail.At, Mail: &mail})
+	for _, email := range emails {
+		s.journal.observe(Event{At: email.At, Email: &email})
 	}
 }

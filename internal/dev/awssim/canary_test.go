@@ -115,7 +115,7 @@ func (r *rig) leaving(run awssim.Run) map[string]string {
 	all := map[string]string{
 		"stdout": string(run.Stdout), "stderr": string(run.Stderr), "the result": string(run.Payload),
 		"the error": run.ErrorType + run.Message, "metrics and alarms": fmt.Sprintf("%+v", r.CloudWatch.Calls("")),
-		"mails": fmt.Sprintf("%+v", r.Mails("")),
+		"emails": fmt.Sprintf("%+v", r.Emails("")),
 	}
 	for _, m := range r.Queue("FailedRuns").Messages() {
 		var record map[string]any

@@ -56,12 +56,12 @@ func TestFailedRunIsKept(t *testing.T) {
 	}
 }
 
-// TestLostRecord: a failed run that finds no queue rings its own alarm.
+// TestLostRecord: a failed run that finds no queue fires its own alarm.
 func TestLostRecord(t *testing.T) {
 	t.Parallel()
 	r := start(t, awssim.Options{})
 	r.api.Answer(upstream.Broken)
-	r.Queue("FailedRuns").Refuse(errors.New("AWS.SimpleQueueService.NonExistentQueue"))
+	r.Queue("FailedRuns").Reject(errors.New("AWS.SimpleQueueService.NonExistentQueue"))
 	if err := r.InvokeAsync(t.Context(), "Caller", event(nil)); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestLostRecord(t *testing.T) {
 	}
 }
 
-// TestUndeliveredStart: what Scheduler cannot deliver is tried again for a quarter of an hour, then kept and told.
+// TestUndeliveredStart: what Scheduler cannot deliver is tried again for a quarter of an hour, then kept and reported.
 func TestUndeliveredStart(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -107,8 +107,8 @@ func TestUndeliveredStart(t *testing.T) {
 					t.Errorf("dead letter: %v", m.Attributes)
 				}
 			}
-			if c.dead > 0 && len(cloud.Mails("cronbearer-StartsDropped")) != 1 {
-				t.Errorf("mails: %v", cloud.Mails("cronbearer-StartsDropped"))
+			if c.dead > 0 && len(cloud.Emails("cronbearer-StartsDropped")) != 1 {
+				t.Errorf("emails: %v", cloud.Emails("cronbearer-StartsDropped"))
 			}
 			if got := cloud.AlarmState("DeadLetters"); c.dead > 0 && got != c.state {
 				t.Errorf("the alarm on the queue is %s", got)

@@ -12,10 +12,10 @@ import (
 )
 
 // TestSecretsManagerFails: what passes serves the token that was read within the hour, or says nothing of it; what lasts
-// is told at once.
+// is reported at once.
 func TestSecretsManagerFails(t *testing.T) {
 	t.Parallel()
-	undecryptable := api.Fault{Error: api.Refuse("DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key.")}
+	undecryptable := api.Fault{Error: api.Reject("DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key.")}
 	remove := func(r *rig) {
 		if err := r.Secrets.Delete(r.SecretID(secret)); err != nil {
 			r.t.Fatal(err)

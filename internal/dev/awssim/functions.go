@@ -101,11 +101,11 @@ func (f *functions) Function(logicalID string) *lambda.Function {
 	return one.Function
 }
 
-// Crowd lets other functions of the account take all of its concurrency, or give it back: each function of the template
+// ExhaustConcurrency lets other functions of the account take all of its concurrency, or give it back: each function of the template
 // is throttled meanwhile.
-func (f *functions) Crowd(crowded bool) {
+func (f *functions) ExhaustConcurrency(exhausted bool) {
 	for _, one := range f.all() {
-		one.Crowd(crowded)
+		one.ExhaustConcurrency(exhausted)
 	}
 }
 

@@ -61,7 +61,7 @@ func TestHostileTokenEndpoint(t *testing.T) {
 				_, _ = io.WriteString(w, body)
 			})))
 			for n := range runs {
-				// Each run has a client of its own, as a refusal is remembered.
+				// Each run has a client of its own, as a rejection is remembered.
 				r.put(fmt.Sprintf(`{"hosts":[%q],"oauth2":{"grant":"client_credentials","token_url":"https://%s/token","client_id":"client-%d","client_secret":%q}}`,
 					host, authority, n, random(64)))
 				r.advance(6 * time.Minute)
@@ -99,16 +99,16 @@ func TestHostileTokenEndpoint(t *testing.T) {
 // TestSignatureErrors: AWS quotes the canonical request, with the session token, in the messages of signature errors.
 func TestSignatureErrors(t *testing.T) {
 	t.Parallel()
-	refused := api.Fault{Error: &api.Error{
+	rejected := api.Fault{Error: &api.Error{
 		Status: http.StatusForbidden, Code: "InvalidSignatureException",
 		Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.\n\n" +
 			"The Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:fake-session-token\n'",
 	}}
 	for name, spoil := range map[string]func(*rig){
-		"Secrets Manager":    func(r *rig) { r.SecretsAPI.Faults.Set("GetSecretValue", "", refused) },
-		"metrics":            func(r *rig) { r.api.Revoke(first); r.CloudWatch.Faults.Set("PutMetricData", "", refused) },
-		"the alarm's state":  func(r *rig) { r.api.Revoke(first); r.CloudWatch.Faults.Set("DescribeAlarms", "", refused) },
-		"the alarm's change": func(r *rig) { r.api.Revoke(first); r.CloudWatch.Faults.Set("SetAlarmState", "", refused) },
+		"Secrets Manager":    func(r *rig) { r.SecretsAPI.Faults.Set("GetSecretValue", "", rejected) },
+		"metrics":            func(r *rig) { r.api.Revoke(first); r.CloudWatch.Faults.Set("PutMetricData", "", rejected) },
+		"the alarm's state":  func(r *rig) { r.api.Revoke(first); r.CloudWatch.Faults.Set("DescribeAlarms", "", rejected) },
+		"the alarm's change": func(r *rig) { r.api.Revoke(first); r.CloudWatch.Faults.Set("SetAlarmState", "", rejected) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

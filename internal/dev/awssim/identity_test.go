@@ -33,7 +33,7 @@ type federated struct {
 
 	issuer     string
 	keys       []idp.Key // that the issuer publishes
-	audience   string    // that verify wants, as the next two
+	audience   string    // that verify requires, as the next two
 	subject    atomic.Pointer[string]
 	algorithms []string
 	auth       *idp.Server
@@ -155,7 +155,7 @@ func TestIdentityObtainsTokens(t *testing.T) {
 				if run.Result.Outcome != "succeeded" || run.Result.Verdict != "accepted" {
 					t.Fatalf("run %d: %+v\n%s", i+1, run.Result, run.Message)
 				}
-				// A minted token's own expiry is nobody's to renew: TokenExpiring would fire.
+				// A minted token's own expiry is not for an operator to renew: TokenExpiring would fire.
 				if slices.ContainsFunc(r.data(), func(d string) bool { return strings.HasPrefix(d, "TokenDaysToExpiry") }) {
 					t.Errorf("run %d published %q", i+1, r.data())
 				}
@@ -167,8 +167,8 @@ func TestIdentityObtainsTokens(t *testing.T) {
 	}
 }
 
-// TestIdentityThatCannotBeHad: each refusal of STS has its verdict, and the text says what fixes it.
-func TestIdentityThatCannotBeHad(t *testing.T) {
+// TestIdentityThatIsNotAvailable: each rejection of STS has its verdict, and the text says what fixes it.
+func TestIdentityThatIsNotAvailable(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		audience         string // "": one that the stack may have
@@ -361,7 +361,7 @@ func TestIdentityNeverInOutput(t *testing.T) {
 	}
 }
 
-// echoing is a provider whose refusal quotes the whole request.
+// echoing is a provider whose rejection quotes the whole request.
 func echoing(r *federated) {
 	must(r.t, r.auth.Fail(idp.Fault{Status: http.StatusUnauthorized, Error: "invalid_client", Echo: true}))
 }

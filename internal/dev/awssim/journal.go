@@ -17,7 +17,7 @@ type Event struct {
 	At       time.Time
 	Run      *Run
 	Alarm    *notify.Change
-	Mail     *notify.Mail
+	Email    *notify.Email
 	Rotation *secretsmanager.Rotation
 }
 
@@ -60,7 +60,7 @@ type journal struct {
 
 	mu          sync.Mutex
 	runs        []Run
-	mails       []notify.Mail
+	emails      []notify.Email
 	changes     []notify.Change
 	undelivered []error
 	broken      []error
@@ -85,8 +85,8 @@ func (j *journal) record(e Event) {
 		j.runs = append(j.runs, *e.Run)
 	case e.Alarm != nil:
 		j.changes = append(j.changes, *e.Alarm)
-	case e.Mail != nil:
-		j.mails = append(j.mails, *e.Mail)
+	case e.Email != nil:
+		j.emails = append(j.emails, *e.Email)
 	}
 }
 
@@ -125,11 +125,11 @@ func (j *journal) Runs() []Run {
 	return slices.Clone(j.runs)
 }
 
-// Mails returns the emails so far; those about one alarm if it is named.
-func (j *journal) Mails(alarmName string) []notify.Mail {
+// Emails returns the emails so far; those about one alarm if it is named.
+func (j *journal) Emails(alarmName string) []notify.Email {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(j.mails), func(m notify.Mail) bool { return alarmName != "" && m.Alarm != alarmName })
+	return slices.DeleteFunc(slices.Clone(j.emails), func(m notify.Email) bool { return alarmName != "" && m.Alarm != alarmName })
 }
 
 // Changes returns the alarms' changes of state so far; those of one alarm if it is named.

@@ -55,12 +55,12 @@ type provider struct {
 	auth  string // the host of the token endpoint; empty: the API's
 	path  string // of the token endpoint; empty: the JWT that we sign is the token
 	life  time.Duration
-	// check reports what the provider would refuse in a request for a token; empty: nothing.
+	// check reports what the provider would reject in a request for a token; empty: nothing.
 	check func(r *provided, q asked) string
 	// grant is the documented answer; nil: RFC 6749's.
 	grant func(token string, until time.Time, life time.Duration) (status int, body string)
-	// refuse is the documented refusal of a credential that was revoked, outcome and words what becomes of it.
-	refuse  upstream.Answer
+	// reject is the documented rejection of a credential that was revoked, outcome and words what becomes of it.
+	reject  upstream.Answer
 	outcome string
 	words   string
 }
@@ -145,7 +145,7 @@ func clientCredentials(basic bool, more map[string]string) func(*provided, asked
 	}
 }
 
-// privateKeyJWT is RFC 7523 section 2.2, as the provider at audience wants it.
+// privateKeyJWT is RFC 7523 section 2.2, as the provider at audience requires it.
 func privateKeyJWT(algorithm, audience string, more map[string]string) func(*provided, asked) string {
 	return func(r *provided, q asked) string {
 		fields := map[string]string{
@@ -178,7 +178,7 @@ func jwtBearer(algorithm string, claims map[string]string, fields map[string]str
 func providers() map[string]provider {
 	invalidClient := oauthError(401, `{"error":"invalid_client","error_description":"Client authentication failed"}`)
 	entraPath, entraScope := "/"+filler+"/oauth2/v2.0/token", "https://graph.microsoft.com/.default"
-	entraRefusal := oauthError(
+	entraRejection := oauthError(
 		401, `{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys are expired."}`,
 	)
 	vault := func(token string, _ time.Time, life time.Duration) (int, string) {
@@ -190,17 +190,17 @@ func providers() map[string]provider {
 		"Auth0": {
 			page: "auth0.md", api: "api.example.com", auth: filler + ".eu.auth0.com", path: "/oauth/token", life: 24 * time.Hour,
 			check:  clientCredentials(false, map[string]string{"audience": "https://api.example.com/"}),
-			refuse: oauthError(401, `{"error":"access_denied","error_description":"Unauthorized"}`), outcome: "token_rejected",
+			reject: oauthError(401, `{"error":"access_denied","error_description":"Unauthorized"}`), outcome: "token_rejected",
 			words: "access_denied",
 		},
 		"Azure DevOps": {
 			page: "azure-devops.md", api: "dev.azure.com", auth: "login.microsoftonline.com", path: entraPath, life: time.Hour,
 			check:  clientCredentials(false, map[string]string{"scope": "499b84ac-1321-427f-aa17-267ca6975798/.default"}),
-			refuse: entraRefusal, outcome: "token_rejected", words: "AADSTS7000222",
+			reject: entraRejection, outcome: "token_rejected", words: "AADSTS7000222",
 		},
 		"Entra ID, client secret": {
 			page: "entra-id.md", api: "graph.microsoft.com", auth: "login.microsoftonline.com", path: entraPath, life: time.Hour,
-			check: clientCredentials(false, map[string]string{"scope": entraScope}), refuse: entraRefusal,
+			check: clientCredentials(false, map[string]string{"scope": entraScope}), reject: entraRejection,
 			outcome: "token_rejected", words: "AADSTS7000222",
 		},
 		"Entra ID, certificate": {
@@ -222,7 +222,7 @@ func providers() map[string]provider {
 				}
 				return ""
 			},
-			refuse: oauthError(
+			reject: oauthError(
 				401, `{"error":"invalid_client","error_description":"AADSTS700027: The certificate was not found."}`,
 			),
 			outcome: "token_rejected", words: "AADSTS700027",
@@ -235,7 +235,7 @@ func providers() map[string]provider {
 			grant: func(token string, _ time.Time, life time.Duration) (int, string) {
 				return 200, fmt.Sprintf(`{"data":{"token":%q,"ttl":%d}}`, token, int(life.Seconds()))
 			},
-			refuse: oauthError(403, `{"message":"wrong password"}`), outcome: "token_rejected", words: "wrong password",
+			reject: oauthError(403, `{"message":"wrong password"}`), outcome: "token_rejected", words: "wrong password",
 		},
 		"generic, a form login": {
 			page: "generic-login.md", block: 1, api: "api.example.com", auth: "auth.example.com", path: "/session",
@@ -249,17 +249,17 @@ func providers() map[string]provider {
 			grant: func(token string, until time.Time, _ time.Duration) (int, string) {
 				return 201, fmt.Sprintf(`{"ok":true,"session":{"id":%q,"until":%q}}`, token, until.Format(time.RFC3339))
 			},
-			refuse: oauthError(200, `{"ok":false,"error":"locked"}`), outcome: "token_rejected",
+			reject: oauthError(200, `{"ok":false,"error":"locked"}`), outcome: "token_rejected",
 		},
 		"generic, client_credentials": {
 			page: "generic-oauth2.md", api: "api.example.com", auth: "auth.example.com", path: "/oauth2/token", life: time.Hour,
-			check: clientCredentials(true, map[string]string{"scope": "reports:read"}), refuse: invalidClient,
+			check: clientCredentials(true, map[string]string{"scope": "reports:read"}), reject: invalidClient,
 			outcome: "token_rejected", words: "invalid_client",
 		},
 		"generic, private_key_jwt": {
 			page: "generic-oauth2.md", block: 1, api: "api.example.com", auth: "auth.example.com", path: "/oauth2/token",
 			life:  time.Hour,
-			check: privateKeyJWT("ES256", "https://auth.example.com/oauth2/token", nil), refuse: invalidClient,
+			check: privateKeyJWT("ES256", "https://auth.example.com/oauth2/token", nil), reject: invalidClient,
 			outcome: "token_rejected", words: "invalid_client",
 		},
 		"generic, jwt_bearer": {
@@ -269,7 +269,7 @@ func providers() map[string]provider {
 				"iss": "https://jobs.example.com", "sub": "reports@example.com", "aud": "https://auth.example.com",
 				"scope": "reports:read",
 			}, map[string]string{"scope": "reports:read"}),
-			refuse:  oauthError(400, `{"error":"invalid_grant","error_description":"the key was revoked"}`),
+			reject:  oauthError(400, `{"error":"invalid_grant","error_description":"the key was revoked"}`),
 			outcome: "token_rejected", words: "the key was revoked",
 		},
 		"generic, token_exchange": {
@@ -284,7 +284,7 @@ func providers() map[string]provider {
 					"audience": "https://api.example.com", "resource": "https://api.example.com/",
 				})
 			},
-			refuse: oauthError(400, `{"error":"invalid_grant"}`), outcome: "token_rejected", words: "invalid_grant",
+			reject: oauthError(400, `{"error":"invalid_grant"}`), outcome: "token_rejected", words: "invalid_grant",
 		},
 		"GitHub App": {
 			page: "github.md", block: 2, api: "api.github.com", path: "/app/installations/" + filler + "/access_tokens",
@@ -300,7 +300,7 @@ func providers() map[string]provider {
 					`{"token":%q,"expires_at":%q,"permissions":{"contents":"read"}}`, token, until.Format(time.RFC3339),
 				)
 			},
-			refuse:  oauthError(401, `{"message":"A JSON web token could not be decoded","status":"401"}`),
+			reject:  oauthError(401, `{"message":"A JSON web token could not be decoded","status":"401"}`),
 			outcome: "token_rejected", words: "could not be decoded",
 		},
 		"Google, a service account": {
@@ -309,14 +309,14 @@ func providers() map[string]provider {
 				"iss": filler + "@" + filler + ".iam.gserviceaccount.com", "aud": "https://oauth2.googleapis.com/token",
 				"scope": "https://www.googleapis.com/auth/cloud-platform.read-only",
 			}, map[string]string{"scope": "https://www.googleapis.com/auth/cloud-platform.read-only"}),
-			refuse:  oauthError(400, `{"error":"invalid_grant","error_description":"Invalid JWT Signature."}`),
+			reject:  oauthError(400, `{"error":"invalid_grant","error_description":"Invalid JWT Signature."}`),
 			outcome: "token_rejected", words: "Invalid JWT Signature",
 		},
 		"Keycloak": {
 			page: "keycloak.md", api: "api.example.com", auth: "sso.example.com",
 			path: "/realms/" + filler + "/protocol/openid-connect/token", life: 5 * time.Minute,
 			check: clientCredentials(true, nil),
-			refuse: oauthError(
+			reject: oauthError(
 				401, `{"error":"unauthorized_client","error_description":"Invalid client or Invalid client credentials"}`,
 			),
 			outcome: "token_rejected", words: "Invalid client credentials",
@@ -325,7 +325,7 @@ func providers() map[string]provider {
 			page: "keycloak.md", block: 1, api: "api.example.com", auth: "sso.example.com",
 			path: "/realms/" + filler + "/protocol/openid-connect/token", life: 5 * time.Minute,
 			check: privateKeyJWT("RS256", "https://sso.example.com/realms/"+filler+"/protocol/openid-connect/token", nil),
-			refuse: oauthError(
+			reject: oauthError(
 				400, `{"error":"invalid_client","error_description":"Client authentication with signed JWT failed"}`,
 			),
 			outcome: "token_rejected", words: "signed JWT failed",
@@ -334,7 +334,7 @@ func providers() map[string]provider {
 			page: "okta.md", api: "api.example.com", auth: filler + ".okta.com", path: "/oauth2/default/v1/token",
 			life:  time.Hour,
 			check: clientCredentials(true, map[string]string{"scope": "reports.read"}),
-			refuse: oauthError(
+			reject: oauthError(
 				401,
 				`{"errorCode":"invalid_client","errorSummary":"Invalid value for 'client_id' parameter.",`+
 					`"errorLink":"invalid_client","errorId":"oae1","errorCauses":[]}`,
@@ -345,7 +345,7 @@ func providers() map[string]provider {
 			page: "okta.md", block: 1, api: filler + ".okta.com", path: "/oauth2/v1/token", life: time.Hour,
 			check: privateKeyJWT("RS256", "https://"+filler+
 				".okta.com/oauth2/v1/token", map[string]string{"scope": "okta.logs.read"}),
-			refuse: oauthError(
+			reject: oauthError(
 				401, `{"error":"invalid_client","error_description":"The client_assertion signature is invalid."}`,
 			),
 			outcome: "token_rejected", words: "signature is invalid",
@@ -359,7 +359,7 @@ func providers() map[string]provider {
 					`{"access_token":%q,"scope":"api","instance_url":"https://x.my.salesforce.com","token_type":"Bearer"}`, token,
 				)
 			},
-			refuse:  oauthError(400, `{"error":"invalid_grant","error_description":"user hasn't approved this consumer"}`),
+			reject:  oauthError(400, `{"error":"invalid_grant","error_description":"user hasn't approved this consumer"}`),
 			outcome: "token_rejected", words: "approved this consumer",
 		},
 		"Snowflake, a key pair": {page: "snowflake.md", api: filler +
@@ -373,7 +373,7 @@ func providers() map[string]provider {
 			check: func(_ *provided, q asked) string {
 				return want(q, map[string]string{"role_id": filler, "secret_id": filler})
 			},
-			refuse: oauthError(400, `{"errors":["invalid role or secret ID"]}`), outcome: "token_rejected",
+			reject: oauthError(400, `{"errors":["invalid role or secret ID"]}`), outcome: "token_rejected",
 			words: "invalid role or secret ID",
 		},
 		"Vault, a JWT": {
@@ -387,7 +387,7 @@ func providers() map[string]provider {
 					5*time.Minute,
 				)
 			},
-			refuse: oauthError(400, `{"errors":["error validating token: invalid signature"]}`), outcome: "token_rejected",
+			reject: oauthError(400, `{"errors":["error validating token: invalid signature"]}`), outcome: "token_rejected",
 			words: "invalid signature",
 		},
 		"Zoom": {
@@ -398,14 +398,14 @@ func providers() map[string]provider {
 				}
 				return want(q, map[string]string{"grant_type": "account_credentials", "account_id": filler})
 			},
-			refuse:  oauthError(400, `{"reason":"Invalid client_id or client_secret","error":"invalid_client"}`),
+			reject:  oauthError(400, `{"reason":"Invalid client_id or client_secret","error":"invalid_client"}`),
 			outcome: "token_rejected", words: "Invalid client_id or client_secret",
 		},
 	}
 }
 
 // TestProviderPagesObtainTokens runs the real caller with the JSON of each page, against a stand-in that answers as
-// that provider documents: granted, used until it expires, granted again, refused. The real services were not tried.
+// that provider documents: granted, used until it expires, granted again, rejected. The real services were not tried.
 func TestProviderPagesObtainTokens(t *testing.T) {
 	t.Parallel()
 	for name, p := range providers() {
@@ -535,7 +535,7 @@ func (r *provided) token(t *testing.T, q asked) upstream.Answer {
 		return oauthError(http.StatusBadRequest, `{"error":"invalid_request"}`)
 	}
 	if r.isRevoked() {
-		return r.p.refuse
+		return r.p.reject
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

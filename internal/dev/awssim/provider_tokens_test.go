@@ -25,7 +25,7 @@ func daysPublished(r *rig) (days float64, found bool) {
 	return days, found
 }
 
-// TestProviderPagesKnowTheExpiryOfStoredTokens: what a provider tells of a token that it does not sign, as its
+// TestProviderPagesKnowTheExpiryOfStoredTokens: what a provider says of a token that it does not sign, as its
 // documents describe it: a header of each answer, or the answer to the page's probe. And what it answers to a revoked
 // one.
 func TestProviderPagesKnowTheExpiryOfStoredTokens(t *testing.T) {
@@ -114,15 +114,15 @@ func action(probe string) string {
 func TestProviderPagesRenewTheirTokens(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		page    string
-		block   int
-		api     string
-		auth    string // the token endpoint's host; empty: the API's
-		path    string
-		check   func(q asked, token, refresh string) string
-		answer  func(token, refresh string) (int, string)
-		refusal upstream.Answer
-		failure string // the error's type once the credential is dead
+		page      string
+		block     int
+		api       string
+		auth      string // the token endpoint's host; empty: the API's
+		path      string
+		check     func(q asked, token, refresh string) string
+		answer    func(token, refresh string) (int, string)
+		rejection upstream.Answer
+		failure   string // the error's type once the credential is dead
 	}{
 		"generic, a refresh token": {
 			page: "generic-oauth2.md", block: 3, api: "api.example.com", auth: "auth.example.com", path: "/oauth2/token",
@@ -137,8 +137,8 @@ func TestProviderPagesRenewTheirTokens(t *testing.T) {
 					`{"access_token":%q,"refresh_token":%q,"token_type":"Bearer","expires_in":3600}`, token, refresh,
 				)
 			},
-			refusal: oauthError(400, `{"error":"invalid_grant","error_description":"revoked"}`),
-			failure: "ReauthorizationRequiredError",
+			rejection: oauthError(400, `{"error":"invalid_grant","error_description":"revoked"}`),
+			failure:   "ReauthorizationRequiredError",
 		},
 		"GitHub, a user's token of an app": { // 200 with an error, and no status of RFC 6749
 			page: "github.md", block: 1, api: "api.github.com", auth: "github.com", path: "/login/oauth/access_token",
@@ -153,7 +153,7 @@ func TestProviderPagesRenewTheirTokens(t *testing.T) {
 						`"token_type":"bearer","scope":""}`,
 					token, refresh)
 			},
-			refusal: oauthError(
+			rejection: oauthError(
 				200, `{"error":"bad_refresh_token","error_description":"The refresh token passed is incorrect or expired."}`,
 			),
 			failure: "ReauthorizationRequiredError",
@@ -171,8 +171,8 @@ func TestProviderPagesRenewTheirTokens(t *testing.T) {
 					`{"id":43,"name":"cron","revoked":false,"active":true,"token":%q,"expires_at":"2026-11-09"}`, token,
 				)
 			},
-			refusal: oauthError(401, `{"error":"invalid_token","error_description":"Token was revoked."}`),
-			failure: "ReauthorizationRequiredError",
+			rejection: oauthError(401, `{"error":"invalid_token","error_description":"Token was revoked."}`),
+			failure:   "ReauthorizationRequiredError",
 		},
 	}
 	for name, c := range cases {
@@ -191,7 +191,7 @@ func TestProviderPagesRenewTheirTokens(t *testing.T) {
 					t.Errorf("%s would refuse the request: %s", c.page, wrong)
 				}
 				if revoked {
-					return c.refusal
+					return c.rejection
 				}
 				renewals++
 				token, refresh = fmt.Sprintf("renewed-token-%d-abcdef", renewals), fmt.Sprintf(

@@ -22,18 +22,18 @@ import (
 
 // standIn is a provider's token endpoint as its documents describe it.
 type standIn struct {
-	page    string // in docs/providers
-	block   int    // which of the page's secrets with an AWS identity
-	api     string // the host that is called
-	host    string // of the token endpoint; empty: the API verifies the JWT itself
-	path    string
-	json    bool              // the request's form
-	form    map[string]string // what it must be; JWT stands for the identity, * for anything
-	header  map[string]string
-	proof   string // the parameter that holds the JWT
-	refusal string // the answer, with status, to what it does not trust
-	status  int
-	outcome string // of such a run
+	page      string // in docs/providers
+	block     int    // which of the page's secrets with an AWS identity
+	api       string // the host that is called
+	host      string // of the token endpoint; empty: the API verifies the JWT itself
+	path      string
+	json      bool              // the request's form
+	form      map[string]string // what it must be; JWT stands for the identity, * for anything
+	header    map[string]string
+	proof     string // the parameter that holds the JWT
+	rejection string // the answer, with status, to what it does not trust
+	status    int
+	outcome   string // of such a run
 }
 
 const (
@@ -44,7 +44,7 @@ const (
 )
 
 // TestProvidersThatTakeIdentities runs the real binary with the JSON of the pages, against stand-ins that answer as the
-// providers document and verify what AWS signed by the published keys: granted, reused, expired, refused. The real providers
+// providers document and verify what AWS signed by the published keys: granted, reused, expired, rejected. The real providers
 // were not tried.
 func TestProvidersThatTakeIdentities(t *testing.T) {
 	t.Parallel()
@@ -53,7 +53,7 @@ func TestProvidersThatTakeIdentities(t *testing.T) {
 		form: map[string]string{
 			"grant_type": bearerType, "assertion": "JWT", "federation_rule_id": "*", "organization_id": "*", "service_account_id": "*",
 		},
-		status: 400, refusal: `{"error":"invalid_grant","error_description":"no federation rule matches"}`, outcome: "token_rejected",
+		status: 400, rejection: `{"error":"invalid_grant","error_description":"no federation rule matches"}`, outcome: "token_rejected",
 	}
 	anthropicLogin := anthropic
 	anthropicLogin.block, anthropicLogin.header = 1, map[string]string{"Anthropic-Beta": "oidc-federation-2026-04-01"}
@@ -64,7 +64,7 @@ func TestProvidersThatTakeIdentities(t *testing.T) {
 				"grant_type": "client_credentials", "client_id": "value", "scope": "https://graph.microsoft.com/.default",
 				"client_assertion": "JWT", "client_assertion_type": clientType,
 			},
-			status: 401, refusal: `{"error":"invalid_client","error_description":"AADSTS700213: No matching federated identity record found"}`, outcome: "token_rejected",
+			status: 401, rejection: `{"error":"invalid_client","error_description":"AADSTS700213: No matching federated identity record found"}`, outcome: "token_rejected",
 		},
 		"Google Cloud": {
 			page: "google.md", api: "storage.googleapis.com", host: "sts.googleapis.com", path: "/v1/token", proof: "subject_token",
@@ -73,7 +73,7 @@ func TestProvidersThatTakeIdentities(t *testing.T) {
 				"requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
 				"audience":             "//iam.googleapis.com/projects/value/locations/global/workloadIdentityPools/value/providers/value",
 			},
-			status: 400, refusal: `{"error":"invalid_grant","error_description":"The audience in ID Token does not match"}`, outcome: "token_rejected",
+			status: 400, rejection: `{"error":"invalid_grant","error_description":"The audience in ID Token does not match"}`, outcome: "token_rejected",
 		},
 		"OpenAI": {
 			page: "openai.md", api: "api.openai.com", host: "auth.openai.com", path: "/oauth/token", json: true, proof: "subject_token",
@@ -81,7 +81,7 @@ func TestProvidersThatTakeIdentities(t *testing.T) {
 				"grant_type": exchangeType, "subject_token": "JWT", "subject_token_type": jwtTokenType,
 				"identity_provider_id": "value", "service_account_id": "value",
 			},
-			status: 400, refusal: `{"error":"invalid_grant"}`, outcome: "token_rejected",
+			status: 400, rejection: `{"error":"invalid_grant"}`, outcome: "token_rejected",
 		},
 		"Anthropic":          anthropic,
 		"Anthropic, a login": anthropicLogin,
@@ -91,7 +91,7 @@ func TestProvidersThatTakeIdentities(t *testing.T) {
 				"grant_type": "client_credentials", "client_id": "value", "scope": "read_builds",
 				"client_assertion": "JWT", "client_assertion_type": clientType,
 			},
-			status: 401, refusal: `{"error":"invalid_client"}`, outcome: "token_rejected",
+			status: 401, rejection: `{"error":"invalid_client"}`, outcome: "token_rejected",
 		},
 		"an Application Load Balancer": {page: "alb.md", api: "api.example.com", outcome: "token_rejected"},
 	}
@@ -212,7 +212,7 @@ func (s standIn) serve(t *testing.T, r *federated, granted *sync.Map, w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if r.verify(proof) != nil {
 		w.WriteHeader(s.status)
-		_, _ = io.WriteString(w, s.refusal)
+		_, _ = io.WriteString(w, s.rejection)
 		return
 	}
 	token := "granted-" + rand.Text()

@@ -63,7 +63,7 @@ func (r *renewal) said() string {
 	for _, rotation := range r.Secrets.Rotations() {
 		fmt.Fprintf(&b, "%v\n", rotation.Err)
 	}
-	fmt.Fprintf(&b, "%+v\n%+v\n%+v\n", r.CloudWatch.Calls(""), r.Mails(""), r.Changes(""))
+	fmt.Fprintf(&b, "%+v\n%+v\n%+v\n", r.CloudWatch.Calls(""), r.Emails(""), r.Changes(""))
 	return b.String()
 }
 
@@ -77,7 +77,7 @@ func TestSecretsNeverInOutput(t *testing.T) {
 			return upstream.Answer{Status: status, Body: quoted, Header: map[string]string{"Www-Authenticate": `Bearer error="` + q.Token + `"`, "Location": "https://" + host + "/" + q.Token}}, true
 		})
 	}
-	refuses := func(status int, code string) func(*renewal) {
+	rejects := func(status int, code string) func(*renewal) {
 		return func(r *renewal) {
 			f := idp.Failing(status, code)
 			f.Echo = true
@@ -114,17 +114,17 @@ func TestSecretsNeverInOutput(t *testing.T) {
 		"the new token is refused":         func(r *renewal) { echo(r, 401) },
 		"the API fails":                    func(r *renewal) { echo(r, 500) },
 		"the API redirects":                func(r *renewal) { echo(r, 302) },
-		"the refresh token is dead":        refuses(400, "invalid_grant"),
-		"the client is refused":            refuses(401, "invalid_client"),
-		"the server fails":                 refuses(500, "server_error"),
+		"the refresh token is dead":        rejects(400, "invalid_grant"),
+		"the client is refused":            rejects(401, "invalid_client"),
+		"the server fails":                 rejects(500, "server_error"),
 		"a token that cannot be used":      func(r *renewal) { must(r.t, r.auth.Fail(idp.TokenType("mac"))) },
 		"an answer that is cut off":        func(r *renewal) { must(r.t, r.auth.Fail(idp.CutOff())) },
-		"a key that nobody knows":          func(r *renewal) { r.logIn(map[string]any{"tokn": "fake-token-with-a-wrong-key"}) },
+		"an unknown key":                   func(r *renewal) { r.logIn(map[string]any{"tokn": "fake-token-with-a-wrong-key"}) },
 		"rotate":                           both(rotating, func(r *renewal) { echo(r, 200) }),
 		"rotate is refused":                both(rotating, func(r *renewal) { echo(r, 401) }),
 		"minted with a key":                minted("client_credentials", map[string]any{"auth": "private_key_jwt"}),
-		"minted with a key, and refused":   both(minted("client_credentials", map[string]any{"auth": "private_key_jwt"}), refuses(401, "invalid_client")),
-		"minted by an assertion, refused":  both(minted("jwt_bearer", map[string]any{"issuer": "https://issuer.example.com", "subject": "reports"}), refuses(400, "invalid_grant")),
+		"minted with a key, and refused":   both(minted("client_credentials", map[string]any{"auth": "private_key_jwt"}), rejects(401, "invalid_client")),
+		"minted by an assertion, refused":  both(minted("jwt_bearer", map[string]any{"issuer": "https://issuer.example.com", "subject": "reports"}), rejects(400, "invalid_grant")),
 		"minted, and the API refuses them": both(minted("client_credentials", map[string]any{"auth": "private_key_jwt"}), func(r *renewal) { echo(r, 401) }),
 	}
 	for name, spoil := range cases {

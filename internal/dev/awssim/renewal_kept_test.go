@@ -17,7 +17,7 @@ import (
 func (r *renewal) rotate() error {
 	r.t.Helper()
 	before := len(r.Secrets.Rotations())
-	_ = r.Secrets.RotateSecret(r.t.Context(), r.SecretID(secret)) // refused while one is under way, which is run again
+	_ = r.Secrets.RotateSecret(r.t.Context(), r.SecretID(secret)) // rejected while one is under way, which is run again
 	all := r.Secrets.Rotations()
 	if len(all) == before {
 		r.t.Fatal("no rotation was run")
@@ -170,8 +170,8 @@ func TestDeploymentOfRotationRaisesNothing(t *testing.T) {
 		t.Error("the API is down, and the test succeeded")
 	}
 	r.pass(2 * time.Minute)
-	if got := r.AlarmState(rotationFailed); got == alarm.InAlarm || len(r.Mails("")) > 0 || len(r.CloudWatch.Calls("PutMetricData")) > 0 {
-		t.Errorf("the alarm is %s, emails: %v", got, r.Mails(""))
+	if got := r.AlarmState(rotationFailed); got == alarm.InAlarm || len(r.Emails("")) > 0 || len(r.CloudWatch.Calls("PutMetricData")) > 0 {
+		t.Errorf("the alarm is %s, emails: %v", got, r.Emails(""))
 	}
 }
 

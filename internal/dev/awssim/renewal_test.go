@@ -21,7 +21,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/upstream"
 )
 
-// What the authorisation server knows. None of it opens anything.
+// What the authorization server knows. None of it opens anything.
 const (
 	issuer       = "id.example.com"
 	clientID     = "cronbearer"
@@ -69,7 +69,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// logIn is what a person does: a new family of tokens, stored as a whole secret.
+// logIn is what a user does: a new family of tokens, stored as a whole secret.
 func (r *renewal) logIn(more map[string]any) {
 	r.t.Helper()
 	tokens, err := r.auth.LogIn(clientID, "")
@@ -167,7 +167,7 @@ func TestRenewalOnSchedule(t *testing.T) {
 		}
 	}
 	for _, call := range r.SecretsAPI.Calls("") {
-		if call.Refused != "" && call.Refused != "ResourceNotFoundException" { // AWSPENDING has no value before it is renewed
+		if call.Rejected != "" && call.Rejected != "ResourceNotFoundException" { // AWSPENDING has no value before it is renewed
 			t.Errorf("refused: %+v", call)
 		}
 	}
@@ -204,7 +204,7 @@ func TestRotatorMayDoNoMore(t *testing.T) {
 	}
 }
 
-// TestRevokedRefreshToken: the alarm fires within a minute and says why; the next start is refused, which fires the other
+// TestRevokedRefreshToken: the alarm fires within a minute and says why; the next start is rejected, which fires the other
 // alarm; an operator re-authorizes, stores the secret, starts the rotation, and all is well.
 func TestRevokedRefreshToken(t *testing.T) {
 	t.Parallel()
@@ -216,20 +216,20 @@ func TestRevokedRefreshToken(t *testing.T) {
 	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.InAlarm || got["DeadLetters"] == alarm.InAlarm {
 		t.Errorf("after the rotation that failed: %v", got)
 	}
-	mails := r.Mails(r.Stack.StackName + "-" + rotationFailed)
-	if len(mails) != 1 || !strings.Contains(mails[0].Body, "ReauthorizationRequired") {
-		t.Fatalf("mails: %+v", mails)
+	emails := r.Emails(r.Stack.StackName + "-" + rotationFailed)
+	if len(emails) != 1 || !strings.Contains(emails[0].Body, "ReauthorizationRequired") {
+		t.Fatalf("emails: %+v", emails)
 	}
 	steps := r.rotator()
 	if last := steps[len(steps)-1]; last != "createSecret reauthorization_required" {
 		t.Errorf("the last step: %s", last)
 	}
 	before := r.auth.Count(idp.RefreshToken)
-	if before.Refused != 1 {
+	if before.Rejected != 1 {
 		t.Errorf("a dead refresh token was posted more than once: %+v", before)
 	}
 
-	r.pass(40 * time.Minute) // 11:00: refused three times over, then kept
+	r.pass(40 * time.Minute) // 11:00: rejected three times over, then kept
 	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.InAlarm || got["DeadLetters"] != alarm.InAlarm {
 		t.Errorf("after the start that was refused: %v", got)
 	}
@@ -239,7 +239,7 @@ func TestRevokedRefreshToken(t *testing.T) {
 	}
 
 	r.logIn(nil)
-	if err := r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)); err == nil { // refused, and run again all the same
+	if err := r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)); err == nil { // rejected, and run again anyway
 		t.Error("AWSPENDING was not left behind")
 	}
 	r.Queue("DeadLetters").Purge()
@@ -247,16 +247,16 @@ func TestRevokedRefreshToken(t *testing.T) {
 	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.OK || got["DeadLetters"] != alarm.OK {
 		t.Errorf("at the end: %v", got)
 	}
-	if n := len(r.Mails(r.Stack.StackName + "-" + rotationFailed)); n != 2 {
-		t.Errorf("%d mails about the rotation", n)
+	if n := len(r.Emails(r.Stack.StackName + "-" + rotationFailed)); n != 2 {
+		t.Errorf("%d emails about the rotation", n)
 	}
 	if !r.auth.StillGood(r.refreshToken("AWSCURRENT")) {
 		t.Error("the refresh token that is stored is dead")
 	}
 }
 
-// TestPassingFaultOfRenewal: the rotation that was left half done is run again by the next start, with nobody's help.
-func TestPassingFaultOfRenewal(t *testing.T) {
+// TestRenewalRecoversFromATransientError: the rotation that was left incomplete is run again by the next start, without help.
+func TestRenewalRecoversFromATransientError(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		spoil func(*renewal)
@@ -287,7 +287,7 @@ func TestPassingFaultOfRenewal(t *testing.T) {
 				t.Errorf("the alarm is %s\n%v", got, r.rotator())
 			}
 			c.fix(r)
-			_ = r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)) // refused, and run again
+			_ = r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)) // rejected, and run again
 			r.pass(2 * time.Minute)
 			if got := r.AlarmState(rotationFailed); got != alarm.OK {
 				t.Errorf("fixed, the alarm is %s\n%v", got, r.rotator())

@@ -15,7 +15,7 @@ import (
 )
 
 // TestTwoSecretsOneDead: for a week, two secrets are renewed every 30 minutes, and the refresh token of one is dead. Every
-// email is the dead one's: one that its rotation failed, and one that its next start was refused. Its refresh token is
+// email is the dead one's: one that its rotation failed, and one that its next start was rejected. Its refresh token is
 // posted once a day, and each rotation of the other one is finished. One alarm over both would send 96 emails a day.
 func TestTwoSecretsOneDead(t *testing.T) {
 	t.Parallel()
@@ -42,12 +42,12 @@ func TestTwoSecretsOneDead(t *testing.T) {
 	must(t, err)
 
 	r.pass(time.Duration(days)*24*time.Hour - time.Minute)
-	mails := map[string]int{}
-	for _, mail := range r.Mails("") {
-		mails[strings.TrimPrefix(mail.Alarm, r.Stack.StackName+"-")]++
+	emails := map[string]int{}
+	for _, email := range r.Emails("") {
+		emails[strings.TrimPrefix(email.Alarm, r.Stack.StackName+"-")]++
 	}
-	if mails["RotationFailed-"+dead] != 1 || mails["DeadLetters"] != 1 || len(mails) != 2 {
-		t.Errorf("emails: %v", mails)
+	if emails["RotationFailed-"+dead] != 1 || emails["DeadLetters"] != 1 || len(emails) != 2 {
+		t.Errorf("emails: %v", emails)
 	}
 	if got := r.states(rotationFailed, "RotationFailed-"+dead); got[rotationFailed] != alarm.OK || got["RotationFailed-"+dead] != alarm.InAlarm {
 		t.Errorf("alarms: %v", got)
@@ -64,11 +64,11 @@ func TestTwoSecretsOneDead(t *testing.T) {
 		}
 	}
 	n := r.auth.Count(idp.RefreshToken)
-	if finished != days*48 || n.Granted != finished || n.Refused != days || n.Reused != 0 {
+	if finished != days*48 || n.Granted != finished || n.Rejected != days || n.Reused != 0 {
 		t.Errorf("%d rotations finished in %d days; requests: %+v", finished, days, n)
 	}
 	t.Logf("%d days: %d rotations of the living secret finished, %d attempts of the dead one, whose refresh token was posted %d times; emails: %v",
-		days, finished, failed, n.Refused, mails)
+		days, finished, failed, n.Rejected, emails)
 }
 
 // warnsLate is the shipped template for a token of an hour, which warns when renewal has stopped.

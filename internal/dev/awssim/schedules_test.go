@@ -94,7 +94,7 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
-// TestSilence: a job that no longer starts is told of once, and so is its end, but not the first OK of a new alarm.
+// TestSilence: a job that no longer starts is called with once, and so is its end, but not the first OK of a new alarm.
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	cloud := awssimtest.Start(t, awssim.Options{})
@@ -110,22 +110,22 @@ func TestSilence(t *testing.T) {
 	}
 	const name = "cronbearer-Silent-HourlySync"
 	run(3 * time.Hour)
-	if got := cloud.AlarmState("Silent-HourlySync"); got != alarm.OK || len(cloud.Mails("")) > 0 {
-		t.Fatalf("%s; mails: %v", got, cloud.Mails(""))
+	if got := cloud.AlarmState("Silent-HourlySync"); got != alarm.OK || len(cloud.Emails("")) > 0 {
+		t.Fatalf("%s; emails: %v", got, cloud.Emails(""))
 	}
 	cloud.PauseStarts(true)
 	run(12 * time.Hour)
-	if got := cloud.AlarmState("Silent-HourlySync"); got != alarm.InsufficientData || len(cloud.Mails(name)) != 1 {
-		t.Fatalf("%s; mails: %v", got, cloud.Mails(name))
+	if got := cloud.AlarmState("Silent-HourlySync"); got != alarm.InsufficientData || len(cloud.Emails(name)) != 1 {
+		t.Fatalf("%s; emails: %v", got, cloud.Emails(name))
 	}
 	cloud.PauseStarts(false)
 	run(2 * time.Hour)
-	mails := cloud.Mails(name)
-	if got := cloud.AlarmState("Silent-HourlySync"); got != alarm.OK || len(mails) != 2 {
-		t.Fatalf("%s; mails: %v", got, mails)
+	emails := cloud.Emails(name)
+	if got := cloud.AlarmState("Silent-HourlySync"); got != alarm.OK || len(emails) != 2 {
+		t.Fatalf("%s; emails: %v", got, emails)
 	}
-	if !strings.Contains(mails[1].Body, "The silence is over") || !strings.Contains(mails[1].Body, name) {
-		t.Errorf("the mail about the end:\n%s", mails[1].Body)
+	if !strings.Contains(emails[1].Body, "The silence is over") || !strings.Contains(emails[1].Body, name) {
+		t.Errorf("the email about the end:\n%s", emails[1].Body)
 	}
 }
 
@@ -152,20 +152,20 @@ func TestDeadTokenOnTenJobs(t *testing.T) {
 	api.Revoke(first)
 	run(48 * time.Hour)
 	var subjects []string
-	for _, m := range cloud.Mails("") {
+	for _, m := range cloud.Emails("") {
 		subjects = append(subjects, m.Subject)
 	}
 	slices.Sort(subjects)
 	want := []string{`ALARM: "cronbearer-FailedRuns" in EU (Ireland)`, `ALARM: "cronbearer-TokenRejected-ExampleApi" in EU (Ireland)`}
 	if diff := cmp.Diff(want, subjects); diff != "" {
-		t.Errorf("mails while the token is dead (-want +got)\n%s", diff)
+		t.Errorf("emails while the token is dead (-want +got)\n%s", diff)
 	}
 	if kept := len(cloud.Queue("FailedRuns").Messages()); kept != 480 {
 		t.Errorf("%d failed runs are kept", kept)
 	}
 	api.Accept(first)
 	run(90 * time.Minute)
-	if mails := cloud.Mails("cronbearer-TokenRejected-ExampleApi"); len(mails) != 2 || !strings.HasPrefix(mails[1].Subject, "OK: ") {
-		t.Errorf("mails in the end: %v", mails)
+	if emails := cloud.Emails("cronbearer-TokenRejected-ExampleApi"); len(emails) != 2 || !strings.HasPrefix(emails[1].Subject, "OK: ") {
+		t.Errorf("emails in the end: %v", emails)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/awssim"
 )
 
-// TestRotationWindow: a target that refuses a token within an hour of a rotation costs no failed run, and a dead token
+// TestRotationWindow: a target that rejects a token within an hour of a rotation costs no failed run, and a dead token
 // hides behind no other outside it.
 func TestRotationWindow(t *testing.T) {
 	t.Parallel()
@@ -112,7 +112,7 @@ func TestCache(t *testing.T) {
 		t.Errorf("reads after each run: %v, want %v", reads, want)
 	}
 	for _, call := range r.SecretsAPI.Calls("") {
-		if call.Operation != "GetSecretValue" || call.Stage != "AWSCURRENT" || call.Refused != "" {
+		if call.Operation != "GetSecretValue" || call.Stage != "AWSCURRENT" || call.Rejected != "" {
 			t.Errorf("call %+v", call)
 		}
 	}

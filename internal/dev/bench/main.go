@@ -46,7 +46,7 @@ func main() {
 }
 
 const (
-	// defaultMemory is the template's MemorySize: what the programs are told when no size is emulated.
+	// defaultMemory is the template's MemorySize: what the programs get when no size is emulated.
 	defaultMemory = 128
 	// shortWarm is how many warm runs a process has where each is slow, or shows nothing new.
 	shortWarm   = 40

@@ -56,7 +56,7 @@ type tryout struct {
 	world     *world
 	subject   subject
 	path      path
-	megabytes int      // what the process is told of its size
+	megabytes int      // what the process is called with its size
 	limiter   *limiter // nil: a whole core
 	warm      int
 }
@@ -89,7 +89,7 @@ func (t tryout) measure(ctx context.Context) (m sample, err error) {
 	process := exec.CommandContext(ctx, t.subject.command[0], t.subject.command[1:]...)
 	process.Env = append(environment(t.world, api.Address(), t.megabytes), t.subject.env...)
 	process.Stdout, process.Stderr, process.Dir = out, out, t.world.dir
-	begun := time.Now()
+	started := time.Now()
 	if err := process.Start(); err != nil {
 		return m, err
 	}
@@ -100,14 +100,14 @@ func (t tryout) measure(ctx context.Context) (m sample, err error) {
 			return m, err
 		}
 	}
-	return t.watch(ctx, api, process.Process.Pid, begun)
+	return t.watch(ctx, api, process.Process.Pid, started)
 }
 
-func (t tryout) watch(ctx context.Context, api *lambda.API, pid int, begun time.Time) (m sample, err error) {
+func (t tryout) watch(ctx context.Context, api *lambda.API, pid int, started time.Time) (m sample, err error) {
 	if err := idle(ctx, api); err != nil {
 		return m, err
 	}
-	m.start = time.Since(begun)
+	m.start = time.Since(started)
 	if m.cpuStart, err = cpuTime(pid); err != nil && !errors.Is(err, errUnmeasured) {
 		return m, err
 	}
@@ -148,9 +148,9 @@ func (t tryout) run(ctx context.Context, api *lambda.API, n int) (time.Duration,
 		FunctionARN: "arn:aws:lambda:" + region + ":123456789012:function:bench",
 		TraceID:     "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0",
 	}
-	begun := time.Now()
+	started := time.Now()
 	answer, err := api.Invoke(limited, e)
-	took := time.Since(begun)
+	took := time.Since(started)
 	if err != nil {
 		return took, err
 	}

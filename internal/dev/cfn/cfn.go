@@ -2,8 +2,8 @@
 // would for one stack: the loops, maps and defaults of AWS::LanguageExtensions,
 // parameters, conditions, and names and ARNs of the shape that AWS gives.
 //
-// It is no emulator: it creates nothing. What it does not know (a resource type, an
-// attribute, what another stack exports) becomes a value that nothing is known of:
+// It is not an emulator: it creates nothing. What it does not know (a resource type, an
+// attribute, what another stack exports) becomes an unknown value:
 // a template may hold more than what this repository ships.
 package cfn
 

@@ -23,7 +23,7 @@ type Parameter struct {
 	MinValue, MaxValue    *float64
 }
 
-// check says why a value does not fit, or "".
+// check reports why a value does not fit, or "".
 func (d Parameter) check(value string) string {
 	switch {
 	case d.AllowedValues != nil && !slices.Contains(d.AllowedValues, value):

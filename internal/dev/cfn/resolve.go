@@ -41,7 +41,7 @@ func newResolver(s *Stack, p *problems) *resolver {
 	return r
 }
 
-// holds says whether the Condition of a resource or an output lets it be.
+// holds reports whether the Condition of a resource or an output lets it be.
 func (r *resolver) holds(where string, body map[string]any) bool {
 	name, ok := body["Condition"].(string)
 	return !ok || r.condition(where+".Condition", name)
@@ -224,7 +224,7 @@ func (r *resolver) unrolled(where string, body map[string]any) map[string]any {
 	return out
 }
 
-// intrinsic says which function a mapping calls. Condition is one only where a
+// intrinsic reports which function a mapping calls. Condition is one only where a
 // condition is wanted: in a policy the word is an ordinary key.
 func intrinsic(m map[string]any) (string, any, bool) {
 	if len(m) != 1 {

@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(awssimtest.Main(m)) }
 
-// TestDemo tells the story twice: it comes out, and in the same words.
+// TestDemo plays the story twice: it comes out, and in the same words.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	binary, template := awssimtest.Binaries(t)["Caller"], awssimtest.Template()
@@ -42,7 +42,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestStoryThatDoesNotComeOut: a template whose alarm tells nobody, and one without the job, end in clear words.
+// TestStoryThatDoesNotComeOut: a template whose alarm tells no one, and one without the job, end in clear words.
 func TestStoryThatDoesNotComeOut(t *testing.T) {
 	t.Parallel()
 	binary := awssimtest.Binaries(t)["Caller"]

@@ -1,6 +1,6 @@
-// Command demo tells how a token dies and comes back, and how another renews itself for a day: jobs of the real
-// shipped template, run by the real binaries, on a model of AWS (package local) and a virtual clock. It ends with 1 if the
-// story does not come out.
+// Command demo shows how a token dies and comes back, and how another renews itself for a day: jobs of the real
+// shipped template, run by the real binaries, on a model of AWS (package awssim) and a virtual clock. It exits
+// with 1 if the story does not come out. It needs no AWS account and no network, and it is no proof: the tests are.
 package main
 
 import (
@@ -27,7 +27,7 @@ func main() {
 	}
 }
 
-// colourful: a terminal that nobody has asked to stay plain (no-color.org).
+// colourful: a terminal that no one has asked to stay plain (no-color.org).
 func colourful(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
@@ -57,8 +57,8 @@ func run(ctx context.Context, out io.Writer, binary, template string, colour boo
 	}
 	p.public = cloud.Public
 	defer func() { err = errors.Join(err, cloud.Close()) }()
-	if err := (&story{cloud: cloud, page: p}).tell(ctx); err != nil {
+	if err := (&story{cloud: cloud, page: p}).play(ctx); err != nil {
 		return err
 	}
-	return tellRenewal(ctx, p, binaries, template)
+	return playRenewal(ctx, p, binaries, template)
 }

@@ -43,12 +43,12 @@ func (p *page) title() {
 
 func clock(t time.Time) string { return t.UTC().Format("Mon 15:04") }
 
-// narrate tells what a person, or the world, does.
+// narrate writes what an operator, or the world, does.
 func (p *page) narrate(at time.Time, text string) {
 	p.line("%-9s  %s", clock(at), p.paint(bold, "» "+text))
 }
 
-// observe writes a line for a run, a change of an alarm's state that somebody is told of, and a mail.
+// observe writes a line for a run, a change of an alarm's state that someone is called with, and an email.
 func (p *page) observe(e awssim.Event) {
 	switch {
 	case e.Run != nil:
@@ -63,8 +63,8 @@ func (p *page) observe(e awssim.Event) {
 		if worthTelling(*e.Alarm) {
 			p.line("%-9s  %-46s %s", clock(e.At), "", p.paint(tone(string(e.Alarm.To)), fmt.Sprintf("%s: %s → %s", e.Alarm.Alarm.Name, e.Alarm.From, e.Alarm.To)))
 		}
-	case e.Mail != nil:
-		p.line("%-9s  %-46s %s", clock(e.At), "", "✉ to "+e.Mail.To+": "+e.Mail.Subject)
+	case e.Email != nil:
+		p.line("%-9s  %-46s %s", clock(e.At), "", "✉ to "+e.Email.To+": "+e.Email.Subject)
 	}
 }
 
@@ -85,10 +85,10 @@ func tone(word string) string {
 	return ""
 }
 
-// mail shows what a person reads.
-func (p *page) mail(m notify.Mail) {
+// email shows what an operator reads.
+func (p *page) email(m notify.Email) {
 	p.line("")
-	p.line("%s", p.paint(dim, "┌─ mail to "+m.To+" "+strings.Repeat("─", 80)))
+	p.line("%s", p.paint(dim, "┌─ email to "+m.To+" "+strings.Repeat("─", 80)))
 	bar := p.paint(dim, "│ ")
 	p.line("%sSubject: %s", bar, p.paint(bold, m.Subject))
 	p.line("%s", p.paint(dim, "│"))

@@ -67,8 +67,8 @@ type renewal struct {
 	runs, met, failed, renewed int
 }
 
-// tellRenewal deploys the application and infra/rotation.yaml once more, on another page of the calendar.
-func tellRenewal(ctx context.Context, p *page, binaries map[string]string, template string) (err error) {
+// playRenewal deploys the application and infra/rotation.yaml again, on another page of the calendar.
+func playRenewal(ctx context.Context, p *page, binaries map[string]string, template string) (err error) {
 	dir, err := os.MkdirTemp("", "cronbearer-demo-")
 	if err != nil {
 		return fmt.Errorf("a copy of the template: %w", err)
@@ -88,7 +88,7 @@ func tellRenewal(ctx context.Context, p *page, binaries map[string]string, templ
 	if err := r.deploy(filepath.Join(filepath.Dir(template), "..", "..", "..", "infra", "rotation.yaml")); err != nil {
 		return err
 	}
-	return r.tell(ctx)
+	return r.play(ctx)
 }
 
 func (r *renewal) deploy(rotation string) error {
@@ -111,7 +111,7 @@ func (r *renewal) deploy(rotation string) error {
 	return err
 }
 
-// logIn is what a person does in a browser, and put-secret-value.
+// logIn is what a user does in a browser, and put-secret-value.
 func (r *renewal) logIn() error {
 	tokens, err := r.auth.LogIn(client, "")
 	if err != nil {
@@ -152,7 +152,7 @@ func (r *renewal) observe(e awssim.Event) {
 	}
 }
 
-func (r *renewal) tell(ctx context.Context) error {
+func (r *renewal) play(ctx context.Context) error {
 	begin := r.cloud.Now()
 	r.page.line("")
 	r.page.narrate(begin, "second act: a token that lives for one hour; the rotator renews it every 30 minutes by a refresh token that is good once")
@@ -162,7 +162,7 @@ func (r *renewal) tell(ctx context.Context) error {
 	if r.renewed != renewals+1 || r.met == 0 { // one at once
 		return fmt.Errorf("the token was renewed %d times in a day, and %d runs met it", r.renewed, r.met)
 	}
-	r.page.narrate(r.cloud.Now(), fmt.Sprintf("a day later: %d runs, %d renewals, %d failed runs; %d runs met a renewal, were refused, and took the new token at once",
+	r.page.narrate(r.cloud.Now(), fmt.Sprintf("a day later: %d runs, %d renewals, %d failed runs; %d runs met a renewal, were rejected, and used the new token at once",
 		r.runs, r.renewed, r.failed, r.met))
 
 	refresh, err := r.stored("refresh_token")
@@ -174,7 +174,7 @@ func (r *renewal) tell(ctx context.Context) error {
 	if err := r.pass(ctx, begin.Add(24*time.Hour+35*time.Minute), alarm.InAlarm); err != nil {
 		return fmt.Errorf("when the refresh token dies: %w", err)
 	}
-	if err := r.mail(); err != nil {
+	if err := r.email(); err != nil {
 		return err
 	}
 
@@ -182,7 +182,7 @@ func (r *renewal) tell(ctx context.Context) error {
 	if err := r.logIn(); err != nil {
 		return err
 	}
-	// It is refused, as the one that failed was not complete, and that one is run again.
+	// It is rejected, as the one that failed was not complete, and that one is run again.
 	if err := r.cloud.Secrets.RotateSecret(ctx, r.cloud.SecretID(secret)); err == nil {
 		return errors.New("no rotation was left half done")
 	}
@@ -192,7 +192,7 @@ func (r *renewal) tell(ctx context.Context) error {
 	return r.end()
 }
 
-// pass lets time go on: no run may fail, and no alarm ring but the one that tells of the rotation.
+// pass lets time go on: no run may fail, and no alarm may fire but the one of the rotation.
 func (r *renewal) pass(ctx context.Context, until time.Time, rotation alarm.State) error {
 	if err := r.cloud.Run(ctx, until); err != nil {
 		return err
@@ -212,18 +212,18 @@ func (r *renewal) pass(ctx context.Context, until time.Time, rotation alarm.Stat
 	return errors.Join(problems...)
 }
 
-// mail makes sure that the mail came within a period, and shows what it asks for.
-func (r *renewal) mail() error {
-	rotations, mails := r.cloud.Secrets.Rotations(), r.cloud.Mails(r.cloud.Stack.StackName+"-"+rotationAlarm)
-	if len(mails) != 1 || mails[0].At.Sub(rotations[len(rotations)-1].At) > 2*time.Minute {
-		return fmt.Errorf("%d mails about the rotation that failed, or a late one", len(mails))
+// email makes sure that the email came within a period, and shows what it asks for.
+func (r *renewal) email() error {
+	rotations, emails := r.cloud.Secrets.Rotations(), r.cloud.Emails(r.cloud.Stack.StackName+"-"+rotationAlarm)
+	if len(emails) != 1 || emails[0].At.Sub(rotations[len(rotations)-1].At) > 2*time.Minute {
+		return fmt.Errorf("%d emails about the rotation that failed, or a late one", len(emails))
 	}
 	if err := rotations[len(rotations)-1].Err; err == nil || !strings.Contains(err.Error(), "ReauthorizationRequiredError") {
 		return fmt.Errorf("the rotation did not end with ReauthorizationRequiredError: %w", err)
 	}
-	for text := range strings.SplitSeq(mails[0].Body, "\n") {
+	for text := range strings.SplitSeq(emails[0].Body, "\n") {
 		if strings.Contains(text, "ReauthorizationRequired") {
-			r.page.line("%-9s  %s", "", r.page.paint(dim, "the mail: "+strings.TrimSpace(text)))
+			r.page.line("%-9s  %s", "", r.page.paint(dim, "the email: "+strings.TrimSpace(text)))
 			return nil
 		}
 	}

@@ -31,18 +31,18 @@ type story struct {
 	cloud *awssim.Cloud
 	page  *page
 
-	runs, mails int // told so far
+	runs, emails int // seen so far
 }
 
 // chapter is what must have happened in it.
 type chapter struct {
 	until  string   // time of day
 	runs   []string // "HourlySync token_rejected"
-	mails  []string // subjects, as far as they tell
+	emails []string // subjects, their beginnings
 	states map[string]alarm.State
 }
 
-func (s *story) tell(ctx context.Context) error {
+func (s *story) play(ctx context.Context) error {
 	api := s.cloud.Target(host)
 	if api == nil {
 		return fmt.Errorf("no job of the template calls %s any more: this demo tells the story of the shipped examples", host)
@@ -65,9 +65,9 @@ func (s *story) tell(ctx context.Context) error {
 	s.page.narrate(s.cloud.Now(), host+" ends the token")
 	api.Revoke(oldToken)
 	if err := s.pass(ctx, chapter{
-		until: "11:30",
-		runs:  []string{"HourlySync token_rejected"},
-		mails: []string{"ALARM: \"cronbearer-TokenRejected", "ALARM: \"cronbearer-FailedRuns"},
+		until:  "11:30",
+		runs:   []string{"HourlySync token_rejected"},
+		emails: []string{"ALARM: \"cronbearer-TokenRejected", "ALARM: \"cronbearer-FailedRuns"},
 		states: map[string]alarm.State{
 			rejectedAlarm: alarm.InAlarm, failedAlarm: alarm.InAlarm,
 		},
@@ -96,7 +96,7 @@ func (s *story) tell(ctx context.Context) error {
 		return err
 	}
 	if err := s.pass(ctx, chapter{
-		until: "15:30", runs: []string{"HourlySync succeeded"}, mails: []string{"OK: \"cronbearer-TokenRejected"},
+		until: "15:30", runs: []string{"HourlySync succeeded"}, emails: []string{"OK: \"cronbearer-TokenRejected"},
 		states: map[string]alarm.State{rejectedAlarm: alarm.OK, failedAlarm: alarm.InAlarm},
 	}); err != nil {
 		return fmt.Errorf("with the new token: %w", err)
@@ -108,7 +108,7 @@ func (s *story) tell(ctx context.Context) error {
 	}
 	s.cloud.Queue("FailedRuns").Purge()
 	if err := s.pass(ctx, chapter{
-		until: "16:30", runs: []string{"HourlySync succeeded"}, mails: []string{"OK: \"cronbearer-FailedRuns"},
+		until: "16:30", runs: []string{"HourlySync succeeded"}, emails: []string{"OK: \"cronbearer-FailedRuns"},
 		states: map[string]alarm.State{rejectedAlarm: alarm.OK, failedAlarm: alarm.OK},
 	}); err != nil {
 		return fmt.Errorf("at the end: %w", err)
@@ -143,7 +143,7 @@ func (s *story) pass(ctx context.Context, c chapter) error {
 	if diff := cmp.Diff(c.runs, runs); diff != "" {
 		problems = append(problems, fmt.Errorf("runs (-expected +happened):\n%s", diff))
 	}
-	problems = append(problems, s.checkMails(c.mails))
+	problems = append(problems, s.checkEmails(c.emails))
 	for name, want := range c.states {
 		if got := s.cloud.AlarmState(name); got != want {
 			problems = append(problems, fmt.Errorf("alarm %s is %s, not %s", name, got, want))
@@ -155,37 +155,37 @@ func (s *story) pass(ctx context.Context, c chapter) error {
 	return errors.Join(problems...)
 }
 
-func (s *story) checkMails(want []string) error {
-	all := s.cloud.Mails("")
+func (s *story) checkEmails(want []string) error {
+	all := s.cloud.Emails("")
 	var subjects []string
-	for _, m := range all[s.mails:] {
+	for _, m := range all[s.emails:] {
 		subjects = append(subjects, m.Subject)
 	}
-	s.mails = len(all)
+	s.emails = len(all)
 	left := slices.Clone(subjects)
 	for _, beginning := range want {
 		i := slices.IndexFunc(left, func(subject string) bool { return strings.HasPrefix(subject, beginning) })
 		if i < 0 {
-			return fmt.Errorf("no mail %s…; there came: %q", beginning, subjects)
+			return fmt.Errorf("no email %s…; there came: %q", beginning, subjects)
 		}
 		left = slices.Delete(left, i, i+1)
 	}
 	if len(left) > 0 {
-		return fmt.Errorf("mails that nobody expected: %q", left)
+		return fmt.Errorf("unexpected emails: %q", left)
 	}
 	return nil
 }
 
-// end shows the mail that mattered, and looks once more for what must never be seen.
+// end shows the email that mattered, and checks for what must never be seen.
 func (s *story) end() error {
-	mails := s.cloud.Mails(s.cloud.Stack.StackName + "-" + rejectedAlarm)
-	if len(mails) != 2 {
-		return fmt.Errorf("the dead token led to %d mails, not to one and its end", len(mails))
+	emails := s.cloud.Emails(s.cloud.Stack.StackName + "-" + rejectedAlarm)
+	if len(emails) != 2 {
+		return fmt.Errorf("the dead token led to %d emails, not to one and its end", len(emails))
 	}
 	s.page.line("")
 	s.page.line("One dead token, four failed runs: two alarms, TokenRejected and FailedRuns, and one email each when they fired and cleared."+
-		" This is the first, of %s:", clock(mails[0].At))
-	s.page.mail(mails[0])
+		" This is the first, of %s:", clock(emails[0].At))
+	s.page.email(emails[0])
 	for _, r := range s.cloud.Runs() {
 		for _, text := range [][]byte{r.Stdout, r.Stderr, r.Payload} {
 			if strings.Contains(string(text), oldToken) || strings.Contains(string(text), newToken) {

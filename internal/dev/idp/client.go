@@ -65,7 +65,7 @@ type Issuer struct {
 	Keys      []Key
 	Life      time.Duration // the longest that its assertions may still last; 0: the policy's
 	Subjects  []string      // that it may speak for; none: all
-	NoSubject bool          // "sub" may be missing, as with Google, although RFC 7523 section 3 wants it
+	NoSubject bool          // "sub" may be missing, as with Google, although RFC 7523 section 3 requires it
 	Scopes    []string      // that it may ask for, as a parameter or as a claim; none: all
 }
 
@@ -172,29 +172,29 @@ func (k Key) fits(header map[string]any) bool {
 		(k.Algorithm == "" || k.Algorithm == algorithm) && slices.Contains(k.algorithms(), algorithm)
 }
 
-// refusal is an answer of RFC 6749 section 5.2.
-type refusal struct {
+// rejection is an answer of RFC 6749 section 5.2.
+type rejection struct {
 	status            int
 	code, description string
 	challenge         bool // the client tried the Authorization header
 	reused            bool
 }
 
-func refuse(code, format string, args ...any) *refusal {
-	return &refusal{status: http.StatusBadRequest, code: code, description: fmt.Sprintf(format, args...)}
+func reject(code, format string, args ...any) *rejection {
+	return &rejection{status: http.StatusBadRequest, code: code, description: fmt.Sprintf(format, args...)}
 }
 
 // unknownClient is invalid_client. One text for all that can be wrong with a secret: a server does not help to guess.
-func unknownClient(byHeader bool, description string) *refusal {
-	return &refusal{status: http.StatusUnauthorized, code: "invalid_client", description: description, challenge: byHeader}
+func unknownClient(byHeader bool, description string) *rejection {
+	return &rejection{status: http.StatusUnauthorized, code: "invalid_client", description: description, challenge: byHeader}
 }
 
-// identify tells which client asks. known is false if the request does not say; only jwt_bearer may do that.
-func (s *Server) identify(r *http.Request, form url.Values, endpoint string) (c Client, known bool, refused *refusal) {
+// identify returns the client that asks. known is false if the request does not say; only jwt_bearer may do that.
+func (s *Server) identify(r *http.Request, form url.Values, endpoint string) (c Client, known bool, rejected *rejection) {
 	header := r.Header.Get("Authorization")
 	byHeader, byBody, byAssertion := header != "", form.Has("client_secret"), form.Has("client_assertion") || form.Has("client_assertion_type")
 	if one(byHeader)+one(byBody)+one(byAssertion) > 1 {
-		return c, false, refuse("invalid_request", "a client authenticates in one way only (RFC 6749 section 2.3)")
+		return c, false, reject("invalid_request", "a client authenticates in one way only (RFC 6749 section 2.3)")
 	}
 	switch {
 	case byHeader:
@@ -211,7 +211,7 @@ func (s *Server) identify(r *http.Request, form url.Values, endpoint string) (c 
 	return c, true, nil
 }
 
-func (s *Server) identifyBasic(r *http.Request, form url.Values) (Client, bool, *refusal) {
+func (s *Server) identifyBasic(r *http.Request, form url.Values) (Client, bool, *rejection) {
 	no := unknownClient(true, "unknown client, wrong secret, or another way of authentication")
 	id, secret, ok := r.BasicAuth()
 	if !ok {
@@ -225,14 +225,14 @@ func (s *Server) identifyBasic(r *http.Request, form url.Values) (Client, bool, 
 		return Client{}, false, no
 	}
 	if form.Has("client_id") && form.Get("client_id") != id {
-		return Client{}, false, refuse("invalid_request", "client_id is not the client of the Authorization header")
+		return Client{}, false, reject("invalid_request", "client_id is not the client of the Authorization header")
 	}
 	return c, true, nil
 }
 
-func (s *Server) identifyAssertion(form url.Values, endpoint string) (Client, bool, *refusal) {
-	no := func(format string, args ...any) (Client, bool, *refusal) {
-		return Client{}, false, unknownClient(false, "the client assertion is refused: "+fmt.Sprintf(format, args...))
+func (s *Server) identifyAssertion(form url.Values, endpoint string) (Client, bool, *rejection) {
+	no := func(format string, args ...any) (Client, bool, *rejection) {
+		return Client{}, false, unknownClient(false, "the client assertion is rejected: "+fmt.Sprintf(format, args...))
 	}
 	if form.Get("client_assertion_type") != assertionType {
 		return no("client_assertion_type is not %s", assertionType)
@@ -315,7 +315,7 @@ func (s *Server) verify(assertion string, keys []Key, audience string, longest t
 	return claims, s.once(claims, expires.Time)
 }
 
-// once refuses an assertion that came before (RFC 7523 section 5.2: jti).
+// once rejects an assertion that came before (RFC 7523 section 5.2: jti).
 func (s *Server) once(claims jwt.MapClaims, expires time.Time) error {
 	issuer, _ := claims.GetIssuer()
 	id, _ := claims["jti"].(string)

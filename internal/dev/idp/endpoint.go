@@ -35,51 +35,51 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if wrong.Status != 0 {
 		s.ended(entry, wrong.Status, wrong.Error)
-		wrong.refuse(w, form, r.Header.Get("Authorization"))
+		wrong.reject(w, form, r.Header.Get("Authorization"))
 		return
 	}
-	body, refused := map[string]any(nil), unreadable
-	if refused == nil {
-		body, refused = s.serve(r, form, entry)
+	body, rejected := map[string]any(nil), unreadable
+	if rejected == nil {
+		body, rejected = s.serve(r, form, entry)
 	}
 	if !fault.Wait(r.Context(), wrong.Hold) || wrong.Lost {
 		fault.HangUp()
 	}
-	if refused != nil {
-		s.ended(entry, refused.status, refused.code)
-		refused.write(w)
+	if rejected != nil {
+		s.ended(entry, rejected.status, rejected.code)
+		rejected.write(w)
 		return
 	}
 	s.ended(entry, http.StatusOK, "")
 	wrong.write(w, body)
 }
 
-// readForm refuses what RFC 6749 sections 2.3.1 and 3.2 forbid.
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *refusal) {
+// readForm rejects what RFC 6749 sections 2.3.1 and 3.2 forbid.
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *rejection) {
 	if r.URL.RawQuery != "" {
-		return nil, refuse("invalid_request", "parameters belong into the body, not into the URL")
+		return nil, reject("invalid_request", "parameters belong into the body, not into the URL")
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
-		return nil, refuse("invalid_request", "the body must be application/x-www-form-urlencoded")
+		return nil, reject("invalid_request", "the body must be application/x-www-form-urlencoded")
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
 	if err != nil {
-		return nil, refuse("invalid_request", "the body is cut off, or larger than %d bytes", maxForm)
+		return nil, reject("invalid_request", "the body is cut off, or larger than %d bytes", maxForm)
 	}
 	form, err := url.ParseQuery(string(text))
 	if err != nil {
-		return nil, refuse("invalid_request", "the body is not a form")
+		return nil, reject("invalid_request", "the body is not a form")
 	}
 	for name, values := range form {
 		if len(values) > 1 {
-			return form, refuse("invalid_request", "%s comes more than once", name)
+			return form, reject("invalid_request", "%s comes more than once", name)
 		}
 		if values[0] == "" {
 			form.Del(name) // "Parameters sent without a value MUST be treated as if they were omitted": section 3.2
 		}
 	}
 	if !form.Has("grant_type") {
-		return form, refuse("invalid_request", "there is no grant_type")
+		return form, reject("invalid_request", "there is no grant_type")
 	}
 	return form, nil
 }
@@ -99,24 +99,24 @@ func (s *Server) ended(entry *Request, status int, code string) {
 }
 
 // serve does a grant's work, all of it at once: of two requests with the same refresh token one is the first.
-func (s *Server) serve(r *http.Request, form url.Values, entry *Request) (map[string]any, *refusal) {
+func (s *Server) serve(r *http.Request, form url.Values, entry *Request) (map[string]any, *rejection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	endpoint := s.policy.Endpoint
 	if endpoint == "" {
 		endpoint = asked(r)
 	}
-	client, known, refused := s.identify(r, form, endpoint)
-	if refused == nil && known {
+	client, known, rejected := s.identify(r, form, endpoint)
+	if rejected == nil && known {
 		entry.Client = client.ID
 	}
 	var body map[string]any
-	if refused == nil {
-		body, refused = s.grant(client, known, form, endpoint, entry)
+	if rejected == nil {
+		body, rejected = s.grant(client, known, form, endpoint, entry)
 	}
-	if refused != nil {
-		entry.Reused = refused.reused
-		return nil, refused
+	if rejected != nil {
+		entry.Reused = rejected.reused
+		return nil, rejected
 	}
 	entry.Granted = true
 	return body, nil
@@ -131,24 +131,24 @@ func asked(r *http.Request) string {
 	return scheme + "://" + r.Host + r.URL.Path
 }
 
-func (s *Server) grant(client Client, known bool, form url.Values, endpoint string, entry *Request) (map[string]any, *refusal) {
+func (s *Server) grant(client Client, known bool, form url.Values, endpoint string, entry *Request) (map[string]any, *rejection) {
 	grant := entry.Grant
 	if !slices.Contains(grants, grant) {
-		return nil, refuse("unsupported_grant_type", "this server does not know the grant type")
+		return nil, reject("unsupported_grant_type", "this server does not know the grant type")
 	}
 	if !known && grant != JWTBearer && grant != TokenExchange { // RFC 7523 section 3.1, RFC 8693 section 2.1: it is optional
 		return nil, unknownClient(false, "the client does not say who it is")
 	}
 	if known && !client.may(grant) {
-		return nil, refuse("unauthorized_client", "this client may not use this grant")
+		return nil, reject("unauthorized_client", "this client may not use this grant")
 	}
 	switch grant {
 	case ClientCredentials:
 		if client.Auth == AuthNone { // RFC 6749 section 4.4
-			return nil, refuse("unauthorized_client", "a client without credentials may not use this grant")
+			return nil, reject("unauthorized_client", "a client without credentials may not use this grant")
 		}
 		if !allowed(client.Scopes, form.Get("scope")) {
-			return nil, refuse("invalid_scope", "this client may not have all of the scope")
+			return nil, reject("invalid_scope", "this client may not have all of the scope")
 		}
 		return s.answer(nil, form.Get("scope")), nil // no refresh token: section 4.4.3
 	case RefreshToken:
@@ -157,37 +157,37 @@ func (s *Server) grant(client Client, known bool, form url.Values, endpoint stri
 		return s.tokenExchange(form, endpoint, entry)
 	default:
 		if !form.Has("assertion") {
-			return nil, refuse("invalid_request", "there is no assertion")
+			return nil, reject("invalid_request", "there is no assertion")
 		}
 		return s.assertion(form.Get("assertion"), "invalid_grant", form, endpoint, entry)
 	}
 }
 
-// exchange gives a new refresh token for an old one, which thereby ends. One that comes again ends them all: the server
+// exchange returns a new refresh token for an old one, which thereby ends. One that comes again ends them all: the server
 // cannot tell the thief from the client (RFC 9700 section 4.14.2).
-func (s *Server) exchange(client Client, form url.Values) (map[string]any, *refusal) {
+func (s *Server) exchange(client Client, form url.Values) (map[string]any, *rejection) {
 	if !form.Has("refresh_token") {
-		return nil, refuse("invalid_request", "there is no refresh_token")
+		return nil, reject("invalid_request", "there is no refresh_token")
 	}
 	r := s.refresh[form.Get("refresh_token")]
 	switch {
 	case r == nil || r.family.client != client.ID:
-		return nil, refuse("invalid_grant", "the refresh token is unknown, or another client's")
+		return nil, reject("invalid_grant", "the refresh token is unknown, or another client's")
 	case s.spent(r):
-		refused := refuse("invalid_grant", "the refresh token was used before; all that came from it is revoked")
-		refused.reused = !r.family.ended
+		rejected := reject("invalid_grant", "the refresh token was used before; all that came from it is revoked")
+		rejected.reused = !r.family.ended
 		r.family.ended = true
-		return nil, refused
+		return nil, rejected
 	case r.family.ended:
-		return nil, refuse("invalid_grant", "the refresh token is revoked")
+		return nil, reject("invalid_grant", "the refresh token is revoked")
 	case s.expired(r):
-		return nil, refuse("invalid_grant", "the refresh token has expired")
+		return nil, reject("invalid_grant", "the refresh token has expired")
 	}
 	scope := r.family.scope
 	if form.Has("scope") {
 		scope = form.Get("scope")
 		if granted := strings.Fields(r.family.scope); len(granted) == 0 || !allowed(granted, scope) { // section 6
-			return nil, refuse("invalid_scope", "the scope is more than what was granted")
+			return nil, reject("invalid_scope", "the scope is more than what was granted")
 		}
 	}
 	if s.policy.ExchangeEndsAccess {
@@ -214,27 +214,27 @@ const (
 
 // tokenExchange is RFC 8693 for one who acts for itself. "If either the subject_token or actor_token are invalid for any
 // reason […] the error code MUST be invalid_request" (section 2.2.2).
-func (s *Server) tokenExchange(form url.Values, endpoint string, entry *Request) (map[string]any, *refusal) {
+func (s *Server) tokenExchange(form url.Values, endpoint string, entry *Request) (map[string]any, *rejection) {
 	kind := form.Get("subject_token_type")
 	switch {
 	case !form.Has("subject_token") || (kind != typeJWT && kind != typeID):
-		return nil, refuse("invalid_request", "there is no subject_token that is a JWT")
+		return nil, reject("invalid_request", "there is no subject_token that is a JWT")
 	case form.Has("requested_token_type") && form.Get("requested_token_type") != typeAccess:
-		return nil, refuse("invalid_request", "this server issues access tokens only")
+		return nil, reject("invalid_request", "this server issues access tokens only")
 	case form.Has("actor_token"):
-		return nil, refuse("invalid_request", "this server knows no actors")
+		return nil, reject("invalid_request", "this server knows no actors")
 	}
-	body, refused := s.assertion(form.Get("subject_token"), "invalid_request", form, endpoint, entry)
-	if refused == nil {
+	body, rejected := s.assertion(form.Get("subject_token"), "invalid_request", form, endpoint, entry)
+	if rejected == nil {
 		body["issued_token_type"] = typeAccess // required: section 2.2.1
 	}
-	return body, refused
+	return body, rejected
 }
 
-// assertion grants what the issuer of a JWT may have. code is the error of one that is refused.
-func (s *Server) assertion(text, code string, form url.Values, endpoint string, entry *Request) (map[string]any, *refusal) {
-	no := func(reason string) (map[string]any, *refusal) {
-		return nil, refuse(code, "the assertion is refused: %s", reason)
+// assertion grants what the issuer of a JWT may have. code is the error of one that is rejected.
+func (s *Server) assertion(text, code string, form url.Values, endpoint string, entry *Request) (map[string]any, *rejection) {
+	no := func(reason string) (map[string]any, *rejection) {
+		return nil, reject(code, "the assertion is rejected: %s", reason)
 	}
 	id, err := issuerOf(text)
 	if err != nil {
@@ -268,7 +268,7 @@ func (s *Server) assertion(text, code string, form url.Values, endpoint string, 
 		scope, _ = claims["scope"].(string) // Google reads only this one
 	}
 	if !allowed(issuer.Scopes, scope) {
-		return nil, refuse("invalid_scope", "this issuer may not have all of the scope")
+		return nil, reject("invalid_scope", "this issuer may not have all of the scope")
 	}
 	return s.answer(nil, scope), nil
 }
@@ -283,7 +283,7 @@ func (s *Server) answer(f *family, scope string) map[string]any {
 	return body
 }
 
-func (r *refusal) write(w http.ResponseWriter) {
+func (r *rejection) write(w http.ResponseWriter) {
 	if r.challenge {
 		w.Header().Set("WWW-Authenticate", `Basic realm="model"`)
 	}

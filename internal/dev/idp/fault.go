@@ -31,7 +31,7 @@ type Fault struct {
 	Echo       bool // the answer quotes all that the client sent: no client may pass it on
 
 	Hold time.Duration // after the work, in real time
-	Lost bool          // the connection ends after the work: a refresh token is used up, and nobody has the new one
+	Lost bool          // the connection ends after the work: a refresh token is used up, and no one has the new one
 
 	// Change lies: it gets the good answer, to make it worse.
 	Change func(body map[string]any)
@@ -117,8 +117,8 @@ func (s *Server) fault(grant Grant) Fault {
 	return s.faults.Next(func(f Fault) bool { return f.Grant == "" || f.Grant == grant })
 }
 
-// refuse is the answer with Status.
-func (f Fault) refuse(w http.ResponseWriter, form url.Values, authorization string) {
+// reject is the answer with Status.
+func (f Fault) reject(w http.ResponseWriter, form url.Values, authorization string) {
 	if f.RetryAfter != "" {
 		w.Header().Set("Retry-After", f.RetryAfter)
 	}

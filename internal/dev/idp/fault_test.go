@@ -79,7 +79,7 @@ func TestFaults(t *testing.T) {
 			if len(log) != 1 || log[0].Granted != c.exchanged || log[0].Status != c.status || log[0].Reused {
 				t.Errorf("logged %+v", log)
 			}
-			if n := w.Count(""); n.Lost != boolean(c.status == 0) || n.Refused != boolean(c.status >= 400) {
+			if n := w.Count(""); n.Lost != boolean(c.status == 0) || n.Rejected != boolean(c.status >= 400) {
 				t.Errorf("counted %+v", n)
 			}
 
@@ -189,8 +189,8 @@ func TestWhichFault(t *testing.T) {
 		t.Errorf("after Heal: %d", got)
 	}
 	for grant, want := range map[idp.Grant]idp.Count{
-		idp.ClientCredentials: {Requests: 3, Granted: 2, Refused: 1},
-		idp.RefreshToken:      {Requests: 4, Granted: 1, Refused: 3},
+		idp.ClientCredentials: {Requests: 3, Granted: 2, Rejected: 1},
+		idp.RefreshToken:      {Requests: 4, Granted: 1, Rejected: 3},
 		idp.JWTBearer:         {},
 	} {
 		if got := w.Count(grant); got != want {

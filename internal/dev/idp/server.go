@@ -1,6 +1,6 @@
-// Package idp is a model of an OAuth 2.0 authorisation server (RFC 6749, RFC 7523, RFC 8693) with one-time refresh tokens
+// Package idp is a model of an OAuth 2.0 authorization server (RFC 6749, RFC 7523, RFC 8693) with one-time refresh tokens
 // whose second use ends the whole family (RFC 9700 section 4.14). It is a model, not a product: it has the token endpoint
-// and the four grants that this repository's functions use, its tokens are predictable, and it fails and lies when told to.
+// and the four grants that this repository's functions use, its tokens are predictable, and it fails and lies when a test asks.
 // Where the RFCs leave a choice it takes the strictest one that a large provider makes, so that what passes here passes
 // there.
 package idp
@@ -60,7 +60,7 @@ type Policy struct {
 	Seed uint64
 }
 
-// Tokens are what a person who has logged in gives to a client.
+// Tokens are what a user who has logged in gives to a client.
 type Tokens struct {
 	Access, Refresh string
 	Expires         time.Time // of Access
@@ -81,7 +81,7 @@ type Request struct {
 type Count struct {
 	Requests int
 	Granted  int // whether or not the answer arrived
-	Refused  int // answers that were not 200
+	Rejected int // answers that were not 200
 	Lost     int // no answer was sent
 	Reused   int
 }
@@ -104,7 +104,7 @@ type accessToken struct {
 	ended   bool
 }
 
-// Server is the authorisation server, an http.Handler. Safe for concurrent use.
+// Server is the authorization server, an http.Handler. Safe for concurrent use.
 type Server struct {
 	now func() time.Time
 
@@ -120,7 +120,7 @@ type Server struct {
 	log     []*Request
 }
 
-// New makes a Server that knows nobody, on a virtual clock (nil: the real one).
+// New returns a Server that knows no one, on a virtual clock (nil: the real one).
 func New(now func() time.Time) *Server {
 	if now == nil {
 		now = time.Now
@@ -149,7 +149,7 @@ func (s *Server) SetPolicy(p Policy) error {
 	return nil
 }
 
-// LogIn is a person's consent in the browser: it starts a family.
+// LogIn is a user's consent in the browser: it starts a family.
 func (s *Server) LogIn(clientID, scope string) (Tokens, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +188,7 @@ func (s *Server) StillGood(token string) bool {
 	return r != nil && !r.family.ended && !s.expired(r) && !s.spent(r)
 }
 
-// Revoke ends the family of a refresh token, used or not, as a person does who withdraws a consent, and reports whether
+// Revoke ends the family of a refresh token, used or not, as a user does who withdraws a consent, and reports whether
 // it was alive.
 func (s *Server) Revoke(token string) bool {
 	s.mu.Lock()
@@ -201,8 +201,8 @@ func (s *Server) Revoke(token string) bool {
 	return true
 }
 
-// EndAccess ends one access token before its time, and reports whether the server knew it.
-func (s *Server) EndAccess(token string) bool {
+// RevokeAccess ends one access token before its time, and reports whether the server knew it.
+func (s *Server) RevokeAccess(token string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.access[token]
@@ -235,7 +235,7 @@ func (s *Server) Count(grant Grant) Count {
 		n.Granted += one(r.Granted)
 		n.Reused += one(r.Reused)
 		n.Lost += one(r.Status == 0)
-		n.Refused += one(r.Status != 0 && r.Status != 200)
+		n.Rejected += one(r.Status != 0 && r.Status != 200)
 	}
 	return n
 }

@@ -158,7 +158,7 @@ type request struct {
 	basic                   []string
 }
 
-// send gives an error if there was no whole answer.
+// send returns an error if there was no whole answer.
 func (w *world) send(ctx context.Context, r request) (answer, error) {
 	w.t.Helper()
 	if r.method == "" {
@@ -310,7 +310,7 @@ func without(body map[string]any, key string) map[string]any {
 	return body
 }
 
-func TestRefused(t *testing.T) {
+func TestRejected(t *testing.T) {
 	t.Parallel()
 	ok := func(client string) request { return asBody(client, "grant_type", "client_credentials") }
 	minute := func(w *world, n int) int64 { return w.clock.now().Add(time.Duration(n) * time.Minute).Unix() }
@@ -475,7 +475,7 @@ func wider(r request) request {
 	return r
 }
 
-func TestRefusedScopeLeavesTheRefreshTokenAlone(t *testing.T) {
+func TestRejectedScopeLeavesTheRefreshTokenAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.logIn("body", "read").Refresh
@@ -528,7 +528,7 @@ func TestOneTimeRefreshTokens(t *testing.T) {
 		t.Errorf("a revoked refresh token: %v", a.body)
 	}
 	w.post(refreshing(first.Refresh)) // a third time: nothing is left to end
-	if n := w.Count(idp.RefreshToken); n != (idp.Count{Requests: 5, Granted: 2, Refused: 3, Reused: 1}) {
+	if n := w.Count(idp.RefreshToken); n != (idp.Count{Requests: 5, Granted: 2, Rejected: 3, Reused: 1}) {
 		t.Errorf("counted %+v", n)
 	}
 }
@@ -553,7 +553,7 @@ func TestRefreshTokenAtTwoPlacesAtOnce(t *testing.T) {
 	all.Wait()
 	close(fresh)
 	n := w.Count("")
-	if n.Granted != 1 || n.Refused != 19 || n.Reused != 1 || len(fresh) != 1 {
+	if n.Granted != 1 || n.Rejected != 19 || n.Reused != 1 || len(fresh) != 1 {
 		t.Errorf("counted %+v", n)
 	}
 	if w.StillGood(<-fresh) {
@@ -628,7 +628,7 @@ func TestPolicies(t *testing.T) {
 			}))
 			w.is("taken", w.post(r).status == http.StatusOK, true)
 			w.clock.pass(time.Hour + 89*time.Second)
-			w.is("a replay until its end", w.post(r).text("error_description") == "the client assertion is refused: its jti came before: a replay", true)
+			w.is("a replay until its end", w.post(r).text("error_description") == "the client assertion is rejected: its jti came before: a replay", true)
 		}},
 		"Seed": {idp.Policy{Seed: 7}, func(w *world, in idp.Tokens) {
 			w.is("another's token", newWorld(w.t).logIn("body", "").Access == in.Access, false)
@@ -650,7 +650,7 @@ func (w *world) is(what string, got, want bool) {
 	}
 }
 
-func TestRevokeAndEndAccess(t *testing.T) {
+func TestRevokeAndRevokeAccess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	in := w.logIn("body", "")
@@ -663,9 +663,9 @@ func TestRevokeAndEndAccess(t *testing.T) {
 	w.is("twice", w.Revoke(next), false)
 	w.is("an unknown one", w.Revoke("refresh-of-nobody"), false)
 	w.is("access lasts", w.Valid(in.Access), true)
-	w.is("ended", w.EndAccess(in.Access), true)
+	w.is("ended", w.RevokeAccess(in.Access), true)
 	w.is("access after", w.Valid(in.Access), false)
-	w.is("end an unknown one", w.EndAccess("access-of-nobody"), false)
+	w.is("end an unknown one", w.RevokeAccess("access-of-nobody"), false)
 	w.is("an unknown one is valid", w.Valid("access-of-nobody") || w.Valid(""), false)
 	w.is("a refresh token is valid", w.Valid(next), false)
 	if got, want := w.Requests(), []idp.Request{{Time: w.clock.now(), Grant: idp.RefreshToken, Client: "body", Granted: true, Status: 200}}; !cmp.Equal(got, want) {

@@ -26,7 +26,7 @@ const (
 )
 
 // world is the local cloud with the real binaries, on the real clock, and an API that accepts what the authorization
-// server honours, until refuse.
+// server honours, until reject.
 type world struct {
 	*awssim.Cloud
 
@@ -52,7 +52,7 @@ func (s *suite) open(parameters map[string]string) (*world, error) {
 	return w, nil
 }
 
-// put stores the secret, as a person does.
+// put stores the secret, as an operator does.
 func (w *world) put(value map[string]any) error {
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -213,7 +213,7 @@ func (s *suite) rotator() []check {
 // rotatorLoses runs the real rotator where the answer to a refresh is lost: the server has rotated the refresh token, and who
 // posts the old one a second time loses the whole family.
 func (s *suite) rotatorLoses() []check {
-	const name = "rotator binary: a lost answer is asked for once more, and a refresh token that was refused is not posted again"
+	const name = "rotator binary: a lost answer is asked for again, and a refresh token that was refused is not posted again"
 	return []check{{name, func(ctx context.Context) (err error) {
 		w, err := s.open(nil)
 		if err != nil {
@@ -268,7 +268,7 @@ func (w *world) resume(ctx context.Context) error {
 	return w.lastRotation()
 }
 
-// logIn is what a person does, and put-secret-value.
+// logIn is what an operator does, and put-secret-value.
 func (w *world) logIn() error {
 	refresh, err := w.suite.server.login("refresh", account, "openid offline_access reports:read")
 	if err != nil {

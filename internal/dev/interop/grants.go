@@ -218,7 +218,7 @@ func (s *suite) audience(ctx context.Context) error {
 	return nil
 }
 
-// replayedClientAssertion sends what was sent once more, byte for byte.
+// replayedClientAssertion sends what was sent again, byte for byte.
 func (s *suite) replayedClientAssertion(ctx context.Context) error {
 	w := &wire{next: s.transport}
 	oauth2 := s.withKey("key-EdDSA", s.keys["client-EdDSA"])
@@ -254,7 +254,7 @@ func (s *suite) replay(ctx context.Context, body string, status int, code string
 	return nil
 }
 
-// keyRotation is what the documentation tells a user to do: add the new key, change the secret, remove the old key.
+// keyRotation is what the documentation asks of a user: add the new key, change the secret, remove the old key.
 func (s *suite) keyRotation(ctx context.Context) error {
 	const id = "rotating"
 	older, err := newKey("older", string(keys.ES256))

@@ -17,7 +17,7 @@ import (
 //
 // What this server cannot show: a client that is known by issuer and subject under a client_id of its own, as Entra and
 // Buildkite have it. It takes a client assertion only if its "iss" and "sub" are the client_id (RFC 7523 section 3), which no
-// JWT of AWS's is: a check below has it refused. So where a client assertion has to be granted, the account's issuer is the
+// JWT of AWS's is: a check below has it rejected. So where a client assertion has to be granted, the account's issuer is the
 // client_id, and the model of STS writes it as "sub" in place of the role. All else is as AWS signs it.
 func (s *suite) identity() []check {
 	ways := []struct {

@@ -105,7 +105,7 @@ func (s *server) setIssuer(name string, keys any) error {
 	return err
 }
 
-// login stands for a person who logs in and agrees. It returns the first refresh token.
+// login stands for a user who logs in and agrees. It returns the first refresh token.
 func (s *server) login(client, account, scope string) (string, error) {
 	a, err := s.exchange(map[string]any{"command": "login", "client": client, "account": account, "scope": scope})
 	return a.RefreshToken, err

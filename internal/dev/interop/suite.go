@@ -221,7 +221,7 @@ var (
 	passingKind = kind{false, false}
 )
 
-// fails asks for a token and wants an error of a kind whose text holds all the words.
+// fails asks for a token and requires an error of a kind whose text holds all the words.
 func (s *suite) fails(ctx context.Context, want kind, words string, oauth2 map[string]any, options ...option) error {
 	_, err := s.ask(ctx, oauth2, options...)
 	return s.isKind(err, want, words)

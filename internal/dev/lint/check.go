@@ -3,7 +3,7 @@
 // its secret belongs.
 //
 // The template belongs to the user. Looked at are its rows, what the rows become, and what the application cannot do
-// without: what CloudFormation, SQS or CloudWatch would refuse, and an alarm for each token and job. Everything else may be
+// without: what CloudFormation, SQS or CloudWatch would reject, and an alarm for each token and job. Everything else may be
 // as its owner likes; a resource that is no longer as shipped is a note. What cfn-lint finds is left to cfn-lint.
 package lint
 
@@ -25,7 +25,7 @@ import (
 type Options struct {
 	// Stack is what it will be deployed as. Parameters without a value get one, AllowedHosts only if Deploy is not set.
 	Stack cfn.Options
-	// Deploy also rejects hosts that nobody can own (RFC 2606, RFC 6761).
+	// Deploy also rejects hosts that no one can own (RFC 2606, RFC 6761).
 	Deploy bool
 	// Now is the moment after which every schedule must still start a run.
 	Now time.Time
@@ -119,7 +119,7 @@ type checker struct {
 	problems []Problem
 	blocks   map[string]map[string]block // by mapping and name
 	lists    map[string][]*yaml.Node     // the names in a loop's list
-	broken   map[string]bool             // rows with a mistake, as Jobs.DailyReport: what follows from them is not told
+	broken   map[string]bool             // rows with a mistake, as Jobs.DailyReport: what follows from them is not reported
 }
 
 // block is one row of the template as it is written.

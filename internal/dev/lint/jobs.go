@@ -210,7 +210,7 @@ var fixedZones = map[string]string{
 
 var offsetZone = regexp.MustCompile(`^Etc/GMT([+-])([0-9]{1,2})$`)
 
-// oddZone says what a zone means that exists, and is seldom meant.
+// oddZone reports what a zone means that exists, and is seldom meant.
 func oddZone(zone string) (text, fix string) {
 	if place, ok := fixedZones[zone]; ok {
 		return zone + " knows no daylight saving time", "write " + place + ", or the zone of your city, unless you mean that"
@@ -248,7 +248,7 @@ func (c *checker) reject(token, name string) string {
 	return show(v)
 }
 
-// examples rejects hosts that nobody can own: the examples are to be edited first.
+// examples rejects hosts that no one can own: the examples are to be edited first.
 func (c *checker) examples() {
 	for _, name := range c.sortedBlocks(jobs) {
 		call := textAt(c.stack.Mappings[jobs][name], "Call")

@@ -30,7 +30,7 @@ const maxSilentAfter = 168
 type rule struct {
 	required bool
 	kind     kind
-	// check says what is wrong with a value of the kind, and what to write; "" if nothing is.
+	// check reports what is wrong with a value of the kind, and what to write; "" if nothing is.
 	check func(value string) (text, fix string)
 }
 
@@ -326,7 +326,7 @@ func (c *checker) unknownKey(mapping, place string, key *yaml.Node) string {
 	return meant
 }
 
-// problem says what is wrong with a value.
+// problem reports what is wrong with a value.
 func (r rule) problem(key string, n *yaml.Node) (Problem, bool) {
 	mistake := func(text, fix string) (Problem, bool) { return Problem{Text: text, Fix: fix}, true }
 	what := notText(n)

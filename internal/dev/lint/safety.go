@@ -120,7 +120,7 @@ func (c *checker) defaultValues() {
 	walk(root)
 }
 
-// deployable checks what CloudFormation, SQS, SNS and CloudWatch refuse of one resource.
+// deployable checks what CloudFormation, SQS, SNS and CloudWatch reject of one resource.
 func (c *checker) deployable(r cfn.Resource) {
 	id := r.LogicalID
 	for _, policy := range []string{r.DeletionPolicy, r.UpdateReplacePolicy} {
@@ -146,7 +146,7 @@ func (c *checker) onePerPolicy(r cfn.Resource, property, what string) {
 	}
 	for _, s := range listAt(r.Properties, "PolicyDocument", "Statement") {
 		if len(listAt(s, "Resource")) > 1 {
-			c.resource(r.LogicalID, "PolicyDocument", Problem{Text: "a statement has more than one resource, which the service refuses", Fix: "write a statement for each " + what})
+			c.resource(r.LogicalID, "PolicyDocument", Problem{Text: "a statement has more than one resource, which the service rejects", Fix: "write a statement for each " + what})
 			return
 		}
 	}
@@ -268,7 +268,7 @@ func (c *checker) watched() {
 	}
 }
 
-// departures notes which resources are no longer as shipped, in one line. What was added is nobody's business.
+// departures notes which resources are no longer as shipped, in one line. What was added is no one's business.
 func (c *checker) departures() {
 	original, err := cfn.Parse([]byte(shipped.Template()), cfn.Options{Guess: true})
 	if err != nil {

@@ -23,7 +23,7 @@ var yaml11 = []struct {
 	{"a default value", regexp.MustCompile(`^=$`)},
 }
 
-// notText says what YAML 1.1 takes a scalar for if it is not text, or "". A quoted scalar is text.
+// notText reports what YAML 1.1 takes a scalar for if it is not text, or "". A quoted scalar is text.
 func notText(n *yaml.Node) string {
 	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) != 0 {
 		return ""
@@ -80,7 +80,7 @@ var (
 	entry = regexp.MustCompile(`^([ ]*(?:- +)?)([A-Za-z'"][A-Za-z0-9_:.$&{}'"-]*):(?:[ ]+(.*))?$`)
 	// flowKey is what the next key of a row in one line looks like.
 	flowKey = regexp.MustCompile(`^,\s*['"]?[A-Za-z][A-Za-z0-9]*['"]?:\s`)
-	// glued is a key of a row without the space that YAML wants after its colon, and missed one without the comma before it.
+	// glued is a key of a row without the space that YAML requires after its colon, and missed one without the comma before it.
 	glued   = regexp.MustCompile(`(?:^|[,{])\s*([A-Z][A-Za-z]*):[^\s:/]`)
 	missed  = regexp.MustCompile(`\s([A-Z][A-Za-z]*): `)
 	comment = regexp.MustCompile(`\s#.*$`)
@@ -297,7 +297,7 @@ func flowEnd(text string, start int) int {
 	return len(text)
 }
 
-// indicator says for what YAML takes something in a plain value, or "".
+// indicator reports for what YAML takes something in a plain value, or "".
 func indicator(value string, inFlow bool) string {
 	value = strings.TrimSpace(value)
 	if value == "" || strings.ContainsRune(`'"{[!|>`, rune(value[0])) {

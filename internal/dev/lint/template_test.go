@@ -136,7 +136,7 @@ func TestWhatNoTemplateMayHold(t *testing.T) {
 		},
 		"statement with two resources": {
 			[]edit{{resources, resources + "  Two: { Type: AWS::SNS::TopicPolicy, Properties: { PolicyDocument: { Statement: [{ Resource: [a, b] }] } } }\n"}},
-			[]string{"Resources.Two: a statement has more than one resource, which the service refuses: write a statement for each topic"},
+			[]string{"Resources.Two: a statement has more than one resource, which the service rejects: write a statement for each topic"},
 		},
 		"policy that the language extensions do not know": {
 			[]edit{{resources, resources + "  Kept: { Type: AWS::SQS::Queue, DeletionPolicy: RetainExceptOnCreate }\n"}},
@@ -170,7 +170,7 @@ func TestWhatNoTemplateMayHold(t *testing.T) {
 			[]edit{{"  Fn::ForEach::Jobs:", "  Fn::ForEach::Job:"}},
 			[]string{"Resources: the loop Fn::ForEach::Jobs is missing: take it from the shipped template"},
 		},
-		"metric that nobody publishes": {
+		"metric that nothing publishes": {
 			[]edit{{"MetricName: TokenRejected", "MetricName: TokenRejections"}},
 			[]string{"Tokens.ExampleApi: no one would be notified when it is rejected: no alarm with an action watches TokenRejected with the dimensions Stack and Token: take the loop Fn::ForEach::Tokens from the shipped template"},
 		},

@@ -26,7 +26,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/cfn"
 )
 
-var update = flag.Bool("update", false, "write the mails into docs/notifications.md")
+var update = flag.Bool("update", false, "write the emails into docs/notifications.md")
 
 func TestMain(m *testing.M) { os.Exit(awssimtest.Main(m)) }
 
@@ -66,8 +66,8 @@ var chat = []string{
 	"TeamsChannelId", "19%3Aabc_DEF-1%40thread.tacv2",
 }
 
-// TestMailOfADeadToken: the real binary meets a 401, and the page shows the mail that follows.
-func TestMailOfADeadToken(t *testing.T) {
+// TestEmailOfADeadToken: the real binary meets a 401, and the page shows the email that follows.
+func TestEmailOfADeadToken(t *testing.T) {
 	t.Parallel()
 	c := cloud(t) // the API accepts no token
 	event, err := os.ReadFile("../../../events/call-token-rejected.json")
@@ -78,18 +78,18 @@ func TestMailOfADeadToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	advance(t, c, 3*time.Minute)
-	mails := c.Mails(alarm)
-	if len(mails) != 1 {
-		t.Fatalf("%d mails, want one", len(mails))
+	emails := c.Emails(alarm)
+	if len(emails) != 1 {
+		t.Fatalf("%d emails, want one", len(emails))
 	}
-	shown(t, "mail", "Subject: "+mails[0].Subject+"\n\n"+wrapped(mails[0].Body))
+	shown(t, "mail", "Subject: "+emails[0].Subject+"\n\n"+wrapped(emails[0].Body))
 }
 
 // TestDrill runs the page's two commands through CloudWatch's API.
 func TestDrill(t *testing.T) {
 	t.Parallel()
 	c := cloud(t)
-	c.CloudWatch.Authorize = nil // a person's own rights
+	c.CloudWatch.Authorize = nil // an operator's own rights
 	server := httptest.NewServer(c.CloudWatch)
 	t.Cleanup(server.Close)
 	client := cloudwatch.New(cloudwatch.Options{
@@ -110,13 +110,13 @@ func TestDrill(t *testing.T) {
 		}
 		// The state lasts: nothing is published that would end it.
 		advance(t, c, 10*time.Minute)
-		mails := c.Mails(alarm)
-		if len(mails) != i+1 || !strings.Contains(mails[i].Body, command[3]) {
-			t.Fatalf("%d mails after %s, the last: %v", len(mails), command[2], mails)
+		emails := c.Emails(alarm)
+		if len(emails) != i+1 || !strings.Contains(emails[i].Body, command[3]) {
+			t.Fatalf("%d emails after %s, the last: %v", len(emails), command[2], emails)
 		}
 		if i == 0 {
-			head, _, _ := strings.Cut(mails[0].Body, "\nView this alarm")
-			shown(t, "drill", "Subject: "+mails[0].Subject+"\n\n"+wrapped(head))
+			head, _, _ := strings.Cut(emails[0].Body, "\nView this alarm")
+			shown(t, "drill", "Subject: "+emails[0].Subject+"\n\n"+wrapped(head))
 		}
 	}
 }
@@ -146,7 +146,7 @@ func shown(t *testing.T, kind, want string) {
 		return
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the block %q (-mail +page; to renew it: go test -parallel 1 ./internal/dev/notifications -update)\n%s", kind, diff)
+		t.Errorf("the block %q (-email +page; to renew it: go test -parallel 1 ./internal/dev/notifications -update)\n%s", kind, diff)
 	}
 }
 
@@ -171,8 +171,8 @@ func wrapped(text string) string {
 	return out.String()
 }
 
-// TestEndpointGetsWhatTheMailGets: the two filters are the same, and the model deploys the stack beside the application.
-func TestEndpointGetsWhatTheMailGets(t *testing.T) {
+// TestEndpointGetsWhatTheEmailGets: the two filters are the same, and the model deploys the stack next to the application.
+func TestEndpointGetsWhatTheEmailGets(t *testing.T) {
 	t.Parallel()
 	c := cloud(t)
 	stack, err := c.AddStack("../../../infra/notifications.yaml", "cronbearer-notifications", parameters(c, "HttpsEndpoint", "https://on-call.example.com/integration/abc/enqueue"))
@@ -183,10 +183,10 @@ func TestEndpointGetsWhatTheMailGets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mail, endpoint := application.Resources["AlarmMail"].Properties, stack.Resources["Endpoint"].Properties
+	email, endpoint := application.Resources["AlarmMail"].Properties, stack.Resources["Endpoint"].Properties
 	for _, key := range []string{"FilterPolicy", "FilterPolicyScope"} {
-		if diff := cmp.Diff(mail[key], endpoint[key]); diff != "" {
-			t.Errorf("%s (-mail +endpoint)\n%s", key, diff)
+		if diff := cmp.Diff(email[key], endpoint[key]); diff != "" {
+			t.Errorf("%s (-email +endpoint)\n%s", key, diff)
 		}
 	}
 	if endpoint["Protocol"] != "https" || len(stack.Resources) != 1 {
@@ -195,7 +195,7 @@ func TestEndpointGetsWhatTheMailGets(t *testing.T) {
 }
 
 // TestChatHearsTheEndOfASilence: the rule has the application's pattern, its message the form that chats show, and
-// nobody else's filter lets it through.
+// no one else's filter lets it through.
 func TestChatHearsTheEndOfASilence(t *testing.T) {
 	t.Parallel()
 	c := cloud(t)
@@ -238,11 +238,11 @@ func TestChatHearsTheEndOfASilence(t *testing.T) {
 	}
 	var document any
 	if err := json.Unmarshal([]byte(messages[0].Body), &document); err != nil || filter.Matches(document) {
-		t.Errorf("the mail's filter lets it through (%v)", err)
+		t.Errorf("the email's filter lets it through (%v)", err)
 	}
 }
 
-// TestEndpointIsRetriedForAnHour: SNS's default gives up after a minute, and refuses a policy of more than 3,600 seconds.
+// TestEndpointIsRetriedForAnHour: SNS's default gives up after a minute, and rejects a policy of more than 3,600 seconds.
 func TestEndpointIsRetriedForAnHour(t *testing.T) {
 	t.Parallel()
 	stack, err := cfn.Load("../../../infra/notifications.yaml", cfn.Options{Parameters: parameters(cloud(t), "HttpsEndpoint", "https://a.example.com/b")})
@@ -331,7 +331,7 @@ func TestOnlyWhatIsAskedFor(t *testing.T) {
 		"on-call":         {[]string{"HttpsEndpoint", "https://a.example.com/b"}, []string{"Endpoint"}},
 		"Slack":           {chat[:4], []string{"ChatRole", "SilenceEndedInChat", "Slack"}},
 		"Teams":           {chat[4:], []string{"ChatRole", "SilenceEndedInChat", "Teams"}},
-		"half of a Slack": {chat[:2], []string{"ChatRole", "SilenceEndedInChat", "Slack"}}, // AWS then refuses the empty channel
+		"half of a Slack": {chat[:2], []string{"ChatRole", "SilenceEndedInChat", "Slack"}}, // AWS then rejects the empty channel
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

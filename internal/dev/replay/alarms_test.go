@@ -34,7 +34,7 @@ type scene struct {
 	within   time.Duration // of the cause
 	end      func(*stage)
 	after    time.Duration // until the alarm is OK
-	reminded bool          // by one mail before the end
+	reminded bool          // by one email before the end
 }
 
 // scenes are all alarms of the template, and each way into one that has two.
@@ -124,9 +124,9 @@ func scenes() []scene {
 			title: "Lambda turns runs away", alarm: "Throttled", state: alarm.InAlarm,
 			cause:  "Other functions take all of the account's concurrency.",
 			fix:    "They give it back.",
-			begin:  func(s *stage) { s.Crowd(true) },
+			begin:  func(s *stage) { s.ExhaustConcurrency(true) },
 			within: 52 * time.Minute,
-			end:    func(s *stage) { s.Crowd(false) },
+			end:    func(s *stage) { s.ExhaustConcurrency(false) },
 			after:  time.Hour,
 		},
 		{
@@ -143,7 +143,7 @@ func scenes() []scene {
 			cause:   "The provider ends what a person agreed to: it refuses the refresh token.",
 			fix:     "An operator re-authorizes and stores the whole new secret.",
 			prepare: (*stage).rotating,
-			begin:   (*stage).endConsent,
+			begin:   (*stage).revokeConsent,
 			within:  20 * time.Minute,
 			// The rotation that was left half done runs again with the next start.
 			end:   both(empty("DeadLetters"), (*stage).logIn),
@@ -152,8 +152,8 @@ func scenes() []scene {
 	}
 }
 
-// play returns the mails about the scene's alarm.
-func (c scene) play(t *testing.T) []notify.Mail {
+// play returns the emails about the scene's alarm.
+func (c scene) play(t *testing.T) []notify.Email {
 	t.Helper()
 	s := open(t, oneToken, []row{
 		job("DailyReport", "cron(0 9 ? * MON-FRI *)", london, "/v1/reports", "ExampleApi", 75),
@@ -166,20 +166,20 @@ func (c scene) play(t *testing.T) []notify.Mail {
 		c.quiet = 2*time.Hour + 20*time.Minute
 	}
 	s.pass(c.quiet)
-	if got := s.mailsOf(c.alarm); len(got) > 0 {
+	if got := s.emailsOf(c.alarm); len(got) > 0 {
 		t.Fatalf("before the cause: %v", kinds(got))
 	}
-	mails := 1
+	emails := 1
 	if c.reminded {
-		mails++
+		emails++
 	}
 	c.begin(s)
 	s.pass(c.within)
-	s.expect("after the cause", c.alarm, c.state, mails)
+	s.expect("after the cause", c.alarm, c.state, emails)
 	c.end(s)
 	s.pass(c.after)
-	s.expect("after the end", c.alarm, alarm.OK, mails+1)
-	list := s.mailsOf(c.alarm)
+	s.expect("after the end", c.alarm, alarm.OK, emails+1)
+	list := s.emailsOf(c.alarm)
 	for i := range list {
 		list[i].Body = s.Public(list[i].Body)
 	}
@@ -205,17 +205,17 @@ The stack is called ` + "`cronbearer`" + `, its token ` + "`ExampleApi`" + `, it
 | --- | --- | --- |
 `
 
-// TestEachAlarmIsFiredAndClearedByItsRealCause plays all scenes: their mails are docs/messages.md.
+// TestEachAlarmIsFiredAndClearedByItsRealCause plays all scenes: their emails are docs/messages.md.
 func TestEachAlarmIsFiredAndClearedByItsRealCause(t *testing.T) {
 	t.Parallel()
 	list := scenes()
-	mails := make([][]notify.Mail, len(list))
+	emails := make([][]notify.Email, len(list))
 	t.Run("scenes", func(t *testing.T) {
 		for i, c := range list {
 			t.Run(strings.ReplaceAll(c.title, " ", "_"), func(t *testing.T) {
 				t.Parallel()
-				mails[i] = c.play(t)
-				t.Log(kinds(mails[i]))
+				emails[i] = c.play(t)
+				t.Log(kinds(emails[i]))
 			})
 		}
 	})
@@ -224,7 +224,7 @@ func TestEachAlarmIsFiredAndClearedByItsRealCause(t *testing.T) {
 	}
 	var table, blocks strings.Builder
 	for i, c := range list {
-		row, block := c.page(t, mails[i], i == 0)
+		row, block := c.page(t, emails[i], i == 0)
 		table.WriteString(row)
 		blocks.WriteString(block)
 	}
@@ -254,19 +254,19 @@ var (
 )
 
 // page is the scene's row in the table and its part of the page.
-func (c scene) page(t *testing.T, mails []notify.Mail, whole bool) (row, part string) {
+func (c scene) page(t *testing.T, emails []notify.Email, whole bool) (row, part string) {
 	t.Helper()
 	anchor := strings.ReplaceAll(notAWord.ReplaceAllString(strings.ToLower(c.title), ""), " ", "-")
-	advice := runbook.FindStringSubmatch(mails[0].Body)
+	advice := runbook.FindStringSubmatch(emails[0].Body)
 	if advice == nil {
-		t.Fatalf("%s: its mail names no runbook", c.title)
+		t.Fatalf("%s: its email names no runbook", c.title)
 	}
-	row = fmt.Sprintf("| [%s](#%s) | `%s` | [%s](%s) |\n", c.title, anchor, mails[0].Subject, advice[2], advice[1])
-	part = fmt.Sprintf("\n## %s\n\n%s\n\n%s", c.title, c.cause, block(mails[0], whole))
+	row = fmt.Sprintf("| [%s](#%s) | `%s` | [%s](%s) |\n", c.title, anchor, emails[0].Subject, advice[2], advice[1])
+	part = fmt.Sprintf("\n## %s\n\n%s\n\n%s", c.title, c.cause, block(emails[0], whole))
 	if c.reminded {
-		part += "\nWhile it lasts, at most once in `RemindAfter`:\n\n" + block(mails[1], false)
+		part += "\nWhile it lasts, at most once in `RemindAfter`:\n\n" + block(emails[1], false)
 	}
-	last := mails[len(mails)-1]
+	last := emails[len(emails)-1]
 	// The subject that SNS gives a message without one, such as EventBridge's.
 	if last.Subject == "AWS Notification Message" {
 		return row, part + fmt.Sprintf("\n%s Then comes:\n\n%s", c.fix, block(last, false))
@@ -274,9 +274,9 @@ func (c scene) page(t *testing.T, mails []notify.Mail, whole bool) (row, part st
 	return row, part + fmt.Sprintf("\n%s Then comes `%s`, of the same form.\n", c.fix, last.Subject)
 }
 
-// block is a mail as a text block, whole or without the part that says how the alarm is configured, and without what
+// block is an email as a text block, whole or without the part that says how the alarm is configured, and without what
 // depends on this machine: seconds, and the fractions of days.
-func block(m notify.Mail, whole bool) string {
+func block(m notify.Email, whole bool) string {
 	body := seconds.ReplaceAllString(fraction.ReplaceAllString(m.Body, "$1"), "$1:00 UTC")
 	body = strings.TrimRight(millis.ReplaceAllString(body, "$1:00.000+0000"), "\n")
 	if configuration := strings.Index(body, "\n\nThreshold:\n"); configuration >= 0 && !whole {

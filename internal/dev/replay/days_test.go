@@ -28,37 +28,37 @@ func TestFortyEightHoursOfADeadTokenOnTenJobs(t *testing.T) {
 	}
 	s := open(t, oneToken, jobs)
 	for _, step := range []struct {
-		name  string
-		do    func()
-		d     time.Duration
-		runs  int
-		mails counts
+		name   string
+		do     func()
+		d      time.Duration
+		runs   int
+		emails counts
 	}{
-		{name: "the token is good", do: func() {}, d: 6*time.Hour + 30*time.Minute, runs: 70, mails: counts{}},
+		{name: "the token is good", do: func() {}, d: 6*time.Hour + 30*time.Minute, runs: 70, emails: counts{}},
 		{
 			name: "it is dead", do: func() { s.api.Revoke(first) }, d: 48 * time.Hour, runs: 480,
-			mails: counts{"ALARM " + rejected: 1, "reminder of " + rejected: 2, failed: 1},
+			emails: counts{"ALARM " + rejected: 1, "reminder of " + rejected: 2, failed: 1},
 		},
 		{
 			name: "a person stores a new one, and deals with the failed runs", d: 6 * time.Hour, runs: 60,
-			do:    func() { s.fix(); s.Queue("FailedRuns").Purge() },
-			mails: counts{"OK " + rejected: 1, "OK cronbearer-FailedRuns": 1},
+			do:     func() { s.fix(); s.Queue("FailedRuns").Purge() },
+			emails: counts{"OK " + rejected: 1, "OK cronbearer-FailedRuns": 1},
 		},
 		{
 			name: "one job is switched off", do: func() { s.switchOff("Hourly3", true) }, d: 12 * time.Hour, runs: 108,
-			mails: counts{"INSUFFICIENT_DATA cronbearer-Silent-Hourly3": 1},
+			emails: counts{"INSUFFICIENT_DATA cronbearer-Silent-Hourly3": 1},
 		},
 		{
 			name: "it is switched on again", do: func() { s.switchOff("Hourly3", false) }, d: 6 * time.Hour, runs: 60,
-			mails: counts{"end of cronbearer-Silent-Hourly3": 1},
+			emails: counts{"end of cronbearer-Silent-Hourly3": 1},
 		},
 	} {
 		step.do()
 		s.pass(step.d)
-		mails, runs := s.news()
-		t.Logf("%s: %d runs, %d mails%s", step.name, runs, len(mails), countOf(mails))
-		if diff := cmp.Diff(step.mails, countOf(mails)); diff != "" || runs != step.runs {
-			t.Errorf("%s: %d runs, want %d; mails (-want +got)\n%s", step.name, runs, step.runs, diff)
+		emails, runs := s.news()
+		t.Logf("%s: %d runs, %d emails%s", step.name, runs, len(emails), countOf(emails))
+		if diff := cmp.Diff(step.emails, countOf(emails)); diff != "" || runs != step.runs {
+			t.Errorf("%s: %d runs, want %d; emails (-want +got)\n%s", step.name, runs, step.runs, diff)
 		}
 	}
 	s.allDelivered()
@@ -67,34 +67,34 @@ func TestFortyEightHoursOfADeadTokenOnTenJobs(t *testing.T) {
 // TestTroubleOfADayIsReportedOnceByEachAlarm: on two hourly jobs, and no one does anything.
 func TestTroubleOfADayIsReportedOnceByEachAlarm(t *testing.T) {
 	t.Parallel()
-	refuseSecond := func(s *stage) {
+	rejectSecond := func(s *stage) {
 		s.api.Rule(func(q upstream.Request) (upstream.Answer, bool) { return upstream.Rejected, q.Path == "/v1/second" })
 	}
 	for name, c := range map[string]struct {
-		token string // of the second job
-		begin func(*stage)
-		mails counts // beyond those of the silences
-		quiet string // what the alarms of the silences go to
+		token  string // of the second job
+		begin  func(*stage)
+		emails counts // beyond those of the silences
+		quiet  string // what the alarms of the silences go to
 	}{
 		// The exception, as the alarm clears with each accepted call: the runbook says what to do, the next case is that.
 		"one endpoint refuses a token that another accepts": {
-			begin: refuseSecond, mails: counts{"ALARM " + rejected: 24, "OK " + rejected: 24, failed: 1},
+			begin: rejectSecond, emails: counts{"ALARM " + rejected: 24, "OK " + rejected: 24, failed: 1},
 		},
 		"the job that is refused has a token of its own": {
-			begin: refuseSecond, token: "Second",
-			mails: counts{"ALARM cronbearer-TokenRejected-Second": 1, "reminder of cronbearer-TokenRejected-Second": 1, failed: 1},
+			begin: rejectSecond, token: "Second",
+			emails: counts{"ALARM cronbearer-TokenRejected-Second": 1, "reminder of cronbearer-TokenRejected-Second": 1, failed: 1},
 		},
 		"the schedules' role may not start the function": {
-			begin: func(s *stage) { s.forbid("SchedulerRole", "lambda:InvokeFunction") },
-			mails: counts{"ALARM cronbearer-StartsDropped": 1, "ALARM cronbearer-DeadLetters": 1}, quiet: "INSUFFICIENT_DATA",
+			begin:  func(s *stage) { s.forbid("SchedulerRole", "lambda:InvokeFunction") },
+			emails: counts{"ALARM cronbearer-StartsDropped": 1, "ALARM cronbearer-DeadLetters": 1}, quiet: "INSUFFICIENT_DATA",
 		},
 		"each run fails, and the queue takes no record": {
-			begin: func(s *stage) { s.api.Answer(upstream.Broken); s.forbid("CallerRole", "sqs:SendMessage") },
-			mails: counts{"ALARM cronbearer-RecordsLost": 1}, quiet: "ALARM",
+			begin:  func(s *stage) { s.api.Answer(upstream.Broken); s.forbid("CallerRole", "sqs:SendMessage") },
+			emails: counts{"ALARM cronbearer-RecordsLost": 1}, quiet: "ALARM",
 		},
 		"other functions take all of the account's concurrency": {
-			begin: func(s *stage) { s.Crowd(true) },
-			mails: counts{"ALARM cronbearer-Throttled": 1, failed: 1}, quiet: "INSUFFICIENT_DATA",
+			begin:  func(s *stage) { s.ExhaustConcurrency(true) },
+			emails: counts{"ALARM cronbearer-Throttled": 1, failed: 1}, quiet: "INSUFFICIENT_DATA",
 		},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
@@ -108,19 +108,19 @@ func TestTroubleOfADayIsReportedOnceByEachAlarm(t *testing.T) {
 				job("Second", "cron(30 * * * ? *)", london, "/v1/second", token, 3),
 			})
 			s.pass(4*time.Hour + 10*time.Minute)
-			if mails, _ := s.news(); len(mails) > 0 {
-				t.Fatalf("before it: %v", mails)
+			if emails, _ := s.news(); len(emails) > 0 {
+				t.Fatalf("before it: %v", emails)
 			}
 			c.begin(s)
 			s.pass(24 * time.Hour)
-			mails, runs := s.news()
-			t.Logf("%d runs, %d mails%s", runs, len(mails), countOf(mails))
-			want := c.mails
+			emails, runs := s.news()
+			t.Logf("%d runs, %d emails%s", runs, len(emails), countOf(emails))
+			want := c.emails
 			if c.quiet != "" {
 				want[c.quiet+" cronbearer-Silent-First"], want[c.quiet+" cronbearer-Silent-Second"] = 1, 1
 			}
-			if diff := cmp.Diff(want, countOf(mails)); diff != "" {
-				t.Errorf("mails (-want +got)\n%s", diff)
+			if diff := cmp.Diff(want, countOf(emails)); diff != "" {
+				t.Errorf("emails (-want +got)\n%s", diff)
 			}
 		})
 	}
@@ -128,7 +128,7 @@ func TestTroubleOfADayIsReportedOnceByEachAlarm(t *testing.T) {
 
 // told is what people and the log get of a token that is dead for two days, half a day of it with a fault.
 type told struct {
-	Before, During, After, Mended []string // mails about the token; After is the day that follows the fault
+	Before, During, After, Mended []string // emails about the token; After is the day that follows the fault
 	Warnings                      int      // lines of the log about reminders that were not sent
 	State                         alarm.State
 }
@@ -206,8 +206,8 @@ func TestReminderThatCannotBeSentChangesNoRun(t *testing.T) {
 			s := open(t, oneToken, []row{job("Hourly", "rate(1 hour)", london, "/v1/sync", "ExampleApi", 3)})
 			pass := func(d time.Duration) []string {
 				s.pass(d)
-				mails, _ := s.news()
-				return slices.DeleteFunc(mails, func(kind string) bool { return !strings.Contains(kind, "TokenRejected-") })
+				emails, _ := s.news()
+				return slices.DeleteFunc(emails, func(kind string) bool { return !strings.Contains(kind, "TokenRejected-") })
 			}
 			pass(90 * time.Minute)
 			died := len(s.Runs())

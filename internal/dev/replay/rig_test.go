@@ -101,7 +101,7 @@ type stage struct {
 	api  *upstream.Server
 	auth *idp.Server
 
-	seen, ran int    // mails and runs that news has returned
+	seen, ran int    // emails and runs that news has returned
 	undo      func() // takes back what forbid did
 }
 
@@ -168,7 +168,7 @@ func (s *stage) switchOff(job string, off bool) {
 	s.must(s.SwitchOff("Job"+job, off))
 }
 
-// logIn is what a person does in the browser: a new family of tokens, stored as a whole secret.
+// logIn is what a user does in the browser: a new family of tokens, stored as a whole secret.
 func (s *stage) logIn() {
 	s.t.Helper()
 	tokens, err := s.auth.LogIn(client, "")
@@ -197,7 +197,7 @@ func (s *stage) rotating() {
 }
 
 // endConsent revokes the refresh token that is stored.
-func (s *stage) endConsent() {
+func (s *stage) revokeConsent() {
 	s.t.Helper()
 	text, _ := s.Secrets.Value(s.SecretID(secret), secretsmanager.Current)
 	var value struct {
@@ -237,17 +237,17 @@ func (s *stage) rename(name, to string) {
 	s.Alarms.Delete(name)
 }
 
-// mailsOf are the mails about an alarm, by its name without the stack's.
-func (s *stage) mailsOf(name string) []notify.Mail { return s.Mails(s.Stack.StackName + "-" + name) }
+// mailsOf are the emails about an alarm, by its name without the stack's.
+func (s *stage) emailsOf(name string) []notify.Email { return s.Emails(s.Stack.StackName + "-" + name) }
 
-// expect checks the state of an alarm and how many mails it has led to.
-func (s *stage) expect(when, name string, state alarm.State, mails int) {
+// expect checks the state of an alarm and how many emails it has led to.
+func (s *stage) expect(when, name string, state alarm.State, emails int) {
 	s.t.Helper()
 	if got := s.AlarmState(name); got != state {
 		s.t.Fatalf("%s: alarm %s is %s, not %s", when, name, got, state)
 	}
-	if got := s.mailsOf(name); len(got) != mails {
-		s.t.Fatalf("%s: alarm %s led to %d mails, not %d: %v", when, name, len(got), mails, kinds(got))
+	if got := s.emailsOf(name); len(got) != emails {
+		s.t.Fatalf("%s: alarm %s led to %d emails, not %d: %v", when, name, len(got), emails, kinds(got))
 	}
 	s.allDelivered()
 }
@@ -259,24 +259,24 @@ func (s *stage) allDelivered() {
 	}
 }
 
-// news are the kinds of mails, and how many runs there were, since it was last called.
-func (s *stage) news() (mails []string, runs int) {
-	all, ran := s.Mails(""), len(s.Runs())
-	mails, runs = kinds(all[s.seen:]), ran-s.ran
+// news are the kinds of emails, and how many runs there were, since it was last called.
+func (s *stage) news() (emails []string, runs int) {
+	all, ran := s.Emails(""), len(s.Runs())
+	emails, runs = kinds(all[s.seen:]), ran-s.ran
 	s.seen, s.ran = len(all), ran
-	return mails, runs
+	return emails, runs
 }
 
-func kinds(mails []notify.Mail) []string {
+func kinds(emails []notify.Email) []string {
 	var list []string
-	for _, m := range mails {
+	for _, m := range emails {
 		list = append(list, kind(m))
 	}
 	return list
 }
 
-// kind summarizes a mail: "ALARM cronbearer-FailedRuns", "reminder of cronbearer-TokenRejected-ExampleApi".
-func kind(m notify.Mail) string {
+// kind summarizes an email: "ALARM cronbearer-FailedRuns", "reminder of cronbearer-TokenRejected-ExampleApi".
+func kind(m notify.Email) string {
 	switch {
 	case strings.Contains(m.Body, "Reminder: token"):
 		return "reminder of " + m.Alarm

@@ -19,8 +19,8 @@ type silence struct {
 	silentAfter   int
 	schedule      *schedule.Schedule
 	actions       int           // messages of the alarm itself to its topic
-	mails         int           // what a person gets, the one of the end included
-	first         time.Duration // from the start of the trouble to the first mail; zero: none came
+	emails        int           // what an operator gets, the one of the end included
+	first         time.Duration // from the start of the trouble to the first email; zero: none came
 }
 
 // The troubles that a job can have.
@@ -73,9 +73,9 @@ func silences(t *testing.T, m mistake) []*silence {
 			if s := silent(e.Alarm.Alarm.Name); s != nil && e.Alarm.To != alarm.OK {
 				s.actions++
 			}
-		case e.Mail != nil:
-			if s := silent(e.Mail.Alarm); s != nil {
-				if s.mails++; s.mails == 1 {
+		case e.Email != nil:
+			if s := silent(e.Email.Alarm); s != nil {
+				if s.emails++; s.emails == 1 {
 					s.first = e.At.Sub(start)
 					if s.trouble != newAndFails {
 						s.first -= wellBefore
@@ -118,20 +118,20 @@ func (w *world) runs(p *metric.Publisher, name string, s *silence, start time.Ti
 	next(start.Add(-time.Nanosecond))
 }
 
-// TestSilenceIsOneMailAndItsEndAnother: at whatever pace the job runs, and however its alarm flaps between ALARM and
+// TestSilenceIsOneEmailAndItsEndAnother: at whatever pace the job runs, and however its alarm flaps between ALARM and
 // INSUFFICIENT_DATA; and the first comes in time.
-func TestSilenceIsOneMailAndItsEndAnother(t *testing.T) {
+func TestSilenceIsOneEmailAndItsEndAnother(t *testing.T) {
 	t.Parallel()
 	flaps := 0
 	for _, s := range silences(t, mistake{}) {
-		t.Logf("%-24s SilentAfter %2d, %-24s %4d messages of the alarm, %d mails, the first after %s",
-			s.pace, s.silentAfter, s.trouble+":", s.actions, s.mails, s.first.Truncate(time.Minute))
-		if s.mails != 2 || s.actions < 1 {
-			t.Errorf("%s, %s: %d mails", s.pace, s.trouble, s.mails)
+		t.Logf("%-24s SilentAfter %2d, %-24s %4d messages of the alarm, %d emails, the first after %s",
+			s.pace, s.silentAfter, s.trouble+":", s.actions, s.emails, s.first.Truncate(time.Minute))
+		if s.emails != 2 || s.actions < 1 {
+			t.Errorf("%s, %s: %d emails", s.pace, s.trouble, s.emails)
 		}
 		// The alarm looks at two periods more than SilentAfter.
 		if s.first <= 0 || s.first > time.Duration(s.silentAfter+2)*time.Hour+2*time.Minute {
-			t.Errorf("%s, %s: the first mail after %s", s.pace, s.trouble, s.first)
+			t.Errorf("%s, %s: the first email after %s", s.pace, s.trouble, s.first)
 		}
 		flaps = max(flaps, s.actions)
 	}
@@ -141,16 +141,16 @@ func TestSilenceIsOneMailAndItsEndAnother(t *testing.T) {
 	}
 }
 
-// TestMailOfEachChangeWouldBeSeen: without the filter of the template, the count above is another.
-func TestMailOfEachChangeWouldBeSeen(t *testing.T) {
+// TestEmailOfEachChangeWouldBeSeen: without the filter of the template, the count above is another.
+func TestEmailOfEachChangeWouldBeSeen(t *testing.T) {
 	t.Parallel()
 	const filter = "          - NewStateValue: [ALARM]\n" +
 		"            AlarmName: [{ anything-but: { prefix: !Sub '${AWS::StackName}-Silent-' } }]\n"
-	mails := 0
+	emails := 0
 	for _, s := range silences(t, mistake{filter, "          - NewStateValue: [ALARM, INSUFFICIENT_DATA]\n"}) {
-		mails = max(mails, s.mails)
+		emails = max(emails, s.emails)
 	}
-	if mails < 100 {
-		t.Errorf("%d mails at most", mails)
+	if emails < 100 {
+		t.Errorf("%d emails at most", emails)
 	}
 }

@@ -121,7 +121,7 @@ func TestYearOfTwoHundredJobs(t *testing.T) {
 	}
 	for _, happened := range []string{
 		"runs: succeeded", "runs: token_rejected", "runs: unreachable", "runs: target_failed", "starts doubled", "rejections",
-		"data late", "data lost", "mails: TokenRejected ALARM", "mails: TokenExpiring ALARM", "mails: FailedRuns ALARM",
+		"data late", "data lost", "emails: TokenRejected ALARM", "emails: TokenExpiring ALARM", "emails: FailedRuns ALARM",
 	} {
 		if y.counts[happened] == 0 {
 			t.Errorf("too little happened to prove anything: no %s", happened)
@@ -241,7 +241,7 @@ func (y *year) plans() {
 	}
 }
 
-// revoked: a token that does not expire, that someone revokes every four months or so, and that a person replaces within
+// revoked: a token that does not expire, that someone revokes every four months or so, and that an operator replaces within
 // days.
 func (y *year) revoked(c *credential) {
 	y.plan(y.at.Add(y.between(day, 240*day)), func(at time.Time) {
@@ -253,7 +253,7 @@ func (y *year) revoked(c *credential) {
 	})
 }
 
-// expiring: a token of 90 days that a person renews when the alarm warns, or some days too late.
+// expiring: a token of 90 days that an operator renews when the alarm warns, or some days too late.
 func (y *year) expiring(c *credential) {
 	life := 90 * day
 	if c.version == 0 {
@@ -329,7 +329,7 @@ func (y *year) metricsDown() {
 	})
 }
 
-// morning: a person deals with the failed runs.
+// morning: an operator deals with the failed runs.
 func (y *year) morning(at time.Time) {
 	y.plan(at, func(at time.Time) {
 		y.Queue("FailedRuns").Purge()
@@ -475,10 +475,10 @@ func (y *year) observe(e awssim.Event) {
 		case "Silent":
 			y.silence(y.jobs[owner], e)
 		}
-	case e.Mail != nil:
-		of, _ := split(e.Mail.Alarm)
-		what := strings.TrimSpace(strings.TrimSuffix(kind(*e.Mail), e.Mail.Alarm))
-		y.counts["mails: "+of+" "+what]++
+	case e.Email != nil:
+		of, _ := split(e.Email.Alarm)
+		what := strings.TrimSpace(strings.TrimSuffix(kind(*e.Email), e.Email.Alarm))
+		y.counts["emails: "+of+" "+what]++
 	}
 }
 

@@ -1,4 +1,6 @@
-// Package samconfig reads what SAM CLI has saved of a deployment: samconfig.toml.
+// Package samconfig reads what SAM CLI has saved of a deployment, samconfig.toml: the stack's name, its region and its
+// parameters, by environment. It is for `make deploy` and `make validate`, and writes nothing: the file is SAM CLI's and
+// the user's.
 package samconfig
 
 import (

@@ -19,7 +19,7 @@ type clock struct {
 	spans []span
 }
 
-// instant gives the first instant at which the zone's clocks show a reading, given
+// instant returns the first instant at which the zone's clocks show a reading, given
 // as the Unix time of the same reading in UTC, and false if they jump over it.
 // time.Date is no help: in both cases it "does not guarantee which" it chooses.
 func (c *clock) instant(wall int64) (int64, bool) {
@@ -38,7 +38,7 @@ func (c *clock) instant(wall int64) (int64, bool) {
 	}
 }
 
-// steady gives the offset of a local day, named by its midnight, if no clock change
+// steady returns the offset of a local day, named by its midnight, if no clock change
 // is near it.
 func (c *clock) steady(midnight int64) (int64, bool) {
 	c.seek(midnight - reach)

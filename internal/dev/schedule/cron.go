@@ -113,7 +113,7 @@ func parseTimetable(text string) (timetable, error) {
 	return t, errors.Join(errs...)
 }
 
-// parseDayOfMonth reads L, LW, L-3 and nW beside the usual forms. AWS's page has
+// parseDayOfMonth reads L, LW, L-3 and nW in addition to the usual forms. AWS's page has
 // neither LW (the month's last weekday) nor L-3 (three days before its last); that
 // EventBridge takes them, as Quartz does, is known from reports
 // (grumBit/aws_cron_expression_validator#18).
@@ -140,7 +140,7 @@ func (t *timetable) parseDayOfMonth(f field, text string) error {
 	return f.parse(text, &t.days)
 }
 
-// parseDayOfWeek reads L, nL and n#m beside the usual forms: "you can define only
+// parseDayOfWeek reads L, nL and n#m in addition to the usual forms: "you can define only
 // one expression in the day-of-week field" with #.
 func (t *timetable) parseDayOfWeek(f field, text string) error {
 	if text == "L" { // "the last day of the … week"
@@ -192,7 +192,7 @@ func (f field) parsePart(part string, into *set) error {
 	size := f.max - f.min + 1
 	step := 1
 	if hasStep {
-		// A step as long as the field says nothing. Quartz refuses it; AWS does not say.
+		// A step as long as the field says nothing. Quartz rejects it; AWS does not say.
 		if step, ok = number(increment, 3); !ok || step < 1 || step >= size {
 			return fmt.Errorf("%s %q: the increment after / must be a number from 1 to %d", f.name, clip(part), size-1)
 		}
@@ -203,7 +203,7 @@ func (f field) parsePart(part string, into *set) error {
 	return nil
 }
 
-// span gives the ends of what stands before a "/": *, a value or a range. A single
+// span returns the ends of what stands before a "/": *, a value or a range. A single
 // value with an increment runs to the end of the field: 1/10 is 1, 11, 21, ….
 func (f field) span(text string, toEnd bool) (first, last int, ok bool) {
 	if text == "*" {
@@ -264,7 +264,7 @@ func (s *Schedule) NumberedDays() (field, days, names string) {
 	return words[4], strings.Join(spoken, ", "), strings.Join(written, ",")
 }
 
-// monthDays gives the matching days of a month as bits: bit 1 is the 1st.
+// monthDays returns the matching days of a month as bits: bit 1 is the 1st.
 func (t *timetable) monthDays(year int, month time.Month) uint32 {
 	if !t.years.has(year-firstYear) || !t.months.has(int(month)-1) {
 		return 0

@@ -7,7 +7,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/schedule"
 )
 
-// FuzzNext wants that Parse never panics, that Next is strictly after what it is
+// FuzzNext checks that Parse never panics, that Next is strictly after what it is
 // asked for, leaves nothing out between two starts, and that a start of a cron
 // expression is one by the expression itself: at whole minutes, found again from
 // one second before.
@@ -53,7 +53,7 @@ func FuzzNext(f *testing.F) {
 	})
 }
 
-// oracle tells, minute by minute and by another way than the package, whether an
+// oracle reports, minute by minute and by another way than the package, whether an
 // expression of plain sets starts at a moment: its local reading matches, and no
 // earlier moment of the same day had the same reading.
 func oracle(at time.Time, minutes, hours, weekdays map[int]bool) bool {

@@ -3,7 +3,7 @@
 //
 // The rules are those of AWS's page "Schedule types in EventBridge Scheduler"
 // and of CreateSchedule's ScheduleExpression. Where AWS says nothing, an
-// expression is refused rather than guessed: what this package takes, AWS's
+// expression is rejected rather than guessed: what this package takes, AWS's
 // words allow. No cron library does that: they know seconds, other week days,
 // no "?", and repeat or move what falls into a change of the clocks.
 //
@@ -94,7 +94,7 @@ func Parse(expression, timezone string) (*Schedule, error) {
 	return s, nil
 }
 
-// String gives the expression back.
+// String returns the expression.
 func (s *Schedule) String() string { return s.expression }
 
 // OneTime reports whether the schedule starts one run only: at(…).
@@ -110,7 +110,7 @@ func (s *Schedule) Anchored(start time.Time) *Schedule {
 	return &c
 }
 
-// Next gives the first start strictly after a moment, in UTC, and false if none
+// Next returns the first start strictly after a moment, in UTC, and false if none
 // follows. A rate is elapsed time and knows no clock changes. A cron time that the
 // clocks jump over is skipped; one that they repeat counts once, "before the shift
 // occurs".
@@ -196,7 +196,7 @@ func parseRate(text string) (time.Duration, error) {
 	return time.Duration(value) * unit, errors.Join(errs...)
 }
 
-// parseAt refuses a time that the clocks jump over: of one-time schedules AWS does
+// parseAt rejects a time that the clocks jump over: of one-time schedules AWS does
 // not say whether it is skipped or moved. zone may be nil, which is another error.
 func parseAt(text string, zone *time.Location) (time.Time, error) {
 	const layout = "2006-01-02T15:04:05"
@@ -214,7 +214,7 @@ func parseAt(text string, zone *time.Location) (time.Time, error) {
 	return time.Unix(at, 0).UTC(), nil
 }
 
-// loadZone refuses what Go and file systems know and IANA does not: Local, and the
+// loadZone rejects what Go and file systems know and IANA does not: Local, and the
 // variants of the zones with leap seconds.
 func loadZone(name string) (*time.Location, error) {
 	if name == "" {

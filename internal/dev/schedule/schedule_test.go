@@ -206,7 +206,7 @@ func TestOneTime(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejections(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		expression, zone string

@@ -81,7 +81,7 @@ func TestDescriptionsCanBePasted(t *testing.T) {
 				t.Errorf("%s: without --region: %s", id, m[0])
 			}
 			if strings.Contains(m[0], "purge-queue") || strings.Contains(m[0], "delete-") {
-				t.Errorf("%s: destroys what nobody has looked at: %s", id, m[0])
+				t.Errorf("%s: destroys what no one has looked at: %s", id, m[0])
 			}
 			if _, pattern, ok := strings.Cut(m[0], "--filter-pattern '"); ok && unquoted.MatchString(pattern) {
 				t.Errorf("%s: a value of the filter pattern is not quoted: %s", id, pattern)
@@ -105,7 +105,7 @@ func inputTemplate(s *cfn.Stack, rule string) string {
 	return text
 }
 
-// TestDocumentsCanBePasted: the same of what the pages tell people to type.
+// TestDocumentsCanBePasted: the same of the commands on the pages.
 func TestDocumentsCanBePasted(t *testing.T) {
 	t.Parallel()
 	pages := []string{"../../../README.md"}

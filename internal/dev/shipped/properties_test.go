@@ -101,7 +101,7 @@ func TestNoPolicyAllowsWildcardActions(t *testing.T) {
 			for _, action := range st.actions {
 				switch {
 				case st.effect == "Deny" || !strings.Contains(action, "*"):
-				case action == "kms:*" && st.account: // AWS: without it nobody can change the key any more
+				case action == "kms:*" && st.account: // AWS: without it no one can change the key any more
 				case action == "kms:GenerateDataKey*": // AWS's own statement for topics under a key
 				default:
 					t.Errorf("%s allows %s", st.where, action)
@@ -184,7 +184,7 @@ func TestQueuesAndTopicsAreEncrypted(t *testing.T) {
 				t.Errorf("%s keeps messages %s seconds, not 14 days", r.LogicalID, got)
 			}
 		}
-		// Nobody can let CloudWatch use alias/aws/sns: such a topic drops alarms in silence.
+		// No one can let CloudWatch use alias/aws/sns: such a topic drops alarms in silence.
 		for _, r := range s.OfType("AWS::SNS::Topic") {
 			key := s.Resources["AlarmKey"]
 			if r.Properties["KmsMasterKeyId"] != s.Ref("AlarmKey") || key.Properties["EnableKeyRotation"] != true {
@@ -205,7 +205,7 @@ func TestQueuesAndTopicsAreEncrypted(t *testing.T) {
 	})
 }
 
-// TestQueueAndTopicPoliciesHaveOneResource: SQS refuses a policy with two, and the stack rolls back (SQS developer guide:
+// TestQueueAndTopicPoliciesHaveOneResource: SQS rejects a policy with two, and the stack rolls back (SQS developer guide:
 // "each policy must cover only a single queue").
 func TestQueueAndTopicPoliciesHaveOneResource(t *testing.T) {
 	everyStack(t, func(s stack) {
@@ -233,7 +233,7 @@ func TestQueueAndTopicPoliciesHaveOneResource(t *testing.T) {
 	})
 }
 
-// TestDeletionPoliciesAreKnown to AWS::LanguageExtensions, which refuses RetainExceptOnCreate; and what holds data has one.
+// TestDeletionPoliciesAreKnown to AWS::LanguageExtensions, which rejects RetainExceptOnCreate; and what holds data has one.
 func TestDeletionPoliciesAreKnown(t *testing.T) {
 	everyStack(t, func(s stack) {
 		t := s.t
@@ -328,7 +328,7 @@ func TestAlarmsWatchWhatIsPublished(t *testing.T) {
 		seen := map[string]int{}
 		for _, r := range s.OfType("AWS::CloudWatch::Alarm") {
 			if len(list(r.Properties["AlarmActions"])) != 1 {
-				t.Errorf("%s notifies nobody", r.LogicalID)
+				t.Errorf("%s notifies no one", r.LogicalID)
 			}
 			if _, ok := r.Properties["Unit"]; ok {
 				t.Errorf("%s has a Unit: it would never see a metric that has another", r.LogicalID)
@@ -357,7 +357,7 @@ func TestAlarmsWatchWhatIsPublished(t *testing.T) {
 	})
 }
 
-// TestFunctionsReadTheirEnvironment: no variable that they do not know, none missing, no value that they would refuse.
+// TestFunctionsReadTheirEnvironment: no variable that they do not know, none missing, no value that they would reject.
 func TestFunctionsReadTheirEnvironment(t *testing.T) {
 	everyStack(t, func(s stack) {
 		t := s.t

@@ -151,9 +151,9 @@ func TestLiveAccountPageCountsTheResources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mail := defaults()
-	mail.Parameters["AlarmEmail"] = "you@example.com"
-	want := fmt.Sprintf("%d resources, %d with `AlarmEmail`", len(resolve(t, defaults()).Resources), len(resolve(t, mail).Resources))
+	email := defaults()
+	email.Parameters["AlarmEmail"] = "you@example.com"
+	want := fmt.Sprintf("%d resources, %d with `AlarmEmail`", len(resolve(t, defaults()).Resources), len(resolve(t, email).Resources))
 	if !strings.Contains(string(page), want) {
 		t.Errorf("docs/live-account.md does not say %s", want)
 	}

@@ -1,5 +1,6 @@
-// Package testnet is a network in memory, for tests that run on the virtual time of testing/synctest. It is in no
-// binary.
+// Package testnet is a network in memory with names, addresses and TLS, for tests that run on the virtual time of
+// testing/synctest, where a real connection would stop the clock. It is not a proxy for the real network, and it is in
+// no binary.
 package testnet
 
 import (

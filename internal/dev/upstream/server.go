@@ -1,5 +1,6 @@
-// Package upstream is an API to call: it knows which bearer tokens are good and when, answers as it is told, and keeps
-// every request. Over TLS it is Serve's; it is an http.Handler too.
+// Package upstream is the API that a job calls: it knows which bearer tokens are valid and when, answers as a test asks,
+// with slow, broken and hostile answers among them, and records every request. It is an http.Handler, and Serve puts it
+// on a port over TLS. It is not an authorization server: it compares tokens and issues none (see package idp).
 package upstream
 
 import (
@@ -77,7 +78,7 @@ type Server struct {
 	served   int
 }
 
-// New makes a Server that accepts no token yet and says OK to those that it will accept.
+// New returns a Server that accepts no token yet and says OK to those that it will accept.
 func New(now api.Clock) *Server {
 	if now == nil {
 		now = time.Now
@@ -85,7 +86,7 @@ func New(now api.Clock) *Server {
 	return &Server{now: now, tokens: map[string]life{}, standard: OK, keep: true}
 }
 
-// Accept makes tokens good from now on, for ever.
+// Accept makes tokens good from now on, indefinitely.
 func (s *Server) Accept(tokens ...string) {
 	for _, t := range tokens {
 		s.AcceptBetween(t, time.Time{}, time.Time{})
@@ -240,7 +241,7 @@ func (a Answer) write(ctx context.Context, w http.ResponseWriter) {
 	if !fault.Wait(ctx, a.BodyDelay) {
 		fault.HangUp()
 	}
-	_, _ = w.Write(body) // a status without a body refuses it
+	_, _ = w.Write(body) // a status without a body rejects it
 	if a.Cut {
 		_ = http.NewResponseController(w).Flush()
 		fault.HangUp()
@@ -259,7 +260,7 @@ func zipped(body []byte) []byte {
 	return b.Bytes()
 }
 
-// String tells of a request in a line, without its token.
+// String describes a request in a line, without its token.
 func (r Request) String() string {
 	return fmt.Sprintf("%s %s%s: %d", r.Method, r.Host, r.Path, r.Status)
 }

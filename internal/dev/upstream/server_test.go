@@ -132,7 +132,7 @@ func TestHang(t *testing.T) {
 	}
 }
 
-// TestCertificates: an expired one, and one for another name, are believed by nobody.
+// TestCertificates: an expired one, and one for another name, are believed by no one.
 func TestCertificates(t *testing.T) {
 	t.Parallel()
 	authority, err := pki.New()

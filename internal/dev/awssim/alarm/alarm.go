@@ -1,11 +1,11 @@
 // Package alarm is a model of CloudWatch's metric alarms on static thresholds: what
-// PutMetricAlarm refuses, how samples become datapoints, how datapoints become a
+// PutMetricAlarm rejects, how samples become datapoints, how datapoints become a
 // state, and the words that CloudWatch finds for it.
 //
 // The rules are those of the CloudWatch user guide: "Alarm evaluation", "Alarm
 // evaluation window" and "Configuring how CloudWatch alarms treat missing data",
 // whose tables are this package's tests. Where the guide is silent, what others have
-// measured is said beside the code. It is a model, not CloudWatch: data are there at
+// measured is said next to the code. It is a model, not CloudWatch: data are there at
 // once, and nothing ever fails.
 //
 // Nothing here starts a goroutine or looks at a clock: the time is an argument.
@@ -195,7 +195,7 @@ func (a Alarm) decide(now time.Time, points []Point) outcome {
 	return o
 }
 
-// newest gives the points that count: the most recent real ones of the whole range, at
+// newest returns the points that count: the most recent real ones of the whole range, at
 // most EvaluationPeriods, "including the necessary extra data points from farther back".
 func (a Alarm) newest(points []Point, start, end time.Time) []Point {
 	last := len(points)
@@ -228,7 +228,7 @@ func (a Alarm) stateOf(o outcome) State {
 	}
 	// One real point within the threshold is enough for OK (rows "0 - - - -" and
 	// "0 - X - -"), so the rule about premature alarms, whose words do not say so,
-	// wants only breaching points in the range, as the guide's edition of 2018 did:
+	// requires only breaching points in the range, as the guide's edition of 2018 did:
 	// "the oldest evaluated data point is breaching and there aren't any non-breaching
 	// data points".
 	if o.breaching < len(o.real) {

@@ -69,7 +69,7 @@ type Status struct {
 type Monitor struct {
 	// SetReasonsFade makes the next evaluation replace the reason that SetState gave, even
 	// where it finds the same state. AWS promises only that the state does not last; one
-	// published runbook reports that the reason's text does not either, and nobody says
+	// published runbook reports that the reason's text does not either, and no one says
 	// what becomes of its data. Set it before the first Tick.
 	SetReasonsFade bool
 
@@ -95,7 +95,7 @@ type watch struct {
 	set     bool      // by SetState, and not evaluated since
 }
 
-// NewMonitor makes a Monitor without alarms.
+// NewMonitor returns a Monitor without alarms.
 func NewMonitor(samples *Samples) *Monitor {
 	return &Monitor{samples: samples, watches: map[string]*watch{}}
 }
@@ -259,7 +259,7 @@ func (m *Monitor) record(now time.Time, changes ...Transition) {
 	}
 }
 
-// History gives an alarm's changes of the last two weeks, oldest first; of all alarms
+// History returns an alarm's changes of the last two weeks, oldest first; of all alarms
 // without a name.
 func (m *Monitor) History(name string) []Transition {
 	m.mu.Lock()
@@ -273,7 +273,7 @@ func (m *Monitor) History(name string) []Transition {
 	return found
 }
 
-// Describe gives alarms by name, those of a list or those with a prefix; without either
+// Describe returns alarms by name, those of a list or those with a prefix; without either
 // all. CloudWatch does not take both.
 func (m *Monitor) Describe(names []string, prefix string) []Status {
 	m.mu.Lock()

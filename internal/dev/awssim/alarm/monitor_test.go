@@ -102,7 +102,7 @@ func TestIgnoreKeepsARejection(t *testing.T) {
 }
 
 // What a Silent alarm of a daily job says by the rules above. The evaluation range
-// reaches two hours beyond SilentAfter, so a silence is told two hours after it. Failed
+// reaches two hours beyond SilentAfter, so a silence is reported two hours after it. Failed
 // runs are breaching points far apart: they are an alarm only while the oldest of them
 // is at least as old as DatapointsToAlarm and still in the range, three hours a day,
 // and INSUFFICIENT_DATA for the rest of it.
@@ -284,7 +284,7 @@ func TestSetReasonsFade(t *testing.T) {
 	}
 }
 
-func TestSetStateRefuses(t *testing.T) {
+func TestSetStateRejects(t *testing.T) {
 	t.Parallel()
 	a := tokenRejected("A")
 	m, _ := monitorOf(t, a)

@@ -15,8 +15,8 @@ import (
 )
 
 // FromProperties reads the resolved Properties of an AWS::CloudWatch::Alarm. name is
-// the alarm's name if they have none. It refuses what CloudFormation and PutMetricAlarm
-// refuse, and what this model does not know, with every problem at once.
+// the alarm's name if they have none. It rejects what CloudFormation and PutMetricAlarm
+// reject, and what this model does not know, with every problem at once.
 func FromProperties(name string, p map[string]any) (Alarm, error) {
 	r := reader{properties: p}
 	a := Alarm{
@@ -264,7 +264,7 @@ func (r *reader) dimensions(property string) []Dimension {
 	return list
 }
 
-// rest refuses the properties that are left: those of other kinds of alarms, which this
+// rest rejects the properties that are left: those of other kinds of alarms, which this
 // model cannot play, and those that no alarm has.
 func (r *reader) rest() {
 	other := map[string]string{

@@ -75,7 +75,7 @@ func TestFromProperties(t *testing.T) {
 	}
 }
 
-func TestFromPropertiesRefuses(t *testing.T) {
+func TestFromPropertiesRejects(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		properties map[string]any

@@ -88,7 +88,7 @@ func (a Alarm) filled(o outcome) string {
 }
 
 // stateReasonData has the keys, in the order, of published answers. sampleCount, which
-// they have beside each value, is not among what an evaluation here is given.
+// they have next to each value, is not among what an evaluation here is given.
 type stateReasonData struct {
 	Version             string           `json:"version"`
 	QueryDate           string           `json:"queryDate"`

@@ -78,7 +78,7 @@ type minute struct {
 	Statistics
 }
 
-// NewSamples makes an empty store.
+// NewSamples returns an empty store.
 func NewSamples() *Samples { return &Samples{series: map[string]*series{}} }
 
 // Put adds a datum. Checking it is for whoever plays PutMetricData.
@@ -111,7 +111,7 @@ func (s *series) find(start int64) (int, bool) {
 	return slices.BinarySearchFunc(s.minutes, start, func(m minute, t int64) int { return cmp.Compare(m.start, t) })
 }
 
-// Aggregate gives the periods from start to end that have data, ascending.
+// Aggregate returns the periods from start to end that have data, ascending.
 func (s *Samples) Aggregate(metric Metric, statistic string, period time.Duration, start, end time.Time) []Point {
 	s.mu.Lock()
 	defer s.mu.Unlock()

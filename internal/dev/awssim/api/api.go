@@ -1,5 +1,6 @@
-// Package api is what the models of AWS's services have in common: their errors, the faults that a test asks for, and
-// who is calling.
+// Package api is what the models of AWS's services have in common: errors in AWS's form, faults that a test switches on,
+// and the access key of a request with the question whether it may. It is not a model of any service, and it does not
+// verify signatures.
 package api
 
 import (
@@ -13,10 +14,10 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/fault"
 )
 
-// Clock tells a model the time.
+// Clock returns a model's time.
 type Clock func() time.Time
 
-// Error is a refusal in AWS's words.
+// Error is a rejection in AWS's words.
 type Error struct {
 	Status  int
 	Code    string
@@ -25,14 +26,14 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// Refuse makes an Error that the caller is to blame for.
-func Refuse(code, format string, args ...any) *Error {
+// Reject returns an Error that the caller is to blame for.
+func Reject(code, format string, args ...any) *Error {
 	return &Error{http.StatusBadRequest, code, fmt.Sprintf(format, args...)}
 }
 
 // Fault is what a service does instead of its work, or before it.
 type Fault struct {
-	Error  *Error        // nil: the request is served all the same
+	Error  *Error        // nil: the request is served anyway
 	Delay  time.Duration // real time
 	HangUp bool          // no answer: the connection ends
 	After  bool          // the work is done first: an answer that is lost
@@ -81,7 +82,7 @@ func (f *Faults) Next(operation, resource string) Fault {
 }
 
 // Serve does work unless the fault prevents it, and reports whether there is an answer to send.
-func (f Fault) Serve(ctx context.Context, work func() (any, *Error)) (answer any, refused *Error, answered bool) {
+func (f Fault) Serve(ctx context.Context, work func() (any, *Error)) (answer any, rejected *Error, answered bool) {
 	if !fault.Wait(ctx, f.Delay) {
 		return nil, nil, false
 	}
@@ -94,18 +95,18 @@ func (f Fault) Serve(ctx context.Context, work func() (any, *Error)) (answer any
 	case f.Error != nil:
 		return nil, f.Error, true
 	}
-	answer, refused = work()
-	return answer, refused, true
+	answer, rejected = work()
+	return answer, rejected, true
 }
 
-// Access is one thing that a caller wants to do, as IAM sees it.
+// Access is one thing that a caller asks to do, as IAM sees it.
 type Access struct {
 	Action   string // secretsmanager:GetSecretValue
 	Resource string // an ARN
 	Context  iam.Context
 }
 
-// Authorizer says whether the holder of an access key may do something; nil if so.
+// Authorizer reports whether the holder of an access key may do something; nil if so.
 type Authorizer func(accessKey string, access Access) *Error
 
 // AccessKey reads who signed a request (Signature Version 4). The signature itself is not checked: it proves nothing on

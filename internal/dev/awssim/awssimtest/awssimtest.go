@@ -1,5 +1,6 @@
-// Package awssimtest starts the simulator for tests: it builds the real binaries once for a test process
-// and closes each cloud at the end of its test. It is not for the demo, which brings its own binaries.
+// Package awssimtest starts the simulator (package awssim) for tests: it builds the real binaries once for a test
+// process, with the race detector where the tests have it, and closes each cloud at the end of its test. It is not for
+// the demo and the measurements, which bring their own binaries.
 package awssimtest
 
 import (

@@ -17,13 +17,13 @@ func (s *Server) describe(request cbor.Map, names []string) (any, *api.Error) {
 	prefix, prefixed := text(request, "AlarmNamePrefix")
 	switch {
 	case len(names) > maxNames:
-		return nil, api.Refuse("ValidationError", "The collection AlarmNames must not have a size greater than %d.", maxNames)
+		return nil, api.Reject("ValidationError", "The collection AlarmNames must not have a size greater than %d.", maxNames)
 	case len(names) > 0 && prefixed:
-		return nil, api.Refuse("InvalidParameterCombination", "AlarmNames and AlarmNamePrefix are mutually exclusive.")
+		return nil, api.Reject("InvalidParameterCombination", "AlarmNames and AlarmNamePrefix are mutually exclusive.")
 	}
 	for _, unknown := range []string{"ActionPrefix", "ChildrenOfAlarmName", "ParentsOfAlarmName", "MaxRecords", "NextToken"} {
 		if _, ok := request[unknown]; ok {
-			return nil, api.Refuse("ValidationError", "this model knows no %s", unknown)
+			return nil, api.Reject("ValidationError", "this model knows no %s", unknown)
 		}
 	}
 	state, filtered := text(request, "StateValue")
@@ -74,16 +74,16 @@ func (s *Server) setState(request cbor.Map) (any, *api.Error) {
 	reason, hasReason := text(request, "StateReason")
 	data, _ := text(request, "StateReasonData")
 	if name == "" || !hasReason {
-		return nil, api.Refuse("ValidationError", "AlarmName and StateReason are required.")
+		return nil, api.Reject("ValidationError", "AlarmName and StateReason are required.")
 	}
 	change, err := s.config.Monitor.SetState(name, alarm.State(state), reason, data, s.config.Now())
 	switch {
 	case errors.Is(err, alarm.ErrNotFound):
 		return nil, &api.Error{Status: 404, Code: "ResourceNotFound", Message: err.Error()}
 	case errors.Is(err, alarm.ErrInvalidFormat):
-		return nil, api.Refuse("InvalidFormat", "%s", err)
+		return nil, api.Reject("InvalidFormat", "%s", err)
 	case err != nil:
-		return nil, api.Refuse("ValidationError", "%s", err)
+		return nil, api.Reject("ValidationError", "%s", err)
 	}
 	if s.config.Changed != nil && change.From != change.To {
 		s.config.Changed(change)

@@ -1,5 +1,5 @@
 // Package cloudwatch is a model of CloudWatch's API, over Smithy RPC v2 CBOR as AWS's SDKs for Go speak it: the three
-// operations that the functions use, and the refusals of the API reference. What alarms make of the data is package
+// operations that the functions use, and the errors of the API reference. What alarms make of the data is package
 // alarm's. It is a model, not CloudWatch: what it stores is there at once.
 package cloudwatch
 
@@ -49,12 +49,12 @@ func (d Datum) Dimension(name string) string {
 	return ""
 }
 
-// Call is one request that was served or refused.
+// Call is one request that was served or rejected.
 type Call struct {
 	At        time.Time
 	Operation string
 	AccessKey string
-	Refused   string  // AWS's error code; empty: served
+	Rejected  string  // AWS's error code; empty: served
 	Data      []Datum // of a PutMetricData, as far as it could be read
 	Alarm     string  // of a SetAlarmState, or the first of a DescribeAlarms
 	State     string  // of a SetAlarmState
@@ -68,14 +68,14 @@ type Config struct {
 	Now                          api.Clock // nil: the real clock
 	Samples                      *alarm.Samples
 	Monitor                      *alarm.Monitor
-	// Changed is told of what SetAlarmState changed, so that actions follow; nil for nobody.
+	// Changed is called with what SetAlarmState changed, so that actions follow; nil: it is not called.
 	Changed func(alarm.Transition)
 }
 
 // Server speaks the protocol. It is an http.Handler.
 type Server struct {
 	Faults api.Faults // by operation and, for SetAlarmState and DescribeAlarms, the alarm's name
-	// Authorize says what a caller may do; nil lets everybody do everything.
+	// Authorize is asked whether a caller may do an action; nil allows everything.
 	Authorize api.Authorizer
 
 	config Config
@@ -85,7 +85,7 @@ type Server struct {
 	unkept bool
 }
 
-// NewServer makes a Server.
+// NewServer returns a Server.
 func NewServer(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -105,7 +105,7 @@ func (s *Server) Data(metric string) []Datum {
 	var list []Datum
 	for _, c := range s.Calls("PutMetricData") {
 		for _, d := range c.Data {
-			if c.Refused == "" && (metric == "" || d.Metric == metric) {
+			if c.Rejected == "" && (metric == "" || d.Metric == metric) {
 				list = append(list, d)
 			}
 		}
@@ -139,40 +139,40 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	operation, ok := strings.CutPrefix(r.URL.Path, servicePath)
 	call := Call{At: s.config.Now(), Operation: operation, Gzip: r.Header.Get("Content-Encoding") == "gzip"}
 	if !ok || r.Method != http.MethodPost || r.Header.Get("Smithy-Protocol") != "rpc-v2-cbor" {
-		s.refuse(w, call, &api.Error{Status: http.StatusNotFound, Code: "UnknownOperationException", Message: "this is not a request to CloudWatch in RPC v2 CBOR"})
+		s.reject(w, call, &api.Error{Status: http.StatusNotFound, Code: "UnknownOperationException", Message: "this is not a request to CloudWatch in RPC v2 CBOR"})
 		return
 	}
-	body, refused := read(r)
+	body, rejected := read(r)
 	var request cbor.Map
-	if refused == nil {
-		request, refused = decode(body)
+	if rejected == nil {
+		request, rejected = decode(body)
 	}
-	if refused == nil {
-		call.AccessKey, refused = api.AccessKey(r)
+	if rejected == nil {
+		call.AccessKey, rejected = api.AccessKey(r)
 	}
-	if refused != nil {
-		s.refuse(w, call, refused)
+	if rejected != nil {
+		s.reject(w, call, rejected)
 		return
 	}
 	serve, access := s.operation(operation, request, &call)
 	if serve == nil {
-		s.refuse(w, call, &api.Error{Status: http.StatusBadRequest, Code: "UnknownOperationException", Message: "this model does not know " + operation})
+		s.reject(w, call, &api.Error{Status: http.StatusBadRequest, Code: "UnknownOperationException", Message: "this model does not know " + operation})
 		return
 	}
 	if s.Authorize != nil {
-		if refused := s.Authorize(call.AccessKey, access); refused != nil {
-			s.refuse(w, call, refused)
+		if rejected := s.Authorize(call.AccessKey, access); rejected != nil {
+			s.reject(w, call, rejected)
 			return
 		}
 	}
-	answer, refused, answered := s.Faults.Next(operation, call.Alarm).Serve(r.Context(), serve)
+	answer, rejected, answered := s.Faults.Next(operation, call.Alarm).Serve(r.Context(), serve)
 	switch {
 	case !answered:
-		call.Refused = "no answer"
+		call.Rejected = "no answer"
 		s.note(call)
 		fault.HangUp()
-	case refused != nil:
-		s.refuse(w, call, refused)
+	case rejected != nil:
+		s.reject(w, call, rejected)
 	default:
 		s.note(call)
 		encoded, _ := answer.(cbor.Map)
@@ -180,15 +180,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// operation prepares one; what it reads of the request stands in the call even if it is refused.
+// operation prepares one; what it reads of the request stands in the call even if it is rejected.
 func (s *Server) operation(name string, request cbor.Map, call *Call) (func() (any, *api.Error), api.Access) {
 	action, everything := "cloudwatch:"+name, s.alarmARN("*")
 	switch name {
 	case "PutMetricData":
-		data, refused := s.metricData(request)
+		data, rejected := s.metricData(request)
 		call.Data = data
 		namespace, _ := text(request, "Namespace")
-		return func() (any, *api.Error) { return s.put(data, refused) },
+		return func() (any, *api.Error) { return s.put(data, rejected) },
 			api.Access{Action: action, Resource: "*", Context: iam.Context{"cloudwatch:namespace": {namespace}}}
 	case "DescribeAlarms":
 		names := texts(request, "AlarmNames")
@@ -215,7 +215,7 @@ func read(r *http.Request) ([]byte, *api.Error) {
 	if r.Header.Get("Content-Encoding") == "gzip" {
 		unzipped, err := gzip.NewReader(sent)
 		if err != nil {
-			return nil, api.Refuse("SerializationException", "the body is not gzip")
+			return nil, api.Reject("SerializationException", "the body is not gzip")
 		}
 		reader = unzipped
 	}
@@ -227,7 +227,7 @@ func read(r *http.Request) ([]byte, *api.Error) {
 }
 
 // decode never trusts the decoder, which its package says is for SDKs only.
-func decode(body []byte) (request cbor.Map, refused *api.Error) {
+func decode(body []byte) (request cbor.Map, rejected *api.Error) {
 	value, err := cbor.Decode(body)
 	if err == nil {
 		var ok bool
@@ -236,14 +236,14 @@ func decode(body []byte) (request cbor.Map, refused *api.Error) {
 		}
 	}
 	if err != nil {
-		return nil, api.Refuse("SerializationException", "the body is not a CBOR map")
+		return nil, api.Reject("SerializationException", "the body is not a CBOR map")
 	}
 	return request, nil
 }
 
-// refuse answers as a service does that knew AWS's query protocol before: SDKs take the code from the header.
-func (s *Server) refuse(w http.ResponseWriter, call Call, e *api.Error) {
-	call.Refused = e.Code
+// reject answers as a service does that knew AWS's query protocol before: SDKs take the code from the header.
+func (s *Server) reject(w http.ResponseWriter, call Call, e *api.Error) {
+	call.Rejected = e.Code
 	s.note(call)
 	fault := "Sender"
 	if e.Status >= http.StatusInternalServerError {

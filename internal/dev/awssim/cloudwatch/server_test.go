@@ -73,8 +73,8 @@ func datum(change func(*types.MetricDatum)) types.MetricDatum {
 	return d
 }
 
-// TestPutMetricDataRefuses asks for what CloudWatch refuses: one bad datum stores nothing of the request.
-func TestPutMetricDataRefuses(t *testing.T) {
+// TestPutMetricDataRefuses asks for what CloudWatch rejects: one bad datum stores nothing of the request.
+func TestPutMetricDataRejects(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		namespace string
@@ -150,7 +150,7 @@ func TestPutMetricDataStores(t *testing.T) {
 	}
 }
 
-// TestAlarms: DescribeAlarms tells what SetAlarmState did, and what is not there or not allowed is refused.
+// TestAlarms: DescribeAlarms shows what SetAlarmState did, and what is not there or not allowed is rejected.
 func TestAlarms(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -168,11 +168,11 @@ func TestAlarms(t *testing.T) {
 		})
 		return err
 	}
-	for _, refusal := range []struct{ name, state, data, want string }{
+	for _, rejection := range []struct{ name, state, data, want string }{
 		{"other", "ALARM", "{}", "ResourceNotFound"}, {name, "ALARM", "no JSON", "InvalidFormat"}, {name, "WORSE", "{}", "ValidationError"},
 	} {
-		if got := code(set(refusal.name, refusal.state, refusal.data)); got != refusal.want {
-			t.Errorf("%+v: got %q", refusal, got)
+		if got := code(set(rejection.name, rejection.state, rejection.data)); got != rejection.want {
+			t.Errorf("%+v: got %q", rejection, got)
 		}
 	}
 	for range 2 { // the second changes nothing

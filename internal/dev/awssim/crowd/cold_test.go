@@ -62,9 +62,9 @@ func TestThousandColdStarts(t *testing.T) {
 	s.silent()
 }
 
-// TestColdStartsRefused: a client whose secret is wrong is refused once for each run, so that a provider that
+// TestColdStartsRejected: a client whose secret is wrong is rejected once for each run, so that a provider that
 // counts wrong secrets sees no more than it must.
-func TestColdStartsRefused(t *testing.T) {
+func TestColdStartsRejected(t *testing.T) {
 	t.Parallel()
 	const processes = 100
 	s := newStage(t)
@@ -78,7 +78,7 @@ func TestColdStartsRefused(t *testing.T) {
 			t.Fatalf("a run ended with %T %v", rejected, err)
 		}
 	}
-	if n := s.auth.Count(idp.ClientCredentials); n.Requests != n.Refused || n.Requests < processes || n.Requests > processes+processes/10 {
+	if n := s.auth.Count(idp.ClientCredentials); n.Requests != n.Rejected || n.Requests < processes || n.Requests > processes+processes/10 {
 		t.Errorf("token requests: %+v", n)
 	}
 	if n := s.api.Served(); n != 0 {

@@ -42,7 +42,7 @@ func deployed(t *testing.T, oauth2 map[string]any) (*awssim.Cloud, *idp.Server) 
 	return cloud, auth
 }
 
-// TestTenProcessesDuringRotations: ten real callers run beside a real rotator.
+// TestTenProcessesDuringRotations: ten real callers run while a real rotator rotates.
 func TestTenProcessesDuringRotations(t *testing.T) {
 	t.Parallel()
 	const callers = 10
@@ -118,7 +118,7 @@ func TestTwentyColdProcesses(t *testing.T) {
 	quiet(t, cloud)
 }
 
-// quiet makes sure that no process said a secret.
+// quiet checks that no process printed a secret.
 func quiet(t *testing.T, cloud *awssim.Cloud) {
 	t.Helper()
 	for _, run := range cloud.Runs() {

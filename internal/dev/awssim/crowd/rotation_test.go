@@ -143,7 +143,7 @@ func (c *crowd) rotate(n int, p provider) {
 		}
 		if e.Step == p.window {
 			if p.revokes {
-				c.auth.EndAccess(old)
+				c.auth.RevokeAccess(old)
 			}
 			c.hold(n, p)
 		}

@@ -1,4 +1,4 @@
-// Package crowd_test lets many callers, and the rotator, run beside each other: as handlers in this process where there
+// Package crowd_test lets many callers, and the rotator, run next to each other: as handlers in this process where there
 // are a thousand of them, as real processes where there are ten.
 package crowd_test
 
@@ -51,7 +51,7 @@ const (
 	clientSecret = "fake-client-secret-of-the-tests"
 )
 
-// stage is what stands around the handlers: AWS, an authorisation server and an API, on a clock of its own.
+// stage is what stands around the handlers: AWS, an authorization server and an API, on a clock of its own.
 type stage struct {
 	t      *testing.T
 	clock  string // file
@@ -214,14 +214,14 @@ func (s *stage) put(oauth2 map[string]any, more map[string]any) {
 // leak is a token of the model's, or the client's secret. Tokens are random but for their beginning.
 var leak = regexp.MustCompile(`(access|refresh)-\d{6}-[0-9a-f]{8}|` + regexp.QuoteMeta(clientSecret))
 
-// silent makes sure that nobody said a secret.
+// silent checks that no secret was printed.
 func (s *stage) silent() {
 	s.t.Helper()
 	said := s.said.String()
 	if said == "" {
-		s.t.Error("nobody said anything")
+		s.t.Error("no output")
 	}
 	if found := leak.FindStringIndex(said); found != nil {
-		s.t.Errorf("a secret was said: %s", said[max(0, found[0]-200):min(len(said), found[1]+40)])
+		s.t.Errorf("a secret was printed: %s", said[max(0, found[0]-200):min(len(said), found[1]+40)])
 	}
 }

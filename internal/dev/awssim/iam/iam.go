@@ -1,5 +1,5 @@
 // Package iam is a model of IAM's evaluation of one role's policies, or one resource's: enough for this repository's
-// templates, so that a program under test meets the refusals that its real role would give. An operator or element that
+// templates, so that a program under test meets the denials of its real role. An operator or element that
 // it does not know is an error, never an Allow.
 package iam
 
@@ -31,7 +31,7 @@ type condition struct {
 // Context is what a request has under the condition keys, which are in small letters. A key without values is not there.
 type Context map[string][]string
 
-// operators by name: a condition holds for what the request has under its key and what the policy wants (IAM User Guide,
+// operators by name: a condition holds for what the request has under its key and what the policy requires (IAM User Guide,
 // "Condition operators").
 var operators = map[string]func(has, want []string) bool{
 	"StringEquals": anyOf(func(want, value string) bool { return want == value }),
@@ -76,7 +76,7 @@ func (r Role) With(document any) (Role, error) {
 	return Role{slices.Concat(r.statements, statements)}, err
 }
 
-// Resource is the policy of a resource, such as a topic or a key. The zero Resource lets nobody in.
+// Resource is the policy of a resource, such as a topic or a key. The zero Resource allows nothing.
 type Resource struct{ statements []statement }
 
 // ParseResource reads a resolved policy document.

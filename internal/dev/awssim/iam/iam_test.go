@@ -25,7 +25,7 @@ func TestRole(t *testing.T) {
 		"another resource":       {read, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:other/x-AbCdEf", current, false},
 		"another value":          {read, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", iam.Context{"secretsmanager:versionstage": {"MINE"}}, false},
 		"a key that is missing":  {read, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", nil, false},
-		"denied all the same":    {`[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*"}]`, "s3:GetObject", "x", nil, false},
+		"a Deny wins":            {`[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*"}]`, "s3:GetObject", "x", nil, false},
 		"not denied":             {`[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*"}]`, "sqs:SendMessage", "x", nil, true},
 		"six characters":         {`[{"Effect":"Allow","Action":"a:b","Resource":"secret:x-??????"}]`, "a:b", "secret:x-AbCdEf", nil, true},
 		"seven":                  {`[{"Effect":"Allow","Action":"a:b","Resource":"secret:x-??????"}]`, "a:b", "secret:x-AbCdEfG", nil, false},

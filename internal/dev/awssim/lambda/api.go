@@ -199,14 +199,14 @@ func (a *API) respond(failed bool) http.HandlerFunc {
 		a.mu.Unlock()
 		switch {
 		case p == nil:
-			refuse(w, http.StatusBadRequest, "InvalidRequestID", "there is no such invocation")
+			reject(w, http.StatusBadRequest, "InvalidRequestID", "there is no such invocation")
 			return
 		case err != nil:
 			p.answer <- failure("Runtime.TruncatedResponse", "the response was cut off")
 			return
 		case len(body) > maxResponse:
 			p.answer <- failure("Function.ResponseSizeTooLarge", fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxResponse))
-			refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "Exceeded maximum allowed payload size")
+			reject(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "Exceeded maximum allowed payload size")
 			return
 		}
 		answer := Answer{Payload: body, Failed: failed}
@@ -248,7 +248,7 @@ func failure(kind, message string) Answer {
 	return Answer{Payload: body, Failed: true, ErrorType: kind, Message: message}
 }
 
-func refuse(w http.ResponseWriter, status int, kind, message string) {
+func reject(w http.ResponseWriter, status int, kind, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(failure(kind, message).Payload)

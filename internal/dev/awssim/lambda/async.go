@@ -37,11 +37,11 @@ type Async struct {
 	OnFailure func(record string) error
 	// At does something at a time on the clock. It may be called while an event runs.
 	At func(at time.Time, do func(context.Context))
-	// Count is told of what Lambda counts: AWS/Lambda's metrics.
+	// Count is called with what Lambda counts: AWS/Lambda's metrics.
 	Count func(metric string, value float64)
-	// Ran is told of each attempt that ran.
+	// Ran is called with each attempt that ran.
 	Ran func(Invocation)
-	// Broken is told of what is no business of the function's, such as a binary that does not start.
+	// Broken is called with what is no business of the function's, such as a binary that does not start.
 	Broken func(error)
 }
 

@@ -26,7 +26,7 @@ type Config struct {
 
 	// MaxConcurrency is how many events may run at once; more are throttled. 0: any number.
 	MaxConcurrency int
-	// IdleLife is how long an environment without work is kept, on the clock; 0: for ever. AWS promises nothing;
+	// IdleLife is how long an environment without work is kept, on the clock; 0: indefinitely. AWS promises nothing;
 	// 5 to 15 minutes is what others have measured.
 	IdleLife time.Duration
 }
@@ -67,12 +67,12 @@ var ErrThrottled = errors.New("TooManyRequestsException: Rate Exceeded.")
 type Function struct {
 	config Config
 
-	mu      sync.Mutex
-	idle    []*environment // last used last
-	busy    int
-	started int
-	closed  bool
-	crowded bool
+	mu        sync.Mutex
+	idle      []*environment // last used last
+	busy      int
+	started   int
+	closed    bool
+	exhausted bool
 }
 
 type environment struct {
@@ -82,7 +82,7 @@ type environment struct {
 	used   time.Time
 }
 
-// NewFunction makes a Function; no process runs before its first event.
+// NewFunction returns a Function; no process runs before its first event.
 func NewFunction(c Config) *Function {
 	if c.Timeout == 0 {
 		c.Timeout = longestTimeout
@@ -155,7 +155,7 @@ func (f *Function) acquire(ctx context.Context) (e *environment, cold bool, err 
 		f.mu.Unlock()
 		return nil, false, ErrClosed
 	}
-	if f.crowded || f.config.MaxConcurrency > 0 && f.busy >= f.config.MaxConcurrency {
+	if f.exhausted || f.config.MaxConcurrency > 0 && f.busy >= f.config.MaxConcurrency {
 		f.mu.Unlock()
 		return nil, false, ErrThrottled
 	}
@@ -197,11 +197,11 @@ func (f *Function) release(e *environment, dead bool) {
 	f.idle = append(f.idle, e)
 }
 
-// Crowd lets other functions take all of the account's concurrency, or give it back.
-func (f *Function) Crowd(crowded bool) {
+// ExhaustConcurrency lets other functions take all of the account's concurrency, or give it back.
+func (f *Function) ExhaustConcurrency(exhausted bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.crowded = crowded
+	f.exhausted = exhausted
 }
 
 // Reap ends the environments that had no work for too long.

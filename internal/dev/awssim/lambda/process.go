@@ -94,7 +94,7 @@ func (p *Process) alive(ctx context.Context, limit time.Duration) (context.Conte
 	})
 }
 
-// Invoke runs one event, and returns when the process asks for the next one. Dead tells that the process is gone, or was
+// Invoke runs one event, and returns when the process asks for the next one. Dead means that the process is gone, or was
 // ended here because its time was up.
 func (p *Process) Invoke(ctx context.Context, e Event, timeout time.Duration) (answer Answer, dead bool, err error) {
 	e.Deadline = time.Now().Add(timeout)

@@ -34,15 +34,15 @@ func TestMain(m *testing.M) {
 	}
 }
 
-type refusedError struct{ text string }
+type rejectedError struct{ text string }
 
-func (e *refusedError) Error() string { return e.text }
+func (e *rejectedError) Error() string { return e.text }
 
 func handle(ctx context.Context, e struct{ Do, Say string }) (map[string]any, error) {
 	fmt.Println(`{"message":"` + e.Say + `"}`)
 	switch e.Do {
 	case "fail":
-		return nil, &refusedError{"as it was told"}
+		return nil, &rejectedError{"as it was told"}
 	case "panic":
 		panic("as it was told")
 	case "exit":
@@ -100,7 +100,7 @@ func TestInvoke(t *testing.T) {
 	}{
 		"works":           {`{"Say":"hello"}`, "", "", "", false},
 		"writes":          {`{"Do":"shout","Say":"hello"}`, "", "", "to stderr\n", false},
-		"returns errors":  {`{"Do":"fail","Say":"hello"}`, "refusedError", "as it was told", "", false},
+		"returns errors":  {`{"Do":"fail","Say":"hello"}`, "rejectedError", "as it was told", "", false},
 		"panics":          {`{"Do":"panic","Say":"hello"}`, "string", "as it was told", "", true},
 		"ends":            {`{"Do":"exit","Say":"hello"}`, "Runtime.ExitError", "exit status 7", "", true},
 		"takes too long":  {`{"Do":"sleep","Say":"hello"}`, "Sandbox.Timedout", "Task timed out after 2.00 seconds", "", true},
@@ -274,7 +274,7 @@ func TestAsync(t *testing.T) {
 						"requestId": q.runs[0].RequestID, "functionArn": a.Function.ARN() + ":$LATEST", "condition": "RetriesExhausted", "approximateInvokeCount": float64(c.runs),
 					},
 					"responseContext": map[string]any{"statusCode": 200.0, "executedVersion": "$LATEST", "functionError": "Unhandled"},
-					"responsePayload": map[string]any{"errorType": "refusedError", "errorMessage": "as it was told"},
+					"responsePayload": map[string]any{"errorType": "rejectedError", "errorMessage": "as it was told"},
 				}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("record (-want +got)\n%s", diff)

@@ -18,8 +18,8 @@ const (
 	EventBridge = "events.amazonaws.com"
 )
 
-// Mail is what a person gets.
-type Mail struct {
+// Email is what an operator gets.
+type Email struct {
 	At            time.Time
 	To            string
 	Subject, Body string
@@ -49,28 +49,28 @@ func (t *Topic) Subscribe(protocol, endpoint string, filter *Pattern) {
 	t.subscriptions = append(t.subscriptions, subscription{protocol, endpoint, filter})
 }
 
-// Publish gives the mails that a message leads to, or says why the publisher may not.
-func (t *Topic) Publish(publisher, source string, m Message) ([]Mail, error) {
+// Publish returns the emails that a message leads to, or says why the publisher may not.
+func (t *Topic) Publish(publisher, source string, m Message) ([]Email, error) {
 	if err := t.admit(publisher, source); err != nil {
 		return nil, err
 	}
 	var document any
 	_ = json.Unmarshal([]byte(m.Body), &document) // a body that is not JSON fits no filter
-	var mails []Mail
+	var emails []Email
 	for _, s := range t.subscriptions {
 		if s.protocol != "email" || (s.filter != nil && !s.filter.Matches(document)) {
 			continue
 		}
-		mail := Mail{At: m.At, To: s.endpoint, Subject: m.Subject, Body: m.Mail, Alarm: m.Alarm}
-		if mail.Subject == "" {
-			mail.Subject = "AWS Notification Message"
+		email := Email{At: m.At, To: s.endpoint, Subject: m.Subject, Body: m.Email, Alarm: m.Alarm}
+		if email.Subject == "" {
+			email.Subject = "AWS Notification Message"
 		}
-		if mail.Body == "" {
-			mail.Body = m.Body
+		if email.Body == "" {
+			email.Body = m.Body
 		}
-		mails = append(mails, mail)
+		emails = append(emails, email)
 	}
-	return mails, nil
+	return emails, nil
 }
 
 func (t *Topic) admit(publisher, source string) error {

@@ -26,8 +26,8 @@ type Message struct {
 	At      time.Time
 	Topic   string // ARN
 	Subject string
-	Body    string // what filters look at, and what subscribers other than e-mail get
-	Mail    string // what an e-mail says; empty: Body
+	Body    string // what filters look at, and what subscribers other than e-email get
+	Email   string // what an e-email says; empty: Body
 	Alarm   string // name of the alarm that it is about
 }
 
@@ -56,7 +56,7 @@ const maxSubject = 100
 func (a Account) AlarmMessage(c Change, topic string) Message {
 	subject := fmt.Sprintf("%s: %q in %s", c.To, c.Alarm.Name, a.regionName())
 	return Message{
-		At: c.At, Topic: topic, Subject: subject[:min(len(subject), maxSubject)], Body: a.body(c), Mail: a.mail(c), Alarm: c.Alarm.Name,
+		At: c.At, Topic: topic, Subject: subject[:min(len(subject), maxSubject)], Body: a.body(c), Email: a.email(c), Alarm: c.Alarm.Name,
 	}
 }
 
@@ -97,8 +97,8 @@ func none(list []string) []string {
 	return list
 }
 
-// mail is the text that CloudWatch gives SNS for e-mail. What SNS puts below it, how to unsubscribe, is left out.
-func (a Account) mail(c Change) string {
+// email is the text that CloudWatch gives SNS for e-email. What SNS puts below it, how to unsubscribe, is left out.
+func (a Account) email(c Change) string {
 	var b strings.Builder
 	state := c.To
 	fmt.Fprintf(&b, "You are receiving this email because your Amazon CloudWatch Alarm %q in the %s region has entered the %s state, because %q at %q.\n",

@@ -11,36 +11,36 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/notify"
 )
 
-// TestPattern matches documents by the operators that the templates use, and refuses the others.
+// TestPattern matches documents by the operators that the templates use, and rejects the others.
 func TestPattern(t *testing.T) {
 	t.Parallel()
-	const mail = `{"$or":[{"NewStateValue":["ALARM","INSUFFICIENT_DATA"]},{"OldStateValue":["ALARM"]},{"Summary":[{"exists":true}]}]}`
+	const email = `{"$or":[{"NewStateValue":["ALARM","INSUFFICIENT_DATA"]},{"OldStateValue":["ALARM"]},{"Summary":[{"exists":true}]}]}`
 	cases := map[string]struct {
 		pattern, document string
 		want              bool
 	}{
-		"one of a list":              {`{"a":["x","y"]}`, `{"a":"y"}`, true},
-		"none of a list":             {`{"a":["x","y"]}`, `{"a":"z"}`, false},
-		"a field that is missing":    {`{"a":["x"]}`, `{}`, false},
-		"all fields":                 {`{"a":["x"],"b":[1]}`, `{"a":"x","b":2}`, false},
-		"a number":                   {`{"b":[1]}`, `{"b":1}`, true},
-		"null":                       {`{"b":[null]}`, `{"b":null}`, true},
-		"nested":                     {`{"a":{"b":["x"]}}`, `{"a":{"b":"x"}}`, true},
-		"nested, but a text":         {`{"a":{"b":["x"]}}`, `{"a":"x"}`, false},
-		"a list in the document":     {`{"a":["x"]}`, `{"a":["y","x"]}`, true},
-		"prefix":                     {`{"a":[{"prefix":"ab"}]}`, `{"a":"abc"}`, true},
-		"no such prefix":             {`{"a":[{"prefix":"ab"}]}`, `{"a":"bab"}`, false},
-		"anything but a text":        {`{"a":[{"anything-but":"x"}]}`, `{"a":"y"}`, true},
-		"that text":                  {`{"a":[{"anything-but":["x","z"]}]}`, `{"a":"z"}`, false},
-		"anything but a prefix":      {`{"a":[{"anything-but":{"prefix":"Unchecked"}}]}`, `{"a":"Threshold"}`, true},
-		"that prefix":                {`{"a":[{"anything-but":{"prefix":"Unchecked"}}]}`, `{"a":"Unchecked: x"}`, false},
-		"anything but, missing":      {`{"a":[{"anything-but":"x"}]}`, `{}`, false},
-		"exists":                     {`{"a":[{"exists":true}]}`, `{"a":0}`, true},
-		"does not exist":             {`{"a":[{"exists":false}]}`, `{}`, true},
-		"mail: an alarm":             {mail, `{"NewStateValue":"ALARM","OldStateValue":"OK"}`, true},
-		"mail: its end":              {mail, `{"NewStateValue":"OK","OldStateValue":"ALARM"}`, true},
-		"mail: the first OK":         {mail, `{"NewStateValue":"OK","OldStateValue":"INSUFFICIENT_DATA"}`, false},
-		"mail: the end of a silence": {mail, `{"Summary":"over","NewStateValue":"OK","OldStateValue":"INSUFFICIENT_DATA"}`, true},
+		"one of a list":               {`{"a":["x","y"]}`, `{"a":"y"}`, true},
+		"none of a list":              {`{"a":["x","y"]}`, `{"a":"z"}`, false},
+		"a field that is missing":     {`{"a":["x"]}`, `{}`, false},
+		"all fields":                  {`{"a":["x"],"b":[1]}`, `{"a":"x","b":2}`, false},
+		"a number":                    {`{"b":[1]}`, `{"b":1}`, true},
+		"null":                        {`{"b":[null]}`, `{"b":null}`, true},
+		"nested":                      {`{"a":{"b":["x"]}}`, `{"a":{"b":"x"}}`, true},
+		"nested, but a text":          {`{"a":{"b":["x"]}}`, `{"a":"x"}`, false},
+		"a list in the document":      {`{"a":["x"]}`, `{"a":["y","x"]}`, true},
+		"prefix":                      {`{"a":[{"prefix":"ab"}]}`, `{"a":"abc"}`, true},
+		"no such prefix":              {`{"a":[{"prefix":"ab"}]}`, `{"a":"bab"}`, false},
+		"anything but a text":         {`{"a":[{"anything-but":"x"}]}`, `{"a":"y"}`, true},
+		"that text":                   {`{"a":[{"anything-but":["x","z"]}]}`, `{"a":"z"}`, false},
+		"anything but a prefix":       {`{"a":[{"anything-but":{"prefix":"Unchecked"}}]}`, `{"a":"Threshold"}`, true},
+		"that prefix":                 {`{"a":[{"anything-but":{"prefix":"Unchecked"}}]}`, `{"a":"Unchecked: x"}`, false},
+		"anything but, missing":       {`{"a":[{"anything-but":"x"}]}`, `{}`, false},
+		"exists":                      {`{"a":[{"exists":true}]}`, `{"a":0}`, true},
+		"does not exist":              {`{"a":[{"exists":false}]}`, `{}`, true},
+		"email: an alarm":             {email, `{"NewStateValue":"ALARM","OldStateValue":"OK"}`, true},
+		"email: its end":              {email, `{"NewStateValue":"OK","OldStateValue":"ALARM"}`, true},
+		"email: the first OK":         {email, `{"NewStateValue":"OK","OldStateValue":"INSUFFICIENT_DATA"}`, false},
+		"email: the end of a silence": {email, `{"Summary":"over","NewStateValue":"OK","OldStateValue":"INSUFFICIENT_DATA"}`, true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -153,27 +153,27 @@ func TestTopic(t *testing.T) {
 			t.Parallel()
 			c.topic.ARN, c.topic.Account = "arn:topic", "123456789012"
 			c.topic.Subscribe("email", "you@example.com", nil)
-			mails, err := c.topic.Publish(c.publisher, "arn:aws:cloudwatch:eu-west-1:123456789012:"+c.source, account.AlarmMessage(change(), "arn:topic"))
-			if c.problem == "" && (err != nil || len(mails) != 1) {
-				t.Errorf("%d mails, %v", len(mails), err)
+			emails, err := c.topic.Publish(c.publisher, "arn:aws:cloudwatch:eu-west-1:123456789012:"+c.source, account.AlarmMessage(change(), "arn:topic"))
+			if c.problem == "" && (err != nil || len(emails) != 1) {
+				t.Errorf("%d emails, %v", len(emails), err)
 			}
-			if c.problem != "" && (err == nil || !strings.Contains(err.Error(), c.problem) || len(mails) > 0) {
-				t.Errorf("%d mails, %v", len(mails), err)
+			if c.problem != "" && (err == nil || !strings.Contains(err.Error(), c.problem) || len(emails) > 0) {
+				t.Errorf("%d emails, %v", len(emails), err)
 			}
 		})
 	}
 }
 
-// TestMail reads an alarm's mail as a person does.
-func TestMail(t *testing.T) {
+// TestEmail reads an alarm's email as an operator does.
+func TestEmail(t *testing.T) {
 	t.Parallel()
 	m := account.AlarmMessage(change(), "arn:topic")
 	if m.Subject != `OK: "app-Silent-Job" in EU (Ireland)` {
 		t.Errorf("subject %s", m.Subject)
 	}
 	for _, part := range []string{"has entered the OK state", "what to do", "INSUFFICIENT_DATA -> OK", "LessThanThreshold 1.0 for at least 3 of the last 3 period(s) of 3600 seconds", "Monday 02 November, 2026 09:01:00 UTC"} {
-		if !strings.Contains(m.Mail, part) {
-			t.Errorf("the mail does not say %q:\n%s", part, m.Mail)
+		if !strings.Contains(m.Email, part) {
+			t.Errorf("the email does not say %q:\n%s", part, m.Email)
 		}
 	}
 	var body struct{ AlarmName, NewStateValue, OldStateValue, NewStateReason string }

@@ -1,5 +1,5 @@
-// Package notify is a model of the way from an alarm to a person: an alarm's message on an SNS topic, EventBridge's
-// state-change event with its rules, subscriptions with their filters, and the mail at the end. It is a model, not AWS:
+// Package notify is a model of the way from an alarm to an inbox: an alarm's message on an SNS topic, EventBridge's
+// state-change event with its rules, subscriptions with their filters, and the email at the end. It is a model, not AWS:
 // the texts follow published examples of real ones.
 package notify
 
@@ -22,7 +22,7 @@ type Pattern struct {
 
 type matcher func(value any, present bool) bool
 
-// ParsePattern reads a resolved pattern, and refuses the operators that this model does not know.
+// ParsePattern reads a resolved pattern, and rejects the operators that this model does not know.
 func ParsePattern(v any) (Pattern, error) {
 	if text, ok := v.(string); ok {
 		if err := json.Unmarshal([]byte(text), &v); err != nil {
@@ -104,7 +104,7 @@ func affix(where, name string, operand any) (matcher, error) {
 	}, nil
 }
 
-// anythingBut wants the field to be there.
+// anythingBut requires the field to exist.
 func anythingBut(where string, operand any) (matcher, error) {
 	var but []matcher
 	var problems []error

@@ -50,7 +50,7 @@ func TestLabelsOfAllVersions(t *testing.T) {
 }
 
 // TestRefusedRotation stores nothing, and runs the rotation again that was left behind.
-func TestRefusedRotation(t *testing.T) {
+func TestRejectedRotation(t *testing.T) {
 	t.Parallel()
 	const mine, another = "arn:aws:lambda:eu-west-1:123456789012:function:rotator", "arn:aws:lambda:eu-west-1:123456789012:function:another"
 	var invoked []string

@@ -71,11 +71,11 @@ type (
 func (p payload) check(required bool) *api.Error {
 	switch {
 	case p.SecretString != nil && p.SecretBinary != nil:
-		return api.Refuse("InvalidParameterException", "You can't specify both a binary secret value and a string secret value in the same secret.")
+		return api.Reject("InvalidParameterException", "You can't specify both a binary secret value and a string secret value in the same secret.")
 	case required && p.SecretString == nil && p.SecretBinary == nil:
-		return api.Refuse("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
+		return api.Reject("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
 	case p.SecretString != nil && (*p.SecretString == "" || len(*p.SecretString) > maxValue), len(p.SecretBinary) > maxValue:
-		return api.Refuse("InvalidParameterException", "The secret value must have 1 to %d bytes.", maxValue)
+		return api.Reject("InvalidParameterException", "The secret value must have 1 to %d bytes.", maxValue)
 	}
 	return nil
 }
@@ -84,24 +84,24 @@ func (s *Store) create(r createRequest) (*versionAnswer, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !secretName.MatchString(r.Name) {
-		return nil, api.Refuse("InvalidParameterException", "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
+		return nil, api.Reject("InvalidParameterException", "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
 	}
-	if refused := r.check(false); refused != nil {
-		return nil, refused
+	if rejected := r.check(false); rejected != nil {
+		return nil, rejected
 	}
-	id, refused := s.token(r.ClientRequestToken)
-	if refused != nil {
-		return nil, refused
+	id, rejected := s.token(r.ClientRequestToken)
+	if rejected != nil {
+		return nil, rejected
 	}
 	if found := s.secrets[r.Name]; found != nil {
 		v := found.version(id)
 		switch {
 		case !found.Deleted.IsZero():
-			return nil, api.Refuse("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled for deletion.")
+			return nil, api.Reject("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled for deletion.")
 		case v != nil && v.same(r.SecretString, r.SecretBinary):
 			return &versionAnswer{found.ARN, found.Name, id, nil}, nil
 		}
-		return nil, api.Refuse("ResourceExistsException", "The operation failed because the secret %s already exists.", r.Name)
+		return nil, api.Reject("ResourceExistsException", "The operation failed because the secret %s already exists.", r.Name)
 	}
 	now := s.config.Now()
 	created := &Secret{Name: r.Name, ARN: s.newARN(r.Name), Description: r.Description, KMSKeyID: r.KmsKeyId, Created: now, Changed: now}
@@ -117,29 +117,29 @@ func (s *Store) create(r createRequest) (*versionAnswer, *api.Error) {
 func (s *Store) put(r putRequest) (*versionAnswer, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, refused := s.living(r.SecretID)
-	if refused != nil {
-		return nil, refused
+	found, rejected := s.living(r.SecretID)
+	if rejected != nil {
+		return nil, rejected
 	}
-	if refused := r.check(true); refused != nil {
-		return nil, refused
+	if rejected := r.check(true); rejected != nil {
+		return nil, rejected
 	}
 	if len(r.VersionStages) > maxStages || slices.Contains(r.VersionStages, "") {
-		return nil, api.Refuse("InvalidParameterException", "VersionStages must have 1 to %d stages of 1 to 256 characters.", maxStages)
+		return nil, api.Reject("InvalidParameterException", "VersionStages must have 1 to %d stages of 1 to 256 characters.", maxStages)
 	}
-	id, refused := s.token(r.ClientRequestToken)
-	if refused != nil {
-		return nil, refused
+	id, rejected := s.token(r.ClientRequestToken)
+	if rejected != nil {
+		return nil, rejected
 	}
 	now := s.config.Now()
 	v := found.version(id)
 	switch {
 	case v == nil || v.empty(): // an empty one was staged by RotateSecret
 		if !found.room(now) {
-			return nil, api.Refuse("LimitExceededException", "The secret has too many versions.")
+			return nil, api.Reject("LimitExceededException", "The secret has too many versions.")
 		}
 		if found.full(r.VersionStages) {
-			return nil, api.Refuse("LimitExceededException", "You have exceeded the maximum number of staging labels.")
+			return nil, api.Reject("LimitExceededException", "You have exceeded the maximum number of staging labels.")
 		}
 		if v == nil {
 			v = &Version{ID: id, Created: now}
@@ -148,7 +148,7 @@ func (s *Store) put(r putRequest) (*versionAnswer, *api.Error) {
 	case v.same(r.SecretString, r.SecretBinary):
 		return &versionAnswer{found.ARN, found.Name, id, slices.Clone(v.Stages)}, nil
 	default:
-		return nil, api.Refuse("ResourceExistsException", "A resource with the ID you requested already exists. You can't modify an existing version, you can only create new versions.")
+		return nil, api.Reject("ResourceExistsException", "A resource with the ID you requested already exists. You can't modify an existing version, you can only create new versions.")
 	}
 	v.Text, v.Binary, v.Created = r.SecretString, r.SecretBinary, now
 	stages := r.VersionStages
@@ -165,9 +165,9 @@ func (s *Store) put(r putRequest) (*versionAnswer, *api.Error) {
 func (s *Store) get(r getRequest) (*valueAnswer, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, refused := s.living(r.SecretID)
-	if refused != nil {
-		return nil, refused
+	found, rejected := s.living(r.SecretID)
+	if rejected != nil {
+		return nil, rejected
 	}
 	stage := r.VersionStage
 	if stage == "" && r.VersionID == "" {
@@ -178,14 +178,14 @@ func (s *Store) get(r getRequest) (*valueAnswer, *api.Error) {
 	case r.VersionID == "":
 		v = found.staged(stage)
 	case found.version(r.VersionID) == nil:
-		return nil, api.Refuse("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for VersionId: %s", r.VersionID)
+		return nil, api.Reject("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for VersionId: %s", r.VersionID)
 	default:
 		if v = found.version(r.VersionID); stage != "" && !v.has(stage) {
-			return nil, api.Refuse("InvalidRequestException", "You provided a VersionStage that is not associated to the provided VersionId.")
+			return nil, api.Reject("InvalidRequestException", "You provided a VersionStage that is not associated to the provided VersionId.")
 		}
 	}
 	if v == nil || v.empty() {
-		return nil, api.Refuse("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: %s", stage)
+		return nil, api.Reject("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: %s", stage)
 	}
 	return &valueAnswer{
 		versionAnswer: versionAnswer{found.ARN, found.Name, v.ID, slices.Clone(v.Stages)},
@@ -197,31 +197,31 @@ func (s *Store) get(r getRequest) (*valueAnswer, *api.Error) {
 func (s *Store) updateStage(r stageRequest) (*versionAnswer, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, refused := s.living(r.SecretID)
-	if refused != nil {
-		return nil, refused
+	found, rejected := s.living(r.SecretID)
+	if rejected != nil {
+		return nil, rejected
 	}
 	if r.VersionStage == "" {
-		return nil, api.Refuse("InvalidParameterException", "You must provide a value for the VersionStage parameter.")
+		return nil, api.Reject("InvalidParameterException", "You must provide a value for the VersionStage parameter.")
 	}
 	var to *Version
 	if r.MoveToVersionID != "" {
 		if to = found.version(r.MoveToVersionID); to == nil {
-			return nil, api.Refuse("ResourceNotFoundException", "Secrets Manager can't find the specified secret version: %s", r.MoveToVersionID)
+			return nil, api.Reject("ResourceNotFoundException", "Secrets Manager can't find the specified secret version: %s", r.MoveToVersionID)
 		}
 	}
 	holder := found.staged(r.VersionStage)
 	switch {
 	case r.RemoveFromVersionID != "" && (holder == nil || holder.ID != r.RemoveFromVersionID):
-		return nil, api.Refuse("InvalidParameterException", "The parameter RemoveFromVersionId is set to version %s but staging label %s is not attached to that version.", r.RemoveFromVersionID, r.VersionStage)
+		return nil, api.Reject("InvalidParameterException", "The parameter RemoveFromVersionId is set to version %s but staging label %s is not attached to that version.", r.RemoveFromVersionID, r.VersionStage)
 	case to == nil && r.RemoveFromVersionID == "":
-		return nil, api.Refuse("InvalidParameterException", "You must provide MoveToVersionId or RemoveFromVersionId.")
+		return nil, api.Reject("InvalidParameterException", "You must provide MoveToVersionId or RemoveFromVersionId.")
 	case to == nil && r.VersionStage == Current:
-		return nil, api.Refuse("InvalidParameterException", "You can't remove the staging label AWSCURRENT without moving it to another version.")
+		return nil, api.Reject("InvalidParameterException", "You can't remove the staging label AWSCURRENT without moving it to another version.")
 	case holder != nil && holder != to && r.RemoveFromVersionID == "":
-		return nil, api.Refuse("InvalidParameterException", "The parameter RemoveFromVersionId can't be empty. Staging label %s is currently attached to version %s, so you must explicitly reference that version in RemoveFromVersionId.", r.VersionStage, holder.ID)
+		return nil, api.Reject("InvalidParameterException", "The parameter RemoveFromVersionId can't be empty. Staging label %s is currently attached to version %s, so you must explicitly reference that version in RemoveFromVersionId.", r.VersionStage, holder.ID)
 	case to != nil && found.full([]string{r.VersionStage}):
-		return nil, api.Refuse("LimitExceededException", "You have exceeded the maximum number of staging labels.")
+		return nil, api.Reject("LimitExceededException", "You have exceeded the maximum number of staging labels.")
 	}
 	found.move(r.VersionStage, to)
 	found.Changed = s.config.Now()
@@ -232,11 +232,11 @@ func (s *Store) describe(r idRequest) (*describeAnswer, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.SecretID == "" {
-		return nil, api.Refuse("InvalidParameterException", "You must provide a value for the SecretId parameter.")
+		return nil, api.Reject("InvalidParameterException", "You must provide a value for the SecretId parameter.")
 	}
-	found := s.find(r.SecretID) // one that is marked for deletion is described all the same
+	found := s.find(r.SecretID) // one that is marked for deletion is described anyway
 	if found == nil {
-		return nil, api.Refuse("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+		return nil, api.Reject("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 	}
 	answer := &describeAnswer{
 		ARN: found.ARN, Name: found.Name, Description: found.Description, KmsKeyId: found.KMSKeyID,
@@ -257,9 +257,9 @@ func (s *Store) describe(r idRequest) (*describeAnswer, *api.Error) {
 func (s *Store) list(r listRequest) (*listAnswer, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, refused := s.living(r.SecretID)
-	if refused != nil {
-		return nil, refused
+	found, rejected := s.living(r.SecretID)
+	if rejected != nil {
+		return nil, rejected
 	}
 	answer := &listAnswer{ARN: found.ARN, Name: found.Name, Versions: []listed{}}
 	for _, v := range found.Versions {
@@ -281,16 +281,16 @@ const defaultRecovery = 30
 func (s *Store) delete(r deleteRequest) (*deleteAnswer, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, refused := s.living(r.SecretID)
-	if refused != nil {
-		return nil, refused
+	found, rejected := s.living(r.SecretID)
+	if rejected != nil {
+		return nil, rejected
 	}
 	days := r.RecoveryWindowInDays
 	switch {
 	case r.ForceDeleteWithoutRecovery && days != 0:
-		return nil, api.Refuse("InvalidParameterException", "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.")
+		return nil, api.Reject("InvalidParameterException", "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.")
 	case days != 0 && (days < 7 || days > 30):
-		return nil, api.Refuse("InvalidParameterException", "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).")
+		return nil, api.Reject("InvalidParameterException", "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).")
 	case days == 0:
 		days = defaultRecovery
 	}
@@ -308,7 +308,7 @@ func (s *Store) restore(r idRequest) (*versionAnswer, *api.Error) {
 	defer s.mu.Unlock()
 	found := s.find(r.SecretID)
 	if found == nil {
-		return nil, api.Refuse("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+		return nil, api.Reject("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 	}
 	found.Deleted = time.Time{}
 	return &versionAnswer{ARN: found.ARN, Name: found.Name}, nil

@@ -22,9 +22,9 @@ type rotateRequest struct {
 func (s *Store) EnableRotation(id, lambdaARN string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, refused := s.living(id)
-	if refused != nil {
-		return refused
+	found, rejected := s.living(id)
+	if rejected != nil {
+		return rejected
 	}
 	found.RotationEnabled, found.RotationLambdaARN = true, lambdaARN
 	return nil
@@ -35,14 +35,14 @@ func (s *Store) EnableRotation(id, lambdaARN string) error {
 // removes it". The error is the step's; AWS does not say what becomes of it.
 func (s *Store) TestRotation(ctx context.Context, id string) error {
 	s.mu.Lock()
-	found, refused := s.living(id)
-	if refused != nil {
+	found, rejected := s.living(id)
+	if rejected != nil {
 		s.mu.Unlock()
-		return refused
+		return rejected
 	}
-	token, refused := s.token("")
+	token, rejected := s.token("")
 	current, pending := found.staged(Current), found.staged(Pending)
-	if refused != nil || current == nil || pending != nil && !pending.has(Current) {
+	if rejected != nil || current == nil || pending != nil && !pending.has(Current) {
 		s.mu.Unlock()
 		return fmt.Errorf("secret %s: its rotation cannot be tested now", found.Name)
 	}
@@ -61,24 +61,24 @@ func (s *Store) TestRotation(ctx context.Context, id string) error {
 // RotateSecret starts a rotation and runs it to its end, as far as it gets. The error says why it was not started, and
 // then the one that was left behind is run again; how it went is in Rotations.
 func (s *Store) RotateSecret(ctx context.Context, id string) error {
-	start, _, refused := s.startRotation(rotateRequest{SecretID: id})
+	start, _, rejected := s.startRotation(rotateRequest{SecretID: id})
 	if start != nil {
 		start(ctx)
 	}
-	if refused != nil {
-		return refused
+	if rejected != nil {
+		return rejected
 	}
 	return nil
 }
 
-// Resume runs the steps of a rotation that did not end once more: "A previous rotation isn't complete. That rotation
+// Resume runs the steps of a rotation that did not end again: "A previous rotation isn't complete. That rotation
 // will be reattempted".
 func (s *Store) Resume(ctx context.Context, id string) error {
 	s.mu.Lock()
-	found, refused := s.living(id)
-	if refused != nil {
+	found, rejected := s.living(id)
+	if rejected != nil {
 		s.mu.Unlock()
-		return refused
+		return rejected
 	}
 	pending := found.staged(Pending)
 	if pending == nil || pending.has(Current) {
@@ -99,13 +99,13 @@ func (s *Store) Rotations() []Rotation {
 }
 
 // startRotation is what RotateSecret does before it answers. The function that it returns is what goes on behind the
-// answer, a refusal too: "A previous rotation isn't complete. That rotation will be reattempted".
+// answer, a rejection too: "A previous rotation isn't complete. That rotation will be reattempted".
 func (s *Store) startRotation(r rotateRequest) (func(context.Context), *versionAnswer, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, refused := s.living(r.SecretID)
-	if refused != nil {
-		return nil, nil, refused
+	found, rejected := s.living(r.SecretID)
+	if rejected != nil {
+		return nil, nil, rejected
 	}
 	lambdaARN, rules := found.RotationLambdaARN, found.RotationRules
 	if r.RotationLambdaARN != "" {
@@ -116,23 +116,23 @@ func (s *Store) startRotation(r rotateRequest) (func(context.Context), *versionA
 	}
 	name := found.Name
 	if lambdaARN == "" {
-		return nil, nil, api.Refuse("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
+		return nil, nil, api.Reject("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
 	}
-	token, refused := s.token(r.ClientRequestToken)
-	if refused != nil {
-		return nil, nil, refused
+	token, rejected := s.token(r.ClientRequestToken)
+	if rejected != nil {
+		return nil, nil, rejected
 	}
 	current, pending := found.staged(Current), found.staged(Pending)
 	switch {
 	case current == nil:
-		return nil, nil, api.Refuse("InvalidRequestException", "You can't rotate a secret without a value.")
+		return nil, nil, api.Reject("InvalidRequestException", "You can't rotate a secret without a value.")
 	case pending != nil && !pending.has(Current):
 		again := pending.ID
-		return func(ctx context.Context) { s.runSteps(ctx, name, again) }, nil, api.Refuse("InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
+		return func(ctx context.Context) { s.runSteps(ctx, name, again) }, nil, api.Reject("InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
 	case found.version(token) != nil:
-		return nil, nil, api.Refuse("InvalidRequestException", "A version with this ClientRequestToken exists already.")
+		return nil, nil, api.Reject("InvalidRequestException", "A version with this ClientRequestToken exists already.")
 	}
-	// What is refused stores nothing.
+	// What is rejected stores nothing.
 	found.RotationEnabled, found.RotationLambdaARN, found.RotationRules = true, lambdaARN, rules
 	if r.RotateImmediately != nil && !*r.RotateImmediately {
 		return func(context.Context) {}, &versionAnswer{ARN: found.ARN, Name: found.Name}, nil
@@ -147,9 +147,9 @@ func (s *Store) startRotation(r rotateRequest) (func(context.Context), *versionA
 func (s *Store) cancelRotation(r idRequest) (*versionAnswer, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, refused := s.living(r.SecretID)
-	if refused != nil {
-		return nil, refused
+	found, rejected := s.living(r.SecretID)
+	if rejected != nil {
+		return nil, rejected
 	}
 	found.RotationEnabled = false
 	answer := &versionAnswer{ARN: found.ARN, Name: found.Name}

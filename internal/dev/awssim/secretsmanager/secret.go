@@ -1,6 +1,6 @@
 // Package secretsmanager is a model of AWS Secrets Manager, over HTTP as AWS's SDKs speak it: versions that never change,
-// stages that move by compare-and-swap, rotation, and the refusals of its API reference. It is a model, not AWS: it
-// knows the operations that this repository's functions and tests use, and refuses the others.
+// stages that move by compare-and-swap, rotation, and the errors of its API reference. It is a model, not AWS: it
+// knows the operations that this repository's functions and tests use, and rejects the others.
 package secretsmanager
 
 import (
@@ -28,7 +28,7 @@ const (
 	maxValue = 65536
 )
 
-// Secret is one secret, as DescribeSecret tells of it.
+// Secret is one secret, as DescribeSecret shows it.
 type Secret struct {
 	Name, ARN, Description, KMSKeyID string
 
@@ -102,7 +102,7 @@ func (s *Secret) move(stage string, to *Version) {
 	}
 }
 
-// room makes place for one more value, or tells that there is none. A version that RotateSecret made and that has no
+// room makes place for one more value, or reports that there is none. A version that RotateSecret made and that has no
 // value yet is none.
 func (s *Secret) room(now time.Time) bool {
 	kept := 0

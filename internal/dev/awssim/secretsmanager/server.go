@@ -20,7 +20,7 @@ import (
 // maxRequest is a value's size with room for its escaping.
 const maxRequest = 8 * maxValue
 
-// Call is one request that was served or refused.
+// Call is one request that was served or rejected.
 type Call struct {
 	At        time.Time
 	Operation string
@@ -28,14 +28,14 @@ type Call struct {
 	Stage     string
 	VersionID string
 	AccessKey string
-	Refused   string // AWS's error code; empty: served
+	Rejected  string // AWS's error code; empty: served
 }
 
 // Server speaks the protocol of AWS's SDKs for Secrets Manager, JSON 1.1. It is an http.Handler.
 type Server struct {
 	Store  *Store
 	Faults api.Faults // by operation and the secret's name
-	// Authorize says what a caller may do; nil lets everybody do everything.
+	// Authorize is asked whether a caller may do an action; nil allows everything.
 	Authorize api.Authorizer
 
 	mu     sync.Mutex
@@ -44,7 +44,7 @@ type Server struct {
 	tasks  sync.WaitGroup
 }
 
-// NewServer makes a Server for a Store.
+// NewServer returns a Server for a Store.
 func NewServer(store *Store) *Server { return &Server{Store: store} }
 
 // Calls are the requests so far, oldest first; of one operation if one is named.
@@ -71,7 +71,7 @@ func (s *Server) Forget() {
 // Wait returns when the rotations that requests have started are over.
 func (s *Server) Wait() { s.tasks.Wait() }
 
-// about is what is read of every request before it is known what it wants.
+// about is what is read of every request before it is known what it asks for.
 type about struct{ SecretID, Name, VersionID, VersionStage string }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -79,12 +79,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	operation, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
 	call := Call{At: s.Store.config.Now(), Operation: operation}
 	if err != nil || !ok || r.Method != http.MethodPost || r.URL.Path != "/" {
-		s.refuse(w, call, &api.Error{Status: http.StatusNotFound, Code: "UnknownOperationException", Message: "this is not a request to Secrets Manager"})
+		s.reject(w, call, &api.Error{Status: http.StatusNotFound, Code: "UnknownOperationException", Message: "this is not a request to Secrets Manager"})
 		return
 	}
 	var subject about
 	if err := json.Unmarshal(body, &subject); err != nil {
-		s.refuse(w, call, api.Refuse("SerializationException", "the body is not JSON"))
+		s.reject(w, call, api.Reject("SerializationException", "the body is not JSON"))
 		return
 	}
 	call.Secret, call.Stage, call.VersionID = subject.SecretID+subject.Name, subject.VersionStage, subject.VersionID
@@ -99,22 +99,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			access.Context["secretsmanager:resource/allowrotationlambdaarn"] = []string{found.RotationLambdaARN}
 		}
 	}
-	var refused *api.Error
-	if call.AccessKey, refused = api.AccessKey(r); refused == nil && s.Authorize != nil {
-		refused = s.Authorize(call.AccessKey, access)
+	var rejected *api.Error
+	if call.AccessKey, rejected = api.AccessKey(r); rejected == nil && s.Authorize != nil {
+		rejected = s.Authorize(call.AccessKey, access)
 	}
-	if refused != nil {
-		s.refuse(w, call, refused)
+	if rejected != nil {
+		s.reject(w, call, rejected)
 		return
 	}
-	answer, refused, answered := s.Faults.Next(operation, call.Secret).Serve(r.Context(), func() (any, *api.Error) { return s.serve(operation, body) })
+	answer, rejected, answered := s.Faults.Next(operation, call.Secret).Serve(r.Context(), func() (any, *api.Error) { return s.serve(operation, body) })
 	switch {
 	case !answered:
-		call.Refused = "no answer"
+		call.Rejected = "no answer"
 		s.note(call)
 		fault.HangUp()
-	case refused != nil:
-		s.refuse(w, call, refused)
+	case rejected != nil:
+		s.reject(w, call, rejected)
 	default:
 		s.note(call)
 		write(w, http.StatusOK, answer)
@@ -143,12 +143,12 @@ func (s *Server) serve(operation string, body []byte) (any, *api.Error) {
 		return decoded(body, s.Store.cancelRotation)
 	case "RotateSecret":
 		return decoded(body, func(r rotateRequest) (*versionAnswer, *api.Error) {
-			start, answer, refused := s.Store.startRotation(r)
+			start, answer, rejected := s.Store.startRotation(r)
 			if start != nil {
 				// The rotation outlives the request, as it does at AWS.
 				s.tasks.Go(func() { start(context.Background()) })
 			}
-			return answer, refused
+			return answer, rejected
 		})
 	}
 	return nil, &api.Error{Status: http.StatusBadRequest, Code: "UnknownOperationException", Message: "this model does not know " + operation}
@@ -158,19 +158,19 @@ func decoded[Request, Answer any](body []byte, operation func(Request) (*Answer,
 	var request Request
 	if err := json.Unmarshal(body, &request); err != nil {
 		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return nil, api.Refuse("SerializationException", "%s must be %s", wrong.Field, wrong.Type)
+			return nil, api.Reject("SerializationException", "%s must be %s", wrong.Field, wrong.Type)
 		}
-		return nil, api.Refuse("SerializationException", "the body cannot be read")
+		return nil, api.Reject("SerializationException", "the body cannot be read")
 	}
-	answer, refused := operation(request)
-	if refused != nil {
-		return nil, refused
+	answer, rejected := operation(request)
+	if rejected != nil {
+		return nil, rejected
 	}
 	return answer, nil
 }
 
-func (s *Server) refuse(w http.ResponseWriter, call Call, e *api.Error) {
-	call.Refused = e.Code
+func (s *Server) reject(w http.ResponseWriter, call Call, e *api.Error) {
+	call.Rejected = e.Code
 	s.note(call)
 	w.Header().Set("X-Amzn-ErrorType", e.Code)
 	write(w, e.Status, map[string]string{"__type": e.Code, "Message": e.Message})

@@ -132,8 +132,8 @@ func TestStages(t *testing.T) {
 	}
 }
 
-// TestRefusals asks for what AWS refuses.
-func TestRefusals(t *testing.T) {
+// TestRefusals asks for what AWS rejects.
+func TestRejections(t *testing.T) {
 	t.Parallel()
 	name := aws.String("app/token")
 	cases := map[string]struct {

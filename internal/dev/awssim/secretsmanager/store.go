@@ -49,7 +49,7 @@ type Store struct {
 	rotations []Rotation
 }
 
-// NewStore makes an empty Store.
+// NewStore returns an empty Store.
 func NewStore(c Config) *Store {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -87,7 +87,7 @@ func (s *Store) PutStaged(name, value string, stages ...string) (string, error) 
 	return out.VersionID, nil
 }
 
-// Secret gives a copy of a secret by its name or ARN.
+// Secret returns a copy of a secret by its name or ARN.
 func (s *Store) Secret(id string) (Secret, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,14 +150,14 @@ func (s *Store) find(id string) *Secret {
 // living finds a secret that is not marked for deletion.
 func (s *Store) living(id string) (*Secret, *api.Error) {
 	if id == "" {
-		return nil, api.Refuse("InvalidParameterException", "You must provide a value for the SecretId parameter.")
+		return nil, api.Reject("InvalidParameterException", "You must provide a value for the SecretId parameter.")
 	}
 	found := s.find(id)
 	switch {
 	case found == nil:
-		return nil, api.Refuse("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+		return nil, api.Reject("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 	case !found.Deleted.IsZero():
-		return nil, api.Refuse("InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion.")
+		return nil, api.Reject("InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion.")
 	}
 	return found, nil
 }
@@ -187,7 +187,7 @@ func (s *Store) newARN(name string) string {
 func (s *Store) token(given string) (string, *api.Error) {
 	if given != "" {
 		if !tokenShape.MatchString(given) {
-			return "", api.Refuse("InvalidParameterException", "Invalid ClientRequestToken: it must have 32 to 64 characters.")
+			return "", api.Reject("InvalidParameterException", "Invalid ClientRequestToken: it must have 32 to 64 characters.")
 		}
 		return given, nil
 	}

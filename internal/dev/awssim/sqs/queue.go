@@ -1,5 +1,6 @@
 // Package sqs is a model of an SQS queue as far as failed runs and undelivered starts use one: messages that wait
-// until somebody takes them away or they are too old, and the metric that an alarm looks at. It is a model, not SQS.
+// until someone deletes them or their retention is over, and the metric that an alarm evaluates. It is a model, not SQS:
+// no one receives, so it has no visibility timeout and no redrive.
 package sqs
 
 import (
@@ -38,14 +39,14 @@ type Queue struct {
 	retention time.Duration
 	now       api.Clock
 
-	mu       sync.Mutex
-	messages []Message
-	sent     int
-	touched  time.Time // zero: never
-	refusal  error
+	mu        sync.Mutex
+	messages  []Message
+	sent      int
+	touched   time.Time // zero: never
+	rejection error
 }
 
-// New makes a queue; a retention of 0 is SQS's default.
+// New returns a queue; a retention of 0 is SQS's default.
 func New(name, arn string, retention time.Duration, now api.Clock) *Queue {
 	if retention == 0 {
 		retention = defaultRetention
@@ -53,19 +54,19 @@ func New(name, arn string, retention time.Duration, now api.Clock) *Queue {
 	return &Queue{Name: name, ARN: arn, retention: retention, now: now}
 }
 
-// Refuse makes the queue refuse what is sent to it, as one does that was deleted or denies the sender; nil ends it.
-func (q *Queue) Refuse(err error) {
+// Reject makes the queue reject what is sent to it, as one does that was deleted or denies the sender; nil ends it.
+func (q *Queue) Reject(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.refusal = err
+	q.rejection = err
 }
 
 // Send puts a message in.
 func (q *Queue) Send(body string, attributes map[string]string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.refusal != nil {
-		return fmt.Errorf("queue %s: %w", q.Name, q.refusal)
+	if q.rejection != nil {
+		return fmt.Errorf("queue %s: %w", q.Name, q.rejection)
 	}
 	if len(body) > maxMessage {
 		return fmt.Errorf("queue %s: a message of %d bytes is too long", q.Name, len(body))

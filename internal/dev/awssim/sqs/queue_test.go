@@ -41,11 +41,11 @@ func TestQueue(t *testing.T) {
 	if q.Sent() != 3 {
 		t.Errorf("%d were sent", q.Sent())
 	}
-	q.Refuse(errors.New("denied"))
+	q.Reject(errors.New("denied"))
 	if err := q.Send("x", nil); err == nil {
 		t.Error("a queue that refuses took a message")
 	}
-	q.Refuse(nil)
+	q.Reject(nil)
 	if err := q.Send(strings.Repeat("x", 1<<20+1), nil); err == nil {
 		t.Error("a message of more than 1 MiB was taken")
 	}

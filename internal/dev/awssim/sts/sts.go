@@ -51,14 +51,14 @@ var (
 	}}
 )
 
-// Call is one request that was served or refused.
+// Call is one request that was served or rejected.
 type Call struct {
 	At        time.Time
 	AccessKey string
 	Audiences []string
 	Algorithm string
 	Seconds   int
-	Refused   string // AWS's error code; empty: served
+	Rejected  string // AWS's error code; empty: served
 	Token     string // that was signed
 }
 
@@ -71,7 +71,7 @@ type Config struct {
 // Server speaks the protocol. It is an http.Handler.
 type Server struct {
 	Faults api.Faults // by Operation
-	// Authorize says what a caller may do; nil lets everyone do everything.
+	// Authorize is asked whether a caller may do an action; nil allows everything.
 	Authorize api.Authorizer
 	// Principal is the ARN of the role that an access key stands for: the "sub" of its tokens.
 	Principal func(accessKey string) string
@@ -142,28 +142,28 @@ const requestID = "00000000-0000-4000-8000-000000000000"
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	call := Call{At: s.config.Now()}
-	form, refused := readForm(r)
-	if refused == nil {
-		refused = call.read(form)
+	form, rejected := readForm(r)
+	if rejected == nil {
+		rejected = call.read(form)
 	}
-	if key, unsigned := api.AccessKey(r); refused == nil {
-		call.AccessKey, refused = key, unsigned
+	if key, unsigned := api.AccessKey(r); rejected == nil {
+		call.AccessKey, rejected = key, unsigned
 	}
-	if refused == nil && s.Authorize != nil {
-		refused = inSTS(s.Authorize(call.AccessKey, call.access()))
+	if rejected == nil && s.Authorize != nil {
+		rejected = inSTS(s.Authorize(call.AccessKey, call.access()))
 	}
-	if refused != nil {
-		s.refuse(w, call, refused)
+	if rejected != nil {
+		s.reject(w, call, rejected)
 		return
 	}
-	answer, refused, answered := s.Faults.Next(Operation, "").Serve(r.Context(), func() (any, *api.Error) { return s.token(&call) })
+	answer, rejected, answered := s.Faults.Next(Operation, "").Serve(r.Context(), func() (any, *api.Error) { return s.token(&call) })
 	switch {
 	case !answered:
-		call.Refused = "no answer"
+		call.Rejected = "no answer"
 		s.note(call)
 		fault.HangUp()
-	case refused != nil:
-		s.refuse(w, call, refused)
+	case rejected != nil:
+		s.reject(w, call, rejected)
 	default:
 		s.note(call)
 		write(w, http.StatusOK, answer)
@@ -173,14 +173,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func readForm(r *http.Request) (url.Values, *api.Error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest))
 	if err != nil || r.Method != http.MethodPost || r.URL.Path != "/" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
-		return nil, api.Refuse("MalformedQueryString", "this is not a request to STS")
+		return nil, api.Reject("MalformedQueryString", "this is not a request to STS")
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, api.Refuse("MalformedQueryString", "The query string contains a syntax error")
+		return nil, api.Reject("MalformedQueryString", "The query string contains a syntax error")
 	}
 	if form.Get("Action") != Operation || form.Get("Version") != "2011-06-15" {
-		return nil, api.Refuse("InvalidAction", "Could not find operation %s for version %s", form.Get("Action"), form.Get("Version"))
+		return nil, api.Reject("InvalidAction", "Could not find operation %s for version %s", form.Get("Action"), form.Get("Version"))
 	}
 	return form, nil
 }
@@ -195,20 +195,20 @@ func (c *Call) read(form url.Values) *api.Error {
 	}
 	for name, values := range form {
 		if !slices.Contains(known, name) || len(values) != 1 {
-			return api.Refuse("ValidationError", "this model does not know %s", name)
+			return api.Reject("ValidationError", "this model does not know %s", name)
 		}
 	}
 	if n := len(c.Audiences); n == 0 || n > maxAudiences || slices.ContainsFunc(c.Audiences, func(a string) bool { return a == "" || len(a) > maxAudience }) {
-		return api.Refuse("ValidationError", "Audience must have 1 to 10 members of 1 to 1000 characters")
+		return api.Reject("ValidationError", "Audience must have 1 to 10 members of 1 to 1000 characters")
 	}
 	c.Algorithm, c.Seconds = form.Get("SigningAlgorithm"), defaultDuration
 	if c.Algorithm != "RS256" && c.Algorithm != "ES384" {
-		return api.Refuse("ValidationError", "SigningAlgorithm must be RS256 or ES384")
+		return api.Reject("ValidationError", "SigningAlgorithm must be RS256 or ES384")
 	}
 	if text := form.Get("DurationSeconds"); text != "" {
 		var err error
 		if c.Seconds, err = strconv.Atoi(text); err != nil || c.Seconds < minDuration || c.Seconds > maxDuration {
-			return api.Refuse("ValidationError", "DurationSeconds must be 60 to 3600")
+			return api.Reject("ValidationError", "DurationSeconds must be 60 to 3600")
 		}
 	}
 	return nil
@@ -220,7 +220,7 @@ func (c *Call) access() api.Access {
 	}}
 }
 
-// inSTS writes a refusal as STS does, whose codes are older than those of the services that speak JSON.
+// inSTS writes a rejection as STS does, whose codes are older than those of the services that speak JSON.
 func inSTS(e *api.Error) *api.Error {
 	codes := map[string]string{"AccessDeniedException": "AccessDenied", "UnrecognizedClientException": "InvalidClientTokenId"}
 	if e == nil || codes[e.Code] == "" {
@@ -243,8 +243,8 @@ func (s *Server) token(c *Call) (any, *api.Error) {
 	return result{Token: token, Expiration: expires.UTC().Format(time.RFC3339), RequestID: requestID}, nil
 }
 
-func (s *Server) refuse(w http.ResponseWriter, call Call, e *api.Error) {
-	call.Refused = e.Code
+func (s *Server) reject(w http.ResponseWriter, call Call, e *api.Error) {
+	call.Rejected = e.Code
 	s.note(call)
 	write(w, e.Status, failure{Type: "Sender", Code: e.Code, Message: e.Message, RequestID: requestID})
 }

@@ -107,7 +107,7 @@ func TestTokensAreVerifiedByWhatTheIssuerPublishes(t *testing.T) {
 	}
 }
 
-func TestRequestsThatSTSRefuses(t *testing.T) {
+func TestRequestsThatSTSRejects(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		prepare func(*sts.Server)
@@ -117,7 +117,7 @@ func TestRequestsThatSTSRefuses(t *testing.T) {
 	}{
 		"federation is disabled": {prepare: (*sts.Server).Disable, status: 403, code: "OutboundWebIdentityFederationDisabledException"},
 		"no permission": {prepare: func(s *sts.Server) {
-			s.Authorize = func(string, api.Access) *api.Error { return api.Refuse("AccessDeniedException", "no") }
+			s.Authorize = func(string, api.Access) *api.Error { return api.Reject("AccessDeniedException", "no") }
 		}, status: 403, code: "AccessDenied"},
 		"a fault that was set":     {prepare: func(s *sts.Server) { s.Faults.Set(sts.Operation, "", sts.TooLarge) }, status: 400, code: "JWTPayloadSizeExceededException"},
 		"no signature":             {changes: map[string]string{"Authorization": ""}, status: 403, code: "MissingAuthenticationTokenException"},
@@ -142,7 +142,7 @@ func TestRequestsThatSTSRefuses(t *testing.T) {
 			if got := ask(t, s, c.changes); got.status != c.status || got.Code != c.code || got.Token != "" {
 				t.Errorf("got %+v", got)
 			}
-			if calls := s.Calls(); len(calls) != 1 || calls[0].Refused != c.code {
+			if calls := s.Calls(); len(calls) != 1 || calls[0].Rejected != c.code {
 				t.Errorf("noted %+v", calls)
 			}
 		})

@@ -1,4 +1,4 @@
-// Command fork writes the template of somebody's fork to standard output: the shipped one with other tokens and jobs, and
+// Command fork writes the template of someone's fork to standard output: the shipped one with other tokens and jobs, and
 // with what people add to a template of theirs. fork.sh puts it in place of template.yaml and runs what a fork's CI runs.
 package main
 

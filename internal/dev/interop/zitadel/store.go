@@ -242,7 +242,7 @@ func (s *store) CreateAccessAndRefreshTokens(ctx context.Context, request op.Tok
 }
 
 // TokenRequestByRefreshToken ends the session of a refresh token that is used twice (RFC 9700 section 4.14.2). Their example
-// only refuses it.
+// only rejects it.
 func (s *store) TokenRequestByRefreshToken(ctx context.Context, token string) (op.RefreshTokenRequest, error) {
 	request, err := s.Storage.TokenRequestByRefreshToken(ctx, token)
 	if err == nil {
