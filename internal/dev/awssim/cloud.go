@@ -2,8 +2,9 @@
 // the real binaries, and plays EventBridge Scheduler, Lambda, Secrets Manager, CloudWatch, SQS, SNS, STS and EventBridge
 // around them on a virtual clock. Each service is a package of its own and can be used alone.
 //
-// Here the services are joined to one account. A Cloud is the account as tests and the demo see it; the work is done by
-// its parts, a file and a lock each, and what a part uses stands above it in this list:
+// Here the services are joined to one account. A Cloud is the account as tests and the demo see it. The work is done by
+// its parts, each in a file of its own, and with a lock of its own where it has state. A part uses only parts above it in
+// this list:
 //
 //	clock, timeline   virtual time, and what is planned on it
 //	journal           what happened: runs, emails, changes of alarms
