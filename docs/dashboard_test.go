@@ -36,7 +36,9 @@ type widget struct {
 // dashboard resolves the template for one stack.
 func dashboard(t *testing.T) (*cfn.Stack, []widget) {
 	t.Helper()
-	stack, err := cfn.Load("../infra/dashboard.yaml", cfn.Options{StackName: "cronbearer-dashboard", Parameters: parameters})
+	stack, err := cfn.Load(
+		"../infra/dashboard.yaml", cfn.Options{StackName: "cronbearer-dashboard", Parameters: parameters},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +90,9 @@ func TestQueriesReadFieldsThatAreLogged(t *testing.T) {
 	}
 }
 
-// awsMetrics are those of AWS that the dashboard shows, with their dimension: Lambda Developer Guide, "Types of metrics";
-// EventBridge Scheduler User Guide, "Monitoring with CloudWatch"; SQS Developer Guide, "Available CloudWatch metrics".
+// awsMetrics are those of AWS that the dashboard shows, with their dimension: Lambda Developer Guide, "Types of
+// metrics"; EventBridge Scheduler User Guide, "Monitoring with CloudWatch"; SQS Developer Guide, "Available CloudWatch
+// metrics".
 var awsMetrics = []string{
 	"AWS/Lambda Duration FunctionName cronbearer-Caller",
 	"AWS/Lambda Invocations FunctionName cronbearer-Caller",

@@ -47,7 +47,8 @@ type field struct {
 func runFields(t *testing.T) map[string]field {
 	t.Helper()
 	fields := map[string]field{
-		timestamp: {"time", true}, "level": {"string", true}, "message": {"string", true}, "requestId": {"string", true},
+		timestamp: {Kind: "time", Always: true}, "level": {Kind: "string", Always: true},
+		"message": {Kind: "string", Always: true}, "requestId": {Kind: "string", Always: true},
 		"error": {"string", false},
 	}
 	for f := range reflect.TypeFor[caller.Result]().Fields() {
@@ -76,7 +77,9 @@ func (down) PutMetricData(
 func embeddedFields(t *testing.T) map[string]string {
 	t.Helper()
 	expires := time.Date(2027, time.January, 31, 0, 0, 0, 0, time.UTC)
-	r := caller.Result{Job: "J", Token: "T", Outcome: caller.Succeeded, Verdict: endpoint.Accepted, TokenExpiresAt: &expires}
+	r := caller.Result{
+		Job: "J", Token: "T", Outcome: caller.Succeeded, Verdict: endpoint.Accepted, TokenExpiresAt: &expires,
+	}
 	err := metric.NewPublisher(down{}, metric.DefaultNamespace, "S").Publish(t.Context(), r.Report(expires))
 	lost, ok := errors.AsType[*metric.NotStoredError](err)
 	if !ok {
@@ -149,7 +152,8 @@ func TestLineOfARunIsTheDocumentedOne(t *testing.T) {
 		if err := decoder.Decode(&line); err != nil {
 			t.Fatal(err)
 		}
-		if line.Message != runLine || line.Result.RequestID != line.RequestID || (line.Level == "INFO") == (line.Error != "") {
+		if line.Message != runLine || line.Result.RequestID != line.RequestID ||
+			(line.Level == "INFO") == (line.Error != "") {
 			t.Errorf("an example contradicts itself: %+v", line)
 		}
 	}

@@ -24,7 +24,9 @@ func eventSchema(t testing.TB) *jsonschema.Schema {
 }
 
 // check reports what the schema says of an event; valid is false for what is no JSON to it.
-func check(schema *jsonschema.Schema, text []byte) (problem error, valid bool) { //nolint:revive // the error is the answer
+func check(
+	schema *jsonschema.Schema, text []byte,
+) (problem error, valid bool) { //nolint:revive // the error is the answer
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return err, false
@@ -45,10 +47,14 @@ func seeds(t testing.TB) []string {
 			"headers":{"Accept":"application/json"},"body":{"kind":"daily"},"timeout":"30s","attempts":3,"idempotent":false,"maxAge":"1h",
 			"expect":{"status":["2xx"],"contentType":"application/json","json":{"/ok":true}},"reject":{"status":[403],"json":{"/error":["token_expired","token_revoked"]}},"timezone":"Europe/London",
 			"scheduleArn":"<aws.scheduler.schedule-arn>","scheduledTime":"<aws.scheduler.scheduled-time>"}`,
-		`{"job":"J","token":"T","secret":"arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf","action":"check","call":null}`,
-		with(`"attempts":10.0`), with(`"attempts":"<aws.scheduler.attempt-number>"`), with(`"headers":"<aws.scheduler.x>"`), with(`"expect":{"status":null,"json":"<aws.scheduler.x>"}`),
-		with(`"timeout":"1h2m3.5s"`), with(`"timeout":".5m"`), with(`"maxAge":"+1µs"`), with(`"secretKey":"/a~1b/0"`), with(`"secretKey":"a/b~"`), with(`"body":"<aws.scheduler.x>"`),
-		with(`"reject":{"status":["3xx","403",404],"json":{"":null,"/*/a":[1,"x",null,true]}}`), with(`"scheduledTime":"2027-01-31T09:00:00.5+05:30"`), with(`"timezone":"Etc/GMT+5"`),
+		`{"job":"J","token":"T","secret":"arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf","action":"check",` +
+			`"call":null}`,
+		with(`"attempts":10.0`), with(`"attempts":"<aws.scheduler.attempt-number>"`), with(`"headers":"<aws.scheduler.x>"`),
+		with(`"expect":{"status":null,"json":"<aws.scheduler.x>"}`),
+		with(`"timeout":"1h2m3.5s"`), with(`"timeout":".5m"`), with(`"maxAge":"+1µs"`), with(`"secretKey":"/a~1b/0"`),
+		with(`"secretKey":"a/b~"`), with(`"body":"<aws.scheduler.x>"`),
+		with(`"reject":{"status":["3xx","403",404],"json":{"":null,"/*/a":[1,"x",null,true]}}`),
+		with(`"scheduledTime":"2027-01-31T09:00:00.5+05:30"`), with(`"timezone":"Etc/GMT+5"`),
 	}
 	files, err := filepath.Glob(filepath.Join("..", "events", "*.json"))
 	if err != nil || len(files) == 0 {
@@ -118,8 +124,8 @@ func TestEditorsFindTheSchemas(t *testing.T) {
 	}
 }
 
-// TestEventSchemaAndParserAgree: what a user would get wrong is refused by both, and every event of the project that the
-// parser takes is taken.
+// TestEventSchemaAndParserAgree: what a user would get wrong is refused by both, and every event of the project that
+// the parser takes is taken.
 func TestEventSchemaAndParserAgree(t *testing.T) {
 	t.Parallel()
 	schema := eventSchema(t)
@@ -130,16 +136,27 @@ func TestEventSchemaAndParserAgree(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{
-		"no job": `{"token":"T","secret":"s","call":"GET https://a.example"}`, "no call": `{"job":"J","token":"T","secret":"s"}`, "an empty call": `{"job":"J","token":"T","secret":"s","call":""}`,
-		"a list": "[]", "an unknown key": with(`"retries":1`), "a key in another case": with(`"Timeout":"30s"`), "a name": strings.Replace(smallestEvent, `"J"`, `"a b"`, 1),
-		"a secret": strings.Replace(smallestEvent, `"s"`, `"a b"`, 1), "http": strings.Replace(smallestEvent, "https", "http", 1), "no method": strings.Replace(smallestEvent, "GET ", "", 1),
-		"a small method": strings.Replace(smallestEvent, "GET", "get", 1), "a fragment": strings.Replace(smallestEvent, "example/", "example/#x", 1), "an action": with(`"action":"test"`),
-		"headers": with(`"headers":{"a b":"x"}`), "a header's value": with(`"headers":{"A":1}`), "control bytes": with(`"headers":{"A":"x\ny"}`), "a time-out without a unit": with(`"timeout":"30"`),
-		"a time-out that is a number": with(`"timeout":30`), "no attempts": with(`"attempts":0`), "half an attempt": with(`"attempts":1.5`), "attempts as text": with(`"attempts":"3"`),
-		"idempotent as text": with(`"idempotent":"true"`), "a redirect": with(`"expect":{"status":[302]}`), "redirects": with(`"expect":{"status":["3xx"]}`), "a status": with(`"reject":{"status":[600]}`),
-		"a status as text": with(`"reject":{"status":["4x"]}`), "a content type": with(`"expect":{"contentType":"json"}`), "any content type": with(`"expect":{"contentType":"text/*"}`),
-		"a pointer": with(`"reject":{"json":{"error":1}}`), "an object": with(`"reject":{"json":{"/a":{}}}`), "an empty list": with(`"reject":{"json":{"/a":[]}}`), "a nested list": with(`"expect":{"json":{"/a":[[1]]}}`),
-		"a secret's pointer": with(`"secretKey":"/a~2"`), "a time": with(`"scheduledTime":"2027-01-31"`), "a zone": with(`"timezone":"Europe London"`), "inside": with(`"reject":{"contentType":"a/b"}`),
+		"no job":  `{"token":"T","secret":"s","call":"GET https://a.example"}`,
+		"no call": `{"job":"J","token":"T","secret":"s"}`, "an empty call": `{"job":"J","token":"T","secret":"s","call":""}`,
+		"a list": "[]", "an unknown key": with(`"retries":1`), "a key in another case": with(`"Timeout":"30s"`),
+		"a name":         strings.Replace(smallestEvent, `"J"`, `"a b"`, 1),
+		"a secret":       strings.Replace(smallestEvent, `"s"`, `"a b"`, 1),
+		"http":           strings.Replace(smallestEvent, "https", "http", 1),
+		"no method":      strings.Replace(smallestEvent, "GET ", "", 1),
+		"a small method": strings.Replace(smallestEvent, "GET", "get", 1),
+		"a fragment":     strings.Replace(smallestEvent, "example/", "example/#x", 1), "an action": with(`"action":"test"`),
+		"headers": with(`"headers":{"a b":"x"}`), "a header's value": with(`"headers":{"A":1}`),
+		"control bytes": with(`"headers":{"A":"x\ny"}`), "a time-out without a unit": with(`"timeout":"30"`),
+		"a time-out that is a number": with(`"timeout":30`), "no attempts": with(`"attempts":0`),
+		"half an attempt": with(`"attempts":1.5`), "attempts as text": with(`"attempts":"3"`),
+		"idempotent as text": with(`"idempotent":"true"`), "a redirect": with(`"expect":{"status":[302]}`),
+		"redirects": with(`"expect":{"status":["3xx"]}`), "a status": with(`"reject":{"status":[600]}`),
+		"a status as text": with(`"reject":{"status":["4x"]}`), "a content type": with(`"expect":{"contentType":"json"}`),
+		"any content type": with(`"expect":{"contentType":"text/*"}`),
+		"a pointer":        with(`"reject":{"json":{"error":1}}`), "an object": with(`"reject":{"json":{"/a":{}}}`),
+		"an empty list": with(`"reject":{"json":{"/a":[]}}`), "a nested list": with(`"expect":{"json":{"/a":[[1]]}}`),
+		"a secret's pointer": with(`"secretKey":"/a~2"`), "a time": with(`"scheduledTime":"2027-01-31"`),
+		"a zone": with(`"timezone":"Europe London"`), "inside": with(`"reject":{"contentType":"a/b"}`),
 	} {
 		_, err := job.Parse([]byte(text), job.Options{})
 		if problem, _ := check(schema, []byte(text)); problem == nil || err == nil {

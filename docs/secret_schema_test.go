@@ -45,14 +45,17 @@ func secretsOfPages(t testing.TB) []string {
 }
 
 const (
-	oauth2Member = `{"oauth2":{"grant":"client_credentials","token_url":"https://a.example/","client_id":"i","client_secret":"abcdefgh"}}`
-	loginMember  = `{"login":{"call":"POST https://a.example/","token":"/token"}}`
+	oauth2Member = `{"oauth2":{"grant":"client_credentials","token_url":"https://a.example/","client_id":"i",` +
+		`"client_secret":"abcdefgh"}}`
+	loginMember = `{"login":{"call":"POST https://a.example/","token":"/token"}}`
 )
 
 func TestSecretSchemaTakesWhatThePagesShow(t *testing.T) {
 	t.Parallel()
 	schema, secrets := secretSchema(t), secretsOfPages(t)
-	for _, text := range append(secrets, oauth2Member, loginMember, `{"token":"abcdefgh","oauth2":{},"login":"","hosts":"a.example","note":1}`) {
+	for _, text := range append(
+		secrets, oauth2Member, loginMember, `{"token":"abcdefgh","oauth2":{},"login":"","hosts":"a.example","note":1}`,
+	) {
 		if problem, _ := check(schema, []byte(text)); problem != nil {
 			t.Errorf("%s\n%v", text, problem)
 		}
@@ -67,15 +70,27 @@ func TestSecretSchemaAndParserRefuseTheSame(t *testing.T) {
 	schema := secretSchema(t)
 	within := func(base, member string) string { return base[:len(base)-2] + "," + member + "}}" }
 	for name, text := range map[string]string{
-		"no token": `{"hosts":[]}`, "a number": `{"token":12345678}`, "hosts of numbers": `{"token":"abcdefgh","hosts":[1]}`, "hosts as an object": `{"token":"abcdefgh","hosts":{}}`,
-		"allowed_hosts": `{"token":"abcdefgh","allowed_hosts":["a.example"]}`, "no grant": `{"oauth2":{"token_url":"https://a.example/"}}`, "http": strings.Replace(oauth2Member, "https", "http", 1),
-		"a grant": strings.Replace(oauth2Member, "client_credentials", "password", 1), "an auth": within(oauth2Member, `"auth":"Basic"`), "a format": within(oauth2Member, `"format":"xml"`),
-		"a short secret": strings.Replace(oauth2Member, "abcdefgh", "abc", 1), "parameters": within(oauth2Member, `"parameters":{"a":1}`), "scope as a list": within(oauth2Member, `"scope":["a"]`),
-		"no login call": `{"login":{"token":"/t"}}`, "login without a token": `{"login":{"call":"GET https://a.example/"}}`, "a login's pointer": within(loginMember, `"expires_in":"ttl"`),
-		"a login's header": within(loginMember, `"headers":{"A":1}`), "a login's rule": within(loginMember, `"reject":{"json":{"/a":[]}}`), "a redirect": within(loginMember, `"expect":{"status":[302]}`),
-		"jwt without a key": `{"jwt":{"issuer":"i"}}`, "an identity for no one": `{"aws_identity":{"lifetime":"5m"}}`, "an identity's algorithm": `{"aws_identity":{"audience":"a","algorithm":"HS256"}}`,
-		"a probe's call": `{"token":"abcdefgh","probe":{"call":"https://a.example/"}}`, "a test": `{"token":"abcdefgh","test":"get https://a.example/"}`, "ca": `{"token":"abcdefgh","ca":[]}`,
-		"rotate as a number": `{"token":"abcdefgh","rotate":5}`,
+		"no token": `{"hosts":[]}`, "a number": `{"token":12345678}`, "hosts of numbers": `{"token":"abcdefgh","hosts":[1]}`,
+		"hosts as an object": `{"token":"abcdefgh","hosts":{}}`,
+		"allowed_hosts":      `{"token":"abcdefgh","allowed_hosts":["a.example"]}`,
+		"no grant":           `{"oauth2":{"token_url":"https://a.example/"}}`,
+		"http":               strings.Replace(oauth2Member, "https", "http", 1),
+		"a grant":            strings.Replace(oauth2Member, "client_credentials", "password", 1),
+		"an auth":            within(oauth2Member, `"auth":"Basic"`), "a format": within(oauth2Member, `"format":"xml"`),
+		"a short secret":  strings.Replace(oauth2Member, "abcdefgh", "abc", 1),
+		"parameters":      within(oauth2Member, `"parameters":{"a":1}`),
+		"scope as a list": within(oauth2Member, `"scope":["a"]`),
+		"no login call":   `{"login":{"token":"/t"}}`, "login without a token": `{"login":{"call":"GET https://a.example/"}}`,
+		"a login's pointer": within(loginMember, `"expires_in":"ttl"`),
+		"a login's header":  within(loginMember, `"headers":{"A":1}`),
+		"a login's rule":    within(loginMember, `"reject":{"json":{"/a":[]}}`),
+		"a redirect":        within(loginMember, `"expect":{"status":[302]}`),
+		"jwt without a key": `{"jwt":{"issuer":"i"}}`, "an identity for no one": `{"aws_identity":{"lifetime":"5m"}}`,
+		"an identity's algorithm": `{"aws_identity":{"audience":"a","algorithm":"HS256"}}`,
+		"a probe's call":          `{"token":"abcdefgh","probe":{"call":"https://a.example/"}}`,
+		"a test":                  `{"token":"abcdefgh","test":"get https://a.example/"}`,
+		"ca":                      `{"token":"abcdefgh","ca":[]}`,
+		"rotate as a number":      `{"token":"abcdefgh","rotate":5}`,
 	} {
 		_, err := token.ParseSecret(text, &redact.Scrubber{})
 		if problem, _ := check(schema, []byte(text)); problem == nil || err == nil {
@@ -87,10 +102,14 @@ func TestSecretSchemaAndParserRefuseTheSame(t *testing.T) {
 // Property: what the parser takes the schema takes; what the schema refuses the parser refuses.
 func FuzzSecretSchema(f *testing.F) {
 	for _, text := range slices.Concat(secretsOfPages(f), []string{
-		oauth2Member, loginMember, `{"token":"abcdefgh","hosts":"a.example","oauth2":{"x":1},"probe":null,"test":"","expires_at":{}}`,
-		`{"aws_identity":{"audience":["a"],"lifetime":"5m0.5s"}}`, `{"login":"{\"call\":\"GET https://a.example/\",\"token\":\"/t\"}"}`,
-		`{"token":"abcdefgh","rotate":{"call":"POST https://a.example/{{runId}}","token":"/~0","headers":{"A-b":"\t x"},"expires_in":""}}`,
-		`{"login":{"call":"GET https://a.example/","token":"/t","expect":{"status":["2xx",200.0],"contentType":"","json":{}},"reject":{"x":1}}}`,
+		oauth2Member, loginMember,
+		`{"token":"abcdefgh","hosts":"a.example","oauth2":{"x":1},"probe":null,"test":"","expires_at":{}}`,
+		`{"aws_identity":{"audience":["a"],"lifetime":"5m0.5s"}}`,
+		`{"login":"{\"call\":\"GET https://a.example/\",\"token\":\"/t\"}"}`,
+		`{"token":"abcdefgh","rotate":{"call":"POST https://a.example/{{runId}}","token":"/~0","headers":{"A-b":"\t x"},` +
+			`"expires_in":""}}`,
+		`{"login":{"call":"GET https://a.example/","token":"/t","expect":{"status":["2xx",200.0],"contentType":"",` +
+			`"json":{}},"reject":{"x":1}}}`,
 	}) {
 		f.Add([]byte(text))
 	}

@@ -29,9 +29,9 @@ var (
 	placeholder = regexp.MustCompile(`<[^<>"]+>`)
 )
 
-// TestSecretsParse reads every block of JSON: one marked "secret" must be a usable secret, one marked "key" with a name or
-// pointer one whose token Key chooses, one marked "rules" the Expect and Reject of a job, one marked "refused" shows what a
-// page says cannot be read.
+// TestSecretsParse reads every block of JSON: one marked "secret" must be a usable secret, one marked "key" with a name
+// or pointer one whose token Key chooses, one marked "rules" the Expect and Reject of a job, one marked "refused" shows
+// what a page says cannot be read.
 func TestSecretsParse(t *testing.T) {
 	t.Parallel()
 	keys := privateKeys(t)
@@ -76,7 +76,8 @@ func TestSecretsParse(t *testing.T) {
 // rulesParse reads the Expect and Reject of a job, as they are pasted into template.yaml.
 func rulesParse(t *testing.T, text string) {
 	t.Helper()
-	event := `{"job":"J","token":"T","secret":"s","call":"GET https://a.example",` + strings.TrimPrefix(strings.TrimSpace(text), "{")
+	event := `{"job":"J","token":"T","secret":"s","call":"GET https://a.example",` +
+		strings.TrimPrefix(strings.TrimSpace(text), "{")
 	if _, err := job.Parse([]byte(event), job.Options{}); err != nil {
 		t.Errorf("the rules are invalid: %v\n%s", err, text)
 	}
@@ -92,7 +93,9 @@ func TestPagesAreWhole(t *testing.T) {
 		t.Fatal("there are no pages")
 	}
 	for name, page := range all {
-		for _, heading := range []string{"\n## The secret\n", "\n## How to get the values\n", "\n## What warns\n", "\n## Sources\n"} {
+		for _, heading := range []string{
+			"\n## The secret\n", "\n## How to get the values\n", "\n## What warns\n", "\n## Sources\n",
+		} {
 			if !strings.Contains(page, heading) {
 				t.Errorf("%s has no heading %q", name, strings.TrimSpace(heading))
 			}
@@ -173,6 +176,8 @@ func privateKeys(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys["certificate"] = strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), "\n", `\n`)
+	keys["certificate"] = strings.ReplaceAll(
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), "\n", `\n`,
+	)
 	return keys
 }

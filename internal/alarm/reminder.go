@@ -1,8 +1,8 @@
-// Package alarm takes an alarm that lasts through its states again, so that its message is repeated: CloudWatch acts on a
-// change of state only, and a rejection that stays sends one email. The alarm itself belongs to the template; this package
-// creates and judges none. At most one reminder goes out in the configured time, whatever number of jobs and environments
-// share the alarm, and a reminder that stopped halfway is finished by the next rejected run. What it does changes no run:
-// its panics, hangs and failures are log lines (package isolate).
+// Package alarm takes an alarm that lasts through its states again, so that its message is repeated: CloudWatch acts on
+// a change of state only, and a rejection that stays sends one email. The alarm itself belongs to the template; this
+// package creates and judges none. At most one reminder goes out in the configured time, whatever number of jobs and
+// environments share the alarm, and a reminder that stopped halfway is finished by the next rejected run. What it does
+// changes no run: its panics, hangs and failures are log lines (package isolate).
 package alarm
 
 import (
@@ -42,9 +42,9 @@ const (
 	// two tries of 2.5 s each.
 	remindLimit = 40 * time.Second
 
-	// lookAgain is how long an alarm that needs nothing is not looked at again by the same environment, unless it becomes due
-	// before: DescribeAlarms has the lowest of the quotas that a run meets, and a dead token on a job of every second would
-	// use it up.
+	// lookAgain is how long an alarm that needs nothing is not looked at again by the same environment, unless it becomes
+	// due before: DescribeAlarms has the lowest of the quotas that a run meets, and a dead token on a job of every second
+	// would use it up.
 	lookAgain = 5 * time.Minute
 )
 
@@ -64,7 +64,10 @@ type Reminder struct {
 }
 
 // NewReminder returns a Reminder. With an empty prefix or an after of 0 it never reminds.
-func NewReminder(api CloudWatch, prefix string, after time.Duration, now func() time.Time, sleep func(context.Context, time.Duration) bool, log *slog.Logger) *Reminder {
+func NewReminder(
+	api CloudWatch, prefix string, after time.Duration, now func() time.Time,
+	sleep func(context.Context, time.Duration) bool, log *slog.Logger,
+) *Reminder {
 	return &Reminder{
 		api: api, prefix: prefix, after: after, now: now, sleep: sleep, log: log, quiet: map[string]time.Time{},
 		spread: func() time.Duration { return rand.N(maxSpread) }, //nolint:gosec // a spread needs no secrecy
@@ -137,7 +140,9 @@ func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection)
 		if !r.due(alarm) {
 			return alarm, nil
 		}
-		if err := r.set(ctx, name, types.StateValueInsufficientData, "the alarm is set off once more at once.", since); err != nil {
+		if err := r.set(
+			ctx, name, types.StateValueInsufficientData, "the alarm is set off once more at once.", since,
+		); err != nil {
 			return nil, err
 		}
 	}
@@ -145,7 +150,12 @@ func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection)
 }
 
 func (r *Reminder) describe(ctx context.Context, name string) (*types.MetricAlarm, error) {
-	out, err := r.api.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{name}, AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm}})
+	out, err := r.api.DescribeAlarms(
+		ctx,
+		&cloudwatch.DescribeAlarmsInput{
+			AlarmNames: []string{name}, AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm},
+		},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("describe alarms: %w", redact.AWS(err))
 	}
@@ -158,14 +168,17 @@ func (r *Reminder) describe(ctx context.Context, name string) (*types.MetricAlar
 }
 
 func stoppedHalfway(alarm *types.MetricAlarm) bool {
-	return alarm.StateValue == types.StateValueInsufficientData && strings.HasPrefix(aws.ToString(alarm.StateReason), reminderMark)
+	return alarm.StateValue == types.StateValueInsufficientData &&
+		strings.HasPrefix(aws.ToString(alarm.StateReason), reminderMark)
 }
 
 func (r *Reminder) due(alarm *types.MetricAlarm) bool {
-	return alarm.StateValue == types.StateValueAlarm && alarm.StateTransitionedTimestamp != nil && r.now().After(r.dueAt(alarm))
+	return alarm.StateValue == types.StateValueAlarm && alarm.StateTransitionedTimestamp != nil &&
+		r.now().After(r.dueAt(alarm))
 }
 
-// dueAt is when a reminder of an alarm that lasts is due. One that was set just now, or is not in ALARM, gets its whole time.
+// dueAt is when a reminder of an alarm that lasts is due. One that was set just now, or is not in ALARM, gets its whole
+// time.
 func (r *Reminder) dueAt(alarm *types.MetricAlarm) time.Time {
 	if alarm == nil || alarm.StateValue != types.StateValueAlarm || alarm.StateTransitionedTimestamp == nil {
 		return r.now().Add(r.after)
@@ -214,7 +227,8 @@ func (r *Reminder) set(ctx context.Context, name string, state types.StateValue,
 	}
 	reason := reminderMark + text
 	_, err = r.api.SetAlarmState(ctx, &cloudwatch.SetAlarmStateInput{
-		AlarmName: aws.String(name), StateValue: state, StateReason: aws.String(reason[:min(len(reason), maxReason)]), StateReasonData: aws.String(string(data)),
+		AlarmName: aws.String(name), StateValue: state, StateReason: aws.String(reason[:min(len(reason), maxReason)]),
+		StateReasonData: aws.String(string(data)),
 	})
 	if err != nil {
 		return fmt.Errorf("set alarm state %s: %w", state, redact.AWS(err))

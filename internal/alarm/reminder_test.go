@@ -50,12 +50,18 @@ func newAlarms(t *testing.T, now func() time.Time, state types.StateValue, since
 	return &alarms{t: t, now: now, alarm: &types.MetricAlarm{
 		AlarmName: aws.String(alarmName), StateValue: state, StateTransitionedTimestamp: aws.Time(now().Add(-since)),
 		// What CloudWatch itself writes there.
-		StateReason:     aws.String("Threshold Crossed: 1 datapoint [1.0 (24/11/26 09:00:00)] was greater than or equal to the threshold (1.0)."),
-		StateReasonData: aws.String(`{"version":"1.0","queryDate":"2026-11-24T09:01:12.345+0000","recentDatapoints":[1.0],"threshold":1.0}`),
+		StateReason: aws.String(
+			"Threshold Crossed: 1 datapoint [1.0 (24/11/26 09:00:00)] was greater than or equal to the threshold (1.0).",
+		),
+		StateReasonData: aws.String(
+			`{"version":"1.0","queryDate":"2026-11-24T09:01:12.345+0000","recentDatapoints":[1.0],"threshold":1.0}`,
+		),
 	}}
 }
 
-func (a *alarms) DescribeAlarms(_ context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
+func (a *alarms) DescribeAlarms(
+	_ context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options),
+) (*cloudwatch.DescribeAlarmsOutput, error) {
 	a.mu.Lock()
 	a.describes++
 	n, hook := a.describes, a.describe
@@ -78,7 +84,9 @@ func (a *alarms) DescribeAlarms(_ context.Context, in *cloudwatch.DescribeAlarms
 	return out, nil
 }
 
-func (a *alarms) SetAlarmState(_ context.Context, in *cloudwatch.SetAlarmStateInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error) {
+func (a *alarms) SetAlarmState(
+	_ context.Context, in *cloudwatch.SetAlarmStateInput, _ ...func(*cloudwatch.Options),
+) (*cloudwatch.SetAlarmStateOutput, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.sets = append(a.sets, in)
@@ -87,7 +95,8 @@ func (a *alarms) SetAlarmState(_ context.Context, in *cloudwatch.SetAlarmStateIn
 			return nil, err
 		}
 	}
-	if aws.ToString(in.AlarmName) != alarmName || len(aws.ToString(in.StateReason)) > 1023 || !json.Valid([]byte(aws.ToString(in.StateReasonData))) {
+	if aws.ToString(in.AlarmName) != alarmName || len(aws.ToString(in.StateReason)) > 1023 ||
+		!json.Valid([]byte(aws.ToString(in.StateReasonData))) {
 		a.t.Errorf("CloudWatch would refuse %+v", in)
 	}
 	if a.alarm.StateValue != in.StateValue {
@@ -133,11 +142,11 @@ func TestReminderIsDue(t *testing.T) {
 		since time.Duration
 		want  []types.StateValue
 	}{
-		"longer than REMIND_AFTER":       {types.StateValueAlarm, remindIn + time.Second, bothSteps},
-		"exactly":                        {types.StateValueAlarm, remindIn, nil},
-		"an hour":                        {types.StateValueAlarm, time.Hour, nil},
-		"OK for days":                    {types.StateValueOk, 100 * time.Hour, nil},
-		"INSUFFICIENT_DATA of AWS's own": {types.StateValueInsufficientData, 100 * time.Hour, nil},
+		"longer than REMIND_AFTER":       {state: types.StateValueAlarm, since: remindIn + time.Second, want: bothSteps},
+		"exactly":                        {state: types.StateValueAlarm, since: remindIn, want: nil},
+		"an hour":                        {state: types.StateValueAlarm, since: time.Hour, want: nil},
+		"OK for days":                    {state: types.StateValueOk, since: 100 * time.Hour, want: nil},
+		"INSUFFICIENT_DATA of AWS's own": {state: types.StateValueInsufficientData, since: 100 * time.Hour, want: nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +160,8 @@ func TestReminderIsDue(t *testing.T) {
 			if out.Len() > 0 {
 				t.Errorf("logged: %s", out)
 			}
-			if acts := c.want != nil; acts != (len(*waits) == 1 && a.describes == 2 && a.messages == 1) || !acts && (len(*waits) > 0 || a.describes != 1) {
+			if acts := c.want != nil; acts != (len(*waits) == 1 && a.describes == 2 && a.messages == 1) || !acts &&
+				(len(*waits) > 0 || a.describes != 1) {
 				t.Errorf("%d waits, %d reads, %d messages", len(*waits), a.describes, a.messages)
 			}
 		})
@@ -171,7 +181,8 @@ func TestReminderSaysWhatItIsAbout(t *testing.T) {
 			t.Errorf("reason data %d: %s", i, got)
 		}
 	}
-	want := "Reminder: token T is still refused after 3 days 4 hours, since 2026-11-21T05:00:10Z. Job J was refused again, with version v1 of its secret."
+	want := "Reminder: token T is still refused after 3 days 4 hours, since 2026-11-21T05:00:10Z. Job J was refused " +
+		"again, with version v1 of its secret."
 	if got := aws.ToString(a.sets[1].StateReason); got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
@@ -197,21 +208,21 @@ func TestAlarmThatNeedsNothingIsLookedAtOnceInFiveMinutes(t *testing.T) {
 		since time.Duration
 		steps []step
 	}{
-		"far from due": {types.StateValueAlarm, time.Hour, []step{
+		"far from due": {state: types.StateValueAlarm, since: time.Hour, steps: []step{
 			{"the first look", 0, 1, 0},
 			{"a second later", time.Second, 1, 0},
 			{"just before five minutes", 5*time.Minute - time.Second - 1, 1, 0},
 			{"after five minutes", 1, 2, 0},
 			{"the clock went back", -time.Hour, 3, 0},
 		}},
-		"due within five minutes": {types.StateValueAlarm, remindIn - time.Minute, []step{
+		"due within five minutes": {state: types.StateValueAlarm, since: remindIn - time.Minute, steps: []step{
 			{"the first look", 0, 1, 0},
 			{"a second before it is due", 59 * time.Second, 1, 0},
 			{"due", time.Second + 1, 3, 1},
 			{"a second after the reminder", time.Second, 3, 1},
 			{"five minutes after it", 5 * time.Minute, 4, 1},
 		}},
-		"not in ALARM yet": {types.StateValueOk, 100 * time.Hour, []step{
+		"not in ALARM yet": {state: types.StateValueOk, since: 100 * time.Hour, steps: []step{
 			{"the first look", 0, 1, 0},
 			{"a minute later", time.Minute, 1, 0},
 			{"after five minutes", 4 * time.Minute, 2, 0},
@@ -227,7 +238,10 @@ func TestAlarmThatNeedsNothingIsLookedAtOnceInFiveMinutes(t *testing.T) {
 				now = now.Add(step.pass)
 				r.Remind(t.Context(), rejection)
 				if a.describes != step.describes || a.messages != step.messages {
-					t.Errorf("%s: %d looks and %d messages, want %d and %d", step.what, a.describes, a.messages, step.describes, step.messages)
+					t.Errorf(
+						"%s: %d looks and %d messages, want %d and %d", step.what, a.describes, a.messages, step.describes,
+						step.messages,
+					)
 				}
 			}
 			if out.Len() > 0 {
@@ -254,7 +268,9 @@ func TestShortReminderIntervalIsKept(t *testing.T) {
 	t.Parallel()
 	now := start
 	a := newAlarms(t, func() time.Time { return now }, types.StateValueAlarm, 0)
-	r := alarm.NewReminder(a, prefix, time.Minute, func() time.Time { return now }, func(context.Context, time.Duration) bool { return true }, slog.Default())
+	r := alarm.NewReminder(a, prefix, time.Minute, func() time.Time {
+		return now
+	}, func(context.Context, time.Duration) bool { return true }, slog.Default())
 	for range 10 {
 		now = now.Add(61 * time.Second)
 		r.Remind(t.Context(), rejection)
@@ -267,7 +283,8 @@ func TestShortReminderIntervalIsKept(t *testing.T) {
 func TestHowLongIsWrittenForPeople(t *testing.T) {
 	t.Parallel()
 	for since, want := range map[time.Duration]string{
-		20*time.Hour + 59*time.Minute: "after 20 hours,", 24 * time.Hour: "after 1 day,", 25 * time.Hour: "after 1 day 1 hour,",
+		20*time.Hour + 59*time.Minute: "after 20 hours,", 24 * time.Hour: "after 1 day,",
+		25 * time.Hour:                "after 1 day 1 hour,",
 		48*time.Hour + 30*time.Minute: "after 2 days,", 1000 * time.Hour: "after 41 days 16 hours,",
 	} {
 		a := newAlarms(t, fixed, types.StateValueAlarm, since)
@@ -298,7 +315,9 @@ func TestRejectionIsDatedFromItsBeginning(t *testing.T) {
 			t.Errorf("reason data %s", got)
 		}
 	}
-	if got := aws.ToString(a.sets[len(a.sets)-1].StateReason); !strings.Contains(got, "after 3 days 11 hours, since 2026-11-24T09:00:10Z") {
+	if got := aws.ToString(a.sets[len(a.sets)-1].StateReason); !strings.Contains(
+		got, "after 3 days 11 hours, since 2026-11-24T09:00:10Z",
+	) {
 		t.Errorf("last reason %s", got)
 	}
 	// The next rejection is another one: CloudWatch's own data have no rejectedSince.
@@ -348,11 +367,13 @@ func TestAlarmIsReadAgainAfterTheWait(t *testing.T) {
 		change func(*alarms)
 		want   []types.StateValue
 	}{
-		"reminded by another run": {func(a *alarms) { a.alarm.StateTransitionedTimestamp = aws.Time(start) }, nil},
-		"recovered":               {func(a *alarms) { a.alarm.StateValue = types.StateValueOk }, nil},
-		"another run is between its two calls": {func(a *alarms) {
+		"reminded by another run": {change: func(a *alarms) {
+			a.alarm.StateTransitionedTimestamp = aws.Time(start)
+		}, want: nil},
+		"recovered": {change: func(a *alarms) { a.alarm.StateValue = types.StateValueOk }, want: nil},
+		"another run is between its two calls": {change: func(a *alarms) {
 			a.alarm.StateValue, a.alarm.StateReason = types.StateValueInsufficientData, aws.String("Reminder: x")
-		}, []types.StateValue{types.StateValueAlarm}},
+		}, want: []types.StateValue{types.StateValueAlarm}},
 	}
 	for name, c := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -406,11 +427,14 @@ func TestReminderThatStoppedHalfway(t *testing.T) {
 	}
 	r, out, _ := reminder(a, fixed)
 	r.Remind(t.Context(), rejection)
-	want := []types.StateValue{types.StateValueInsufficientData, types.StateValueAlarm, types.StateValueAlarm, types.StateValueAlarm}
+	want := []types.StateValue{
+		types.StateValueInsufficientData, types.StateValueAlarm, types.StateValueAlarm, types.StateValueAlarm,
+	}
 	if diff := cmp.Diff(want, a.states()); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
 	}
-	if text := out.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, alarmName) || !strings.Contains(text, "throttled") {
+	if text := out.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, alarmName) ||
+		!strings.Contains(text, "throttled") {
 		t.Errorf("log: %s", text)
 	}
 	// The next rejected run repairs it at once, without a wait, and knows since when.
@@ -450,8 +474,10 @@ func TestFailureToRemindIsLoggedAndChangesNothing(t *testing.T) {
 		spoil func(*alarms)
 		says  string
 	}{
-		"DescribeAlarms denied": {func(a *alarms) { a.denied = errors.New("AccessDenied") }, "describe alarms: AccessDenied"},
-		"DescribeAlarms denied the second time": {func(a *alarms) {
+		"DescribeAlarms denied": {spoil: func(a *alarms) {
+			a.denied = errors.New("AccessDenied")
+		}, says: "describe alarms: AccessDenied"},
+		"DescribeAlarms denied the second time": {spoil: func(a *alarms) {
 			a.describe = func(n int) {
 				if n == 2 {
 					a.mu.Lock()
@@ -459,10 +485,14 @@ func TestFailureToRemindIsLoggedAndChangesNothing(t *testing.T) {
 					a.denied = errors.New("AccessDenied")
 				}
 			}
-		}, "describe alarms: AccessDenied"},
-		"no such alarm":       {func(a *alarms) { a.alarm = nil }, "there is no alarm of this name"},
-		"only one like it":    {func(a *alarms) { a.alarm.AlarmName = aws.String(alarmName + "2") }, "there is no alarm of this name"},
-		"first SetAlarmState": {func(a *alarms) { a.setFails = func(int) error { return errors.New("AccessDenied") } }, "set alarm state INSUFFICIENT_DATA: AccessDenied"},
+		}, says: "describe alarms: AccessDenied"},
+		"no such alarm": {spoil: func(a *alarms) { a.alarm = nil }, says: "there is no alarm of this name"},
+		"only one like it": {spoil: func(a *alarms) {
+			a.alarm.AlarmName = aws.String(alarmName + "2")
+		}, says: "there is no alarm of this name"},
+		"first SetAlarmState": {spoil: func(a *alarms) {
+			a.setFails = func(int) error { return errors.New("AccessDenied") }
+		}, says: "set alarm state INSUFFICIENT_DATA: AccessDenied"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -471,7 +501,8 @@ func TestFailureToRemindIsLoggedAndChangesNothing(t *testing.T) {
 			c.spoil(a)
 			r, out, _ := reminder(a, fixed)
 			r.Remind(t.Context(), rejection)
-			if text := out.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, c.says) || !strings.Contains(text, alarmName) {
+			if text := out.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, c.says) ||
+				!strings.Contains(text, alarmName) {
 				t.Errorf("log: %s", text)
 			}
 			if len(a.sets) > 1 || a.messages > 0 || a.alarm != nil && a.alarm.StateValue != types.StateValueAlarm {
@@ -518,7 +549,8 @@ func TestReminderEndsWithTheRun(t *testing.T) {
 // Whatever CloudWatch's client does, Remind comes back in time and logs one line.
 func TestRemindNeitherPanicsNorHangs(t *testing.T) {
 	t.Parallel()
-	const canonical = "The request signature we calculated does not match the signature you provided. Check your key.\n\n" +
+	const canonical = "The request signature we calculated does not match the signature you provided. Check your " +
+		"key.\n\n" +
 		"The Canonical String for this request should have been\n'POST\nx-amz-security-token:IQoJb3JpZ2luX2Vj\n'"
 	for name, c := range map[string]struct {
 		describe func(n int)
@@ -535,10 +567,13 @@ func TestRemindNeitherPanicsNorHangs(t *testing.T) {
 			},
 			want: "internal error: panic: no schema",
 		},
-		"it hangs": {describe: func(int) { time.Sleep(time.Hour) }, want: "it did not return in time", took: 40*time.Second + 100*time.Millisecond},
+		"it hangs": {describe: func(int) {
+			time.Sleep(time.Hour)
+		}, want: "it did not return in time", took: 40*time.Second + 100*time.Millisecond},
 		"it fails with the canonical request": {
 			denied: &smithy.GenericAPIError{Code: "InvalidSignatureException", Message: canonical},
-			want:   "describe alarms: InvalidSignatureException: The request signature we calculated does not match the signature you provided",
+			want: "describe alarms: InvalidSignatureException: The request signature we calculated does not match the " +
+				"signature you provided",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -552,7 +587,8 @@ func TestRemindNeitherPanicsNorHangs(t *testing.T) {
 				if took := time.Since(begin); took != c.took {
 					t.Errorf("it took %s, want %s", took, c.took)
 				}
-				if line := out.String(); strings.Count(line, "\n") != 1 || !strings.HasSuffix(line, fmt.Sprintf("error=%q\n", c.want)) || !strings.Contains(line, "level=WARN") {
+				if line := out.String(); strings.Count(line, "\n") != 1 ||
+					!strings.HasSuffix(line, fmt.Sprintf("error=%q\n", c.want)) || !strings.Contains(line, "level=WARN") {
 					t.Error(line)
 				}
 				time.Sleep(2 * time.Hour) // what hangs ends

@@ -1,6 +1,6 @@
-// Package awsclient creates the AWS clients from the settings: their endpoints, credentials, timeouts and retries. It decides
-// nothing about what they are used for. aws-sdk-go-v2/config is not used: it costs 2 MB and a quarter of the init time, and
-// a function needs only what Lambda puts into its environment.
+// Package awsclient creates the AWS clients from the settings: their endpoints, credentials, timeouts and retries. It
+// decides nothing about what they are used for. aws-sdk-go-v2/config is not used: it costs 2 MB and a quarter of the
+// init time, and a function needs only what Lambda puts into its environment.
 package awsclient
 
 import (
@@ -38,7 +38,9 @@ func NewTransport(roots *x509.CertPool, services ...url.URL) *http.Transport {
 }
 
 func newTransport(now func() time.Time, roots *x509.CertPool, services []url.URL) *http.Transport {
-	d := &dialer{dial: &net.Dialer{Timeout: publishTimeout}, tls: egress.TLSConfig(roots), now: now, ahead: map[string]opened{}}
+	d := &dialer{
+		dial: &net.Dialer{Timeout: publishTimeout}, tls: egress.TLSConfig(roots), now: now, ahead: map[string]opened{},
+	}
 	d.predial(services)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -53,15 +55,21 @@ func newTransport(now func() time.Time, roots *x509.CertPool, services []url.URL
 
 // SecretsManager returns a client for secrets.
 func SecretsManager(s config.Settings, transport http.RoundTripper) *secretsmanager.Client {
-	return secretsmanager.NewFromConfig(awsConfig(s, transport, secretsTimeout, secretsTries), func(o *secretsmanager.Options) {
-		o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint = endpoint(s, s.SecretsEndpoint)
+	return secretsmanager.NewFromConfig(awsConfig(
+		s, transport, secretsTimeout, secretsTries,
+	), func(o *secretsmanager.Options) {
+		o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint = endpoint(
+			s, s.SecretsEndpoint,
+		)
 	})
 }
 
 // CloudWatch returns a client for metrics and alarms.
 func CloudWatch(s config.Settings, transport http.RoundTripper) *cloudwatch.Client {
 	return cloudwatch.NewFromConfig(awsConfig(s, transport, publishTimeout, publishTries), func(o *cloudwatch.Options) {
-		o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint = endpoint(s, s.CloudWatchEndpoint)
+		o.BaseEndpoint, o.EndpointOptions.UseFIPSEndpoint, o.EndpointOptions.UseDualStackEndpoint = endpoint(
+			s, s.CloudWatchEndpoint,
+		)
 		o.Protocol = unread{o.Protocol}
 	})
 }
@@ -72,7 +80,9 @@ func awsConfig(s config.Settings, transport http.RoundTripper, timeout time.Dura
 		Credentials: aws.CredentialsProviderFunc(credentials),
 		HTTPClient:  client{transport, timeout},
 		Retryer: func() aws.Retryer {
-			return awsretry.NewStandard(func(o *awsretry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = tries, maxRetryBackoff })
+			return awsretry.NewStandard(func(o *awsretry.StandardOptions) {
+				o.MaxAttempts, o.MaxBackoff = tries, maxRetryBackoff
+			})
 		},
 		// The zero value of the size limit that an aws.Config made by hand has would gzip every PutMetricData.
 		DisableRequestCompression: true,
@@ -107,7 +117,9 @@ func KeepCredentials(lookup config.LookupEnv, scrub *redact.Scrubber) []redact.S
 
 // endpoint is where a service is called. An endpoint of the user's own goes before FIPS and dual stack, which the SDK
 // refuses to combine with it.
-func endpoint(s config.Settings, own string) (base *string, fips aws.FIPSEndpointState, dualStack aws.DualStackEndpointState) {
+func endpoint(
+	s config.Settings, own string,
+) (base *string, fips aws.FIPSEndpointState, dualStack aws.DualStackEndpointState) {
 	if own != "" {
 		return aws.String(own), fips, dualStack
 	}

@@ -43,7 +43,9 @@ func fault(status int, code string) func(*http.Request) (int, http.Header, []byt
 		if strings.Contains(r.URL.Host, "secretsmanager") {
 			return status, http.Header{"X-Amzn-Errortype": {code}}, []byte(`{"__type":"` + code + `"}`)
 		}
-		return status, http.Header{"Smithy-Protocol": {"rpc-v2-cbor"}, "Content-Type": {"application/cbor"}}, cbor.Encode(cbor.Map{"__type": cbor.String(code)})
+		return status, http.Header{
+			"Smithy-Protocol": {"rpc-v2-cbor"}, "Content-Type": {"application/cbor"},
+		}, cbor.Encode(cbor.Map{"__type": cbor.String(code)})
 	}
 }
 
@@ -54,7 +56,8 @@ func environment(t *testing.T) {
 	t.Setenv("AWS_SESSION_TOKEN", "session")
 }
 
-// PutMetricData is tried twice, 2.5 s each, and what no retry fixes is tried once. A read of a secret gets three tries of 5 s.
+// PutMetricData is tried twice, 2.5 s each, and what no retry fixes is tried once. A read of a secret gets three tries
+// of 5 s.
 func TestTries(t *testing.T) {
 	environment(t)
 	s := config.Settings{Region: "eu-west-1"}
@@ -65,7 +68,9 @@ func TestTries(t *testing.T) {
 		return err
 	}
 	read := func(ctx context.Context, w *wire) error {
-		_, err := awsclient.SecretsManager(s, w).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String("s"), VersionStage: aws.String("AWSCURRENT")})
+		_, err := awsclient.SecretsManager(s, w).GetSecretValue(
+			ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String("s"), VersionStage: aws.String("AWSCURRENT")},
+		)
 		return err
 	}
 	cases := map[string]struct {
@@ -75,20 +80,46 @@ func TestTries(t *testing.T) {
 		most  time.Duration
 		code  string
 	}{
-		"publish, no answer": {publish, &wire{}, 2, 6 * time.Second, ""},
-		"publish, throttled": {publish, &wire{answer: fault(400, "ThrottlingException")}, 2, time.Second, "ThrottlingException"},
-		"publish, 500":       {publish, &wire{answer: fault(500, "InternalServiceFault")}, 2, time.Second, "InternalServiceFault"},
-		"publish, denied":    {publish, &wire{answer: fault(403, "AccessDenied")}, 1, 0, "AccessDenied"},
-		"publish, bad value": {publish, &wire{answer: fault(400, "InvalidParameterValue")}, 1, 0, "InvalidParameterValue"},
-		"publish, old clock": {publish, &wire{answer: fault(403, "ExpiredTokenException")}, 1, 0, "ExpiredTokenException"},
-		"publish, redirected": {publish, &wire{answer: func(*http.Request) (int, http.Header, []byte) {
+		"publish, no answer": {call: publish, wire: &wire{}, tries: 2, most: 6 * time.Second, code: ""},
+		"publish, throttled": {
+			call: publish, wire: &wire{answer: fault(400, "ThrottlingException")}, tries: 2, most: time.Second,
+			code: "ThrottlingException",
+		},
+		"publish, 500": {
+			call: publish, wire: &wire{answer: fault(500, "InternalServiceFault")}, tries: 2, most: time.Second,
+			code: "InternalServiceFault",
+		},
+		"publish, denied": {
+			call: publish, wire: &wire{answer: fault(403, "AccessDenied")}, tries: 1, most: 0, code: "AccessDenied",
+		},
+		"publish, bad value": {
+			call: publish, wire: &wire{answer: fault(400, "InvalidParameterValue")}, tries: 1, most: 0,
+			code: "InvalidParameterValue",
+		},
+		"publish, old clock": {
+			call: publish, wire: &wire{answer: fault(403, "ExpiredTokenException")}, tries: 1, most: 0,
+			code: "ExpiredTokenException",
+		},
+		"publish, redirected": {call: publish, wire: &wire{answer: func(*http.Request) (int, http.Header, []byte) {
 			return 302, http.Header{"Location": {"https://example.com/"}}, nil
-		}}, 1, 0, ""},
-		"read, no answer":      {read, &wire{}, 3, 17 * time.Second, ""},
-		"read, throttled":      {read, &wire{answer: fault(400, "ThrottlingException")}, 3, 2 * time.Second, "ThrottlingException"},
-		"read, internal error": {read, &wire{answer: fault(500, "InternalServiceError")}, 3, 2 * time.Second, "InternalServiceError"},
-		"read, missing":        {read, &wire{answer: fault(400, "ResourceNotFoundException")}, 1, 0, "ResourceNotFoundException"},
-		"read, denied":         {read, &wire{answer: fault(400, "AccessDeniedException")}, 1, 0, "AccessDeniedException"},
+		}}, tries: 1, most: 0, code: ""},
+		"read, no answer": {call: read, wire: &wire{}, tries: 3, most: 17 * time.Second, code: ""},
+		"read, throttled": {
+			call: read, wire: &wire{answer: fault(400, "ThrottlingException")}, tries: 3, most: 2 * time.Second,
+			code: "ThrottlingException",
+		},
+		"read, internal error": {
+			call: read, wire: &wire{answer: fault(500, "InternalServiceError")}, tries: 3, most: 2 * time.Second,
+			code: "InternalServiceError",
+		},
+		"read, missing": {
+			call: read, wire: &wire{answer: fault(400, "ResourceNotFoundException")}, tries: 1, most: 0,
+			code: "ResourceNotFoundException",
+		},
+		"read, denied": {
+			call: read, wire: &wire{answer: fault(400, "AccessDeniedException")}, tries: 1, most: 0,
+			code: "AccessDeniedException",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -141,12 +172,16 @@ func TestRequestsAreSignedAndNotCompressed(t *testing.T) {
 	for i := range data {
 		data[i] = types.MetricDatum{MetricName: aws.String("M"), Value: aws.Float64(1)}
 	}
-	_, _ = awsclient.CloudWatch(config.Settings{Region: "eu-west-1"}, w).PutMetricData(t.Context(), &cloudwatch.PutMetricDataInput{Namespace: aws.String("N"), MetricData: data})
+	_, _ = awsclient.CloudWatch(config.Settings{Region: "eu-west-1"}, w).PutMetricData(
+		t.Context(), &cloudwatch.PutMetricDataInput{Namespace: aws.String("N"), MetricData: data},
+	)
 	r := w.requests[0]
 	if r.URL.Host != "monitoring.eu-west-1.amazonaws.com" || r.URL.Scheme != "https" {
 		t.Errorf("sent to %s", r.URL)
 	}
-	if r.Header.Get("Content-Encoding") != "" || !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/") || r.Header.Get("X-Amz-Security-Token") != "session" {
+	if r.Header.Get("Content-Encoding") != "" ||
+		!strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/") ||
+		r.Header.Get("X-Amz-Security-Token") != "session" {
 		t.Errorf("headers %v", r.Header)
 	}
 }
@@ -157,16 +192,36 @@ func TestEndpoints(t *testing.T) {
 		settings            config.Settings
 		secrets, cloudWatch string
 	}{
-		"AWS's own":  {config.Settings{Region: "eu-west-1"}, "https://secretsmanager.eu-west-1.amazonaws.com", "https://monitoring.eu-west-1.amazonaws.com"},
-		"China":      {config.Settings{Region: "cn-north-1"}, "https://secretsmanager.cn-north-1.amazonaws.com.cn", "https://monitoring.cn-north-1.amazonaws.com.cn"},
-		"FIPS":       {config.Settings{Region: "us-east-1", UseFIPS: true}, "https://secretsmanager-fips.us-east-1.amazonaws.com", "https://monitoring-fips.us-east-1.amazonaws.com"},
-		"the user's": {config.Settings{Region: "eu-west-1", UseFIPS: true, SecretsEndpoint: "http://127.0.0.1:4566", CloudWatchEndpoint: "https://vpce.example.com"}, "http://127.0.0.1:4566", "https://vpce.example.com"},
+		"AWS's own": {
+			settings: config.Settings{Region: "eu-west-1"}, secrets: "https://secretsmanager.eu-west-1.amazonaws.com",
+			cloudWatch: "https://monitoring.eu-west-1.amazonaws.com",
+		},
+		"China": {
+			settings: config.Settings{Region: "cn-north-1"}, secrets: "https://secretsmanager.cn-north-1.amazonaws.com.cn",
+			cloudWatch: "https://monitoring.cn-north-1.amazonaws.com.cn",
+		},
+		"FIPS": {
+			settings:   config.Settings{Region: "us-east-1", UseFIPS: true},
+			secrets:    "https://secretsmanager-fips.us-east-1.amazonaws.com",
+			cloudWatch: "https://monitoring-fips.us-east-1.amazonaws.com",
+		},
+		"the user's": {
+			settings: config.Settings{
+				Region: "eu-west-1", UseFIPS: true, SecretsEndpoint: "http://127.0.0.1:4566",
+				CloudWatchEndpoint: "https://vpce.example.com",
+			},
+			secrets: "http://127.0.0.1:4566", cloudWatch: "https://vpce.example.com",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{answer: fault(403, "AccessDenied")}
-			_, _ = awsclient.SecretsManager(c.settings, w).GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("s")})
-			_, _ = awsclient.CloudWatch(c.settings, w).PutMetricData(t.Context(), &cloudwatch.PutMetricDataInput{Namespace: aws.String("N"), MetricData: []types.MetricDatum{}})
+			_, _ = awsclient.SecretsManager(c.settings, w).GetSecretValue(
+				t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("s")},
+			)
+			_, _ = awsclient.CloudWatch(c.settings, w).PutMetricData(
+				t.Context(), &cloudwatch.PutMetricDataInput{Namespace: aws.String("N"), MetricData: []types.MetricDatum{}},
+			)
 			for i, want := range []string{c.secrets, c.cloudWatch} {
 				if got := w.requests[i].URL.Scheme + "://" + w.requests[i].URL.Host; got != want {
 					t.Errorf("sent to %s, want %s", got, want)
@@ -179,7 +234,9 @@ func TestEndpoints(t *testing.T) {
 func TestNoCredentials(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	w := &wire{}
-	_, err := awsclient.SecretsManager(config.Settings{Region: "eu-west-1"}, w).GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("s")})
+	_, err := awsclient.SecretsManager(config.Settings{Region: "eu-west-1"}, w).GetSecretValue(
+		t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("s")},
+	)
 	if err == nil || !strings.Contains(err.Error(), "no AWS credentials") || len(w.requests) != 0 {
 		t.Errorf("%v after %d requests", err, len(w.requests))
 	}

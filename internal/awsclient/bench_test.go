@@ -25,16 +25,29 @@ func BenchmarkAWS(b *testing.B) {
 	says := func(contentType, body string) answer {
 		return func(r *http.Request) (*http.Response, error) {
 			return &http.Response{
-				StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r, ContentLength: int64(len(body)),
-				Header: http.Header{"Content-Type": {contentType}, "Smithy-Protocol": {"rpc-v2-cbor"}}, Body: io.NopCloser(strings.NewReader(body)),
+				StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+				ContentLength: int64(len(body)),
+				Header:        http.Header{"Content-Type": {contentType}, "Smithy-Protocol": {"rpc-v2-cbor"}},
+				Body:          io.NopCloser(strings.NewReader(body)),
 			}, nil
 		}
 	}
 	b.Run("GetSecretValue", func(b *testing.B) {
-		client := awsclient.SecretsManager(s, says("application/x-amz-json-1.1", `{"ARN":"arn:aws:secretsmanager:eu-west-1:123456789012:secret:S/a-a1b2c3","Name":"S/a","VersionId":"3f1f3a52-6f1c-4f7e-9d4e-8e6f5f9a1c11","SecretString":"token-0123456789","VersionStages":["AWSCURRENT"],"CreatedDate":1.5}`))
+		client := awsclient.SecretsManager(
+			s,
+			says(
+				"application/x-amz-json-1.1",
+				`{"ARN":"arn:aws:secretsmanager:eu-west-1:123456789012:secret:S/a-a1b2c3","Name":"S/a",`+
+					`"VersionId":"3f1f3a52-6f1c-4f7e-9d4e-8e6f5f9a1c11","SecretString":"token-0123456789",`+
+					`"VersionStages":["AWSCURRENT"],"CreatedDate":1.5}`,
+			),
+		)
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := client.GetSecretValue(b.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("S/a"), VersionStage: aws.String("AWSCURRENT")}); err != nil {
+			if _, err := client.GetSecretValue(
+				b.Context(),
+				&secretsmanager.GetSecretValueInput{SecretId: aws.String("S/a"), VersionStage: aws.String("AWSCURRENT")},
+			); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -43,11 +56,16 @@ func BenchmarkAWS(b *testing.B) {
 		client := awsclient.CloudWatch(s, says("application/cbor", "\xa0"))
 		datum := types.MetricDatum{
 			MetricName: aws.String("TokenRejected"), Timestamp: aws.Time(time.Unix(1, 0)), Value: aws.Float64(1),
-			Dimensions: []types.Dimension{{Name: aws.String("Stack"), Value: aws.String("S")}, {Name: aws.String("Token"), Value: aws.String("T")}},
+			Dimensions: []types.Dimension{
+				{Name: aws.String("Stack"), Value: aws.String("S")}, {Name: aws.String("Token"), Value: aws.String("T")},
+			},
 		}
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := client.PutMetricData(b.Context(), &cloudwatch.PutMetricDataInput{Namespace: aws.String("N"), MetricData: []types.MetricDatum{datum, datum}}); err != nil {
+			if _, err := client.PutMetricData(
+				b.Context(),
+				&cloudwatch.PutMetricDataInput{Namespace: aws.String("N"), MetricData: []types.MetricDatum{datum, datum}},
+			); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -13,8 +13,8 @@ import (
 // maxAnswer is far above what AWS sends here: a secret has at most 64 KiB.
 const maxAnswer = 1 << 20
 
-// client is an aws.HTTPClient that reads the whole answer, so that one that is cut off is an error of the request, which the
-// SDK retries, and not one of decoding it, which it does not. It follows no redirects.
+// client is an aws.HTTPClient that reads the whole answer, so that one that is cut off is an error of the request,
+// which the SDK retries, and not one of decoding it, which it does not. It follows no redirects.
 type client struct {
 	transport http.RoundTripper
 	timeout   time.Duration // until the whole answer is there

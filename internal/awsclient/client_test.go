@@ -40,13 +40,20 @@ func TestWhatAWSClientRefuses(t *testing.T) {
 		transport answer
 		says      string
 	}{
-		"an answer over 1 MiB":      {ok(strings.NewReader(strings.Repeat(" ", 1<<20+1))), "larger than 1 MiB"},
-		"an answer that is cut off": {ok(failing{strings.NewReader("{")}), "read the answer: unexpected EOF"},
-		"no connection":             {func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }, "connection refused"},
+		"an answer over 1 MiB": {transport: ok(strings.NewReader(strings.Repeat(" ", 1<<20+
+			1))), says: "larger than 1 MiB"},
+		"an answer that is cut off": {
+			transport: ok(failing{strings.NewReader("{")}), says: "read the answer: unexpected EOF",
+		},
+		"no connection": {transport: func(*http.Request) (*http.Response, error) {
+			return nil, errors.New("connection refused")
+		}, says: "connection refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://secretsmanager.example.com/", http.NoBody)
+			request, err := http.NewRequestWithContext(
+				t.Context(), http.MethodPost, "https://secretsmanager.example.com/", http.NoBody,
+			)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +71,10 @@ func TestWhatAWSClientRefuses(t *testing.T) {
 func TestAnswerOf1MiBIsTaken(t *testing.T) {
 	t.Parallel()
 	client := awsclient.NewClient(answer(func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(strings.Repeat(" ", 1<<20))), ContentLength: 1 << 20}, nil
+		return &http.Response{
+			StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(strings.Repeat(" ", 1<<20))),
+			ContentLength: 1 << 20,
+		}, nil
 	}), time.Minute)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://secretsmanager.example.com/", nil)
 	if err != nil {

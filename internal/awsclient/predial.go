@@ -93,7 +93,8 @@ func SecretsManagerURL(s config.Settings) url.URL {
 	base, fips, dualStack := endpoint(s, s.SecretsEndpoint)
 	e, _ := secretsmanager.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), secretsmanager.EndpointParameters{
 		Region: aws.String(s.Region), Endpoint: base,
-		UseFIPS: aws.Bool(fips == aws.FIPSEndpointStateEnabled), UseDualStack: aws.Bool(dualStack == aws.DualStackEndpointStateEnabled),
+		UseFIPS:      aws.Bool(fips == aws.FIPSEndpointStateEnabled),
+		UseDualStack: aws.Bool(dualStack == aws.DualStackEndpointStateEnabled),
 	})
 	return e.URI
 }
@@ -103,7 +104,8 @@ func CloudWatchURL(s config.Settings) url.URL {
 	base, fips, dualStack := endpoint(s, s.CloudWatchEndpoint)
 	e, _ := cloudwatch.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), cloudwatch.EndpointParameters{
 		Region: aws.String(s.Region), Endpoint: base,
-		UseFIPS: aws.Bool(fips == aws.FIPSEndpointStateEnabled), UseDualStack: aws.Bool(dualStack == aws.DualStackEndpointStateEnabled),
+		UseFIPS:      aws.Bool(fips == aws.FIPSEndpointStateEnabled),
+		UseDualStack: aws.Bool(dualStack == aws.DualStackEndpointStateEnabled),
 	})
 	return e.URI
 }

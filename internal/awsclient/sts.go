@@ -21,8 +21,8 @@ import (
 
 const stsTimeout = 5 * time.Second
 
-// STS asks for JWTs of the function's own identity (AWS Security Token Service API Reference, GetWebIdentityToken). It signs
-// this one request itself, as service/sts would add 166 kB to the zip. It does not retry.
+// STS asks for JWTs of the function's own identity (AWS Security Token Service API Reference, GetWebIdentityToken). It
+// signs this one request itself, as service/sts would add 166 kB to the zip. It does not retry.
 type STS struct {
 	endpoint url.URL
 	region   string
@@ -35,8 +35,8 @@ func NewSTS(s config.Settings, transport http.RoundTripper) *STS {
 	return &STS{endpoint: stsURL(s), region: s.Region, http: client{transport, stsTimeout}, signer: v4.NewSigner()}
 }
 
-// stsURL is where STS is called. The action has regional endpoints only. They are named as those of Secrets Manager are, in all
-// partitions, but for FIPS in AWS GovCloud, where all of STS is (AWS FIPS endpoints by service).
+// stsURL is where STS is called. The action has regional endpoints only. They are named as those of Secrets Manager
+// are, in all partitions, but for FIPS in AWS GovCloud, where all of STS is (AWS FIPS endpoints by service).
 func stsURL(s config.Settings) url.URL {
 	if s.STSEndpoint != "" {
 		if own, err := url.Parse(s.STSEndpoint); err == nil {
@@ -60,7 +60,9 @@ func stsURL(s config.Settings) url.URL {
 func (s *STS) Host() string { return s.endpoint.Host }
 
 // WebIdentityToken returns a JWT that AWS signs. An error that AWS answers with is a smithy.APIError.
-func (s *STS) WebIdentityToken(ctx context.Context, audiences []string, algorithm string, lifetime time.Duration) (string, error) {
+func (s *STS) WebIdentityToken(
+	ctx context.Context, audiences []string, algorithm string, lifetime time.Duration,
+) (string, error) {
 	form := url.Values{
 		"Action": {"GetWebIdentityToken"}, "Version": {"2011-06-15"},
 		"SigningAlgorithm": {algorithm}, "DurationSeconds": {strconv.Itoa(int(lifetime.Seconds()))},

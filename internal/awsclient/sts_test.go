@@ -23,16 +23,30 @@ func TestSTSEndpointIsRegional(t *testing.T) {
 		settings config.Settings
 		want     string
 	}{
-		"Region":             {config.Settings{Region: "eu-west-1"}, "sts.eu-west-1.amazonaws.com"},
-		"us-east-1":          {config.Settings{Region: "us-east-1"}, "sts.us-east-1.amazonaws.com"},
-		"China":              {config.Settings{Region: "cn-north-1"}, "sts.cn-north-1.amazonaws.com.cn"},
-		"FIPS":               {config.Settings{Region: "us-east-2", UseFIPS: true}, "sts-fips.us-east-2.amazonaws.com"},
-		"GovCloud":           {config.Settings{Region: "us-gov-west-1"}, "sts.us-gov-west-1.amazonaws.com"},
-		"GovCloud, FIPS":     {config.Settings{Region: "us-gov-west-1", UseFIPS: true}, "sts.us-gov-west-1.amazonaws.com"},
-		"dual stack":         {config.Settings{Region: "eu-west-1", UseDualStack: true}, "sts.eu-west-1.api.aws"},
-		"dual stack, China":  {config.Settings{Region: "cn-north-1", UseDualStack: true}, "sts.cn-north-1.api.amazonwebservices.com.cn"},
-		"its own":            {config.Settings{Region: "eu-west-1", STSEndpoint: "http://127.0.0.1:4566"}, "127.0.0.1:4566"},
-		"that of secrets is": {config.Settings{Region: "eu-west-1", SecretsEndpoint: "http://127.0.0.1:4566"}, "sts.eu-west-1.amazonaws.com"},
+		"Region":    {settings: config.Settings{Region: "eu-west-1"}, want: "sts.eu-west-1.amazonaws.com"},
+		"us-east-1": {settings: config.Settings{Region: "us-east-1"}, want: "sts.us-east-1.amazonaws.com"},
+		"China":     {settings: config.Settings{Region: "cn-north-1"}, want: "sts.cn-north-1.amazonaws.com.cn"},
+		"FIPS": {
+			settings: config.Settings{Region: "us-east-2", UseFIPS: true}, want: "sts-fips.us-east-2.amazonaws.com",
+		},
+		"GovCloud": {settings: config.Settings{Region: "us-gov-west-1"}, want: "sts.us-gov-west-1.amazonaws.com"},
+		"GovCloud, FIPS": {
+			settings: config.Settings{Region: "us-gov-west-1", UseFIPS: true}, want: "sts.us-gov-west-1.amazonaws.com",
+		},
+		"dual stack": {
+			settings: config.Settings{Region: "eu-west-1", UseDualStack: true}, want: "sts.eu-west-1.api.aws",
+		},
+		"dual stack, China": {
+			settings: config.Settings{Region: "cn-north-1", UseDualStack: true},
+			want:     "sts.cn-north-1.api.amazonwebservices.com.cn",
+		},
+		"its own": {
+			settings: config.Settings{Region: "eu-west-1", STSEndpoint: "http://127.0.0.1:4566"}, want: "127.0.0.1:4566",
+		},
+		"that of secrets is": {
+			settings: config.Settings{Region: "eu-west-1", SecretsEndpoint: "http://127.0.0.1:4566"},
+			want:     "sts.eu-west-1.amazonaws.com",
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -50,7 +64,8 @@ func TestWebIdentityTokenIsAskedForWithASignedRequest(t *testing.T) { //nolint:p
 	t.Setenv("AWS_SESSION_TOKEN", "session-token")
 	var got url.Values
 	var header http.Header
-	status, body := http.StatusOK, "<GetWebIdentityTokenResponse>\n<GetWebIdentityTokenResult><WebIdentityToken> a.b.c </WebIdentityToken><Expiration>x</Expiration></GetWebIdentityTokenResult></GetWebIdentityTokenResponse>"
+	status, body := http.StatusOK, "<GetWebIdentityTokenResponse>\n<GetWebIdentityTokenResult><WebIdentityToken> a.b.c "+
+		"</WebIdentityToken><Expiration>x</Expiration></GetWebIdentityTokenResult></GetWebIdentityTokenResponse>"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := r.ParseForm(); err != nil {
 			t.Error(err)
@@ -69,19 +84,23 @@ func TestWebIdentityTokenIsAskedForWithASignedRequest(t *testing.T) { //nolint:p
 		t.Fatalf("got %q, %v", token, err)
 	}
 	want := url.Values{
-		"Action": {"GetWebIdentityToken"}, "Version": {"2011-06-15"}, "SigningAlgorithm": {"ES384"}, "DurationSeconds": {"300"},
+		"Action": {"GetWebIdentityToken"}, "Version": {"2011-06-15"}, "SigningAlgorithm": {"ES384"},
+		"DurationSeconds":   {"300"},
 		"Audience.member.1": {"a"}, "Audience.member.2": {"https://b.example.com"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
 	}
-	if a := header.Get("Authorization"); !strings.HasPrefix(a, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/") || !strings.Contains(a, "/eu-west-1/sts/aws4_request") ||
+	if a := header.Get("Authorization"); !strings.HasPrefix(a, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/") ||
+		!strings.Contains(a, "/eu-west-1/sts/aws4_request") ||
 		header.Get("X-Amz-Security-Token") != "session-token" {
 		t.Errorf("header %v", header)
 	}
-	status, body = http.StatusForbidden, "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not &amp; never</Message></Error></ErrorResponse>"
+	status, body = http.StatusForbidden, "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no"+
+		"t &amp; never</Message></Error></ErrorResponse>"
 	_, err = ask()
-	if api, ok := errors.AsType[smithy.APIError](err); !ok || api.ErrorCode() != "AccessDenied" || api.ErrorMessage() != "not & never" {
+	if api, ok := errors.AsType[smithy.APIError](err); !ok || api.ErrorCode() != "AccessDenied" ||
+		api.ErrorMessage() != "not & never" {
 		t.Errorf("got %v", err)
 	}
 	status, body = http.StatusServiceUnavailable, "<html>"

@@ -18,5 +18,7 @@ func (p unread) DeserializeResponse(
 	if operation.Output == nil && 200 <= response.StatusCode && response.StatusCode <= 299 {
 		return nil
 	}
-	return p.ClientProtocol.DeserializeResponse(ctx, operation, types, response, out) //nolint:wrapcheck // it stands in for the SDK's
+	return p.ClientProtocol.DeserializeResponse(
+		ctx, operation, types, response, out,
+	) //nolint:wrapcheck // it stands in for the SDK's
 }

@@ -25,7 +25,10 @@ func TestAnswersWithUnknownMembersAreNoError(t *testing.T) { //nolint:parallelte
 	operations := map[string]func(context.Context, *cloudwatch.Client) error{
 		"PutMetricData": func(ctx context.Context, c *cloudwatch.Client) error {
 			_, err := c.PutMetricData(ctx, &cloudwatch.PutMetricDataInput{
-				Namespace: aws.String("N"), MetricData: []types.MetricDatum{{MetricName: aws.String("M"), Value: aws.Float64(1), Timestamp: aws.Time(time.Now())}},
+				Namespace: aws.String("N"),
+				MetricData: []types.MetricDatum{
+					{MetricName: aws.String("M"), Value: aws.Float64(1), Timestamp: aws.Time(time.Now())},
+				},
 			})
 			return err
 		},
@@ -45,12 +48,16 @@ func TestAnswersWithUnknownMembersAreNoError(t *testing.T) { //nolint:parallelte
 		body   string
 		code   string // of the error; empty: none
 	}{
-		"no member":               {status: 200, body: "\xa0"},
-		"no body":                 {status: 200},
-		"one member":              {status: 200, body: "\xa1\x68anything\x01"},
-		"a member of many":        {status: 200, body: "\xbf\x68anything\xa1\x61x\x82\x01\xf6\xff"},
-		"a refusal":               {status: 400, body: "\xa2\x66__type\x6fLimitExceeded__\x67message\x61m", code: "LimitExceeded__"},
-		"a refusal with a member": {status: 400, body: "\xa2\x66__type\x6fLimitExceeded__\x68anything\x01", code: "LimitExceeded__"},
+		"no member":        {status: 200, body: "\xa0"},
+		"no body":          {status: 200},
+		"one member":       {status: 200, body: "\xa1\x68anything\x01"},
+		"a member of many": {status: 200, body: "\xbf\x68anything\xa1\x61x\x82\x01\xf6\xff"},
+		"a refusal": {
+			status: 400, body: "\xa2\x66__type\x6fLimitExceeded__\x67message\x61m", code: "LimitExceeded__",
+		},
+		"a refusal with a member": {
+			status: 400, body: "\xa2\x66__type\x6fLimitExceeded__\x68anything\x01", code: "LimitExceeded__",
+		},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/cbor")
@@ -58,7 +65,9 @@ func TestAnswersWithUnknownMembersAreNoError(t *testing.T) { //nolint:parallelte
 			w.WriteHeader(answer.status)
 			_, _ = io.WriteString(w, answer.body)
 		}))
-		client := awsclient.CloudWatch(config.Settings{Region: "eu-west-1", CloudWatchEndpoint: server.URL}, http.DefaultTransport)
+		client := awsclient.CloudWatch(
+			config.Settings{Region: "eu-west-1", CloudWatchEndpoint: server.URL}, http.DefaultTransport,
+		)
 		for operation, call := range operations {
 			err := call(t.Context(), client)
 			code := ""

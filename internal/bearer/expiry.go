@@ -35,7 +35,9 @@ func ParseExpiry(v jsondoc.Value) (time.Time, error) {
 	if t, ok := unixTime(v.Text); ok {
 		return t, nil
 	}
-	return time.Time{}, errors.New("is neither an RFC 3339 time such as 2027-01-31T00:00:00Z, nor a date, nor Unix seconds or milliseconds")
+	return time.Time{}, errors.New(
+		"is neither an RFC 3339 time such as 2027-01-31T00:00:00Z, nor a date, nor Unix seconds or milliseconds",
+	)
 }
 
 // timeLayouts are tried after RFC 3339's letters were made upper case (its section 5.6 allows both) and a space before
@@ -86,8 +88,8 @@ func parseNumber(text string) (float64, bool) {
 	return n, err == nil
 }
 
-// ExpiresIn reads a lifetime in seconds (RFC 6749 section 5.1) as number or text. Zero: missing, or neither a lifetime of
-// at most ten years nor a point in time within as many.
+// ExpiresIn reads a lifetime in seconds (RFC 6749 section 5.1) as number or text. Zero: missing, or neither a lifetime
+// of at most ten years nor a point in time within as many.
 func ExpiresIn(v jsondoc.Value, asked time.Time) time.Time {
 	if v.Kind != jsondoc.Number && v.Kind != jsondoc.String {
 		return time.Time{}
@@ -108,8 +110,8 @@ func ExpiresIn(v jsondoc.Value, asked time.Time) time.Time {
 // writable reports whether RFC 3339 can write t in UTC. Whoever encodes another one as JSON gets an error for a result.
 func writable(t time.Time) bool { return 1 <= t.UTC().Year() && t.UTC().Year() <= 9999 }
 
-// JWTExpiry reads the claim exp (RFC 7519 section 4.1.4) of a JWS in compact form, without verifying it: it is a forecast.
-// Zero: there is none. The error says that it cannot be read.
+// JWTExpiry reads the claim exp (RFC 7519 section 4.1.4) of a JWS in compact form, without verifying it: it is a
+// forecast. Zero: there is none. The error says that it cannot be read.
 func JWTExpiry(token string) (time.Time, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

@@ -8,10 +8,13 @@ import (
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
-// FuzzExpiry holds that each expiry that is read can be written as JSON, is the same when it is read again, and that an error is the
-// same for all values.
+// FuzzExpiry holds that each expiry that is read can be written as JSON, is the same when it is read again, and that an
+// error is the same for all values.
 func FuzzExpiry(f *testing.F) {
-	for _, text := range []string{"2027-01-31T00:00:00Z", "2027-01-31 00:00:00 +0000", "2027-01-31", "1801353600", "1801353600000", "1e9", "soon", "canary-3f9a7c51e2d84b60", "0x10", " 9999-12-31T23:59:59-01:00"} {
+	for _, text := range []string{
+		"2027-01-31T00:00:00Z", "2027-01-31 00:00:00 +0000", "2027-01-31", "1801353600", "1801353600000", "1e9", "soon",
+		"canary-3f9a7c51e2d84b60", "0x10", " 9999-12-31T23:59:59-01:00",
+	} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -1,7 +1,7 @@
-// Package bearer knows the text of a bearer token: which texts can be one, what copying does to them, and when the token
-// expires as far as a text says so. It holds no token, obtains none and verifies none: an expiry is a forecast. What goes
-// on the wire is checked against what providers issue and not against RFC 6750's grammar, which many of them exceed; no
-// error quotes what it is about.
+// Package bearer knows the text of a bearer token: which texts can be one, what copying does to them, and when the
+// token expires as far as a text says so. It holds no token, obtains none and verifies none: an expiry is a forecast.
+// What goes on the wire is checked against what providers issue and not against RFC 6750's grammar, which many of them
+// exceed; no error quotes what it is about.
 package bearer
 
 import (
@@ -55,8 +55,9 @@ func hasPrefixFold(text, prefix string) bool {
 	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
 }
 
-// forbidden are the visible characters that no provider's token was seen with, and that stand around one which was copied
-// with more than itself. RFC 6750 section 2.1 allows fewer (b64token), but tokens with | = ! : and others are in use.
+// forbidden are the visible characters that no provider's token was seen with, and that stand around one which was
+// copied with more than itself. RFC 6750 section 2.1 allows fewer (b64token), but tokens with | = ! : and others are in
+// use.
 const forbidden = "\"'\\,;<>`"
 
 // Check accepts what goes on the wire as it is. The error names the place and never what stands there.
@@ -71,7 +72,8 @@ func Check(token string) error {
 	case strings.HasPrefix(token, "-----BEGIN"):
 		return errors.New("it is a PEM block such as a private key, not a token")
 	case token[0] == '{', token[0] == '[':
-		return errors.New("the token begins with " + token[:1] + ": it looks like JSON, or like a placeholder that was not filled")
+		return errors.New("the token begins with " + token[:1] +
+			": it looks like JSON, or like a placeholder that was not filled")
 	case isAssignment(token):
 		return errors.New("it is an assignment such as API_TOKEN=…: store only what follows the equals sign")
 	case hasPrefixFold(token, headerName):
@@ -86,7 +88,10 @@ func Check(token string) error {
 		case c < '!' || c > '~':
 			return fmt.Errorf("the token has a character that is not visible ASCII, at byte %d", i+1)
 		case strings.IndexByte(forbidden, c) >= 0:
-			return fmt.Errorf("the token has one of the characters %s that a token cannot have, at byte %d", strings.Join(strings.Split(forbidden, ""), " "), i+1)
+			return fmt.Errorf(
+				"the token has one of the characters %s that a token cannot have, at byte %d",
+				strings.Join(strings.Split(forbidden, ""), " "), i+1,
+			)
 		}
 	}
 	return nil

@@ -44,19 +44,30 @@ type cloudWatch interface {
 	alarm.CloudWatch
 }
 
-func assemble(s config.Settings, env *execenv.Environment, secrets token.SecretsManager, cloudWatch cloudWatch, scrub *redact.Scrubber, out io.Writer) *app {
+func assemble(
+	s config.Settings, env *execenv.Environment, secrets token.SecretsManager, cloudWatch cloudWatch,
+	scrub *redact.Scrubber, out io.Writer,
+) *app {
 	a := &app{
 		Environment: env,
 		settings:    s,
 		publisher:   metric.NewPublisher(cloudWatch, s.MetricNamespace, s.StackName),
 		log:         runlog.New(out, s.LogLevel, scrub),
 	}
-	a.store = token.NewStore(secrets, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, TTL: s.SecretCacheTTL, Margin: retry.Reserve, Now: a.Clock.Now}, scrub, a.log)
+	a.store = token.NewStore(
+		secrets,
+		token.StoreOptions{
+			Prefix: s.SecretPrefix, Region: s.Region, TTL: s.SecretCacheTTL, Margin: retry.Reserve, Now: a.Clock.Now,
+		},
+		scrub, a.log,
+	)
 	a.reminder = alarm.NewReminder(cloudWatch, s.AlarmPrefix, s.RemindAfter, a.Clock.Now, retry.Sleep, a.log)
 	a.caller = &Caller{
-		clock:             a.Clock,
-		store:             a.store,
-		minter:            token.NewMinter(env.ToTargets, s.AllowedHosts, a.Clock.Now, scrub).WithIdentity(awsclient.NewSTS(s, env.ToAWS)),
+		clock: a.Clock,
+		store: a.store,
+		minter: token.NewMinter(
+			env.ToTargets, s.AllowedHosts, a.Clock.Now, scrub,
+		).WithIdentity(awsclient.NewSTS(s, env.ToAWS)),
 		targets:           egress.NewTrust(env.ToTargets, endpoint.NewClient),
 		quotes:            s.LogResponses,
 		allowedHosts:      s.AllowedHosts,

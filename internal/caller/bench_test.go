@@ -20,9 +20,11 @@ import (
 )
 
 const warmEvent = `{"job":"DailyReport","action":"call","token":"ExampleApi","secret":"example-api",` +
-	`"call":"GET https://api.example.com/v1/reports?for={{scheduledDate}}","headers":{"Accept":"application/json"},"body":null,` +
+	`"call":"GET https://api.example.com/v1/reports?for={{scheduledDate}}","headers":{"Accept":"application/json"},` +
+	`"body":null,` +
 	`"timeout":"30s","attempts":3,"idempotent":false,"maxAge":"","expect":{"status":["2xx"]},"reject":{},` +
-	`"scheduleArn":"arn:aws:scheduler:eu-west-1:123456789012:schedule/stack/DailyReport","scheduledTime":"2026-11-24T09:00:00Z"}`
+	`"scheduleArn":"arn:aws:scheduler:eu-west-1:123456789012:schedule/stack/DailyReport",` +
+	`"scheduledTime":"2026-11-24T09:00:00Z"}`
 
 // answering is a target that answers at once, without a network.
 type answering int
@@ -45,14 +47,19 @@ type counting struct {
 	reads, puts int
 }
 
-func (c *counting) GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+func (c *counting) GetSecretValue(
+	context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options),
+) (*secretsmanager.GetSecretValueOutput, error) {
 	c.reads++
 	return &secretsmanager.GetSecretValueOutput{
-		SecretString: aws.String("token-0123456789abcdef0123456789"), VersionId: aws.String("3f1f3a52-6f1c-4f7e-9d4e-8e6f5f9a1c11"), CreatedDate: aws.Time(time.Unix(1, 0)),
+		SecretString: aws.String("token-0123456789abcdef0123456789"),
+		VersionId:    aws.String("3f1f3a52-6f1c-4f7e-9d4e-8e6f5f9a1c11"), CreatedDate: aws.Time(time.Unix(1, 0)),
 	}, nil
 }
 
-func (c *counting) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+func (c *counting) PutMetricData(
+	context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options),
+) (*cloudwatch.PutMetricDataOutput, error) {
 	c.puts++
 	return &cloudwatch.PutMetricDataOutput{}, nil
 }
@@ -73,7 +80,9 @@ func warmed(tb testing.TB, status answering) (run func() error, cloud *counting)
 		IdempotencyHeader: "Idempotency-Key", LogLevel: slog.LevelInfo,
 	}
 	h := caller.Assemble(s, cloud, cloud, transport, io.Discard)
-	ctx := lambdacontext.NewContext(tb.Context(), &lambdacontext.LambdaContext{AwsRequestID: "8476a536-e9f4-11e8-9739-2dfe598c3fcd"})
+	ctx := lambdacontext.NewContext(
+		tb.Context(), &lambdacontext.LambdaContext{AwsRequestID: "8476a536-e9f4-11e8-9739-2dfe598c3fcd"},
+	)
 	run = func() error {
 		_, err := h.Invoke(ctx, []byte(warmEvent))
 		return err
@@ -106,6 +115,8 @@ func TestWarmRunsAskAWSNothing(t *testing.T) {
 		}
 	}
 	if cloud.reads != 1 || cloud.puts != 1 {
-		t.Errorf("%d secret reads and %d metric calls in a hundred warm runs and the first, want 1 and 1", cloud.reads, cloud.puts)
+		t.Errorf(
+			"%d secret reads and %d metric calls in a hundred warm runs and the first, want 1 and 1", cloud.reads, cloud.puts,
+		)
 	}
 }

@@ -14,7 +14,9 @@ import (
 type CloudWatch = cloudWatch
 
 // Assemble makes a Handler on stand-ins for AWS and for the network.
-func Assemble(s config.Settings, secrets token.SecretsManager, cloudWatch CloudWatch, toTargets *http.Transport, out io.Writer) *Handler {
+func Assemble(
+	s config.Settings, secrets token.SecretsManager, cloudWatch CloudWatch, toTargets *http.Transport, out io.Writer,
+) *Handler {
 	h := newHandler(out)
 	env := &execenv.Environment{Clock: clock.New(s.ClockFile), ToAWS: &http.Transport{}, ToTargets: toTargets}
 	h.app, h.bad = assemble(s, env, secrets, cloudWatch, h.scrub, h.out), nil

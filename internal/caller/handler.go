@@ -68,7 +68,9 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 	defer func() {
 		if value := recover(); value != nil {
 			h.log.ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(value), "stack", string(debug.Stack()))
-			response, err = nil, &InternalError{text(h.scrub.Clean(fmt.Sprintf("internal error, please report it: %v", value), redact.MaxError))}
+			response, err = nil, &InternalError{
+				text(h.scrub.Clean(fmt.Sprintf("internal error, please report it: %v", value), redact.MaxError)),
+			}
 		}
 	}()
 
@@ -99,7 +101,8 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 	if err := h.report(ctx, a, f); err != nil {
 		h.log.ErrorContext(ctx, "the metrics could not be stored", "error", err.Error())
 		if f.Verdict == endpoint.Rejected {
-			unpublished := ". Its metric could not be stored (" + err.Error() + "), so its alarm may not fire; the log has it as an embedded metric"
+			unpublished := ". Its metric could not be stored (" + err.Error() +
+				"), so its alarm may not fire; the log has it as an embedded metric"
 			message = redact.Limit(message, redact.MaxError-len(unpublished)) + unpublished
 		}
 	}
@@ -107,7 +110,8 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (response []byte, er
 	return h.finish(ctx, f.Result, message)
 }
 
-// report publishes, and reminds of a rejection that is stored. Whatever goes wrong is an error, and changes nothing else.
+// report publishes, and reminds of a rejection that is stored. Whatever goes wrong is an error, and changes nothing
+// else.
 func (h *Handler) report(ctx context.Context, a *app, f finding) error {
 	err := isolate.Catch(func() error {
 		err := a.publisher.Publish(ctx, f.report(a.Clock.Now()))
@@ -141,7 +145,9 @@ func (h *Handler) finish(ctx context.Context, res Result, message string) ([]byt
 }
 
 // misconfigured ends a run whose configuration cannot be read. There is no one to publish to.
-func (h *Handler) misconfigured(ctx context.Context, event []byte, requestID string, started time.Time, cause error) ([]byte, error) {
+func (h *Handler) misconfigured(
+	ctx context.Context, event []byte, requestID string, started time.Time, cause error,
+) ([]byte, error) {
 	j, jobErr := job.Parse(event, job.Options{})
 	f := finding{
 		Result: Result{

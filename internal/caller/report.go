@@ -47,8 +47,8 @@ type Result struct {
 	TargetRequestID string `json:"targetRequestId,omitempty"` // the target's own, of the answer that decided
 }
 
-// scrubbed returns the result as it may leave the process. What is neither from the event nor from the target is made of
-// our own words, ids, times and numbers.
+// scrubbed returns the result as it may leave the process. What is neither from the event nor from the target is made
+// of our own words, ids, times and numbers.
 func (r Result) scrubbed(scrub *redact.Scrubber) Result {
 	r.Job, r.Token = scrub.Clean(r.Job, redact.MaxQuote), scrub.Clean(r.Token, redact.MaxQuote)
 	r.TargetRequestID = scrub.Clean(r.TargetRequestID, redact.MaxQuote)
@@ -61,8 +61,8 @@ func (r Result) failed() bool { return r.Outcome != Succeeded && r.Outcome != Sk
 // alive is the job's heartbeat. A rejected token does not count against the job: the token's own alarm speaks.
 func (r Result) alive() bool { return r.Outcome == Succeeded || r.Verdict == endpoint.Rejected }
 
-// finding is what a run found, from the answer that decided to the report: its Result, and what the text for the operator
-// and the metrics need in addition.
+// finding is what a run found, from the answer that decided to the report: its Result, and what the text for the
+// operator and the metrics need in addition.
 type finding struct {
 	Result
 
@@ -133,7 +133,14 @@ func undated(v token.Version) time.Time {
 }
 
 func unbound(out request.Request, v token.Version) finding {
-	return invalid(fmt.Sprintf("host %s is not one that the token is bound to: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts", out.URL.Host), v)
+	return invalid(
+		fmt.Sprintf(
+			"host %s is not one that the token is bound to: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter "+
+				"AllowedHosts) if the secret has no hosts",
+			out.URL.Host,
+		),
+		v,
+	)
 }
 
 // report adds to the result's report what only the secret's document says.

@@ -36,21 +36,27 @@ type faulty struct {
 	put, describe, set fault
 }
 
-func (f faulty) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput, o ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+func (f faulty) PutMetricData(
+	ctx context.Context, in *cloudwatch.PutMetricDataInput, o ...func(*cloudwatch.Options),
+) (*cloudwatch.PutMetricDataOutput, error) {
 	if f.put != nil {
 		return &cloudwatch.PutMetricDataOutput{}, f.put(ctx)
 	}
 	return f.watch.PutMetricData(ctx, in, o...)
 }
 
-func (f faulty) DescribeAlarms(ctx context.Context, in *cloudwatch.DescribeAlarmsInput, o ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
+func (f faulty) DescribeAlarms(
+	ctx context.Context, in *cloudwatch.DescribeAlarmsInput, o ...func(*cloudwatch.Options),
+) (*cloudwatch.DescribeAlarmsOutput, error) {
 	if f.describe != nil {
 		return nil, f.describe(ctx)
 	}
 	return f.watch.DescribeAlarms(ctx, in, o...)
 }
 
-func (f faulty) SetAlarmState(ctx context.Context, in *cloudwatch.SetAlarmStateInput, o ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error) {
+func (f faulty) SetAlarmState(
+	ctx context.Context, in *cloudwatch.SetAlarmStateInput, o ...func(*cloudwatch.Options),
+) (*cloudwatch.SetAlarmStateOutput, error) {
 	if f.set != nil {
 		return nil, f.set(ctx)
 	}
@@ -77,14 +83,18 @@ func (w *writing) Write(p []byte) (int, error) {
 func TestReportingChangesNoRun(t *testing.T) {
 	t.Parallel()
 	canonical := &smithy.GenericAPIError{
-		Code: "InvalidSignatureException", Message: "The signature does not match. Check it.\nThe Canonical String was 'x-amz-security-token:" + secret("session") + "'",
+		Code: "InvalidSignatureException",
+		Message: "The signature does not match. Check it.\nThe Canonical String was 'x-amz-security-token:" +
+			secret("session") + "'",
 	}
 	faults := map[string]fault{
-		"panics":           func(context.Context) error { panic("runtime error: invalid memory address of " + secret("a")) },
-		"hangs":            func(context.Context) error { time.Sleep(time.Hour); return nil },
-		"waits":            func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
-		"fails":            func(context.Context) error { return canonical },
-		"fails as a chain": func(context.Context) error { return errors.Join(errors.New(strings.Repeat("long ", 1<<16)), canonical) },
+		"panics": func(context.Context) error { panic("runtime error: invalid memory address of " + secret("a")) },
+		"hangs":  func(context.Context) error { time.Sleep(time.Hour); return nil },
+		"waits":  func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"fails":  func(context.Context) error { return canonical },
+		"fails as a chain": func(context.Context) error {
+			return errors.Join(errors.New(strings.Repeat("long ", 1<<16)), canonical)
+		},
 	}
 	places := map[string]func(*faulty, *writing, fault){
 		"publishing":             func(f *faulty, _ *writing, do fault) { f.put = do },
@@ -95,16 +105,20 @@ func TestReportingChangesNoRun(t *testing.T) {
 			f.put, w.lines = do, 1
 			w.fault = func(context.Context) error { time.Sleep(1500 * time.Millisecond); return nil }
 		},
-		"all of CloudWatch":         func(f *faulty, _ *writing, do fault) { f.put, f.describe, f.set = do, do, do },
-		"writing every line":        func(_ *faulty, w *writing, do fault) { w.fault, w.lines = do, 1<<30 },
-		"CloudWatch and every line": func(f *faulty, w *writing, do fault) { f.put, f.describe, w.fault, w.lines = do, do, do, 1<<30 },
+		"all of CloudWatch":  func(f *faulty, _ *writing, do fault) { f.put, f.describe, f.set = do, do, do },
+		"writing every line": func(_ *faulty, w *writing, do fault) { w.fault, w.lines = do, 1<<30 },
+		"CloudWatch and every line": func(f *faulty, w *writing, do fault) {
+			f.put, f.describe, w.fault, w.lines = do, do, do, 1<<30
+		},
 	}
 	for place, spoil := range places {
 		for kind, do := range faults {
 			if kind == "waits" && strings.Contains(place, "line") {
 				continue // a writer has no context
 			}
-			for name, status := range map[string]int{"succeeded": http.StatusOK, "token_rejected": http.StatusUnauthorized, "target_failed": http.StatusNotFound} {
+			for name, status := range map[string]int{
+				"succeeded": http.StatusOK, "token_rejected": http.StatusUnauthorized, "target_failed": http.StatusNotFound,
+			} {
 				t.Run(place+" "+kind+", "+name, func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
@@ -120,7 +134,8 @@ func TestReportingChangesNoRun(t *testing.T) {
 							t.Errorf("the response (-want +got):\n%s", diff)
 						}
 						// The error of a rejected run goes on with what became of its metric.
-						if fmt.Sprintf("%T", want.err) != fmt.Sprintf("%T", got.err) || want.err != nil && !strings.HasPrefix(got.err.Error(), want.err.Error()) {
+						if fmt.Sprintf("%T", want.err) != fmt.Sprintf("%T", got.err) || want.err != nil &&
+							!strings.HasPrefix(got.err.Error(), want.err.Error()) {
 							t.Errorf("the error is %v, want %v", got.err, want.err)
 						}
 						time.Sleep(24 * time.Hour) // what hangs ends
@@ -148,18 +163,22 @@ func reported(t *testing.T, status int, spoil func(*faulty, *writing)) reportedR
 	}
 	s := config.Settings{
 		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
-		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-", LogLevel: slog.LevelInfo,
+		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-",
+		LogLevel: slog.LevelInfo,
 	}
 	cloudWatch, out := &faulty{watch: r.watch}, &writing{output: r.out}
 	r.watch.alarm = &types.MetricAlarm{
-		AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm, StateTransitionedTimestamp: aws.Time(time.Now().Add(-24 * time.Hour)),
+		AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm,
+		StateTransitionedTimestamp: aws.Time(time.Now().Add(-24 * time.Hour)),
 	}
 	spoil(cloudWatch, out)
 	r.secrets.put(current, "v1", secret("a"), 48*time.Hour)
 	r.serve(map[string]int{"a": status})
 	h := caller.Assemble(s, r.secrets, cloudWatch, r.net.Transport(), out)
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: requestID})
-	response, err := h.Invoke(ctx, []byte(`{"job":"J","token":"T","secret":"example-api","call":"GET https://example.com/path"}`))
+	response, err := h.Invoke(
+		ctx, []byte(`{"job":"J","token":"T","secret":"example-api","call":"GET https://example.com/path"}`),
+	)
 	got := reportedRun{err: err}
 	r.leaks(fmt.Sprint(string(response), err, r.out.from(0)))
 	for line := range strings.Lines(r.out.from(0)) {
@@ -195,7 +214,8 @@ func TestTokenOfUnknownExpiryEndsAWarning(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
 	const unknown = "TokenDaysToExpiry S T 3650.0"
-	refreshed := `{"token":"` + secret("a") + `","oauth2":{"grant":"refresh_token","token_url":"https://auth.example.com/t","client_id":"id","client_secret":"` +
+	refreshed := `{"token":"` + secret("a") +
+		`","oauth2":{"grant":"refresh_token","token_url":"https://auth.example.com/t","client_id":"id","client_secret":"` +
 		secret("c") + `","refresh_token":"` + secret("r") + `"}}`
 	for name, c := range map[string]struct {
 		secret  string
@@ -204,15 +224,24 @@ func TestTokenOfUnknownExpiryEndsAWarning(t *testing.T) {
 		headers map[string]string
 		want    string // the datum of the expiry; empty: none
 	}{
-		"plain, new":                 {secret: secret("a"), age: day, want: unknown},
-		"plain, just young enough":   {secret: secret("a"), age: 35*day - time.Minute, want: unknown},
-		"plain, old":                 {secret: secret("a"), age: 35 * day},
-		"JSON, new":                  {secret: `{"token":"` + secret("a") + `"}`, age: day, want: unknown},
-		"rotated, new":               {secret: refreshed, age: day, want: unknown},
-		"checked only":               {secret: secret("a"), age: day, event: event{"action": "check", "call": nil}, want: unknown},
-		"not bound to the host":      {secret: secret("a"), age: day, event: event{"call": "GET https://other.example.com/"}, want: unknown},
-		"it says when it expires":    {secret: `{"token":"` + secret("a") + `","expires_at":"2000-01-11"}`, age: day, want: "TokenDaysToExpiry S T 10.0"},
-		"the target says when":       {secret: secret("a"), age: day, headers: map[string]string{"Github-Authentication-Token-Expiration": "2000-01-11 00:00:00 UTC"}, want: "TokenDaysToExpiry S T 10.0"},
+		"plain, new":               {secret: secret("a"), age: day, want: unknown},
+		"plain, just young enough": {secret: secret("a"), age: 35*day - time.Minute, want: unknown},
+		"plain, old":               {secret: secret("a"), age: 35 * day},
+		"JSON, new":                {secret: `{"token":"` + secret("a") + `"}`, age: day, want: unknown},
+		"rotated, new":             {secret: refreshed, age: day, want: unknown},
+		"checked only": {
+			secret: secret("a"), age: day, event: event{"action": "check", "call": nil}, want: unknown,
+		},
+		"not bound to the host": {
+			secret: secret("a"), age: day, event: event{"call": "GET https://other.example.com/"}, want: unknown,
+		},
+		"it says when it expires": {secret: `{"token":"` + secret("a") +
+			`","expires_at":"2000-01-11"}`, age: day, want: "TokenDaysToExpiry S T 10.0"},
+		"the target says when": {
+			secret: secret("a"), age: day,
+			headers: map[string]string{"Github-Authentication-Token-Expiration": "2000-01-11 00:00:00 UTC"},
+			want:    "TokenDaysToExpiry S T 10.0",
+		},
 		"its expiry cannot be read":  {secret: `{"token":"` + secret("a") + `","expires_at":"next spring"}`, age: day},
 		"another type of its expiry": {secret: `{"token":"` + secret("a") + `","expires_at":true}`, age: day},
 		"minted, new":                {secret: mintedSecret("c1"), age: day},
@@ -255,7 +284,10 @@ func TestGoodNewsOfAnotherVersionIsPublished(t *testing.T) {
 			version, token string
 			want           []string
 		}{
-			{version: "v1", token: "a", want: []string{"TokenRejected S T 0", "TokenDaysToExpiry S T 3650.0", "Heartbeat S J 1"}},
+			{
+				version: "v1", token: "a",
+				want: []string{"TokenRejected S T 0", "TokenDaysToExpiry S T 3650.0", "Heartbeat S J 1"},
+			},
 			{version: "v1", token: "a"},
 			{version: "v2", token: "b", want: []string{"TokenRejected S T 0", "TokenDaysToExpiry S T 3650.0"}},
 			{version: "v2", token: "b"},
@@ -279,7 +311,8 @@ func TestRejectionThatIsNotStoredSaysSo(t *testing.T) {
 			"fails":  func(context.Context) error { return errors.New("down") },
 		} {
 			got := reported(t, http.StatusUnauthorized, func(f *faulty, _ *writing) { f.put = do })
-			if got.err == nil || !strings.Contains(got.err.Error(), "so its alarm may not fire") || len(got.err.Error()) > 16<<10 {
+			if got.err == nil || !strings.Contains(got.err.Error(), "so its alarm may not fire") ||
+				len(got.err.Error()) > 16<<10 {
 				t.Errorf("%s: %v", name, got.err)
 			}
 		}

@@ -47,7 +47,9 @@ func TestResultLeavesOutWhatIsNotKnown(t *testing.T) {
 		}
 		return slices.Sorted(maps.Keys(object))
 	}
-	always := []string{"attempts", "durationMs", "job", "outcome", "rejections", "requestId", "runId", "status", "token", "verdict"}
+	always := []string{
+		"attempts", "durationMs", "job", "outcome", "rejections", "requestId", "runId", "status", "token", "verdict",
+	}
 	if diff := cmp.Diff(always, keys(caller.Result{})); diff != "" {
 		t.Errorf("empty (-want +got):\n%s", diff)
 	}

@@ -66,13 +66,17 @@ func newRig(t *testing.T, change func(*config.Settings)) *rig {
 	}
 	s := config.Settings{
 		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
-		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-", LogLevel: slog.LevelInfo,
-		Region: "eu-west-1", LogResponses: true,
+		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-",
+		LogLevel: slog.LevelInfo,
+		Region:   "eu-west-1", LogResponses: true,
 	}
 	if change != nil {
 		change(&s)
 	}
-	r := &rig{t: t, net: testnet.New(t), secrets: &secrets{t: t, values: map[string]*secretsmanager.GetSecretValueOutput{}}, watch: &watch{t: t}, out: &output{}}
+	r := &rig{
+		t: t, net: testnet.New(t), secrets: &secrets{t: t, values: map[string]*secretsmanager.GetSecretValueOutput{}},
+		watch: &watch{t: t}, out: &output{},
+	}
 	r.handler = caller.Assemble(s, r.secrets, r.watch, r.net.Transport(), r.out)
 	return r
 }
@@ -104,7 +108,9 @@ func (r *rig) runIn(ctx context.Context, changes event) ran {
 func (r *rig) invoke(ctx context.Context, text []byte) ran {
 	r.t.Helper()
 	before := r.out.len()
-	response, err := r.handler.Invoke(lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: requestID}), text)
+	response, err := r.handler.Invoke(
+		lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: requestID}), text,
+	)
 	got := ran{err: err, log: r.out.from(before)}
 	lines := 0
 	for line := range strings.Lines(got.log) {
@@ -132,7 +138,8 @@ func (r *rig) invoke(ctx context.Context, text []byte) ran {
 	}
 	if response != nil {
 		var result caller.Result
-		if json.Unmarshal(response, &result) != nil || fmt.Sprint(withoutPointers(result)) != fmt.Sprint(withoutPointers(got.result)) {
+		if json.Unmarshal(response, &result) != nil ||
+			fmt.Sprint(withoutPointers(result)) != fmt.Sprint(withoutPointers(got.result)) {
 			r.t.Errorf("the response is %s and the run's line has %+v", response, got.result)
 		}
 	}
@@ -243,7 +250,9 @@ func (s *secrets) putInto(id, stage, version, text string, age time.Duration) {
 	}
 }
 
-func (s *secrets) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+func (s *secrets) GetSecretValue(
+	ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options),
+) (*secretsmanager.GetSecretValueOutput, error) {
 	key := aws.ToString(in.SecretId) + " " + aws.ToString(in.VersionStage)
 	s.mu.Lock()
 	s.reads = append(s.reads, aws.ToString(in.VersionStage))
@@ -290,7 +299,9 @@ type watch struct {
 	sets  []*cloudwatch.SetAlarmStateInput
 }
 
-func (w *watch) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+func (w *watch) PutMetricData(
+	ctx context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options),
+) (*cloudwatch.PutMetricDataOutput, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.puts++
@@ -319,7 +330,9 @@ func (w *watch) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataI
 	return &cloudwatch.PutMetricDataOutput{}, nil
 }
 
-func (w *watch) DescribeAlarms(_ context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
+func (w *watch) DescribeAlarms(
+	_ context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options),
+) (*cloudwatch.DescribeAlarmsOutput, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reads++
@@ -330,7 +343,9 @@ func (w *watch) DescribeAlarms(_ context.Context, in *cloudwatch.DescribeAlarmsI
 	return out, nil
 }
 
-func (w *watch) SetAlarmState(_ context.Context, in *cloudwatch.SetAlarmStateInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error) {
+func (w *watch) SetAlarmState(
+	_ context.Context, in *cloudwatch.SetAlarmStateInput, _ ...func(*cloudwatch.Options),
+) (*cloudwatch.SetAlarmStateOutput, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sets = append(w.sets, in)

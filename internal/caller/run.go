@@ -1,7 +1,7 @@
 // Package caller is one run, from the event to the report. It reads the secret (package token), makes the call (package
-// endpoint) and, while a rotation is under way, tries the other tokens of its window: a rotation must not look like a dead
-// token, nor hide one. What it found is one finding, from which the result, the log line, the text of a failure and the
-// metrics are made. Reporting changes no run. It renews nothing: package rotation does.
+// endpoint) and, while a rotation is under way, tries the other tokens of its window: a rotation must not look like a
+// dead token, nor hide one. What it found is one finding, from which the result, the log line, the text of a failure
+// and the metrics are made. Reporting changes no run. It renews nothing: package rotation does.
 package caller
 
 import (
@@ -235,8 +235,8 @@ const (
 	settledAged = 10 * time.Second
 )
 
-// callSettled repeats a rejected call, once in a run, with a token that was minted just before, after a moment: at a cold
-// start it would be a false alarm, and another token would be as young.
+// callSettled repeats a rejected call, once in a run, with a token that was minted just before, after a moment: at a
+// cold start it would be a false alarm, and another token would be as young.
 func (r *run) callSettled(ctx context.Context, out request.Request) {
 	t := r.last()
 	age := r.clock.Now().Sub(t.minted)
@@ -252,8 +252,8 @@ func (r *run) callSettled(ctx context.Context, out request.Request) {
 	r.call(ctx, out, t)
 }
 
-// mayTryAnother reports whether the last call was rejected and may be repeated. After a 401 or an invalid_token challenge
-// nothing was done; after a rule of the user's that is not sure, so the job must allow it.
+// mayTryAnother reports whether the last call was rejected and may be repeated. After a 401 or an invalid_token
+// challenge nothing was done; after a rule of the user's that is not sure, so the job must allow it.
 func (r *run) mayTryAnother() bool {
 	a := r.last().answer
 	return a.Verdict == endpoint.Rejected && (a.NotDone || r.policy.Replayable)
@@ -281,7 +281,8 @@ func (r *run) decide(current token.Version) finding {
 	a := decisive.answer
 	f := finding{
 		Result: Result{
-			Verdict: a.Verdict, Status: a.Status, TokenVersion: r.last().version.ID, TokenExpiresAt: known(decisive.expiry), TargetRequestID: a.RequestID,
+			Verdict: a.Verdict, Status: a.Status, TokenVersion: r.last().version.ID, TokenExpiresAt: known(decisive.expiry),
+			TargetRequestID: a.RequestID,
 		},
 		reason: a.Fault, said: a.Said, kind: decisive.version.Kind(), undated: decisive.undated(), missesScope: a.MissesScope,
 	}

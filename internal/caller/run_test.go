@@ -26,7 +26,10 @@ import (
 
 // mintedSecret asks https://auth.example.com for its token.
 func mintedSecret(clientSecret string) string {
-	return `{"oauth2":{"grant":"client_credentials","token_url":"https://auth.example.com/token","client_id":"id","client_secret":"` + secret(clientSecret) + `"}}`
+	return `{"oauth2":{"grant":"client_credentials","token_url":"https://auth.example.com/token","client_id":"id",` +
+		`"client_secret":"` + secret(
+		clientSecret,
+	) + `"}}`
 }
 
 // mint serves the token endpoint: the n-th request, from 0, is answered with the n-th of answers, the last one for all
@@ -92,265 +95,280 @@ func TestOutcomes(t *testing.T) {
 		calls int // to the target
 	}{
 		"succeeded": {
-			setting{status: 200},
-			caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
-			"", nil,
-			[]string{"TokenRejected S T 0", days, heartbeat + "1"},
-			1,
+			setting: setting{status: 200},
+			want:    caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
+			kind:    "", says: nil,
+			put:   []string{"TokenRejected S T 0", days, heartbeat + "1"},
+			calls: 1,
 		},
 		"rejected": {
-			setting{status: 401},
-			caller.Result{Outcome: "token_rejected", Verdict: "rejected", Status: 401, Attempts: 1, Rejections: 1, TokenVersion: "v1"},
-			"TokenRejectedError",
-			[]string{"the target answered 401", "put-secret-value --secret-id '" + secretID + "' --secret-string file://secret.json --region eu-west-1", runbook},
-			[]string{"TokenRejected S T 1", days, heartbeat + "1"},
-			1,
+			setting: setting{status: 401},
+			want: caller.Result{
+				Outcome: "token_rejected", Verdict: "rejected", Status: 401, Attempts: 1, Rejections: 1, TokenVersion: "v1",
+			},
+			kind: "TokenRejectedError",
+			says: []string{"the target answered 401", "put-secret-value --secret-id '" + secretID +
+				"' --secret-string file://secret.json --region eu-west-1", runbook},
+			put:   []string{"TokenRejected S T 1", days, heartbeat + "1"},
+			calls: 1,
 		},
 		"rejected by a rule": {
-			setting{status: 403, event: event{"reject": event{"status": []any{403}}}},
-			caller.Result{Outcome: "token_rejected", Verdict: "rejected", Status: 403, Attempts: 1, Rejections: 1, TokenVersion: "v1"},
-			"TokenRejectedError",
-			[]string{"the target answered 403"},
-			[]string{"TokenRejected S T 1", days, heartbeat + "1"},
-			1,
+			setting: setting{status: 403, event: event{"reject": event{"status": []any{403}}}},
+			want: caller.Result{
+				Outcome: "token_rejected", Verdict: "rejected", Status: 403, Attempts: 1, Rejections: 1, TokenVersion: "v1",
+			},
+			kind:  "TokenRejectedError",
+			says:  []string{"the target answered 403"},
+			put:   []string{"TokenRejected S T 1", days, heartbeat + "1"},
+			calls: 1,
 		},
 		"403": {
-			setting{status: 403},
-			caller.Result{Outcome: "target_failed", Verdict: "unknown", Status: 403, Attempts: 1, TokenVersion: "v1"},
-			"TargetFailedError",
-			[]string{"GET example.com failed", "403", "nothing of token T", runbook},
-			[]string{days, heartbeat + "0"},
-			1,
+			setting: setting{status: 403},
+			want:    caller.Result{Outcome: "target_failed", Verdict: "unknown", Status: 403, Attempts: 1, TokenVersion: "v1"},
+			kind:    "TargetFailedError",
+			says:    []string{"GET example.com failed", "403", "nothing of token T", runbook},
+			put:     []string{days, heartbeat + "0"},
+			calls:   1,
 		},
 		"404": {
-			setting{status: 404},
-			caller.Result{Outcome: "target_failed", Verdict: "unknown", Status: 404, Attempts: 1, TokenVersion: "v1"},
-			"TargetFailedError",
-			[]string{"404"},
-			[]string{days, heartbeat + "0"},
-			1,
+			setting: setting{status: 404},
+			want:    caller.Result{Outcome: "target_failed", Verdict: "unknown", Status: 404, Attempts: 1, TokenVersion: "v1"},
+			kind:    "TargetFailedError",
+			says:    []string{"404"},
+			put:     []string{days, heartbeat + "0"},
+			calls:   1,
 		},
 		"302": {
-			setting{status: 302},
-			caller.Result{Outcome: "target_failed", Verdict: "unknown", Status: 302, Attempts: 1, TokenVersion: "v1"},
-			"TargetFailedError",
-			[]string{"302"},
-			[]string{days, heartbeat + "0"},
-			1,
+			setting: setting{status: 302},
+			want:    caller.Result{Outcome: "target_failed", Verdict: "unknown", Status: 302, Attempts: 1, TokenVersion: "v1"},
+			kind:    "TargetFailedError",
+			says:    []string{"302"},
+			put:     []string{days, heartbeat + "0"},
+			calls:   1,
 		},
 		"503, each time": {
-			setting{status: 503},
-			caller.Result{Outcome: "target_failed", Verdict: "unknown", Status: 503, Attempts: 3, TokenVersion: "v1"},
-			"TargetFailedError",
-			[]string{"503"},
-			[]string{days, heartbeat + "0"},
-			3,
+			setting: setting{status: 503},
+			want:    caller.Result{Outcome: "target_failed", Verdict: "unknown", Status: 503, Attempts: 3, TokenVersion: "v1"},
+			kind:    "TargetFailedError",
+			says:    []string{"503"},
+			put:     []string{days, heartbeat + "0"},
+			calls:   3,
 		},
 		"2xx that fails expect": {
-			setting{status: 200, event: event{"expect": event{"json": event{"/ok": true}}}},
-			caller.Result{Outcome: "target_failed", Verdict: "unknown", Status: 200, Attempts: 1, TokenVersion: "v1"},
-			"TargetFailedError",
-			[]string{"expect.json"},
-			[]string{days, heartbeat + "0"},
-			1,
+			setting: setting{status: 200, event: event{"expect": event{"json": event{"/ok": true}}}},
+			want:    caller.Result{Outcome: "target_failed", Verdict: "unknown", Status: 200, Attempts: 1, TokenVersion: "v1"},
+			kind:    "TargetFailedError",
+			says:    []string{"expect.json"},
+			put:     []string{days, heartbeat + "0"},
+			calls:   1,
 		},
 		"nobody listens": {
-			setting{},
-			caller.Result{Outcome: "unreachable", Verdict: "unknown", TokenVersion: "v1"},
-			"UnreachableError",
-			[]string{"the connection was refused", "nothing of token T", runbook},
-			[]string{days, heartbeat + "0"},
-			0,
+			setting: setting{},
+			want:    caller.Result{Outcome: "unreachable", Verdict: "unknown", TokenVersion: "v1"},
+			kind:    "UnreachableError",
+			says:    []string{"the connection was refused", "nothing of token T", runbook},
+			put:     []string{days, heartbeat + "0"},
+			calls:   0,
 		},
 		"an address that the guard refuses": {
-			setting{prepare: func(r *rig) { r.net.Refuse(host, netip.MustParseAddr("10.0.0.7")) }},
-			caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
-			"InvalidJobError",
-			[]string{"10.0.0.7", "is not public"},
-			[]string{days, heartbeat + "0"},
-			0,
+			setting: setting{prepare: func(r *rig) { r.net.Refuse(host, netip.MustParseAddr("10.0.0.7")) }},
+			want:    caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
+			kind:    "InvalidJobError",
+			says:    []string{"10.0.0.7", "is not public"},
+			put:     []string{days, heartbeat + "0"},
+			calls:   0,
 		},
 		"no secret": {
-			setting{secret: "-"},
-			caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
-			"TokenUnavailableError",
-			[]string{"secret " + secretID + " does not exist", "No call was made", runbook},
-			[]string{"TokenRejected S T 1", heartbeat + "1"},
-			0,
+			setting: setting{secret: "-"},
+			want:    caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
+			kind:    "TokenUnavailableError",
+			says:    []string{"secret " + secretID + " does not exist", "No call was made", runbook},
+			put:     []string{"TokenRejected S T 1", heartbeat + "1"},
+			calls:   0,
 		},
 		"secret deleted": {
-			setting{prepare: func(r *rig) { r.secrets.err = apiError("InvalidRequestException") }},
-			caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
-			"TokenUnavailableError",
-			[]string{"restore-secret"},
-			[]string{"TokenRejected S T 1", heartbeat + "1"},
-			0,
+			setting: setting{prepare: func(r *rig) { r.secrets.err = apiError("InvalidRequestException") }},
+			want:    caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
+			kind:    "TokenUnavailableError",
+			says:    []string{"restore-secret"},
+			put:     []string{"TokenRejected S T 1", heartbeat + "1"},
+			calls:   0,
 		},
 		"secret denied": {
-			setting{prepare: func(r *rig) { r.secrets.err = apiError("AccessDeniedException") }},
-			caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
-			"TokenUnavailableError",
-			[]string{"denied"},
-			[]string{"TokenRejected S T 1", heartbeat + "1"},
-			0,
+			setting: setting{prepare: func(r *rig) { r.secrets.err = apiError("AccessDeniedException") }},
+			want:    caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
+			kind:    "TokenUnavailableError",
+			says:    []string{"denied"},
+			put:     []string{"TokenRejected S T 1", heartbeat + "1"},
+			calls:   0,
 		},
 		"secret malformed": {
-			setting{secret: secret("with space ")[:10] + " inside " + secret("x")},
-			caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
-			"TokenUnavailableError",
-			[]string{"is malformed", "white space inside, at byte 11"},
-			[]string{"TokenRejected S T 1", heartbeat + "1"},
-			0,
+			setting: setting{secret: secret("with space ")[:10] + " inside " + secret("x")},
+			want:    caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
+			kind:    "TokenUnavailableError",
+			says:    []string{"is malformed", "white space inside, at byte 11"},
+			put:     []string{"TokenRejected S T 1", heartbeat + "1"},
+			calls:   0,
 		},
 		"Secrets Manager throttled": {
-			setting{prepare: func(r *rig) { r.secrets.err = apiError("ThrottlingException") }},
-			caller.Result{Outcome: "token_unavailable", Verdict: "unknown"},
-			"TokenUnavailableError",
-			[]string{"ThrottlingException"},
-			[]string{heartbeat + "0"},
-			0,
+			setting: setting{prepare: func(r *rig) { r.secrets.err = apiError("ThrottlingException") }},
+			want:    caller.Result{Outcome: "token_unavailable", Verdict: "unknown"},
+			kind:    "TokenUnavailableError",
+			says:    []string{"ThrottlingException"},
+			put:     []string{heartbeat + "0"},
+			calls:   0,
 		},
 		"host that ALLOWED_HOSTS does not have": {
-			setting{status: 200, event: event{"call": "GET https://example.net/"}},
-			caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
-			"InvalidJobError",
-			[]string{"example.net", "ALLOWED_HOSTS"},
-			[]string{days, heartbeat + "0"},
-			0,
+			setting: setting{status: 200, event: event{"call": "GET https://example.net/"}},
+			want:    caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
+			kind:    "InvalidJobError",
+			says:    []string{"example.net", "ALLOWED_HOSTS"},
+			put:     []string{days, heartbeat + "0"},
+			calls:   0,
 		},
 		"port that is not bound": {
-			setting{status: 200, event: event{"call": "GET https://example.com:8443/"}},
-			caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
-			"InvalidJobError",
-			[]string{"example.com:8443"},
-			[]string{days, heartbeat + "0"},
-			0,
+			setting: setting{status: 200, event: event{"call": "GET https://example.com:8443/"}},
+			want:    caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
+			kind:    "InvalidJobError",
+			says:    []string{"example.com:8443"},
+			put:     []string{days, heartbeat + "0"},
+			calls:   0,
 		},
 		"hosts of the secret, not ALLOWED_HOSTS": {
-			setting{status: 200, secret: `{"token":"` + secret("v1") + `","hosts":["example.net"]}`},
-			caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
-			"InvalidJobError",
-			[]string{"host example.com is not one"},
-			[]string{heartbeat + "0"},
-			0,
+			setting: setting{status: 200, secret: `{"token":"` + secret("v1") + `","hosts":["example.net"]}`},
+			want:    caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
+			kind:    "InvalidJobError",
+			says:    []string{"host example.com is not one"},
+			put:     []string{heartbeat + "0"},
+			calls:   0,
 		},
 		"an empty list binds to nothing": {
-			setting{status: 200, secret: `{"token":"` + secret("v1") + `","hosts":[]}`},
-			caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
-			"InvalidJobError",
-			[]string{"host example.com is not one"},
-			[]string{heartbeat + "0"},
-			0,
+			setting: setting{status: 200, secret: `{"token":"` + secret("v1") + `","hosts":[]}`},
+			want:    caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
+			kind:    "InvalidJobError",
+			says:    []string{"host example.com is not one"},
+			put:     []string{heartbeat + "0"},
+			calls:   0,
 		},
 		"minted for a host that is not bound": {
-			setting{secret: mintedSecret("c1"), event: event{"call": "GET https://example.net/"}, prepare: func(r *rig) { r.mint("m1") }},
-			caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
-			"InvalidJobError",
-			[]string{"example.net"},
-			[]string{heartbeat + "0"},
-			0,
+			setting: setting{
+				secret: mintedSecret("c1"), event: event{"call": "GET https://example.net/"},
+				prepare: func(r *rig) {
+					r.mint("m1")
+				},
+			},
+			want:  caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
+			kind:  "InvalidJobError",
+			says:  []string{"example.net"},
+			put:   []string{heartbeat + "0"},
+			calls: 0,
 		},
 		"minted": {
-			setting{secret: mintedSecret("c1"), status: 200, prepare: func(r *rig) { r.mint("m1") }},
-			caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
-			"", nil,
-			[]string{"TokenRejected S T 0", heartbeat + "1"},
-			1,
+			setting: setting{secret: mintedSecret("c1"), status: 200, prepare: func(r *rig) { r.mint("m1") }},
+			want:    caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
+			kind:    "", says: nil,
+			put:   []string{"TokenRejected S T 0", heartbeat + "1"},
+			calls: 1,
 		},
 		"token request refused": {
-			setting{secret: mintedSecret("c1"), prepare: func(r *rig) { r.mint(`401 {"error":"invalid_client","error_description":"` + secret("c1") + `"}`) }},
-			caller.Result{Outcome: "token_rejected", Verdict: "rejected", TokenVersion: "v1"},
-			"TokenRejectedError",
-			[]string{"auth.example.com", "invalid_client"},
-			[]string{"TokenRejected S T 1", heartbeat + "1"},
-			0,
+			setting: setting{secret: mintedSecret("c1"), prepare: func(r *rig) {
+				r.mint(`401 {"error":"invalid_client","error_description":"` + secret("c1") + `"}`)
+			}},
+			want:  caller.Result{Outcome: "token_rejected", Verdict: "rejected", TokenVersion: "v1"},
+			kind:  "TokenRejectedError",
+			says:  []string{"auth.example.com", "invalid_client"},
+			put:   []string{"TokenRejected S T 1", heartbeat + "1"},
+			calls: 0,
 		},
 		"token request that no retry fixes": {
-			setting{secret: mintedSecret("c1"), prepare: func(r *rig) { r.mint(`400 {"error":"invalid_scope"}`) }},
-			caller.Result{Outcome: "token_unavailable", Verdict: "rejected", TokenVersion: "v1"},
-			"TokenUnavailableError",
-			[]string{"auth.example.com", "invalid_scope"},
-			[]string{"TokenRejected S T 1", heartbeat + "1"},
-			0,
+			setting: setting{secret: mintedSecret("c1"), prepare: func(r *rig) { r.mint(`400 {"error":"invalid_scope"}`) }},
+			want:    caller.Result{Outcome: "token_unavailable", Verdict: "rejected", TokenVersion: "v1"},
+			kind:    "TokenUnavailableError",
+			says:    []string{"auth.example.com", "invalid_scope"},
+			put:     []string{"TokenRejected S T 1", heartbeat + "1"},
+			calls:   0,
 		},
 		"token endpoint down": {
-			setting{secret: mintedSecret("c1"), prepare: func(r *rig) { r.mint("503 down") }},
-			caller.Result{Outcome: "token_unavailable", Verdict: "unknown", TokenVersion: "v1"},
-			"TokenUnavailableError",
-			[]string{"auth.example.com", "503"},
-			[]string{heartbeat + "0"},
-			0,
+			setting: setting{secret: mintedSecret("c1"), prepare: func(r *rig) { r.mint("503 down") }},
+			want:    caller.Result{Outcome: "token_unavailable", Verdict: "unknown", TokenVersion: "v1"},
+			kind:    "TokenUnavailableError",
+			says:    []string{"auth.example.com", "503"},
+			put:     []string{heartbeat + "0"},
+			calls:   0,
 		},
 		"token endpoint that the guard refuses": {
-			setting{secret: mintedSecret("c1"), prepare: func(r *rig) { r.net.Refuse("auth.example.com:443", netip.MustParseAddr("169.254.169.254")) }},
-			caller.Result{Outcome: "token_unavailable", Verdict: "rejected", TokenVersion: "v1"},
-			"TokenUnavailableError",
-			[]string{"auth.example.com", "169.254.169.254"},
-			[]string{"TokenRejected S T 1", heartbeat + "1"},
-			0,
+			setting: setting{secret: mintedSecret("c1"), prepare: func(r *rig) {
+				r.net.Refuse("auth.example.com:443", netip.MustParseAddr("169.254.169.254"))
+			}},
+			want:  caller.Result{Outcome: "token_unavailable", Verdict: "rejected", TokenVersion: "v1"},
+			kind:  "TokenUnavailableError",
+			says:  []string{"auth.example.com", "169.254.169.254"},
+			put:   []string{"TokenRejected S T 1", heartbeat + "1"},
+			calls: 0,
 		},
 		"check": {
-			setting{event: event{"action": "check", "call": nil}},
-			caller.Result{Outcome: "succeeded", Verdict: "unknown", TokenVersion: "v1"},
-			"", nil,
-			[]string{days, heartbeat + "1"},
-			0,
+			setting: setting{event: event{"action": "check", "call": nil}},
+			want:    caller.Result{Outcome: "succeeded", Verdict: "unknown", TokenVersion: "v1"},
+			kind:    "", says: nil,
+			put:   []string{days, heartbeat + "1"},
+			calls: 0,
 		},
 		"check of an expired token": {
-			setting{secret: `{"token":"` + secret("v1") + `","expires_at":"1999-12-31"}`, event: event{"action": "check"}},
-			caller.Result{Outcome: "succeeded", Verdict: "unknown", TokenVersion: "v1"},
-			"", nil,
-			[]string{"TokenDaysToExpiry S T -1.0", heartbeat + "1"},
-			0,
+			setting: setting{secret: `{"token":"` + secret("v1") +
+				`","expires_at":"1999-12-31"}`, event: event{"action": "check"}},
+			want: caller.Result{Outcome: "succeeded", Verdict: "unknown", TokenVersion: "v1"},
+			kind: "", says: nil,
+			put:   []string{"TokenDaysToExpiry S T -1.0", heartbeat + "1"},
+			calls: 0,
 		},
 		"check of a minted token mints none": {
-			setting{secret: mintedSecret("c1"), event: event{"action": "check"}},
-			caller.Result{Outcome: "succeeded", Verdict: "unknown", TokenVersion: "v1"},
-			"", nil,
-			[]string{heartbeat + "1"},
-			0,
+			setting: setting{secret: mintedSecret("c1"), event: event{"action": "check"}},
+			want:    caller.Result{Outcome: "succeeded", Verdict: "unknown", TokenVersion: "v1"},
+			kind:    "", says: nil,
+			put:   []string{heartbeat + "1"},
+			calls: 0,
 		},
 		"check without a secret": {
-			setting{secret: "-", event: event{"action": "check"}},
-			caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
-			"TokenUnavailableError",
-			[]string{"does not exist"},
-			[]string{"TokenRejected S T 1", heartbeat + "1"},
-			0,
+			setting: setting{secret: "-", event: event{"action": "check"}},
+			want:    caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
+			kind:    "TokenUnavailableError",
+			says:    []string{"does not exist"},
+			put:     []string{"TokenRejected S T 1", heartbeat + "1"},
+			calls:   0,
 		},
 		"an expired token is called with": {
-			setting{secret: `{"token":"` + secret("v1") + `","expires_at":"1999-12-31"}`, status: 200},
-			caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
-			"", nil,
-			[]string{"TokenRejected S T 0", "TokenDaysToExpiry S T -1.0", heartbeat + "1"},
-			1,
+			setting: setting{secret: `{"token":"` + secret("v1") + `","expires_at":"1999-12-31"}`, status: 200},
+			want:    caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
+			kind:    "", says: nil,
+			put:   []string{"TokenRejected S T 0", "TokenDaysToExpiry S T -1.0", heartbeat + "1"},
+			calls: 1,
 		},
 		"too late": {
-			setting{secret: "-", event: event{"maxAge": "1h", "scheduledTime": "1999-12-31T22:59:59Z"}},
-			caller.Result{Outcome: "skipped", Verdict: "unknown"},
-			"", nil, nil, 0,
+			setting: setting{secret: "-", event: event{"maxAge": "1h", "scheduledTime": "1999-12-31T22:59:59Z"}},
+			want:    caller.Result{Outcome: "skipped", Verdict: "unknown"},
+			kind:    "", says: nil, put: nil, calls: 0,
 		},
 		"just in time": {
-			setting{status: 200, event: event{"maxAge": "1h", "scheduledTime": "1999-12-31T23:00:01Z"}},
-			caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
-			"", nil,
-			[]string{"TokenRejected S T 0", days, heartbeat + "1"},
-			1,
+			setting: setting{status: 200, event: event{"maxAge": "1h", "scheduledTime": "1999-12-31T23:00:01Z"}},
+			want:    caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
+			kind:    "", says: nil,
+			put:   []string{"TokenRejected S T 0", days, heartbeat + "1"},
+			calls: 1,
 		},
 		"maxAge without scheduledTime": {
-			setting{status: 200, event: event{"maxAge": "1s", "scheduledTime": "<aws.scheduler.scheduled-time>"}},
-			caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
-			"", nil,
-			[]string{"TokenRejected S T 0", days, heartbeat + "1"},
-			1,
+			setting: setting{status: 200, event: event{"maxAge": "1s", "scheduledTime": "<aws.scheduler.scheduled-time>"}},
+			want:    caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
+			kind:    "", says: nil,
+			put:   []string{"TokenRejected S T 0", days, heartbeat + "1"},
+			calls: 1,
 		},
 		"bad event": {
-			setting{status: 200, event: event{"attempts": 0, "tiemout": "5s"}},
-			caller.Result{Outcome: "invalid_job", Verdict: "unknown"},
-			"InvalidJobError",
-			[]string{"attempts", "tiemout", runbook},
-			[]string{heartbeat + "0"},
-			0,
+			setting: setting{status: 200, event: event{"attempts": 0, "tiemout": "5s"}},
+			want:    caller.Result{Outcome: "invalid_job", Verdict: "unknown"},
+			kind:    "InvalidJobError",
+			says:    []string{"attempts", "tiemout", runbook},
+			put:     []string{heartbeat + "0"},
+			calls:   0,
 		},
 	}
 	for name, c := range cases {
@@ -361,7 +379,11 @@ func TestOutcomes(t *testing.T) {
 				switch c.secret {
 				case "-":
 				case "":
-					r.secrets.put(current, "v1", fmt.Sprintf(`{"token":%q,"expires_at":%q}`, secret("v1"), time.Now().Add(240*time.Hour).Format(time.RFC3339)), 90*24*time.Hour)
+					r.secrets.put(
+						current, "v1",
+						fmt.Sprintf(`{"token":%q,"expires_at":%q}`, secret("v1"), time.Now().Add(240*time.Hour).Format(time.RFC3339)),
+						90*24*time.Hour,
+					)
 				default:
 					r.secrets.put(current, "v1", c.secret, 90*24*time.Hour)
 				}
@@ -378,7 +400,9 @@ func TestOutcomes(t *testing.T) {
 				if diff := cmp.Diff(c.want, got.result, ignored); diff != "" {
 					t.Errorf("result (-want +got):\n%s", diff)
 				}
-				if got.result.RunID == "" || (got.result.TokenExpiresAt != nil) != strings.Contains(strings.Join(c.put, " "), "TokenDaysToExpiry") {
+				if got.result.RunID == "" || (got.result.TokenExpiresAt != nil) != strings.Contains(
+					strings.Join(c.put, " "), "TokenDaysToExpiry",
+				) {
 					t.Errorf("result %+v", got.result)
 				}
 				if got.kind() != c.kind {
@@ -411,16 +435,31 @@ func TestBadEventReadsNoSecret(t *testing.T) {
 		job   string // as far as it can be read
 		put   []string
 	}{
-		"no JSON":           {`{"job":"J"`, "", nil},
-		"empty":             {``, "", nil},
-		"a list":            {`[]`, "", nil},
-		"null":              {`null`, "", nil},
-		"job twice":         {`{"job":"J","job":"J","token":"T","secret":"s","call":"GET https://example.com/"}`, "", nil},
-		"job of a bad form": {`{"job":"J J","token":"T","secret":"s","call":"GET https://example.com/"}`, "", nil},
-		"unknown key":       {`{"job":"J","token":"T","secret":"s","call":"GET https://example.com/","x":1}`, "J", []string{"Heartbeat S J 0"}},
-		"no token":          {`{"job":"J","secret":"s","call":"GET https://example.com/"}`, "J", []string{"Heartbeat S J 0"}},
-		"plain HTTP":        {`{"job":"J","token":"T","secret":"s","call":"GET http://example.com/"}`, "J", []string{"Heartbeat S J 0"}},
-		"an address":        {`{"job":"J","token":"T","secret":"s","call":"GET https://169.254.169.254/"}`, "J", []string{"Heartbeat S J 0"}},
+		"no JSON": {event: `{"job":"J"`, job: "", put: nil},
+		"empty":   {event: ``, job: "", put: nil},
+		"a list":  {event: `[]`, job: "", put: nil},
+		"null":    {event: `null`, job: "", put: nil},
+		"job twice": {
+			event: `{"job":"J","job":"J","token":"T","secret":"s","call":"GET https://example.com/"}`, job: "", put: nil,
+		},
+		"job of a bad form": {
+			event: `{"job":"J J","token":"T","secret":"s","call":"GET https://example.com/"}`, job: "", put: nil,
+		},
+		"unknown key": {
+			event: `{"job":"J","token":"T","secret":"s","call":"GET https://example.com/","x":1}`, job: "J",
+			put: []string{"Heartbeat S J 0"},
+		},
+		"no token": {
+			event: `{"job":"J","secret":"s","call":"GET https://example.com/"}`, job: "J", put: []string{"Heartbeat S J 0"},
+		},
+		"plain HTTP": {
+			event: `{"job":"J","token":"T","secret":"s","call":"GET http://example.com/"}`, job: "J",
+			put: []string{"Heartbeat S J 0"},
+		},
+		"an address": {
+			event: `{"job":"J","token":"T","secret":"s","call":"GET https://169.254.169.254/"}`, job: "J",
+			put: []string{"Heartbeat S J 0"},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -428,7 +467,8 @@ func TestBadEventReadsNoSecret(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, nil)
 				got := r.invoke(t.Context(), []byte(c.event))
-				if got.kind() != "InvalidJobError" || got.result.Outcome != "invalid_job" || got.result.Verdict != "unknown" || got.result.Job != c.job {
+				if got.kind() != "InvalidJobError" || got.result.Outcome != "invalid_job" || got.result.Verdict != "unknown" ||
+					got.result.Job != c.job {
 					t.Errorf("%v, %+v", got.err, got.result)
 				}
 				if diff := cmp.Diff(c.put, r.watch.said()); diff != "" {
@@ -473,100 +513,182 @@ func TestRotationWindow(t *testing.T) {
 		warns   bool
 	}{
 		"fresh AWSCURRENT": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}, previous: {"a", old, ""}}, targets: map[string]int{"b": 200},
-			tried: []string{"a", "b"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: current,
+			cached:  version{name: "a", age: old, hosts: ""},
+			stages:  map[string]version{current: {name: "b", age: young, hosts: ""}, previous: {name: "a", age: old, hosts: ""}},
+			targets: map[string]int{"b": 200},
+			tried:   []string{"a", "b"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: current,
 		},
 		"young AWSPENDING": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"a", old, ""}, pending: {"p", young, ""}}, targets: map[string]int{"p": 200},
-			tried: []string{"a", "p"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: pending,
+			cached:  version{name: "a", age: old, hosts: ""},
+			stages:  map[string]version{current: {name: "a", age: old, hosts: ""}, pending: {name: "p", age: young, hosts: ""}},
+			targets: map[string]int{"p": 200},
+			tried:   []string{"a", "p"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: pending,
 		},
 		"old AWSPENDING is not tried": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"a", old, ""}, pending: {"p", time.Hour, ""}}, targets: map[string]int{"p": 200},
-			tried: []string{"a"}, outcome: "token_rejected", verdict: "rejected", status: 401, rejects: 1,
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{
+				current: {name: "a", age: old, hosts: ""}, pending: {name: "p", age: time.Hour, hosts: ""},
+			},
+			targets: map[string]int{"p": 200},
+			tried:   []string{"a"}, outcome: "token_rejected", verdict: "rejected", status: 401, rejects: 1,
 		},
 		"AWSPREVIOUS while AWSCURRENT is young": {
-			cached: version{"a", young, ""}, stages: map[string]version{current: {"a", young, ""}, previous: {"z", old, ""}}, targets: map[string]int{"z": 200},
-			tried: []string{"a", "z"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: previous, warns: true,
+			cached:  version{name: "a", age: young, hosts: ""},
+			stages:  map[string]version{current: {name: "a", age: young, hosts: ""}, previous: {name: "z", age: old, hosts: ""}},
+			targets: map[string]int{"z": 200},
+			tried:   []string{"a", "z"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: previous,
+			warns: true,
 		},
 		"AWSPREVIOUS while AWSCURRENT is not is not tried": {
-			cached: version{"a", time.Hour, ""}, stages: map[string]version{current: {"a", time.Hour, ""}, previous: {"z", old, ""}}, targets: map[string]int{"z": 200},
-			tried: []string{"a"}, outcome: "token_rejected", verdict: "rejected", status: 401, rejects: 1,
+			cached: version{name: "a", age: time.Hour, hosts: ""},
+			stages: map[string]version{
+				current: {name: "a", age: time.Hour, hosts: ""}, previous: {name: "z", age: old, hosts: ""},
+			},
+			targets: map[string]int{"z": 200},
+			tried:   []string{"a"}, outcome: "token_rejected", verdict: "rejected", status: 401, rejects: 1,
 		},
 		"the order, and at most four": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}, pending: {"p", young, ""}, previous: {"z", old, ""}},
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{
+				current: {name: "b", age: young, hosts: ""}, pending: {name: "p", age: young, hosts: ""},
+				previous: {name: "z", age: old, hosts: ""},
+			},
 			tried: []string{"a", "b", "p", "z"}, outcome: "token_rejected", verdict: "rejected", status: 401, rejects: 4,
 		},
 		"the last of four": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}, pending: {"p", young, ""}, previous: {"z", old, ""}}, targets: map[string]int{"z": 200},
-			tried: []string{"a", "b", "p", "z"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 3, with: previous, warns: true,
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{
+				current: {name: "b", age: young, hosts: ""}, pending: {name: "p", age: young, hosts: ""},
+				previous: {name: "z", age: old, hosts: ""},
+			},
+			targets: map[string]int{"z": 200},
+			tried:   []string{"a", "b", "p", "z"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 3,
+			with: previous, warns: true,
 		},
 		"each different value once": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}, pending: {"b", young, ""}, previous: {"a", old, ""}},
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{
+				current: {name: "b", age: young, hosts: ""}, pending: {name: "b", age: young, hosts: ""},
+				previous: {name: "a", age: old, hosts: ""},
+			},
 			tried: []string{"a", "b"}, outcome: "token_rejected", verdict: "rejected", status: 401, rejects: 2,
 		},
 		"accepted ends it": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}, pending: {"p", young, ""}, previous: {"z", old, ""}}, targets: map[string]int{"b": 200, "p": 200},
-			tried: []string{"a", "b"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: current,
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{
+				current: {name: "b", age: young, hosts: ""}, pending: {name: "p", age: young, hosts: ""},
+				previous: {name: "z", age: old, hosts: ""},
+			},
+			targets: map[string]int{"b": 200, "p": 200},
+			tried:   []string{"a", "b"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: current,
 		},
 		"fresh AWSCURRENT fails otherwise: unknown": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}, pending: {"p", young, ""}}, targets: map[string]int{"b": 501, "p": 200},
-			tried: []string{"a", "b"}, outcome: "target_failed", verdict: "unknown", status: 501, rejects: 1,
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{
+				current: {name: "b", age: young, hosts: ""}, pending: {name: "p", age: young, hosts: ""},
+			},
+			targets: map[string]int{"b": 501, "p": 200},
+			tried:   []string{"a", "b"}, outcome: "target_failed", verdict: "unknown", status: 501, rejects: 1,
 		},
 		"AWSPENDING fails otherwise: AWSCURRENT was rejected": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"a", old, ""}, pending: {"p", young, ""}}, targets: map[string]int{"p": 501},
-			tried: []string{"a", "p"}, outcome: "token_rejected", verdict: "rejected", status: 401, rejects: 1,
+			cached:  version{name: "a", age: old, hosts: ""},
+			stages:  map[string]version{current: {name: "a", age: old, hosts: ""}, pending: {name: "p", age: young, hosts: ""}},
+			targets: map[string]int{"p": 501},
+			tried:   []string{"a", "p"}, outcome: "token_rejected", verdict: "rejected", status: 401, rejects: 1,
 		},
 		"another token is retried as the first is": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}}, targets: map[string]int{"b": 503},
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{current: {name: "b", age: young, hosts: ""}}, targets: map[string]int{"b": 503},
 			tried: []string{"a", "b", "b", "b"}, outcome: "target_failed", verdict: "unknown", status: 503, rejects: 1,
 		},
 		"a budget apart from attempts": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}}, targets: map[string]int{"b": 200}, event: event{"attempts": 1},
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{current: {name: "b", age: young, hosts: ""}}, targets: map[string]int{"b": 200},
+			event: event{"attempts": 1},
 			tried: []string{"a", "b"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: current,
 		},
 		"POST after a 401": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}}, targets: map[string]int{"b": 200}, event: post,
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{current: {name: "b", age: young, hosts: ""}}, targets: map[string]int{"b": 200},
+			event: post,
 			tried: []string{"a", "b"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: current,
 		},
 		"POST after a rejection that was not a 401": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}}, targets: map[string]int{"a": 403, "b": 200}, event: with(post, reject403),
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{current: {name: "b", age: young, hosts: ""}}, targets: map[string]int{"a": 403, "b": 200},
+			event: with(post, reject403),
 			tried: []string{"a"}, outcome: "token_rejected", verdict: "rejected", status: 403, rejects: 1,
 		},
 		"PATCH after a rejection that was not a 401": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}}, targets: map[string]int{"a": 403, "b": 200}, event: with(event{"call": "PATCH https://example.com/"}, reject403),
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{current: {name: "b", age: young, hosts: ""}}, targets: map[string]int{"a": 403, "b": 200},
+			event: with(event{"call": "PATCH https://example.com/"}, reject403),
 			tried: []string{"a"}, outcome: "token_rejected", verdict: "rejected", status: 403, rejects: 1,
 		},
 		"idempotent POST after such a rejection": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}}, targets: map[string]int{"a": 403, "b": 200}, event: with(post, reject403, event{"idempotent": true}),
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{current: {name: "b", age: young, hosts: ""}}, targets: map[string]int{"a": 403, "b": 200},
+			event: with(post, reject403, event{"idempotent": true}),
 			tried: []string{"a", "b"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: current,
 		},
 		"GET after such a rejection": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}}, targets: map[string]int{"a": 403, "b": 200}, event: reject403,
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{current: {name: "b", age: young, hosts: ""}}, targets: map[string]int{"a": 403, "b": 200},
+			event: reject403,
 			tried: []string{"a", "b"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: current,
 		},
 		"POST, a 401 and then such a rejection": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, ""}, pending: {"p", young, ""}}, targets: map[string]int{"b": 403, "p": 200}, event: with(post, reject403),
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{
+				current: {name: "b", age: young, hosts: ""}, pending: {name: "p", age: young, hosts: ""},
+			},
+			targets: map[string]int{"b": 403, "p": 200}, event: with(post, reject403),
 			tried: []string{"a", "b"}, outcome: "token_rejected", verdict: "rejected", status: 403, rejects: 2,
 		},
 		"AWSPENDING without hosts inherits AWSCURRENT's": {
-			cached: version{"a", old, `["example.net"]`}, stages: map[string]version{current: {"a", old, `["example.net"]`}, pending: {"p", young, ""}}, targets: map[string]int{"p": 200},
+			cached: version{name: "a", age: old, hosts: `["example.net"]`},
+			stages: map[string]version{
+				current: {name: "a", age: old, hosts: `["example.net"]`}, pending: {name: "p", age: young, hosts: ""},
+			},
+			targets: map[string]int{"p": 200},
 			outcome: "invalid_job", verdict: "unknown",
 		},
 		"AWSPENDING that is bound elsewhere is not tried": {
-			cached: version{"a", old, `["example.com"]`}, stages: map[string]version{current: {"a", old, `["example.com"]`}, pending: {"p", young, `["example.net"]`}}, targets: map[string]int{"p": 200},
-			tried: []string{"a"}, outcome: "token_rejected", verdict: "rejected", status: 401, rejects: 1,
+			cached: version{name: "a", age: old, hosts: `["example.com"]`},
+			stages: map[string]version{
+				current: {name: "a", age: old, hosts: `["example.com"]`},
+				pending: {name: "p", age: young, hosts: `["example.net"]`},
+			},
+			targets: map[string]int{"p": 200},
+			tried:   []string{"a"}, outcome: "token_rejected", verdict: "rejected", status: 401, rejects: 1,
 		},
 		"AWSPREVIOUS without hosts, bound by AWSCURRENT": {
-			cached: version{"a", young, `["example.com"]`}, stages: map[string]version{current: {"a", young, `["example.com"]`}, previous: {"z", old, ""}}, targets: map[string]int{"z": 200},
-			tried: []string{"a", "z"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: previous, warns: true,
+			cached: version{name: "a", age: young, hosts: `["example.com"]`},
+			stages: map[string]version{
+				current: {name: "a", age: young, hosts: `["example.com"]`}, previous: {name: "z", age: old, hosts: ""},
+			},
+			targets: map[string]int{"z": 200},
+			tried:   []string{"a", "z"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: previous,
+			warns: true,
 		},
 		"fresh AWSCURRENT that is bound elsewhere": {
-			cached: version{"a", old, ""}, stages: map[string]version{current: {"b", young, `["example.net"]`}, pending: {"p", young, ""}, previous: {"a", old, ""}}, targets: map[string]int{"b": 200, "p": 200},
-			tried: []string{"a"}, outcome: "invalid_job", verdict: "unknown", rejects: 1,
+			cached: version{name: "a", age: old, hosts: ""},
+			stages: map[string]version{
+				current: {name: "b", age: young, hosts: `["example.net"]`}, pending: {name: "p", age: young, hosts: ""},
+				previous: {name: "a", age: old, hosts: ""},
+			},
+			targets: map[string]int{"b": 200, "p": 200},
+			tried:   []string{"a"}, outcome: "invalid_job", verdict: "unknown", rejects: 1,
 		},
 		"malformed AWSPENDING": {
-			cached: version{"a", young, ""}, stages: map[string]version{current: {"a", young, ""}, pending: {"", young, ""}, previous: {"z", old, ""}}, targets: map[string]int{"z": 200},
-			tried: []string{"a", "z"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: previous, warns: true,
+			cached: version{name: "a", age: young, hosts: ""},
+			stages: map[string]version{
+				current: {name: "a", age: young, hosts: ""}, pending: {name: "", age: young, hosts: ""},
+				previous: {name: "z", age: old, hosts: ""},
+			},
+			targets: map[string]int{"z": 200},
+			tried:   []string{"a", "z"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: previous,
+			warns: true,
 		},
 	}
 	for name, c := range cases {
@@ -603,11 +725,14 @@ func TestRotationWindow(t *testing.T) {
 					last = c.stages[current].name // it is the one that the error is about
 				}
 				want := caller.Result{
-					Job: "J", Token: "T", Outcome: c.outcome, Status: c.status, Attempts: len(c.tried), Rejections: c.rejects, RecoveredWith: c.with,
-					TokenVersion: "version-" + last, RequestID: requestID,
+					Job: "J", Token: "T", Outcome: c.outcome, Status: c.status, Attempts: len(c.tried), Rejections: c.rejects,
+					RecoveredWith: c.with,
+					TokenVersion:  "version-" + last, RequestID: requestID,
 				}
 				want.Verdict = got.result.Verdict
-				if diff := cmp.Diff(want, got.result, cmpopts.IgnoreFields(caller.Result{}, "DurationMS", "RunID", "TokenExpiresAt")); diff != "" || string(got.result.Verdict) != c.verdict {
+				if diff := cmp.Diff(
+					want, got.result, cmpopts.IgnoreFields(caller.Result{}, "DurationMS", "RunID", "TokenExpiresAt"),
+				); diff != "" || string(got.result.Verdict) != c.verdict {
 					t.Errorf("verdict %s, want %s; result (-want +got):\n%s", got.result.Verdict, c.verdict, diff)
 				}
 				if warned := strings.Contains(got.log, "AWSCURRENT is refused and AWSPREVIOUS accepted"); warned != c.warns {
@@ -656,19 +781,69 @@ func TestMintedTokenIsMintedAgainOnce(t *testing.T) {
 		mints       int
 		says        string
 	}{
-		"again, accepted":                         {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m2": 200}, nil, []string{"m1", "m1", "m2"}, "succeeded", "accepted", "minted", 2, ""},
-		"again, rejected":                         {mintedSecret("c1"), "", []string{"m1", "m2"}, nil, nil, []string{"m1", "m1", "m2"}, "token_rejected", "rejected", "", 2, "answered 401"},
-		"again, and then the target fails":        {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m2": 501}, nil, []string{"m1", "m1", "m2"}, "target_failed", "unknown", "", 2, "501"},
-		"with the client's new secret":            {mintedSecret("c1"), mintedSecret("c2"), []string{"m1", "m2"}, map[string]int{"m2": 200}, nil, []string{"m1", "m1", "m2"}, "succeeded", "accepted", "minted", 2, ""},
-		"the server gives the same token":         {mintedSecret("c1"), "", []string{"m1"}, nil, nil, []string{"m1", "m1"}, "token_rejected", "rejected", "", 2, "answered 401"},
-		"the server gives none":                   {mintedSecret("c1"), "", []string{"m1", "501 x"}, nil, nil, []string{"m1", "m1"}, "token_rejected", "rejected", "", 2, "no other token could be minted"},
-		"the server refuses the client":           {mintedSecret("c1"), "", []string{"m1", `401 {"error":"invalid_client"}`}, nil, nil, []string{"m1", "m1"}, "token_rejected", "rejected", "", 2, "invalid_client"},
-		"POST, not after another rejection":       {mintedSecret("c1"), "", []string{"m1", "m2"}, map[string]int{"m1": 403, "m2": 200}, event{"call": "POST https://example.com/", "reject": event{"status": []any{403}}}, []string{"m1"}, "token_rejected", "rejected", "", 1, "403"},
-		"minted before, static now":               {mintedSecret("c1"), `{"token":"` + secret("a") + `"}`, []string{"m1"}, map[string]int{"a": 200}, nil, []string{"m1", "m1", "a"}, "succeeded", "accepted", current, 1, ""},
-		"static before, minted now":               {secret("a"), mintedSecret("c1"), []string{"m1"}, map[string]int{"m1": 200}, nil, []string{"a", "m1"}, "succeeded", "accepted", "minted", 1, ""},
-		"static before, minted now, refused":      {secret("a"), mintedSecret("c1"), []string{`400 {"error":"invalid_client"}`}, nil, nil, []string{"a"}, "token_rejected", "rejected", "", 1, "invalid_client"},
-		"static before, minted now, server fails": {secret("a"), mintedSecret("c1"), []string{"501 x"}, nil, nil, []string{"a"}, "token_unavailable", "unknown", "", 1, "auth.example.com"},
-		"minted, then bound elsewhere":            {mintedSecret("c1"), strings.Replace(mintedSecret("c2"), "{", `{"hosts":["example.net"],`, 1), []string{"m1"}, nil, nil, []string{"m1", "m1"}, "invalid_job", "unknown", "", 1, "host example.com"},
+		"again, accepted": {
+			first: mintedSecret("c1"), then: "", answers: []string{"m1", "m2"}, targets: map[string]int{"m2": 200}, event: nil,
+			tried: []string{"m1", "m1", "m2"}, outcome: "succeeded", verdict: "accepted", with: "minted", mints: 2, says: "",
+		},
+		"again, rejected": {
+			first: mintedSecret("c1"), then: "", answers: []string{"m1", "m2"}, targets: nil, event: nil,
+			tried: []string{"m1", "m1", "m2"}, outcome: "token_rejected", verdict: "rejected", with: "", mints: 2,
+			says: "answered 401",
+		},
+		"again, and then the target fails": {
+			first: mintedSecret("c1"), then: "", answers: []string{"m1", "m2"}, targets: map[string]int{"m2": 501}, event: nil,
+			tried: []string{"m1", "m1", "m2"}, outcome: "target_failed", verdict: "unknown", with: "", mints: 2, says: "501",
+		},
+		"with the client's new secret": {
+			first: mintedSecret("c1"), then: mintedSecret("c2"), answers: []string{"m1", "m2"},
+			targets: map[string]int{"m2": 200}, event: nil, tried: []string{"m1", "m1", "m2"}, outcome: "succeeded",
+			verdict: "accepted", with: "minted", mints: 2, says: "",
+		},
+		"the server gives the same token": {
+			first: mintedSecret("c1"), then: "", answers: []string{"m1"}, targets: nil, event: nil,
+			tried: []string{"m1", "m1"}, outcome: "token_rejected", verdict: "rejected", with: "", mints: 2,
+			says: "answered 401",
+		},
+		"the server gives none": {
+			first: mintedSecret("c1"), then: "", answers: []string{"m1", "501 x"}, targets: nil, event: nil,
+			tried: []string{"m1", "m1"}, outcome: "token_rejected", verdict: "rejected", with: "", mints: 2,
+			says: "no other token could be minted",
+		},
+		"the server refuses the client": {
+			first: mintedSecret("c1"), then: "", answers: []string{"m1", `401 {"error":"invalid_client"}`}, targets: nil,
+			event: nil, tried: []string{"m1", "m1"}, outcome: "token_rejected", verdict: "rejected", with: "", mints: 2,
+			says: "invalid_client",
+		},
+		"POST, not after another rejection": {
+			first: mintedSecret("c1"), then: "", answers: []string{"m1", "m2"}, targets: map[string]int{"m1": 403, "m2": 200},
+			event: event{"call": "POST https://example.com/", "reject": event{"status": []any{403}}}, tried: []string{"m1"},
+			outcome: "token_rejected", verdict: "rejected", with: "", mints: 1, says: "403",
+		},
+		"minted before, static now": {
+			first: mintedSecret("c1"), then: `{"token":"` + secret("a") +
+				`"}`, answers: []string{"m1"}, targets: map[string]int{"a": 200}, event: nil, tried: []string{"m1", "m1", "a"},
+			outcome: "succeeded", verdict: "accepted", with: current, mints: 1, says: "",
+		},
+		"static before, minted now": {
+			first: secret("a"), then: mintedSecret("c1"), answers: []string{"m1"}, targets: map[string]int{"m1": 200},
+			event: nil, tried: []string{"a", "m1"}, outcome: "succeeded", verdict: "accepted", with: "minted", mints: 1,
+			says: "",
+		},
+		"static before, minted now, refused": {
+			first: secret("a"), then: mintedSecret("c1"), answers: []string{`400 {"error":"invalid_client"}`}, targets: nil,
+			event: nil, tried: []string{"a"}, outcome: "token_rejected", verdict: "rejected", with: "", mints: 1,
+			says: "invalid_client",
+		},
+		"static before, minted now, server fails": {
+			first: secret("a"), then: mintedSecret("c1"), answers: []string{"501 x"}, targets: nil, event: nil,
+			tried: []string{"a"}, outcome: "token_unavailable", verdict: "unknown", with: "", mints: 1,
+			says: "auth.example.com",
+		},
+		"minted, then bound elsewhere": {
+			first: mintedSecret("c1"), then: strings.Replace(mintedSecret("c2"), "{", `{"hosts":["example.net"],`, 1),
+			answers: []string{"m1"}, targets: nil, event: nil, tried: []string{"m1", "m1"}, outcome: "invalid_job",
+			verdict: "unknown", with: "", mints: 1, says: "host example.com",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -686,7 +861,8 @@ func TestMintedTokenIsMintedAgainOnce(t *testing.T) {
 				if diff := cmp.Diff(c.tried, tried()); diff != "" {
 					t.Errorf("tokens tried (-want +got):\n%s", diff)
 				}
-				if got.result.Outcome != c.outcome || string(got.result.Verdict) != c.verdict || got.result.RecoveredWith != c.with {
+				if got.result.Outcome != c.outcome || string(got.result.Verdict) != c.verdict ||
+					got.result.RecoveredWith != c.with {
 					t.Errorf("%+v; want %s, %s, %q", got.result, c.outcome, c.verdict, c.with)
 				}
 				if mints() != c.mints {
@@ -740,9 +916,10 @@ func TestTokenIsReadOnceInFiveMinutes(t *testing.T) {
 func TestExpiryFromTheTarget(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ secret, want string }{
-		"nothing else known":    {secret("a"), "TokenDaysToExpiry S T 30.0"},
-		"expires_at goes first": {`{"token":"` + secret("a") + `","expires_at":"2000-01-11"}`, "TokenDaysToExpiry S T 10.0"},
-		"not for a minted one":  {mintedSecret("c1"), ""},
+		"nothing else known": {secret: secret("a"), want: "TokenDaysToExpiry S T 30.0"},
+		"expires_at goes first": {secret: `{"token":"` + secret("a") +
+			`","expires_at":"2000-01-11"}`, want: "TokenDaysToExpiry S T 10.0"},
+		"not for a minted one": {secret: mintedSecret("c1"), want: ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -756,7 +933,8 @@ func TestExpiryFromTheTarget(t *testing.T) {
 				})
 				got := r.run(nil)
 				said := strings.Join(r.watch.said(), ", ")
-				if c.want == "" && strings.Contains(said, "TokenDaysToExpiry") || !strings.Contains(said, c.want) || (got.result.TokenExpiresAt == nil) != (c.want == "") {
+				if c.want == "" && strings.Contains(said, "TokenDaysToExpiry") || !strings.Contains(said, c.want) ||
+					(got.result.TokenExpiresAt == nil) != (c.want == "") {
 					t.Errorf("published %s, result %+v", said, got.result)
 				}
 			})
@@ -775,14 +953,19 @@ func TestRunID(t *testing.T) {
 			keys, bodies = append(keys, request.Header.Get("Idempotency-Key")), append(bodies, request.URL.RawQuery+string(body))
 		})
 		scheduled := event{
-			"call": "POST https://example.com/?for={{scheduledDate}}", "body": event{"id": "{{runId}}", "at": "{{scheduledTime}}"},
+			"call":        "POST https://example.com/?for={{scheduledDate}}",
+			"body":        event{"id": "{{runId}}", "at": "{{scheduledTime}}"},
 			"scheduleArn": "arn:aws:scheduler:eu-west-1:123456789012:schedule/g/n", "scheduledTime": "2000-01-01T00:00:00Z",
 		}
 		first := r.run(scheduled)
 		time.Sleep(26 * time.Hour)
 		second := r.run(scheduled)
-		if first.result.RunID != second.result.RunID || keys[0] != first.result.RunID || keys[1] != keys[0] || bodies[0] != bodies[1] {
-			t.Errorf("the same run delivered twice: %s and %s, keys %q, bodies %q", first.result.RunID, second.result.RunID, keys, bodies)
+		if first.result.RunID != second.result.RunID || keys[0] != first.result.RunID || keys[1] != keys[0] ||
+			bodies[0] != bodies[1] {
+			t.Errorf(
+				"the same run delivered twice: %s and %s, keys %q, bodies %q", first.result.RunID, second.result.RunID, keys,
+				bodies,
+			)
 		}
 		if !strings.Contains(bodies[0], first.result.RunID) || !strings.Contains(bodies[0], "for=2000-01-01") {
 			t.Errorf("body %s", bodies[0])
@@ -804,23 +987,26 @@ func TestTimeOfTheInvocation(t *testing.T) {
 		says    string
 	}{
 		"the target hangs": {
-			func(r *rig) { r.net.Raw(host, func(_ int, c *testnet.Conn) { c.Hang() }) }, event{"timeout": "60s"}, 18 * time.Second, "unreachable", "no answer came within",
+			prepare: func(r *rig) { r.net.Raw(host, func(_ int, c *testnet.Conn) { c.Hang() }) }, event: event{"timeout": "60s"},
+			took: 18 * time.Second, outcome: "unreachable", says: "no answer came within",
 		},
-		"Secrets Manager hangs": {func(r *rig) { r.secrets.hang = true }, nil, 18 * time.Second, "token_unavailable", "did not answer"},
+		"Secrets Manager hangs": {prepare: func(r *rig) {
+			r.secrets.hang = true
+		}, event: nil, took: 18 * time.Second, outcome: "token_unavailable", says: "did not answer"},
 		"the token endpoint hangs": {
-			func(r *rig) {
+			prepare: func(r *rig) {
 				r.secrets.put(current, "v1", mintedSecret("c1"), time.Hour)
 				r.net.Raw("auth.example.com:443", func(_ int, c *testnet.Conn) { c.Hang() })
-			}, nil, 18 * time.Second, "token_unavailable", "auth.example.com",
+			}, event: nil, took: 18 * time.Second, outcome: "token_unavailable", says: "auth.example.com",
 		},
 		"the token endpoint wants a long wait": {
-			func(r *rig) {
+			prepare: func(r *rig) {
 				r.secrets.put(current, "v1", mintedSecret("c1"), time.Hour)
 				r.net.Handle("auth.example.com:443", func(w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("Retry-After", "30")
 					w.WriteHeader(http.StatusServiceUnavailable)
 				})
-			}, nil, 0, "token_unavailable", "503",
+			}, event: nil, took: 0, outcome: "token_unavailable", says: "503",
 		},
 	}
 	for name, c := range cases {
@@ -837,7 +1023,8 @@ func TestTimeOfTheInvocation(t *testing.T) {
 				if took := time.Since(begun).Round(10 * time.Millisecond); took > c.took || took < c.took-3*time.Second {
 					t.Errorf("it took %s, want %s", took, c.took)
 				}
-				if got.result.Outcome != c.outcome || got.result.Verdict != "unknown" || !strings.Contains(got.err.Error(), c.says) {
+				if got.result.Outcome != c.outcome || got.result.Verdict != "unknown" ||
+					!strings.Contains(got.err.Error(), c.says) {
 					t.Errorf("%+v, %v", got.result, got.err)
 				}
 				if diff := cmp.Diff([]string{"Heartbeat S J 0"}, r.watch.said()); diff != "" {
@@ -857,7 +1044,8 @@ func TestNoTimeForAnAttempt(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2900*time.Millisecond)
 		defer cancel()
 		got := r.runIn(ctx, nil)
-		if got.kind() != "UnreachableError" || !strings.Contains(got.err.Error(), "no time was left") || len(calls()) != 0 || got.result.Attempts != 0 {
+		if got.kind() != "UnreachableError" || !strings.Contains(got.err.Error(), "no time was left") ||
+			len(calls()) != 0 || got.result.Attempts != 0 {
 			t.Errorf("%v, %+v", got.err, got.result)
 		}
 	})
@@ -872,10 +1060,10 @@ func TestMetricsThatCannotBeStored(t *testing.T) {
 		says   bool // the error does
 		line   string
 	}{
-		"rejected":          {401, false, "TokenRejectedError", true, `"TokenRejected":1`},
-		"CloudWatch hangs":  {401, true, "TokenRejectedError", true, `"TokenRejected":1`},
-		"succeeded":         {200, false, "", false, `"TokenRejected":0`},
-		"the target failed": {501, false, "TargetFailedError", false, `"Heartbeat":0`},
+		"rejected":          {status: 401, hang: false, kind: "TokenRejectedError", says: true, line: `"TokenRejected":1`},
+		"CloudWatch hangs":  {status: 401, hang: true, kind: "TokenRejectedError", says: true, line: `"TokenRejected":1`},
+		"succeeded":         {status: 200, hang: false, kind: "", says: false, line: `"TokenRejected":0`},
+		"the target failed": {status: 501, hang: false, kind: "TargetFailedError", says: false, line: `"Heartbeat":0`},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -885,7 +1073,10 @@ func TestMetricsThatCannotBeStored(t *testing.T) {
 				r.secrets.put(current, "v1", secret("a"), 48*time.Hour)
 				r.serve(map[string]int{"a": c.status})
 				r.watch.err, r.watch.hang = apiError("AccessDenied"), c.hang
-				r.watch.alarm = &types.MetricAlarm{AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm, StateTransitionedTimestamp: aws.Time(time.Now().Add(-48 * time.Hour))}
+				r.watch.alarm = &types.MetricAlarm{
+					AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm,
+					StateTransitionedTimestamp: aws.Time(time.Now().Add(-48 * time.Hour)),
+				}
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
 				begun := time.Now()
@@ -924,7 +1115,10 @@ func TestReminderComesAfterTheDatum(t *testing.T) {
 		r.secrets.put(current, "v1", secret("a"), 48*time.Hour)
 		status := 401
 		r.net.Handle(host, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
-		r.watch.alarm = &types.MetricAlarm{AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm, StateTransitionedTimestamp: aws.Time(time.Now().Add(-48 * time.Hour))}
+		r.watch.alarm = &types.MetricAlarm{
+			AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm,
+			StateTransitionedTimestamp: aws.Time(time.Now().Add(-48 * time.Hour)),
+		}
 		for range 3 {
 			r.run(nil)
 			time.Sleep(time.Minute)
@@ -959,7 +1153,8 @@ func TestPanicsAreReported(t *testing.T) {
 		r.secrets.panics = fmt.Errorf("the value %s is bad", secret("a"))
 		time.Sleep(10 * time.Minute)
 		got := r.run(nil)
-		if got.kind() != "InternalError" || !strings.Contains(got.err.Error(), "is bad") || !strings.Contains(got.log, "run_test.go") && !strings.Contains(got.log, "goroutine") {
+		if got.kind() != "InternalError" || !strings.Contains(got.err.Error(), "is bad") ||
+			!strings.Contains(got.log, "run_test.go") && !strings.Contains(got.log, "goroutine") {
 			t.Errorf("%s: %v\n%s", got.kind(), got.err, got.log)
 		}
 		r.secrets.panics = nil
@@ -997,7 +1192,10 @@ func TestManyRunsAtOnce(t *testing.T) {
 		}
 		r.serve(statuses)
 		runOne := func(i int, name string) ([]byte, error) {
-			text := fmt.Sprintf(`{"job":"J%d","token":"T-%s","secret":%q,"call":"%s https://example.com/%d"}`, i, name, name, []string{"GET", "POST"}[i%2], i)
+			text := fmt.Sprintf(
+				`{"job":"J%d","token":"T-%s","secret":%q,"call":"%s https://example.com/%d"}`, i, name, name,
+				[]string{"GET", "POST"}[i%2], i,
+			)
 			return r.handler.Invoke(t.Context(), []byte(text))
 		}
 		for i := range 5 { // into memory
@@ -1019,7 +1217,8 @@ func TestManyRunsAtOnce(t *testing.T) {
 				}
 				response, err := runOne(i, name)
 				var result caller.Result
-				if err != nil || json.Unmarshal(response, &result) != nil || result.Outcome != "succeeded" || result.Job != fmt.Sprintf("J%d", i) || result.Token != "T-"+name {
+				if err != nil || json.Unmarshal(response, &result) != nil || result.Outcome != "succeeded" ||
+					result.Job != fmt.Sprintf("J%d", i) || result.Token != "T-"+name {
 					t.Errorf("run %d: %s, %v", i, response, err)
 				}
 			})

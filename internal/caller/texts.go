@@ -23,18 +23,31 @@ func (f finding) message(s secretCommands) string {
 	fmt.Fprintf(&b, "job %s: ", name)
 	switch f.Outcome {
 	case TokenRejected:
-		fmt.Fprintf(&b, "token %s is rejected: %s.%s %s See docs/runbooks/token-rejected.md", f.Token, f.reason, f.quote(), f.advice(s))
+		fmt.Fprintf(
+			&b, "token %s is rejected: %s.%s %s See docs/runbooks/token-rejected.md", f.Token, f.reason, f.quote(),
+			f.advice(s),
+		)
 	case TokenUnavailable:
-		fmt.Fprintf(&b, "no token %s to call with: %s. No call was made. %sSee docs/runbooks/token-rejected.md", f.Token, f.reason, f.unavailableAdvice(s))
+		fmt.Fprintf(
+			&b, "no token %s to call with: %s. No call was made. %sSee docs/runbooks/token-rejected.md", f.Token, f.reason,
+			f.unavailableAdvice(s),
+		)
 	case TargetFailed, Unreachable:
 		says := "It says nothing of token " + f.Token
 		if f.missesScope {
-			says = fmt.Sprintf("Grant token %s that right at its provider, or call what it may call: a new token with the same rights does not help", f.Token)
+			says = fmt.Sprintf(
+				"Grant token %s that right at its provider, or call what it may call: a new token with the same rights does not "+
+					"help",
+				f.Token,
+			)
 		}
 		if f.probed {
 			b.WriteString("the probe of its secret: ")
 		}
-		fmt.Fprintf(&b, "%s %s failed: %s.%s %s. See docs/runbooks/failed-runs.md", f.target.Method, f.target.Host(), f.reason, f.quote(), says)
+		fmt.Fprintf(
+			&b, "%s %s failed: %s.%s %s. See docs/runbooks/failed-runs.md", f.target.Method, f.target.Host(), f.reason,
+			f.quote(), says,
+		)
 	default:
 		if f.Token != "" {
 			fmt.Fprintf(&b, "token %s: ", f.Token)
@@ -52,30 +65,46 @@ func (f finding) quote() string {
 	return " The target says: " + strings.TrimSuffix(f.said, ".") + "."
 }
 
-// advice is what fixes a rejected token. Only a secret of plain text is told to store a bare token: the JSON of a client
-// or of a rotated token holds what a bare token would destroy, and a new version replaces all of it.
+// advice is what fixes a rejected token. Only a secret of plain text is told to store a bare token: the JSON of a
+// client or of a rotated token holds what a bare token would destroy, and a new version replaces all of it.
 func (f finding) advice(s secretCommands) string {
 	if s.key != "" {
-		return fmt.Sprintf("The token is at Key %s of a JSON secret, which a new version replaces as a whole: read it with %s, put a working token there, and store all of it with %s. If another program or AWS renews that secret, renew it there instead.",
+		return fmt.Sprintf("The token is at Key %s of a JSON secret, which a new version replaces as a whole: read it "+
+			"with %s, put a working token there, and store all of it with %s. If another program or AWS renews that secret, "+
+			"renew it there instead.",
 			jsondoc.Quote(s.key), s.read(), s.storeAll())
 	}
 	switch f.kind {
 	case token.PlainText:
-		return fmt.Sprintf("Put a working one, and nothing else, into token.txt and store it with %s.", s.command("put-secret-value", "--secret-string file://token.txt"))
+		return fmt.Sprintf(
+			"Put a working one, and nothing else, into token.txt and store it with %s.",
+			s.command("put-secret-value", "--secret-string file://token.txt"),
+		)
 	case token.InJSON:
-		return fmt.Sprintf("The secret is JSON, which a new version replaces as a whole: read it with %s, change its token (and expires_at, if it has one), and store all of it with %s.",
+		return fmt.Sprintf("The secret is JSON, which a new version replaces as a whole: read it with %s, change its "+
+			"token (and expires_at, if it has one), and store all of it with %s.",
 			s.read(), s.storeAll())
 	case token.ClientMinted:
-		return s.minted("the client is enabled and has the rights for this call (scope, audience, roles)", "client_id, client_secret, auth or scope")
+		return s.minted(
+			"the client is enabled and has the rights for this call (scope, audience, roles)",
+			"client_id, client_secret, auth or scope",
+		)
 	case token.KeyMinted:
-		return s.minted("the client or issuer is enabled, knows the public key, and has the rights for this call (scope, subject, roles)", "private_key, key_id, issuer, subject or scope")
+		return s.minted(
+			"the client or issuer is enabled, knows the public key, and has the rights for this call (scope, subject, roles)",
+			"private_key, key_id, issuer, subject or scope",
+		)
 	case token.LoginMinted:
 		return s.minted("the account or app that login uses is enabled and has the rights for this call", "login")
 	case token.Refreshed:
-		return fmt.Sprintf("The rotator renews this token: start it with %s. If that fails, re-authorize as docs/runbooks/rotation-failed.md says: store no bare token, which would replace the refresh token.",
+		return fmt.Sprintf("The rotator renews this token: start it with %s. If that fails, re-authorize as "+
+			"docs/runbooks/rotation-failed.md says: store no bare token, which would replace the refresh token.",
 			s.command("rotate-secret", ""))
 	case token.SelfRenewed:
-		return fmt.Sprintf("The rotator renews this token with the token itself, which a dead one cannot do. If a rotation failed, read docs/runbooks/rotation-failed.md first: the secret may hold a new token already. Otherwise create one at the provider, read the secret with %s, change its token (and expires_at), and store all of it with %s.",
+		return fmt.Sprintf("The rotator renews this token with the token itself, which a dead one cannot do. If a "+
+			"rotation failed, read docs/runbooks/rotation-failed.md first: the secret may hold a new token already. "+
+			"Otherwise create one at the provider, read the secret with %s, change its token (and expires_at), and store all "+
+			"of it with %s.",
 			s.read(), s.storeAll())
 	default:
 		return s.minted("what it is obtained with is enabled and has the rights for this call", "the secret")
@@ -95,7 +124,9 @@ func (f finding) unavailableAdvice(s secretCommands) string {
 		if !refused.Lasting {
 			return "The next start asks again. "
 		}
-		return fmt.Sprintf("If the secret has to change, read it with %s and store all of it with %s. ", s.read(), s.storeAll())
+		return fmt.Sprintf(
+			"If the secret has to change, read it with %s and store all of it with %s. ", s.read(), s.storeAll(),
+		)
 	}
 	api, ok := errors.AsType[smithy.APIError](f.err)
 	if !ok {
@@ -105,7 +136,8 @@ func (f finding) unavailableAdvice(s secretCommands) string {
 	case code == "InvalidRequestException":
 		return "Restore it with " + s.command("restore-secret", "") + ". "
 	case code == "ResourceNotFoundException" && !s.isARN():
-		return fmt.Sprintf("Create it with %s, or give it a value with %s: the file holds the token alone, or the JSON that docs/providers shows. ",
+		return fmt.Sprintf("Create it with %s, or give it a value with %s: the file holds the token alone, or the JSON "+
+			"that docs/providers shows. ",
 			s.commandFor("create-secret", "--name", "--secret-string file://secret.txt"), s.storeAll())
 	default:
 		return ""
@@ -155,6 +187,7 @@ func (s secretCommands) file() string {
 }
 
 func (s secretCommands) minted(check, members string) string {
-	return fmt.Sprintf("The caller obtains this token itself, so there is none to store: check at the provider that %s. If %s has to change, read the secret with %s and store all of it with %s.",
+	return fmt.Sprintf("The caller obtains this token itself, so there is none to store: check at the provider that "+
+		"%s. If %s has to change, read the secret with %s and store all of it with %s.",
 		check, members, s.read(), s.storeAll())
 }

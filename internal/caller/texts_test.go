@@ -53,20 +53,33 @@ func kinds(t *testing.T) map[string]string {
 	refreshed := oauth2(event{"grant": "refresh_token", "client_secret": secret("c"), "refresh_token": secret("r")})
 	refreshed["token"] = secret("t")
 	return map[string]string{
-		"plain text":                          secret("t"),
-		"JSON":                                object(event{"token": secret("t"), "expires_at": "2030-01-01", "hosts": []string{"example.com"}}),
-		"member of a JSON secret":             object(event{"api_key": secret("t"), "user": "u"}),
-		"client_credentials, basic":           client("basic"),
-		"client_credentials, basic_raw":       client("basic_raw"),
-		"client_credentials, body":            client("body"),
-		"client_credentials, none":            object(oauth2(event{"grant": "client_credentials", "auth": "none"})),
-		"client_credentials, private_key_jwt": object(oauth2(event{"grant": "client_credentials", "auth": "private_key_jwt", "private_key": private, "algorithm": "ES256"})),
+		"plain text": secret("t"),
+		"JSON": object(event{
+			"token": secret("t"), "expires_at": "2030-01-01", "hosts": []string{"example.com"},
+		}),
+		"member of a JSON secret":       object(event{"api_key": secret("t"), "user": "u"}),
+		"client_credentials, basic":     client("basic"),
+		"client_credentials, basic_raw": client("basic_raw"),
+		"client_credentials, body":      client("body"),
+		"client_credentials, none":      object(oauth2(event{"grant": "client_credentials", "auth": "none"})),
+		"client_credentials, private_key_jwt": object(
+			oauth2(event{
+				"grant": "client_credentials", "auth": "private_key_jwt", "private_key": private, "algorithm": "ES256",
+			}),
+		),
 		"login": object(event{"hosts": []string{"auth.example.com", "example.com"}, "login": event{
-			"call": "POST https://auth.example.com/token", "body": event{"user": "u", "password": secret("p")}, "token": "/access_token",
+			"call": "POST https://auth.example.com/token", "body": event{"user": "u", "password": secret("p")},
+			"token": "/access_token",
 		}}),
-		"jwt":                    object(event{"hosts": []string{"example.com"}, "jwt": event{"issuer": "i", "private_key": private, "algorithm": "ES256"}}),
-		"JSON, a probe":          object(event{"token": secret("t"), "hosts": []string{"example.com"}, "probe": event{"call": "GET https://example.com/verify"}}),
-		"jwt_bearer":             object(oauth2(event{"grant": "jwt_bearer", "issuer": "i", "private_key": private, "algorithm": "ES256"})),
+		"jwt": object(event{
+			"hosts": []string{"example.com"}, "jwt": event{"issuer": "i", "private_key": private, "algorithm": "ES256"},
+		}),
+		"JSON, a probe": object(event{
+			"token": secret("t"), "hosts": []string{"example.com"}, "probe": event{"call": "GET https://example.com/verify"},
+		}),
+		"jwt_bearer": object(
+			oauth2(event{"grant": "jwt_bearer", "issuer": "i", "private_key": private, "algorithm": "ES256"}),
+		),
 		"rotated, refresh_token": object(refreshed),
 		"rotated, rotate": object(event{"token": secret("t"), "hosts": []string{"example.com"}, "rotate": event{
 			"call": "POST https://example.com/rotate", "token": "/token",
@@ -74,8 +87,8 @@ func kinds(t *testing.T) map[string]string {
 	}
 }
 
-// TestTextsForPeople holds the error of each failure, for each kind of token, as it is read at three in the morning. Read
-// testdata/texts.golden with a person's eye after -update: no command may destroy more than it fixes.
+// TestTextsForPeople holds the error of each failure, for each kind of token, as it is read at three in the morning.
+// Read testdata/texts.golden with a person's eye after -update: no command may destroy more than it fixes.
 func TestTextsForPeople(t *testing.T) {
 	t.Parallel()
 	target := func(status int, headers map[string]string, body string) func(*rig) {
@@ -87,39 +100,88 @@ func TestTextsForPeople(t *testing.T) {
 		kinds   []string // nil: all
 		mints   string   // what the token endpoint answers; empty: a token
 	}{
-		"401":                {prepare: target(401, nil, `{"message":"Bad credentials"}`)},
-		"a reject rule":      {prepare: target(403, nil, "<html>"), event: event{"reject": event{"status": []any{403}}}, kinds: []string{"plain text", "jwt_bearer"}},
-		"invalid_token":      {prepare: target(403, map[string]string{"WWW-Authenticate": `Bearer error="invalid_token"`}, ""), kinds: []string{"plain text"}},
-		"insufficient_scope": {prepare: target(403, map[string]string{"WWW-Authenticate": `Bearer error="insufficient_scope", scope="reports:write"`}, ""), kinds: []string{"plain text", "client_credentials, basic"}},
-		"422":                {prepare: target(422, nil, `{"errors":[{"message":"must be a date"}]}`), kinds: []string{"plain text"}},
-		"301":                {prepare: target(301, map[string]string{"Location": "/v1/sync/"}, ""), kinds: []string{"plain text"}},
-		"probe fails":        {prepare: target(500, nil, "down"), kinds: []string{"JSON, a probe"}, event: event{"action": "check", "call": nil}},
-		"probe rejected":     {prepare: target(401, nil, ""), kinds: []string{"JSON, a probe"}, event: event{"action": "check", "call": nil}},
-		"login refused":      {prepare: func(*rig) {}, mints: `403 {"message":"locked"}`, kinds: []string{"login"}},
-		"unreachable":        {prepare: func(*rig) {}, kinds: []string{"plain text"}},
-		"no secret":          {prepare: func(r *rig) { r.secrets.values = nil }, kinds: []string{"plain text"}},
+		"401": {prepare: target(401, nil, `{"message":"Bad credentials"}`)},
+		"a reject rule": {
+			prepare: target(403, nil, "<html>"), event: event{"reject": event{"status": []any{403}}},
+			kinds: []string{"plain text", "jwt_bearer"},
+		},
+		"invalid_token": {
+			prepare: target(403, map[string]string{"WWW-Authenticate": `Bearer error="invalid_token"`}, ""),
+			kinds:   []string{"plain text"},
+		},
+		"insufficient_scope": {
+			prepare: target(
+				403, map[string]string{"WWW-Authenticate": `Bearer error="insufficient_scope", scope="reports:write"`}, "",
+			),
+			kinds: []string{"plain text", "client_credentials, basic"},
+		},
+		"422": {
+			prepare: target(422, nil, `{"errors":[{"message":"must be a date"}]}`), kinds: []string{"plain text"},
+		},
+		"301": {
+			prepare: target(301, map[string]string{"Location": "/v1/sync/"}, ""), kinds: []string{"plain text"},
+		},
+		"probe fails": {
+			prepare: target(500, nil, "down"), kinds: []string{"JSON, a probe"}, event: event{"action": "check", "call": nil},
+		},
+		"probe rejected": {
+			prepare: target(401, nil, ""), kinds: []string{"JSON, a probe"}, event: event{"action": "check", "call": nil},
+		},
+		"login refused": {prepare: func(*rig) {}, mints: `403 {"message":"locked"}`, kinds: []string{"login"}},
+		"unreachable":   {prepare: func(*rig) {}, kinds: []string{"plain text"}},
+		"no secret":     {prepare: func(r *rig) { r.secrets.values = nil }, kinds: []string{"plain text"}},
 		"no secret of an ARN": {
-			prepare: func(r *rig) { r.secrets.values = nil }, kinds: []string{"plain text"}, event: event{"secret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:S/x-AbCdEf"},
+			prepare: func(r *rig) { r.secrets.values = nil }, kinds: []string{"plain text"},
+			event: event{"secret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:S/x-AbCdEf"},
 		},
 		"no secret in this Region": {
-			prepare: func(r *rig) { r.secrets.values = nil }, kinds: []string{"plain text"}, event: event{"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:S/x-AbCdEf"},
+			prepare: func(r *rig) { r.secrets.values = nil }, kinds: []string{"plain text"},
+			event: event{"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:S/x-AbCdEf"},
 		},
-		"secret deleted": {prepare: func(r *rig) { r.secrets.err = apiError("InvalidRequestException") }, kinds: []string{"plain text"}},
-		"secret denied":  {prepare: func(r *rig) { r.secrets.err = apiError("AccessDeniedException") }, kinds: []string{"plain text"}},
-		"undecryptable":  {prepare: func(r *rig) { r.secrets.err = apiError("DecryptionFailure") }, kinds: []string{"plain text"}},
-		"throttled":      {prepare: func(r *rig) { r.secrets.err = apiError("ThrottlingException") }, kinds: []string{"plain text"}},
-		"malformed text": {prepare: func(r *rig) { r.secrets.put(current, "v1", "two words", 0) }, kinds: []string{"plain text"}},
-		"malformed JSON": {prepare: func(r *rig) { r.secrets.put(current, "v1", `{"tokn":"`+secret("t")+`"}`, 0) }, kinds: []string{"JSON"}},
-		"no such Key":    {prepare: func(*rig) {}, event: event{"secretKey": "apikey"}, kinds: []string{"member of a JSON secret"}},
-		"invalid_client": {prepare: func(*rig) {}, mints: `401 {"error":"invalid_client","error_description":"unknown_client"}`, kinds: []string{
-			"client_credentials, basic", "client_credentials, basic_raw", "client_credentials, body", "client_credentials, private_key_jwt",
-			"client_credentials, none", "jwt_bearer",
-		}},
-		"invalid_grant":                   {prepare: func(*rig) {}, mints: `400 {"error":"invalid_grant"}`, kinds: []string{"jwt_bearer"}},
-		"invalid_scope":                   {prepare: func(*rig) {}, mints: `400 {"error":"invalid_scope"}`, kinds: []string{"client_credentials, basic"}},
-		"token endpoint down":             {prepare: func(*rig) {}, mints: "503 down", kinds: []string{"client_credentials, basic"}},
-		"token endpoint moved":            {prepare: func(*rig) {}, mints: "302 x", kinds: []string{"client_credentials, basic"}},
-		"host that the token may not see": {prepare: func(*rig) {}, event: event{"call": "GET https://example.net/"}, kinds: []string{"plain text", "JSON"}},
+		"secret deleted": {prepare: func(r *rig) {
+			r.secrets.err = apiError("InvalidRequestException")
+		}, kinds: []string{"plain text"}},
+		"secret denied": {prepare: func(r *rig) {
+			r.secrets.err = apiError("AccessDeniedException")
+		}, kinds: []string{"plain text"}},
+		"undecryptable": {prepare: func(r *rig) {
+			r.secrets.err = apiError("DecryptionFailure")
+		}, kinds: []string{"plain text"}},
+		"throttled": {prepare: func(r *rig) {
+			r.secrets.err = apiError("ThrottlingException")
+		}, kinds: []string{"plain text"}},
+		"malformed text": {prepare: func(r *rig) {
+			r.secrets.put(current, "v1", "two words", 0)
+		}, kinds: []string{"plain text"}},
+		"malformed JSON": {prepare: func(r *rig) {
+			r.secrets.put(current, "v1", `{"tokn":"`+secret("t")+`"}`, 0)
+		}, kinds: []string{"JSON"}},
+		"no such Key": {
+			prepare: func(*rig) {}, event: event{"secretKey": "apikey"}, kinds: []string{"member of a JSON secret"},
+		},
+		"invalid_client": {
+			prepare: func(*rig) {},
+			mints:   `401 {"error":"invalid_client","error_description":"unknown_client"}`, kinds: []string{
+				"client_credentials, basic", "client_credentials, basic_raw", "client_credentials, body",
+				"client_credentials, private_key_jwt",
+				"client_credentials, none", "jwt_bearer",
+			},
+		},
+		"invalid_grant": {
+			prepare: func(*rig) {}, mints: `400 {"error":"invalid_grant"}`, kinds: []string{"jwt_bearer"},
+		},
+		"invalid_scope": {
+			prepare: func(*rig) {}, mints: `400 {"error":"invalid_scope"}`, kinds: []string{"client_credentials, basic"},
+		},
+		"token endpoint down": {
+			prepare: func(*rig) {}, mints: "503 down", kinds: []string{"client_credentials, basic"},
+		},
+		"token endpoint moved": {
+			prepare: func(*rig) {}, mints: "302 x", kinds: []string{"client_credentials, basic"},
+		},
+		"host that the token may not see": {
+			prepare: func(*rig) {}, event: event{"call": "GET https://example.net/"}, kinds: []string{"plain text", "JSON"},
+		},
 	}
 	secrets := kinds(t)
 	texts := map[string]string{}
@@ -168,7 +230,9 @@ func TestTextsForPeople(t *testing.T) {
 
 // mayStoreText reports whether a failure's text tells to store a bare token.
 func mayStoreText(name string) bool {
-	return slices.ContainsFunc([]string{"401 ", "a reject rule", "invalid_token"}, func(failure string) bool { return strings.HasPrefix(name, failure) })
+	return slices.ContainsFunc([]string{"401 ", "a reject rule", "invalid_token"}, func(failure string) bool {
+		return strings.HasPrefix(name, failure)
+	})
 }
 
 func golden(t *testing.T, name, got string) {

@@ -42,46 +42,70 @@ func TestAnswersOfTargetsInTheWild(t *testing.T) {
 		rejected string // the datum TokenRejected; empty: none
 	}{
 		"Slack's five words in a 200": {
-			status: 200, body: slack, event: slackRule, outcome: "token_rejected", verdict: "rejected", says: []string{"reject.json", "error: token_revoked"}, rejected: "1",
+			status: 200, body: slack, event: slackRule, outcome: "token_rejected", verdict: "rejected",
+			says: []string{"reject.json", "error: token_revoked"}, rejected: "1",
 		},
-		"Slack's other errors in a 200": {status: 200, body: `{"ok":false,"error":"channel_not_found"}`, event: slackRule, outcome: "succeeded", verdict: "accepted", rejected: "0"},
+		"Slack's other errors in a 200": {
+			status: 200, body: `{"ok":false,"error":"channel_not_found"}`, event: slackRule, outcome: "succeeded",
+			verdict: "accepted", rejected: "0",
+		},
 		"Slack's other errors with an expectation": {
-			status: 200, body: `{"ok":false,"error":"channel_not_found"}`, event: event{"expect": event{"json": event{"/ok": true}}, "reject": slackRule["reject"]},
+			status: 200, body: `{"ok":false,"error":"channel_not_found"}`,
+			event:   event{"expect": event{"json": event{"/ok": true}}, "reject": slackRule["reject"]},
 			outcome: "target_failed", verdict: "unknown", says: []string{"expect.json", "error: channel_not_found"},
 		},
 		"GraphQL": {
-			status: 200, body: `{"errors":[{"code":"X"},{"code":"UNAUTHENTICATED"}]}`, event: event{"reject": event{"json": event{"/errors/*/code": "UNAUTHENTICATED"}}},
+			status: 200, body: `{"errors":[{"code":"X"},{"code":"UNAUTHENTICATED"}]}`,
+			event:   event{"reject": event{"json": event{"/errors/*/code": "UNAUTHENTICATED"}}},
 			outcome: "token_rejected", verdict: "rejected", rejected: "1",
 		},
 		"GraphQL with extensions": {
 			status: 200, body: `{"data":null,"errors":[{"message":"m","extensions":{"code":"UNAUTHENTICATED"}}]}`,
-			event: event{"reject": event{"json": event{"/errors/*/extensions/code": []any{"UNAUTHENTICATED", "AUTHENTICATION_ERROR"}}}}, outcome: "token_rejected", verdict: "rejected", rejected: "1",
+			event: event{
+				"reject": event{"json": event{"/errors/*/extensions/code": []any{"UNAUTHENTICATED", "AUTHENTICATION_ERROR"}}},
+			},
+			outcome: "token_rejected", verdict: "rejected", rejected: "1",
 		},
 		"invalid_token under 403": {
-			status: 403, headers: map[string]string{"WWW-Authenticate": `Bearer realm="api", error="invalid_token"`}, outcome: "token_rejected", verdict: "rejected", says: []string{`403 and its challenge says error="invalid_token"`}, rejected: "1",
+			status: 403, headers: map[string]string{"WWW-Authenticate": `Bearer realm="api", error="invalid_token"`},
+			outcome: "token_rejected", verdict: "rejected", says: []string{`403 and its challenge says error="invalid_token"`},
+			rejected: "1",
 		},
 		"invalid_token under 400": {
-			status: 400, headers: map[string]string{"WWW-Authenticate": `Bearer error="invalid_token"`}, outcome: "token_rejected", verdict: "rejected", rejected: "1",
+			status: 400, headers: map[string]string{"WWW-Authenticate": `Bearer error="invalid_token"`},
+			outcome: "token_rejected", verdict: "rejected", rejected: "1",
 		},
 		"insufficient_scope under 401": {
-			status: 401, headers: map[string]string{"WWW-Authenticate": `Bearer error="insufficient_scope", scope="reports:write"`}, outcome: "target_failed", verdict: "unknown",
+			status:  401,
+			headers: map[string]string{"WWW-Authenticate": `Bearer error="insufficient_scope", scope="reports:write"`},
+			outcome: "target_failed", verdict: "unknown",
 			says: []string{"the target names the scope reports:write", "Grant token T that right"},
 		},
-		"a missing right under 403": {status: 403, body: `{"message":"no access"}`, outcome: "target_failed", verdict: "unknown", says: []string{"message: no access", "nothing of token T"}},
+		"a missing right under 403": {
+			status: 403, body: `{"message":"no access"}`, outcome: "target_failed", verdict: "unknown",
+			says: []string{"message: no access", "nothing of token T"},
+		},
 		"a redirect": {
-			status: 301, headers: map[string]string{"Location": "/v1/sync/?session=" + secret("s")}, outcome: "target_failed", verdict: "unknown",
-			says: []string{"points to https://example.com/v1/sync/", "redirects are not followed"},
+			status: 301, headers: map[string]string{"Location": "/v1/sync/?session=" + secret("s")}, outcome: "target_failed",
+			verdict: "unknown",
+			says:    []string{"points to https://example.com/v1/sync/", "redirects are not followed"},
 		},
 		"words and a request id": {
-			status: 422, headers: map[string]string{"X-Request-Id": "abc"}, body: `{"errors":[{"message":"must be a date"}]}`, outcome: "target_failed", verdict: "unknown", says: []string{"The target says: message: must be a date."},
+			status: 422, headers: map[string]string{"X-Request-Id": "abc"}, body: `{"errors":[{"message":"must be a date"}]}`,
+			outcome: "target_failed", verdict: "unknown", says: []string{"The target says: message: must be a date."},
 		},
 		"a sign-in page with 203, expecting JSON": {
-			status: 203, headers: map[string]string{"Content-Type": "text/html"}, body: "<html>Sign in", event: event{"expect": event{"contentType": "application/json"}},
+			status: 203, headers: map[string]string{"Content-Type": "text/html"}, body: "<html>Sign in",
+			event:   event{"expect": event{"contentType": "application/json"}},
 			outcome: "target_failed", verdict: "unknown", says: []string{"203", "expect.contentType"},
 		},
-		"a sign-in page with 203, expecting 200": {status: 203, body: "<html>Sign in", event: event{"expect": event{"status": []any{200}}}, outcome: "target_failed", verdict: "unknown"},
+		"a sign-in page with 203, expecting 200": {
+			status: 203, body: "<html>Sign in", event: event{"expect": event{"status": []any{200}}}, outcome: "target_failed",
+			verdict: "unknown",
+		},
 		"a sign-in page with 203 that a rule names": {
-			status: 203, body: "<html>Sign in", event: event{"reject": event{"status": []any{203}}}, outcome: "token_rejected", verdict: "rejected", rejected: "1",
+			status: 203, body: "<html>Sign in", event: event{"reject": event{"status": []any{203}}}, outcome: "token_rejected",
+			verdict: "rejected", rejected: "1",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +115,8 @@ func TestAnswersOfTargetsInTheWild(t *testing.T) {
 				r.secrets.put(current, "v1", secret("t"), 24*time.Hour)
 				r.answer(c.status, c.headers, c.body)
 				got := r.run(c.event)
-				if string(got.result.Outcome) != c.outcome || string(got.result.Verdict) != c.verdict || got.result.TargetRequestID != c.headers["X-Request-Id"] {
+				if string(got.result.Outcome) != c.outcome || string(got.result.Verdict) != c.verdict ||
+					got.result.TargetRequestID != c.headers["X-Request-Id"] {
 					t.Errorf("%+v", got.result)
 				}
 				for _, part := range c.says {
@@ -151,13 +176,30 @@ func TestMintedTokenThatNeedsAMomentIsNoRejection(t *testing.T) {
 		tried    []string
 		with     string
 	}{
-		"accepted after a moment":         {moment: 900 * time.Millisecond, outcome: "succeeded", tried: []string{"m1", "m1"}, with: "minted"},
-		"a POST, as a 401 did nothing":    {moment: 900 * time.Millisecond, event: event{"call": "POST https://example.com/"}, outcome: "succeeded", tried: []string{"m1", "m1"}, with: "minted"},
-		"never accepted":                  {moment: time.Hour, outcome: "token_rejected", tried: []string{"m1", "m1", "m2"}},
-		"no time for a moment":            {moment: 900 * time.Millisecond, deadline: 3900 * time.Millisecond, outcome: "token_rejected", tried: []string{"m1", "m2"}},
-		"the one minted after a dead one": {moment: 900 * time.Millisecond, warm: 30 * time.Minute, outcome: "succeeded", tried: []string{"m1", "m2", "m2"}, with: "minted"},
-		"minted by a run just before":     {moment: 4500 * time.Millisecond, warm: 4 * time.Second, outcome: "succeeded", tried: []string{"m1", "m1"}, with: "minted"},
-		"older than what needs a moment":  {moment: time.Millisecond, warm: 11 * time.Second, outcome: "succeeded", tried: []string{"m1", "m2", "m2"}, with: "minted"},
+		"accepted after a moment": {
+			moment: 900 * time.Millisecond, outcome: "succeeded", tried: []string{"m1", "m1"}, with: "minted",
+		},
+		"a POST, as a 401 did nothing": {
+			moment: 900 * time.Millisecond, event: event{"call": "POST https://example.com/"}, outcome: "succeeded",
+			tried: []string{"m1", "m1"}, with: "minted",
+		},
+		"never accepted": {moment: time.Hour, outcome: "token_rejected", tried: []string{"m1", "m1", "m2"}},
+		"no time for a moment": {
+			moment: 900 * time.Millisecond, deadline: 3900 * time.Millisecond, outcome: "token_rejected",
+			tried: []string{"m1", "m2"},
+		},
+		"the one minted after a dead one": {
+			moment: 900 * time.Millisecond, warm: 30 * time.Minute, outcome: "succeeded", tried: []string{"m1", "m2", "m2"},
+			with: "minted",
+		},
+		"minted by a run just before": {
+			moment: 4500 * time.Millisecond, warm: 4 * time.Second, outcome: "succeeded", tried: []string{"m1", "m1"},
+			with: "minted",
+		},
+		"older than what needs a moment": {
+			moment: time.Millisecond, warm: 11 * time.Second, outcome: "succeeded", tried: []string{"m1", "m2", "m2"},
+			with: "minted",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -262,7 +304,8 @@ func TestLogResponsesNeverQuotesNothing(t *testing.T) {
 		for _, status := range []int{400, 401, 500} {
 			r.answer(status, map[string]string{"X-Request-Id": "abc"}, `{"message":"private words"}`)
 			got := r.run(event{"attempts": 1})
-			if got.err == nil || strings.Contains(got.log, "private") || strings.Contains(got.log, "The target says") || got.result.TargetRequestID != "abc" {
+			if got.err == nil || strings.Contains(got.log, "private") || strings.Contains(got.log, "The target says") ||
+				got.result.TargetRequestID != "abc" {
 				t.Errorf("%d: %s", status, got.log)
 			}
 		}

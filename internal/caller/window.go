@@ -55,7 +55,8 @@ func (r *run) recover(ctx context.Context, out request.Request, current token.Ve
 		}
 	}
 	if last := r.last(); last.answer.Verdict == endpoint.Accepted && last.with == string(token.Previous) {
-		r.log.WarnContext(ctx, "AWSCURRENT is refused and AWSPREVIOUS accepted: the rotation wrote a token that does not work yet",
+		r.log.WarnContext(ctx,
+			"AWSCURRENT is refused and AWSPREVIOUS accepted: the rotation wrote a token that does not work yet",
 			"secret", current.Secret, "refused_version", current.ID, "accepted_version", last.version.ID)
 	}
 	return current, nil
@@ -67,8 +68,9 @@ func (r *run) callVersion(ctx context.Context, out request.Request, v token.Vers
 	}
 }
 
-// mintAgain mints another token: the server may have revoked the first before its expiry, or the client's credential changed.
-// When it fails, the verdict on the token that was minted before stands. One that was not minted is of the past.
+// mintAgain mints another token: the server may have revoked the first before its expiry, or the client's credential
+// changed. When it fails, the verdict on the token that was minted before stands. One that was not minted is of the
+// past.
 func (r *run) mintAgain(ctx context.Context, out request.Request, current token.Version) *finding {
 	if !r.bound(current, current).Allows(out.URL) {
 		f := unbound(out, current)

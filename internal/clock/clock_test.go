@@ -22,7 +22,11 @@ func TestClockFollowsItsFile(t *testing.T) {
 		text string
 		want time.Duration
 	}{
-		{"36h", 36 * time.Hour}, {" 1h30m\n", 90 * time.Minute}, {"-48h", -48 * time.Hour}, {"0", 0}, {"87600h", 87600 * time.Hour},
+		{text: "36h", want: 36 * time.Hour},
+		{text: " 1h30m\n", want: 90 * time.Minute},
+		{text: "-48h", want: -48 * time.Hour},
+		{text: "0", want: 0},
+		{text: "87600h", want: 87600 * time.Hour},
 	} {
 		if err := os.WriteFile(file, []byte(step.text), 0o600); err != nil {
 			t.Fatal(err)
@@ -57,14 +61,17 @@ func TestClockDoesNotMoveWithinARun(t *testing.T) {
 
 func TestRefreshRefuses(t *testing.T) {
 	t.Parallel()
-	for name, text := range map[string]string{"nothing": "", "a number": "36", "words": "tomorrow", "a time": "2027-01-31T00:00:00Z"} {
+	for name, text := range map[string]string{
+		"nothing": "", "a number": "36", "words": "tomorrow", "a time": "2027-01-31T00:00:00Z",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "offset")
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := clock.New(file).Refresh(); err == nil || err.Error() != "the file must hold an offset from the real clock such as 36h" {
+			if err := clock.New(file).Refresh(); err == nil ||
+				err.Error() != "the file must hold an offset from the real clock such as 36h" {
 				t.Error(err)
 			}
 		})

@@ -48,7 +48,9 @@ func Explain(err error, timeout time.Duration) string {
 		return notTLS
 	case strings.HasPrefix(text, "net/http: server response headers exceeded"):
 		return "the answer's headers are larger than 64 KiB"
-	case strings.HasPrefix(text, "malformed "), strings.HasPrefix(text, "net/http: HTTP/1.x transport connection broken: malformed "):
+	case strings.HasPrefix(text, "malformed "), strings.HasPrefix(
+		text, "net/http: HTTP/1.x transport connection broken: malformed ",
+	):
 		return "the answer is not HTTP"
 	default:
 		return "the connection broke before the answer was complete"

@@ -1,7 +1,7 @@
-// Package egress is the one way out to targets and token endpoints: HTTPS, no proxy, no redirects, and no address that is
-// not public, checked after the name is resolved and before the connection is made. It knows neither tokens nor hosts lists,
-// and calls to AWS do not go through it. A certificate of the user's is added to the system's for the calls of its own secret
-// only.
+// Package egress is the one way out to targets and token endpoints: HTTPS, no proxy, no redirects, and no address that
+// is not public, checked after the name is resolved and before the connection is made. It knows neither tokens nor
+// hosts lists, and calls to AWS do not go through it. A certificate of the user's is added to the system's for the
+// calls of its own secret only.
 package egress
 
 import (
@@ -15,9 +15,9 @@ import (
 )
 
 // Guard decides which addresses may be connected to. The zero Guard allows global unicast and nothing that IANA's
-// special-purpose registries name, whose tables code.dny.dev/ssrf generates from the registries themselves. Their few blocks that are
-// globally reachable (anycast, AS112, 6to4 relays) serve no API and stay blocked; so do the NAT64 prefixes, which can carry any
-// IPv4 address.
+// special-purpose registries name, whose tables code.dny.dev/ssrf generates from the registries themselves. Their few
+// blocks that are globally reachable (anycast, AS112, 6to4 relays) serve no API and stay blocked; so do the NAT64
+// prefixes, which can carry any IPv4 address.
 type Guard struct {
 	AllowPrivate  bool // RFC 1918 and fc00::/7
 	AllowLoopback bool // tests on one machine
@@ -27,7 +27,9 @@ type Guard struct {
 type AddressRefusedError struct{ Address netip.Addr }
 
 func (e *AddressRefusedError) Error() string {
-	return fmt.Sprintf("address %s is not public: no token goes to loopback, link-local, private or reserved addresses", e.Address)
+	return fmt.Sprintf(
+		"address %s is not public: no token goes to loopback, link-local, private or reserved addresses", e.Address,
+	)
 }
 
 // control is a net.Dialer.ControlContext: it sees each address after DNS and before the connection, so that a name
@@ -43,8 +45,8 @@ func (g Guard) control(_ context.Context, _, address string, _ syscall.RawConn) 
 	return nil
 }
 
-// Allows reports whether addr may be connected to. The order is the policy: no setting opens EC2's instance metadata, and
-// AllowPrivate opens nothing else of what the registries reserve.
+// Allows reports whether addr may be connected to. The order is the policy: no setting opens EC2's instance metadata,
+// and AllowPrivate opens nothing else of what the registries reserve.
 func (g Guard) Allows(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("") // no prefix holds an address with a zone, so none would block it
 	switch {
@@ -65,6 +67,6 @@ func within(addr netip.Addr, prefixes []netip.Prefix) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// instanceMetadata is EC2's metadata service on IPv6, which lies inside fc00::/7 (Amazon EC2 User Guide, "Access instance
-// metadata"); of ECS, Amazon Time Sync and others there, too.
+// instanceMetadata is EC2's metadata service on IPv6, which lies inside fc00::/7 (Amazon EC2 User Guide, "Access
+// instance metadata"); of ECS, Amazon Time Sync and others there, too.
 var instanceMetadata = netip.MustParsePrefix("fd00:ec2::/32")

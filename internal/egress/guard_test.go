@@ -24,48 +24,72 @@ func TestGuard(t *testing.T) {
 		allowed   allowed
 	}{
 		// Global unicast, at the edges of what is not.
-		"public IPv4": {[]string{
-			"1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "52.95.110.1", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.0",
-			"169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "191.255.255.255", "192.0.1.0", "192.0.3.0", "192.167.255.255",
-			"192.169.0.0", "198.17.255.255", "198.20.0.0", "198.51.99.255", "198.51.101.0", "203.0.112.255", "203.0.114.0", "223.255.255.255",
-		}, always},
-		"public IPv6":        {[]string{"2001:200::1", "2001:4860:4860::8888", "2600::1", "2606:4700::1111", "2a05:d018::1", "2003::1", "3ffe:ffff::1", "3fff:1000::1"}, always},
-		"mapped public IPv4": {[]string{"::ffff:1.1.1.1", "::ffff:52.95.110.1"}, always},
+		"public IPv4": {addresses: []string{
+			"1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "52.95.110.1", "100.63.255.255", "100.128.0.0", "126.255.255.255",
+			"128.0.0.0",
+			"169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "191.255.255.255", "192.0.1.0", "192.0.3.0",
+			"192.167.255.255",
+			"192.169.0.0", "198.17.255.255", "198.20.0.0", "198.51.99.255", "198.51.101.0", "203.0.112.255", "203.0.114.0",
+			"223.255.255.255",
+		}, allowed: always},
+		"public IPv6": {
+			addresses: []string{
+				"2001:200::1", "2001:4860:4860::8888", "2600::1", "2606:4700::1111", "2a05:d018::1", "2003::1", "3ffe:ffff::1",
+				"3fff:1000::1",
+			},
+			allowed: always,
+		},
+		"mapped public IPv4": {addresses: []string{"::ffff:1.1.1.1", "::ffff:52.95.110.1"}, allowed: always},
 
-		"private":                    {[]string{"10.0.0.1", "172.16.0.0", "172.31.255.255", "192.168.255.255"}, private},
-		"loopback":                   {[]string{"127.0.0.1", "127.255.255.255", "::1"}, loopback},
-		"metadata of EC2 and Lambda": {[]string{"169.254.169.254", "169.254.170.2", "169.254.79.129", "169.254.100.5"}, never},
-		"metadata of Alibaba Cloud":  {[]string{"100.100.100.200"}, never},
+		"private": {
+			addresses: []string{"10.0.0.1", "172.16.0.0", "172.31.255.255", "192.168.255.255"}, allowed: private,
+		},
+		"loopback": {addresses: []string{"127.0.0.1", "127.255.255.255", "::1"}, allowed: loopback},
+		"metadata of EC2 and Lambda": {
+			addresses: []string{"169.254.169.254", "169.254.170.2", "169.254.79.129", "169.254.100.5"}, allowed: never,
+		},
+		"metadata of Alibaba Cloud": {addresses: []string{"100.100.100.200"}, allowed: never},
 
 		// An IPv4 address inside an IPv6 one has the same verdict, or none gets through.
-		"IPv4-mapped loopback":      {[]string{"::ffff:127.0.0.1"}, loopback},
-		"IPv4-mapped private":       {[]string{"::ffff:10.0.0.1", "::ffff:192.168.1.1"}, private},
-		"IPv4-mapped link-local":    {[]string{"::ffff:169.254.169.254"}, never},
-		"IPv4-mapped shared":        {[]string{"::ffff:100.64.0.1"}, never},
-		"IPv4-compatible":           {[]string{"::127.0.0.1", "::10.0.0.1", "::1.1.1.1"}, never},
-		"NAT64 64:ff9b::/96":        {[]string{"64:ff9b::1.1.1.1", "64:ff9b::127.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b::a9fe:a9fe"}, never},
-		"NAT64 64:ff9b:1::/48":      {[]string{"64:ff9b:1::1.1.1.1", "64:ff9b:1::10.0.0.1"}, never},
-		"Teredo":                    {[]string{"2001:0:4136:e378:8000:63bf:3fff:fdd2"}, never},
-		"6to4 of a private address": {[]string{"2002:a00:1::1", "2002:7f00:1::1"}, never},
+		"IPv4-mapped loopback":   {addresses: []string{"::ffff:127.0.0.1"}, allowed: loopback},
+		"IPv4-mapped private":    {addresses: []string{"::ffff:10.0.0.1", "::ffff:192.168.1.1"}, allowed: private},
+		"IPv4-mapped link-local": {addresses: []string{"::ffff:169.254.169.254"}, allowed: never},
+		"IPv4-mapped shared":     {addresses: []string{"::ffff:100.64.0.1"}, allowed: never},
+		"IPv4-compatible":        {addresses: []string{"::127.0.0.1", "::10.0.0.1", "::1.1.1.1"}, allowed: never},
+		"NAT64 64:ff9b::/96": {
+			addresses: []string{"64:ff9b::1.1.1.1", "64:ff9b::127.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b::a9fe:a9fe"},
+			allowed:   never,
+		},
+		"NAT64 64:ff9b:1::/48":      {addresses: []string{"64:ff9b:1::1.1.1.1", "64:ff9b:1::10.0.0.1"}, allowed: never},
+		"Teredo":                    {addresses: []string{"2001:0:4136:e378:8000:63bf:3fff:fdd2"}, allowed: never},
+		"6to4 of a private address": {addresses: []string{"2002:a00:1::1", "2002:7f00:1::1"}, allowed: never},
 
-		"unique local":             {[]string{"fc00::1", "fd00::1", "fd00:ec1::1", "fd00:ec3::1", "fdff:ffff::1"}, private},
-		"instance metadata of EC2": {[]string{"fd00:ec2::", "fd00:ec2::23", "fd00:ec2::253", "fd00:ec2::254", "fd00:ec2:ffff::1"}, never},
-		"link-local, IPv6":         {[]string{"fe80::1", "febf::1", "fe80::1%eth0"}, never},
-		"site-local":               {[]string{"fec0::1"}, never},
-		"multicast, IPv6":          {[]string{"ff02::1", "ff0e::1"}, never},
-		"not given out":            {[]string{"1::1", "1fff::1", "4000::1", "8000::1"}, never},
-		"zones hide nothing":       {[]string{"fd00:ec2::254%eth0", "::%eth0"}, never},
-		"loopback with a zone":     {[]string{"::1%lo"}, loopback},
-		"unique local with a zone": {[]string{"fd00::1%eth0"}, private},
+		"unique local": {
+			addresses: []string{"fc00::1", "fd00::1", "fd00:ec1::1", "fd00:ec3::1", "fdff:ffff::1"}, allowed: private,
+		},
+		"instance metadata of EC2": {
+			addresses: []string{"fd00:ec2::", "fd00:ec2::23", "fd00:ec2::253", "fd00:ec2::254", "fd00:ec2:ffff::1"},
+			allowed:   never,
+		},
+		"link-local, IPv6":         {addresses: []string{"fe80::1", "febf::1", "fe80::1%eth0"}, allowed: never},
+		"site-local":               {addresses: []string{"fec0::1"}, allowed: never},
+		"multicast, IPv6":          {addresses: []string{"ff02::1", "ff0e::1"}, allowed: never},
+		"not given out":            {addresses: []string{"1::1", "1fff::1", "4000::1", "8000::1"}, allowed: never},
+		"zones hide nothing":       {addresses: []string{"fd00:ec2::254%eth0", "::%eth0"}, allowed: never},
+		"loopback with a zone":     {addresses: []string{"::1%lo"}, allowed: loopback},
+		"unique local with a zone": {addresses: []string{"fd00::1%eth0"}, allowed: private},
 	}
 	guards := map[string]struct {
 		guard   egress.Guard
 		allowed map[allowed]bool
 	}{
-		"zero":     {egress.Guard{}, map[allowed]bool{always: true}},
-		"private":  {egress.Guard{AllowPrivate: true}, map[allowed]bool{always: true, private: true}},
-		"loopback": {egress.Guard{AllowLoopback: true}, map[allowed]bool{always: true, loopback: true}},
-		"both":     {egress.Guard{AllowPrivate: true, AllowLoopback: true}, map[allowed]bool{always: true, private: true, loopback: true}},
+		"zero":     {guard: egress.Guard{}, allowed: map[allowed]bool{always: true}},
+		"private":  {guard: egress.Guard{AllowPrivate: true}, allowed: map[allowed]bool{always: true, private: true}},
+		"loopback": {guard: egress.Guard{AllowLoopback: true}, allowed: map[allowed]bool{always: true, loopback: true}},
+		"both": {
+			guard:   egress.Guard{AllowPrivate: true, AllowLoopback: true},
+			allowed: map[allowed]bool{always: true, private: true, loopback: true},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +164,9 @@ func TestGuardBlocksEachRegistryEntryAndNothingBesides(t *testing.T) {
 		}
 	}
 	named := func(addr netip.Addr) bool {
-		return slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) || p.Contains(addr) && !addr.Is4In6() })
+		return slices.ContainsFunc(all, func(p netip.Prefix) bool {
+			return p.Contains(addr.Unmap()) || p.Contains(addr) && !addr.Is4In6()
+		})
 	}
 	for name, prefixes := range registries {
 		t.Run(name, func(t *testing.T) {

@@ -12,7 +12,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/egress"
 )
 
-// rootsOf names the file of the roots that a process of its own is to find: crypto/x509 reads the system's once a process.
+// rootsOf names the file of the roots that a process of its own is to find: crypto/x509 reads the system's once a
+// process.
 const rootsOf = "CRONBEARER_TEST_ROOTS"
 
 func TestRootsInAProcessOfItsOwn(t *testing.T) {
@@ -69,8 +70,10 @@ func TestRootsComeFromTheBundle(t *testing.T) {
 		want        string
 	}{
 		"the bundle, and no directory of the system's": {environment: []string{"SSL_CERT_FILE=" + bundle}, want: bundle},
-		"a directory of the user's as well":            {environment: []string{"SSL_CERT_FILE=" + bundle, "SSL_CERT_DIR=" + directory}, want: both},
-		"roots of a test's as well":                    {environment: []string{"SSL_CERT_FILE=" + bundle, rootsOf + "_EXTRA=" + file("extra.pem", second)}, want: both},
+		"a directory of the user's as well": {environment: []string{"SSL_CERT_FILE=" +
+			bundle, "SSL_CERT_DIR=" + directory}, want: both},
+		"roots of a test's as well": {environment: []string{"SSL_CERT_FILE=" + bundle, rootsOf +
+			"_EXTRA=" + file("extra.pem", second)}, want: both},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

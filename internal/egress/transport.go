@@ -34,8 +34,8 @@ func NewTransport(roots *x509.CertPool, guard Guard) *http.Transport {
 	}
 }
 
-// OnceOnly is the transport, but uses no connection twice: when one that was used before breaks, net/http by itself repeats
-// what carries an Idempotency-Key, whether it had been sent or not, and of the rest no one knows.
+// OnceOnly is the transport, but uses no connection twice: when one that was used before breaks, net/http by itself
+// repeats what carries an Idempotency-Key, whether it had been sent or not, and of the rest no one knows.
 func OnceOnly(t *http.Transport) *http.Transport {
 	once := t.Clone()
 	once.DisableKeepAlives = true

@@ -79,7 +79,9 @@ func TestGuardStandsBehindDNS(t *testing.T) {
 
 func TestTLSVersions(t *testing.T) {
 	t.Parallel()
-	for version, works := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+	for version, works := range map[uint16]bool{
+		tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true,
+	} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			t.Parallel()
 			server, roots := serve(t, func(s *httptest.Server) {
@@ -113,8 +115,13 @@ func TestCertificatesAreChecked(t *testing.T) {
 		host      string
 		explained string
 	}{
-		"unknown authority": {x509.NewCertPool(), "127.0.0.1", "certificate is not valid: x509: certificate signed by unknown authority"},
-		"another host":      {roots, "localhost", "certificate is not valid: x509: certificate is valid for"},
+		"unknown authority": {
+			roots: x509.NewCertPool(), host: "127.0.0.1",
+			explained: "certificate is not valid: x509: certificate signed by unknown authority",
+		},
+		"another host": {
+			roots: roots, host: "localhost", explained: "certificate is not valid: x509: certificate is valid for",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -166,7 +173,9 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 
 func TestHTTP1Only(t *testing.T) {
 	t.Parallel()
-	server, roots := serve(t, func(s *httptest.Server) { s.EnableHTTP2 = true }, func(http.ResponseWriter, *http.Request) {})
+	server, roots := serve(t, func(s *httptest.Server) {
+		s.EnableHTTP2 = true
+	}, func(http.ResponseWriter, *http.Request) {})
 	response, err := get(t, egress.NewTransport(roots, onThisMachine), server.URL)
 	if err != nil || response.Proto != "HTTP/1.1" {
 		t.Errorf("got %v, %v", response, err)
@@ -244,12 +253,15 @@ func TestHostileCertificateIsExplainedBriefly(t *testing.T) {
 	}
 	config.NextProtos = nil
 	server, _ := serve(t, func(s *httptest.Server) { s.TLS = config }, func(http.ResponseWriter, *http.Request) {})
-	_, err = get(t, egress.NewTransport(authority.Pool(), onThisMachine), strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
+	_, err = get(
+		t, egress.NewTransport(authority.Pool(), onThisMachine), strings.Replace(server.URL, "127.0.0.1", "localhost", 1),
+	)
 	if err == nil || len(err.Error()) < 50_000 {
 		t.Fatalf("this certificate is not hostile: %v", err)
 	}
 	got := egress.Explain(err, time.Second)
-	if len(got) > 350 || strings.Contains(got, "\n") || !strings.HasPrefix(got, "the target's certificate is not valid: x509: ") {
+	if len(got) > 350 || strings.Contains(got, "\n") ||
+		!strings.HasPrefix(got, "the target's certificate is not valid: x509: ") {
 		t.Errorf("%d bytes: %s", len(got), got)
 	}
 }
@@ -270,17 +282,37 @@ func TestExplain(t *testing.T) {
 		url  string
 		want string
 	}{
-		"no such host":         {"https://no-such-host.invalid/", "the host name "},
-		"nobody listens":       {"https://" + closed.Addr().String(), "the connection was refused or the target cannot be reached"},
-		"HTTP on this port":    {listen(t, nil, func(c net.Conn) { _, _ = c.Read(make([]byte, 1024)); write("HTTP/1.1 400 Bad Request\r\n\r\n")(c) }), "the target does not speak TLS on this port"},
-		"SSH on this port":     {listen(t, nil, write("SSH-2.0-OpenSSH_9.9\r\n")), "the target does not speak TLS on this port"},
-		"hung up on the hello": {listen(t, nil, func(net.Conn) {}), "the connection broke before the answer was complete"},
-		"no answer":            {listen(t, secure, func(net.Conn) {}), "the connection broke before the answer was complete"},
-		"half a head":          {listen(t, secure, write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n")), "the connection broke before the answer was complete"},
-		"not HTTP":             {listen(t, secure, write("tls: canary no such thing\r\n\r\n")), "the answer is not HTTP"},
-		"a status of letters":  {listen(t, secure, write("HTTP/1.1 canary OK\r\n\r\n")), "the answer is not HTTP"},
-		"a broken header":      {listen(t, secure, write("HTTP/1.1 200 OK\r\ncanary tls\r\n\r\n")), "the answer is not HTTP"},
-		"an unknown encoding":  {listen(t, secure, write("HTTP/1.1 200 OK\r\nTransfer-Encoding: tls: canary\r\n\r\n")), "the connection broke before the answer was complete"},
+		"no such host": {url: "https://no-such-host.invalid/", want: "the host name "},
+		"nobody listens": {url: "https://" +
+			closed.Addr().String(), want: "the connection was refused or the target cannot be reached"},
+		"HTTP on this port": {url: listen(t, nil, func(c net.Conn) {
+			_, _ = c.Read(make([]byte, 1024))
+			write("HTTP/1.1 400 Bad Request\r\n\r\n")(c)
+		}), want: "the target does not speak TLS on this port"},
+		"SSH on this port": {
+			url: listen(t, nil, write("SSH-2.0-OpenSSH_9.9\r\n")), want: "the target does not speak TLS on this port",
+		},
+		"hung up on the hello": {
+			url: listen(t, nil, func(net.Conn) {}), want: "the connection broke before the answer was complete",
+		},
+		"no answer": {
+			url: listen(t, secure, func(net.Conn) {}), want: "the connection broke before the answer was complete",
+		},
+		"half a head": {
+			url:  listen(t, secure, write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n")),
+			want: "the connection broke before the answer was complete",
+		},
+		"not HTTP": {
+			url: listen(t, secure, write("tls: canary no such thing\r\n\r\n")), want: "the answer is not HTTP",
+		},
+		"a status of letters": {url: listen(t, secure, write("HTTP/1.1 canary OK\r\n\r\n")), want: "the answer is not HTTP"},
+		"a broken header": {
+			url: listen(t, secure, write("HTTP/1.1 200 OK\r\ncanary tls\r\n\r\n")), want: "the answer is not HTTP",
+		},
+		"an unknown encoding": {
+			url:  listen(t, secure, write("HTTP/1.1 200 OK\r\nTransfer-Encoding: tls: canary\r\n\r\n")),
+			want: "the connection broke before the answer was complete",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -304,12 +336,18 @@ func TestExplainTimeouts(t *testing.T) {
 		err  error
 		want string
 	}{
-		"DNS not found": {&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true, Err: "no such host", Name: "canary"}}, "the host name does not exist in DNS"},
-		"DNS timed out": {&net.OpError{Op: "dial", Err: &net.DNSError{IsTimeout: true, Err: "i/o timeout", Name: "canary"}}, "the host name could not be resolved"},
-		"connecting":    {fmt.Errorf("x: %w", dial), "connecting timed out"},
-		"answering":     {context.DeadlineExceeded, "no answer came within 1.5s"},
-		"reading":       {&net.OpError{Op: "read", Err: context.DeadlineExceeded}, "no answer came within 1.5s"},
-		"anything else": {errors.New("canary"), "the connection broke before the answer was complete"},
+		"DNS not found": {
+			err:  &net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true, Err: "no such host", Name: "canary"}},
+			want: "the host name does not exist in DNS",
+		},
+		"DNS timed out": {
+			err:  &net.OpError{Op: "dial", Err: &net.DNSError{IsTimeout: true, Err: "i/o timeout", Name: "canary"}},
+			want: "the host name could not be resolved",
+		},
+		"connecting":    {err: fmt.Errorf("x: %w", dial), want: "connecting timed out"},
+		"answering":     {err: context.DeadlineExceeded, want: "no answer came within 1.5s"},
+		"reading":       {err: &net.OpError{Op: "read", Err: context.DeadlineExceeded}, want: "no answer came within 1.5s"},
+		"anything else": {err: errors.New("canary"), want: "the connection broke before the answer was complete"},
 	}
 	for name, c := range cases {
 		if got := egress.Explain(c.err, 1500*time.Millisecond); got != c.want {

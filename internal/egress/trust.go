@@ -25,8 +25,8 @@ func NewCA(certificates []*x509.Certificate) *CA {
 // maxTrusts bounds how many CAs have connections of their own at once. Secrets change their CA once in years.
 const maxTrusts = 64
 
-// Trust keeps what makes the calls of those that trust the same certificates: for nil the one of the transport given, for
-// each CA one with a transport, connections and TLS sessions of its own. It is safe for concurrent use.
+// Trust keeps what makes the calls of those that trust the same certificates: for nil the one of the transport given,
+// for each CA one with a transport, connections and TLS sessions of its own. It is safe for concurrent use.
 type Trust[T any] struct {
 	base *http.Transport
 	with func(*http.Transport) T

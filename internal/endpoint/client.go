@@ -1,8 +1,8 @@
 // Package endpoint makes a call with a token and reports what the answer says of that token. Only proof is a verdict: a
-// 401, an invalid_token challenge (RFC 6750 section 3.1) or a rule of the user's rejects a token, the answer that the user
-// expects accepts it, and everything else (time-outs, 5xx, rate limits, a missing right) leaves it unknown, so that an
-// outage of the target never looks like a dead token. Requests are retried as RFC 9110 section 9.2.2 allows. It does not
-// choose the token: package caller does.
+// 401, an invalid_token challenge (RFC 6750 section 3.1) or a rule of the user's rejects a token, the answer that the
+// user expects accepts it, and everything else (time-outs, 5xx, rate limits, a missing right) leaves it unknown, so
+// that an outage of the target never looks like a dead token. Requests are retried as RFC 9110 section 9.2.2 allows. It
+// does not choose the token: package caller does.
 package endpoint
 
 import (
@@ -77,7 +77,9 @@ type Client struct {
 
 // NewClient returns a Client on a transport that follows no redirects.
 func NewClient(transport *http.Transport) *Client {
-	return &Client{transport: transport, once: egress.OnceOnly(transport), sleep: retry.Sleep, backoff: retry.Backoff, now: time.Now}
+	return &Client{
+		transport: transport, once: egress.OnceOnly(transport), sleep: retry.Sleep, backoff: retry.Backoff, now: time.Now,
+	}
 }
 
 // transportFor keeps a request that must not go out twice off connections that were used before.
@@ -118,7 +120,9 @@ type attempted struct {
 	next retry.Next
 }
 
-func (c *Client) attempt(ctx context.Context, p Policy, r request.Request, t redact.Secret, timeout time.Duration) attempted {
+func (c *Client) attempt(
+	ctx context.Context, p Policy, r request.Request, t redact.Secret, timeout time.Duration,
+) attempted {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var connected, sent atomic.Int32 // connected: a byte of the request may have left
@@ -151,8 +155,8 @@ func authorized(ctx context.Context, r request.Request, t redact.Secret) *http.R
 	return req
 }
 
-// judge applies the rules in the order of the contract: 401 and challenge, reject.json, rate limit, reject.status, expect.
-// It reads as much of the answer as the rules need. giveUp ends a read that lasts.
+// judge applies the rules in the order of the contract: 401 and challenge, reject.json, rate limit, reject.status,
+// expect. It reads as much of the answer as the rules need. giveUp ends a read that lasts.
 func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp func()) {
 	a.Status, a.RequestID = response.StatusCode, requestID(response.Header)
 	a.Expiry, a.Unread = headerExpiry(response.Header)
@@ -204,7 +208,8 @@ func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp f
 	if a.Verdict == Rejected {
 		return
 	}
-	retried := limit.Retry || statusRetried(p, a.Status, limit.HasWait) || errors.Is(body.unread, errCutOff) && p.Replayable
+	retried := limit.Retry || statusRetried(p, a.Status, limit.HasWait) || errors.Is(body.unread, errCutOff) &&
+		p.Replayable
 	a.next = retry.Next{Retry: retried, Wait: limit.Wait, HasWait: limit.HasWait}
 }
 
@@ -219,7 +224,10 @@ func read(p Policy, response *http.Response, encoding string, giveUp func()) (b 
 	contentType := response.Header.Get("Content-Type")
 	if needsBody(p, response.StatusCode, contentType) {
 		if encoding != "" {
-			b.unread = fmt.Errorf("has the content encoding %s, which cannot be read: remove Accept-Encoding from the job's headers", redact.Quote(encoding))
+			b.unread = fmt.Errorf(
+				"has the content encoding %s, which cannot be read: remove Accept-Encoding from the job's headers",
+				redact.Quote(encoding),
+			)
 			return b
 		}
 		if b.text, b.unread = readBody(response.Body); b.unread == nil {
@@ -241,7 +249,8 @@ func (b bearerChallenges) explain() string {
 	case b.invalidToken:
 		return ` and its challenge says error="invalid_token"`
 	case b.insufficientScope && b.scope != "":
-		return ": the token is good but lacks the right for this call (insufficient_scope); the target names the scope " + redact.Quote(b.scope)
+		return ": the token is good but lacks the right for this call (insufficient_scope); the target names the scope " +
+			redact.Quote(b.scope)
 	case b.insufficientScope:
 		return ": the token is good but lacks the right for this call (insufficient_scope)"
 	default:
@@ -259,7 +268,8 @@ func statusRetried(p Policy, status int, hasWait bool) bool {
 func needsBody(p Policy, status int, contentType string) bool {
 	head := p.Rules
 	head.Expect.JSON = nil
-	return p.ReadsBody || len(p.Rules.Reject.JSON) > 0 || p.Rules.NeedsBody() && head.Unmet(status, contentType, jsondoc.Document{}) == ""
+	return p.ReadsBody || len(p.Rules.Reject.JSON) > 0 || p.Rules.NeedsBody() &&
+		head.Unmet(status, contentType, jsondoc.Document{}) == ""
 }
 
 func (a *attempted) reject(fault string) {

@@ -162,72 +162,158 @@ func TestVerdicts(t *testing.T) {
 		serve func(int, *testnet.Conn)
 		want  want
 	}{
-		"101":              {none, once(switched), unknown(101, "switched to a protocol")},
-		"101, with a rule": {expectJSON, hanging(switched), unknown(101, "switched to a protocol")},
-		"101, no upgrade":  {none, once("HTTP/1.1 101 X\r\n\r\n"), unknown(101, "switched to a protocol")},
-		"103, then 200":    {none, once("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + reply(200, "", "")), accepted(200)},
-		"100, then 401":    {none, once("HTTP/1.1 100 Continue\r\n\r\n" + reply(401, "", "")), rejected(401)},
-		"a hundred 102s":   {none, once(strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100) + reply(200, "", "")), accepted(200)},
+		"101":              {event: none, serve: once(switched), want: unknown(101, "switched to a protocol")},
+		"101, with a rule": {event: expectJSON, serve: hanging(switched), want: unknown(101, "switched to a protocol")},
+		"101, no upgrade": {
+			event: none, serve: once("HTTP/1.1 101 X\r\n\r\n"), want: unknown(101, "switched to a protocol"),
+		},
+		"103, then 200": {event: none, serve: once("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" +
+			reply(200, "", "")), want: accepted(200)},
+		"100, then 401": {event: none, serve: once("HTTP/1.1 100 Continue\r\n\r\n" +
+			reply(401, "", "")), want: rejected(401)},
+		"a hundred 102s": {event: none, serve: once(strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100) +
+			reply(200, "", "")), want: accepted(200)},
 
-		"body cut off, no rule":           {none, once(cut(200, "")), accepted(200)},
-		"body cut off, 401":               {expectJSON, once(cut(401, "")), rejected(401)},
-		"body cut off, status rule":       {reject403, once(cut(403, "")), rejected(403)},
-		"body cut off, expect":            {expectJSON, once(cut(200, jsonType)), unknown(200, "its body was cut off")},
-		"body cut off, reject":            {rejectJSON, once(cut(200, jsonType)), unknown(200, "its body was cut off")},
-		"body cut off, 404, expect":       {expectJSON, once(cut(404, jsonType)), unknown(404, "expect.status")},
-		"body cut off, 404, reject":       {rejectJSON, once(cut(404, jsonType)), unknown(404, "its body was cut off")},
-		"slow body, no rule":              {none, hanging(cut(200, "")), accepted(200)},
-		"slow body, 401":                  {none, hanging(cut(401, "")), rejected(401)},
-		"slow body, expect":               {expectJSON, hanging(cut(200, jsonType)), unknown(200, "its body was cut off")},
-		"slow gzip body, no rule":         {none, hanging("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 99\r\n\r\n"), accepted(200)},
-		"endless body, no rule":           {none, endless("x"), accepted(200)},
-		"endless body, expect":            {expectJSON, endless(" "), unknown(200, "its body is larger than 1 MiB")},
-		"body of 1 MiB":                   {expectJSON, always(reply(200, jsonType, exactly)), accepted(200)},
-		"body over 1 MiB, no rule":        {none, always(reply(200, jsonType, big)), accepted(200)},
-		"body over 1 MiB, expect":         {expectJSON, always(reply(200, jsonType, big)), unknown(200, "its body is larger than 1 MiB")},
-		"body over 1 MiB, 401":            {expectJSON, always(reply(401, jsonType, big)), rejected(401)},
-		"gzip":                            {expectJSON, always(reply(200, "Content-Encoding: gzip\r\n"+jsonType, gzipped(ok))), accepted(200)},
-		"gzip bomb, no rule":              {none, always(bomb), accepted(200)},
-		"gzip bomb, expect":               {expectJSON, always(bomb), unknown(200, "its body is larger than 1 MiB")},
-		"broken gzip, no rule":            {none, always(reply(200, "Content-Encoding: gzip\r\n", "no gzip")), accepted(200)},
-		"broken gzip, expect":             {expectJSON, always(reply(200, "Content-Encoding: gzip\r\n", "no gzip")), unknown(200, "its body was cut off")},
-		"byte order mark":                 {expectJSON, always(reply(200, jsonType, "\ufeff"+ok)), accepted(200)},
-		"HTML, expect.json":               {expectJSON, always(reply(200, "", "<html>")), unknown(200, "expect.json")},
-		"empty, expect.json":              {expectJSON, always(reply(204, "", "")), unknown(204, "expect.json")},
-		"another value":                   {expectJSON, always(reply(200, "", `{"ok":"yes"}`)), unknown(200, "expect.json")},
-		"reject.json matches a 200":       {rejectJSON, always(reply(200, "", `{"error":"token_expired"}`)), rejected(200)},
-		"reject.json matches a 500":       {rejectJSON, always(reply(500, "", `{"error":"token_expired"}`)), rejected(500)},
-		"reject.json does not match":      {rejectJSON, always(reply(200, "", `{"error":"other"}`)), accepted(200)},
-		"reject.json, HTML":               {rejectJSON, always(reply(200, "", "token_expired")), accepted(200)},
-		"reject.json before expect":       {event{"expect": event{"json": event{"/error": "token_expired"}}, "reject": event{"json": event{"/error": "token_expired"}}}, always(reply(200, "", `{"error":"token_expired"}`)), rejected(200)},
-		"403, reject.status":              {reject403, always(reply(403, "", "")), rejected(403)},
-		"401 that is expected":            {event{"expect": event{"status": []any{401}}}, always(reply(401, "", "")), rejected(401)},
-		"404 that is expected":            {expect404, always(reply(404, "", "")), accepted(404)},
-		"500 that is not":                 {expect404, always(reply(500, "", "")), unknown(500, "expect.status")},
-		"content type as expected":        {typed, always(reply(200, "Content-Type: Application/JSON; charset=utf-8\r\n", "")), accepted(200)},
-		"another content type":            {typed, always(reply(200, "Content-Type: text/html\r\n", "")), unknown(200, "expect.contentType")},
-		"login page instead of an answer": {none, always(reply(302, "Location: https://example.com/login\r\n", "")), unknown(302, "expect.status")},
-		"HEAD":                            {event{"call": "HEAD https://example.com/"}, once("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n"), accepted(200)},
-		"no length, no connection: close": {expectJSON, once("HTTP/1.1 200 OK\r\n" + jsonType + "\r\n" + ok), accepted(200)},
+		"body cut off, no rule":     {event: none, serve: once(cut(200, "")), want: accepted(200)},
+		"body cut off, 401":         {event: expectJSON, serve: once(cut(401, "")), want: rejected(401)},
+		"body cut off, status rule": {event: reject403, serve: once(cut(403, "")), want: rejected(403)},
+		"body cut off, expect": {
+			event: expectJSON, serve: once(cut(200, jsonType)), want: unknown(200, "its body was cut off"),
+		},
+		"body cut off, reject": {
+			event: rejectJSON, serve: once(cut(200, jsonType)), want: unknown(200, "its body was cut off"),
+		},
+		"body cut off, 404, expect": {
+			event: expectJSON, serve: once(cut(404, jsonType)), want: unknown(404, "expect.status"),
+		},
+		"body cut off, 404, reject": {
+			event: rejectJSON, serve: once(cut(404, jsonType)), want: unknown(404, "its body was cut off"),
+		},
+		"slow body, no rule": {event: none, serve: hanging(cut(200, "")), want: accepted(200)},
+		"slow body, 401":     {event: none, serve: hanging(cut(401, "")), want: rejected(401)},
+		"slow body, expect": {
+			event: expectJSON, serve: hanging(cut(200, jsonType)), want: unknown(200, "its body was cut off"),
+		},
+		"slow gzip body, no rule": {
+			event: none, serve: hanging("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 99\r\n\r\n"),
+			want: accepted(200),
+		},
+		"endless body, no rule": {event: none, serve: endless("x"), want: accepted(200)},
+		"endless body, expect": {
+			event: expectJSON, serve: endless(" "), want: unknown(200, "its body is larger than 1 MiB"),
+		},
+		"body of 1 MiB": {
+			event: expectJSON, serve: always(reply(200, jsonType, exactly)), want: accepted(200),
+		},
+		"body over 1 MiB, no rule": {event: none, serve: always(reply(200, jsonType, big)), want: accepted(200)},
+		"body over 1 MiB, expect": {
+			event: expectJSON, serve: always(reply(200, jsonType, big)), want: unknown(200, "its body is larger than 1 MiB"),
+		},
+		"body over 1 MiB, 401": {event: expectJSON, serve: always(reply(401, jsonType, big)), want: rejected(401)},
+		"gzip": {event: expectJSON, serve: always(reply(200, "Content-Encoding: gzip\r\n"+
+			jsonType, gzipped(ok))), want: accepted(200)},
+		"gzip bomb, no rule": {event: none, serve: always(bomb), want: accepted(200)},
+		"gzip bomb, expect": {
+			event: expectJSON, serve: always(bomb), want: unknown(200, "its body is larger than 1 MiB"),
+		},
+		"broken gzip, no rule": {
+			event: none, serve: always(reply(200, "Content-Encoding: gzip\r\n", "no gzip")), want: accepted(200),
+		},
+		"broken gzip, expect": {
+			event: expectJSON, serve: always(reply(200, "Content-Encoding: gzip\r\n", "no gzip")),
+			want: unknown(200, "its body was cut off"),
+		},
+		"byte order mark": {event: expectJSON, serve: always(reply(200, jsonType, "\ufeff"+
+			ok)), want: accepted(200)},
+		"HTML, expect.json": {
+			event: expectJSON, serve: always(reply(200, "", "<html>")), want: unknown(200, "expect.json"),
+		},
+		"empty, expect.json": {
+			event: expectJSON, serve: always(reply(204, "", "")), want: unknown(204, "expect.json"),
+		},
+		"another value": {
+			event: expectJSON, serve: always(reply(200, "", `{"ok":"yes"}`)), want: unknown(200, "expect.json"),
+		},
+		"reject.json matches a 200": {
+			event: rejectJSON, serve: always(reply(200, "", `{"error":"token_expired"}`)), want: rejected(200),
+		},
+		"reject.json matches a 500": {
+			event: rejectJSON, serve: always(reply(500, "", `{"error":"token_expired"}`)), want: rejected(500),
+		},
+		"reject.json does not match": {
+			event: rejectJSON, serve: always(reply(200, "", `{"error":"other"}`)), want: accepted(200),
+		},
+		"reject.json, HTML": {
+			event: rejectJSON, serve: always(reply(200, "", "token_expired")), want: accepted(200),
+		},
+		"reject.json before expect": {
+			event: event{
+				"expect": event{"json": event{"/error": "token_expired"}},
+				"reject": event{"json": event{"/error": "token_expired"}},
+			},
+			serve: always(reply(200, "", `{"error":"token_expired"}`)), want: rejected(200),
+		},
+		"403, reject.status": {event: reject403, serve: always(reply(403, "", "")), want: rejected(403)},
+		"401 that is expected": {
+			event: event{"expect": event{"status": []any{401}}}, serve: always(reply(401, "", "")), want: rejected(401),
+		},
+		"404 that is expected": {event: expect404, serve: always(reply(404, "", "")), want: accepted(404)},
+		"500 that is not": {
+			event: expect404, serve: always(reply(500, "", "")), want: unknown(500, "expect.status"),
+		},
+		"content type as expected": {
+			event: typed, serve: always(reply(200, "Content-Type: Application/JSON; charset=utf-8\r\n", "")),
+			want: accepted(200),
+		},
+		"another content type": {
+			event: typed, serve: always(reply(200, "Content-Type: text/html\r\n", "")),
+			want: unknown(200, "expect.contentType"),
+		},
+		"login page instead of an answer": {
+			event: none, serve: always(reply(302, "Location: https://example.com/login\r\n", "")),
+			want: unknown(302, "expect.status"),
+		},
+		"HEAD": {
+			event: event{"call": "HEAD https://example.com/"}, serve: once("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n"),
+			want: accepted(200),
+		},
+		"no length, no connection: close": {event: expectJSON, serve: once("HTTP/1.1 200 OK\r\n" + jsonType + "\r\n" +
+			ok), want: accepted(200)},
 
-		"time-out before the head": {none, hanging(""), unknown(0, "no answer came within 5s")},
-		"time-out within the head": {none, hanging("HTTP/1.1 200 OK\r\n"), unknown(0, "no answer came within 5s")},
-		"no answer":                {none, once(""), unknown(0, "the connection broke")},
-		"not HTTP":                 {none, once("220 smtp ready\r\n"), unknown(0, "the answer is not HTTP")},
-		"no status":                {none, once("HTTP/1.1 OK\r\n\r\n"), unknown(0, "the answer is not HTTP")},
-		"half a head":              {none, once("HTTP/1.1 200 OK\r\nServer: x\r\n"), unknown(0, "the connection broke")},
-		"head over 64 KiB":         {none, once("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 65<<10) + "\r\n\r\n"), unknown(0, "larger than 64 KiB")},
-		"two lengths":              {none, once("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx"), unknown(0, "")},
-		"endless early hints":      {none, endless("HTTP/1.1 103 Early Hints\r\n\r\n"), unknown(0, "larger than 64 KiB")},
+		"time-out before the head": {event: none, serve: hanging(""), want: unknown(0, "no answer came within 5s")},
+		"time-out within the head": {
+			event: none, serve: hanging("HTTP/1.1 200 OK\r\n"), want: unknown(0, "no answer came within 5s"),
+		},
+		"no answer": {event: none, serve: once(""), want: unknown(0, "the connection broke")},
+		"not HTTP": {
+			event: none, serve: once("220 smtp ready\r\n"), want: unknown(0, "the answer is not HTTP"),
+		},
+		"no status": {
+			event: none, serve: once("HTTP/1.1 OK\r\n\r\n"), want: unknown(0, "the answer is not HTTP"),
+		},
+		"half a head": {
+			event: none, serve: once("HTTP/1.1 200 OK\r\nServer: x\r\n"), want: unknown(0, "the connection broke"),
+		},
+		"head over 64 KiB": {event: none, serve: once("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 65<<10) +
+			"\r\n\r\n"), want: unknown(0, "larger than 64 KiB")},
+		"two lengths": {
+			event: none, serve: once("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx"),
+			want: unknown(0, ""),
+		},
+		"endless early hints": {
+			event: none, serve: endless("HTTP/1.1 103 Early Hints\r\n\r\n"), want: unknown(0, "larger than 64 KiB"),
+		},
 	}
 	for _, status := range []int{200, 201, 204, 299} {
 		cases[fmt.Sprintf("%d", status)] = struct {
 			event event
 			serve func(int, *testnet.Conn)
 			want  want
-		}{none, always(reply(status, "", "")), accepted(status)}
+		}{event: none, serve: always(reply(status, "", "")), want: accepted(status)}
 	}
-	for _, status := range []int{300, 301, 302, 303, 304, 307, 308, 400, 402, 403, 404, 407, 408, 418, 429, 500, 502, 503, 504, 599, 999} {
+	for _, status := range []int{
+		300, 301, 302, 303, 304, 307, 308, 400, 402, 403, 404, 407, 408, 418, 429, 500, 502, 503, 504, 599, 999,
+	} {
 		for name, rules := range map[string]event{"": none, ", expect.json": expectJSON, ", reject.json": rejectJSON} {
 			fault := "expect.status"
 			if status == http.StatusTooManyRequests {
@@ -237,7 +323,7 @@ func TestVerdicts(t *testing.T) {
 				event event
 				serve func(int, *testnet.Conn)
 				want  want
-			}{rules, always(reply(status, jsonType, ok)), unknown(status, fault)}
+			}{event: rules, serve: always(reply(status, jsonType, ok)), want: unknown(status, fault)}
 		}
 	}
 	for name, rules := range map[string]event{"": none, ", expect.json": expectJSON, ", reject.json": rejectJSON} {
@@ -245,7 +331,7 @@ func TestVerdicts(t *testing.T) {
 			event event
 			serve func(int, *testnet.Conn)
 			want  want
-		}{rules, always(reply(401, jsonType, ok)), rejected(401)}
+		}{event: rules, serve: always(reply(401, jsonType, ok)), want: rejected(401)}
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -257,11 +343,16 @@ func TestVerdicts(t *testing.T) {
 				maps.Copy(whole, c.event)
 				begun := time.Now()
 				got := call(t, n, whole, time.Time{})
-				if took := time.Since(begun); took > 5*time.Second || c.want.verdict != endpoint.Unknown && took > 200*time.Millisecond {
+				if took := time.Since(begun); took > 5*time.Second || c.want.verdict != endpoint.Unknown &&
+					took > 200*time.Millisecond {
 					t.Errorf("it took %s", took)
 				}
-				if got.Verdict != c.want.verdict || got.Status != c.want.status || !strings.Contains(got.Fault, c.want.fault) || (c.want.fault == "") != (got.Fault == "") && name != "two lengths" {
-					t.Errorf("got %s, %d, %q; want %s, %d, %q", got.Verdict, got.Status, got.Fault, c.want.verdict, c.want.status, c.want.fault)
+				if got.Verdict != c.want.verdict || got.Status != c.want.status || !strings.Contains(got.Fault, c.want.fault) ||
+					(c.want.fault == "") != (got.Fault == "") && name != "two lengths" {
+					t.Errorf(
+						"got %s, %d, %q; want %s, %d, %q", got.Verdict, got.Status, got.Fault, c.want.verdict, c.want.status,
+						c.want.fault,
+					)
 				}
 				rejections := 0
 				if c.want.verdict == endpoint.Rejected {
@@ -319,39 +410,56 @@ func TestRetries(t *testing.T) {
 		retried int
 		rules   event
 	}{
-		"connection refused":             {nil, anybody, nil},
-		"429":                            {always(reply(429, "", "")), anybody, nil},
-		"429 with Retry-After":           {always(reply(429, retryAfter, "")), anybody, nil},
-		"429, body cut off, a rule":      {once(429), anybody, event{"reject": event{"json": event{"/a": 1}}}},
-		"503 with Retry-After":           {always(reply(503, retryAfter, "")), anybody, nil},
-		"503":                            {always(reply(503, "", "")), replayable, nil},
-		"503 with a broken Retry-After":  {always(reply(503, "Retry-After: soon\r\n", "")), replayable, nil},
-		"502":                            {always(reply(502, "", "")), replayable, nil},
-		"502 with Retry-After":           {always(reply(502, retryAfter, "")), replayable, nil},
-		"504":                            {always(reply(504, "", "")), replayable, nil},
-		"time-out":                       {hang, replayable, nil},
-		"broken after sending":           {hangUp, replayable, nil},
-		"body cut off, a rule":           {cutOff, replayable, event{"expect": event{"json": event{"/a": 1}}}},
-		"body too large, a rule":         {endless(" "), nobody, event{"expect": event{"json": event{"/a": 1}}}},
-		"200 that fails expect":          {always(reply(200, "", "{}")), nobody, event{"expect": event{"json": event{"/a": 1}}}},
-		"302":                            {always(reply(302, retryAfter, "")), nobody, nil},
-		"400":                            {always(reply(400, "", "")), nobody, nil},
-		"401":                            {always(reply(401, retryAfter, "")), nobody, nil},
-		"403":                            {always(reply(403, "", "")), nobody, nil},
-		"404":                            {always(reply(404, "", "")), nobody, nil},
-		"403 with Retry-After":           {always(reply(403, retryAfter, "")), anybody, nil},
-		"408":                            {always(reply(408, "", "")), replayable, nil},
-		"425":                            {always(reply(425, "", "")), replayable, nil},
-		"500":                            {always(reply(500, "", "")), replayable, nil},
-		"500 with Retry-After":           {always(reply(500, retryAfter, "")), replayable, nil},
-		"505":                            {always(reply(505, "", "")), replayable, nil},
-		"529":                            {always(reply(529, "", "")), replayable, nil},
-		"599":                            {always(reply(599, "", "")), replayable, nil},
-		"501":                            {always(reply(501, "", "")), nobody, nil},
-		"a rejecting 503":                {always(reply(503, retryAfter, "")), nobody, event{"reject": event{"status": []any{503}}}},
-		"a 429 that reject.status names": {always(reply(429, "", "")), anybody, event{"reject": event{"status": []any{429}}}},
+		"connection refused":   {serve: nil, retried: anybody, rules: nil},
+		"429":                  {serve: always(reply(429, "", "")), retried: anybody, rules: nil},
+		"429 with Retry-After": {serve: always(reply(429, retryAfter, "")), retried: anybody, rules: nil},
+		"429, body cut off, a rule": {
+			serve: once(429), retried: anybody, rules: event{"reject": event{"json": event{"/a": 1}}},
+		},
+		"503 with Retry-After": {serve: always(reply(503, retryAfter, "")), retried: anybody, rules: nil},
+		"503":                  {serve: always(reply(503, "", "")), retried: replayable, rules: nil},
+		"503 with a broken Retry-After": {
+			serve: always(reply(503, "Retry-After: soon\r\n", "")), retried: replayable, rules: nil,
+		},
+		"502":                  {serve: always(reply(502, "", "")), retried: replayable, rules: nil},
+		"502 with Retry-After": {serve: always(reply(502, retryAfter, "")), retried: replayable, rules: nil},
+		"504":                  {serve: always(reply(504, "", "")), retried: replayable, rules: nil},
+		"time-out":             {serve: hang, retried: replayable, rules: nil},
+		"broken after sending": {serve: hangUp, retried: replayable, rules: nil},
+		"body cut off, a rule": {
+			serve: cutOff, retried: replayable, rules: event{"expect": event{"json": event{"/a": 1}}},
+		},
+		"body too large, a rule": {
+			serve: endless(" "), retried: nobody, rules: event{"expect": event{"json": event{"/a": 1}}},
+		},
+		"200 that fails expect": {
+			serve: always(reply(200, "", "{}")), retried: nobody, rules: event{"expect": event{"json": event{"/a": 1}}},
+		},
+		"302":                  {serve: always(reply(302, retryAfter, "")), retried: nobody, rules: nil},
+		"400":                  {serve: always(reply(400, "", "")), retried: nobody, rules: nil},
+		"401":                  {serve: always(reply(401, retryAfter, "")), retried: nobody, rules: nil},
+		"403":                  {serve: always(reply(403, "", "")), retried: nobody, rules: nil},
+		"404":                  {serve: always(reply(404, "", "")), retried: nobody, rules: nil},
+		"403 with Retry-After": {serve: always(reply(403, retryAfter, "")), retried: anybody, rules: nil},
+		"408":                  {serve: always(reply(408, "", "")), retried: replayable, rules: nil},
+		"425":                  {serve: always(reply(425, "", "")), retried: replayable, rules: nil},
+		"500":                  {serve: always(reply(500, "", "")), retried: replayable, rules: nil},
+		"500 with Retry-After": {serve: always(reply(500, retryAfter, "")), retried: replayable, rules: nil},
+		"505":                  {serve: always(reply(505, "", "")), retried: replayable, rules: nil},
+		"529":                  {serve: always(reply(529, "", "")), retried: replayable, rules: nil},
+		"599":                  {serve: always(reply(599, "", "")), retried: replayable, rules: nil},
+		"501":                  {serve: always(reply(501, "", "")), retried: nobody, rules: nil},
+		"a rejecting 503": {
+			serve: always(reply(503, retryAfter, "")), retried: nobody, rules: event{"reject": event{"status": []any{503}}},
+		},
+		"a 429 that reject.status names": {
+			serve: always(reply(429, "", "")), retried: anybody, rules: event{"reject": event{"status": []any{429}}},
+		},
 	}
-	methods := map[string]bool{"GET": true, "HEAD": true, "PUT": true, "DELETE": true, "OPTIONS": true, "POST": false, "PATCH": false, "REPORT": false}
+	methods := map[string]bool{
+		"GET": true, "HEAD": true, "PUT": true, "DELETE": true, "OPTIONS": true, "POST": false, "PATCH": false,
+		"REPORT": false,
+	}
 	for name, f := range faults {
 		for method, safe := range methods {
 			for _, idempotent := range []bool{false, true} {
@@ -369,7 +477,10 @@ func TestRetries(t *testing.T) {
 							if f.serve != nil {
 								n.Raw(host, f.serve)
 							}
-							whole := event{"call": method + " https://example.com/", "idempotent": idempotent, "body": body, "attempts": 4, "timeout": "5s"}
+							whole := event{
+								"call": method + " https://example.com/", "idempotent": idempotent, "body": body, "attempts": 4,
+								"timeout": "5s",
+							}
 							maps.Copy(whole, f.rules)
 							got := call(t, n, whole, time.Time{})
 							want := 1
@@ -416,13 +527,18 @@ func TestRetrySucceeds(t *testing.T) {
 			keys, bodies = append(keys, r.Header.Get("Idempotency-Key")), append(bodies, body)
 			mu.Unlock()
 			if number == 0 {
-				c.Say("HTTP/1.1 429 X\r\nConnection: close\r\nContent-Length: 0\r\nGithub-Authentication-Token-Expiration: 2027-01-31 00:00:00 UTC\r\n\r\n")
+				c.Say(
+					"HTTP/1.1 429 X\r\nConnection: close\r\nContent-Length: 0\r\nGithub-Authentication-Token-Expiration: " +
+						"2027-01-31 00:00:00 UTC\r\n\r\n",
+				)
 			} else {
 				c.Say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 			}
 		})
 		got := call(t, n, event{"call": "POST https://example.com/", "body": event{"a": 1}}, time.Time{})
-		want := endpoint.Answer{Verdict: endpoint.Accepted, Status: 200, Sent: 2, Expiry: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)}
+		want := endpoint.Answer{
+			Verdict: endpoint.Accepted, Status: 200, Sent: 2, Expiry: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC),
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("answer (-want +got):\n%s", diff)
 		}
@@ -440,17 +556,17 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		wait   time.Duration
 		sent   int
 	}{
-		"seconds":                       {"7", 0, 7 * time.Second, 2},
-		"zero":                          {"0", 0, 0, 2},
-		"date":                          {"date", 0, 11 * time.Second, 2},
-		"garbage: jitter":               {"soon", 0, time.Second, 2},
-		"negative: jitter":              {"-7", 0, time.Second, 2},
-		"fits exactly":                  {"7", 10 * time.Second, 7 * time.Second, 2},
-		"does not fit":                  {"8", 10 * time.Second, 0, 1},
-		"does not fit by far":           {"3600", 10 * time.Second, 0, 1},
-		"a number that no one can read": {"99999999999999999999", 10 * time.Second, 0, 1},
-		"a date that does not fit":      {"date", 10 * time.Second, 0, 1},
-		"jitter does not fit":           {"soon", 3500 * time.Millisecond, 0, 1},
+		"seconds":                       {header: "7", left: 0, wait: 7 * time.Second, sent: 2},
+		"zero":                          {header: "0", left: 0, wait: 0, sent: 2},
+		"date":                          {header: "date", left: 0, wait: 11 * time.Second, sent: 2},
+		"garbage: jitter":               {header: "soon", left: 0, wait: time.Second, sent: 2},
+		"negative: jitter":              {header: "-7", left: 0, wait: time.Second, sent: 2},
+		"fits exactly":                  {header: "7", left: 10 * time.Second, wait: 7 * time.Second, sent: 2},
+		"does not fit":                  {header: "8", left: 10 * time.Second, wait: 0, sent: 1},
+		"does not fit by far":           {header: "3600", left: 10 * time.Second, wait: 0, sent: 1},
+		"a number that no one can read": {header: "99999999999999999999", left: 10 * time.Second, wait: 0, sent: 1},
+		"a date that does not fit":      {header: "date", left: 10 * time.Second, wait: 0, sent: 1},
+		"jitter does not fit":           {header: "soon", left: 3500 * time.Millisecond, wait: 0, sent: 1},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -497,13 +613,31 @@ func TestDeadlines(t *testing.T) {
 		took     time.Duration
 		fault    string
 	}{
-		"the event's time-out":              {time.Minute, "5s", 1, 1, 5 * time.Second, "no answer came within 5s"},
-		"the time left less 2 s":            {6 * time.Second, "30s", 3, 1, 4 * time.Second, "no answer came within 4s"},
-		"a second attempt gets the rest":    {10 * time.Second, "5s", 3, 2, 8 * time.Second, "no answer came within 2s"},
-		"none in less than a second":        {10 * time.Second, "6500ms", 3, 1, 6500 * time.Millisecond, "no answer came within 6.5s"},
-		"no time for the first":             {2900 * time.Millisecond, "5s", 3, 0, 0, "no time was left for an attempt"},
-		"past":                              {-time.Second, "5s", 3, 0, 0, "no time was left for an attempt"},
-		"no deadline: each attempt as such": {0, "5s", 3, 3, 17 * time.Second, "no answer came within 5s"},
+		"the event's time-out": {
+			left: time.Minute, timeout: "5s", attempts: 1, sent: 1, took: 5 * time.Second, fault: "no answer came within 5s",
+		},
+		"the time left less 2 s": {
+			left: 6 * time.Second, timeout: "30s", attempts: 3, sent: 1, took: 4 * time.Second,
+			fault: "no answer came within 4s",
+		},
+		"a second attempt gets the rest": {
+			left: 10 * time.Second, timeout: "5s", attempts: 3, sent: 2, took: 8 * time.Second,
+			fault: "no answer came within 2s",
+		},
+		"none in less than a second": {
+			left: 10 * time.Second, timeout: "6500ms", attempts: 3, sent: 1, took: 6500 * time.Millisecond,
+			fault: "no answer came within 6.5s",
+		},
+		"no time for the first": {
+			left: 2900 * time.Millisecond, timeout: "5s", attempts: 3, sent: 0, took: 0,
+			fault: "no time was left for an attempt",
+		},
+		"past": {
+			left: -time.Second, timeout: "5s", attempts: 3, sent: 0, took: 0, fault: "no time was left for an attempt",
+		},
+		"no deadline: each attempt as such": {
+			left: 0, timeout: "5s", attempts: 3, sent: 3, took: 17 * time.Second, fault: "no answer came within 5s",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -552,13 +686,20 @@ func TestDeadIdleConnection(t *testing.T) {
 		reused  bool // the connection of the call before
 		sent    int
 	}{
-		"GET":                     {event{"call": "GET https://example.com/"}, true, 2},
-		"PUT":                     {event{"call": "PUT https://example.com/", "body": "x"}, true, 2},
-		"POST, idempotent":        {event{"call": "POST https://example.com/", "body": "x", "idempotent": true}, true, 2},
-		"POST with a body":        {event{"call": "POST https://example.com/", "body": "x"}, false, 1},
-		"POST without a body":     {event{"call": "POST https://example.com/"}, false, 1},
-		"PATCH":                   {event{"call": "PATCH https://example.com/", "body": "x"}, false, 1},
-		"POST, key of the user's": {event{"call": "POST https://example.com/", "headers": event{"X-Idempotency-Key": "k"}}, false, 1},
+		"GET": {changes: event{"call": "GET https://example.com/"}, reused: true, sent: 2},
+		"PUT": {changes: event{"call": "PUT https://example.com/", "body": "x"}, reused: true, sent: 2},
+		"POST, idempotent": {
+			changes: event{"call": "POST https://example.com/", "body": "x", "idempotent": true}, reused: true, sent: 2,
+		},
+		"POST with a body":    {changes: event{"call": "POST https://example.com/", "body": "x"}, reused: false, sent: 1},
+		"POST without a body": {changes: event{"call": "POST https://example.com/"}, reused: false, sent: 1},
+		"PATCH": {
+			changes: event{"call": "PATCH https://example.com/", "body": "x"}, reused: false, sent: 1,
+		},
+		"POST, key of the user's": {
+			changes: event{"call": "POST https://example.com/", "headers": event{"X-Idempotency-Key": "k"}}, reused: false,
+			sent: 1,
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -642,12 +783,20 @@ func TestRequestOnTheWire(t *testing.T) {
 			text, _ := io.ReadAll(r.Body)
 			header, line, hostHeader, body = r.Header.Clone(), r.Method+" "+r.RequestURI, r.Host, string(text)
 		})
-		got := call(t, n, event{"call": "PUT https://example.com/a%2Fb?q=1", "body": event{"a": "b"}, "headers": event{"X-Mine": "1", "Accept": "text/plain"}}, time.Time{})
+		got := call(
+			t, n,
+			event{
+				"call": "PUT https://example.com/a%2Fb?q=1", "body": event{"a": "b"},
+				"headers": event{"X-Mine": "1", "Accept": "text/plain"},
+			},
+			time.Time{},
+		)
 		if got.Verdict != endpoint.Accepted {
 			t.Fatal(got.Fault)
 		}
 		want := http.Header{
-			"Authorization": {"Bearer " + bearer}, "Accept": {"text/plain"}, "X-Mine": {"1"}, "User-Agent": {"cronbearer"}, "Content-Type": {"application/json"},
+			"Authorization": {"Bearer " + bearer}, "Accept": {"text/plain"}, "X-Mine": {"1"}, "User-Agent": {"cronbearer"},
+			"Content-Type":   {"application/json"},
 			"Content-Length": {"9"}, "Accept-Encoding": {"gzip"}, "Idempotency-Key": {"0f8fad5b-d9cb-469f-a165-70867728950e"},
 		}
 		if diff := cmp.Diff(want, header); diff != "" {
@@ -667,10 +816,15 @@ func TestEmptyBodyHasALength(t *testing.T) {
 			n := testnet.New(t)
 			n.Handle(host, func(_ http.ResponseWriter, r *http.Request) {
 				if r.ContentLength != 0 || len(r.TransferEncoding) > 0 || r.Header.Get("Content-Length") != "0" {
-					t.Errorf("%s: length %d, Content-Length %q, Transfer-Encoding %q", name, r.ContentLength, r.Header.Get("Content-Length"), r.TransferEncoding)
+					t.Errorf(
+						"%s: length %d, Content-Length %q, Transfer-Encoding %q", name, r.ContentLength, r.Header.Get("Content-Length"),
+						r.TransferEncoding,
+					)
 				}
 			})
-			if got := call(t, n, event{"call": "POST https://example.com/", "body": body}, time.Time{}); got.Verdict != endpoint.Accepted {
+			if got := call(
+				t, n, event{"call": "POST https://example.com/", "body": body}, time.Time{},
+			); got.Verdict != endpoint.Accepted {
 				t.Errorf("%s: %s", name, got.Fault)
 			}
 		})
@@ -692,13 +846,17 @@ func TestUserAgentOfTheUser(t *testing.T) {
 
 func TestTokenIsNeverSentToARedirectsLocation(t *testing.T) {
 	t.Parallel()
-	for _, location := range []string{"https://example.net/", "https://sub.example.com/", "https://example.com:8443/", "/other", "http://example.com/"} {
+	for _, location := range []string{
+		"https://example.net/", "https://sub.example.com/", "https://example.com:8443/", "/other", "http://example.com/",
+	} {
 		for _, status := range []int{301, 302, 303, 307, 308} {
 			t.Run(fmt.Sprintf("%d %s", status, location), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					n := testnet.New(t)
-					for _, elsewhere := range []string{"example.net:443", "sub.example.com:443", "example.com:8443", "example.com:80"} {
+					for _, elsewhere := range []string{
+						"example.net:443", "sub.example.com:443", "example.com:8443", "example.com:80",
+					} {
 						n.Handle(elsewhere, func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") })
 					}
 					requests := 0
@@ -720,7 +878,10 @@ func TestGuardRefusesTheTarget(t *testing.T) {
 	t.Parallel()
 	client := endpoint.NewClient(egress.NewTransport(nil, egress.Guard{}))
 	waits := 0
-	client.WaitWith(func(context.Context, time.Duration) bool { waits++; return true }, func(int) time.Duration { return 0 }, time.Now)
+	client.WaitWith(func(context.Context, time.Duration) bool {
+		waits++
+		return true
+	}, func(int) time.Duration { return 0 }, time.Now)
 	for _, method := range []string{"GET", "POST"} {
 		j, r := parse(t, event{"call": method + " https://localhost:8443/"})
 		got := client.Call(t.Context(), j, r, redact.New(bearer))
@@ -761,7 +922,9 @@ func TestManyCallsAtOnce(t *testing.T) {
 			wg.Go(func() {
 				method := []string{"GET", "POST"}[i%2]
 				j, r := parse(t, event{"call": fmt.Sprintf("%s https://example.com/?q=%04d", method, i)})
-				if got := client.Call(t.Context(), j, r, redact.New(fmt.Sprintf("token-of-%04d", i))); got.Verdict != endpoint.Accepted {
+				if got := client.Call(
+					t.Context(), j, r, redact.New(fmt.Sprintf("token-of-%04d", i)),
+				); got.Verdict != endpoint.Accepted {
 					t.Errorf("%d: %+v", i, got)
 				}
 			})

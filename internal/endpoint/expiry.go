@@ -20,7 +20,8 @@ func headerExpiry(h http.Header) (at time.Time, unread string) {
 	}
 	at, err := bearer.ParseExpiry(jsondoc.Value{Kind: jsondoc.String, Text: text})
 	if err != nil {
-		return time.Time{}, "the answer's header github-authentication-token-expiration " + err.Error() + "; this expiry is unknown"
+		return time.Time{}, "the answer's header github-authentication-token-expiration " + err.Error() +
+			"; this expiry is unknown"
 	}
 	return at, ""
 }

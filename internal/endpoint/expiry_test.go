@@ -17,13 +17,13 @@ func TestExpiryOfGitHub(t *testing.T) {
 		header string
 		want   time.Time
 	}{
-		"as GitHub writes it": {"2027-01-31 12:30:00 UTC", want},
-		"with an offset":      {"2027-01-31 14:30:00 +0200", want},
-		"RFC 3339":            {"2027-01-31T12:30:00Z", want},
-		"another zone's name": {"2027-01-31 12:30:00 CET", time.Time{}},
-		"absent":              {"", time.Time{}},
-		"garbage":             {"never", time.Time{}},
-		"absurd":              {"9999-12-31 23:59:59 -0100", time.Time{}},
+		"as GitHub writes it": {header: "2027-01-31 12:30:00 UTC", want: want},
+		"with an offset":      {header: "2027-01-31 14:30:00 +0200", want: want},
+		"RFC 3339":            {header: "2027-01-31T12:30:00Z", want: want},
+		"another zone's name": {header: "2027-01-31 12:30:00 CET", want: time.Time{}},
+		"absent":              {header: "", want: time.Time{}},
+		"garbage":             {header: "never", want: time.Time{}},
+		"absurd":              {header: "9999-12-31 23:59:59 -0100", want: time.Time{}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

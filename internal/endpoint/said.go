@@ -42,8 +42,9 @@ func pointsTo(response *http.Response) string {
 	return ". It points to " + redact.Quote(to.String()) + ": redirects are not followed, as the token would go with them"
 }
 
-// drain reads the beginning of a body that no rule needs, so that the connection can be used again, but not at any price.
-// Closing the body would not end a read that takes too long: while a gzip header is awaited, net/http's Close waits too.
+// drain reads the beginning of a body that no rule needs, so that the connection can be used again, but not at any
+// price. Closing the body would not end a read that takes too long: while a gzip header is awaited, net/http's Close
+// waits too.
 func drain(to io.Writer, body io.Reader, giveUp func()) {
 	timer := time.AfterFunc(peekTime, giveUp)
 	_, _ = io.CopyN(to, body, maxPeek)
@@ -74,7 +75,8 @@ func said(h http.Header, body []byte, doc jsondoc.Document) string {
 	}
 	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	isText := media == "" || strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "json")
-	if !isText || media == "text/html" || redact.IsMarkup(string(body)) || !utf8.Valid(body) || bytes.IndexByte(body, 0) >= 0 {
+	if !isText || media == "text/html" || redact.IsMarkup(string(body)) || !utf8.Valid(body) ||
+		bytes.IndexByte(body, 0) >= 0 {
 		return ""
 	}
 	return redact.Quote(string(body))

@@ -43,51 +43,121 @@ func TestChallengesDecideOfTheToken(t *testing.T) {
 		says      string
 	}{
 		"403 with invalid_token": {
-			status: 403, challenge: `Bearer realm="api", error="invalid_token"`, want: endpoint.Rejected, notDone: true, says: `error="invalid_token"`,
+			status: 403, challenge: `Bearer realm="api", error="invalid_token"`, want: endpoint.Rejected, notDone: true,
+			says: `error="invalid_token"`,
 		},
-		"400 with invalid_token":              {status: 400, challenge: `Bearer error="invalid_token", error_description="expired"`, want: endpoint.Rejected, notDone: true},
-		"404 with invalid_token":              {status: 404, challenge: `Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true},
-		"429 with invalid_token":              {status: 429, challenge: `Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true},
-		"401 with invalid_token":              {status: 401, challenge: `Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true},
-		"401 with another scheme":             {status: 401, challenge: `Basic realm="x"`, want: endpoint.Rejected, notDone: true},
-		"401 with invalid_request":            {status: 401, challenge: `Bearer error="invalid_request"`, want: endpoint.Rejected, notDone: true},
-		"200 with invalid_token":              {status: 200, challenge: `Bearer error="invalid_token"`, want: endpoint.Accepted},
-		"500 with invalid_token":              {status: 500, challenge: `Bearer error="invalid_token"`, want: endpoint.Unknown},
-		"302 with invalid_token":              {status: 302, challenge: `Bearer error="invalid_token"`, want: endpoint.Unknown},
-		"403 with invalid_token of another":   {status: 403, challenge: `DPoP error="invalid_token"`, want: endpoint.Unknown},
-		"403 with insufficient_scope":         {status: 403, challenge: `Bearer error="insufficient_scope", scope="repo:write"`, want: endpoint.Unknown, says: `insufficient_scope); the target names the scope repo:write`},
-		"401 with insufficient_scope":         {status: 401, challenge: `Bearer error="insufficient_scope"`, want: endpoint.Unknown, says: "the token is good but lacks the right"},
-		"401 with both":                       {status: 401, challenge: `Bearer error="insufficient_scope", Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true},
-		"401 with insufficient_scope of DPoP": {status: 401, challenge: `DPoP error="insufficient_scope"`, want: endpoint.Rejected, notDone: true},
+		"400 with invalid_token": {
+			status: 400, challenge: `Bearer error="invalid_token", error_description="expired"`, want: endpoint.Rejected,
+			notDone: true,
+		},
+		"404 with invalid_token": {
+			status: 404, challenge: `Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true,
+		},
+		"429 with invalid_token": {
+			status: 429, challenge: `Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true,
+		},
+		"401 with invalid_token": {
+			status: 401, challenge: `Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true,
+		},
+		"401 with another scheme": {
+			status: 401, challenge: `Basic realm="x"`, want: endpoint.Rejected, notDone: true,
+		},
+		"401 with invalid_request": {
+			status: 401, challenge: `Bearer error="invalid_request"`, want: endpoint.Rejected, notDone: true,
+		},
+		"200 with invalid_token": {
+			status: 200, challenge: `Bearer error="invalid_token"`, want: endpoint.Accepted,
+		},
+		"500 with invalid_token": {
+			status: 500, challenge: `Bearer error="invalid_token"`, want: endpoint.Unknown,
+		},
+		"302 with invalid_token": {
+			status: 302, challenge: `Bearer error="invalid_token"`, want: endpoint.Unknown,
+		},
+		"403 with invalid_token of another": {status: 403, challenge: `DPoP error="invalid_token"`, want: endpoint.Unknown},
+		"403 with insufficient_scope": {
+			status: 403, challenge: `Bearer error="insufficient_scope", scope="repo:write"`, want: endpoint.Unknown,
+			says: `insufficient_scope); the target names the scope repo:write`,
+		},
+		"401 with insufficient_scope": {
+			status: 401, challenge: `Bearer error="insufficient_scope"`, want: endpoint.Unknown,
+			says: "the token is good but lacks the right",
+		},
+		"401 with both": {
+			status: 401, challenge: `Bearer error="insufficient_scope", Bearer error="invalid_token"`, want: endpoint.Rejected,
+			notDone: true,
+		},
+		"401 with insufficient_scope of DPoP": {
+			status: 401, challenge: `DPoP error="insufficient_scope"`, want: endpoint.Rejected, notDone: true,
+		},
 		"401 with insufficient_scope that reject.status names": {
-			status: 401, challenge: `Bearer error="insufficient_scope"`, rules: event{"reject": event{"status": []any{401}}}, want: endpoint.Rejected, says: "reject.status",
+			status: 401, challenge: `Bearer error="insufficient_scope"`, rules: event{"reject": event{"status": []any{401}}},
+			want: endpoint.Rejected, says: "reject.status",
 		},
 		"401 with insufficient_scope that reject.json names": {
-			status: 401, challenge: `Bearer error="insufficient_scope"`, rules: event{"reject": event{"json": event{"/error": "dead"}}}, want: endpoint.Rejected, says: "reject.json",
+			status: 401, challenge: `Bearer error="insufficient_scope"`,
+			rules: event{"reject": event{"json": event{"/error": "dead"}}}, want: endpoint.Rejected, says: "reject.json",
 		},
 		"401 with insufficient_scope that is expected": {
-			status: 401, challenge: `Bearer error="insufficient_scope"`, rules: event{"expect": event{"status": []any{401}}}, want: endpoint.Unknown,
+			status: 401, challenge: `Bearer error="insufficient_scope"`, rules: event{"expect": event{"status": []any{401}}},
+			want: endpoint.Unknown,
 		},
-		"in another case":                {status: 403, challenge: `bEaReR ERROR="invalid_token"`, want: endpoint.Rejected, notDone: true},
-		"unquoted":                       {status: 403, challenge: `Bearer error=invalid_token`, want: endpoint.Rejected, notDone: true},
-		"with spaces around the =":       {status: 403, challenge: "Bearer error \t=  \"invalid_token\"", want: endpoint.Rejected, notDone: true},
-		"with a quoted pair":             {status: 403, challenge: `Bearer realm="a \" b, Bearer error=\"x\"", error="inv\alid_token"`, want: endpoint.Rejected, notDone: true},
-		"second of several":              {status: 403, challenge: `Basic realm="x", charset="UTF-8", Bearer realm="y", error="invalid_token"`, want: endpoint.Rejected, notDone: true},
-		"first of several":               {status: 403, challenge: `Bearer error="invalid_token", Basic realm="x"`, want: endpoint.Rejected, notDone: true},
-		"after token68":                  {status: 403, challenge: `Negotiate YII/+a==, Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true},
-		"after a scheme alone":           {status: 403, challenge: `Negotiate, Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true},
-		"after empty elements":           {status: 403, challenge: `,, Bearer , error="invalid_token"`, want: endpoint.Rejected, notDone: true},
-		"in a second header":             {status: 403, challenge: "Basic realm=\"x\"\r\n" + header + `Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true},
-		"of another challenge":           {status: 403, challenge: `Bearer realm="x", Custom error="invalid_token"`, want: endpoint.Unknown},
-		"within another's quoted text":   {status: 403, challenge: `Basic realm="x, Bearer error=invalid_token"`, want: endpoint.Unknown},
-		"within Bearer's quoted text":    {status: 403, challenge: `Bearer realm="error=\"invalid_token\""`, want: endpoint.Unknown},
-		"in a text that is never closed": {status: 403, challenge: `Bearer realm="error=invalid_token, Bearer error=`, want: endpoint.Unknown},
-		"as a parameter of another name": {status: 403, challenge: `Bearer error_description="invalid_token", x_error="invalid_token"`, want: endpoint.Unknown},
-		"without a scheme":               {status: 403, challenge: `error="invalid_token"`, want: endpoint.Unknown},
-		"a longer code":                  {status: 403, challenge: `Bearer error="invalid_token_x"`, want: endpoint.Unknown},
-		"a scheme that begins so":        {status: 403, challenge: `Bearerish error="invalid_token"`, want: endpoint.Unknown},
-		"no comma between challenges":    {status: 403, challenge: `Basic realm="x" Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true},
-		"before a rate limit":            {status: 403, challenge: "Bearer error=\"invalid_token\"\r\nRetry-After: 1", want: endpoint.Rejected, notDone: true},
+		"in another case": {
+			status: 403, challenge: `bEaReR ERROR="invalid_token"`, want: endpoint.Rejected, notDone: true,
+		},
+		"unquoted": {
+			status: 403, challenge: `Bearer error=invalid_token`, want: endpoint.Rejected, notDone: true,
+		},
+		"with spaces around the =": {
+			status: 403, challenge: "Bearer error \t=  \"invalid_token\"", want: endpoint.Rejected, notDone: true,
+		},
+		"with a quoted pair": {
+			status: 403, challenge: `Bearer realm="a \" b, Bearer error=\"x\"", error="inv\alid_token"`,
+			want: endpoint.Rejected, notDone: true,
+		},
+		"second of several": {
+			status: 403, challenge: `Basic realm="x", charset="UTF-8", Bearer realm="y", error="invalid_token"`,
+			want: endpoint.Rejected, notDone: true,
+		},
+		"first of several": {
+			status: 403, challenge: `Bearer error="invalid_token", Basic realm="x"`, want: endpoint.Rejected, notDone: true,
+		},
+		"after token68": {
+			status: 403, challenge: `Negotiate YII/+a==, Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true,
+		},
+		"after a scheme alone": {
+			status: 403, challenge: `Negotiate, Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true,
+		},
+		"after empty elements": {
+			status: 403, challenge: `,, Bearer , error="invalid_token"`, want: endpoint.Rejected, notDone: true,
+		},
+		"in a second header": {status: 403, challenge: "Basic realm=\"x\"\r\n" + header +
+			`Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true},
+		"of another challenge": {
+			status: 403, challenge: `Bearer realm="x", Custom error="invalid_token"`, want: endpoint.Unknown,
+		},
+		"within another's quoted text": {
+			status: 403, challenge: `Basic realm="x, Bearer error=invalid_token"`, want: endpoint.Unknown,
+		},
+		"within Bearer's quoted text": {
+			status: 403, challenge: `Bearer realm="error=\"invalid_token\""`, want: endpoint.Unknown,
+		},
+		"in a text that is never closed": {
+			status: 403, challenge: `Bearer realm="error=invalid_token, Bearer error=`, want: endpoint.Unknown,
+		},
+		"as a parameter of another name": {
+			status: 403, challenge: `Bearer error_description="invalid_token", x_error="invalid_token"`,
+			want: endpoint.Unknown,
+		},
+		"without a scheme":        {status: 403, challenge: `error="invalid_token"`, want: endpoint.Unknown},
+		"a longer code":           {status: 403, challenge: `Bearer error="invalid_token_x"`, want: endpoint.Unknown},
+		"a scheme that begins so": {status: 403, challenge: `Bearerish error="invalid_token"`, want: endpoint.Unknown},
+		"no comma between challenges": {
+			status: 403, challenge: `Basic realm="x" Bearer error="invalid_token"`, want: endpoint.Rejected, notDone: true,
+		},
+		"before a rate limit": {
+			status: 403, challenge: "Bearer error=\"invalid_token\"\r\nRetry-After: 1", want: endpoint.Rejected, notDone: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,24 +183,64 @@ func TestRateLimitIsNoVerdict(t *testing.T) {
 		sent    int
 		waits   time.Duration // before the second request
 	}{
-		"403 with Retry-After":                 {status: 403, headers: "Retry-After: 7\r\n", rules: limited, want: endpoint.Unknown, sent: 3, waits: 7 * time.Second},
-		"403 with Retry-After, no rule":        {status: 403, headers: "Retry-After: 7\r\n", want: endpoint.Unknown, sent: 3, waits: 7 * time.Second},
-		"403 with a date":                      {status: 403, headers: "Date: Sat, 01 Jan 2000 00:00:00 GMT\r\nRetry-After: Sat, 01 Jan 2000 00:00:09 GMT\r\n", rules: limited, want: endpoint.Unknown, sent: 3, waits: 9 * time.Second},
-		"403 with a senseless Retry-After":     {status: 403, headers: "Retry-After: soon\r\n", rules: limited, want: endpoint.Rejected, sent: 1},
-		"403, nothing left, with a reset":      {status: 403, headers: "X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: " + unix(11*time.Second) + "\r\n", rules: limited, want: endpoint.Unknown, sent: 3, waits: 11 * time.Second},
-		"403, nothing left, Retry-After first": {status: 403, headers: "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: " + unix(time.Hour) + "\r\nRetry-After: 3\r\n", rules: limited, want: endpoint.Unknown, sent: 3, waits: 3 * time.Second},
-		"403, nothing left, without a reset":   {status: 403, headers: "x-ratelimit-remaining: 0\r\n", rules: limited, want: endpoint.Unknown, sent: 1},
-		"403, nothing left, a senseless reset": {status: 403, headers: "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 60\r\n", rules: limited, want: endpoint.Unknown, sent: 1},
-		"403, something left":                  {status: 403, headers: "x-ratelimit-remaining: 10\r\nx-ratelimit-reset: " + unix(time.Second) + "\r\n", rules: limited, want: endpoint.Rejected, sent: 1},
-		"403, a reset alone":                   {status: 403, headers: "x-ratelimit-reset: " + unix(time.Second) + "\r\n", rules: limited, want: endpoint.Rejected, sent: 1},
-		"403, remaining unreadable":            {status: 403, headers: "x-ratelimit-remaining: \r\n", rules: limited, want: endpoint.Rejected, sent: 1},
-		"429":                                  {status: 429, rules: limited, want: endpoint.Unknown, sent: 3, waits: time.Second},
-		"429 of a class":                       {status: 429, rules: event{"reject": event{"status": []any{"4xx"}}}, want: endpoint.Unknown, sent: 3, waits: time.Second},
-		"429, nothing left, with a reset":      {status: 429, headers: "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: " + unix(5*time.Second) + "\r\n", want: endpoint.Unknown, sent: 3, waits: 5 * time.Second},
-		"403 that reject.json names":           {status: 403, headers: "Retry-After: 7\r\n", rules: event{"reject": event{"json": event{"/error": "dead"}}}, want: endpoint.Rejected, sent: 1},
-		"401, nothing left":                    {status: 401, headers: "Retry-After: 7\r\nx-ratelimit-remaining: 0\r\n", want: endpoint.Rejected, sent: 1},
-		"404, nothing left":                    {status: 404, headers: "Retry-After: 7\r\nx-ratelimit-remaining: 0\r\n", want: endpoint.Unknown, sent: 1},
-		"403 POST":                             {status: 403, headers: "Retry-After: 7\r\n", rules: event{"call": "POST https://example.com/", "reject": limited["reject"]}, want: endpoint.Unknown, sent: 3, waits: 7 * time.Second},
+		"403 with Retry-After": {
+			status: 403, headers: "Retry-After: 7\r\n", rules: limited, want: endpoint.Unknown, sent: 3,
+			waits: 7 * time.Second,
+		},
+		"403 with Retry-After, no rule": {
+			status: 403, headers: "Retry-After: 7\r\n", want: endpoint.Unknown, sent: 3, waits: 7 * time.Second,
+		},
+		"403 with a date": {
+			status: 403, headers: "Date: Sat, 01 Jan 2000 00:00:00 GMT\r\nRetry-After: Sat, 01 Jan 2000 00:00:09 GMT\r\n",
+			rules: limited, want: endpoint.Unknown, sent: 3, waits: 9 * time.Second,
+		},
+		"403 with a senseless Retry-After": {
+			status: 403, headers: "Retry-After: soon\r\n", rules: limited, want: endpoint.Rejected, sent: 1,
+		},
+		"403, nothing left, with a reset": {status: 403, headers: "X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: " +
+			unix(11*time.Second) + "\r\n", rules: limited, want: endpoint.Unknown, sent: 3, waits: 11 * time.Second},
+		"403, nothing left, Retry-After first": {status: 403, headers: "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: " +
+			unix(time.Hour) + "\r\nRetry-After: 3\r\n", rules: limited, want: endpoint.Unknown, sent: 3, waits: 3 * time.Second},
+		"403, nothing left, without a reset": {
+			status: 403, headers: "x-ratelimit-remaining: 0\r\n", rules: limited, want: endpoint.Unknown, sent: 1,
+		},
+		"403, nothing left, a senseless reset": {
+			status: 403, headers: "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 60\r\n", rules: limited,
+			want: endpoint.Unknown, sent: 1,
+		},
+		"403, something left": {
+			status: 403, headers: "x-ratelimit-remaining: 10\r\nx-ratelimit-reset: " + unix(time.Second) + "\r\n",
+			rules: limited, want: endpoint.Rejected, sent: 1,
+		},
+		"403, a reset alone": {status: 403, headers: "x-ratelimit-reset: " + unix(time.Second) +
+			"\r\n", rules: limited, want: endpoint.Rejected, sent: 1},
+		"403, remaining unreadable": {
+			status: 403, headers: "x-ratelimit-remaining: \r\n", rules: limited, want: endpoint.Rejected, sent: 1,
+		},
+		"429": {
+			status: 429, rules: limited, want: endpoint.Unknown, sent: 3, waits: time.Second,
+		},
+		"429 of a class": {
+			status: 429, rules: event{"reject": event{"status": []any{"4xx"}}}, want: endpoint.Unknown, sent: 3,
+			waits: time.Second,
+		},
+		"429, nothing left, with a reset": {status: 429, headers: "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: " +
+			unix(5*time.Second) + "\r\n", want: endpoint.Unknown, sent: 3, waits: 5 * time.Second},
+		"403 that reject.json names": {
+			status: 403, headers: "Retry-After: 7\r\n", rules: event{"reject": event{"json": event{"/error": "dead"}}},
+			want: endpoint.Rejected, sent: 1,
+		},
+		"401, nothing left": {
+			status: 401, headers: "Retry-After: 7\r\nx-ratelimit-remaining: 0\r\n", want: endpoint.Rejected, sent: 1,
+		},
+		"404, nothing left": {
+			status: 404, headers: "Retry-After: 7\r\nx-ratelimit-remaining: 0\r\n", want: endpoint.Unknown, sent: 1,
+		},
+		"403 POST": {
+			status: 403, headers: "Retry-After: 7\r\n",
+			rules: event{"call": "POST https://example.com/", "reject": limited["reject"]}, want: endpoint.Unknown, sent: 3,
+			waits: 7 * time.Second,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -154,7 +264,8 @@ func TestRateLimitIsNoVerdict(t *testing.T) {
 				if got.Verdict != c.want || got.Sent != c.sent || got.Status != c.status {
 					t.Errorf("%s after %d requests, want %s after %d: %s", got.Verdict, got.Sent, c.want, c.sent, got.Fault)
 				}
-				if limited := c.waits > 0 && c.headers != ""; limited && !strings.Contains(got.Fault, "a rate limit, for another ") {
+				if limited := c.waits > 0 && c.headers != ""; limited &&
+					!strings.Contains(got.Fault, "a rate limit, for another ") {
 					t.Errorf("it does not say for how long: %s", got.Fault)
 				}
 				if len(at) > 1 && at[1].Sub(at[0]).Round(time.Second) != c.waits {
@@ -202,7 +313,8 @@ func TestRedirectSaysWhereItPoints(t *testing.T) {
 		if got.Verdict != endpoint.Unknown || !strings.Contains(got.Fault, want) {
 			t.Errorf("%s: %s, %q; want %q", location, got.Verdict, got.Fault, want)
 		}
-		if strings.Contains(got.Fault, "session") || strings.Contains(got.Fault, "secret") || strings.Contains(got.Fault, "word") || len(got.Fault) > 600 {
+		if strings.Contains(got.Fault, "session") || strings.Contains(got.Fault, "secret") ||
+			strings.Contains(got.Fault, "word") || len(got.Fault) > 600 {
 			t.Errorf("%s: %q shows more than scheme, host and path", location, got.Fault)
 		}
 	}
@@ -221,35 +333,75 @@ func TestAnswerIsQuoted(t *testing.T) {
 		rules         event
 		want          string
 	}{
-		"a list of errors":                {status: 422, headers: jsonType, body: `{"errors":[{"message":"must be a date","field":"at"}],"input":"private"}`, want: "message: must be a date, field: at"},
-		"OAuth":                           {status: 403, headers: jsonType, body: `{"error":"access_denied","error_description":"no\n such\tright"}`, want: "error: access_denied, error_description: no such right"},
-		"problem details":                 {status: 400, headers: "Content-Type: application/problem+json\r\n", body: `{"type":"about:blank","title":"Bad","detail":"for is missing","status":400}`, want: "title: Bad, detail: for is missing"},
-		"an error that is an object":      {status: 404, headers: jsonType, body: `{"error":{"code":404,"message":"no such report","status":"NOT_FOUND"}}`, want: "code: 404, message: no such report, status: NOT_FOUND"},
-		"errors by field":                 {status: 422, headers: jsonType, body: `{"errors":{"for":["is missing","is old"]}}`, want: "for: is missing, for: is old"},
-		"a list at the top":               {status: 400, headers: jsonType, body: `[{"errorCode":"INVALID","message":"bad"}]`, want: "errorCode: INVALID, message: bad"},
-		"a string":                        {status: 500, headers: jsonType, body: `"out of order"`, want: "out of order"},
-		"JSON without an error":           {status: 500, headers: jsonType, body: `{"ok":false,"user":"private"}`, want: ""},
-		"JSON with another type":          {status: 500, headers: asText, body: `{"message":"m"}`, want: "message: m"},
-		"a 200 that fails expect":         {status: 200, headers: jsonType, body: `{"ok":false,"error":"ratelimited"}`, rules: expectOK, want: "error: ratelimited"},
-		"a 404 where a rule needs bodies": {status: 404, headers: jsonType, body: `{"message":"gone"}`, rules: event{"reject": event{"json": event{"/a": 1}}}, want: "message: gone"},
-		"a rejection":                     {status: 401, headers: jsonType, body: `{"message":"Bad credentials"}`, want: "message: Bad credentials"},
-		"a rejection by status":           {status: 403, headers: jsonType, body: `{"message":"Bad credentials"}`, rules: event{"reject": event{"status": []any{403}}}, want: "message: Bad credentials"},
-		"text":                            {status: 500, headers: asText, body: "  first line\r\nsecond \x07 line\n", want: "first line second line"},
-		"text without a type":             {status: 500, body: "upstream error", want: "upstream error"},
-		"long text":                       {status: 500, headers: asText, body: strings.Repeat("é ", 40_000), want: "…"},
-		"long JSON":                       {status: 500, headers: jsonType, body: `{"message":"` + strings.Repeat("é", 400) + `"}`, want: "…"},
-		"JSON that is cut off":            {status: 500, headers: jsonType, body: `{"message":"` + strings.Repeat("m", 70_000) + `"}`, want: "…"},
-		"HTML":                            {status: 500, headers: asHTML, body: "<html>x", want: ""},
-		"HTML without its type":           {status: 500, headers: asText, body: "\n<!doctype html>x", want: ""},
-		"HTML without its tags":           {status: 500, headers: asHTML, body: "just words", want: ""},
-		"HTML in a text":                  {status: 500, headers: asText, body: "Error: <html><body>x</body>", want: ""},
-		"HTML in a JSON string":           {status: 500, headers: jsonType, body: `{"code":"E1","message":"<!DOCTYPE html><p>x"}`, want: "code: E1"},
-		"text that turns around":          {status: 500, headers: asText, body: "abc\u202edef", want: "abc def"},
-		"XML":                             {status: 500, headers: "Content-Type: application/xml\r\n", body: "<Error/>", want: ""},
-		"bytes":                           {status: 500, headers: "Content-Type: application/octet-stream\r\n", body: "words", want: ""},
-		"bytes called text":               {status: 500, headers: asText, body: "\x00\xff\xfe", want: ""},
-		"nothing":                         {status: 500, headers: asText, body: "", want: ""},
-		"a success":                       {status: 200, headers: jsonType, body: `{"message":"welcome"}`, want: ""},
+		"a list of errors": {
+			status: 422, headers: jsonType, body: `{"errors":[{"message":"must be a date","field":"at"}],"input":"private"}`,
+			want: "message: must be a date, field: at",
+		},
+		"OAuth": {
+			status: 403, headers: jsonType, body: `{"error":"access_denied","error_description":"no\n such\tright"}`,
+			want: "error: access_denied, error_description: no such right",
+		},
+		"problem details": {
+			status: 400, headers: "Content-Type: application/problem+json\r\n",
+			body: `{"type":"about:blank","title":"Bad","detail":"for is missing","status":400}`,
+			want: "title: Bad, detail: for is missing",
+		},
+		"an error that is an object": {
+			status: 404, headers: jsonType, body: `{"error":{"code":404,"message":"no such report","status":"NOT_FOUND"}}`,
+			want: "code: 404, message: no such report, status: NOT_FOUND",
+		},
+		"errors by field": {
+			status: 422, headers: jsonType, body: `{"errors":{"for":["is missing","is old"]}}`,
+			want: "for: is missing, for: is old",
+		},
+		"a list at the top": {
+			status: 400, headers: jsonType, body: `[{"errorCode":"INVALID","message":"bad"}]`,
+			want: "errorCode: INVALID, message: bad",
+		},
+		"a string":               {status: 500, headers: jsonType, body: `"out of order"`, want: "out of order"},
+		"JSON without an error":  {status: 500, headers: jsonType, body: `{"ok":false,"user":"private"}`, want: ""},
+		"JSON with another type": {status: 500, headers: asText, body: `{"message":"m"}`, want: "message: m"},
+		"a 200 that fails expect": {
+			status: 200, headers: jsonType, body: `{"ok":false,"error":"ratelimited"}`, rules: expectOK,
+			want: "error: ratelimited",
+		},
+		"a 404 where a rule needs bodies": {
+			status: 404, headers: jsonType, body: `{"message":"gone"}`, rules: event{"reject": event{"json": event{"/a": 1}}},
+			want: "message: gone",
+		},
+		"a rejection": {
+			status: 401, headers: jsonType, body: `{"message":"Bad credentials"}`, want: "message: Bad credentials",
+		},
+		"a rejection by status": {
+			status: 403, headers: jsonType, body: `{"message":"Bad credentials"}`,
+			rules: event{"reject": event{"status": []any{403}}}, want: "message: Bad credentials",
+		},
+		"text": {
+			status: 500, headers: asText, body: "  first line\r\nsecond \x07 line\n", want: "first line second line",
+		},
+		"text without a type": {status: 500, body: "upstream error", want: "upstream error"},
+		"long text":           {status: 500, headers: asText, body: strings.Repeat("é ", 40_000), want: "…"},
+		"long JSON": {status: 500, headers: jsonType, body: `{"message":"` +
+			strings.Repeat("é", 400) + `"}`, want: "…"},
+		"JSON that is cut off": {status: 500, headers: jsonType, body: `{"message":"` +
+			strings.Repeat("m", 70_000) + `"}`, want: "…"},
+		"HTML":                  {status: 500, headers: asHTML, body: "<html>x", want: ""},
+		"HTML without its type": {status: 500, headers: asText, body: "\n<!doctype html>x", want: ""},
+		"HTML without its tags": {status: 500, headers: asHTML, body: "just words", want: ""},
+		"HTML in a text":        {status: 500, headers: asText, body: "Error: <html><body>x</body>", want: ""},
+		"HTML in a JSON string": {
+			status: 500, headers: jsonType, body: `{"code":"E1","message":"<!DOCTYPE html><p>x"}`, want: "code: E1",
+		},
+		"text that turns around": {status: 500, headers: asText, body: "abc\u202edef", want: "abc def"},
+		"XML": {
+			status: 500, headers: "Content-Type: application/xml\r\n", body: "<Error/>", want: "",
+		},
+		"bytes": {
+			status: 500, headers: "Content-Type: application/octet-stream\r\n", body: "words", want: "",
+		},
+		"bytes called text": {status: 500, headers: asText, body: "\x00\xff\xfe", want: ""},
+		"nothing":           {status: 500, headers: asText, body: "", want: ""},
+		"a success":         {status: 200, headers: jsonType, body: `{"message":"welcome"}`, want: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -330,7 +482,8 @@ func FuzzChallenges(f *testing.F) {
 			}
 		}
 		for _, got := range endpoint.BearerErrors(other) {
-			if !strings.Contains(strings.ReplaceAll(other, `\`, ""), strings.ReplaceAll(got, `\`, "")) || !strings.Contains(strings.ToLower(other), "bearer") {
+			if !strings.Contains(strings.ReplaceAll(other, `\`, ""), strings.ReplaceAll(got, `\`, "")) ||
+				!strings.Contains(strings.ToLower(other), "bearer") {
 				t.Errorf("%q is read from %q", got, other)
 			}
 		}
@@ -361,15 +514,33 @@ func TestBodyInTheEncodingThatAJobAsksForIsDecoded(t *testing.T) {
 		want   endpoint.Verdict
 		says   string
 	}{
-		"gzip":                            {status: 200, header: "gzip", body: gzipped(dead), rules: rules, want: endpoint.Rejected},
-		"gzip in capitals":                {status: 200, header: "GZIP", body: gzipped(dead), rules: rules, want: endpoint.Rejected},
-		"gzip, accepted":                  {status: 200, header: "gzip", body: gzipped(`{"ok":true}`), rules: ok, want: endpoint.Accepted},
-		"identity":                        {status: 200, header: "identity", body: dead, rules: rules, want: endpoint.Rejected},
-		"gzip that is none":               {status: 200, header: "gzip", body: dead, rules: rules, want: endpoint.Unknown, says: "cut off"},
-		"brotli where a rule needs it":    {status: 200, header: "br", body: "\x01\x02", rules: rules, want: endpoint.Unknown, says: "content encoding br"},
-		"brotli where no rule needs it":   {status: 200, header: "br", body: "\x01\x02", want: endpoint.Accepted},
-		"an error is quoted out of gzip":  {status: 400, header: "gzip", body: gzipped(`{"message":"wrong day"}`), rules: event{"headers": rules["headers"]}, want: endpoint.Unknown},
-		"a 401 is quoted out of gzip too": {status: 401, header: "gzip", body: gzipped(`{"message":"wrong day"}`), rules: event{"headers": rules["headers"]}, want: endpoint.Rejected},
+		"gzip": {
+			status: 200, header: "gzip", body: gzipped(dead), rules: rules, want: endpoint.Rejected,
+		},
+		"gzip in capitals": {
+			status: 200, header: "GZIP", body: gzipped(dead), rules: rules, want: endpoint.Rejected,
+		},
+		"gzip, accepted": {
+			status: 200, header: "gzip", body: gzipped(`{"ok":true}`), rules: ok, want: endpoint.Accepted,
+		},
+		"identity": {
+			status: 200, header: "identity", body: dead, rules: rules, want: endpoint.Rejected,
+		},
+		"gzip that is none": {
+			status: 200, header: "gzip", body: dead, rules: rules, want: endpoint.Unknown, says: "cut off",
+		},
+		"brotli where a rule needs it": {
+			status: 200, header: "br", body: "\x01\x02", rules: rules, want: endpoint.Unknown, says: "content encoding br",
+		},
+		"brotli where no rule needs it": {status: 200, header: "br", body: "\x01\x02", want: endpoint.Accepted},
+		"an error is quoted out of gzip": {
+			status: 400, header: "gzip", body: gzipped(`{"message":"wrong day"}`), rules: event{"headers": rules["headers"]},
+			want: endpoint.Unknown,
+		},
+		"a 401 is quoted out of gzip too": {
+			status: 401, header: "gzip", body: gzipped(`{"message":"wrong day"}`), rules: event{"headers": rules["headers"]},
+			want: endpoint.Rejected,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -35,9 +35,11 @@ func New(s config.Settings, services ...url.URL) (*Environment, error) {
 		return nil, err
 	}
 	return &Environment{
-		Clock:     clock.New(s.ClockFile),
-		ToAWS:     awsclient.NewTransport(roots, services...),
-		ToTargets: egress.NewTransport(roots, egress.Guard{AllowPrivate: s.AllowPrivateTargets, AllowLoopback: s.AllowLoopback}),
+		Clock: clock.New(s.ClockFile),
+		ToAWS: awsclient.NewTransport(roots, services...),
+		ToTargets: egress.NewTransport(
+			roots, egress.Guard{AllowPrivate: s.AllowPrivateTargets, AllowLoopback: s.AllowLoopback},
+		),
 	}, nil
 }
 

@@ -1,5 +1,6 @@
-// Package hosts binds a token to the hosts that it may be sent to: exact names and ports, or one wildcard label at the front.
-// It resolves no name and knows nothing of addresses, which package egress guards. A list without entries allows nothing.
+// Package hosts binds a token to the hosts that it may be sent to: exact names and ports, or one wildcard label at the
+// front. It resolves no name and knows nothing of addresses, which package egress guards. A list without entries allows
+// nothing.
 package hosts
 
 import (

@@ -22,28 +22,44 @@ func TestAllows(t *testing.T) {
 		entries []string
 		yes, no []string
 	}{
-		"no entries bind to nothing": {nil, nil, []string{"example.com", "", ":443", "."}},
+		"no entries bind to nothing": {entries: nil, yes: nil, no: []string{"example.com", "", ":443", "."}},
 		"a host": {
-			[]string{"api.example.com"},
-			[]string{"api.example.com", "API.Example.COM", "api.example.com.", "api.example.com:443", "api.example.com.:0443"},
-			[]string{
+			entries: []string{"api.example.com"},
+			yes: []string{
+				"api.example.com", "API.Example.COM", "api.example.com.", "api.example.com:443", "api.example.com.:0443",
+			},
+			no: []string{
 				"example.com", "x.api.example.com", "api.example.com.evil.org", "evil-api.example.com", "api.example.com:8443",
 				"api.example.com:80", "api-example.com", "apiXexample.com", "api.example.com..", "",
 			},
 		},
-		"a host in another form": {[]string{"API.example.com.:00443"}, []string{"api.example.com"}, []string{"api.example.com:4430"}},
-		"a port":                 {[]string{"api.example.com:8443"}, []string{"api.example.com:8443", "api.example.com:08443"}, []string{"api.example.com", "api.example.com:443", "api.example.com:843"}},
-		"a wildcard": {
-			[]string{"*.example.com"},
-			[]string{"a.example.com", "A.EXAMPLE.com.", "a-b_c.example.com:443"},
-			[]string{"example.com", "a.b.example.com", ".example.com", "aexample.com", "a.example.com:8443", "a.example.com.evil.org", "*.example.org"},
+		"a host in another form": {
+			entries: []string{"API.example.com.:00443"}, yes: []string{"api.example.com"},
+			no: []string{"api.example.com:4430"},
 		},
-		"a wildcard with a port":                   {[]string{"*.example.com:8443"}, []string{"a.example.com:8443"}, []string{"a.example.com", "a.b.example.com:8443", "example.com:8443"}},
-		"a star that is no wildcard to the target": {[]string{"a.example.com"}, nil, []string{"*.example.com"}},
+		"a port": {
+			entries: []string{"api.example.com:8443"}, yes: []string{"api.example.com:8443", "api.example.com:08443"},
+			no: []string{"api.example.com", "api.example.com:443", "api.example.com:843"},
+		},
+		"a wildcard": {
+			entries: []string{"*.example.com"},
+			yes:     []string{"a.example.com", "A.EXAMPLE.com.", "a-b_c.example.com:443"},
+			no: []string{
+				"example.com", "a.b.example.com", ".example.com", "aexample.com", "a.example.com:8443", "a.example.com.evil.org",
+				"*.example.org",
+			},
+		},
+		"a wildcard with a port": {
+			entries: []string{"*.example.com:8443"}, yes: []string{"a.example.com:8443"},
+			no: []string{"a.example.com", "a.b.example.com:8443", "example.com:8443"},
+		},
+		"a star that is no wildcard to the target": {
+			entries: []string{"a.example.com"}, yes: nil, no: []string{"*.example.com"},
+		},
 		"several": {
-			[]string{"a.example.com", "*.example.org:8443", "a.example.com:8443"},
-			[]string{"a.example.com", "a.example.com:8443", "b.example.org:8443"},
-			[]string{"b.example.org", "b.example.com"},
+			entries: []string{"a.example.com", "*.example.org:8443", "a.example.com:8443"},
+			yes:     []string{"a.example.com", "a.example.com:8443", "b.example.org:8443"},
+			no:      []string{"b.example.org", "b.example.com"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,8 +151,10 @@ func TestParseRefuses(t *testing.T) {
 func TestParseTakes(t *testing.T) {
 	t.Parallel()
 	for _, entry := range []string{
-		"localhost", "az09.zoo", "xn--bcher-kva.example", "a_b.example.com", "1.example.com", "127.0.0.1.example.com", "0xg", "0b1", "a.0o7", "1_000",
-		strings.Repeat("a", 63) + ".com", strings.Repeat("a.", 125) + "com.", "example.com:1", "example.com:65535", "*.example.com.:443",
+		"localhost", "az09.zoo", "xn--bcher-kva.example", "a_b.example.com", "1.example.com", "127.0.0.1.example.com", "0xg",
+		"0b1", "a.0o7", "1_000",
+		strings.Repeat("a", 63) + ".com", strings.Repeat("a.", 125) + "com.", "example.com:1", "example.com:65535",
+		"*.example.com.:443",
 	} {
 		if _, err := hosts.Parse([]string{entry}); err != nil {
 			t.Errorf("%q: %v", entry, err)
@@ -147,7 +165,8 @@ func TestParseTakes(t *testing.T) {
 func TestParseNamesEveryBadEntryByItsPlace(t *testing.T) {
 	t.Parallel()
 	list, err := hosts.Parse([]string{"", "good.example.com", "127.1", "a:b"})
-	want := "entry 1: the host name is missing\nentry 3: an IP address is not allowed: write a host name\nentry 4: the port must be a number from 1 to 65535"
+	want := "entry 1: the host name is missing\nentry 3: an IP address is not allowed: write a host name\nentry 4: the " +
+		"port must be a number from 1 to 65535"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v", err)
 	}
@@ -163,13 +182,18 @@ func TestParseCommaSeparated(t *testing.T) {
 		yes  []string
 		bad  string
 	}{
-		"nothing":          {"", nil, ""},
-		"white space":      {" \n", nil, ""},
-		"one":              {"a.example.com", []string{"a.example.com"}, ""},
-		"with spaces":      {" a.example.com ,\tb.example.com:8443\n", []string{"a.example.com", "b.example.com:8443"}, ""},
-		"a comma too many": {"a.example.com,", nil, "entry 2: the host name is missing"},
-		"two in a row":     {"a.example.com,,b.example.com", nil, "entry 2: the host name is missing"},
-		"no comma":         {"a.example.com b.example.com", nil, "entry 1: a host name has only letters, digits, hyphens and dots"},
+		"nothing":     {text: "", yes: nil, bad: ""},
+		"white space": {text: " \n", yes: nil, bad: ""},
+		"one":         {text: "a.example.com", yes: []string{"a.example.com"}, bad: ""},
+		"with spaces": {
+			text: " a.example.com ,\tb.example.com:8443\n", yes: []string{"a.example.com", "b.example.com:8443"}, bad: "",
+		},
+		"a comma too many": {text: "a.example.com,", yes: nil, bad: "entry 2: the host name is missing"},
+		"two in a row":     {text: "a.example.com,,b.example.com", yes: nil, bad: "entry 2: the host name is missing"},
+		"no comma": {
+			text: "a.example.com b.example.com", yes: nil,
+			bad: "entry 1: a host name has only letters, digits, hyphens and dots",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -196,7 +220,9 @@ func TestParseCommaSeparated(t *testing.T) {
 // Property: what is accepted is no IP address, holds no byte that a URL gives a meaning to, allows the host that it
 // names and no host below or beside it.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"api.example.com", "*.Example.com.:8443", "127.1", "0x7f.1", "[::1]:443", "a@b", "xn--a.b:0443", "a,b"} {
+	for _, seed := range []string{
+		"api.example.com", "*.Example.com.:8443", "127.1", "0x7f.1", "[::1]:443", "a@b", "xn--a.b:0443", "a,b",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, entry string) {
@@ -209,7 +235,8 @@ func FuzzParse(f *testing.F) {
 		}
 		name, port, _ := strings.Cut(entry, ":")
 		name, wildcard := strings.CutPrefix(name, "*.")
-		if _, err := netip.ParseAddr(strings.TrimSuffix(name, ".")); err == nil || strings.ContainsAny(entry, "/?#@[]\\%, \t\r\n\x00") {
+		if _, err := netip.ParseAddr(strings.TrimSuffix(name, ".")); err == nil ||
+			strings.ContainsAny(entry, "/?#@[]\\%, \t\r\n\x00") {
 			t.Fatalf("%q was accepted", entry)
 		}
 		at := func(name string) string {
@@ -222,7 +249,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q was accepted: %v", entry, err)
 		}
-		wants := map[string]bool{u.Host: !wildcard, at("a." + name): wildcard, at("a.b." + name): false, at("a" + name): false, at(name + ".evil"): false}
+		wants := map[string]bool{u.Host: !wildcard, at("a." + name): wildcard, at("a.b." + name): false, at("a" +
+			name): false, at(name + ".evil"): false}
 		for host, want := range wants {
 			if allows(t, list, host) != want {
 				t.Fatalf("%q allows %q: %t", entry, host, !want)

@@ -1,6 +1,6 @@
-// Package isolate keeps what is done next to a run from changing it. Metrics, reminders and log lines are worth less than
-// the verdict that they report: a library that panics on an unknown answer, a connection that ignores its deadline or a
-// pipe that nobody reads must cost the report, never the run.
+// Package isolate keeps what is done next to a run from changing it. Metrics, reminders and log lines are worth less
+// than the verdict that they report: a library that panics on an unknown answer, a connection that ignores its deadline
+// or a pipe that nobody reads must cost the report, never the run.
 package isolate
 
 import (

@@ -19,12 +19,24 @@ func TestRunReturnsWhatTheFunctionDoes(t *testing.T) {
 		want error
 		took time.Duration
 	}{
-		"it succeeds":             {f: func(context.Context) error { return nil }},
-		"it fails":                {f: func(context.Context) error { return failure }, want: failure},
-		"it obeys its context":    {f: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, want: context.DeadlineExceeded, took: time.Second},
-		"it answers at the last":  {f: func(context.Context) error { time.Sleep(time.Second + 50*time.Millisecond); return nil }, took: 1050 * time.Millisecond},
-		"it hangs":                {f: func(context.Context) error { time.Sleep(time.Hour); return nil }, want: isolate.ErrHung, took: 1100 * time.Millisecond},
-		"it hangs, then it fails": {f: func(context.Context) error { time.Sleep(time.Hour); panic("late") }, want: isolate.ErrHung, took: 1100 * time.Millisecond},
+		"it succeeds": {f: func(context.Context) error { return nil }},
+		"it fails":    {f: func(context.Context) error { return failure }, want: failure},
+		"it obeys its context": {f: func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, want: context.DeadlineExceeded, took: time.Second},
+		"it answers at the last": {f: func(context.Context) error {
+			time.Sleep(time.Second + 50*time.Millisecond)
+			return nil
+		}, took: 1050 * time.Millisecond},
+		"it hangs": {f: func(context.Context) error {
+			time.Sleep(time.Hour)
+			return nil
+		}, want: isolate.ErrHung, took: 1100 * time.Millisecond},
+		"it hangs, then it fails": {f: func(context.Context) error {
+			time.Sleep(time.Hour)
+			panic("late")
+		}, want: isolate.ErrHung, took: 1100 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,7 +80,8 @@ func TestPanicsBecomeErrors(t *testing.T) {
 			"Catch": func() error { return isolate.Catch(f) },
 		} {
 			caught, ok := errors.AsType[*isolate.PanicError](run())
-			if !ok || !strings.Contains(caught.Error(), "nil pointer dereference") || !strings.Contains(string(caught.Stack), "isolate_test") {
+			if !ok || !strings.Contains(caught.Error(), "nil pointer dereference") ||
+				!strings.Contains(string(caught.Stack), "isolate_test") {
 				t.Errorf("%s, %s: %v", name, how, caught)
 			}
 		}

@@ -70,9 +70,9 @@ func (j Job) Age(now time.Time) time.Duration {
 	return now.Sub(j.ScheduledTime)
 }
 
-// RunID is the same for every delivery of the same scheduled start: a UUIDv5 of the schedule's ARN and the scheduled time.
-// Scheduler's own execution id is new for each attempt to deliver. An event without the two gets its id from Lambda's
-// request id, which Lambda keeps when it retries.
+// RunID is the same for every delivery of the same scheduled start: a UUIDv5 of the schedule's ARN and the scheduled
+// time. Scheduler's own execution id is new for each attempt to deliver. An event without the two gets its id from
+// Lambda's request id, which Lambda keeps when it retries.
 func (j Job) RunID(requestID string) string {
 	const urn = "urn:cronbearer:run:"
 	name := urn + "request|" + requestID

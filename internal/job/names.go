@@ -8,7 +8,9 @@ import (
 
 // isName reports whether text is `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`.
 func isName(text string) bool {
-	return ascii.Consists(text, 1, 64, func(c byte) bool { return ascii.IsAlphanumeric(c) || c == '.' || c == '_' || c == '-' }) && ascii.IsAlphanumeric(text[0])
+	return ascii.Consists(text, 1, 64, func(c byte) bool {
+		return ascii.IsAlphanumeric(c) || c == '.' || c == '_' || c == '-'
+	}) && ascii.IsAlphanumeric(text[0])
 }
 
 // isSecretName reports whether text is `[A-Za-z0-9/_+=.@!-]{1,512}`.

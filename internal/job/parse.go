@@ -108,7 +108,9 @@ func (p *parser) name(f *jsondoc.Fields, key string) string {
 	before := len(p.problems)
 	name := f.Required(key, "a name of letters, digits, dots, underscores and hyphens")
 	if len(p.problems) == before && !isName(name) {
-		p.problems.Addf("%s must be 1 to 64 letters, digits, dots, underscores and hyphens and begin with a letter or digit", key)
+		p.problems.Addf(
+			"%s must be 1 to 64 letters, digits, dots, underscores and hyphens and begin with a letter or digit", key,
+		)
 	}
 	if !isName(name) {
 		return ""
@@ -160,7 +162,10 @@ func (p *parser) zone(f *jsondoc.Fields) *time.Location {
 	name := f.String("timezone")
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
-		p.problems.Addf("timezone %s is not known: write a name of the IANA time zone database, such as Europe/London", jsondoc.Quote(name))
+		p.problems.Addf(
+			"timezone %s is not known: write a name of the IANA time zone database, such as Europe/London",
+			jsondoc.Quote(name),
+		)
 		return nil
 	}
 	return zone

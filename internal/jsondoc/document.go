@@ -51,8 +51,8 @@ func (r *reader) skipSpace() {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-// find stops at a value that is at the place and that accept, which goes behind the value or returns true, accepts. Else
-// it goes behind the value here. A token that equals each stands for each child.
+// find stops at a value that is at the place and that accept, which goes behind the value or returns true, accepts.
+// Else it goes behind the value here. A token that equals each stands for each child.
 func (r *reader) find(tokens []string, each string, accept func() bool) bool {
 	r.skipSpace()
 	if len(tokens) == 0 {

@@ -83,50 +83,53 @@ func TestDocumentHas(t *testing.T) {
 		text, pointer, value string
 		want                 bool
 	}{
-		{`{"ok":true}`, "/ok", "true", true},
-		{` { "ok" : true } `, "/ok", "true", true},
-		{`{"ok":"true"}`, "/ok", "true", true},
-		{`{"ok":false}`, "/ok", "true", false},
-		{`{"a":{"b":[1,{"c":"x,]}\""}]}}`, "/a/b/1/c", `"x,]}\""`, true},
-		{`{"a":[[],{},[{}],5]}`, "/a/3", "5.0", true},
-		{`{"a":[[],{},[{}],5]}`, "/a/4", "5", false},
-		{`{"a":[[],{},[{}],5]}`, "/a/03", "5", false},
-		{`{"a":[5,6]}`, "/a/0", "5", true},
-		{`{"a":[5]}`, "/a/x", "[5]", false},
-		{`{"a":[5]}`, "/a", "[5]", false},
-		{`{"a":[[],{},[{}],5]}`, "/a/-1", "5", false},
-		{`{"a":[[],{},[{}],5]}`, "/a", "[5,null,0,\"\"]", false},
-		{`{"a":1,"b":2,"a":3}`, "/a", "1", true},
-		{`{"a":1,"b":2,"a":3}`, "/a", "3", false},
-		{`{"a":{"x":1},"a":{"x":2}}`, "/a/x", "2", false},
-		{`{"error":"b"}`, "/error", `["a","b","c"]`, true},
-		{`{"errors":[{"code":"X"},{"code":"Y"}]}`, "/errors/*/code", `"Y"`, true},
-		{`{"errors":[{"code":"X"},{"kode":"Y"}]}`, "/errors/*/code", `"Y"`, false},
-		{`{"errors":[{"code":["X"]},{"code":"Y"}],"ok":[{"code":"Z"}]}`, "/*/*/code", `"Z"`, true},
-		{`{"errors":[]}`, "/errors/*", "null", false},
-		{`{"errors":null}`, "/errors/*", "null", false},
-		{`{"*":{"a":1},"b":{"a":2}}`, "/*/a", "2", true},
-		{`[1,[2,[3]]]`, "/*/*/*", "3", true},
-		{`[1,[2,[3]]]`, "/*/*", "3", false},
-		{`{"c":"40001"}`, "/c", "40001", true},
-		{`{"c":40001}`, "/c", `"40001"`, true},
-		{`{"c":40001.0}`, "/c", `"40001"`, false},
-		{`{"c":false}`, "/c", `"false"`, true},
-		{`{"c":null}`, "/c", `"null"`, false},
-		{`{"c":"null"}`, "/c", "null", false},
-		{`{"c":""}`, "/c", "null", false},
-		{`{"c":"tr\u0075e"}`, "/c", "true", true},
-		{`{"\u0061~/":null}`, "/a~0~1", "null", true},
-		{`{"a":1}`, "/b", "null", false},
-		{`"x"`, "", `"x"`, true},
-		{`"x"`, "/0", `"x"`, false},
-		{`12`, "", "12", true},
-		{`null`, "", "null", true},
-		{"{}", "", `"{}"`, false},
-		{"[ ]", "/*", `""`, false},
-		{`{"a":1} x`, "/a", "1", false},
-		{"{\"a\":\"\xff\"}", "/a", "1", false},
-		{"", "", "1", false},
+		{text: `{"ok":true}`, pointer: "/ok", value: "true", want: true},
+		{text: ` { "ok" : true } `, pointer: "/ok", value: "true", want: true},
+		{text: `{"ok":"true"}`, pointer: "/ok", value: "true", want: true},
+		{text: `{"ok":false}`, pointer: "/ok", value: "true", want: false},
+		{text: `{"a":{"b":[1,{"c":"x,]}\""}]}}`, pointer: "/a/b/1/c", value: `"x,]}\""`, want: true},
+		{text: `{"a":[[],{},[{}],5]}`, pointer: "/a/3", value: "5.0", want: true},
+		{text: `{"a":[[],{},[{}],5]}`, pointer: "/a/4", value: "5", want: false},
+		{text: `{"a":[[],{},[{}],5]}`, pointer: "/a/03", value: "5", want: false},
+		{text: `{"a":[5,6]}`, pointer: "/a/0", value: "5", want: true},
+		{text: `{"a":[5]}`, pointer: "/a/x", value: "[5]", want: false},
+		{text: `{"a":[5]}`, pointer: "/a", value: "[5]", want: false},
+		{text: `{"a":[[],{},[{}],5]}`, pointer: "/a/-1", value: "5", want: false},
+		{text: `{"a":[[],{},[{}],5]}`, pointer: "/a", value: "[5,null,0,\"\"]", want: false},
+		{text: `{"a":1,"b":2,"a":3}`, pointer: "/a", value: "1", want: true},
+		{text: `{"a":1,"b":2,"a":3}`, pointer: "/a", value: "3", want: false},
+		{text: `{"a":{"x":1},"a":{"x":2}}`, pointer: "/a/x", value: "2", want: false},
+		{text: `{"error":"b"}`, pointer: "/error", value: `["a","b","c"]`, want: true},
+		{text: `{"errors":[{"code":"X"},{"code":"Y"}]}`, pointer: "/errors/*/code", value: `"Y"`, want: true},
+		{text: `{"errors":[{"code":"X"},{"kode":"Y"}]}`, pointer: "/errors/*/code", value: `"Y"`, want: false},
+		{
+			text: `{"errors":[{"code":["X"]},{"code":"Y"}],"ok":[{"code":"Z"}]}`, pointer: "/*/*/code", value: `"Z"`,
+			want: true,
+		},
+		{text: `{"errors":[]}`, pointer: "/errors/*", value: "null", want: false},
+		{text: `{"errors":null}`, pointer: "/errors/*", value: "null", want: false},
+		{text: `{"*":{"a":1},"b":{"a":2}}`, pointer: "/*/a", value: "2", want: true},
+		{text: `[1,[2,[3]]]`, pointer: "/*/*/*", value: "3", want: true},
+		{text: `[1,[2,[3]]]`, pointer: "/*/*", value: "3", want: false},
+		{text: `{"c":"40001"}`, pointer: "/c", value: "40001", want: true},
+		{text: `{"c":40001}`, pointer: "/c", value: `"40001"`, want: true},
+		{text: `{"c":40001.0}`, pointer: "/c", value: `"40001"`, want: false},
+		{text: `{"c":false}`, pointer: "/c", value: `"false"`, want: true},
+		{text: `{"c":null}`, pointer: "/c", value: `"null"`, want: false},
+		{text: `{"c":"null"}`, pointer: "/c", value: "null", want: false},
+		{text: `{"c":""}`, pointer: "/c", value: "null", want: false},
+		{text: `{"c":"tr\u0075e"}`, pointer: "/c", value: "true", want: true},
+		{text: `{"\u0061~/":null}`, pointer: "/a~0~1", value: "null", want: true},
+		{text: `{"a":1}`, pointer: "/b", value: "null", want: false},
+		{text: `"x"`, pointer: "", value: `"x"`, want: true},
+		{text: `"x"`, pointer: "/0", value: `"x"`, want: false},
+		{text: `12`, pointer: "", value: "12", want: true},
+		{text: `null`, pointer: "", value: "null", want: true},
+		{text: "{}", pointer: "", value: `"{}"`, want: false},
+		{text: "[ ]", pointer: "/*", value: `""`, want: false},
+		{text: `{"a":1} x`, pointer: "/a", value: "1", want: false},
+		{text: "{\"a\":\"\xff\"}", pointer: "/a", value: "1", want: false},
+		{text: "", pointer: "", value: "1", want: false},
 	} {
 		if got := has(t, c.text, c.pointer, c.value); got != c.want {
 			t.Errorf("%s at %q is %s: %v", c.text, c.pointer, c.value, got)
@@ -139,7 +142,8 @@ func TestDocumentIsZero(t *testing.T) {
 	if d, ok := jsondoc.Check([]byte(" null ")); !ok || d.IsZero() {
 		t.Error("null is a document")
 	}
-	if d, ok := jsondoc.Check([]byte(" ")); ok || !d.IsZero() || d.Has(jsondoc.Pointer{}, jsondoc.Value{Kind: jsondoc.Null}) {
+	if d, ok := jsondoc.Check([]byte(" ")); ok || !d.IsZero() ||
+		d.Has(jsondoc.Pointer{}, jsondoc.Value{Kind: jsondoc.Null}) {
 		t.Error("nothing is a document")
 	}
 }
@@ -152,7 +156,9 @@ func FuzzDocument(f *testing.F) {
 			return
 		}
 		value, err := jsondoc.ParseLeniently([]byte(want))
-		if err != nil || value.Kind == jsondoc.Object || slices.ContainsFunc(value.Items, func(v jsondoc.Value) bool { return v.Kind >= jsondoc.Array }) {
+		if err != nil || value.Kind == jsondoc.Object || slices.ContainsFunc(value.Items, func(v jsondoc.Value) bool {
+			return v.Kind >= jsondoc.Array
+		}) {
 			return // job.ParseRules lets none through
 		}
 		if hasDuplicate(text) {
@@ -194,11 +200,13 @@ func TestDocumentIsReadOnceWhateverItHolds(t *testing.T) {
 	t.Parallel()
 	const deep = 9_000
 	for name, c := range map[string]struct{ text, pointer string }{
-		"nested lists":  {strings.Repeat("[", deep) + strings.Repeat("0,", 1<<19) + "0" + strings.Repeat("]", deep), strings.Repeat("/*", deep)},
-		"nested after":  {strings.Repeat("[[],", deep) + "0" + strings.Repeat(","+strings.Repeat(" ", 100)+"1]", deep), strings.Repeat("/*", deep+1)},
-		"a flat object": {`{"a":0` + strings.Repeat(`,"\u0061b":0`, 80_000) + "}", "/*/*"},
-		"many elements": {"[" + strings.Repeat(`{"code":"X"},`, 80_000) + "0]", "/*/code"},
-		"many keys":     {"{" + strings.Repeat(`"a":[{"a":1}],`, 70_000) + `"b":1}`, "/*/*/*"},
+		"nested lists": {text: strings.Repeat("[", deep) + strings.Repeat("0,", 1<<19) + "0" +
+			strings.Repeat("]", deep), pointer: strings.Repeat("/*", deep)},
+		"nested after": {text: strings.Repeat("[[],", deep) + "0" + strings.Repeat(","+strings.Repeat(" ", 100)+
+			"1]", deep), pointer: strings.Repeat("/*", deep+1)},
+		"a flat object": {text: `{"a":0` + strings.Repeat(`,"\u0061b":0`, 80_000) + "}", pointer: "/*/*"},
+		"many elements": {text: "[" + strings.Repeat(`{"code":"X"},`, 80_000) + "0]", pointer: "/*/code"},
+		"many keys":     {text: "{" + strings.Repeat(`"a":[{"a":1}],`, 70_000) + `"b":1}`, pointer: "/*/*/*"},
 	} {
 		p, err := jsondoc.ParsePointer(c.pointer)
 		if err != nil {

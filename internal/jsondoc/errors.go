@@ -8,15 +8,18 @@ import (
 // errorLike are the names, in lower case and without _ and -, under which APIs explain a failure: RFC 6749, RFC 9457,
 // JSON:API, GraphQL, and what Google, Okta, Salesforce, Slack, Stripe and most others write.
 var errorLike = []string{
-	"error", "errors", "errorcode", "errordescription", "errormessage", "errorsummary", "errorcauses", "errordetails", "errortype", "message", "messages",
-	"msg", "detail", "details", "title", "code", "reason", "description", "fault", "faultstring", "warning", "warnings", "needed", "exception",
+	"error", "errors", "errorcode", "errordescription", "errormessage", "errorsummary", "errorcauses", "errordetails",
+	"errortype", "message", "messages",
+	"msg", "detail", "details", "title", "code", "reason", "description", "fault", "faultstring", "warning", "warnings",
+	"needed", "exception",
 }
 
 // maxErrorDepth is how deep an error is looked for in an error.
 const maxErrorDepth = 8
 
-// Errors lists the error-like members of an object or of the objects of a list, and all scalars in them, as "name: value".
-// It stops after size bytes and leaves out the values that skip reports. A document that is a string is that string.
+// Errors lists the error-like members of an object or of the objects of a list, and all scalars in them, as "name:
+// value". It stops after size bytes and leaves out the values that skip reports. A document that is a string is that
+// string.
 func (d Document) Errors(size int, skip func(text string) bool) string {
 	if d.IsZero() {
 		return ""

@@ -21,9 +21,10 @@ func TestErrorsListsWhatExplainsAFailure(t *testing.T) {
 		`"a"`:                                          "a",
 		`5`:                                            "",
 		`null`:                                         "",
-		`{"error":{"error":{"error":{"error":"deep"}}}}`:                                        "error: deep",
-		`{"error":` + strings.Repeat("[", 50) + `"x"` + strings.Repeat("]", 50) + `,"code":1}`:  "code: 1",
-		`{"` + strings.Repeat("k", 100) + `":1,"error":{"` + strings.Repeat("k", 100) + `":2}}`: strings.Repeat("k", 64) + "…: 2",
+		`{"error":{"error":{"error":{"error":"deep"}}}}`:                                       "error: deep",
+		`{"error":` + strings.Repeat("[", 50) + `"x"` + strings.Repeat("]", 50) + `,"code":1}`: "code: 1",
+		`{"` + strings.Repeat("k", 100) + `":1,"error":{"` + strings.Repeat("k", 100) + `":2}}`: strings.Repeat("k", 64) +
+			"…: 2",
 	} {
 		d, ok := jsondoc.Check([]byte(text))
 		if !ok {

@@ -15,7 +15,8 @@ func ParseLeniently(data []byte) (Value, error) {
 	return p.value(), nil
 }
 
-// Equal is what Document.Has must report of a text, computed from trees: objects without regard to order, numbers by value.
+// Equal is what Document.Has must report of a text, computed from trees: objects without regard to order, numbers by
+// value.
 func Equal(a, b Value) bool {
 	if a.Kind != b.Kind {
 		return false

@@ -154,9 +154,13 @@ func (f *Fields) Done() {
 		known := slices.IndexFunc(names, func(known string) bool { return strings.EqualFold(known, m.Name) })
 		switch {
 		case known >= 0:
-			f.problems.Addf("unknown key %s in %s: write it %s (keys are matched to the letter)", Quote(m.Name), f.place(), names[known])
+			f.problems.Addf(
+				"unknown key %s in %s: write it %s (keys are matched to the letter)", Quote(m.Name), f.place(), names[known],
+			)
 		case f.secret:
-			f.problems.Addf("unknown key in %s that ends at byte %d; known are %s", f.place(), m.Offset, strings.Join(names, ", "))
+			f.problems.Addf(
+				"unknown key in %s that ends at byte %d; known are %s", f.place(), m.Offset, strings.Join(names, ", "),
+			)
 		default:
 			f.problems.Addf("unknown key %s in %s; known are %s", Quote(m.Name), f.place(), strings.Join(names, ", "))
 		}

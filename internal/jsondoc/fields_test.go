@@ -46,36 +46,59 @@ func TestFields(t *testing.T) {
 		bad  jsondoc.Problems
 	}{
 		"everything": {
-			`{"text":"a","required":"b","flag":true,"count":10,"object":{"k":1},"list":[],"any":0}`,
-			fieldsRead{Text: "a", Required: "b", Flag: true, Count: 10, Object: true, List: true, Any: "0"},
-			nil,
+			text: `{"text":"a","required":"b","flag":true,"count":10,"object":{"k":1},"list":[],"any":0}`,
+			want: fieldsRead{Text: "a", Required: "b", Flag: true, Count: 10, Object: true, List: true, Any: "0"},
+			bad:  nil,
 		},
-		"only what must be there": {`{"required":"b"}`, fieldsRead{Required: "b", Count: 3}, nil},
+		"only what must be there": {text: `{"required":"b"}`, want: fieldsRead{Required: "b", Count: 3}, bad: nil},
 		"null is absent": {
-			`{"text":null,"required":null,"flag":null,"count":null,"object":null,"list":null,"any":null}`,
-			fieldsRead{Count: 3},
-			jsondoc.Problems{missing},
+			text: `{"text":null,"required":null,"flag":null,"count":null,"object":null,"list":null,"any":null}`,
+			want: fieldsRead{Count: 3},
+			bad:  jsondoc.Problems{missing},
 		},
-		"empty values of their own type are absent": {`{"text":"","required":"","object":{},"any":""}`, fieldsRead{Count: 3, Any: `""`}, jsondoc.Problems{missing}},
+		"empty values of their own type are absent": {
+			text: `{"text":"","required":"","object":{},"any":""}`, want: fieldsRead{Count: 3, Any: `""`},
+			bad: jsondoc.Problems{missing},
+		},
 		"empty values of another type": {
-			`{"text":{},"required":{},"flag":"","count":"","object":"","list":""}`,
-			fieldsRead{Count: 3},
-			jsondoc.Problems{
-				"part.text must be a string, not an object", "part.required must be a string, not an object", "part.flag must be true or false, not a string",
-				"part.count must be a number, not a string", "part.object must be an object, not a string", "part.list must be a list, not a string",
+			text: `{"text":{},"required":{},"flag":"","count":"","object":"","list":""}`,
+			want: fieldsRead{Count: 3},
+			bad: jsondoc.Problems{
+				"part.text must be a string, not an object", "part.required must be a string, not an object",
+				"part.flag must be true or false, not a string",
+				"part.count must be a number, not a string", "part.object must be an object, not a string",
+				"part.list must be a list, not a string",
 			},
 		},
-		"the lowest number":         {`{"required":"b","count":1}`, fieldsRead{Required: "b", Count: 1}, nil},
-		"numbers that are whole":    {`{"required":"b","count":2.0}`, fieldsRead{Required: "b", Count: 2}, nil},
-		"numbers with a power":      {`{"required":"b","count":1e1}`, fieldsRead{Required: "b", Count: 10}, nil},
-		"a number with a fraction":  {`{"required":"b","count":2.5}`, fieldsRead{Required: "b", Count: 3}, jsondoc.Problems{"part.count must be a whole number from 1 to 10"}},
-		"a number that is too low":  {`{"required":"b","count":0}`, fieldsRead{Required: "b", Count: 3}, jsondoc.Problems{"part.count must be a whole number from 1 to 10"}},
-		"a number that is too high": {`{"required":"b","count":11}`, fieldsRead{Required: "b", Count: 3}, jsondoc.Problems{"part.count must be a whole number from 1 to 10"}},
-		"a number beyond all":       {`{"required":"b","count":1e999}`, fieldsRead{Required: "b", Count: 3}, jsondoc.Problems{"part.count must be a whole number from 1 to 10"}},
+		"the lowest number": {
+			text: `{"required":"b","count":1}`, want: fieldsRead{Required: "b", Count: 1}, bad: nil,
+		},
+		"numbers that are whole": {
+			text: `{"required":"b","count":2.0}`, want: fieldsRead{Required: "b", Count: 2}, bad: nil,
+		},
+		"numbers with a power": {
+			text: `{"required":"b","count":1e1}`, want: fieldsRead{Required: "b", Count: 10}, bad: nil,
+		},
+		"a number with a fraction": {
+			text: `{"required":"b","count":2.5}`, want: fieldsRead{Required: "b", Count: 3},
+			bad: jsondoc.Problems{"part.count must be a whole number from 1 to 10"},
+		},
+		"a number that is too low": {
+			text: `{"required":"b","count":0}`, want: fieldsRead{Required: "b", Count: 3},
+			bad: jsondoc.Problems{"part.count must be a whole number from 1 to 10"},
+		},
+		"a number that is too high": {
+			text: `{"required":"b","count":11}`, want: fieldsRead{Required: "b", Count: 3},
+			bad: jsondoc.Problems{"part.count must be a whole number from 1 to 10"},
+		},
+		"a number beyond all": {
+			text: `{"required":"b","count":1e999}`, want: fieldsRead{Required: "b", Count: 3},
+			bad: jsondoc.Problems{"part.count must be a whole number from 1 to 10"},
+		},
 		"unknown keys": {
-			`{"Text":"a","required":"b","te\nxt":1,"ANY":2}`,
-			fieldsRead{Required: "b", Count: 3},
-			jsondoc.Problems{
+			text: `{"Text":"a","required":"b","te\nxt":1,"ANY":2}`,
+			want: fieldsRead{Required: "b", Count: 3},
+			bad: jsondoc.Problems{
 				`unknown key "Text" in part: write it text (keys are matched to the letter)`,
 				`unknown key "te\nxt" in part; known are any, count, flag, list, object, required, text`,
 				`unknown key "ANY" in part: write it any (keys are matched to the letter)`,
@@ -98,7 +121,9 @@ func TestFields(t *testing.T) {
 func TestFieldsOfASecretShowNoUnknownKey(t *testing.T) {
 	t.Parallel()
 	_, problems := readFields(t, `{"required":"b","kq3Zv8Xw1":"c"}`, true)
-	want := jsondoc.Problems{"unknown key in part that ends at byte 27; known are any, count, flag, list, object, required, text"}
+	want := jsondoc.Problems{
+		"unknown key in part that ends at byte 27; known are any, count, flag, list, object, required, text",
+	}
 	if diff := cmp.Diff(want, problems); diff != "" {
 		t.Error(diff)
 	}
@@ -106,7 +131,9 @@ func TestFieldsOfASecretShowNoUnknownKey(t *testing.T) {
 
 func TestWholeNumber(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]int{"0": 0, "-7": -7, "1e3": 1000, "9007199254740992.0": 1 << 53, "9223372036854775807": 1<<63 - 1} {
+	for text, want := range map[string]int{
+		"0": 0, "-7": -7, "1e3": 1000, "9007199254740992.0": 1 << 53, "9223372036854775807": 1<<63 - 1,
+	} {
 		if got, ok := jsondoc.WholeNumber(mustParse(t, text)); got != want || !ok {
 			t.Errorf("%s: %d, %t", text, got, ok)
 		}

@@ -9,8 +9,8 @@ func Key(names ...string) Pointer {
 	return p
 }
 
-// Lookup returns the value at a place: a scalar as it is, of a list or an object only the kind, as a tree of it may take
-// a hundred times its text. Of duplicate keys the first one counts.
+// Lookup returns the value at a place: a scalar as it is, of a list or an object only the kind, as a tree of it may
+// take a hundred times its text. Of duplicate keys the first one counts.
 func (d Document) Lookup(p Pointer) Value {
 	if d.IsZero() {
 		return Value{}

@@ -395,8 +395,8 @@ func (v Value) AppendJSON(dst []byte, change func(string) string) []byte {
 	return dst
 }
 
-// AppendString appends s as a JSON string: json.Marshal of a string without its HTML escapes, which would change a signed
-// or hashed body.
+// AppendString appends s as a JSON string: json.Marshal of a string without its HTML escapes, which would change a
+// signed or hashed body.
 func AppendString(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

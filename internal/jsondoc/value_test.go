@@ -29,7 +29,8 @@ func mustParse(t *testing.T, text string) jsondoc.Value {
 
 func TestParseReadsEveryKind(t *testing.T) {
 	t.Parallel()
-	text := " {\"s\" : \"a\\u00e9\\ud83d\\ude00\\n\" , \"n\":-1.50e+2,\"t\":true,\r\n\"f\":false,\"z\":null,\t\"l\":[1,[ ],{ }],\"o\":{\"s\":\"\"}} "
+	text := " {\"s\" : \"a\\u00e9\\ud83d\\ude00\\n\" , \"n\":-1.50e+2,\"t\":true,\r\n\"f\":false,\"z\":null," +
+		"\t\"l\":[1,[ ],{ }],\"o\":{\"s\":\"\"}} "
 	v := mustParse(t, text)
 	number := func(text string) jsondoc.Value { return jsondoc.Value{Kind: jsondoc.Number, Text: text} }
 	want := jsondoc.Value{Kind: jsondoc.Object, Members: []jsondoc.Member{
@@ -38,8 +39,21 @@ func TestParseReadsEveryKind(t *testing.T) {
 		{Name: "t", Value: jsondoc.Value{Kind: jsondoc.Bool, Text: "true"}, Offset: 50},
 		{Name: "f", Value: jsondoc.Value{Kind: jsondoc.Bool, Text: "false"}, Offset: 61},
 		{Name: "z", Value: jsondoc.Value{Kind: jsondoc.Null}, Offset: 71},
-		{Name: "l", Value: jsondoc.Value{Kind: jsondoc.Array, Items: []jsondoc.Value{number("1"), {Kind: jsondoc.Array}, {Kind: jsondoc.Object}}}, Offset: 81},
-		{Name: "o", Value: jsondoc.Value{Kind: jsondoc.Object, Members: []jsondoc.Member{{Name: "s", Value: jsondoc.Value{Kind: jsondoc.String}, Offset: 102}}}, Offset: 97},
+		{
+			Name: "l",
+			Value: jsondoc.Value{
+				Kind: jsondoc.Array, Items: []jsondoc.Value{number("1"), {Kind: jsondoc.Array}, {Kind: jsondoc.Object}},
+			},
+			Offset: 81,
+		},
+		{
+			Name: "o",
+			Value: jsondoc.Value{
+				Kind:    jsondoc.Object,
+				Members: []jsondoc.Member{{Name: "s", Value: jsondoc.Value{Kind: jsondoc.String}, Offset: 102}},
+			},
+			Offset: 97,
+		},
 	}}
 	if diff := cmp.Diff(want, v); diff != "" {
 		t.Error(diff)
@@ -72,25 +86,26 @@ func TestParseRefuses(t *testing.T) {
 		offset int64
 		reason string
 	}{
-		"nothing":                         {"", 0, "it ends too early"},
-		"only white space":                {" \n", 2, "it ends too early"},
-		"an open object":                  {`{"a":1`, 6, "it ends too early"},
-		"an open string":                  {`"a`, 2, "it ends too early"},
-		"trailing data":                   {`{} {}`, 4, "something follows the value"},
-		"a trailing word":                 {`1 x`, 3, "something follows the value"},
-		"a trailing comma":                {`[1,]`, 4, "unexpected character"},
-		"a comment":                       {`/* */ 1`, 1, "unexpected character"},
-		"single quotes":                   {`{'a':1}`, 2, "unexpected character"},
-		"a byte order mark":               {"\ufeff{}", 1, "unexpected character"},
-		"a bare word":                     {`secret-text`, 1, "unexpected character"},
-		"a leading zero":                  {`01`, 2, "something follows the value"},
-		"a plus sign":                     {`+1`, 1, "unexpected character"},
-		"a raw line break":                {"\"a\nb\"", 3, "unexpected character"},
-		"NaN":                             {`NaN`, 1, "unexpected character"},
-		"bytes that are not UTF-8 inside": {"\"ab\xffcd\"", 3, "the bytes are not UTF-8"},
-		"nothing that is UTF-8":           {"\xff", 0, "the bytes are not UTF-8"},
-		"a cut character":                 {"\"\xe2\x82\"", 1, "the bytes are not UTF-8"},
-		"too deep":                        {strings.Repeat("[", 10001) + strings.Repeat("]", 10001), 10001, "it is nested too deeply"},
+		"nothing":                         {text: "", offset: 0, reason: "it ends too early"},
+		"only white space":                {text: " \n", offset: 2, reason: "it ends too early"},
+		"an open object":                  {text: `{"a":1`, offset: 6, reason: "it ends too early"},
+		"an open string":                  {text: `"a`, offset: 2, reason: "it ends too early"},
+		"trailing data":                   {text: `{} {}`, offset: 4, reason: "something follows the value"},
+		"a trailing word":                 {text: `1 x`, offset: 3, reason: "something follows the value"},
+		"a trailing comma":                {text: `[1,]`, offset: 4, reason: "unexpected character"},
+		"a comment":                       {text: `/* */ 1`, offset: 1, reason: "unexpected character"},
+		"single quotes":                   {text: `{'a':1}`, offset: 2, reason: "unexpected character"},
+		"a byte order mark":               {text: "\ufeff{}", offset: 1, reason: "unexpected character"},
+		"a bare word":                     {text: `secret-text`, offset: 1, reason: "unexpected character"},
+		"a leading zero":                  {text: `01`, offset: 2, reason: "something follows the value"},
+		"a plus sign":                     {text: `+1`, offset: 1, reason: "unexpected character"},
+		"a raw line break":                {text: "\"a\nb\"", offset: 3, reason: "unexpected character"},
+		"NaN":                             {text: `NaN`, offset: 1, reason: "unexpected character"},
+		"bytes that are not UTF-8 inside": {text: "\"ab\xffcd\"", offset: 3, reason: "the bytes are not UTF-8"},
+		"nothing that is UTF-8":           {text: "\xff", offset: 0, reason: "the bytes are not UTF-8"},
+		"a cut character":                 {text: "\"\xe2\x82\"", offset: 1, reason: "the bytes are not UTF-8"},
+		"too deep": {text: strings.Repeat("[", 10001) +
+			strings.Repeat("]", 10001), offset: 10001, reason: "it is nested too deeply"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,7 +127,8 @@ func TestParseRefuses(t *testing.T) {
 func TestSyntaxErrorNeverShowsTheDocument(t *testing.T) {
 	t.Parallel()
 	const secret = "Zq7"
-	for _, text := range []string{secret, `{"a":` + secret, `{"` + secret, `[1]` + secret, `{` + secret + `:1}`, `"\` + secret + `"`, "\"\xff" + secret + `"`} {
+	for _, text := range []string{secret, `{"a":` + secret, `{"` + secret, `[1]` + secret, `{` + secret + `:1}`, `"\` +
+		secret + `"`, "\"\xff" + secret + `"`} {
 		_, _, err := jsondoc.Parse([]byte(text))
 		if err == nil || strings.ContainsAny(err.Error(), secret) {
 			t.Errorf("Parse(%q): %v", text, err)
@@ -122,7 +138,9 @@ func TestSyntaxErrorNeverShowsTheDocument(t *testing.T) {
 
 func TestParseListsDuplicatesAtEveryLevel(t *testing.T) {
 	t.Parallel()
-	v, duplicates, err := jsondoc.Parse([]byte(`{"a":1,"A":2,"a":3,"b":{"x/~":{"k":1,"k":2,"k":3}},"c":[0,[{"":1,"":2}]],"\u0061":4}`))
+	v, duplicates, err := jsondoc.Parse(
+		[]byte(`{"a":1,"A":2,"a":3,"b":{"x/~":{"k":1,"k":2,"k":3}},"c":[0,[{"":1,"":2}]],"\u0061":4}`),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +166,8 @@ func TestParseListsDuplicatesOfLargeObjects(t *testing.T) {
 		fmt.Fprintf(&text, `"k%d":%d,`, i, i)
 	}
 	v, duplicates, err := jsondoc.Parse([]byte("{" + text.String() + `"k500":0,"k0":0,"k500":0}`))
-	if err != nil || len(v.Members) != 1000 || len(duplicates) != 3 || duplicates[0].Name != "k500" || duplicates[1].Name != "k0" || duplicates[2].Name != "k500" {
+	if err != nil || len(v.Members) != 1000 || len(duplicates) != 3 || duplicates[0].Name != "k500" ||
+		duplicates[1].Name != "k0" || duplicates[2].Name != "k500" {
 		t.Errorf("%d members, %v, %v", len(v.Members), duplicates, err)
 	}
 }
@@ -174,11 +193,12 @@ func TestParseNeedsLittleMemoryForHostileDocuments(t *testing.T) { //nolint:para
 	const size, most = 1 << 20, 64 << 20
 	long := strings.Repeat("k", 40)
 	for name, text := range map[string]string{
-		"many numbers":                 "[" + strings.Repeat("0,", size/2-2) + "0]",
-		"many lists":                   "[" + strings.Repeat("[],", size/3-2) + "0]",
-		"deep, long names":             strings.Repeat(`{"`+long+long+`":`, 9990) + "1" + strings.Repeat("}", 9990),
-		"deep, a duplicate at each":    strings.Repeat(`{"`+long+`":0,"`+long+`":`, 9990) + "1" + strings.Repeat("}", 9990),
-		"many duplicates below":        `{"` + strings.Repeat("k", 1000) + `":{` + strings.Repeat(`"a":1,`, size/6-200) + `"a":1}}`,
+		"many numbers":              "[" + strings.Repeat("0,", size/2-2) + "0]",
+		"many lists":                "[" + strings.Repeat("[],", size/3-2) + "0]",
+		"deep, long names":          strings.Repeat(`{"`+long+long+`":`, 9990) + "1" + strings.Repeat("}", 9990),
+		"deep, a duplicate at each": strings.Repeat(`{"`+long+`":0,"`+long+`":`, 9990) + "1" + strings.Repeat("}", 9990),
+		"many duplicates below": `{"` + strings.Repeat("k", 1000) + `":{` + strings.Repeat(`"a":1,`, size/6-200) +
+			`"a":1}}`,
 		"one name of a whole mebibyte": `{"` + strings.Repeat("k", size) + `":{"a":1,"a":2}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -204,7 +224,9 @@ func TestAppendJSON(t *testing.T) {
 	if got := string(v.AppendJSON([]byte("x"), nil)); got != "x"+want {
 		t.Errorf("AppendJSON = %s", got)
 	}
-	if got := string(mustParse(t, `{"k":["v v",{"k":"w"},1]}`).AppendJSON(nil, func(s string) string { return s + `"` })); got != `{"k":["v v\"",{"k":"w\""},1]}` {
+	if got := string(mustParse(t, `{"k":["v v",{"k":"w"},1]}`).AppendJSON(nil, func(s string) string {
+		return s + `"`
+	})); got != `{"k":["v v\"",{"k":"w\""},1]}` {
 		t.Errorf("AppendJSON with a change = %s", got)
 	}
 	if got := string(jsondoc.Value{}.AppendJSON(nil, nil)); got != "null" {
@@ -218,36 +240,40 @@ func TestDocumentHasComparesByMeaning(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		"one and 1.0":                              {"1", "1.0", true},
-		"one and 10e-1":                            {"1", "10e-1", true},
-		"one and 0.1E+1":                           {"1", "0.1E+1", true},
-		"hundred and 1e2":                          {"100", "1e2", true},
-		"zero and minus zero":                      {"0", "-0.0e7", true},
-		"one and minus one":                        {"1", "-1", false},
-		"one and two":                              {"1", "2", false},
-		"one and 1.5":                              {"1", "1.5", false},
-		"ids beyond a double":                      {"9007199254740993", "9007199254740992", false},
-		"such an id written otherwise":             {"9007199254740993.0", "9007199254740993", true},
-		"another such id written otherwise":        {"9007199254740993.0", "9007199254740992", false},
-		"ids beyond 64 bits":                       {"123456789012345678901234567890", "123456789012345678901234567891", false},
-		"the same id beyond 64 bits":               {"123456789012345678901234567890", "12345678901234567890123456789e1", true},
-		"large powers":                             {"1e400", "10e399", true},
-		"other large powers":                       {"1e400", "1e401", false},
-		"a fraction as a double prints it":         {"0.1", "0.1000000000000000055511151231257827", true},
-		"fractions":                                {"0.1", "0.2", false},
-		"tiny fractions":                           {"1e-400", "2e-400", true}, // both 0 as doubles
-		"senseless powers":                         {"1e99999999999", "1e99999999998", false},
-		"the same senseless power":                 {"1e99999999999", "1e99999999999", true},
-		"a senseless power and a number":           {"1e99999999999", "1", false},
-		"a whole number and one that is almost it": {"1", "1.00000000000000000001", true}, // the same double
-		"a number and a string":                    {"1", `"1"`, true},
-		"strings":                                  {`"a"`, `"\u0061"`, true},
-		"strings in another case":                  {`"a"`, `"A"`, false},
-		"true and false":                           {"true", "false", false},
-		"true and true":                            {"true", "true", true},
-		"null and null":                            {"null", "null", true},
-		"null and false":                           {"null", "false", false},
-		"null and an empty string":                 {"null", `""`, false},
+		"one and 1.0":                       {a: "1", b: "1.0", want: true},
+		"one and 10e-1":                     {a: "1", b: "10e-1", want: true},
+		"one and 0.1E+1":                    {a: "1", b: "0.1E+1", want: true},
+		"hundred and 1e2":                   {a: "100", b: "1e2", want: true},
+		"zero and minus zero":               {a: "0", b: "-0.0e7", want: true},
+		"one and minus one":                 {a: "1", b: "-1", want: false},
+		"one and two":                       {a: "1", b: "2", want: false},
+		"one and 1.5":                       {a: "1", b: "1.5", want: false},
+		"ids beyond a double":               {a: "9007199254740993", b: "9007199254740992", want: false},
+		"such an id written otherwise":      {a: "9007199254740993.0", b: "9007199254740993", want: true},
+		"another such id written otherwise": {a: "9007199254740993.0", b: "9007199254740992", want: false},
+		"ids beyond 64 bits": {
+			a: "123456789012345678901234567890", b: "123456789012345678901234567891", want: false,
+		},
+		"the same id beyond 64 bits": {
+			a: "123456789012345678901234567890", b: "12345678901234567890123456789e1", want: true,
+		},
+		"large powers":                             {a: "1e400", b: "10e399", want: true},
+		"other large powers":                       {a: "1e400", b: "1e401", want: false},
+		"a fraction as a double prints it":         {a: "0.1", b: "0.1000000000000000055511151231257827", want: true},
+		"fractions":                                {a: "0.1", b: "0.2", want: false},
+		"tiny fractions":                           {a: "1e-400", b: "2e-400", want: true}, // both 0 as doubles
+		"senseless powers":                         {a: "1e99999999999", b: "1e99999999998", want: false},
+		"the same senseless power":                 {a: "1e99999999999", b: "1e99999999999", want: true},
+		"a senseless power and a number":           {a: "1e99999999999", b: "1", want: false},
+		"a whole number and one that is almost it": {a: "1", b: "1.00000000000000000001", want: true}, // the same double
+		"a number and a string":                    {a: "1", b: `"1"`, want: true},
+		"strings":                                  {a: `"a"`, b: `"\u0061"`, want: true},
+		"strings in another case":                  {a: `"a"`, b: `"A"`, want: false},
+		"true and false":                           {a: "true", b: "false", want: false},
+		"true and true":                            {a: "true", b: "true", want: true},
+		"null and null":                            {a: "null", b: "null", want: true},
+		"null and false":                           {a: "null", b: "false", want: false},
+		"null and an empty string":                 {a: "null", b: `""`, want: false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -264,7 +290,11 @@ func TestDocumentHasComparesByMeaning(t *testing.T) {
 func TestPointer(t *testing.T) {
 	t.Parallel()
 	// The document and the pointers of RFC 6901 section 5, and some that it leaves out.
-	doc := mustParse(t, `{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8,"~1":9,"/":10,"null":null,"01":11}`)
+	doc := mustParse(
+		t,
+		`{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8,"~1":9,"/":10,`+
+			`"null":null,"01":11}`,
+	)
 	for pointer, want := range map[string]string{
 		"":                          string(doc.AppendJSON(nil, nil)),
 		"/foo":                      `["bar","baz"]`,
@@ -318,14 +348,17 @@ func TestPointer(t *testing.T) {
 var escapes = regexp.MustCompile(`(?s)\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.`)
 
 func hasLoneSurrogate(text string) bool {
-	return slices.ContainsFunc(escapes.FindAllStringSubmatch(text, -1), func(found []string) bool { return found[1] != "" })
+	return slices.ContainsFunc(escapes.FindAllStringSubmatch(text, -1), func(found []string) bool {
+		return found[1] != ""
+	})
 }
 
 func TestLoneSurrogates(t *testing.T) {
 	t.Parallel()
 	for text, at := range map[string]int64{
-		`"\ud800"`: 1, `"\uDFFF"`: 1, `"a\n\ud800\n"`: 4, `"\ud83d\ud83d\ude00"`: 1, `"\ude00\ud83d"`: 1, `"\ud83d\u0041"`: 1, `"\ud83d\\ude00"`: 1,
-		`{"\ud800":1}`: 2, `["","\u0041\ud83d\ude00\udbff"]`: 23, `"\ud83dx\ude00"`: 1,
+		`"\ud800"`: 1, `"\uDFFF"`: 1, `"a\n\ud800\n"`: 4, `"\ud83d\ud83d\ude00"`: 1, `"\ude00\ud83d"`: 1, `"\ud83d\u0041"`: 1,
+		`"\ud83d\\ude00"`: 1,
+		`{"\ud800":1}`:    2, `["","\u0041\ud83d\ude00\udbff"]`: 23, `"\ud83dx\ude00"`: 1,
 	} {
 		_, _, err := jsondoc.Parse([]byte(text))
 		syntax, ok := errors.AsType[*jsondoc.SyntaxError](err)
@@ -343,10 +376,12 @@ func TestLoneSurrogates(t *testing.T) {
 	}
 }
 
-// Property: Parse takes what encoding/json takes, is UTF-8 and has no half of a surrogate pair; what it read means the same when it is written again,
-// and, but for duplicates, the same to encoding/json.
+// Property: Parse takes what encoding/json takes, is UTF-8 and has no half of a surrogate pair; what it read means the
+// same when it is written again, and, but for duplicates, the same to encoding/json.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{`{"a":[1,2.50,{"b":null}],"c":"\ud83d\ude00\n","a":true}`, `"\ud800"`, "[[],{},\"\"]", " 1e5 ", "{", "\"\xff\""} {
+	for _, seed := range []string{
+		`{"a":[1,2.50,{"b":null}],"c":"\ud83d\ude00\n","a":true}`, `"\ud800"`, "[[],{},\"\"]", " 1e5 ", "{", "\"\xff\"",
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

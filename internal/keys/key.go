@@ -121,7 +121,10 @@ func privateKeyIn(text string) (any, error) {
 				return key, nil
 			}
 		}
-		return nil, errors.New("private_key is no PEM block (BEGIN … PRIVATE KEY and END … PRIVATE KEY between dashes, base64 between them): " + pemHelp)
+		return nil, errors.New(
+			"private_key is no PEM block (BEGIN … PRIVATE KEY and END … PRIVATE KEY between dashes, base64 between " +
+				"them): " + pemHelp,
+		)
 	}
 	for _, block := range blocks {
 		switch {
@@ -156,12 +159,14 @@ func Certificates(text string) ([]*x509.Certificate, error) {
 		}
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("holds a PEM block, number %d, that is no certificate", i+1) // the error's own text may quote it
+			// the error's own text may quote it
+			return nil, fmt.Errorf("holds a PEM block, number %d, that is no certificate", i+1)
 		}
 		certificates = append(certificates, certificate)
 	}
 	if len(certificates) == 0 {
-		return nil, errors.New("holds no certificate in PEM (BEGIN CERTIFICATE and END CERTIFICATE between dashes): " + pemHelp)
+		return nil, errors.New("holds no certificate in PEM (BEGIN CERTIFICATE and END CERTIFICATE between dashes): " +
+			pemHelp)
 	}
 	return certificates, nil
 }

@@ -1,6 +1,6 @@
 // Package keys reads the private keys and certificates of secrets, and signs JWTs with them. People store PEM in many
-// shapes, all of which are read; a key of a weak kind is not. It keeps nothing, verifies no chain, and no error quotes what
-// it is about. golang-jwt signs, as every provider has seen its JWTs (docs/decisions/0006).
+// shapes, all of which are read; a key of a weak kind is not. It keeps nothing, verifies no chain, and no error quotes
+// what it is about. golang-jwt signs, as every provider has seen its JWTs (docs/decisions/0006).
 package keys
 
 import (
@@ -15,8 +15,9 @@ const (
 	pemDash  = "-----"
 )
 
-// readPEM reads PEM blocks (RFC 7468) as people store them: with line breaks, also of Windows, with \n in two characters,
-// with spaces or nothing where line breaks were, and encoded in base64 as a whole. encoding/pem reads only the first.
+// readPEM reads PEM blocks (RFC 7468) as people store them: with line breaks, also of Windows, with \n in two
+// characters, with spaces or nothing where line breaks were, and encoded in base64 as a whole. encoding/pem reads only
+// the first.
 func readPEM(text string) []pem.Block {
 	var blocks []pem.Block
 	if !strings.Contains(text, pemBegin) {
@@ -55,8 +56,8 @@ func decodeBase64(text string) ([]byte, bool) {
 	return der, err == nil && len(der) > 0
 }
 
-// Secrets are the parts of a private key's text that are secret, in whatever shape it was stored: its content and not the
-// words around it, which appear in our own help, too.
+// Secrets are the parts of a private key's text that are secret, in whatever shape it was stored: its content and not
+// the words around it, which appear in our own help, too.
 func Secrets(text string) []string {
 	var secrets []string
 	for _, block := range readPEM(text) {

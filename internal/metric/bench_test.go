@@ -12,7 +12,9 @@ import (
 
 type taker struct{}
 
-func (taker) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+func (taker) PutMetricData(
+	context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options),
+) (*cloudwatch.PutMetricDataOutput, error) {
 	return &cloudwatch.PutMetricDataOutput{}, nil
 }
 

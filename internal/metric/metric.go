@@ -1,8 +1,8 @@
-// Package metric publishes what a run or a rotation has learned to CloudWatch: whether a token was rejected, when it expires,
-// that a job is alive. It decides no verdict and touches no alarm (package alarm). Silence is visible, so success is published
-// too; but good news is not repeated within minutes, as each datum is billed, and bad news goes out each time. What CloudWatch
-// does not store is returned in the embedded metric format for the log. What this package does changes no run: its panics,
-// hangs and failures are errors (package isolate).
+// Package metric publishes what a run or a rotation has learned to CloudWatch: whether a token was rejected, when it
+// expires, that a job is alive. It decides no verdict and touches no alarm (package alarm). Silence is visible, so
+// success is published too; but good news is not repeated within minutes, as each datum is billed, and bad news goes
+// out each time. What CloudWatch does not store is returned in the embedded metric format for the log. What this
+// package does changes no run: its panics, hangs and failures are errors (package isolate).
 package metric
 
 import "time"
@@ -22,8 +22,8 @@ const (
 	DimensionSecret = "Secret"
 )
 
-// UnknownExpiry is the TokenDaysToExpiry of a token that says nothing of its expiry and replaced another one not long ago.
-// That one may have warned, and TokenExpiring keeps its state until there is a datum. Readers show it as unknown.
+// UnknownExpiry is the TokenDaysToExpiry of a token that says nothing of its expiry and replaced another one not long
+// ago. That one may have warned, and TokenExpiring keeps its state until there is a datum. Readers show it as unknown.
 const (
 	UnknownExpiry = 3650
 	replacedFor   = 35 * 24 * time.Hour // longer than any window of a warning that still makes sense
@@ -57,16 +57,20 @@ func (r Report) data() []datum {
 	list := make([]datum, 0, 3)
 	if r.Rejected != nil {
 		list = append(list, datum{
-			metric: TokenRejected, dimension: DimensionToken, owner: r.Token, value: number(*r.Rejected), good: !*r.Rejected, version: r.Version,
+			metric: TokenRejected, dimension: DimensionToken, owner: r.Token, value: number(*r.Rejected), good: !*r.Rejected,
+			version: r.Version,
 		})
 	}
 	if days, ok := r.daysToExpiry(); ok {
 		list = append(list, datum{
-			metric: TokenDaysToExpiry, dimension: DimensionToken, owner: r.Token, value: days, good: true, version: r.Version, expires: r.Expires,
+			metric: TokenDaysToExpiry, dimension: DimensionToken, owner: r.Token, value: days, good: true, version: r.Version,
+			expires: r.Expires,
 		})
 	}
 	if r.Alive != nil {
-		list = append(list, datum{metric: Heartbeat, dimension: DimensionJob, owner: r.Job, value: number(*r.Alive), good: *r.Alive})
+		list = append(
+			list, datum{metric: Heartbeat, dimension: DimensionJob, owner: r.Job, value: number(*r.Alive), good: *r.Alive},
+		)
 	}
 	return list
 }

@@ -53,11 +53,13 @@ type sending struct {
 
 // NewPublisher returns a Publisher.
 func NewPublisher(api CloudWatch, namespace, stack string) *Publisher {
-	return &Publisher{api: api, namespace: namespace, stack: stack, sent: map[series]sending{}, bad: map[subject]time.Time{}}
+	return &Publisher{
+		api: api, namespace: namespace, stack: stack, sent: map[series]sending{}, bad: map[subject]time.Time{},
+	}
 }
 
-// NotStoredError is returned for data that CloudWatch did not take. Line has them in the embedded metric format, one line
-// of JSON, from which CloudWatch Logs extracts them anyway: write it to the log as it is.
+// NotStoredError is returned for data that CloudWatch did not take. Line has them in the embedded metric format, one
+// line of JSON, from which CloudWatch Logs extracts them anyway: write it to the log as it is.
 type NotStoredError struct {
 	Line []byte
 	Err  error
@@ -75,7 +77,8 @@ func (e *NotStoredError) Error() string {
 
 func (e *NotStoredError) Unwrap() error { return e.Err }
 
-// Publish sends what is news and waits until it is stored, for some six seconds at most. The error is a *NotStoredError.
+// Publish sends what is news and waits until it is stored, for some six seconds at most. The error is a
+// *NotStoredError.
 func (p *Publisher) Publish(ctx context.Context, r Report) error {
 	data := p.news(r)
 	if len(data) == 0 {
@@ -88,10 +91,12 @@ func (p *Publisher) Publish(ctx context.Context, r Report) error {
 	return nil
 }
 
-// PublishRotation publishes how a rotation of a secret went. Nothing is left out as a repetition: another environment may
-// have published the opposite since. The error is a *NotStoredError.
+// PublishRotation publishes how a rotation of a secret went. Nothing is left out as a repetition: another environment
+// may have published the opposite since. The error is a *NotStoredError.
 func (p *Publisher) PublishRotation(ctx context.Context, at time.Time, secret string, failed bool) error {
-	return p.put(ctx, at, []datum{{metric: RotationFailed, dimension: DimensionSecret, owner: secret, value: number(failed)}})
+	return p.put(
+		ctx, at, []datum{{metric: RotationFailed, dimension: DimensionSecret, owner: secret, value: number(failed)}},
+	)
 }
 
 // put neither panics nor hangs, whatever the client does.

@@ -29,7 +29,9 @@ type cloudWatch struct {
 	during func() // while a request is on its way
 }
 
-func (c *cloudWatch) PutMetricData(_ context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+func (c *cloudWatch) PutMetricData(
+	_ context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options),
+) (*cloudwatch.PutMetricDataOutput, error) {
 	c.mu.Lock()
 	during := c.during
 	c.puts = append(c.puts, in)
@@ -82,7 +84,10 @@ func TestOneRequestSaysItAll(t *testing.T) {
 	t.Parallel()
 	api := &cloudWatch{}
 	p := metric.NewPublisher(api, "Space", "S")
-	err := p.Publish(t.Context(), metric.Report{At: start, Job: "J", Token: "T", Rejected: yes(), Alive: yes(), Expires: start.Add(36 * time.Hour)})
+	err := p.Publish(
+		t.Context(),
+		metric.Report{At: start, Job: "J", Token: "T", Rejected: yes(), Alive: yes(), Expires: start.Add(36 * time.Hour)},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +96,8 @@ func TestOneRequestSaysItAll(t *testing.T) {
 		t.Errorf("namespace %s", aws.ToString(put.Namespace))
 	}
 	for _, d := range put.MetricData {
-		if !aws.ToTime(d.Timestamp).Equal(start) || d.Unit != "" || d.StorageResolution != nil || d.StatisticValues != nil || d.Values != nil {
+		if !aws.ToTime(d.Timestamp).Equal(start) || d.Unit != "" || d.StorageResolution != nil ||
+			d.StatisticValues != nil || d.Values != nil {
 			t.Errorf("%s: %+v", aws.ToString(d.MetricName), d)
 		}
 	}
@@ -107,24 +113,45 @@ func TestWhatIsNotKnownIsNotSaid(t *testing.T) {
 		report metric.Report
 		want   []string
 	}{
-		"nothing":                   {metric.Report{At: start, Job: "J", Token: "T"}, nil},
-		"skipped":                   {metric.Report{}, nil},
-		"unknown verdict":           {metric.Report{At: start, Job: "J", Token: "T", Alive: no()}, []string{heartbeat0}},
-		"accepted":                  {metric.Report{At: start, Token: "T", Rejected: no()}, []string{rejected0}},
-		"expiry in the past":        {metric.Report{At: start, Token: "T", Expires: start.Add(-12 * time.Hour)}, []string{"TokenDaysToExpiry Stack=S Token=T -0.5"}},
-		"expiry in half a day":      {metric.Report{At: start, Token: "T", Expires: start.Add(12 * time.Hour)}, []string{"TokenDaysToExpiry Stack=S Token=T 0.5"}},
-		"no expiry, replaced today": {metric.Report{At: start, Token: "T", Undated: start.Add(-time.Hour)}, []string{"TokenDaysToExpiry Stack=S Token=T 3650"}},
-		"no expiry, replaced by a clock that is ahead": {
-			metric.Report{At: start, Token: "T", Undated: start.Add(time.Minute)}, []string{"TokenDaysToExpiry Stack=S Token=T 3650"},
+		"nothing": {report: metric.Report{At: start, Job: "J", Token: "T"}, want: nil},
+		"skipped": {report: metric.Report{}, want: nil},
+		"unknown verdict": {
+			report: metric.Report{At: start, Job: "J", Token: "T", Alive: no()}, want: []string{heartbeat0},
 		},
-		"no expiry, after 35 days": {metric.Report{At: start, Token: "T", Undated: start.Add(-35 * 24 * time.Hour)}, nil},
+		"accepted": {
+			report: metric.Report{At: start, Token: "T", Rejected: no()}, want: []string{rejected0},
+		},
+		"expiry in the past": {
+			report: metric.Report{At: start, Token: "T", Expires: start.Add(-12 * time.Hour)},
+			want:   []string{"TokenDaysToExpiry Stack=S Token=T -0.5"},
+		},
+		"expiry in half a day": {
+			report: metric.Report{At: start, Token: "T", Expires: start.Add(12 * time.Hour)},
+			want:   []string{"TokenDaysToExpiry Stack=S Token=T 0.5"},
+		},
+		"no expiry, replaced today": {
+			report: metric.Report{At: start, Token: "T", Undated: start.Add(-time.Hour)},
+			want:   []string{"TokenDaysToExpiry Stack=S Token=T 3650"},
+		},
+		"no expiry, replaced by a clock that is ahead": {
+			report: metric.Report{At: start, Token: "T", Undated: start.Add(time.Minute)},
+			want:   []string{"TokenDaysToExpiry Stack=S Token=T 3650"},
+		},
+		"no expiry, after 35 days": {
+			report: metric.Report{At: start, Token: "T", Undated: start.Add(-35 * 24 * time.Hour)}, want: nil,
+		},
 		"no expiry, just before 35 days": {
-			metric.Report{At: start, Token: "T", Undated: start.Add(-35*24*time.Hour + 1)}, []string{"TokenDaysToExpiry Stack=S Token=T 3650"},
+			report: metric.Report{At: start, Token: "T", Undated: start.Add(-35*24*time.Hour + 1)},
+			want:   []string{"TokenDaysToExpiry Stack=S Token=T 3650"},
 		},
 		"an expiry goes before its lack": {
-			metric.Report{At: start, Token: "T", Expires: start.Add(12 * time.Hour), Undated: start}, []string{"TokenDaysToExpiry Stack=S Token=T 0.5"},
+			report: metric.Report{At: start, Token: "T", Expires: start.Add(12 * time.Hour), Undated: start},
+			want:   []string{"TokenDaysToExpiry Stack=S Token=T 0.5"},
 		},
-		"expiry in year 9999": {metric.Report{At: start, Token: "T", Expires: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}, []string{"TokenDaysToExpiry Stack=S Token=T 106751.99116730066"}},
+		"expiry in year 9999": {
+			report: metric.Report{At: start, Token: "T", Expires: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)},
+			want:   []string{"TokenDaysToExpiry Stack=S Token=T 106751.99116730066"},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -169,13 +196,25 @@ func TestGoodNewsIsNotRepeatedWithinFiveMinutes(t *testing.T) {
 		},
 		"another token and another job": {
 			{0, accepted, false, all},
-			{time.Minute, metric.Report{Job: "J2", Token: "T", Rejected: no(), Alive: yes()}, false, []string{"Heartbeat 1"}},
-			{time.Minute, metric.Report{Job: "J", Token: "T2", Rejected: no(), Alive: yes()}, false, []string{"TokenRejected 0"}},
+			{
+				after: time.Minute, report: metric.Report{Job: "J2", Token: "T", Rejected: no(), Alive: yes()}, fails: false,
+				want: []string{"Heartbeat 1"},
+			},
+			{
+				after: time.Minute, report: metric.Report{Job: "J", Token: "T2", Rejected: no(), Alive: yes()}, fails: false,
+				want: []string{"TokenRejected 0"},
+			},
 		},
 		"a job with the token's name": {
-			{0, metric.Report{Job: "X", Token: "X", Rejected: no(), Alive: yes()}, false, []string{"TokenRejected 0", "Heartbeat 1"}},
+			{
+				after: 0, report: metric.Report{Job: "X", Token: "X", Rejected: no(), Alive: yes()}, fails: false,
+				want: []string{"TokenRejected 0", "Heartbeat 1"},
+			},
 			{time.Minute, metric.Report{Job: "X", Token: "X", Alive: no()}, false, []string{"Heartbeat 0"}},
-			{2 * time.Minute, metric.Report{Job: "X", Token: "X", Rejected: no(), Alive: yes()}, false, []string{"Heartbeat 1"}},
+			{
+				after: 2 * time.Minute, report: metric.Report{Job: "X", Token: "X", Rejected: no(), Alive: yes()}, fails: false,
+				want: []string{"Heartbeat 1"},
+			},
 		},
 		"bad news of the token always, then good news again": {
 			{0, accepted, false, all},
@@ -194,13 +233,24 @@ func TestGoodNewsIsNotRepeatedWithinFiveMinutes(t *testing.T) {
 		},
 		"bad news of another token": {
 			{0, accepted, false, all},
-			{time.Minute, metric.Report{Job: "J2", Token: "T2", Rejected: yes(), Alive: yes()}, false, []string{"TokenRejected 1", "Heartbeat 1"}},
+			{
+				after: time.Minute, report: metric.Report{Job: "J2", Token: "T2", Rejected: yes(), Alive: yes()}, fails: false,
+				want: []string{"TokenRejected 1", "Heartbeat 1"},
+			},
 			{2 * time.Minute, accepted, false, nil},
 		},
 		"another expiry is news": {
 			{0, accepted, false, all},
-			{time.Minute, metric.Report{Job: "J", Token: "T", Rejected: no(), Alive: yes(), Expires: expiry.Add(time.Hour)}, false, []string{days}},
-			{2 * time.Minute, metric.Report{Job: "J", Token: "T", Rejected: no(), Alive: yes(), Expires: expiry.Add(time.Hour)}, false, nil},
+			{
+				after:  time.Minute,
+				report: metric.Report{Job: "J", Token: "T", Rejected: no(), Alive: yes(), Expires: expiry.Add(time.Hour)},
+				fails:  false, want: []string{days},
+			},
+			{
+				after:  2 * time.Minute,
+				report: metric.Report{Job: "J", Token: "T", Rejected: no(), Alive: yes(), Expires: expiry.Add(time.Hour)},
+				fails:  false, want: nil,
+			},
 		},
 		"another version is news": {
 			{0, undated("v1"), false, []string{"TokenRejected 0", days}},
@@ -281,7 +331,9 @@ func TestBadNewsOutdatesGoodNewsOnItsWay(t *testing.T) {
 	p := metric.NewPublisher(api, "N", "S")
 	publish := func(after time.Duration, rejected, alive *bool) {
 		t.Helper()
-		if err := p.Publish(t.Context(), metric.Report{At: start.Add(after), Job: "J", Token: "T", Rejected: rejected, Alive: alive}); err != nil {
+		if err := p.Publish(
+			t.Context(), metric.Report{At: start.Add(after), Job: "J", Token: "T", Rejected: rejected, Alive: alive},
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -307,7 +359,9 @@ func TestManyRunsPublishAtOnce(t *testing.T) {
 	for i := range 50 {
 		wg.Go(func() {
 			bad := i%2 == 0
-			_ = p.Publish(t.Context(), metric.Report{At: start, Job: fmt.Sprintf("J%d", i%5), Token: "T", Rejected: &bad, Alive: yes()})
+			_ = p.Publish(
+				t.Context(), metric.Report{At: start, Job: fmt.Sprintf("J%d", i%5), Token: "T", Rejected: &bad, Alive: yes()},
+			)
 		})
 	}
 	wg.Wait()
@@ -322,7 +376,10 @@ func TestEmbeddedMetricLine(t *testing.T) {
 	cause := &smithy.GenericAPIError{Code: "AccessDenied", Message: "of no use to anyone"}
 	p := metric.NewPublisher(&cloudWatch{err: cause}, "Space/1", "S")
 	at := time.Date(2026, 11, 24, 9, 0, 10, 123_456_789, time.FixedZone("", 3600))
-	err := p.Publish(t.Context(), metric.Report{At: at, Job: "J", Token: "T", Rejected: yes(), Alive: no(), Expires: at.Add(36 * time.Hour)})
+	err := p.Publish(
+		t.Context(),
+		metric.Report{At: at, Job: "J", Token: "T", Rejected: yes(), Alive: no(), Expires: at.Add(36 * time.Hour)},
+	)
 	notStored, ok := errors.AsType[*metric.NotStoredError](err)
 	if !ok || !errors.Is(err, cause) || err.Error() != "CloudWatch refused PutMetricData: AccessDenied" {
 		t.Fatalf("got %v, want a *NotStoredError of the cause", err)
@@ -377,7 +434,8 @@ func TestEmbeddedMetricLine(t *testing.T) {
 	}
 }
 
-// TestRotationIsPublishedEachTime: another environment may have published the opposite since, so nothing is a repetition.
+// TestRotationIsPublishedEachTime: another environment may have published the opposite since, so nothing is a
+// repetition.
 func TestRotationIsPublishedEachTime(t *testing.T) {
 	t.Parallel()
 	api := &cloudWatch{}
@@ -397,7 +455,8 @@ func TestRotationIsPublishedEachTime(t *testing.T) {
 	api.err = errors.New("down")
 	var lost *metric.NotStoredError
 	if err := p.PublishRotation(t.Context(), start, "example-api", true); !errors.As(err, &lost) ||
-		!strings.Contains(string(lost.Line), `"Dimensions":[["Stack","Secret"]]`) || !strings.Contains(string(lost.Line), `"RotationFailed":1`) {
+		!strings.Contains(string(lost.Line), `"Dimensions":[["Stack","Secret"]]`) ||
+		!strings.Contains(string(lost.Line), `"RotationFailed":1`) {
 		t.Errorf("%v", err)
 	}
 }
@@ -410,9 +469,17 @@ func TestPublishNeitherPanicsNorHangs(t *testing.T) {
 		want string
 		took time.Duration
 	}{
-		"it panics":             {put: func(context.Context) error { panic("no schema") }, want: "PutMetricData ended in an internal error: panic: no schema"},
-		"it hangs":              {put: func(context.Context) error { time.Sleep(time.Hour); return nil }, want: "CloudWatch did not answer to PutMetricData", took: 6100 * time.Millisecond},
-		"it waits for its time": {put: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, want: "CloudWatch did not answer to PutMetricData", took: 6 * time.Second},
+		"it panics": {put: func(context.Context) error {
+			panic("no schema")
+		}, want: "PutMetricData ended in an internal error: panic: no schema"},
+		"it hangs": {put: func(context.Context) error {
+			time.Sleep(time.Hour)
+			return nil
+		}, want: "CloudWatch did not answer to PutMetricData", took: 6100 * time.Millisecond},
+		"it waits for its time": {put: func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, want: "CloudWatch did not answer to PutMetricData", took: 6 * time.Second},
 		"it fails": {
 			put: func(context.Context) error {
 				return &smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded"}
@@ -431,7 +498,8 @@ func TestPublishNeitherPanicsNorHangs(t *testing.T) {
 					t.Fatalf("%v after %s", err, time.Since(begin))
 				}
 				var line map[string]any
-				if err := json.Unmarshal(notStored.Line, &line); err != nil || line["TokenRejected"] != 1.0 || line["level"] != "FATAL" {
+				if err := json.Unmarshal(notStored.Line, &line); err != nil || line["TokenRejected"] != 1.0 ||
+					line["level"] != "FATAL" {
 					t.Errorf("%v: %s", err, notStored.Line)
 				}
 				time.Sleep(2 * time.Hour) // what hangs ends
@@ -442,6 +510,8 @@ func TestPublishNeitherPanicsNorHangs(t *testing.T) {
 
 type putter func(context.Context) error
 
-func (f putter) PutMetricData(ctx context.Context, _ *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+func (f putter) PutMetricData(
+	ctx context.Context, _ *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options),
+) (*cloudwatch.PutMetricDataOutput, error) {
 	return &cloudwatch.PutMetricDataOutput{}, f(ctx)
 }

@@ -73,9 +73,9 @@ func (a *answer) get(names ...string) jsondoc.Value { return a.doc.Lookup(jsondo
 
 func (a *answer) successful() bool { return 200 <= a.status && a.status <= 299 }
 
-// granted reads an OAuth answer with an access_token (RFC 6749 section 5.1). problem says why it cannot be used: then too
-// it may hold a new refresh token. token_type may be missing, as several large providers leave it out or name it in words
-// of their own; those of tokens that a Bearer header cannot carry are listed (RFC 9449, RFC 8693 section 2.2.1).
+// granted reads an OAuth answer with an access_token (RFC 6749 section 5.1). problem says why it cannot be used: then
+// too it may hold a new refresh token. token_type may be missing, as several large providers leave it out or name it in
+// words of their own; those of tokens that a Bearer header cannot carry are listed (RFC 9449, RFC 8693 section 2.2.1).
 func (a *answer) granted(asked time.Time, refreshes bool, scrub *redact.Scrubber) (g Granted, problem string) {
 	g.Raw, g.Asked = redact.New(a.body), asked
 	if refreshes {
@@ -84,7 +84,9 @@ func (a *answer) granted(asked time.Time, refreshes bool, scrub *redact.Scrubber
 		}
 	}
 	tokenType, accessToken := a.get("token_type"), a.get("access_token")
-	if slices.ContainsFunc([]string{"mac", "dpop", "n_a", "pop"}, func(other string) bool { return strings.EqualFold(tokenType.Text, other) }) {
+	if slices.ContainsFunc([]string{"mac", "dpop", "n_a", "pop"}, func(other string) bool {
+		return strings.EqualFold(tokenType.Text, other)
+	}) {
 		return g, "its token_type is " + strings.ToLower(tokenType.Text) + ", which a Bearer header cannot carry"
 	}
 	if err := bearer.Check(accessToken.Text); err != nil {
@@ -116,8 +118,10 @@ var (
 		jsondoc.Key("error", "type"), jsondoc.Key("error", "status"), jsondoc.Key("code"), jsondoc.Key("status"),
 	}
 	details = []jsondoc.Pointer{
-		jsondoc.Key("error_description"), jsondoc.Key("errorSummary"), jsondoc.Key("error", "message"), jsondoc.Key("message"),
-		jsondoc.Key("reason"), jsondoc.Key("detail"), jsondoc.Key("title"), jsondoc.Key("errors", "0", "message"), jsondoc.Key("errors", "0"),
+		jsondoc.Key("error_description"), jsondoc.Key("errorSummary"), jsondoc.Key("error", "message"),
+		jsondoc.Key("message"),
+		jsondoc.Key("reason"), jsondoc.Key("detail"), jsondoc.Key("title"), jsondoc.Key("errors", "0", "message"),
+		jsondoc.Key("errors", "0"),
 	}
 )
 
@@ -153,7 +157,8 @@ func (a *answer) words() string {
 			said = append(said, text)
 		}
 	}
-	if mediaType, _, _ := strings.Cut(a.header.Get("Content-Type"), ";"); len(said) == 0 && !a.successful() && mediaType == "text/plain" && !redact.IsMarkup(a.body) {
+	if mediaType, _, _ := strings.Cut(a.header.Get("Content-Type"), ";"); len(said) == 0 && !a.successful() &&
+		mediaType == "text/plain" && !redact.IsMarkup(a.body) {
 		said = append(said, redact.Quote(a.body))
 	}
 	if text := redact.Quote(strings.Join(said, ": ")); text != "" {

@@ -1,8 +1,9 @@
-// Package oauth is the client of what issues tokens: token endpoints (RFC 6749 and its assertion grants), login calls, "new
-// token" calls and AWS's own identity. Each call is made once and its answer sorted: a grant, a refusal of the credential, a
-// mistake in the request, or a transient failure. When to ask, whether to retry and what to keep is not decided here but by
-// package token's Minter and package rotation. No answer is lost: with an error, too, its body is returned, as a one-time
-// refresh token may be in it. Every secret of an answer is registered with the scrubber before anything else.
+// Package oauth is the client of what issues tokens: token endpoints (RFC 6749 and its assertion grants), login calls,
+// "new token" calls and AWS's own identity. Each call is made once and its answer sorted: a grant, a refusal of the
+// credential, a mistake in the request, or a transient failure. When to ask, whether to retry and what to keep is not
+// decided here but by package token's Minter and package rotation. No answer is lost: with an error, too, its body is
+// returned, as a one-time refresh token may be in it. Every secret of an answer is registered with the scrubber before
+// anything else.
 package oauth
 
 import (
@@ -70,8 +71,8 @@ func NewClient(transport http.RoundTripper, now func() time.Time, scrub *redact.
 	return c
 }
 
-// WithIdentity returns the Client of a function that has an identity to show. pause replaces its waiting for IAM; nil: it
-// waits.
+// WithIdentity returns the Client of a function that has an identity to show. pause replaces its waiting for IAM; nil:
+// it waits.
 func (c *Client) WithIdentity(sts IdentityProvider, pause func(context.Context, time.Duration) bool) *Client {
 	with := *c
 	with.sts = sts
@@ -215,8 +216,8 @@ func (a *answer) next(refused bool) retry.Next {
 	return retry.Next{Retry: a.retryable(refused), Wait: a.limit.Wait, HasWait: a.limit.HasWait}
 }
 
-// retryable treats a call for a token as a GET: a second one does no harm. A refusal under a 5xx may be a server's trouble,
-// one under a 403 is none.
+// retryable treats a call for a token as a GET: a second one does no harm. A refusal under a 5xx may be a server's
+// trouble, one under a 403 is none.
 func (a *answer) retryable(refused bool) bool {
 	switch {
 	case a.status == http.StatusForbidden:

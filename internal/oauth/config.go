@@ -37,7 +37,8 @@ func (a ClientAuth) inHeader() bool { return a == AuthBasic || a == AuthBasicRaw
 
 // credentialHint is what to look at when a server refuses the client.
 func (o *Config) credentialHint() string {
-	const otherWay = "Check oauth2.client_id and client_secret. If both are right, the server may read them in another way: try oauth2.auth "
+	const otherWay = "Check oauth2.client_id and client_secret. If both are right, the server may read them in another " +
+		"way: try oauth2.auth "
 	switch {
 	case o.Auth == AuthPrivateKeyJWT:
 		return "Check oauth2.client_id, key_id and private_key, and whether the provider has the public key. " +
@@ -53,7 +54,8 @@ func (o *Config) credentialHint() string {
 	case o.Auth == AuthBody:
 		return otherWay + "basic, or basic_raw"
 	default:
-		return "Check oauth2.client_id, and whether the provider lets this client ask without authentication: oauth2.auth is none"
+		return "Check oauth2.client_id, and whether the provider lets this client ask without authentication: oauth2.auth " +
+			"is none"
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
-// AWSIdentity is a request for a JWT of the function's role, which AWS signs: the token itself, or what proves the client to a
-// provider that trusts the account (IAM User Guide, "Outbound identity federation"). No secret at all is stored.
+// AWSIdentity is a request for a JWT of the function's role, which AWS signs: the token itself, or what proves the
+// client to a provider that trusts the account (IAM User Guide, "Outbound identity federation"). No secret at all is
+// stored.
 type AWSIdentity struct {
 	Audiences []string
 	Algorithm string
@@ -90,13 +91,25 @@ func (c *Client) identityError(err error) *Error {
 	host, words := c.sts.Host(), redact.AWS(err)
 	switch identityCode(err) {
 	case "OutboundWebIdentityFederationDisabled":
-		return lasting(stsCall, host, "gives no identity, as the account has outbound identity federation disabled: enable it once with %s", enableIdentity)
+		return lasting(
+			stsCall, host,
+			"gives no identity, as the account has outbound identity federation disabled: enable it once with %s",
+			enableIdentity,
+		)
 	case "AccessDenied":
-		return lasting(stsCall, host, "gives no identity (%s): every audience in aws_identity must be in parameter IdentityAudiences of the stack, and the account needs %s once", words, enableIdentity)
+		return lasting(
+			stsCall, host,
+			"gives no identity (%s): every audience in aws_identity must be in parameter IdentityAudiences of the stack, and "+
+				"the account needs %s once",
+			words, enableIdentity,
+		)
 	case "JWTPayloadSizeExceeded":
 		return lasting(stsCall, host, "gives no identity (%s): aws_identity has too many audiences, or too long ones", words)
 	case "SessionDurationEscalation":
-		return passing(stsCall, host, "gave no identity (%s): the function's own session is nearly over; write a shorter aws_identity.lifetime", words)
+		return passing(
+			stsCall, host,
+			"gave no identity (%s): the function's own session is nearly over; write a shorter aws_identity.lifetime", words,
+		)
 	default:
 		return passing(stsCall, host, "gave no identity: %s", words)
 	}

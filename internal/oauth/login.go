@@ -29,8 +29,8 @@ func LoginValues(now time.Time, signed, identity string) request.Values {
 	return request.ValuesAt(now, nil, map[string]string{"jwt": signed, "awsIdentity": identity})
 }
 
-// Login makes the call once, with a signed JWT or the function's identity for its placeholders. nil: it has none. The error
-// is an *Error.
+// Login makes the call once, with a signed JWT or the function's identity for its placeholders. nil: it has none. The
+// error is an *Error.
 func (c *Client) Login(ctx context.Context, l *Login, j *JWT, i *AWSIdentity) (Granted, error) {
 	return result(c.login(ctx, l, j, i))
 }
@@ -68,7 +68,9 @@ func (c *Client) login(ctx context.Context, l *Login, j *JWT, i *AWSIdentity) (G
 func (c *Client) loggedIn(a *answer, l *Login, asked time.Time, host string) (Granted, *Error) {
 	value := a.doc.Lookup(l.Token)
 	c.scrub.Add(value.Text, a.get("access_token").Text, a.get("refresh_token").Text, a.get("id_token").Text)
-	failed := &Error{From: LoginCall, Host: host, Reason: fmt.Sprintf("answered %d%s%s", a.status, a.words(), a.redirected())}
+	failed := &Error{
+		From: LoginCall, Host: host, Reason: fmt.Sprintf("answered %d%s%s", a.status, a.words(), a.redirected()),
+	}
 	failed.Next = a.next(false)
 	unmet := l.Rules.Unmet(a.status, a.header.Get("Content-Type"), a.doc)
 	switch {
@@ -83,7 +85,10 @@ func (c *Client) loggedIn(a *answer, l *Login, asked time.Time, host string) (Gr
 		failed.Reason += ": login's " + unmet
 		return Granted{}, failed
 	case value.Kind != jsondoc.String && value.Kind != jsondoc.Number:
-		return Granted{}, lasting(LoginCall, host, "answered %d, but there is no string at login.token (%s)", a.status, jsondoc.Quote(l.Token.String()))
+		return Granted{}, lasting(
+			LoginCall, host, "answered %d, but there is no string at login.token (%s)", a.status,
+			jsondoc.Quote(l.Token.String()),
+		)
 	}
 	normalized, err := bearer.Normalize(value.Text)
 	token := c.scrub.Keep(normalized)

@@ -158,7 +158,9 @@ func (c *Client) sign(key *keys.Key, claims jwt.MapClaims) (string, error) {
 		return "", errors.New("there is no private_key to sign with")
 	}
 	now := c.now()
-	claims["jti"], claims["iat"], claims["exp"] = rand.Text(), now.Add(-assertionEarly).Unix(), now.Add(assertionLife-assertionEarly).Unix()
+	claims["jti"], claims["iat"], claims["exp"] = rand.Text(), now.Add(-assertionEarly).Unix(), now.Add(
+		assertionLife-assertionEarly,
+	).Unix()
 	signed, err := key.Sign(claims)
 	c.scrub.Add(signed)
 	return signed, err
@@ -168,7 +170,9 @@ func (c *Client) sign(key *keys.Key, claims jwt.MapClaims) (string, error) {
 func jsonForm(form url.Values) string {
 	object := jsondoc.Value{Kind: jsondoc.Object}
 	for _, name := range slices.Sorted(maps.Keys(form)) {
-		object.Members = append(object.Members, jsondoc.Member{Name: name, Value: jsondoc.Value{Kind: jsondoc.String, Text: form.Get(name)}})
+		object.Members = append(
+			object.Members, jsondoc.Member{Name: name, Value: jsondoc.Value{Kind: jsondoc.String, Text: form.Get(name)}},
+		)
 	}
 	return string(object.AppendJSON(nil, nil))
 }

@@ -50,13 +50,18 @@ func (c *Client) Rotate(ctx context.Context, r *Rotate, current redact.Secret, v
 	c.scrub.Add(a.doc.Lookup(r.Token).Text)
 	switch {
 	case a.status == http.StatusUnauthorized:
-		return Granted{}, &Error{From: rotateCall, Host: host, Reason: "answered 401" + a.words(), Refused: true, Lasting: true}
+		return Granted{}, &Error{From: rotateCall, Host: host, Reason: "answered 401" +
+			a.words(), Refused: true, Lasting: true}
 	case !a.successful():
-		return Granted{}, &Error{From: rotateCall, Host: host, Reason: fmt.Sprintf("answered %d%s%s", a.status, a.words(), a.redirected())}
+		return Granted{}, &Error{
+			From: rotateCall, Host: host, Reason: fmt.Sprintf("answered %d%s%s", a.status, a.words(), a.redirected()),
+		}
 	}
 	granted, err := r.Read(redact.New(a.body), asked, c.scrub)
 	if err != nil {
-		return granted, &Error{From: rotateCall, Host: host, Reason: fmt.Sprintf("answered %d, but %s", a.status, err), Lasting: true}
+		return granted, &Error{
+			From: rotateCall, Host: host, Reason: fmt.Sprintf("answered %d, but %s", a.status, err), Lasting: true,
+		}
 	}
 	return granted, nil
 }

@@ -59,8 +59,8 @@ func (c *Template) Request(values request.Values) (request.Request, error) {
 	for _, m := range c.Headers {
 		header.Set(m.Name, values.Text(m.Value.Text))
 	}
-	// The transport decodes what it asked for itself. In another encoding the token could not be read, and what a rotate call
-	// gave would be lost.
+	// The transport decodes what it asked for itself. In another encoding the token could not be read, and what a rotate
+	// call gave would be lost.
 	header.Del("Accept-Encoding")
 	return c.Fill(values, header, body)
 }

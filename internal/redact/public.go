@@ -6,8 +6,8 @@ import (
 )
 
 // vocabulary is what a secret may share with our own texts without being secret there: names and values of a secret's
-// JSON, all of which is in its text when it was stored with the quotes of a shell. A piece that is nothing but that is left
-// alone.
+// JSON, all of which is in its text when it was stored with the quotes of a shell. A piece that is nothing but that is
+// left alone.
 const vocabulary = `
 "grant": "client_credentials",
 "grant":"client_credentials",
@@ -31,14 +31,17 @@ func isPublic(piece string) bool {
 	return strings.Contains(vocabulary, piece) || isTime(piece)
 }
 
-// unframed returns the secret parts of a secret. The frame of a private key (RFC 7468 section 2) is none, or the help about a
-// key could not say how a key begins.
+// unframed returns the secret parts of a secret. The frame of a private key (RFC 7468 section 2) is none, or the help
+// about a key could not say how a key begins.
 func unframed(secret string) []string {
 	if !strings.Contains(secret, "-----BEGIN ") {
 		return []string{secret}
 	}
 	parts := []string{secret}
-	for _, label := range []string{"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "OPENSSH PRIVATE KEY", "PUBLIC KEY", "CERTIFICATE"} {
+	for _, label := range []string{
+		"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "OPENSSH PRIVATE KEY", "PUBLIC KEY",
+		"CERTIFICATE",
+	} {
 		for _, frame := range []string{"-----BEGIN " + label + "-----", "-----END " + label + "-----"} {
 			var split []string
 			for _, part := range parts {

@@ -17,18 +17,18 @@ const (
 	// base64 form hold at least.
 	minPiece       = 16
 	minPieceBase64 = 11
-	// maxIndexed is how much of a secret is looked for, in bytes. Nothing longer is used as a token, so that of an endpoint's
-	// "token" of a megabyte only the beginning could ever be quoted.
+	// maxIndexed is how much of a secret is looked for, in bytes. Nothing longer is used as a token, so that of an
+	// endpoint's "token" of a megabyte only the beginning could ever be quoted.
 	maxIndexed = 8 << 10
-	// maxUnused bounds the secrets that are no longer in use, in bytes: some hundred tokens that were replaced and that a late
-	// answer may still echo. The index takes up to twenty times as much.
+	// maxUnused bounds the secrets that are no longer in use, in bytes: some hundred tokens that were replaced and that a
+	// late answer may still echo. The index takes up to twenty times as much.
 	maxUnused = 256 << 10
 	// maxLayers bounds how many encodings are undone: JSON in JSON in base64 in a URL.
 	maxLayers = 4
 )
 
-// Scrubber replaces each registered secret, whole or in pieces of 16 bytes or more, by [redacted]: as it is and base64-,
-// URL- or JSON-encoded, also one in the other. It is safe for concurrent use. Its zero value knows no secret.
+// Scrubber replaces each registered secret, whole or in pieces of 16 bytes or more, by [redacted]: as it is and
+// base64-, URL- or JSON-encoded, also one in the other. It is safe for concurrent use. Its zero value knows no secret.
 type Scrubber struct {
 	mu      sync.RWMutex
 	index   index
@@ -45,8 +45,8 @@ type entry struct {
 	enough  int                               // how many holders there may be before those that are gone are forgotten
 }
 
-// hold adds a holder. Those that are gone are looked for when their number has doubled, so that a secret that each run reads
-// costs each run the same.
+// hold adds a holder. Those that are gone are looked for when their number has doubled, so that a secret that each run
+// reads costs each run the same.
 func (e *entry) hold(holder *string) {
 	if len(e.holders) >= e.enough {
 		e.inUse()
@@ -64,8 +64,8 @@ func (e *entry) inUse() bool {
 	return len(e.holders) > 0
 }
 
-// Keep registers a value and wraps it: the one way to make a Secret of what came from outside, so that none is forgotten.
-// As long as the Secret is reachable, it is in use and stays registered.
+// Keep registers a value and wraps it: the one way to make a Secret of what came from outside, so that none is
+// forgotten. As long as the Secret is reachable, it is in use and stays registered.
 func (s *Scrubber) Keep(value string) Secret {
 	secret := New(value)
 	(&Holder{s, secret.value}).Add(value)

@@ -24,7 +24,8 @@ const (
 	token   = "ghp_16C7e42F292c6912E7710c838347Ae178B4a~+/x9=="
 	short   = "s3cr3t+/"
 	awkward = "pa\"ss\\w%41rd <é😀>\n" + `\u0041\n%2F & more/of+it`
-	pemKey  = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\nevZzL1gdAFr88hb2OF\n-----END PRIVATE KEY-----\n"
+	pemKey  = "-----BEGIN PRIVATE " +
+		"KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\nevZzL1gdAFr88hb2OF\n-----END PRIVATE KEY-----\n"
 )
 
 // encoding is one way in which a text may be written. It leaves what stands beside a secret to itself, but for base64.
@@ -100,7 +101,8 @@ func (e encoding) forms(s string) []string {
 func found(text, secret string, layers []encoding) string {
 	for from := 0; from+min(16, len(secret)) <= len(secret); from++ {
 		piece := secret[from : from+min(16, len(secret))]
-		if !utf8.ValidString(piece) || redact.IsPublic(piece) || strings.Contains(piece, "--") || strings.Contains(piece, "PRIVATE") {
+		if !utf8.ValidString(piece) || redact.IsPublic(piece) || strings.Contains(piece, "--") ||
+			strings.Contains(piece, "PRIVATE") {
 			continue
 		}
 		forms := []string{piece}
@@ -173,26 +175,31 @@ func TestScrubKeepsTheRest(t *testing.T) {
 	var s redact.Scrubber
 	s.Add("", "7 bytes", token, token, short)
 	for name, c := range map[string]struct{ text, want string }{
-		"nothing":                       {"", ""},
-		"an honest text":                {"job DailyReport: the target answered 401", "job DailyReport: the target answered 401"},
-		"the secret alone":              {token, "[redacted]"},
-		"a short secret alone":          {short, "[redacted]"},
-		"in a sentence":                 {"Bearer " + token + " was refused", "Bearer [redacted] was refused"},
-		"two secrets":                   {token + short + " " + short, "[redacted][redacted] [redacted]"},
-		"the first 16 bytes":            {"x" + token[:16] + "?", "x[redacted]?"},
-		"the last 16 bytes":             {"x" + token[len(token)-16:] + "?", "x[redacted]?"},
-		"16 bytes from the middle":      {"." + token[9:25] + ".", ".[redacted]."},
-		"15 bytes":                      {"." + token[9:24] + ".", "." + token[9:24] + "."},
-		"most of a short one":           {short[:7] + ".", short[:7] + "."},
-		"what is too short to register": {"7 bytes", "7 bytes"},
-		"percent-encoded":               {"a=" + url.QueryEscape(short) + "&b=%20", "a=[redacted]&b=%20"},
-		"in JSON":                       {`{"a":"s3cr3t\u002b\/","b":"\n"}`, `{"a":"[redacted]","b":"\n"}`},
-		"basic authentication":          {"Basic " + base64.StdEncoding.EncodeToString([]byte("id:"+short)), "Basic aWQ6[redacted]="},
+		"nothing": {text: "", want: ""},
+		"an honest text": {
+			text: "job DailyReport: the target answered 401", want: "job DailyReport: the target answered 401",
+		},
+		"the secret alone":              {text: token, want: "[redacted]"},
+		"a short secret alone":          {text: short, want: "[redacted]"},
+		"in a sentence":                 {text: "Bearer " + token + " was refused", want: "Bearer [redacted] was refused"},
+		"two secrets":                   {text: token + short + " " + short, want: "[redacted][redacted] [redacted]"},
+		"the first 16 bytes":            {text: "x" + token[:16] + "?", want: "x[redacted]?"},
+		"the last 16 bytes":             {text: "x" + token[len(token)-16:] + "?", want: "x[redacted]?"},
+		"16 bytes from the middle":      {text: "." + token[9:25] + ".", want: ".[redacted]."},
+		"15 bytes":                      {text: "." + token[9:24] + ".", want: "." + token[9:24] + "."},
+		"most of a short one":           {text: short[:7] + ".", want: short[:7] + "."},
+		"what is too short to register": {text: "7 bytes", want: "7 bytes"},
+		"percent-encoded":               {text: "a=" + url.QueryEscape(short) + "&b=%20", want: "a=[redacted]&b=%20"},
+		"in JSON":                       {text: `{"a":"s3cr3t\u002b\/","b":"\n"}`, want: `{"a":"[redacted]","b":"\n"}`},
+		"basic authentication": {text: "Basic " + base64.StdEncoding.EncodeToString([]byte("id:"+
+			short)), want: "Basic aWQ6[redacted]="},
 		"RFC 6749's basic authentication": {
-			"Basic " + base64.StdEncoding.EncodeToString([]byte("id:"+url.QueryEscape(short))), "Basic aWQ6[redacted]",
+			text: "Basic " + base64.StdEncoding.EncodeToString([]byte("id:"+url.QueryEscape(short))),
+			want: "Basic aWQ6[redacted]",
 		},
 		"16 characters of base64": {
-			"." + base64.StdEncoding.EncodeToString([]byte(token))[5:21] + ".", ".[redacted]Y.", // the last character has bits of a byte that is not whole
+			// the last character has bits of a byte that is not whole
+			text: "." + base64.StdEncoding.EncodeToString([]byte(token))[5:21] + ".", want: ".[redacted]Y.",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -209,7 +216,10 @@ func TestScrubKnowsSpacesAsPlusSigns(t *testing.T) {
 	const secret = "correct horse+battery staple"
 	var s redact.Scrubber
 	s.Add(secret)
-	for _, text := range []string{"correct+horse%2Bbattery+staple", "correct%20horse%2bbattery%20staple", "correct+horse%2Bbattery", base64.StdEncoding.EncodeToString([]byte("id:correct+horse%2Bbattery+staple"))} {
+	for _, text := range []string{
+		"correct+horse%2Bbattery+staple", "correct%20horse%2bbattery%20staple", "correct+horse%2Bbattery",
+		base64.StdEncoding.EncodeToString([]byte("id:correct+horse%2Bbattery+staple")),
+	} {
 		if got := s.Scrub("a=" + text + "&"); strings.Contains(got, text) || !strings.Contains(got, redact.Redacted) {
 			t.Errorf("%s became %s", text, got)
 		}
@@ -244,14 +254,25 @@ func TestScrubLeavesWholeCharacters(t *testing.T) {
 // What we say about a secret is not secret, even if the secret has it in itself.
 func TestScrubKeepsOurOwnWords(t *testing.T) {
 	t.Parallel()
-	const quoted = `'{"token":"abcdefghijklmnop1234","oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/token"}}'`
+	const quoted = `'{"token":"abcdefghijklmnop1234","oauth2":{"grant":"client_credentials",` +
+		`"token_url":"https://id.example.com/token"}}'`
 	for name, c := range map[string]struct{ secret, text string }{
-		"the frame of a key":     {secret: pemKey, text: "private_key is no PEM block (-----BEGIN PRIVATE KEY----- …); in JSON its line breaks are written \\n"},
-		"a key in one line":      {secret: strings.ReplaceAll(pemKey, "\n", `\n`), text: `it begins with -----BEGIN PRIVATE KEY-----\nMII… and ends with \n-----END PRIVATE KEY-----\n`},
-		"a key of another kind":  {secret: strings.ReplaceAll(pemKey, "PRIVATE", "RSA PRIVATE"), text: "-----BEGIN RSA PRIVATE KEY-----"},
-		"an API's version":       {secret: "2026-11-28", text: "it expires at 2026-11-28T09:00:00Z, on 2026-11-28"},
-		"a time":                 {secret: "2026-11-28T09:00:00Z", text: "refused at 2026-11-28T09:00:00Z"},
-		"a document's own words": {secret: quoted, text: `"grant": "client_credentials" and "grant":"client_credentials" need client_credentials`},
+		"the frame of a key": {
+			secret: pemKey,
+			text:   "private_key is no PEM block (-----BEGIN PRIVATE KEY----- …); in JSON its line breaks are written \\n",
+		},
+		"a key in one line": {
+			secret: strings.ReplaceAll(pemKey, "\n", `\n`),
+			text:   `it begins with -----BEGIN PRIVATE KEY-----\nMII… and ends with \n-----END PRIVATE KEY-----\n`,
+		},
+		"a key of another kind": {
+			secret: strings.ReplaceAll(pemKey, "PRIVATE", "RSA PRIVATE"), text: "-----BEGIN RSA PRIVATE KEY-----",
+		},
+		"an API's version": {secret: "2026-11-28", text: "it expires at 2026-11-28T09:00:00Z, on 2026-11-28"},
+		"a time":           {secret: "2026-11-28T09:00:00Z", text: "refused at 2026-11-28T09:00:00Z"},
+		"a document's own words": {
+			secret: quoted, text: `"grant": "client_credentials" and "grant":"client_credentials" need client_credentials`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -260,7 +281,8 @@ func TestScrubKeepsOurOwnWords(t *testing.T) {
 			if got := s.Scrub(c.text); got != c.text {
 				t.Errorf("%s became %s", c.text, got)
 			}
-			if got := s.Scrub("<" + c.secret + ">"); !redact.IsPublic(c.secret) && strings.Contains(got, c.secret[len(c.secret)/3:len(c.secret)/3+16]) {
+			if got := s.Scrub("<" + c.secret + ">"); !redact.IsPublic(c.secret) &&
+				strings.Contains(got, c.secret[len(c.secret)/3:len(c.secret)/3+16]) {
 				t.Errorf("the secret itself became %s", got)
 			}
 		})
@@ -385,7 +407,8 @@ func TestScrubTakesLinearTime(t *testing.T) {
 	var s redact.Scrubber
 	s.Add(token, short, strings.Repeat("a", 4000), strings.Repeat("QUFB", 1000))
 	for name, unit := range map[string]string{
-		"a secret's letter": "a", "base64 of it": "YWFh", "base64 in base64": "UVVGQg==", "percents": "%25", "backslashes": `\\`, "escapes": `\u005c`,
+		"a secret's letter": "a", "base64 of it": "YWFh", "base64 in base64": "UVVGQg==", "percents": "%25",
+		"backslashes": `\\`, "escapes": `\u005c`,
 		"almost a piece": token[:15] + " ", "words": "honest text ", "one letter": "V",
 	} {
 		text := strings.Repeat(unit, 1<<20/len(unit))
@@ -472,7 +495,13 @@ func BenchmarkScrub(b *testing.B) {
 	for i := range 20 {
 		s.Add(strings.Repeat(strconv.Itoa(i), 4) + token)
 	}
-	line := `{"timestamp":"2027-01-31T09:00:00.123456789Z","level":"ERROR","message":"run","result":{"job":"DailyReport","token":"ExampleApi","outcome":"token_rejected","verdict":"rejected","status":401,"attempts":1,"rejections":1,"tokenVersion":"EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE","durationMs":412,"runId":"2f1e5ac9-42f7-5f4c-8d1f-3a1de4f0c0de","requestId":"8476a536-e9f4-11e8-9739-2dfe598c3fcd"},"error":"job DailyReport: token ExampleApi is refused: the target answered 401. Put a working one into its secret: aws secretsmanager put-secret-value --secret-id cronbearer/example-api --secret-string file://token.txt. See docs/runbooks/token-rejected.md"}`
+	line := `{"timestamp":"2027-01-31T09:00:00.123456789Z","level":"ERROR","message":"run",` +
+		`"result":{"job":"DailyReport","token":"ExampleApi","outcome":"token_rejected","verdict":"rejected","status":401,` +
+		`"attempts":1,"rejections":1,"tokenVersion":"EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE","durationMs":412,` +
+		`"runId":"2f1e5ac9-42f7-5f4c-8d1f-3a1de4f0c0de","requestId":"8476a536-e9f4-11e8-9739-2dfe598c3fcd"},"error":"job ` +
+		`DailyReport: token ExampleApi is refused: the target answered 401. Put a working one into its secret: aws ` +
+		`secretsmanager put-secret-value --secret-id cronbearer/example-api --secret-string file://token.txt. See ` +
+		`docs/runbooks/token-rejected.md"}`
 	for name, text := range map[string]string{"clean": line, "with a token": line[:100] + token + line[100:]} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

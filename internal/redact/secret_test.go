@@ -56,7 +56,10 @@ func holders() map[string]any {
 func checkSecret(t *testing.T, how, output string) {
 	t.Helper()
 	// fmt prints a string that it should not as text, in hexadecimal or as bytes.
-	for _, form := range []string{token, token[:16], fmt.Sprintf("%x", token[:8]), fmt.Sprintf("%X", token[:8]), strings.Trim(fmt.Sprint([]byte(token[:8])), "[]")} {
+	for _, form := range []string{
+		token, token[:16], fmt.Sprintf("%x", token[:8]), fmt.Sprintf("%X", token[:8]),
+		strings.Trim(fmt.Sprint([]byte(token[:8])), "[]"),
+	} {
 		if strings.Contains(output, form) {
 			t.Errorf("%s prints the token: %s", how, output)
 		}
@@ -97,10 +100,14 @@ func TestTokenNeverInAnyEncoder(t *testing.T) {
 			if err := gob.NewEncoder(&out).Encode(holder); err != nil {
 				out.WriteString(err.Error())
 			}
-			if err := template.Must(template.New("").Parse(`{{.}}<a href="{{.}}"><script>x={{.}}</script>`)).Execute(&out, holder); err != nil {
+			if err := template.Must(
+				template.New("").Parse(`{{.}}<a href="{{.}}"><script>x={{.}}</script>`),
+			).Execute(&out, holder); err != nil {
 				out.WriteString(err.Error())
 			}
-			if err := texttemplate.Must(texttemplate.New("").Parse(`{{.}} {{printf "%v" .}}`)).Execute(&out, holder); err != nil {
+			if err := texttemplate.Must(
+				texttemplate.New("").Parse(`{{.}} {{printf "%v" .}}`),
+			).Execute(&out, holder); err != nil {
 				out.WriteString(err.Error())
 			}
 			checkSecret(t, "an encoder", out.String())
@@ -145,18 +152,26 @@ func TestSecretPrintsAsRedacted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ got, want string }{
-		"String":       {s.String(), "[redacted]"},
-		"GoString":     {s.GoString(), "[redacted]"},
-		"%v":           {fmt.Sprintf("%v %+v %#v %s %q %x %d", s, s, s, s, s, s, s), strings.TrimSpace(strings.Repeat("[redacted] ", 7))},
-		"a pointer":    {fmt.Sprint(&s), "[redacted]"},
-		"a struct":     {fmt.Sprintf("%v", struct{ S redact.Secret }{s}), "{[redacted]}"},
-		"a zero value": {fmt.Sprint(redact.Secret{}), "[redacted]"},
-		"LogValue":     {s.LogValue().String(), "[redacted]"},
-		"text log":     {text.String()[strings.Index(text.String(), "k="):], "k=[redacted]\n"},
-		"JSON log":     {jsonLog.String()[strings.Index(jsonLog.String(), `"k"`):], `"k":{"Name":"","Secret":"[redacted]","To":null}}` + "\n"},
-		"JSON":         {string(marshalled), `{"[redacted]":{"Name":"n","Secret":"[redacted]","To":"[redacted]"}}`},
-		"XML":          {string(asXML), "<exported><Name>n</Name><Secret>[redacted]</Secret></exported>"},
-		"text":         {string(plain), "[redacted]"},
+		"String":   {got: s.String(), want: "[redacted]"},
+		"GoString": {got: s.GoString(), want: "[redacted]"},
+		"%v": {
+			got:  fmt.Sprintf("%v %+v %#v %s %q %x %d", s, s, s, s, s, s, s),
+			want: strings.TrimSpace(strings.Repeat("[redacted] ", 7)),
+		},
+		"a pointer":    {got: fmt.Sprint(&s), want: "[redacted]"},
+		"a struct":     {got: fmt.Sprintf("%v", struct{ S redact.Secret }{s}), want: "{[redacted]}"},
+		"a zero value": {got: fmt.Sprint(redact.Secret{}), want: "[redacted]"},
+		"LogValue":     {got: s.LogValue().String(), want: "[redacted]"},
+		"text log":     {got: text.String()[strings.Index(text.String(), "k="):], want: "k=[redacted]\n"},
+		"JSON log": {
+			got:  jsonLog.String()[strings.Index(jsonLog.String(), `"k"`):],
+			want: `"k":{"Name":"","Secret":"[redacted]","To":null}}` + "\n",
+		},
+		"JSON": {
+			got: string(marshalled), want: `{"[redacted]":{"Name":"n","Secret":"[redacted]","To":"[redacted]"}}`,
+		},
+		"XML":  {got: string(asXML), want: "<exported><Name>n</Name><Secret>[redacted]</Secret></exported>"},
+		"text": {got: string(plain), want: "[redacted]"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %s, want %s", name, c.got, c.want)
@@ -170,12 +185,15 @@ func TestSecretValue(t *testing.T) {
 	if s.Reveal() != token || s.IsZero() || !s.Equal(redact.New(token)) {
 		t.Error("a secret is not what it was made of")
 	}
-	for name, other := range map[string]redact.Secret{"zero": {}, "empty": redact.New(""), "shorter": redact.New(token[1:]), "other": redact.New("x" + token[1:])} {
+	for name, other := range map[string]redact.Secret{
+		"zero": {}, "empty": redact.New(""), "shorter": redact.New(token[1:]), "other": redact.New("x" + token[1:]),
+	} {
 		if s.Equal(other) || other.Equal(s) {
 			t.Errorf("equal to %s", name)
 		}
 	}
-	if zero := (redact.Secret{}); zero.Reveal() != "" || !zero.IsZero() || !redact.New("").IsZero() || !zero.Equal(redact.New("")) {
+	if zero := (redact.Secret{}); zero.Reveal() != "" || !zero.IsZero() || !redact.New("").IsZero() ||
+		!zero.Equal(redact.New("")) {
 		t.Error("the zero Secret has a value")
 	}
 }

@@ -20,8 +20,8 @@ const (
 
 const ellipsis = "…"
 
-// Clean returns a text as it may leave the process: scrubbed, printable, and of at most size bytes. What it returns takes at
-// most twice as much room in JSON.
+// Clean returns a text as it may leave the process: scrubbed, printable, and of at most size bytes. What it returns
+// takes at most twice as much room in JSON.
 func (s *Scrubber) Clean(text string, size int) string {
 	return Limit(printable(s.Scrub(Limit(text, size))), size)
 }
@@ -54,8 +54,8 @@ func Quote(text string) string {
 	return Limit(oneLine(Limit(text, 4*MaxQuote)), MaxQuote)
 }
 
-// oneLine replaces each run of white space and control characters by a space, and what is not UTF-8 by U+FFFD. Bidirectional
-// controls count among them: one would turn the rest of our own line around.
+// oneLine replaces each run of white space and control characters by a space, and what is not UTF-8 by U+FFFD.
+// Bidirectional controls count among them: one would turn the rest of our own line around.
 func oneLine(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
@@ -63,10 +63,12 @@ func oneLine(text string) string {
 	}), " ")
 }
 
-// IsMarkup reports whether a text that is not ours is HTML or XML, or has it inside: that is for browsers and not quoted.
+// IsMarkup reports whether a text that is not ours is HTML or XML, or has it inside: that is for browsers and not
+// quoted.
 func IsMarkup(text string) bool {
 	text = strings.ToLower(strings.TrimSpace(Limit(text, 4*MaxQuote)))
-	return strings.HasPrefix(text, "<") || strings.Contains(text, "</") || strings.Contains(text, "<!doctype") || strings.Contains(text, "<html") || strings.Contains(text, "<br")
+	return strings.HasPrefix(text, "<") || strings.Contains(text, "</") || strings.Contains(text, "<!doctype") ||
+		strings.Contains(text, "<html") || strings.Contains(text, "<br")
 }
 
 // AWS returns err, as an AWS client returned it, with a text that is fit to be shown: the code and the first sentence.

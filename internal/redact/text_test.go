@@ -53,8 +53,9 @@ func TestQuoteIsOneShortLine(t *testing.T) {
 		})
 	}
 	for name, text := range map[string]string{
-		"a megabyte": strings.Repeat("word ", 200_000), "no spaces": strings.Repeat("é", 5000), "only spaces": strings.Repeat("\n", 1<<20),
-		"bytes": strings.Repeat("\xff", 5000),
+		"a megabyte": strings.Repeat("word ", 200_000), "no spaces": strings.Repeat("é", 5000),
+		"only spaces": strings.Repeat("\n", 1<<20),
+		"bytes":       strings.Repeat("\xff", 5000),
 	} {
 		if got := redact.Quote(text); len(got) > redact.MaxQuote || !utf8.ValidString(got) || strings.Contains(got, "\n") {
 			t.Errorf("%s: %d bytes: %q", name, len(got), got)
@@ -64,8 +65,10 @@ func TestQuoteIsOneShortLine(t *testing.T) {
 
 func TestAWSErrorsShowTheirFirstSentence(t *testing.T) {
 	t.Parallel()
-	const signature = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and " +
-		"signing method. Consult the service documentation for details.\n\nThe Canonical String for this request should have been\n" +
+	const signature = "The request signature we calculated does not match the signature you provided. Check your AWS " +
+		"Secret Access Key and " +
+		"signing method. Consult the service documentation for details.\n\nThe Canonical String for this request should " +
+		"have been\n" +
 		"'POST\n/\n\nhost:monitoring.eu-west-1.amazonaws.com\nx-amz-security-token:IQoJb3JpZ2luX2VjEXAMPLE\n'"
 	for name, c := range map[string]struct {
 		err  error
@@ -76,16 +79,23 @@ func TestAWSErrorsShowTheirFirstSentence(t *testing.T) {
 			want: "InvalidSignatureException: The request signature we calculated does not match the signature you provided",
 		},
 		"the canonical request at once": {
-			err:  &smithy.GenericAPIError{Code: "X", Message: "The Canonical String for this request should have been\n'POST\nx-amz-security-token:IQoJ'"},
+			err: &smithy.GenericAPIError{
+				Code: "X", Message: "The Canonical String for this request should have been\n'POST\nx-amz-security-token:IQoJ'",
+			},
 			want: "X: The Canonical String for this request should have been",
 		},
 		"one sentence": {
-			err:  fmt.Errorf("operation error: %w", &smithy.GenericAPIError{Code: "AccessDenied", Message: "User: arn:aws:sts::1:x/y.z is not authorized."}),
+			err: fmt.Errorf(
+				"operation error: %w",
+				&smithy.GenericAPIError{Code: "AccessDenied", Message: "User: arn:aws:sts::1:x/y.z is not authorized."},
+			),
 			want: "AccessDenied: User: arn:aws:sts::1:x/y.z is not authorized",
 		},
 		"no message": {err: &smithy.GenericAPIError{Code: "Throttling"}, want: "Throttling"},
-		"no answer":  {err: fmt.Errorf("https response error: %w", context.DeadlineExceeded), want: "AWS did not answer in time"},
-		"other":      {err: errors.New("dial tcp: connection refused"), want: "dial tcp: connection refused"},
+		"no answer": {
+			err: fmt.Errorf("https response error: %w", context.DeadlineExceeded), want: "AWS did not answer in time",
+		},
+		"other": {err: errors.New("dial tcp: connection refused"), want: "dial tcp: connection refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,7 +108,9 @@ func TestAWSErrorsShowTheirFirstSentence(t *testing.T) {
 			}
 		})
 	}
-	if long := redact.AWS(&smithy.GenericAPIError{Code: "X", Message: strings.Repeat("a", 1<<20)}).Error(); len(long) > redact.MaxQuote {
+	if long := redact.AWS(
+		&smithy.GenericAPIError{Code: "X", Message: strings.Repeat("a", 1<<20)},
+	).Error(); len(long) > redact.MaxQuote {
 		t.Errorf("%d bytes", len(long))
 	}
 	if redact.AWS(nil) != nil {

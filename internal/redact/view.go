@@ -33,8 +33,8 @@ func (v *view) origins(from, to int) span {
 	}
 }
 
-// unescape undoes one layer of the escapes that begin with mark. decode returns an escape's meaning and length, which is 0
-// if it is none after all. The result is nil if there are none.
+// unescape undoes one layer of the escapes that begin with mark. decode returns an escape's meaning and length, which
+// is 0 if it is none after all. The result is nil if there are none.
 func (v *view) unescape(mark byte, decode func([]byte) (string, int)) *view {
 	if bytes.IndexByte(v.text, mark) < 0 {
 		return nil

@@ -25,7 +25,9 @@ var eventValues = ValuesAt(time.Time{}, nil, map[string]string{"runId": ""})
 func ParseCall(text string) (Call, []string) {
 	method, location, found := strings.Cut(text, " ")
 	if !found {
-		return Call{}, []string{"must be a method and a URL with one space between, such as GET https://api.example.com/v1/sync"}
+		return Call{}, []string{
+			"must be a method and a URL with one space between, such as GET https://api.example.com/v1/sync",
+		}
 	}
 	var problems jsondoc.Problems
 	switch {

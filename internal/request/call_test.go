@@ -13,7 +13,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/request"
 )
 
-const known = "; known are {{scheduledTime}}, {{scheduledDate}}, {{localTime}}, {{localDate}}, {{runId}}, the times also with whole days or hours, such as {{scheduledDate-1d}}"
+const known = "; known are {{scheduledTime}}, {{scheduledDate}}, {{localTime}}, {{localDate}}, {{runId}}, the times " +
+	"also with whole days or hours, such as {{scheduledDate-1d}}"
 
 func TestParseCall(t *testing.T) {
 	t.Parallel()
@@ -103,7 +104,8 @@ func TestParseCall(t *testing.T) {
 		"GET https://{{runId}}.example/":          {inHost},
 		"GET https://a.example:{{runId}}/":        {inHost},
 		"GET https://{{host}}/":                   {"unknown placeholder {{host}}" + known, inHost},
-		"TRACE http://u@[::1]/{{x}}#":             {"the method must not be TRACE", "unknown placeholder {{x}}" + known, fragment, scheme, user, address},
+		"TRACE http://u@[::1]/{{x}}#": {"the method must not be TRACE", "unknown placeholder {{x}}" +
+			known, fragment, scheme, user, address},
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
@@ -119,8 +121,10 @@ func TestParseCallNeverShowsTheURL(t *testing.T) {
 	t.Parallel()
 	const secret = "kq3Zv8Xw1"
 	for _, text := range []string{
-		"GET https://a.example/?key=" + secret + "{{", "GET https://a.example/?{{&key=" + secret + "}}", "GET https://" + secret + "@127.1/", "GET http://a/" + secret,
-		secret, "GET https://a.example/%" + secret, secret + " https://a.example", "GET https://a.example/#" + secret, "GET https://a.example:" + secret, "GET https://a.example/\x01" + secret,
+		"GET https://a.example/?key=" + secret + "{{", "GET https://a.example/?{{&key=" + secret + "}}",
+		"GET https://" + secret + "@127.1/", "GET http://a/" + secret,
+		secret, "GET https://a.example/%" + secret, secret + " https://a.example", "GET https://a.example/#" + secret,
+		"GET https://a.example:" + secret, "GET https://a.example/\x01" + secret,
 		"GET https://" + secret + ".1/",
 	} {
 		_, problems := request.ParseCall(text)
@@ -128,7 +132,8 @@ func TestParseCallNeverShowsTheURL(t *testing.T) {
 			t.Errorf("%q: %q", text, problems)
 		}
 	}
-	if _, problems := request.ParseFixedCall("GET https://a.example/?{{" + secret + "}}"); len(problems) != 1 || strings.Contains(problems[0], secret) {
+	if _, problems := request.ParseFixedCall("GET https://a.example/?{{" + secret + "}}"); len(problems) != 1 ||
+		strings.Contains(problems[0], secret) {
 		t.Errorf("a secret's call: %q", problems)
 	}
 }
@@ -136,7 +141,10 @@ func TestParseCallNeverShowsTheURL(t *testing.T) {
 // Property: a call that passes makes a request, over TLS, for a host name that the check saw, with nothing in it that
 // ends a request line.
 func FuzzParseCall(f *testing.F) {
-	for _, seed := range []string{"GET https://api.example.com/v1?for={{scheduledDate}}", "POST HTTPS://A.example.:0443/%41/é?%", "GET https://u@[::1]:1/#", "GET https://127.1/{{", "PUT https://a.example\\b/", "GET HTTPS"} {
+	for _, seed := range []string{
+		"GET https://api.example.com/v1?for={{scheduledDate}}", "POST HTTPS://A.example.:0443/%41/é?%",
+		"GET https://u@[::1]:1/#", "GET https://127.1/{{", "PUT https://a.example\\b/", "GET HTTPS",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -154,7 +162,8 @@ func FuzzParseCall(f *testing.F) {
 				t.Fatalf("%q passes and makes no request: %v", text, err)
 			}
 		}
-		j, err := job.Parse([]byte(`{"job":"J","token":"T","secret":"s","call":`+string(jsondoc.AppendString(nil, strings.ToValidUTF8(text, "?")))+`}`), job.Options{})
+		j, err := job.Parse([]byte(`{"job":"J","token":"T","secret":"s","call":`+
+			string(jsondoc.AppendString(nil, strings.ToValidUTF8(text, "?")))+`}`), job.Options{})
 		if err != nil {
 			t.Fatalf("%q passes, but not in an event: %v", text, err)
 		}
@@ -163,10 +172,15 @@ func FuzzParseCall(f *testing.F) {
 			t.Fatalf("%q passes and makes no request: %v", text, err)
 		}
 		line := r.URL.RequestURI()
-		if r.URL.Scheme != "https" || r.URL.User != nil || r.URL.Fragment != "" || r.URL.Hostname() == "" || strings.ContainsFunc(line, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		if r.URL.Scheme != "https" || r.URL.User != nil || r.URL.Fragment != "" || r.URL.Hostname() == "" ||
+			strings.ContainsFunc(line, func(c rune) bool {
+				return c <= ' ' || c >= 0x7f
+			}) {
 			t.Fatalf("%q became %q", location, r.URL)
 		}
-		if host := r.URL.Host; !strings.HasPrefix(strings.ToLower(location[len("https://"):]), strings.ToLower(r.URL.Hostname())) || strings.ContainsAny(host, "@[]\\%/?#") {
+		if host := r.URL.Host; !strings.HasPrefix(
+			strings.ToLower(location[len("https://"):]), strings.ToLower(r.URL.Hostname()),
+		) || strings.ContainsAny(host, "@[]\\%/?#") {
 			t.Fatalf("%q became host %q", location, host)
 		}
 	})
@@ -182,7 +196,8 @@ func TestFixedCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Method != http.MethodPost || r.URL.String() != "https://a.example/v1/rotate?x=%7B" || string(r.Body) != "body" || r.Header.Get("X") != "y" {
+	if r.Method != http.MethodPost || r.URL.String() != "https://a.example/v1/rotate?x=%7B" ||
+		string(r.Body) != "body" || r.Header.Get("X") != "y" {
 		t.Errorf("%+v", r)
 	}
 	if r, err := call.Fill(request.Values{}, nil, nil); err != nil || r.Header == nil || r.Body != nil {
@@ -191,7 +206,10 @@ func TestFixedCall(t *testing.T) {
 	if call.Host() != "A.example" || call.Replayable() {
 		t.Errorf("host %s, replayable %t", call.Host(), call.Replayable())
 	}
-	for _, bad := range []string{"", "GET", "GET http://a.example", "GET https://a.example/{{runId}}", "GET https://a.example/{{", "TRACE https://a.example"} {
+	for _, bad := range []string{
+		"", "GET", "GET http://a.example", "GET https://a.example/{{runId}}", "GET https://a.example/{{",
+		"TRACE https://a.example",
+	} {
 		if _, problems := request.ParseFixedCall(bad); len(problems) == 0 {
 			t.Errorf("%q passes", bad)
 		}
@@ -201,7 +219,8 @@ func TestFixedCall(t *testing.T) {
 func TestDefaultRules(t *testing.T) {
 	t.Parallel()
 	rules, none := request.DefaultRules(), jsondoc.Document{}
-	if rules.NeedsBody() || rules.Unmet(204, "", none) != "" || rules.Unmet(302, "", none) == "" || rules.RejectsStatus(403) {
+	if rules.NeedsBody() || rules.Unmet(204, "", none) != "" || rules.Unmet(302, "", none) == "" ||
+		rules.RejectsStatus(403) {
 		t.Errorf("%+v", rules)
 	}
 }

@@ -11,10 +11,13 @@ import (
 	"github.com/cronbearer/cronbearer/internal/request"
 )
 
-// Property: a text whose placeholders are all known has none left when it is filled, and keeps everything around them; one
-// without braces stays as it is.
+// Property: a text whose placeholders are all known has none left when it is filled, and keeps everything around them;
+// one without braces stays as it is.
 func FuzzPlaceholders(f *testing.F) {
-	for _, seed := range []string{"{{scheduledTime}}", "a{{localDate-1d}}b{{runId}}", "{{{{runId}}}}", "{{scheduledTime+99999h}}", "{{runId-1d}}", "}}{{", "{{localTime+05h}}"} {
+	for _, seed := range []string{
+		"{{scheduledTime}}", "a{{localDate-1d}}b{{runId}}", "{{{{runId}}}}", "{{scheduledTime+99999h}}", "{{runId-1d}}",
+		"}}{{", "{{localTime+05h}}",
+	} {
 		f.Add(seed, int64(1801386000))
 	}
 	f.Fuzz(func(t *testing.T, text string, unix int64) {
@@ -77,7 +80,12 @@ func FuzzOffsets(f *testing.F) {
 			unit, utc, local = "d", at.UTC().AddDate(0, 0, n), at.In(london).AddDate(0, 0, n)
 		}
 		v := request.ValuesAt(at, london, nil)
-		text := v.Text(fmt.Sprintf("{{scheduledTime%+d%s}} {{scheduledDate%+d%s}} {{localTime%+d%s}} {{localDate%+d%s}}", n, unit, n, unit, n, unit, n, unit))
+		text := v.Text(
+			fmt.Sprintf(
+				"{{scheduledTime%+d%s}} {{scheduledDate%+d%s}} {{localTime%+d%s}} {{localDate%+d%s}}", n, unit, n, unit, n, unit,
+				n, unit,
+			),
+		)
 		want := utc.Format("2006-01-02T15:04:05Z 2006-01-02 ") + local.Format("2006-01-02T15:04:05Z07:00 2006-01-02")
 		if text != want {
 			t.Errorf("%s %+d%s: %s, want %s", at, n, unit, text, want)
@@ -89,7 +97,8 @@ func FuzzOffsets(f *testing.F) {
 // matches, and it matches reject and expect alike. An empty object matches none but the empty pointer's.
 func FuzzRules(f *testing.F) {
 	for _, seed := range []string{
-		`{"/error":["a","b"]}`, `{"/errors/*/code":40001}`, `{"":null}`, `{"/a~1b/~0":true}`, `{"/":"x","/*":["",null,1e2]}`, `{"/a":{}}`, `{"/a":[]}`,
+		`{"/error":["a","b"]}`, `{"/errors/*/code":40001}`, `{"":null}`, `{"/a~1b/~0":true}`, `{"/":"x","/*":["",null,1e2]}`,
+		`{"/a":{}}`, `{"/a":[]}`,
 	} {
 		f.Add(seed)
 	}

@@ -121,8 +121,8 @@ func (v Values) location(text string) string {
 	return filled
 }
 
-// Check reports, with where in front, what looks like a placeholder and is none, an unclosed one included. It shows only what may have been
-// meant as a name: the rest of a URL may hold what the user should not have put there.
+// Check reports, with where in front, what looks like a placeholder and is none, an unclosed one included. It shows
+// only what may have been meant as a name: the rest of a URL may hold what the user should not have put there.
 func (v Values) Check(text, where string, problems *jsondoc.Problems) {
 	for {
 		_, name, rest, found := nextPlaceholder(text)
@@ -145,7 +145,8 @@ func (v Values) Check(text, where string, problems *jsondoc.Problems) {
 
 func (v Values) names() string {
 	names := slices.Concat(timeNames, slices.Sorted(maps.Keys(v.more)))
-	return "{{" + strings.Join(names, "}}, {{") + "}}, the times also with whole days or hours, such as {{scheduledDate-1d}}"
+	return "{{" + strings.Join(names, "}}, {{") +
+		"}}, the times also with whole days or hours, such as {{scheduledDate-1d}}"
 }
 
 // CheckValue is Check for every string below a value.
@@ -175,5 +176,7 @@ func nextPlaceholder(text string) (before, name, rest string, found bool) {
 
 // isPlaceholderName reports whether text may have been meant as a placeholder's name.
 func isPlaceholderName(text string) bool {
-	return ascii.Consists(text, 1, 32, func(c byte) bool { return ascii.IsAlphanumeric(c) || strings.IndexByte("._+- ", c) >= 0 })
+	return ascii.Consists(text, 1, 32, func(c byte) bool {
+		return ascii.IsAlphanumeric(c) || strings.IndexByte("._+- ", c) >= 0
+	})
 }

@@ -1,7 +1,7 @@
-// Package request is the grammar of an HTTP call as events and secrets write it: a method and a URL, headers, a body and
-// their placeholders, and the rules that judge the answer. An event's call, a secret's probe, login, rotate and test all
-// have it, so that what is valid in one place is valid in the others, and is checked before anything is sent. It sends
-// nothing itself and knows no token: package endpoint adds that.
+// Package request is the grammar of an HTTP call as events and secrets write it: a method and a URL, headers, a body
+// and their placeholders, and the rules that judge the answer. An event's call, a secret's probe, login, rotate and
+// test all have it, so that what is valid in one place is valid in the others, and is checked before anything is sent.
+// It sends nothing itself and knows no token: package endpoint adds that.
 package request
 
 import (

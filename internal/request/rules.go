@@ -125,7 +125,8 @@ func (p ruleParser) expect(f *jsondoc.Fields, where string) Expect {
 	}
 	e.ContentType = inner.String("contentType")
 	if e.ContentType != "" {
-		if media, _, err := mime.ParseMediaType(e.ContentType); err != nil || !strings.Contains(media, "/") || strings.Contains(media, "*") {
+		if media, _, err := mime.ParseMediaType(e.ContentType); err != nil || !strings.Contains(media, "/") ||
+			strings.Contains(media, "*") {
 			p.problems.Addf("%s.contentType must be one media type such as application/json", where)
 		}
 	}
@@ -195,7 +196,10 @@ func (p ruleParser) jsonRules(f *jsondoc.Fields, where string) []JSONRule {
 		case err != nil:
 			p.problems.Addf("%s: %s %s", where, shown, err)
 		case fault != "":
-			p.problems.Addf("%s: the value of %s %s, which nothing matches: write a string, a number, true, false, null, or a list of these", where, shown, fault)
+			p.problems.Addf(
+				"%s: the value of %s %s, which nothing matches: write a string, a number, true, false, null, or a list of these",
+				where, shown, fault,
+			)
 		default:
 			rules = append(rules, JSONRule{pointer, values})
 		}

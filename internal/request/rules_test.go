@@ -43,43 +43,124 @@ func TestUnmet(t *testing.T) {
 		contentType, body string
 		want              string
 	}{
-		"200 by default":                   {"{}", 200, "", "", ""},
-		"299 by default":                   {"{}", 299, "", "", ""},
-		"199 by default":                   {"{}", 199, "", "", status},
-		"302 by default":                   {"{}", 302, "", "", status},
-		"404 by default":                   {"{}", 404, "", "", status},
-		"a status replaces the default":    {`{"status":[404]}`, 200, "", "", status},
-		"one of several":                   {`{"status":["4xx",204]}`, 204, "", "", ""},
-		"of a class":                       {`{"status":["4xx",204]}`, 499, "", "", ""},
-		"beside the class":                 {`{"status":["4xx",204]}`, 500, "", "", status},
-		"a media type":                     {`{"contentType":"application/json"}`, 200, "application/json", "", ""},
-		"with parameters, in another case": {`{"contentType":"application/json"}`, 200, "Application/JSON; charset=UTF-8", "", ""},
-		"another media type":               {`{"contentType":"application/json"}`, 200, "text/html", "", contentType},
-		"a longer media type":              {`{"contentType":"application/json"}`, 200, "application/json+x", "", contentType},
-		"no media type":                    {`{"contentType":"application/json"}`, 200, "", "", contentType},
-		"a wanted parameter":               {`{"contentType":"text/plain; charset=utf-8"}`, 200, `text/plain; Charset="UTF-8"; x=y`, "", ""},
-		"a missing parameter":              {`{"contentType":"text/plain; charset=utf-8"}`, 200, "text/plain", "", contentType},
-		"another parameter":                {`{"contentType":"text/plain; charset=utf-8"}`, 200, "text/plain; charset=ascii", "", contentType},
-		"a broken parameter":               {`{"contentType":"text/plain"}`, 200, "text/plain; =", "", ""},
-		"JSON":                             {`{"json":{"/ok":true}}`, 200, "", `{"ok":true,"x":1}`, ""},
-		"JSON by value":                    {`{"json":{"/n":1,"/o/b/0":10}}`, 200, "", `{"n":1.0,"o":{"a":null,"b":[1e1]}}`, ""},
-		"JSON, one of a list":              {`{"json":{"/state":["queued","done"]}}`, 200, "", `{"state":"done"}`, ""},
-		"JSON, none of a list":             {`{"json":{"/state":["queued","done"]}}`, 200, "", `{"state":"lost"}`, `the body at "/state" is not what expect.json wants`},
-		"JSON of any element":              {`{"json":{"/jobs/*/ok":true}}`, 200, "", `{"jobs":[{"ok":false},{"ok":true}]}`, ""},
-		"JSON of no element":               {`{"json":{"/jobs/*/ok":true}}`, 200, "", `{"jobs":[]}`, `the body at "/jobs/*/ok" is not what expect.json wants`},
-		"JSON of a large id":               {`{"json":{"/id":12345678901234567890}}`, 200, "", `{"id":12345678901234567891}`, `the body at "/id" is not what expect.json wants`},
-		"JSON as text":                     {`{"json":{"/ok":true}}`, 200, "", `{"ok":"true"}`, ""},
-		"other JSON":                       {`{"json":{"/ok":true}}`, 200, "", `{"ok":"TRUE"}`, `the body at "/ok" is not what expect.json wants`},
-		"JSON without it":                  {`{"json":{"/ok":true}}`, 200, "", `{}`, `the body at "/ok" is not what expect.json wants`},
-		"null is not nothing":              {`{"json":{"/ok":null}}`, 200, "", `{}`, `the body at "/ok" is not what expect.json wants`},
-		"null is null":                     {`{"json":{"/ok":null}}`, 200, "", `{"ok":null}`, ""},
-		"an escaped pointer":               {`{"json":{"/a~1b/0/~0":"x"}}`, 200, "", `{"a/b":[{"~":"x"}]}`, ""},
-		"the whole body":                   {`{"json":{"":"pong"}}`, 200, "", `"pong"`, ""},
-		"no JSON":                          {`{"json":{"/ok":true}}`, 200, "", "", notJSON},
-		"all parts must hold: the status":  {`{"status":[201],"contentType":"a/b","json":{"/ok":true}}`, 200, "a/b", `{"ok":true}`, status},
-		"all parts must hold: the type":    {`{"status":[201],"contentType":"a/b","json":{"/ok":true}}`, 201, "a/c", `{"ok":true}`, contentType},
-		"all parts must hold: the body":    {`{"status":[201],"contentType":"a/b","json":{"/ok":true,"/x":1}}`, 201, "a/b", `{"ok":true,"x":2}`, `the body at "/x" is not what expect.json wants`},
-		"all parts hold":                   {`{"status":[201],"contentType":"a/b","json":{"/ok":true,"/x":1}}`, 201, "a/b", `{"ok":true,"x":1}`, ""},
+		"200 by default": {expect: "{}", status: 200, contentType: "", body: "", want: ""},
+		"299 by default": {expect: "{}", status: 299, contentType: "", body: "", want: ""},
+		"199 by default": {expect: "{}", status: 199, contentType: "", body: "", want: status},
+		"302 by default": {expect: "{}", status: 302, contentType: "", body: "", want: status},
+		"404 by default": {expect: "{}", status: 404, contentType: "", body: "", want: status},
+		"a status replaces the default": {
+			expect: `{"status":[404]}`, status: 200, contentType: "", body: "", want: status,
+		},
+		"one of several": {
+			expect: `{"status":["4xx",204]}`, status: 204, contentType: "", body: "", want: "",
+		},
+		"of a class": {
+			expect: `{"status":["4xx",204]}`, status: 499, contentType: "", body: "", want: "",
+		},
+		"beside the class": {
+			expect: `{"status":["4xx",204]}`, status: 500, contentType: "", body: "", want: status,
+		},
+		"a media type": {
+			expect: `{"contentType":"application/json"}`, status: 200, contentType: "application/json", body: "", want: "",
+		},
+		"with parameters, in another case": {
+			expect: `{"contentType":"application/json"}`, status: 200, contentType: "Application/JSON; charset=UTF-8",
+			body: "", want: "",
+		},
+		"another media type": {
+			expect: `{"contentType":"application/json"}`, status: 200, contentType: "text/html", body: "", want: contentType,
+		},
+		"a longer media type": {
+			expect: `{"contentType":"application/json"}`, status: 200, contentType: "application/json+x", body: "",
+			want: contentType,
+		},
+		"no media type": {
+			expect: `{"contentType":"application/json"}`, status: 200, contentType: "", body: "", want: contentType,
+		},
+		"a wanted parameter": {
+			expect: `{"contentType":"text/plain; charset=utf-8"}`, status: 200,
+			contentType: `text/plain; Charset="UTF-8"; x=y`, body: "", want: "",
+		},
+		"a missing parameter": {
+			expect: `{"contentType":"text/plain; charset=utf-8"}`, status: 200, contentType: "text/plain", body: "",
+			want: contentType,
+		},
+		"another parameter": {
+			expect: `{"contentType":"text/plain; charset=utf-8"}`, status: 200, contentType: "text/plain; charset=ascii",
+			body: "", want: contentType,
+		},
+		"a broken parameter": {
+			expect: `{"contentType":"text/plain"}`, status: 200, contentType: "text/plain; =", body: "", want: "",
+		},
+		"JSON": {
+			expect: `{"json":{"/ok":true}}`, status: 200, contentType: "", body: `{"ok":true,"x":1}`, want: "",
+		},
+		"JSON by value": {
+			expect: `{"json":{"/n":1,"/o/b/0":10}}`, status: 200, contentType: "", body: `{"n":1.0,"o":{"a":null,"b":[1e1]}}`,
+			want: "",
+		},
+		"JSON, one of a list": {
+			expect: `{"json":{"/state":["queued","done"]}}`, status: 200, contentType: "", body: `{"state":"done"}`, want: "",
+		},
+		"JSON, none of a list": {
+			expect: `{"json":{"/state":["queued","done"]}}`, status: 200, contentType: "", body: `{"state":"lost"}`,
+			want: `the body at "/state" is not what expect.json wants`,
+		},
+		"JSON of any element": {
+			expect: `{"json":{"/jobs/*/ok":true}}`, status: 200, contentType: "", body: `{"jobs":[{"ok":false},{"ok":true}]}`,
+			want: "",
+		},
+		"JSON of no element": {
+			expect: `{"json":{"/jobs/*/ok":true}}`, status: 200, contentType: "", body: `{"jobs":[]}`,
+			want: `the body at "/jobs/*/ok" is not what expect.json wants`,
+		},
+		"JSON of a large id": {
+			expect: `{"json":{"/id":12345678901234567890}}`, status: 200, contentType: "", body: `{"id":12345678901234567891}`,
+			want: `the body at "/id" is not what expect.json wants`,
+		},
+		"JSON as text": {
+			expect: `{"json":{"/ok":true}}`, status: 200, contentType: "", body: `{"ok":"true"}`, want: "",
+		},
+		"other JSON": {
+			expect: `{"json":{"/ok":true}}`, status: 200, contentType: "", body: `{"ok":"TRUE"}`,
+			want: `the body at "/ok" is not what expect.json wants`,
+		},
+		"JSON without it": {
+			expect: `{"json":{"/ok":true}}`, status: 200, contentType: "", body: `{}`,
+			want: `the body at "/ok" is not what expect.json wants`,
+		},
+		"null is not nothing": {
+			expect: `{"json":{"/ok":null}}`, status: 200, contentType: "", body: `{}`,
+			want: `the body at "/ok" is not what expect.json wants`,
+		},
+		"null is null": {
+			expect: `{"json":{"/ok":null}}`, status: 200, contentType: "", body: `{"ok":null}`, want: "",
+		},
+		"an escaped pointer": {
+			expect: `{"json":{"/a~1b/0/~0":"x"}}`, status: 200, contentType: "", body: `{"a/b":[{"~":"x"}]}`, want: "",
+		},
+		"the whole body": {
+			expect: `{"json":{"":"pong"}}`, status: 200, contentType: "", body: `"pong"`, want: "",
+		},
+		"no JSON": {
+			expect: `{"json":{"/ok":true}}`, status: 200, contentType: "", body: "", want: notJSON,
+		},
+		"all parts must hold: the status": {
+			expect: `{"status":[201],"contentType":"a/b","json":{"/ok":true}}`, status: 200, contentType: "a/b",
+			body: `{"ok":true}`, want: status,
+		},
+		"all parts must hold: the type": {
+			expect: `{"status":[201],"contentType":"a/b","json":{"/ok":true}}`, status: 201, contentType: "a/c",
+			body: `{"ok":true}`, want: contentType,
+		},
+		"all parts must hold: the body": {
+			expect: `{"status":[201],"contentType":"a/b","json":{"/ok":true,"/x":1}}`, status: 201, contentType: "a/b",
+			body: `{"ok":true,"x":2}`, want: `the body at "/x" is not what expect.json wants`,
+		},
+		"all parts hold": {
+			expect: `{"status":[201],"contentType":"a/b","json":{"/ok":true,"/x":1}}`, status: 201, contentType: "a/b",
+			body: `{"ok":true,"x":1}`, want: "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,34 +185,81 @@ func TestRejects(t *testing.T) {
 		body             string
 		byStatus, byBody bool
 	}{
-		"401 is no rule of the user's": {"{}", 401, "", false, false},
-		"401 by rule":                  {`{"status":[401]}`, 401, "", true, false},
-		"429 by no rule":               {`{"status":["4xx",429,"429"]}`, 429, "", false, false},
-		"403 as text":                  {`{"status":["403"]}`, 403, "", true, false},
-		"403 by default":               {"{}", 403, `{"error":"token_expired"}`, false, false},
-		"403 by rule":                  {`{"status":[403]}`, 403, "", true, false},
-		"a class":                      {`{"status":["3xx"]}`, 302, "", true, false},
-		"beside the class":             {`{"status":["3xx"]}`, 200, "", false, false},
-		"a body, whatever the status":  {`{"status":[403],"json":{"/error":"token_expired"}}`, 200, `{"error":"token_expired"}`, false, true},
-		"one of several pointers":      {`{"json":{"/error":"token_expired","/code":401}}`, 200, `{"code":401.0}`, false, true},
-		"one of a list of values": {
-			`{"json":{"/error":["invalid_auth","token_revoked","token_expired"]}}`, 200, `{"ok":false,"error":"token_revoked"}`, false, true,
+		"401 is no rule of the user's": {reject: "{}", status: 401, body: "", byStatus: false, byBody: false},
+		"401 by rule":                  {reject: `{"status":[401]}`, status: 401, body: "", byStatus: true, byBody: false},
+		"429 by no rule": {
+			reject: `{"status":["4xx",429,"429"]}`, status: 429, body: "", byStatus: false, byBody: false,
 		},
-		"none of a list of values": {`{"json":{"/error":["invalid_auth","token_revoked"]}}`, 200, `{"error":"ratelimited"}`, false, false},
-		"any element of a list":    {`{"json":{"/errors/*/code":"UNAUTHENTICATED"}}`, 200, `{"errors":[{"code":"X"},{"code":"UNAUTHENTICATED"}]}`, false, true},
-		"any member of an object":  {`{"json":{"/errors/*/code":"X"}}`, 200, `{"errors":{"a":{"code":"Y"},"b":{"code":"X"}}}`, false, true},
-		"any of nothing":           {`{"json":{"/errors/*":null,"/a/*/*":null}}`, 200, `{"errors":[],"a":[1,"x",{}]}`, false, false},
-		"a number as text":         {`{"json":{"/code":40001}}`, 200, `{"code":"40001"}`, false, true},
-		"text of a number":         {`{"json":{"/code":"40001"}}`, 200, `{"code":40001}`, false, true},
-		"a number as other text":   {`{"json":{"/code":40001}}`, 200, `{"code":"40001.0"}`, false, false},
-		"a number by value":        {`{"json":{"/code":40001}}`, 200, `{"code":4.0001e4}`, false, true},
-		"true as text":             {`{"json":{"/expired":"true"}}`, 200, `{"expired":true}`, false, true},
-		"null is no text":          {`{"json":{"/a":"null","/b":null,"/c":""}}`, 200, `{"a":null,"b":"null","c":null}`, false, false},
-		"an object is no scalar":   {`{"json":{"/a":["","{}",0,false,null]}}`, 200, `{"a":{}}`, false, false},
-		"another body":             {`{"json":{"/error":"token_expired"}}`, 200, `{"error":"other"}`, false, false},
-		"null is not nothing":      {`{"json":{"/user":null}}`, 200, `{}`, false, false},
-		"null":                     {`{"json":{"/user":null}}`, 200, `{"user":null}`, false, true},
-		"no JSON":                  {`{"json":{"":null}}`, 200, `<html>`, false, false},
+		"403 as text": {reject: `{"status":["403"]}`, status: 403, body: "", byStatus: true, byBody: false},
+		"403 by default": {
+			reject: "{}", status: 403, body: `{"error":"token_expired"}`, byStatus: false, byBody: false,
+		},
+		"403 by rule":      {reject: `{"status":[403]}`, status: 403, body: "", byStatus: true, byBody: false},
+		"a class":          {reject: `{"status":["3xx"]}`, status: 302, body: "", byStatus: true, byBody: false},
+		"beside the class": {reject: `{"status":["3xx"]}`, status: 200, body: "", byStatus: false, byBody: false},
+		"a body, whatever the status": {
+			reject: `{"status":[403],"json":{"/error":"token_expired"}}`, status: 200, body: `{"error":"token_expired"}`,
+			byStatus: false, byBody: true,
+		},
+		"one of several pointers": {
+			reject: `{"json":{"/error":"token_expired","/code":401}}`, status: 200, body: `{"code":401.0}`, byStatus: false,
+			byBody: true,
+		},
+		"one of a list of values": {
+			reject: `{"json":{"/error":["invalid_auth","token_revoked","token_expired"]}}`, status: 200,
+			body: `{"ok":false,"error":"token_revoked"}`, byStatus: false, byBody: true,
+		},
+		"none of a list of values": {
+			reject: `{"json":{"/error":["invalid_auth","token_revoked"]}}`, status: 200, body: `{"error":"ratelimited"}`,
+			byStatus: false, byBody: false,
+		},
+		"any element of a list": {
+			reject: `{"json":{"/errors/*/code":"UNAUTHENTICATED"}}`, status: 200,
+			body: `{"errors":[{"code":"X"},{"code":"UNAUTHENTICATED"}]}`, byStatus: false, byBody: true,
+		},
+		"any member of an object": {
+			reject: `{"json":{"/errors/*/code":"X"}}`, status: 200, body: `{"errors":{"a":{"code":"Y"},"b":{"code":"X"}}}`,
+			byStatus: false, byBody: true,
+		},
+		"any of nothing": {
+			reject: `{"json":{"/errors/*":null,"/a/*/*":null}}`, status: 200, body: `{"errors":[],"a":[1,"x",{}]}`,
+			byStatus: false, byBody: false,
+		},
+		"a number as text": {
+			reject: `{"json":{"/code":40001}}`, status: 200, body: `{"code":"40001"}`, byStatus: false, byBody: true,
+		},
+		"text of a number": {
+			reject: `{"json":{"/code":"40001"}}`, status: 200, body: `{"code":40001}`, byStatus: false, byBody: true,
+		},
+		"a number as other text": {
+			reject: `{"json":{"/code":40001}}`, status: 200, body: `{"code":"40001.0"}`, byStatus: false, byBody: false,
+		},
+		"a number by value": {
+			reject: `{"json":{"/code":40001}}`, status: 200, body: `{"code":4.0001e4}`, byStatus: false, byBody: true,
+		},
+		"true as text": {
+			reject: `{"json":{"/expired":"true"}}`, status: 200, body: `{"expired":true}`, byStatus: false, byBody: true,
+		},
+		"null is no text": {
+			reject: `{"json":{"/a":"null","/b":null,"/c":""}}`, status: 200, body: `{"a":null,"b":"null","c":null}`,
+			byStatus: false, byBody: false,
+		},
+		"an object is no scalar": {
+			reject: `{"json":{"/a":["","{}",0,false,null]}}`, status: 200, body: `{"a":{}}`, byStatus: false, byBody: false,
+		},
+		"another body": {
+			reject: `{"json":{"/error":"token_expired"}}`, status: 200, body: `{"error":"other"}`, byStatus: false,
+			byBody: false,
+		},
+		"null is not nothing": {
+			reject: `{"json":{"/user":null}}`, status: 200, body: `{}`, byStatus: false, byBody: false,
+		},
+		"null": {
+			reject: `{"json":{"/user":null}}`, status: 200, body: `{"user":null}`, byStatus: false, byBody: true,
+		},
+		"no JSON": {
+			reject: `{"json":{"":null}}`, status: 200, body: `<html>`, byStatus: false, byBody: false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -152,10 +280,10 @@ func TestNeedsBody(t *testing.T) {
 		key, value string
 		want       bool
 	}{
-		"statuses and types": {"expect", `{"status":[200],"contentType":"a/b","json":{}}`, false},
-		"expect.json":        {"expect", `{"json":{"":1}}`, true},
-		"reject.json":        {"reject", `{"json":{"/a":null}}`, true},
-		"reject.status":      {"reject", `{"status":[403]}`, false},
+		"statuses and types": {key: "expect", value: `{"status":[200],"contentType":"a/b","json":{}}`, want: false},
+		"expect.json":        {key: "expect", value: `{"json":{"":1}}`, want: true},
+		"reject.json":        {key: "reject", value: `{"json":{"/a":null}}`, want: true},
+		"reject.status":      {key: "reject", value: `{"status":[403]}`, want: false},
 	} {
 		if got := mustParse(t, `{"`+c.key+`":`+c.value+`}`).NeedsBody(); got != c.want {
 			t.Errorf("%s: %t", name, got)

@@ -1,6 +1,6 @@
-// Package retry is the one policy of repeating a request: which statuses are transient (RFC 9110 section 15), how long a
-// server asks to be left alone (Retry-After, rate limit headers), full jitter where it does not, and whether a wait leaves
-// time for an attempt and for the report. Whether a request may be sent twice at all is its caller's to know.
+// Package retry is the one policy of repeating a request: which statuses are transient (RFC 9110 section 15), how long
+// a server asks to be left alone (Retry-After, rate limit headers), full jitter where it does not, and whether a wait
+// leaves time for an attempt and for the report. Whether a request may be sent twice at all is its caller's to know.
 package retry
 
 import (

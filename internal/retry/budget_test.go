@@ -22,13 +22,15 @@ func TestAttempt(t *testing.T) {
 		want          time.Duration
 		ok            bool
 	}{
-		"plenty of time":            {time.Minute, 30 * time.Second, 30 * time.Second, true},
-		"the time left less 2 s":    {20 * time.Second, 30 * time.Second, 18 * time.Second, true},
-		"exactly":                   {32 * time.Second, 30 * time.Second, 30 * time.Second, true},
-		"one second":                {3 * time.Second, 30 * time.Second, time.Second, true},
-		"less than one second":      {3*time.Second - 1, 30 * time.Second, time.Second - 1, false},
-		"none, for a short timeout": {2500 * time.Millisecond, time.Second, 500 * time.Millisecond, false},
-		"past":                      {-time.Second, time.Second, -3 * time.Second, false},
+		"plenty of time":         {left: time.Minute, timeout: 30 * time.Second, want: 30 * time.Second, ok: true},
+		"the time left less 2 s": {left: 20 * time.Second, timeout: 30 * time.Second, want: 18 * time.Second, ok: true},
+		"exactly":                {left: 32 * time.Second, timeout: 30 * time.Second, want: 30 * time.Second, ok: true},
+		"one second":             {left: 3 * time.Second, timeout: 30 * time.Second, want: time.Second, ok: true},
+		"less than one second":   {left: 3*time.Second - 1, timeout: 30 * time.Second, want: time.Second - 1, ok: false},
+		"none, for a short timeout": {
+			left: 2500 * time.Millisecond, timeout: time.Second, want: 500 * time.Millisecond, ok: false,
+		},
+		"past": {left: -time.Second, timeout: time.Second, want: -3 * time.Second, ok: false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -47,7 +49,8 @@ func TestAttempt(t *testing.T) {
 func TestFits(t *testing.T) {
 	t.Parallel()
 	b := retry.Budget{Deadline: now.Add(10 * time.Second), Now: func() time.Time { return now }}
-	for wait, want := range map[time.Duration]bool{0: true, 7 * time.Second: true, 7*time.Second + 1: false, math.MaxInt64: false} {
+	for wait, want := range map[time.Duration]bool{0: true, 7 * time.Second: true, 7*time.Second +
+		1: false, math.MaxInt64: false} {
 		if got := b.Fits(wait); got != want {
 			t.Errorf("Fits(%s) = %t", wait, got)
 		}
@@ -60,7 +63,8 @@ func TestFits(t *testing.T) {
 func TestBackoffIsFullJitter(t *testing.T) {
 	t.Parallel()
 	for failed, bound := range map[int]time.Duration{
-		1: 250 * time.Millisecond, 2: 500 * time.Millisecond, 3: time.Second, 7: 16 * time.Second, 8: 20 * time.Second, 9: 20 * time.Second, 1000: 20 * time.Second,
+		1: 250 * time.Millisecond, 2: 500 * time.Millisecond, 3: time.Second, 7: 16 * time.Second, 8: 20 * time.Second,
+		9: 20 * time.Second, 1000: 20 * time.Second,
 	} {
 		low, high := false, false
 		for range 2000 {
@@ -84,26 +88,34 @@ func TestAfter(t *testing.T) {
 		want       time.Duration
 		ok         bool
 	}{
-		"absent":                       {"", date, 0, false},
-		"seconds":                      {"120", date, 2 * time.Minute, true},
-		"zero":                         {"0", date, 0, true},
-		"white space":                  {" 5 ", date, 5 * time.Second, true},
-		"68 years":                     {"2147483647", date, math.MaxInt32 * time.Second, true},
-		"more":                         {"2147483648", date, math.MaxInt32 * time.Second, true},
-		"more than any number":         {"99999999999999999999999999", date, math.MaxInt32 * time.Second, true},
-		"date":                         {"Tue, 24 Nov 2026 09:01:30 GMT", date, 90 * time.Second, true},
-		"date by the answer's clock":   {"Tue, 24 Nov 2026 03:01:30 GMT", "Tue, 24 Nov 2026 03:00:00 GMT", 90 * time.Second, true},
-		"date, no clock but ours":      {"Tue, 24 Nov 2026 09:01:30 GMT", "", 90 * time.Second, true},
-		"date, the answer's is broken": {"Tue, 24 Nov 2026 09:01:30 GMT", "today", 90 * time.Second, true},
-		"date of the past":             {"Tue, 24 Nov 2026 08:00:00 GMT", date, 0, true},
-		"date, RFC 850":                {"Tuesday, 24-Nov-26 09:01:30 GMT", date, 90 * time.Second, true},
-		"date, ANSI C":                 {"Tue Nov 24 09:01:30 2026", date, 90 * time.Second, true},
-		"negative":                     {"-5", date, 0, false},
-		"fraction":                     {"1.5", date, 0, false},
-		"plus":                         {"+5", date, 0, false},
-		"unit":                         {"5s", date, 0, false},
-		"word":                         {"soon", date, 0, false},
-		"RFC 3339":                     {"2026-11-24T09:01:30Z", date, 0, false},
+		"absent":      {text: "", date: date, want: 0, ok: false},
+		"seconds":     {text: "120", date: date, want: 2 * time.Minute, ok: true},
+		"zero":        {text: "0", date: date, want: 0, ok: true},
+		"white space": {text: " 5 ", date: date, want: 5 * time.Second, ok: true},
+		"68 years":    {text: "2147483647", date: date, want: math.MaxInt32 * time.Second, ok: true},
+		"more":        {text: "2147483648", date: date, want: math.MaxInt32 * time.Second, ok: true},
+		"more than any number": {
+			text: "99999999999999999999999999", date: date, want: math.MaxInt32 * time.Second, ok: true,
+		},
+		"date": {text: "Tue, 24 Nov 2026 09:01:30 GMT", date: date, want: 90 * time.Second, ok: true},
+		"date by the answer's clock": {
+			text: "Tue, 24 Nov 2026 03:01:30 GMT", date: "Tue, 24 Nov 2026 03:00:00 GMT", want: 90 * time.Second, ok: true,
+		},
+		"date, no clock but ours": {text: "Tue, 24 Nov 2026 09:01:30 GMT", date: "", want: 90 * time.Second, ok: true},
+		"date, the answer's is broken": {
+			text: "Tue, 24 Nov 2026 09:01:30 GMT", date: "today", want: 90 * time.Second, ok: true,
+		},
+		"date of the past": {text: "Tue, 24 Nov 2026 08:00:00 GMT", date: date, want: 0, ok: true},
+		"date, RFC 850": {
+			text: "Tuesday, 24-Nov-26 09:01:30 GMT", date: date, want: 90 * time.Second, ok: true,
+		},
+		"date, ANSI C": {text: "Tue Nov 24 09:01:30 2026", date: date, want: 90 * time.Second, ok: true},
+		"negative":     {text: "-5", date: date, want: 0, ok: false},
+		"fraction":     {text: "1.5", date: date, want: 0, ok: false},
+		"plus":         {text: "+5", date: date, want: 0, ok: false},
+		"unit":         {text: "5s", date: date, want: 0, ok: false},
+		"word":         {text: "soon", date: date, want: 0, ok: false},
+		"RFC 3339":     {text: "2026-11-24T09:01:30Z", date: date, want: 0, ok: false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +135,9 @@ func TestAfter(t *testing.T) {
 
 func TestRateLimitHeaders(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]bool{"0": true, " 0 ": true, "00": true, "": false, "1": false, "10": false, "-0": false, "none": false} {
+	for text, want := range map[string]bool{
+		"0": true, " 0 ": true, "00": true, "": false, "1": false, "10": false, "-0": false, "none": false,
+	} {
 		if got := retry.Exhausted(http.Header{"X-Ratelimit-Remaining": {text}}); got != want {
 			t.Errorf("remaining %q: %t", text, got)
 		}
@@ -136,15 +150,18 @@ func TestRateLimitHeaders(t *testing.T) {
 		want       time.Duration
 		ok         bool
 	}{
-		"in a minute":                 {text: strconv.FormatInt(now.Add(time.Minute).Unix(), 10), want: time.Minute, ok: true},
-		"in a minute, by their clock": {text: strconv.FormatInt(now.Add(time.Hour+time.Minute).Unix(), 10), date: "Tue, 24 Nov 2026 10:00:00 GMT", want: time.Minute, ok: true},
-		"past":                        {text: strconv.FormatInt(now.Add(-time.Minute).Unix(), 10), want: 0, ok: true},
-		"seconds that are left":       {text: "60"},
-		"milliseconds":                {text: strconv.FormatInt(now.UnixMilli(), 10)},
-		"more than any number":        {text: "99999999999999999999999"},
-		"a date":                      {text: "Tue, 24 Nov 2026 10:00:00 GMT"},
-		"negative":                    {text: "-1"},
-		"nothing":                     {text: ""},
+		"in a minute": {
+			text: strconv.FormatInt(now.Add(time.Minute).Unix(), 10), want: time.Minute, ok: true,
+		},
+		"in a minute, by their clock": {text: strconv.FormatInt(now.Add(time.Hour+
+			time.Minute).Unix(), 10), date: "Tue, 24 Nov 2026 10:00:00 GMT", want: time.Minute, ok: true},
+		"past":                  {text: strconv.FormatInt(now.Add(-time.Minute).Unix(), 10), want: 0, ok: true},
+		"seconds that are left": {text: "60"},
+		"milliseconds":          {text: strconv.FormatInt(now.UnixMilli(), 10)},
+		"more than any number":  {text: "99999999999999999999999"},
+		"a date":                {text: "Tue, 24 Nov 2026 10:00:00 GMT"},
+		"negative":              {text: "-1"},
+		"nothing":               {text: ""},
 	} {
 		h := http.Header{"X-Ratelimit-Reset": {c.text}}
 		if c.date != "" {
@@ -159,7 +176,9 @@ func TestRateLimitHeaders(t *testing.T) {
 // Property: a wait is never negative, digits are always read and are that many seconds up to 68 years, and what else is
 // read is a date that the answer's own clock makes the same wait.
 func FuzzRetryAfter(f *testing.F) {
-	for _, seed := range []string{"120", "0", "99999999999999999999", "Tue, 24 Nov 2026 09:01:30 GMT", "Tuesday, 24-Nov-26 09:01:30 GMT", "-1", "1.5"} {
+	for _, seed := range []string{
+		"120", "0", "99999999999999999999", "Tue, 24 Nov 2026 09:01:30 GMT", "Tuesday, 24-Nov-26 09:01:30 GMT", "-1", "1.5",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

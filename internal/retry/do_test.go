@@ -23,17 +23,33 @@ func TestDo(t *testing.T) {
 		asleep   int           // the first wait that ctx cuts short; 0: none
 		want     []time.Duration
 	}{
-		"an outcome that stands is not retried":     {attempts: []retry.Next{{}}},
-		"a retry waits for the backoff":             {attempts: []retry.Next{again, again, {}}, want: []time.Duration{second, 2 * second}},
-		"a wait that is asked for takes its place":  {attempts: []retry.Next{asked, again, {}}, want: []time.Duration{7 * second, 2 * second}},
-		"a wait of none is a wait":                  {attempts: []retry.Next{{Retry: true, HasWait: true}, {}}, want: []time.Duration{0}},
-		"no wait follows the last attempt":          {attempts: []retry.Next{again, again}, limit: 2, want: []time.Duration{second}},
-		"a wait that does not fit ends the loop":    {attempts: []retry.Next{asked}, left: 7 * second},
-		"a wait that fits is waited for":            {attempts: []retry.Next{asked, {}}, left: 10 * second, want: []time.Duration{7 * second}},
-		"an end of the context ends the loop":       {attempts: []retry.Next{again}, asleep: 1, want: []time.Duration{second}},
-		"an end of the context in the second wait":  {attempts: []retry.Next{again, asked}, asleep: 2, want: []time.Duration{second, 7 * second}},
-		"a retry that is not wanted has no wait":    {attempts: []retry.Next{{Wait: second, HasWait: true}}},
-		"the last attempt's outcome needs no retry": {attempts: []retry.Next{again, {}}, limit: 2, want: []time.Duration{second}},
+		"an outcome that stands is not retried": {attempts: []retry.Next{{}}},
+		"a retry waits for the backoff": {
+			attempts: []retry.Next{again, again, {}}, want: []time.Duration{second, 2 * second},
+		},
+		"a wait that is asked for takes its place": {
+			attempts: []retry.Next{asked, again, {}}, want: []time.Duration{7 * second, 2 * second},
+		},
+		"a wait of none is a wait": {
+			attempts: []retry.Next{{Retry: true, HasWait: true}, {}}, want: []time.Duration{0},
+		},
+		"no wait follows the last attempt": {
+			attempts: []retry.Next{again, again}, limit: 2, want: []time.Duration{second},
+		},
+		"a wait that does not fit ends the loop": {attempts: []retry.Next{asked}, left: 7 * second},
+		"a wait that fits is waited for": {
+			attempts: []retry.Next{asked, {}}, left: 10 * second, want: []time.Duration{7 * second},
+		},
+		"an end of the context ends the loop": {
+			attempts: []retry.Next{again}, asleep: 1, want: []time.Duration{second},
+		},
+		"an end of the context in the second wait": {
+			attempts: []retry.Next{again, asked}, asleep: 2, want: []time.Duration{second, 7 * second},
+		},
+		"a retry that is not wanted has no wait": {attempts: []retry.Next{{Wait: second, HasWait: true}}},
+		"the last attempt's outcome needs no retry": {
+			attempts: []retry.Next{again, {}}, limit: 2, want: []time.Duration{second},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

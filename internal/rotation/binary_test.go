@@ -78,7 +78,10 @@ func TestBinaryKilledAnywhere(t *testing.T) {
 	})
 	t.Logf("%d places to die at, %d of them between the provider's answer and the store", places.Load(), windows.Load())
 	if windows.Load() != 2 || logins.Load() != 2 { // the provider's answer is lost, and the request to store it
-		t.Errorf("%d windows, %d of them told; want the two moves between the provider's answer and the store", windows.Load(), logins.Load())
+		t.Errorf(
+			"%d windows, %d of them told; want the two moves between the provider's answer and the store", windows.Load(),
+			logins.Load(),
+		)
 	}
 }
 
@@ -188,7 +191,10 @@ func (m *machine) secretsManager(w http.ResponseWriter, r *http.Request) {
 	case "GetSecretValue":
 		var v *secretsmanager.GetSecretValueOutput
 		if v, err = sm.get(decoded[secretsmanager.GetSecretValueInput](m.t, r)); err == nil {
-			out = map[string]any{"ARN": v.ARN, "Name": v.Name, "VersionId": v.VersionId, "SecretString": v.SecretString, "CreatedDate": v.CreatedDate.Unix()}
+			out = map[string]any{
+				"ARN": v.ARN, "Name": v.Name, "VersionId": v.VersionId, "SecretString": v.SecretString,
+				"CreatedDate": v.CreatedDate.Unix(),
+			}
 		}
 	case "PutSecretValue":
 		_, err = sm.put(decoded[secretsmanager.PutSecretValueInput](m.t, r))
@@ -226,7 +232,9 @@ func decoded[T any](t *testing.T, r *http.Request) *T {
 func (m *machine) rotate(offset time.Duration, nth int32) error {
 	version := m.world.sm.rotate()
 	var events []string
-	for _, step := range []rotation.Step{rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret} {
+	for _, step := range []rotation.Step{
+		rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret,
+	} {
 		events = append(events, event(step, version))
 	}
 	return m.run(offset, events, nth)
@@ -242,7 +250,8 @@ func (m *machine) run(offset time.Duration, events []string, nth int32) error {
 	}
 	process, err := lambda.Start(ctx, m.binary, []string{
 		"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b",
-		"AWS_ENDPOINT_URL_SECRETS_MANAGER=" + m.secrets.URL, "SECRET_PREFIX=" + prefix, "ALLOWED_HOSTS=", "EXTRA_CA_FILE=" + m.roots,
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER=" + m.secrets.URL, "SECRET_PREFIX=" + prefix, "ALLOWED_HOSTS=",
+		"EXTRA_CA_FILE=" + m.roots,
 		"CRONBEARER_TEST_ALLOW_LOOPBACK=1", "CRONBEARER_TEST_CLOCK=" + clockFile,
 	}, m.t.TempDir())
 	if err != nil {
@@ -270,7 +279,9 @@ func (m *machine) run(offset time.Duration, events []string, nth int32) error {
 // send invokes the process for each event, until one fails.
 func send(ctx context.Context, process *lambda.Process, events []string) error {
 	for _, e := range events {
-		answer, dead, err := process.Invoke(ctx, lambda.Event{RequestID: "request", Payload: []byte(e), FunctionARN: function}, limit)
+		answer, dead, err := process.Invoke(
+			ctx, lambda.Event{RequestID: "request", Payload: []byte(e), FunctionARN: function}, limit,
+		)
 		switch {
 		case err != nil:
 			return err

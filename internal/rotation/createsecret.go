@@ -84,7 +84,10 @@ func (s *rotation) look(ctx context.Context, l *lease) (p plan, stored bool, err
 	}
 	if s.current != l.base {
 		s.report.count(false) // an operator stored a new one just now
-		return plan{}, false, failed("AWSCURRENT of secret %s was replaced just now. Secrets Manager repeats the step, which starts from the new one", s.SecretID)
+		return plan{}, false, failed(
+			"AWSCURRENT of secret %s was replaced just now. Secrets Manager repeats the step, which starts from the new one",
+			s.SecretID,
+		)
 	}
 	p, err = s.plan(ctx)
 	return p, false, err
@@ -117,10 +120,14 @@ func (s *rotation) plan(ctx context.Context) (plan, error) {
 	case current.Rotate != nil:
 		// An operator who stores the secret again may have corrected the pointers, or wants another call.
 		if p.found, err = current.Rotate.Read(k.answer, k.created, s.scrub); err != nil && !current.Created.After(k.created) {
-			return plan{}, failed("secret %s was not renewed: the provider has answered already, and the answer cannot be used: %s. %s", s.SecretID, err, s.whereRotated(k.id))
+			return plan{}, failed(
+				"secret %s was not renewed: the provider has answered already, and the answer cannot be used: %s. %s", s.SecretID,
+				err, s.whereRotated(k.id),
+			)
 		}
 	case k.number() >= hurried && s.now().Sub(k.created) < unhurried:
-		return plan{}, failed("secret %s was not renewed: the last %d answers of the provider could not be used. The next one is asked for at %s. The last is kept in version %s (label %s). %s",
+		return plan{}, failed("secret %s was not renewed: the last %d answers of the provider could not be used. The next "+
+			"one is asked for at %s. The last is kept in version %s (label %s). %s",
 			s.SecretID, k.number(), k.created.Add(unhurried).UTC().Format(time.RFC3339), k.id, keptLabel, runbook)
 	case !k.refreshToken.IsZero():
 		p.ask = askingWith(current.Document, k.refreshToken)
@@ -136,11 +143,20 @@ func (s *rotation) renewable(ctx context.Context) (token.Version, error) {
 	}
 	switch {
 	case v.ID != s.current:
-		return token.Version{}, failed("AWSCURRENT of secret %s moved while it was read. Secrets Manager repeats the step", s.SecretID)
+		return token.Version{}, failed(
+			"AWSCURRENT of secret %s moved while it was read. Secrets Manager repeats the step", s.SecretID,
+		)
 	case v.Minted():
-		return token.Version{}, refused("secret %s needs no rotation: the caller obtains its token itself. Delete the stack of infra/rotation.yaml", s.SecretID)
+		return token.Version{}, refused(
+			"secret %s needs no rotation: the caller obtains its token itself. Delete the stack of infra/rotation.yaml",
+			s.SecretID,
+		)
 	case !v.Renewable():
-		return token.Version{}, refused("secret %s is static, so it cannot be renewed: add oauth2 with grant refresh_token, or rotate (docs/configuration.md), or delete the stack of infra/rotation.yaml", s.SecretID)
+		return token.Version{}, refused(
+			"secret %s is static, so it cannot be renewed: add oauth2 with grant refresh_token, or rotate "+
+				"(docs/configuration.md), or delete the stack of infra/rotation.yaml",
+			s.SecretID,
+		)
 	}
 	if v.Test != nil {
 		if err := s.bound(v, v.Test.URL(), "test"); err != nil {
@@ -167,7 +183,11 @@ func (s *rotation) renew(ctx context.Context, p plan) error {
 		case err == nil:
 			return nil
 		case errors.Is(err, errNoTime):
-			return failed("the renewed token of secret %s could not be stored and is lost: %s. If the next rotation is refused, re-authorize. %s", s.SecretID, err, runbook)
+			return failed(
+				"the renewed token of secret %s could not be stored and is lost: %s. If the next rotation is refused, "+
+					"re-authorize. %s",
+				s.SecretID, err, runbook,
+			)
 		}
 	}
 	if granted.Raw.IsZero() || refusedFor(err) && granted.RefreshToken.IsZero() {
@@ -176,22 +196,35 @@ func (s *rotation) renew(ctx context.Context, p plan) error {
 	if !p.found.Token.IsZero() {
 		return failed("secret %s was not renewed: %s. %s", s.SecretID, err, s.whereRotated(p.kept.id))
 	}
-	id, keepErr := s.keep(ctx, kept{answer: granted.Raw, refreshToken: p.newest(granted).RefreshToken, credential: credentialOf(p.current.Document)}, p.kept)
+	id, keepErr := s.keep(
+		ctx,
+		kept{answer: granted.Raw, refreshToken: p.newest(granted).RefreshToken, credential: credentialOf(p.current.Document)},
+		p.kept,
+	)
 	if keepErr != nil {
-		return failed("secret %s was not renewed: %s; and the provider's answer could not be kept and is lost: %s. If the next rotation is refused, re-authorize. %s", s.SecretID, err, keepErr, runbook)
+		return failed(
+			"secret %s was not renewed: %s; and the provider's answer could not be kept and is lost: %s. If the next "+
+				"rotation is refused, re-authorize. %s",
+			s.SecretID, err, keepErr, runbook,
+		)
 	}
 	if p.current.Rotate != nil {
 		return failed("secret %s was not renewed: %s. %s", s.SecretID, err, s.whereRotated(id))
 	}
-	return failed("secret %s was not renewed: %s. The answer is kept in version %s (label %s), as the refresh token in AWSCURRENT is probably dead. Secrets Manager repeats the step, which asks again with the newest one. %s",
+	return failed("secret %s was not renewed: %s. The answer is kept in version %s (label %s), as the refresh token in "+
+		"AWSCURRENT is probably dead. Secrets Manager repeats the step, which asks again with the newest one. %s",
 		s.SecretID, err, id, keptLabel, runbook)
 }
 
 // whereRotated says what to do with the answer of a "new token" call.
 func (s *rotation) whereRotated(id string) string {
-	return fmt.Sprintf("The answer is kept in version %s; the token in AWSCURRENT is probably dead, and the provider is not called again while it is there. "+
-		"Read the answer: aws secretsmanager get-secret-value --secret-id %s --version-stage %s --query SecretString --output text. "+
-		"Correct the pointers of rotate in the secret, or store the whole secret with the token of that answer; to let the provider be called again, store it as it is. %s", id, s.SecretID, keptLabel, runbook)
+	return fmt.Sprintf("The answer is kept in version %s; the token in AWSCURRENT is probably dead, and the provider "+
+		"is not called again while it is there. "+
+		"Read the answer: aws secretsmanager get-secret-value --secret-id %s --version-stage %s --query SecretString "+
+		"--output text. "+
+		"Correct the pointers of rotate in the secret, or store the whole secret with the token of that answer; to let "+
+		"the provider be called again, store it as it is. %s",
+		id, s.SecretID, keptLabel, runbook)
 }
 
 // ask returns what was kept where that can be used now, or asks the provider.
@@ -202,12 +235,15 @@ func (s *rotation) ask(ctx context.Context, p plan) (oauth.Granted, error) {
 	asking, cancel, ok := askTime(ctx)
 	defer cancel()
 	if !ok {
-		return oauth.Granted{}, errors.New("too little time was left to ask and to store the answer. Secrets Manager repeats the step")
+		return oauth.Granted{}, errors.New(
+			"too little time was left to ask and to store the answer. Secrets Manager repeats the step",
+		)
 	}
 	return s.askFor(asking, p.ask, s.Version)
 }
 
-// newest is what was granted with the refresh token that was sent where none came: it stays in use (RFC 6749 section 6).
+// newest is what was granted with the refresh token that was sent where none came: it stays in use (RFC 6749 section
+// 6).
 func (p plan) newest(granted oauth.Granted) oauth.Granted {
 	if granted.RefreshToken.IsZero() && p.ask.OAuth2 != nil {
 		granted.RefreshToken = p.ask.OAuth2.RefreshToken
@@ -219,7 +255,9 @@ func (p plan) newest(granted oauth.Granted) oauth.Granted {
 func (s *rotation) newVersion(ctx context.Context, p plan, granted oauth.Granted) (redact.Secret, error) {
 	value := renewed(p.current.Document, p.newest(granted))
 	if size := len(value.Reveal()); size > maxValue {
-		return redact.Secret{}, fmt.Errorf("with the new token the secret has %d bytes, and Secrets Manager takes %d", size, maxValue)
+		return redact.Secret{}, fmt.Errorf(
+			"with the new token the secret has %d bytes, and Secrets Manager takes %d", size, maxValue,
+		)
 	}
 	parsed, err := token.ParseSecret(value.Reveal(), s.scrub)
 	if err != nil {
@@ -260,9 +298,14 @@ func (s *rotation) notRenewed(ctx context.Context, p plan, err error) error {
 		s.remember(ctx)
 		return s.reauthorize(p.current, mint.Error())
 	case mint.Refused:
-		return failed("secret %s was not renewed: %s. The provider rejects the client; the refresh token was not used. %s", s.SecretID, mint, runbook)
+		return failed(
+			"secret %s was not renewed: %s. The provider rejects the client; the refresh token was not used. %s", s.SecretID,
+			mint, runbook,
+		)
 	default:
-		return failed("secret %s was not renewed: %s. Secrets Manager repeats the step, which asks once. %s", s.SecretID, mint, runbook)
+		return failed(
+			"secret %s was not renewed: %s. Secrets Manager repeats the step, which asks once. %s", s.SecretID, mint, runbook,
+		)
 	}
 }
 
@@ -272,7 +315,9 @@ func (s *rotation) reauthorize(current token.Version, why string) error {
 	if current.Rotate != nil {
 		what, members = "the current token", "a new token"
 	}
-	return reauthorize("secret %s was not renewed: %s is dead, or the answer that replaced it was lost: %s. Re-authorize at the provider, store the whole secret again with %s "+
-		"(aws secretsmanager put-secret-value --secret-id %s --secret-string file://new-secret.json), and start the rotation again (aws secretsmanager rotate-secret --secret-id %s). %s",
+	return reauthorize("secret %s was not renewed: %s is dead, or the answer that replaced it was lost: %s. "+
+		"Re-authorize at the provider, store the whole secret again with %s "+
+		"(aws secretsmanager put-secret-value --secret-id %s --secret-string file://new-secret.json), and start the "+
+		"rotation again (aws secretsmanager rotate-secret --secret-id %s). %s",
 		s.SecretID, what, why, members, s.SecretID, s.SecretID, runbook)
 }

@@ -22,7 +22,9 @@ const (
 )
 
 // NewTestHandler returns a Handler on a Secrets Manager and a CloudWatch of the test's.
-func NewTestHandler(s config.Settings, env *execenv.Environment, api SecretsManager, cloudWatch metric.CloudWatch, out io.Writer) *Handler {
+func NewTestHandler(
+	s config.Settings, env *execenv.Environment, api SecretsManager, cloudWatch metric.CloudWatch, out io.Writer,
+) *Handler {
 	h := NewHandler(func(string) (string, bool) { return "", false }, out)
 	h.app, h.bad = h.assemble(s, env, api, cloudWatch), nil
 	return h

@@ -193,7 +193,9 @@ func (sm *secretsManager) get(in *secretsmanager.GetSecretValueInput) (*secretsm
 	version := sm.labels[stage]
 	value := sm.values[version]
 	if value == nil {
-		return nil, &types.ResourceNotFoundException{Message: aws.String("Secrets Manager can't find the specified secret value for staging label: " + stage)}
+		return nil, &types.ResourceNotFoundException{
+			Message: aws.String("Secrets Manager can't find the specified secret value for staging label: " + stage),
+		}
 	}
 	return &secretsmanager.GetSecretValueOutput{
 		ARN: aws.String(secretARN), Name: aws.String(name), VersionId: aws.String(version), SecretString: value,
@@ -207,7 +209,9 @@ func (sm *secretsManager) put(in *secretsmanager.PutSecretValueInput) (*secretsm
 	}
 	version := aws.ToString(in.ClientRequestToken)
 	if size := len(aws.ToString(in.SecretString)); size == 0 || size > 65536 || len(version) < 32 || len(version) > 64 {
-		return nil, &types.InvalidParameterException{Message: aws.String("the secret value must have 1 to 65536 bytes, and the token 32 to 64 characters")}
+		return nil, &types.InvalidParameterException{
+			Message: aws.String("the secret value must have 1 to 65536 bytes, and the token 32 to 64 characters"),
+		}
 	}
 	if before := sm.values[version]; before != nil {
 		if *before != aws.ToString(in.SecretString) {
@@ -226,7 +230,9 @@ func (sm *secretsManager) put(in *secretsmanager.PutSecretValueInput) (*secretsm
 }
 
 func (sm *secretsManager) update(in *secretsmanager.UpdateSecretVersionStageInput) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
-	label, to, from := aws.ToString(in.VersionStage), aws.ToString(in.MoveToVersionId), aws.ToString(in.RemoveFromVersionId)
+	label, to, from := aws.ToString(in.VersionStage), aws.ToString(in.MoveToVersionId), aws.ToString(
+		in.RemoveFromVersionId,
+	)
 	bad := func(text string) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
 		return nil, &types.InvalidParameterException{Message: aws.String(text)}
 	}
@@ -312,7 +318,10 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/rotate":
 		p.posts++
 		if !p.access[bearer] {
-			reply(w, http.StatusUnauthorized, map[string]any{"error": "invalid_token", "error_description": "no such token " + bearer})
+			reply(
+				w, http.StatusUnauthorized,
+				map[string]any{"error": "invalid_token", "error_description": "no such token " + bearer},
+			)
 			return
 		}
 		delete(p.access, bearer)
@@ -424,8 +433,10 @@ func newWorld(t *testing.T, secret func(access, refresh string) string) *world {
 
 // refreshable is a secret with a key behind each that changes.
 func refreshable(access, refresh string) string {
-	return fmt.Sprintf(`{"hosts":["id.example.com"],"token":%q,"expires_at":"2000-01-01T01:00:00Z","test":"GET https://id.example.com/test",`+
-		`"oauth2":{"grant":"refresh_token","token_url":"https://id.example.com/token","client_id":"client","refresh_token":%q,"client_secret":"canary-client-secret","scope":"a b"}}`,
+	return fmt.Sprintf(`{"hosts":["id.example.com"],"token":%q,"expires_at":"2000-01-01T01:00:00Z","test":"GET `+
+		`https://id.example.com/test",`+
+		`"oauth2":{"grant":"refresh_token","token_url":"https://id.example.com/token","client_id":"client",`+
+		`"refresh_token":%q,"client_secret":"canary-client-secret","scope":"a b"}}`,
 		access, refresh)
 }
 
@@ -530,24 +541,33 @@ func do[I, O any](ctx context.Context, p *process, operation string, in I, call 
 	return out, err
 }
 
-func (p *process) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+func (p *process) GetSecretValue(
+	ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options),
+) (*secretsmanager.GetSecretValueOutput, error) {
 	return do(ctx, p, "GetSecretValue "+aws.ToString(in.VersionStage), in, p.world.sm.get)
 }
 
-func (p *process) DescribeSecret(ctx context.Context, in *secretsmanager.DescribeSecretInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.DescribeSecretOutput, error) {
+func (p *process) DescribeSecret(
+	ctx context.Context, in *secretsmanager.DescribeSecretInput, _ ...func(*secretsmanager.Options),
+) (*secretsmanager.DescribeSecretOutput, error) {
 	return do(ctx, p, "DescribeSecret", in, func(*secretsmanager.DescribeSecretInput) (*secretsmanager.DescribeSecretOutput, error) {
 		return p.world.sm.describe(), nil
 	})
 }
 
-func (p *process) PutMetricData(ctx context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+func (p *process) PutMetricData(
+	ctx context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options),
+) (*cloudwatch.PutMetricDataOutput, error) {
 	return do(ctx, p, "PutMetricData", in, p.world.publish)
 }
 
 // publish notes a datum as "RotationFailed example-api 1".
 func (w *world) publish(in *cloudwatch.PutMetricDataInput) (*cloudwatch.PutMetricDataOutput, error) {
 	for _, d := range in.MetricData {
-		w.metrics = append(w.metrics, fmt.Sprintf("%s %s %g", aws.ToString(d.MetricName), aws.ToString(d.Dimensions[1].Value), aws.ToFloat64(d.Value)))
+		w.metrics = append(
+			w.metrics,
+			fmt.Sprintf("%s %s %g", aws.ToString(d.MetricName), aws.ToString(d.Dimensions[1].Value), aws.ToFloat64(d.Value)),
+		)
 	}
 	return &cloudwatch.PutMetricDataOutput{}, nil
 }
@@ -561,11 +581,15 @@ func (w *world) published() string {
 	return all
 }
 
-func (p *process) PutSecretValue(ctx context.Context, in *secretsmanager.PutSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error) {
+func (p *process) PutSecretValue(
+	ctx context.Context, in *secretsmanager.PutSecretValueInput, _ ...func(*secretsmanager.Options),
+) (*secretsmanager.PutSecretValueOutput, error) {
 	return do(ctx, p, "PutSecretValue", in, p.world.sm.put)
 }
 
-func (p *process) UpdateSecretVersionStage(ctx context.Context, in *secretsmanager.UpdateSecretVersionStageInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
+func (p *process) UpdateSecretVersionStage(
+	ctx context.Context, in *secretsmanager.UpdateSecretVersionStageInput, _ ...func(*secretsmanager.Options),
+) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
 	return do(ctx, p, "UpdateSecretVersionStage "+aws.ToString(in.VersionStage), in, p.world.sm.update)
 }
 
@@ -600,7 +624,9 @@ func (p *process) invokeAs(arn, text string) (string, error) {
 	if p.dead.Load() {
 		return "", errDied
 	}
-	for where, said := range map[string]string{"the log": p.out.String(), "the response": string(response), "the error": fmt.Sprint(err)} {
+	for where, said := range map[string]string{
+		"the log": p.out.String(), "the response": string(response), "the error": fmt.Sprint(err),
+	} {
 		if strings.Contains(said, canary) {
 			p.world.t.Errorf("%s holds a secret: %s", where, said)
 		}
@@ -616,7 +642,9 @@ func (p *process) do(step rotation.Step) (string, error) {
 // all runs the four steps as Secrets Manager does: each after the one before succeeded.
 func (p *process) all() error {
 	version := p.world.sm.rotate()
-	for _, step := range []rotation.Step{rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret} {
+	for _, step := range []rotation.Step{
+		rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret,
+	} {
 		if _, err := p.invoke(event(step, version)); err != nil {
 			return fmt.Errorf("%s: %w", step, err)
 		}

@@ -23,8 +23,8 @@ type edit struct {
 	credential redact.Secret // that the pending version was renewed with
 }
 
-// edited compares AWSCURRENT with the version that the pending one was renewed from. Where no label says which that was,
-// AWS's own template is followed, which does not ask.
+// edited compares AWSCURRENT with the version that the pending one was renewed from. Where no label says which that
+// was, AWS's own template is followed, which does not ask.
 func (s *rotation) edited(ctx context.Context, v token.Version) (edit, error) {
 	var base mark
 	for _, a := range announcements(s.labels) {
@@ -41,7 +41,10 @@ func (s *rotation) edited(ctx context.Context, v token.Version) (edit, error) {
 	}
 	from, err := s.store.Staged(ctx, s.SecretID, token.Stage(base.label))
 	if err != nil {
-		return edit{}, failed("version %s of secret %s, which the token was renewed from, could not be read: %s. Secrets Manager repeats the step", base.holder, s.SecretID, err)
+		return edit{}, failed(
+			"version %s of secret %s, which the token was renewed from, could not be read: %s. Secrets Manager repeats the step",
+			base.holder, s.SecretID, err,
+		)
 	}
 	e := edit{made: true, credential: credentialOf(from.Document)}
 	e.current, err = s.store.Staged(ctx, s.SecretID, token.Current)
@@ -78,15 +81,20 @@ func (s *rotation) finish(ctx context.Context) (Outcome, error) {
 	case e.made:
 		return s.merge(ctx, v, e)
 	}
-	if err := attach(ctx, s.api, s.SecretID, string(token.Current), s.Version, s.current); err != nil && !s.isCurrent(ctx, s.Version) {
-		return "", failed("version %s of secret %s could not be made AWSCURRENT: %s. It is stored as AWSPENDING; Secrets Manager repeats the step", s.Version, s.SecretID, explain(err))
+	if err := attach(ctx, s.api, s.SecretID, string(token.Current), s.Version, s.current); err != nil &&
+		!s.isCurrent(ctx, s.Version) {
+		return "", failed(
+			"version %s of secret %s could not be made AWSCURRENT: %s. It is stored as AWSPENDING; Secrets Manager repeats "+
+				"the step",
+			s.Version, s.SecretID, explain(err),
+		)
 	}
 	s.tidy(ctx)
 	return Finished, nil
 }
 
-// merge puts the new token into the secret as an operator has edited it: a version of its own, as the pending one cannot
-// be changed, which becomes AWSCURRENT by compare-and-swap. Then AWSPENDING goes, as it would block every later
+// merge puts the new token into the secret as an operator has edited it: a version of its own, as the pending one
+// cannot be changed, which becomes AWSCURRENT by compare-and-swap. Then AWSPENDING goes, as it would block every later
 // RotateSecret. Each part can be repeated.
 func (s *rotation) merge(ctx context.Context, v token.Version, e edit) (Outcome, error) {
 	if !e.merged {
@@ -98,10 +106,19 @@ func (s *rotation) merge(ctx context.Context, v token.Version, e edit) (Outcome,
 		sum := sha256.Sum256([]byte(s.Version + "\x00" + e.current.ID))
 		id := mergedID + hex.EncodeToString(sum[:16])
 		if err := s.put(ctx, id, value, mergedLabel); err != nil {
-			return "", failed("the new token of secret %s could not be merged into AWSCURRENT, which was edited: %s. It is stored as AWSPENDING; Secrets Manager repeats the step", s.SecretID, err)
+			return "", failed(
+				"the new token of secret %s could not be merged into AWSCURRENT, which was edited: %s. It is stored as "+
+					"AWSPENDING; Secrets Manager repeats the step",
+				s.SecretID, err,
+			)
 		}
-		if err := attach(ctx, s.api, s.SecretID, string(token.Current), id, e.current.ID); err != nil && !s.isCurrent(ctx, id) {
-			return "", failed("version %s of secret %s could not be made AWSCURRENT: %s. The new token is stored as AWSPENDING; Secrets Manager repeats the step", id, s.SecretID, explain(err))
+		if err := attach(ctx, s.api, s.SecretID, string(token.Current), id, e.current.ID); err != nil &&
+			!s.isCurrent(ctx, id) {
+			return "", failed(
+				"version %s of secret %s could not be made AWSCURRENT: %s. The new token is stored as AWSPENDING; Secrets "+
+					"Manager repeats the step",
+				id, s.SecretID, explain(err),
+			)
 		}
 		if _, err := s.describe(ctx); err != nil {
 			return "", err
@@ -110,7 +127,11 @@ func (s *rotation) merge(ctx context.Context, v token.Version, e edit) (Outcome,
 	s.tidy(ctx)
 	err := detach(ctx, s.api, s.SecretID, mark{string(token.Pending), s.Version})
 	if _, gone := errors.AsType[*types.InvalidParameterException](err); err != nil && !gone {
-		return "", failed("the new token of secret %s is AWSCURRENT, but AWSPENDING could not be taken off: %s. Secrets Manager repeats the step", s.SecretID, explain(err))
+		return "", failed(
+			"the new token of secret %s is AWSCURRENT, but AWSPENDING could not be taken off: %s. Secrets Manager repeats "+
+				"the step",
+			s.SecretID, explain(err),
+		)
 	}
 	return Merged, nil
 }

@@ -86,15 +86,21 @@ func (h *Handler) newApp(lookup config.LookupEnv) (*app, error) {
 // unusable stands in for CloudWatch where the metric's variables are bad: each datum becomes a log line.
 type unusable struct{ err error }
 
-func (u unusable) PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error) {
+func (u unusable) PutMetricData(
+	context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options),
+) (*cloudwatch.PutMetricDataOutput, error) {
 	return nil, u.err
 }
 
-func (h *Handler) assemble(s config.Settings, env *execenv.Environment, api SecretsManager, cloudWatch metric.CloudWatch) *app {
+func (h *Handler) assemble(
+	s config.Settings, env *execenv.Environment, api SecretsManager, cloudWatch metric.CloudWatch,
+) *app {
 	log := runlog.New(h.out, s.LogLevel, h.scrub)
 	return &app{env, &rotator{
-		api:          api,
-		store:        token.NewStore(api, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, Now: env.Clock.Now}, h.scrub, log),
+		api: api,
+		store: token.NewStore(
+			api, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, Now: env.Clock.Now}, h.scrub, log,
+		),
 		oauth:        oauth.NewClient(egress.OnceOnly(env.ToTargets), env.Clock.Now, h.scrub),
 		targets:      egress.NewTrust(env.ToTargets, endpoint.NewClient),
 		scrub:        h.scrub,
@@ -117,7 +123,10 @@ func (h *Handler) Invoke(ctx context.Context, data []byte) ([]byte, error) {
 	outcome, err := h.step(ctx, s, data)
 	h.report(ctx, s, outcome, err)
 	log := runlog.New(h.out, slog.LevelDebug, h.scrub). // LOG_LEVEL never filters the line of a step
-								With("secret", s.SecretID, "step", s.Step, "version", s.Version, "duration_ms", time.Since(started).Milliseconds())
+								With(
+			"secret", s.SecretID, "step", s.Step, "version", s.Version, "duration_ms",
+			time.Since(started).Milliseconds(),
+		)
 	if err != nil {
 		outcome, err = h.typed(err)
 		log.ErrorContext(ctx, "rotation step", "outcome", outcome, "error", err.Error())
@@ -131,7 +140,9 @@ func (h *Handler) Invoke(ctx context.Context, data []byte) ([]byte, error) {
 func (h *Handler) step(ctx context.Context, s *rotation, data []byte) (outcome Outcome, err error) {
 	defer func() {
 		if bug := recover(); bug != nil {
-			runlog.New(h.out, slog.LevelDebug, h.scrub).ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
+			runlog.New(h.out, slog.LevelDebug, h.scrub).ErrorContext(
+				ctx, "the program failed", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()),
+			)
 			outcome, err = "", &InternalError{text(fmt.Sprintf("internal error, please report it: %v", bug))}
 		}
 	}()

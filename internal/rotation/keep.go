@@ -102,7 +102,9 @@ func (s *rotation) memory(ctx context.Context, credential redact.Secret) (kept, 
 		return kept{}, nil
 	}
 	if err != nil {
-		return kept{}, failed("version %s, in which an answer of the provider is kept, could not be read: %s", keptLabel, explain(err))
+		return kept{}, failed(
+			"version %s, in which an answer of the provider is kept, could not be read: %s", keptLabel, explain(err),
+		)
 	}
 	doc, _, _ := jsondoc.Parse([]byte(text))
 	k.from = doc.Get("kept_for").Text
@@ -116,7 +118,9 @@ func (s *rotation) memory(ctx context.Context, credential redact.Secret) (kept, 
 
 // read reads a version as it is.
 func (s *rotation) read(ctx context.Context, label string) (text string, k kept, err error) {
-	out, err := s.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(s.SecretID), VersionStage: aws.String(label)})
+	out, err := s.api.GetSecretValue(
+		ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(s.SecretID), VersionStage: aws.String(label)},
+	)
 	if err != nil {
 		return "", kept{}, err
 	}
@@ -166,7 +170,10 @@ func (s *rotation) put(ctx context.Context, version string, value redact.Secret,
 			failure = fmt.Errorf("%w (%s)", errImpossible, explain(err))
 			return retry.Next{}
 		}
-		s.log.WarnContext(ctx, "what the provider gave is not stored yet", "secret", s.SecretID, "version", version, "tries", n, "error", explain(err))
+		s.log.WarnContext(
+			ctx, "what the provider gave is not stored yet", "secret", s.SecretID, "version", version, "tries", n, "error",
+			explain(err),
+		)
 		failure = fmt.Errorf("%w (%s)", errNoTime, explain(err))
 		return retry.Next{Retry: true}
 	})
@@ -187,25 +194,36 @@ func permanent(err error) bool {
 	}
 }
 
-// giveUp ends a rotation whose new token is not wanted any more. What it had is kept, and AWSPENDING is taken off, as it
-// would block every later RotateSecret. It is the operator's decision and no failure, so nothing is published.
+// giveUp ends a rotation whose new token is not wanted any more. What it had is kept, and AWSPENDING is taken off, as
+// it would block every later RotateSecret. It is the operator's decision and no failure, so nothing is published.
 func (s *rotation) giveUp(ctx context.Context, why string, had kept) error {
 	where := ""
 	if !had.answer.IsZero() {
 		id, err := s.keep(ctx, had, kept{})
 		if err != nil {
-			return failed("the rotation of secret %s is to be given up (%s), but what it had could not be kept: %s. Secrets Manager repeats the step", s.SecretID, why, err)
+			return failed(
+				"the rotation of secret %s is to be given up (%s), but what it had could not be kept: %s. Secrets Manager "+
+					"repeats the step",
+				s.SecretID, why, err,
+			)
 		}
 		where = fmt.Sprintf(" What the provider gave is kept in version %s (label %s).", id, keptLabel)
 	}
 	if err := detach(ctx, s.api, s.SecretID, mark{string(token.Pending), s.Version}); err != nil {
-		return failed("the rotation of secret %s is to be given up (%s), but AWSPENDING could not be taken off: %s. Secrets Manager repeats the step", s.SecretID, why, explain(err))
+		return failed(
+			"the rotation of secret %s is to be given up (%s), but AWSPENDING could not be taken off: %s. Secrets Manager "+
+				"repeats the step",
+			s.SecretID, why, explain(err),
+		)
 	}
 	for _, m := range append(s.labels.marks(leaseLabel), s.labels.marks(rejectedLabel)...) {
 		forget(ctx, s.api, s.SecretID, m, s.log)
 	}
 	s.report.count(false)
-	return refused("the rotation of secret %s was given up: %s.%s The next rotation starts from AWSCURRENT as it is now", s.SecretID, why, where)
+	return refused(
+		"the rotation of secret %s was given up: %s.%s The next rotation starts from AWSCURRENT as it is now", s.SecretID,
+		why, where,
+	)
 }
 
 // tidy takes all labels off that a finished rotation needs no more.

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-// The labels of the rotator's own, next to those of the lease. Together with AWS's three they stay well within the twenty
-// that all versions of a secret may have.
+// The labels of the rotator's own, next to those of the lease. Together with AWS's three they stay well within the
+// twenty that all versions of a secret may have.
 const (
 	// keptLabel is on the one version that holds what a provider gave and no new version could take.
 	keptLabel = "cronbearer-kept"
@@ -59,7 +59,9 @@ func (l labels) holder(label string) string {
 
 // attach moves a label to a version that has none of this name. from is where it is; empty: nowhere.
 func attach(ctx context.Context, api SecretsManager, secret, label, to, from string) error {
-	in := &secretsmanager.UpdateSecretVersionStageInput{SecretId: aws.String(secret), VersionStage: aws.String(label), MoveToVersionId: aws.String(to)}
+	in := &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: aws.String(secret), VersionStage: aws.String(label), MoveToVersionId: aws.String(to),
+	}
 	if from != "" {
 		in.RemoveFromVersionId = aws.String(from) // fails if the label is elsewhere by now
 	}

@@ -48,7 +48,9 @@ type lease struct {
 }
 
 func newLease(api SecretsManager, secret, version, base string, now func() time.Time, log *slog.Logger) *lease {
-	return &lease{api: api, secret: secret, version: version, base: base, owner: rand.Text()[:13], now: now, log: log, settle: settle}
+	return &lease{
+		api: api, secret: secret, version: version, base: base, owner: rand.Text()[:13], now: now, log: log, settle: settle,
+	}
 }
 
 // announcement is what a label says.
@@ -113,7 +115,10 @@ func (l *lease) take(ctx context.Context, done func(context.Context) (bool, erro
 var errHeld = errors.New("another rotator held the lease")
 
 func (l *lease) noTime() error {
-	return fmt.Errorf("secret %s was not renewed: %w for as long as there was time to wait. Secrets Manager repeats the step", l.secret, errHeld)
+	return fmt.Errorf(
+		"secret %s was not renewed: %w for as long as there was time to wait. Secrets Manager repeats the step", l.secret,
+		errHeld,
+	)
 }
 
 // others are the live announcements of other rotators. Those of dead ones are taken away: a version with a label is
@@ -143,7 +148,10 @@ func (l *lease) announce(ctx context.Context) error {
 		SecretId: aws.String(l.secret), VersionStage: aws.String(label), MoveToVersionId: aws.String(l.base),
 	})
 	if err != nil {
-		return failed("secret %s was not renewed: version %s could not be labelled: %s. Secrets Manager repeats the step", l.secret, l.base, explain(err))
+		return failed(
+			"secret %s was not renewed: version %s could not be labelled: %s. Secrets Manager repeats the step", l.secret,
+			l.base, explain(err),
+		)
 	}
 	l.label, l.until = label, until
 	return nil
@@ -159,7 +167,10 @@ func (l *lease) during(ctx context.Context, work func()) {
 		for retry.Sleep(ctx, leaseLife/3) {
 			before := mark{l.label, l.base}
 			if err := l.announce(ctx); err != nil {
-				l.log.WarnContext(ctx, "the lease of a renewal could not be extended", "secret", l.secret, "version", l.version, "error", err.Error())
+				l.log.WarnContext(
+					ctx, "the lease of a renewal could not be extended", "secret", l.secret, "version", l.version, "error",
+					err.Error(),
+				)
 				continue
 			}
 			forget(ctx, l.api, l.secret, before, l.log)

@@ -16,8 +16,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/rotation"
 )
 
-// TestDeadRefreshTokenIsPostedOnce: the refusal is remembered in one label, for a day or until AWSCURRENT is replaced, by
-// later steps and later rotations.
+// TestDeadRefreshTokenIsPostedOnce: the refusal is remembered in one label, for a day or until AWSCURRENT is replaced,
+// by later steps and later rotations.
 func TestDeadRefreshTokenIsPostedOnce(t *testing.T) {
 	t.Parallel()
 	dead := func(access, _ string) string { return refreshable(access, canary+"-dead-refresh-token") }
@@ -34,7 +34,8 @@ func TestDeadRefreshTokenIsPostedOnce(t *testing.T) {
 					}
 					err := p.all()
 					p.close()
-					if errorName(errors.Unwrap(err)) != "ReauthorizationRequiredError" || !strings.Contains(err.Error(), "put-secret-value") {
+					if errorName(errors.Unwrap(err)) != "ReauthorizationRequiredError" ||
+						!strings.Contains(err.Error(), "put-secret-value") {
 						t.Fatalf("%v", err)
 					}
 					if _, posts := w.provider.counts(); posts != 1+n/96 {
@@ -59,8 +60,8 @@ func TestDeadRefreshTokenIsPostedOnce(t *testing.T) {
 	}
 }
 
-// TestUnusableRotateAnswer: the provider has ended the old token, so it is not called again while that is AWSCURRENT. Its
-// answer is kept, and is used as soon as the pointers of rotate fit it.
+// TestUnusableRotateAnswer: the provider has ended the old token, so it is not called again while that is AWSCURRENT.
+// Its answer is kept, and is used as soon as the pointers of rotate fit it.
 func TestUnusableRotateAnswer(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(fresh string) string{
@@ -84,7 +85,8 @@ func TestUnusableRotateAnswer(t *testing.T) {
 				defer p.close()
 				for range 3 {
 					err := p.all()
-					if errorName(errors.Unwrap(err)) != "RotationFailedError" || !strings.Contains(err.Error(), rotation.KeptLabel) || !strings.Contains(err.Error(), "probably dead") {
+					if errorName(errors.Unwrap(err)) != "RotationFailedError" ||
+						!strings.Contains(err.Error(), rotation.KeptLabel) || !strings.Contains(err.Error(), "probably dead") {
 						t.Errorf("%v", err)
 					}
 				}
@@ -92,7 +94,8 @@ func TestUnusableRotateAnswer(t *testing.T) {
 				if err := p.all(); err == nil {
 					t.Error("renewed")
 				}
-				if _, posts := w.provider.counts(); posts != 1 || w.sm.label(current) != before || !strings.Contains(w.sm.value(rotation.KeptLabel), fresh) {
+				if _, posts := w.provider.counts(); posts != 1 || w.sm.label(current) != before ||
+					!strings.Contains(w.sm.value(rotation.KeptLabel), fresh) {
 					t.Errorf("%d calls, kept %s", posts, w.sm.value(rotation.KeptLabel))
 				}
 				if name == "another place" {
@@ -104,7 +107,8 @@ func TestUnusableRotateAnswer(t *testing.T) {
 				if err := p.all(); err != nil || len(w.sm.ours()) > 0 {
 					t.Errorf("corrected: %v, %v", err, w.sm.ours())
 				}
-				if _, posts := w.provider.counts(); name == "another place" && (posts != 1 || !strings.Contains(w.sm.value(current), `"token":"`+fresh+`","expires_at":"2027-01-31T00:00:00Z"`)) {
+				if _, posts := w.provider.counts(); name == "another place" && (posts != 1 ||
+					!strings.Contains(w.sm.value(current), `"token":"`+fresh+`","expires_at":"2027-01-31T00:00:00Z"`)) {
 					t.Errorf("%d calls; %s", posts, w.sm.value(current))
 				}
 			})
@@ -112,7 +116,8 @@ func TestUnusableRotateAnswer(t *testing.T) {
 	}
 }
 
-// TestManyUnusableAnswers leave room among the hundred versions that a secret keeps for a day, and lose no refresh token.
+// TestManyUnusableAnswers leave room among the hundred versions that a secret keeps for a day, and lose no refresh
+// token.
 func TestManyUnusableAnswers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -246,22 +251,50 @@ func TestRotationFailedMetric(t *testing.T) {
 		do   func(*process) error
 		want string
 	}{
-		"a rotation":              {func(p *process) error { return p.all() }, "0"},
-		"finishSecret again":      {func(p *process) error { _ = p.all(); _, err := p.do(rotation.FinishSecret); return err }, "0, 0"},
-		"createSecret again":      {func(p *process) error { _ = p.all(); _, err := p.do(rotation.CreateSecret); return err }, "0"},
-		"the provider is down":    {func(p *process) error { p.world.provider.answer = down; _ = p.all(); return nil }, "1"},
-		"a static secret":         {func(p *process) error { p.world.sm.putByHand("a-static-token-0123"); _ = p.all(); return nil }, "1"},
-		"rotation is not enabled": {func(p *process) error { p.world.sm.enabled = false; _ = p.all(); return nil }, ""},
-		"another function":        {func(p *process) error { p.world.sm.function = "x"; _ = p.all(); return nil }, ""},
-		"Secrets Manager is down": {func(p *process) error { p.fault = func(string) error { return errNoAnswer }; _ = p.all(); return nil }, ""},
-		"a version without value": {func(p *process) error {
+		"a rotation": {do: func(p *process) error { return p.all() }, want: "0"},
+		"finishSecret again": {do: func(p *process) error {
+			_ = p.all()
+			_, err := p.do(rotation.FinishSecret)
+			return err
+		}, want: "0, 0"},
+		"createSecret again": {do: func(p *process) error {
+			_ = p.all()
+			_, err := p.do(rotation.CreateSecret)
+			return err
+		}, want: "0"},
+		"the provider is down": {do: func(p *process) error {
+			p.world.provider.answer = down
+			_ = p.all()
+			return nil
+		}, want: "1"},
+		"a static secret": {do: func(p *process) error {
+			p.world.sm.putByHand("a-static-token-0123")
+			_ = p.all()
+			return nil
+		}, want: "1"},
+		"rotation is not enabled": {do: func(p *process) error {
+			p.world.sm.enabled = false
+			_ = p.all()
+			return nil
+		}, want: ""},
+		"another function": {do: func(p *process) error {
+			p.world.sm.function = "x"
+			_ = p.all()
+			return nil
+		}, want: ""},
+		"Secrets Manager is down": {do: func(p *process) error {
+			p.fault = func(string) error { return errNoAnswer }
+			_ = p.all()
+			return nil
+		}, want: ""},
+		"a version without value": {do: func(p *process) error {
 			p.world.sm.rotate()
 			_, _ = p.do(rotation.TestSecret)
 			_, _ = p.do(rotation.FinishSecret)
 			return nil
-		}, ""},
-		"the lone test of a start": {loneTest, ""},
-		"a panic": {func(p *process) error {
+		}, want: ""},
+		"the lone test of a start": {do: loneTest, want: ""},
+		"a panic": {do: func(p *process) error {
 			p.fault = func(operation string) error {
 				if operation == "PutSecretValue" {
 					panic("at " + p.world.sm.value(current))
@@ -270,8 +303,8 @@ func TestRotationFailedMetric(t *testing.T) {
 			}
 			_ = p.all()
 			return nil
-		}, "1"},
-		"a store that takes until the time is up": {func(p *process) error {
+		}, want: "1"},
+		"a store that takes until the time is up": {do: func(p *process) error {
 			p.fault = func(operation string) error {
 				if operation == "PutSecretValue" {
 					return &types.InternalServiceError{}
@@ -280,7 +313,7 @@ func TestRotationFailedMetric(t *testing.T) {
 			}
 			_ = p.all()
 			return nil
-		}, "1"},
+		}, want: "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -332,7 +365,8 @@ func TestAlarmGoesOutTenSecondsBeforeTheEnd(t *testing.T) {
 			return nil
 		}
 		w.sm.rotate()
-		if _, err := p.do(rotation.CreateSecret); err != nil || w.published() != "1" || at < limit-12*time.Second || at > limit-9*time.Second {
+		if _, err := p.do(rotation.CreateSecret); err != nil || w.published() != "1" || at < limit-12*time.Second ||
+			at > limit-9*time.Second {
 			t.Errorf("%v; published at %s", err, at)
 		}
 		if w.sm.value(pending) == "" {
@@ -364,7 +398,8 @@ func TestMetricThatCannotBePublished(t *testing.T) {
 				if err := p.all(); err != nil {
 					t.Error(err)
 				}
-				if out := p.out.String(); !strings.Contains(out, `"RotationFailed":0`) || !strings.Contains(out, `"Secret":"example-api"`) || !strings.Contains(out, `"level":"FATAL"`) {
+				if out := p.out.String(); !strings.Contains(out, `"RotationFailed":0`) ||
+					!strings.Contains(out, `"Secret":"example-api"`) || !strings.Contains(out, `"level":"FATAL"`) {
 					t.Errorf("%s", out)
 				}
 				time.Sleep(2 * time.Hour)
@@ -392,23 +427,27 @@ func TestStepNames(t *testing.T) {
 	})
 }
 
-// TestRotateCall goes out with the current token, its placeholders filled (the id of the new version makes names unique),
-// and headers of any length; a lifetime in seconds counts from the call.
+// TestRotateCall goes out with the current token, its placeholders filled (the id of the new version makes names
+// unique), and headers of any length; a lifetime in seconds counts from the call.
 func TestRotateCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var token string
 		w := newWorld(t, func(access, _ string) string {
 			token = access
-			return fmt.Sprintf(`{"token":%q,"rotate":{"call":"POST https://id.example.com/rotate?on={{scheduledDate}}&id={{runId}}",`+
+			return fmt.Sprintf(`{"token":%q,"rotate":{"call":"POST https://id.example.com/rotate?on={{scheduledDate}}&`+
+				`id={{runId}}",`+
 				`"headers":{"X-Api-Version":"2","X-Empty":"","X-At":"{{scheduledTime+1h}}"},`+
-				`"body":{"name":"cron-{{runId}}","expires_at":"{{scheduledDate+30d}}"},"token":"/data/token","expires_in":"/data/ttl"}}`, access)
+				`"body":{"name":"cron-{{runId}}","expires_at":"{{scheduledDate+30d}}"},"token":"/data/token",`+
+				`"expires_in":"/data/ttl"}}`,
+				access)
 		})
 		version := w.sm.rotate()
 		w.provider.before = func(_ http.ResponseWriter, r *http.Request) bool {
 			body, _ := io.ReadAll(r.Body)
 			got := []string{
-				r.Method + " " + r.URL.RequestURI(), r.Header.Get("Authorization"), r.Header.Get("X-Api-Version"), r.Header.Get("X-At"),
+				r.Method + " " + r.URL.RequestURI(), r.Header.Get("Authorization"), r.Header.Get("X-Api-Version"),
+				r.Header.Get("X-At"),
 				r.Header.Get("Content-Type"), string(body),
 			}
 			want := []string{
@@ -442,13 +481,21 @@ func TestRefreshAnswers(t *testing.T) {
 		want   string // in AWSCURRENT
 		warns  bool
 	}{
-		"201":                               {status: http.StatusCreated},
-		"202 without a token_type":          {status: http.StatusAccepted, change: map[string]any{"token_type": nil}},
-		"a number as refresh_token":         {status: http.StatusOK, change: map[string]any{"refresh_token": 123456789012}, want: `"refresh_token":"123456789012"`},
-		"no refresh_token":                  {status: http.StatusOK, change: map[string]any{"refresh_token": nil}, want: `"refresh_token":"` + canary},
+		"201":                      {status: http.StatusCreated},
+		"202 without a token_type": {status: http.StatusAccepted, change: map[string]any{"token_type": nil}},
+		"a number as refresh_token": {
+			status: http.StatusOK, change: map[string]any{"refresh_token": 123456789012},
+			want: `"refresh_token":"123456789012"`,
+		},
+		"no refresh_token": {
+			status: http.StatusOK, change: map[string]any{"refresh_token": nil}, want: `"refresh_token":"` + canary,
+		},
 		"no expires_in, where it was known": {status: http.StatusOK, change: map[string]any{"expires_in": nil}, warns: true},
-		"an expires_in that makes no sense": {status: http.StatusOK, change: map[string]any{"expires_in": "soon"}, warns: true},
-		"a token with a bar":                {status: http.StatusOK, change: map[string]any{"access_token": "17|" + canary + "Zk3vQ0p8WnXr5TsbLq2e"}, want: `"token":"17|` + canary},
+		"an expires_in that makes no sense": {
+			status: http.StatusOK, change: map[string]any{"expires_in": "soon"}, warns: true,
+		},
+		"a token with a bar": {status: http.StatusOK, change: map[string]any{"access_token": "17|" +
+			canary + "Zk3vQ0p8WnXr5TsbLq2e"}, want: `"token":"17|` + canary},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -491,7 +538,10 @@ func TestLabelsStayWithinTwenty(t *testing.T) {
 			p := w.start()
 			switch w.provider.answer, w.provider.test = nil, 0; n % 4 {
 			case 1:
-				w.provider.answer = func(_ http.ResponseWriter, body map[string]any) bool { delete(body, "access_token"); return false }
+				w.provider.answer = func(_ http.ResponseWriter, body map[string]any) bool {
+					delete(body, "access_token")
+					return false
+				}
 			case 2:
 				p.dieAt = 14
 			case 3:

@@ -14,9 +14,9 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// askFor asks for a new token once, for as long as ctx lasts. version is the one that is to hold it. Where no answer comes
-// after the request was sent, no one knows whether the server has spent the credential. The error is an *oauth.Error; with
-// it there may still be a Raw answer, of which nothing may be lost.
+// askFor asks for a new token once, for as long as ctx lasts. version is the one that is to hold it. Where no answer
+// comes after the request was sent, no one knows whether the server has spent the credential. The error is an
+// *oauth.Error; with it there may still be a Raw answer, of which nothing may be lost.
 func (r *rotator) askFor(ctx context.Context, d token.Document, version string) (oauth.Granted, error) {
 	client := r.oauth.Trusting(d.CA)
 	if d.Rotate != nil {

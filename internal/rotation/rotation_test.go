@@ -26,7 +26,11 @@ import (
 
 // rotatable is a secret with a provider's "new token" call.
 func rotatable(access, _ string) string {
-	return fmt.Sprintf(`{"token":%q,"rotate":{"call":"POST https://id.example.com/rotate","headers":{"X-Api-Version":"2026-11-01"},"body":{"days":30},"token":"/data/token","expires_at":"/data/ends"}}`, access)
+	return fmt.Sprintf(
+		`{"token":%q,"rotate":{"call":"POST https://id.example.com/rotate","headers":{"X-Api-Version":"2026-11-01"},`+
+			`"body":{"days":30},"token":"/data/token","expires_at":"/data/ends"}}`,
+		access,
+	)
 }
 
 // errorName is what Lambda shows.
@@ -49,16 +53,16 @@ func TestRotation(t *testing.T) {
 			step    rotation.Step
 			outcome string
 		}{
-			{rotation.CreateSecret, "renewed"},
-			{rotation.CreateSecret, "already_renewed"},
-			{rotation.SetSecret, "nothing_to_set"},
-			{rotation.SetSecret, "nothing_to_set"},
-			{rotation.TestSecret, "accepted"},
-			{rotation.TestSecret, "accepted"},
-			{rotation.FinishSecret, "finished"},
-			{rotation.FinishSecret, "already_current"},
-			{rotation.CreateSecret, "already_current"},
-			{rotation.TestSecret, "already_current"},
+			{step: rotation.CreateSecret, outcome: "renewed"},
+			{step: rotation.CreateSecret, outcome: "already_renewed"},
+			{step: rotation.SetSecret, outcome: "nothing_to_set"},
+			{step: rotation.SetSecret, outcome: "nothing_to_set"},
+			{step: rotation.TestSecret, outcome: "accepted"},
+			{step: rotation.TestSecret, outcome: "accepted"},
+			{step: rotation.FinishSecret, outcome: "finished"},
+			{step: rotation.FinishSecret, outcome: "already_current"},
+			{step: rotation.CreateSecret, outcome: "already_current"},
+			{step: rotation.TestSecret, outcome: "already_current"},
 		} {
 			got, err := p.invoke(event(want.step, version))
 			if err != nil || got != fmt.Sprintf(`{"outcome":%q}`, want.outcome) {
@@ -98,14 +102,17 @@ func TestRotation(t *testing.T) {
 func TestWhatIsStored(t *testing.T) {
 	t.Parallel()
 	const ends = "2000-01-01T01:00:00Z" // the bubble begins with the year
-	const oauth2 = `"oauth2":{"grant":"refresh_token","token_url":"https://id.example.com/token","client_id":"client","refresh_token":"REFRESH","client_secret":"canary-client-secret"}`
+	const oauth2 = `"oauth2":{"grant":"refresh_token","token_url":"https://id.example.com/token","client_id":"client",` +
+		`"refresh_token":"REFRESH","client_secret":"canary-client-secret"}`
 	for name, tc := range map[string]struct {
 		before, after string
 		answer        map[string]any // nil removes
 	}{
 		"keys and their order stay": {
-			before: `{"hosts":["id.example.com"],` + oauth2 + `,"expires_at":"2000-01-01","token":"ACCESS","test":"GET https://id.example.com/test"}`,
-			after:  `{"hosts":["id.example.com"],` + oauth2 + `,"expires_at":"` + ends + `","token":"ACCESS","test":"GET https://id.example.com/test"}`,
+			before: `{"hosts":["id.example.com"],` + oauth2 +
+				`,"expires_at":"2000-01-01","token":"ACCESS","test":"GET https://id.example.com/test"}`,
+			after: `{"hosts":["id.example.com"],` + oauth2 + `,"expires_at":"` + ends +
+				`","token":"ACCESS","test":"GET https://id.example.com/test"}`,
 		},
 		"an expiry comes after the token": {
 			before: `{"token":"ACCESS",` + oauth2 + `}`,
@@ -154,7 +161,9 @@ func TestWhatIsStored(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			p.close()
-			got := strings.NewReplacer(lastAccess, "ACCESS", lastRefresh, "REFRESH", firstAccess, "OLD ACCESS", firstRefresh, "OLD REFRESH").Replace(w.sm.value(current))
+			got := strings.NewReplacer(
+				lastAccess, "ACCESS", lastRefresh, "REFRESH", firstAccess, "OLD ACCESS", firstRefresh, "OLD REFRESH",
+			).Replace(w.sm.value(current))
 			if got != tc.after {
 				t.Errorf("%s:\n got %s\nwant %s", name, got, tc.after)
 			}
@@ -214,22 +223,35 @@ func TestRefusals(t *testing.T) {
 		"an ARN not under the prefix": {event: with("secret:stack/", "secret:stack2/"), want: "not under stack/"},
 		"an ARN of another service":   {event: with(":secretsmanager:", ":ssm:"), want: "not under stack/"},
 		"a path that looks like it":   {event: with(secretARN, "arn:stack/"), want: "not under stack/"},
-		"a long id":                   {event: with(secretARN, "stack/"+strings.Repeat("x", 3000)), want: "SecretId is longer"},
-		"rotation not enabled":        {prepare: func(w *world) { w.sm.enabled = false }, want: "not enabled"},
-		"another function":            {function: function + "x", want: "is rotated by"},
-		"an alias of it":              {function: function + ":live", want: "is rotated by"},
-		"no function":                 {function: "none", prepare: func(w *world) { w.sm.function = "" }, want: "is rotated by"},
-		"another account's function":  {function: strings.Replace(function, "123456789012", "210987654321", 1), want: "is rotated by"},
-		"an unknown version":          {event: with("VERSION", "00000000-0000-4000-8000-000000000000"), want: "has no version"},
+		"a long id": {event: with(secretARN, "stack/"+
+			strings.Repeat("x", 3000)), want: "SecretId is longer"},
+		"rotation not enabled": {prepare: func(w *world) { w.sm.enabled = false }, want: "not enabled"},
+		"another function":     {function: function + "x", want: "is rotated by"},
+		"an alias of it":       {function: function + ":live", want: "is rotated by"},
+		"no function": {function: "none", prepare: func(w *world) {
+			w.sm.function = ""
+		}, want: "is rotated by"},
+		"another account's function": {
+			function: strings.Replace(function, "123456789012", "210987654321", 1), want: "is rotated by",
+		},
+		"an unknown version": {
+			event: with("VERSION", "00000000-0000-4000-8000-000000000000"), want: "has no version",
+		},
 		"a version that is past": {prepare: func(w *world) {
 			w.sm.putByHand(w.sm.value(current))
 			w.sm.labels["mine"] = w.sm.labels[pending]
 			w.sm.labels[pending] = w.sm.labels[current]
 		}, want: "is not AWSPENDING"},
-		"a static token":     {secret: func(access, _ string) string { return access }, want: "add oauth2 with grant refresh_token, or rotate"},
-		"a static object":    {secret: func(access, _ string) string { return `{"token":"` + access + `"}` }, want: "is static"},
-		"a minted token":     {secret: minted, want: "needs no rotation"},
-		"a malformed secret": {secret: func(access, _ string) string { return `{"tokn":"` + access + `"}` }, want: "malformed"},
+		"a static token": {secret: func(access, _ string) string {
+			return access
+		}, want: "add oauth2 with grant refresh_token, or rotate"},
+		"a static object": {secret: func(access, _ string) string {
+			return `{"token":"` + access + `"}`
+		}, want: "is static"},
+		"a minted token": {secret: minted, want: "needs no rotation"},
+		"a malformed secret": {secret: func(access, _ string) string {
+			return `{"tokn":"` + access + `"}`
+		}, want: "malformed"},
 		"a rotate call elsewhere": {secret: func(access, refresh string) string {
 			return strings.Replace(rotatable(access, refresh), "id.example.com", "evil.example.com", 1)
 		}, want: "rotate.call of secret " + secretARN + " calls evil.example.com"},
@@ -286,7 +308,8 @@ func TestRefusals(t *testing.T) {
 }
 
 func minted(string, string) string {
-	return `{"oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/token","client_id":"client","client_secret":"canary-client-secret"}}`
+	return `{"oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/token","client_id":"client",` +
+		`"client_secret":"canary-client-secret"}}`
 }
 
 // TestOwnARN: an alias or version is part of the name that Secrets Manager calls.
@@ -317,7 +340,10 @@ func TestEventOfTomorrow(t *testing.T) {
 		w := newWorld(t, refreshable)
 		p := w.start()
 		defer p.close()
-		text := strings.Replace(event(rotation.CreateSecret, w.sm.rotate()), "{", `{"RotationToken":"canary-rotation-token-0123456789abcdef","Region":"eu-west-1",`, 1)
+		text := strings.Replace(
+			event(rotation.CreateSecret, w.sm.rotate()), "{",
+			`{"RotationToken":"canary-rotation-token-0123456789abcdef","Region":"eu-west-1",`, 1,
+		)
 		if _, err := p.invoke(text); err != nil {
 			t.Fatal(err)
 		}
@@ -365,19 +391,42 @@ func TestAnswers(t *testing.T) {
 		typ    string
 		want   string
 	}{
-		"refresh: dead token":       {secret: deadRefresh, typ: "ReauthorizationRequiredError", want: "Re-authorize"},
-		"refresh: wrong client":     {secret: wrongClient, typ: "RotationFailedError", want: "The provider rejects the client"},
-		"refresh: 503":              {answer: status(503, map[string]any{"error": "temporarily_unavailable"}), typ: "RotationFailedError", want: "answered 503, temporarily_unavailable"},
-		"refresh: 302":              {answer: status(302, nil), typ: "RotationFailedError", want: "answered 302"},
-		"refresh: no token":         {answer: status(200, map[string]any{"token_type": "Bearer"}), typ: "RotationFailedError", want: "without an access_token"},
-		"refresh: not Bearer":       {answer: status(200, map[string]any{"token_type": "mac", "access_token": canary + "-mac-token"}), typ: "RotationFailedError", want: "token_type is mac"},
-		"refresh: white space":      {answer: status(200, map[string]any{"token_type": "Bearer", "access_token": canary + " in two words"}), typ: "RotationFailedError", want: "white space inside"},
-		"refresh: hangs up":         {answer: func(http.ResponseWriter, map[string]any) bool { panic(http.ErrAbortHandler) }, typ: "RotationFailedError", want: "gave no answer"},
-		"rotate: dead token":        {secret: deadToken, typ: "ReauthorizationRequiredError", want: "Re-authorize"},
-		"rotate: 500":               {secret: rotatable, answer: status(500, nil), typ: "RotationFailedError", want: "answered 500"},
-		"rotate: no token":          {secret: rotatable, answer: status(201, map[string]any{"data": nil}), typ: "RotationFailedError", want: "no string at rotate.token (/data/token)"},
-		"rotate: unusable token":    {secret: rotatable, answer: status(200, map[string]any{"data": map[string]any{"token": canary + "\n"}}), typ: "RotationFailedError", want: "cannot be used"},
-		"rotate: another's message": {secret: rotatable, answer: status(403, map[string]any{"error": "insufficient_scope"}), typ: "RotationFailedError", want: "answered 403, insufficient_scope"},
+		"refresh: dead token": {secret: deadRefresh, typ: "ReauthorizationRequiredError", want: "Re-authorize"},
+		"refresh: wrong client": {
+			secret: wrongClient, typ: "RotationFailedError", want: "The provider rejects the client",
+		},
+		"refresh: 503": {
+			answer: status(503, map[string]any{"error": "temporarily_unavailable"}), typ: "RotationFailedError",
+			want: "answered 503, temporarily_unavailable",
+		},
+		"refresh: 302": {answer: status(302, nil), typ: "RotationFailedError", want: "answered 302"},
+		"refresh: no token": {
+			answer: status(200, map[string]any{"token_type": "Bearer"}), typ: "RotationFailedError",
+			want: "without an access_token",
+		},
+		"refresh: not Bearer": {answer: status(200, map[string]any{"token_type": "mac", "access_token": canary +
+			"-mac-token"}), typ: "RotationFailedError", want: "token_type is mac"},
+		"refresh: white space": {answer: status(200, map[string]any{"token_type": "Bearer", "access_token": canary +
+			" in two words"}), typ: "RotationFailedError", want: "white space inside"},
+		"refresh: hangs up": {answer: func(http.ResponseWriter, map[string]any) bool {
+			panic(http.ErrAbortHandler)
+		}, typ: "RotationFailedError", want: "gave no answer"},
+		"rotate: dead token": {secret: deadToken, typ: "ReauthorizationRequiredError", want: "Re-authorize"},
+		"rotate: 500": {
+			secret: rotatable, answer: status(500, nil), typ: "RotationFailedError", want: "answered 500",
+		},
+		"rotate: no token": {
+			secret: rotatable, answer: status(201, map[string]any{"data": nil}), typ: "RotationFailedError",
+			want: "no string at rotate.token (/data/token)",
+		},
+		"rotate: unusable token": {
+			secret: rotatable, answer: status(200, map[string]any{"data": map[string]any{"token": canary + "\n"}}),
+			typ: "RotationFailedError", want: "cannot be used",
+		},
+		"rotate: another's message": {
+			secret: rotatable, answer: status(403, map[string]any{"error": "insufficient_scope"}), typ: "RotationFailedError",
+			want: "answered 403, insufficient_scope",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -440,8 +489,8 @@ func TestLostAnswerIsAskedForOnceMore(t *testing.T) {
 	})
 }
 
-// TestUnusableAnswerIsKept: what a 2xx gave is stored under its own label, the pending version stays without a value, no
-// rotation finishes with the old token, and the repeated step exchanges the refresh token that was kept.
+// TestUnusableAnswerIsKept: what a 2xx gave is stored under its own label, the pending version stays without a value,
+// no rotation finishes with the old token, and the repeated step exchanges the refresh token that was kept.
 func TestUnusableAnswerIsKept(t *testing.T) {
 	t.Parallel()
 	rewrite := func(change func(map[string]any)) func(http.ResponseWriter, map[string]any) bool {
@@ -488,7 +537,8 @@ func TestUnusableAnswerIsKept(t *testing.T) {
 				defer p.close()
 				version := w.sm.rotate()
 				_, err := p.do(rotation.CreateSecret)
-				if errorName(err) != "RotationFailedError" || !strings.Contains(err.Error(), rotation.KeptLabel) || strings.Contains(err.Error(), "AWSCURRENT stays") {
+				if errorName(err) != "RotationFailedError" || !strings.Contains(err.Error(), rotation.KeptLabel) ||
+					strings.Contains(err.Error(), "AWSCURRENT stays") {
 					t.Errorf("%v", err)
 				}
 				var kept struct {
@@ -496,17 +546,20 @@ func TestUnusableAnswerIsKept(t *testing.T) {
 					Answer       string `json:"answer"`
 					RefreshToken string `json:"refresh_token"`
 				}
-				if err := json.Unmarshal([]byte(w.sm.value(rotation.KeptLabel)), &kept); err != nil || kept.KeptFor != version || kept.Answer == "" || !w.provider.honours(kept.RefreshToken) {
+				if err := json.Unmarshal([]byte(w.sm.value(rotation.KeptLabel)), &kept); err != nil || kept.KeptFor != version ||
+					kept.Answer == "" || !w.provider.honours(kept.RefreshToken) {
 					t.Fatalf("kept: %.300s, %v", w.sm.value(rotation.KeptLabel), err)
 				}
-				if _, err := p.do(rotation.FinishSecret); errorName(err) != "RotationRefusedError" || w.sm.label(current) != before || w.sm.value(pending) != "" {
+				if _, err := p.do(rotation.FinishSecret); errorName(err) != "RotationRefusedError" ||
+					w.sm.label(current) != before || w.sm.value(pending) != "" {
 					t.Errorf("finishSecret: %v", err)
 				}
 				w.provider.answer = nil
 				if err := p.all(); err != nil {
 					t.Error(err)
 				}
-				if exchanges, posts := w.provider.counts(); exchanges != 2 || posts != 2 || w.provider.reuses != 0 || !w.provider.honours(w.stored()) {
+				if exchanges, posts := w.provider.counts(); exchanges != 2 || posts != 2 || w.provider.reuses != 0 ||
+					!w.provider.honours(w.stored()) {
 					t.Errorf("%d exchanges of %d, %d reuses", exchanges, posts, w.provider.reuses)
 				}
 				if left := w.sm.ours(); len(left) > 0 || w.sm.label(current) != version {
@@ -635,7 +688,8 @@ func TestTestSecret(t *testing.T) {
 					t.Fatal(err)
 				}
 				got, err := p.do(rotation.TestSecret)
-				if got != tc.want || (err == nil) != (tc.err == "") || err != nil && (errorName(err) != "RotationFailedError" || !strings.Contains(err.Error(), tc.err)) {
+				if got != tc.want || (err == nil) != (tc.err == "") || err != nil && (errorName(err) != "RotationFailedError" ||
+					!strings.Contains(err.Error(), tc.err)) {
 					t.Errorf("%s, %v", got, err)
 				}
 				if w.sm.label(current) != before {
@@ -665,7 +719,8 @@ func TestOperatorReplacesTheCredential(t *testing.T) {
 			if errorName(err) != "RotationRefusedError" || strings.Contains(err.Error(), "aws secretsmanager") {
 				t.Errorf("%v", err)
 			}
-			if w.sm.label(current) != byHand || w.sm.label(pending) != "" || !strings.Contains(w.sm.value(rotation.KeptLabel), renewed) || w.published() != "" {
+			if w.sm.label(current) != byHand || w.sm.label(pending) != "" ||
+				!strings.Contains(w.sm.value(rotation.KeptLabel), renewed) || w.published() != "" {
 				t.Errorf("AWSPENDING %s, kept %s", w.sm.label(pending), w.sm.value(rotation.KeptLabel))
 			}
 			if err := p.all(); err != nil || !w.provider.honours(w.stored()) || w.provider.reuses != 0 || w.published() != "0" {
@@ -675,7 +730,8 @@ func TestOperatorReplacesTheCredential(t *testing.T) {
 	}
 }
 
-// TestOperatorReplacesTheClient: theirs wins, and the next rotation uses their client and the refresh token that was kept.
+// TestOperatorReplacesTheClient: theirs wins, and the next rotation uses their client and the refresh token that was
+// kept.
 func TestOperatorReplacesTheClient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -687,10 +743,12 @@ func TestOperatorReplacesTheClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.sm.putByHand(strings.Replace(w.sm.value(current), `"client_id":"client"`, `"client_id":"another"`, 1))
-		if _, err := p.do(rotation.FinishSecret); errorName(err) != "RotationRefusedError" || !strings.Contains(err.Error(), "client_id") {
+		if _, err := p.do(rotation.FinishSecret); errorName(err) != "RotationRefusedError" ||
+			!strings.Contains(err.Error(), "client_id") {
 			t.Errorf("%v", err)
 		}
-		if err := p.all(); err != nil || !w.provider.honours(w.stored()) || w.provider.reuses != 0 || !strings.Contains(w.sm.value(current), `"another"`) {
+		if err := p.all(); err != nil || !w.provider.honours(w.stored()) || w.provider.reuses != 0 ||
+			!strings.Contains(w.sm.value(current), `"another"`) {
 			t.Errorf("the next rotation: %v, %d reuses", err, w.provider.reuses)
 		}
 	})
@@ -728,7 +786,8 @@ func TestOperatorEditsTheRest(t *testing.T) {
 						t.Fatalf("%s, %v", got, err)
 					}
 					want := edited(renewed, edits-1)
-					if got := w.sm.value(current); got != want || w.sm.label(pending) != "" || len(w.sm.ours()) > 0 || w.published() != "0" {
+					if got := w.sm.value(current); got != want || w.sm.label(pending) != "" || len(w.sm.ours()) > 0 ||
+						w.published() != "0" {
 						t.Errorf("got %s\nwant %s\nlabels %v", got, want, w.sm.ours())
 					}
 					if err := p.all(); err != nil || w.provider.reuses != 0 {
@@ -785,7 +844,10 @@ func TestSecretsManagerFails(t *testing.T) {
 	t.Parallel()
 	denied := &types.InvalidRequestException{Message: aws.String("You can't do that.")}
 	for step, operations := range map[rotation.Step][]string{
-		rotation.CreateSecret: {"DescribeSecret", "GetSecretValue AWSPENDING", "GetSecretValue AWSCURRENT", "UpdateSecretVersionStage " + rotation.LeaseLabel},
+		rotation.CreateSecret: {
+			"DescribeSecret", "GetSecretValue AWSPENDING", "GetSecretValue AWSCURRENT",
+			"UpdateSecretVersionStage " + rotation.LeaseLabel,
+		},
 		rotation.TestSecret:   {"DescribeSecret", "GetSecretValue AWSPENDING"},
 		rotation.FinishSecret: {"DescribeSecret", "GetSecretValue AWSPENDING", "UpdateSecretVersionStage AWSCURRENT"},
 	} {
@@ -866,8 +928,8 @@ func TestLabelsOfOthers(t *testing.T) {
 	})
 }
 
-// TestAnotherRotatorForAsLongAsThereIsTime: who waits for another one says so at the end, and not that AWS did not answer;
-// its alarm stays quiet.
+// TestAnotherRotatorForAsLongAsThereIsTime: who waits for another one says so at the end, and not that AWS did not
+// answer; its alarm stays quiet.
 func TestAnotherRotatorForAsLongAsThereIsTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -887,7 +949,8 @@ func TestAnotherRotatorForAsLongAsThereIsTime(t *testing.T) {
 		w.sm.rotate()
 		begun := time.Now()
 		_, err := p.do(rotation.CreateSecret)
-		if errorName(err) != "RotationFailedError" || !strings.Contains(err.Error(), "another rotator held the lease for as long as there was time to wait") {
+		if errorName(err) != "RotationFailedError" ||
+			!strings.Contains(err.Error(), "another rotator held the lease for as long as there was time to wait") {
 			t.Errorf("%v", err)
 		}
 		if took := time.Since(begun); took > limit-11*time.Second || took < limit-15*time.Second {
@@ -909,7 +972,8 @@ func TestConfiguration(t *testing.T) {
 	}, &out)
 	for range 2 {
 		_, err := h.Invoke(t.Context(), []byte(event(rotation.CreateSecret, "v")))
-		if errorName(err) != "RotationRefusedError" || !strings.Contains(err.Error(), "SECRET_PREFIX: is missing") || !strings.Contains(err.Error(), "ALLOWED_HOSTS: ") {
+		if errorName(err) != "RotationRefusedError" || !strings.Contains(err.Error(), "SECRET_PREFIX: is missing") ||
+			!strings.Contains(err.Error(), "ALLOWED_HOSTS: ") {
 			t.Errorf("%v", err)
 		}
 	}
@@ -918,7 +982,9 @@ func TestConfiguration(t *testing.T) {
 // TestRenewedRoundTrip: whatever a secret says, a renewal changes nothing but what it must.
 func TestRenewedRoundTrip(t *testing.T) {
 	t.Parallel()
-	const secret = `{"token":"ACCESS-OLD","hosts":["a.example.com","*.b.example.com:8443"],"expires_at":null,"rotate":{"call":"POST https://a.example.com/r?x=%20\u00e4","headers":{"X-Tab":"a\tb, c d"},"body":{"n":1.50,"big":12345678901234567890,"s":"\u2028\"\\/<>&","l":[null,true,{}]},"token":"/a~1b/0"}}`
+	const secret = `{"token":"ACCESS-OLD","hosts":["a.example.com","*.b.example.com:8443"],"expires_at":null,` +
+		`"rotate":{"call":"POST https://a.example.com/r?x=%20\u00e4","headers":{"X-Tab":"a\tb, c d"},"body":{"n":1.50,` +
+		`"big":12345678901234567890,"s":"\u2028\"\\/<>&","l":[null,true,{}]},"token":"/a~1b/0"}}`
 	d, err := token.ParseSecret(secret, &redact.Scrubber{})
 	if err != nil {
 		t.Fatal(err)

@@ -1,9 +1,9 @@
-// Package rotation renews tokens by the protocol of Secrets Manager's rotation: four steps, each safe to repeat and to be
-// killed in at any point. It is the only one that writes secrets, and it publishes one metric, RotationFailed.
+// Package rotation renews tokens by the protocol of Secrets Manager's rotation: four steps, each safe to repeat and to
+// be killed in at any point. It is the only one that writes secrets, and it publishes one metric, RotationFailed.
 //
-// Its policy: what a provider has answered is in Secrets Manager before a step ends, usable or not; a credential that was
-// answered to is not sent again; a rotation without a new token that works never finishes; and no state needs an operator
-// unless the provider says so. docs/decisions/0007 and 0011 have the reasons.
+// Its policy: what a provider has answered is in Secrets Manager before a step ends, usable or not; a credential that
+// was answered to is not sent again; a rotation without a new token that works never finishes; and no state needs an
+// operator unless the provider says so. docs/decisions/0007 and 0011 have the reasons.
 package rotation
 
 import (
@@ -107,7 +107,10 @@ func (r *rotator) step(ctx context.Context, s *rotation, function string) (Outco
 		return AlreadyCurrent, nil
 	}
 	if !slices.Contains(s.labels[s.Version], string(token.Pending)) {
-		return "", refused("version %s is not AWSPENDING of secret %s: this rotation was given up, or replaced by another", s.Version, s.SecretID)
+		return "", refused(
+			"version %s is not AWSPENDING of secret %s: this rotation was given up, or replaced by another", s.Version,
+			s.SecretID,
+		)
 	}
 	if s.Step != TestSecret || s.renewedHere() {
 		s.report.count(true)
@@ -210,7 +213,9 @@ func (s *rotation) pending(ctx context.Context) (v token.Version, found bool, er
 	}
 	if v.ID != s.Version {
 		s.report.count(false)
-		return token.Version{}, false, refused("AWSPENDING of secret %s has moved to version %s: this rotation was replaced by another", s.SecretID, v.ID)
+		return token.Version{}, false, refused(
+			"AWSPENDING of secret %s has moved to version %s: this rotation was replaced by another", s.SecretID, v.ID,
+		)
 	}
 	return v, true, nil
 }
@@ -222,7 +227,10 @@ func (s *rotation) foreign(ctx context.Context, why error) error {
 		return failed("AWSPENDING could not be read: %s", explain(err))
 	}
 	answer := redact.New(text)
-	return s.giveUp(ctx, fmt.Sprintf("AWSPENDING was not written by the rotator: %s", why), kept{answer: answer, refreshToken: refreshTokenIn(answer, s.scrub)})
+	return s.giveUp(
+		ctx, fmt.Sprintf("AWSPENDING was not written by the rotator: %s", why),
+		kept{answer: answer, refreshToken: refreshTokenIn(answer, s.scrub)},
+	)
 }
 
 // stored is the pending version, which must have a value.
@@ -242,7 +250,8 @@ func (s *rotation) bound(v token.Version, to *url.URL, where string) error {
 		list = *v.Hosts
 	}
 	if !list.Allows(to) {
-		return refused("%s of secret %s calls %s, which the token is not bound to: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts",
+		return refused("%s of secret %s calls %s, which the token is not bound to: add it to hosts in the secret, or to "+
+			"ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts",
 			where, s.SecretID, to.Host)
 	}
 	return nil

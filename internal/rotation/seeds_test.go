@@ -23,8 +23,9 @@ import (
 // tally counts what happened in all seeds.
 type tally struct {
 	rotations, steps, killed, edits, commands, posts, kept, merged, givenUp int
-	lost                                                                    map[string]int // why a grant could not be stored
-	reauthorized                                                            int
+	// why a grant could not be stored
+	lost         map[string]int
+	reauthorized int
 }
 
 // chaos is one seed's world: whatever can go wrong goes wrong in it, at random moments.
@@ -46,11 +47,12 @@ type chaos struct {
 	last       error
 }
 
-// TestNoCredentialIsLost runs 1,000 seeded secrets through rotations with outages of the provider, of the test target and
-// of Secrets Manager, odd and lost answers, edits by an operator and kills at every request. After each step everything
-// that the provider granted must be in Secrets Manager, unless the process was killed, the answer was lost, or Secrets
-// Manager was down until the step's time was up; no credential is posted twice in a step, nor after its grant was stored;
-// and the commands of every error, carried out to the letter, lose nothing. At the end AWSCURRENT must be honoured.
+// TestNoCredentialIsLost runs 1,000 seeded secrets through rotations with outages of the provider, of the test target
+// and of Secrets Manager, odd and lost answers, edits by an operator and kills at every request. After each step
+// everything that the provider granted must be in Secrets Manager, unless the process was killed, the answer was lost,
+// or Secrets Manager was down until the step's time was up; no credential is posted twice in a step, nor after its
+// grant was stored; and the commands of every error, carried out to the letter, lose nothing. At the end AWSCURRENT
+// must be honoured.
 func TestNoCredentialIsLost(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(1000)
@@ -67,9 +69,12 @@ func TestNoCredentialIsLost(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("%d rotations of %d secrets finished in %d steps: %d processes killed, %d edits, %d commands carried out, %d credentials posted, "+
-		"%d answers kept, %d merged, %d given up; grants that nobody could store: %v, after which %d times an operator re-authorized",
-		total.rotations, seeds, total.steps, total.killed, total.edits, total.commands, total.posts, total.kept, total.merged, total.givenUp, total.lost, total.reauthorized)
+	t.Logf("%d rotations of %d secrets finished in %d steps: %d processes killed, %d edits, %d commands carried out, "+
+		"%d credentials posted, "+
+		"%d answers kept, %d merged, %d given up; grants that nobody could store: %v, after which %d times an operator "+
+		"re-authorized",
+		total.rotations, seeds, total.steps, total.killed, total.edits, total.commands, total.posts, total.kept, total.merged,
+		total.givenUp, total.lost, total.reauthorized)
 	lost := 0
 	for _, n := range total.lost {
 		lost += n
@@ -125,7 +130,9 @@ func (c *chaos) until(prepare func(), tries int) {
 // attempt runs the four steps, each in a process that may be killed, with an operator between them.
 func (c *chaos) attempt() error {
 	version := c.sm.rotate()
-	for _, step := range []rotation.Step{rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret} {
+	for _, step := range []rotation.Step{
+		rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret,
+	} {
 		if _, err := c.step(step, version); err != nil {
 			return fmt.Errorf("%s: %w", step, err)
 		}
@@ -193,7 +200,9 @@ func (c *chaos) spoil(probability float64) {
 	c.spoiled = c.random.Float64() < 2*probability
 	c.trouble = ""
 	if c.random.Float64() < probability {
-		c.trouble = []string{"503", "hang up before", "hang up after", "page", "mac", "nested", "cut off", "plain", "201", "no refresh token"}[c.random.IntN(10)]
+		c.trouble = []string{
+			"503", "hang up before", "hang up after", "page", "mac", "nested", "cut off", "plain", "201", "no refresh token",
+		}[c.random.IntN(10)]
 	}
 	c.provider.test = 0
 	if c.random.Float64() < probability/2 {
@@ -281,7 +290,9 @@ func (c *chaos) edit() {
 	value := c.sm.value(current)
 	switch c.random.IntN(4) {
 	case 0, 1:
-		c.sm.putByHand(regexp.MustCompile(`/test[?0-9]*"`).ReplaceAllString(value, fmt.Sprintf(`/test?%d"`, c.random.IntN(1000))))
+		c.sm.putByHand(
+			regexp.MustCompile(`/test[?0-9]*"`).ReplaceAllString(value, fmt.Sprintf(`/test?%d"`, c.random.IntN(1000))),
+		)
 	case 2:
 		c.sm.putByHand(strings.Replace(value, `"client_id":"`, `"client_id":"x`, 1))
 	case 3:
@@ -340,11 +351,13 @@ func (c *chaos) live() []string {
 	return list
 }
 
-// relatives are those of the credentials that came from the same authorization as AWSCURRENT's: an operator who replaced
-// it does not want the ones of the authorization before.
+// relatives are those of the credentials that came from the same authorization as AWSCURRENT's: an operator who
+// replaced it does not want the ones of the authorization before.
 func (c *chaos) relatives(credentials []string) []string {
 	family := c.provider.family[c.credential(c.sm.value(current))]
-	return slices.DeleteFunc(slices.Clone(credentials), func(credential string) bool { return c.provider.family[credential] != family })
+	return slices.DeleteFunc(slices.Clone(credentials), func(credential string) bool {
+		return c.provider.family[credential] != family
+	})
 }
 
 // holds reports whether a version with a label has a credential.

@@ -47,8 +47,8 @@ func (s *rotation) test(ctx context.Context) (Outcome, error) {
 }
 
 // overdue reports whether waiting for a verdict would lose more than it protects. With a refresh token a pending token
-// that has expired, or was not tested for half its life, must not keep the next renewal away: the only refresh token that
-// lives is in it. One that the test has rejected is not overdue before it expires.
+// that has expired, or was not tested for half its life, must not keep the next renewal away: the only refresh token
+// that lives is in it. One that the test has rejected is not overdue before it expires.
 func (s *rotation) overdue(v token.Version) bool {
 	born := s.born(v)
 	if v.OAuth2 == nil {
@@ -59,8 +59,8 @@ func (s *rotation) overdue(v token.Version) bool {
 	return s.expired(v, born) || !rejected && !s.now().Before(born.Add(life/2))
 }
 
-// born is when the provider gave the pending token: shortly before the last label of the lease that it was renewed under
-// was to expire. The version itself may be as old as the first start of a rotation that took several.
+// born is when the provider gave the pending token: shortly before the last label of the lease that it was renewed
+// under was to expire. The version itself may be as old as the first start of a rotation that took several.
 func (s *rotation) born(v token.Version) time.Time {
 	born := v.Created
 	for _, a := range announcements(s.labels) {
@@ -94,7 +94,9 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 	}
 	working, cancel := s.working(ctx)
 	defer cancel()
-	policy := endpoint.Policy{Attempts: testAttempts, Timeout: testTimeout, Replayable: v.Test.Replayable(), Rules: request.DefaultRules()}
+	policy := endpoint.Policy{
+		Attempts: testAttempts, Timeout: testTimeout, Replayable: v.Test.Replayable(), Rules: request.DefaultRules(),
+	}
 	var answer endpoint.Answer
 	loop := retry.Loop{Backoff: retry.BackoffUpTo(testPause), Sleep: retry.Sleep}
 	retry.Do(working, loop, func(n int) retry.Next {
@@ -114,7 +116,11 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 	case endpoint.Rejected:
 		return s.rejected(ctx, v, test.URL.Host, s.why(answer))
 	default:
-		return "", failed("the test call to %s did not accept the new token of secret %s: %s. It is stored as AWSPENDING. Secrets Manager repeats the step. %s", test.URL.Host, s.SecretID, s.why(answer), runbook)
+		return "", failed(
+			"the test call to %s did not accept the new token of secret %s: %s. It is stored as AWSPENDING. Secrets Manager "+
+				"repeats the step. %s",
+			test.URL.Host, s.SecretID, s.why(answer), runbook,
+		)
 	}
 }
 
@@ -128,10 +134,15 @@ func (s *rotation) rejected(ctx context.Context, v token.Version, host, why stri
 	}
 	if s.labels.holder(rejectedLabel) != s.Version {
 		if err := attach(ctx, s.api, s.SecretID, rejectedLabel, s.Version, s.labels.holder(rejectedLabel)); err != nil {
-			s.log.WarnContext(ctx, "the rejection could not be remembered", "secret", s.SecretID, "version", s.Version, "error", explain(err))
+			s.log.WarnContext(
+				ctx, "the rejection could not be remembered", "secret", s.SecretID, "version", s.Version, "error", explain(err),
+			)
 		}
 	}
-	return "", failed("the test call to %s rejects the new token of secret %s: %s. It is stored as AWSPENDING. %s", host, s.SecretID, why, runbook)
+	return "", failed(
+		"the test call to %s rejects the new token of secret %s: %s. It is stored as AWSPENDING. %s", host, s.SecretID, why,
+		runbook,
+	)
 }
 
 // why says what was wrong with an answer to a test call, in the target's own words, too, where they may be shown.

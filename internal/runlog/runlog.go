@@ -1,7 +1,7 @@
-// Package runlog writes one line of JSON for each record, in the form that Lambda's log filter reads: level, message and
-// an RFC 3339 timestamp (Lambda Developer Guide, "Log-level filtering"). What foreign texts get into a line is scrubbed
-// and cut before it becomes JSON, so that no secret and no size breaks the line; what we write ourselves, keys, times,
-// levels, messages and request ids, is left alone.
+// Package runlog writes one line of JSON for each record, in the form that Lambda's log filter reads: level, message
+// and an RFC 3339 timestamp (Lambda Developer Guide, "Log-level filtering"). What foreign texts get into a line is
+// scrubbed and cut before it becomes JSON, so that no secret and no size breaks the line; what we write ourselves,
+// keys, times, levels, messages and request ids, is left alone.
 package runlog
 
 import (
@@ -21,14 +21,15 @@ import (
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-// A line has at most redact.MaxLine bytes: JSON takes at most twice the room of its values, which have maxValues together,
-// and each of those that With adds maxWith.
+// A line has at most redact.MaxLine bytes: JSON takes at most twice the room of its values, which have maxValues
+// together, and each of those that With adds maxWith.
 const (
 	maxValues = 22 << 10
 	maxWith   = 2 << 10
 )
 
-// New returns a logger of records at a level and above. Each carries the request id of the run whose context it is given.
+// New returns a logger of records at a level and above. Each carries the request id of the run whose context it is
+// given.
 func New(w io.Writer, level slog.Level, scrub *redact.Scrubber) *slog.Logger {
 	return slog.New(handler{
 		slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: lambdacontext.ReplaceAttr}), scrub,
@@ -134,8 +135,8 @@ func (g *guard) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Runtime receives what aws-lambda-go logs by itself: a repetition of the error that the run's line has already, which is
-// dropped, and faults of the Runtime API.
+// Runtime receives what aws-lambda-go logs by itself: a repetition of the error that the run's line has already, which
+// is dropped, and faults of the Runtime API.
 func Runtime(w io.Writer, scrub *redact.Scrubber) io.Writer {
 	return runtime{New(w, slog.LevelInfo, scrub)}
 }

@@ -49,15 +49,27 @@ func TestLineIsWhatLambdaFilters(t *testing.T) {
 		call func(context.Context, *slog.Logger)
 		want map[string]any
 	}{
-		"with a run":      {run, func(ctx context.Context, l *slog.Logger) { l.ErrorContext(ctx, "run", "error", errors.New("a\nb")) }, map[string]any{"level": "ERROR", "message": "run", "error": "a\nb", "requestId": "8476a536"}},
-		"without":         {t.Context(), func(ctx context.Context, l *slog.Logger) { l.WarnContext(ctx, "m", "n", 1) }, map[string]any{"level": "WARN", "message": "m", "n": 1.0}},
-		"with attributes": {run, func(ctx context.Context, l *slog.Logger) { l.With("k", "v").InfoContext(ctx, "m") }, map[string]any{"level": "INFO", "message": "m", "k": "v", "requestId": "8476a536"}},
-		"many attributes": {run, func(ctx context.Context, l *slog.Logger) {
-			l.DebugContext(ctx, "m", "a", 1, "b", 2, "c", 3, "d", 4, "e", 5, "f", 6)
-		}, map[string]any{"level": "DEBUG", "message": "m", "a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0, "e": 5.0, "f": 6.0, "requestId": "8476a536"}},
-		"in a group": {t.Context(), func(ctx context.Context, l *slog.Logger) {
+		"with a run": {ctx: run, call: func(ctx context.Context, l *slog.Logger) {
+			l.ErrorContext(ctx, "run", "error", errors.New("a\nb"))
+		}, want: map[string]any{"level": "ERROR", "message": "run", "error": "a\nb", "requestId": "8476a536"}},
+		"without": {ctx: t.Context(), call: func(ctx context.Context, l *slog.Logger) {
+			l.WarnContext(ctx, "m", "n", 1)
+		}, want: map[string]any{"level": "WARN", "message": "m", "n": 1.0}},
+		"with attributes": {ctx: run, call: func(ctx context.Context, l *slog.Logger) {
+			l.With("k", "v").InfoContext(ctx, "m")
+		}, want: map[string]any{"level": "INFO", "message": "m", "k": "v", "requestId": "8476a536"}},
+		"many attributes": {
+			ctx: run, call: func(ctx context.Context, l *slog.Logger) {
+				l.DebugContext(ctx, "m", "a", 1, "b", 2, "c", 3, "d", 4, "e", 5, "f", 6)
+			},
+			want: map[string]any{
+				"level": "DEBUG", "message": "m", "a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0, "e": 5.0, "f": 6.0,
+				"requestId": "8476a536",
+			},
+		},
+		"in a group": {ctx: t.Context(), call: func(ctx context.Context, l *slog.Logger) {
 			l.WithGroup("g").InfoContext(ctx, "m", "message", "v")
-		}, map[string]any{"level": "INFO", "message": "m", "g": map[string]any{"message": "v"}}},
+		}, want: map[string]any{"level": "INFO", "message": "m", "g": map[string]any{"message": "v"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,8 +93,12 @@ func TestLineOfARun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			runlog.New(&out, slog.LevelInfo, &redact.Scrubber{}).Error("run", "result", json.RawMessage(`{"job":"J","status":200}`), "error", errors.New(message))
-			want := map[string]any{"level": "ERROR", "message": "run", "result": map[string]any{"job": "J", "status": 200.0}, "error": message}
+			runlog.New(&out, slog.LevelInfo, &redact.Scrubber{}).Error(
+				"run", "result", json.RawMessage(`{"job":"J","status":200}`), "error", errors.New(message),
+			)
+			want := map[string]any{
+				"level": "ERROR", "message": "run", "result": map[string]any{"job": "J", "status": 200.0}, "error": message,
+			}
 			if diff := cmp.Diff(want, read(t, out.Bytes())); diff != "" {
 				t.Error(diff)
 			}
@@ -107,11 +123,14 @@ func TestValuesAreScrubbedBeforeTheyBecomeJSON(t *testing.T) {
 	var out bytes.Buffer
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "8476a536"})
 	log := runlog.New(&out, slog.LevelDebug, &scrub).With("with", secret)
-	log.ErrorContext(ctx, "the metrics could not be stored", "error", fmt.Errorf("wrapped: %s", secret), "text", "["+secret+"]", "quoted", strconv.Quote(secret),
-		"stringer", stringer{}, "timestamp_of_it", 7, slog.Group("group", "inner", secret), "duration", time.Second, "list", []string{"a", secret})
+	log.ErrorContext(ctx, "the metrics could not be stored", "error", fmt.Errorf("wrapped: %s", secret), "text",
+		"["+secret+"]", "quoted", strconv.Quote(secret),
+		"stringer", stringer{}, "timestamp_of_it", 7, slog.Group("group", "inner", secret), "duration", time.Second, "list",
+		[]string{"a", secret})
 	want := map[string]any{
-		"level": "ERROR", "message": "the metrics could not be stored", "requestId": "8476a536", "with": "[redacted]", "error": "wrapped: [redacted]",
-		"text": "[[redacted]]", "quoted": `"[redacted]"`, "stringer": "a stringer with [redacted]", "timestamp_of_it": 7.0,
+		"level": "ERROR", "message": "the metrics could not be stored", "requestId": "8476a536", "with": "[redacted]",
+		"error": "wrapped: [redacted]",
+		"text":  "[[redacted]]", "quoted": `"[redacted]"`, "stringer": "a stringer with [redacted]", "timestamp_of_it": 7.0,
 		"group": map[string]any{"inner": "[redacted]"}, "duration": 1e9, "list": "[a [redacted]]",
 	}
 	if diff := cmp.Diff(want, read(t, out.Bytes())); diff != "" {
@@ -133,8 +152,10 @@ func TestValueThatPanicsCostsItsLineOnly(t *testing.T) {
 func TestLinesAreShort(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"letters": strings.Repeat("a", 1<<20), "quotes": strings.Repeat(`"`, 1<<20), "control characters": strings.Repeat("\x01", 1<<20),
-		"bytes": strings.Repeat("\xff", 1<<20), "breaks": strings.Repeat("\n", 1<<20), "line separators": strings.Repeat("\u2028", 1<<19),
+		"letters": strings.Repeat("a", 1<<20), "quotes": strings.Repeat(`"`, 1<<20),
+		"control characters": strings.Repeat("\x01", 1<<20),
+		"bytes":              strings.Repeat("\xff", 1<<20), "breaks": strings.Repeat("\n", 1<<20),
+		"line separators": strings.Repeat("\u2028", 1<<19),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -151,15 +172,16 @@ func TestLinesAreShort(t *testing.T) {
 			if name == "bytes" { // all of them become one
 				least = 1
 			}
-			if got, _ := read(t, out.Bytes())["error"].(string); len(got) < least || len(got) > redact.MaxError || out.Len() > redact.MaxLine {
+			if got, _ := read(t, out.Bytes())["error"].(string); len(got) < least || len(got) > redact.MaxError ||
+				out.Len() > redact.MaxLine {
 				t.Errorf("an error of %d bytes in a line of %d", len(got), out.Len())
 			}
 		})
 	}
 }
 
-// Property: whatever a secret is and wherever it stands, a line stays one line of JSON with its keys, time and level, and
-// the secret is not in it.
+// Property: whatever a secret is and wherever it stands, a line stays one line of JSON with its keys, time and level,
+// and the secret is not in it.
 func FuzzLine(f *testing.F) {
 	f.Add(secret, "before ", " after")
 	f.Add("2026-11-28", "", "T09:00:00Z")
@@ -195,7 +217,8 @@ func TestGuardedWriter(t *testing.T) {
 		"it fails":  {write: func([]byte) (int, error) { return 0, broken }, want: broken},
 		"it panics": {write: func([]byte) (int, error) { panic("closed") }, want: &isolate.PanicError{}},
 		"it hangs": {
-			write: func([]byte) (int, error) { time.Sleep(time.Minute); return 0, nil }, want: isolate.ErrHung, took: 1100 * time.Millisecond,
+			write: func([]byte) (int, error) { time.Sleep(time.Minute); return 0, nil }, want: isolate.ErrHung,
+			took: 1100 * time.Millisecond,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -272,7 +295,9 @@ func TestRuntimeDropsRepetitions(t *testing.T) {
 		t.Errorf("the error stands there twice: %s", &out)
 	}
 	runtime.Printf("failed to GET from runtime API: %v", io.ErrUnexpectedEOF)
-	want := map[string]any{"level": "ERROR", "message": "runtime", "error": "failed to GET from runtime API: unexpected EOF"}
+	want := map[string]any{
+		"level": "ERROR", "message": "runtime", "error": "failed to GET from runtime API: unexpected EOF",
+	}
 	if diff := cmp.Diff(want, read(t, out.Bytes())); diff != "" {
 		t.Error(diff)
 	}

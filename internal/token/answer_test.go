@@ -21,7 +21,9 @@ func failure(code string) string {
 	return `{"error":"` + code + `","error_description":"why ` + canary + `"}`
 }
 
-func mintOnce(t *testing.T, changes change, a answer) (got redact.Secret, requests int, scrub *redact.Scrubber, err error) {
+func mintOnce(
+	t *testing.T, changes change, a answer,
+) (got redact.Secret, requests int, scrub *redact.Scrubber, err error) {
 	t.Helper()
 	server := newAuthServer(t, func(_ int, w http.ResponseWriter) { a.write(w) })
 	scrub = &redact.Scrubber{}
@@ -35,8 +37,12 @@ func mintOnce(t *testing.T, changes change, a answer) (got redact.Secret, reques
 func TestAny2xxWithAnAccessTokenIsAGrant(t *testing.T) {
 	t.Parallel()
 	tests := map[string]answer{
-		"200":                             {status: 200, body: `{"access_token":"abcdefgh","token_type":"Bearer","expires_in":3600}`},
-		"201":                             {status: 201, body: `{"access_token":"abcdefgh","token_type":"Bearer","expires_in":3600}`},
+		"200": {
+			status: 200, body: `{"access_token":"abcdefgh","token_type":"Bearer","expires_in":3600}`,
+		},
+		"201": {
+			status: 201, body: `{"access_token":"abcdefgh","token_type":"Bearer","expires_in":3600}`,
+		},
 		"202, 203 and the rest":           {status: 299, body: `{"access_token":"abcdefgh"}`},
 		"no token_type":                   {status: 200, body: `{"access_token":"abcdefgh"}`},
 		"token_type null":                 {status: 200, body: `{"access_token":"abcdefgh","token_type":null}`},
@@ -48,13 +54,16 @@ func TestAny2xxWithAnAccessTokenIsAGrant(t *testing.T) {
 		"token with a bar":                {status: 200, body: `{"access_token":"17|abcdefgh"}`},
 		"byte order mark":                 {status: 200, body: "\ufeff" + `{"access_token":"abcdefgh"}`},
 		"a short refresh_token, ignored":  {status: 200, body: `{"access_token":"abcdefgh","refresh_token":"short"}`},
-		"no content type":                 {status: 200, header: http.Header{"Content-Type": {""}}, body: `{"access_token":"abcdefgh"}`},
+		"no content type": {
+			status: 200, header: http.Header{"Content-Type": {""}}, body: `{"access_token":"abcdefgh"}`,
+		},
 	}
 	for name, a := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, requests, _, err := mintOnce(t, nil, a)
-			if want := map[bool]string{true: "17|abcdefgh", false: "abcdefgh"}[strings.Contains(a.body, "17|")]; err != nil || got.Reveal() != want || requests != 1 {
+			if want := map[bool]string{true: "17|abcdefgh", false: "abcdefgh"}[strings.Contains(a.body, "17|")]; err != nil ||
+				got.Reveal() != want || requests != 1 {
 				t.Errorf("got %q after %d requests, %v", got.Reveal(), requests, err)
 			}
 		})
@@ -70,72 +79,171 @@ func TestFailedTokenRequests(t *testing.T) {
 		requests         int // 0: one
 		says             string
 	}{
-		"401 invalid_client":        {answer: answer{status: 401, body: failure("invalid_client")}, refused: true, lasting: true, says: "invalid_client"},
-		"400 invalid_client":        {answer: answer{status: 400, body: failure("invalid_client")}, refused: true, lasting: true, says: "answered 400, invalid_client: why"},
-		"400 invalid_grant":         {answer: answer{status: 400, body: failure("invalid_grant")}, refused: true, lasting: true, says: "invalid_grant"},
-		"400 unauthorized_client":   {answer: answer{status: 400, body: failure("unauthorized_client")}, refused: true, lasting: true, says: "unauthorized_client"},
-		"401 unauthorized_client":   {answer: answer{status: 401, body: failure("unauthorized_client")}, refused: true, lasting: true, says: "unauthorized_client"},
-		"403 invalid_grant (Auth0)": {answer: answer{status: 403, body: failure("invalid_grant")}, refused: true, lasting: true, says: "answered 403, invalid_grant: why"},
+		"401 invalid_client": {
+			answer: answer{status: 401, body: failure("invalid_client")}, refused: true, lasting: true, says: "invalid_client",
+		},
+		"400 invalid_client": {
+			answer: answer{status: 400, body: failure("invalid_client")}, refused: true, lasting: true,
+			says: "answered 400, invalid_client: why",
+		},
+		"400 invalid_grant": {
+			answer: answer{status: 400, body: failure("invalid_grant")}, refused: true, lasting: true, says: "invalid_grant",
+		},
+		"400 unauthorized_client": {
+			answer: answer{status: 400, body: failure("unauthorized_client")}, refused: true, lasting: true,
+			says: "unauthorized_client",
+		},
+		"401 unauthorized_client": {
+			answer: answer{status: 401, body: failure("unauthorized_client")}, refused: true, lasting: true,
+			says: "unauthorized_client",
+		},
+		"403 invalid_grant (Auth0)": {
+			answer: answer{status: 403, body: failure("invalid_grant")}, refused: true, lasting: true,
+			says: "answered 403, invalid_grant: why",
+		},
 		"403 with Retry-After, refused": {
 			answer:  answer{status: 403, header: http.Header{"Retry-After": {"1"}}, body: failure("invalid_client")},
 			refused: true, lasting: true, says: "invalid_client",
 		},
-		"200 invalid_client (Zoho)": {answer: answer{status: 200, body: `{"error":"invalid_client"}`}, refused: true, lasting: true, says: "answered 200, invalid_client"},
-		"200 bad_refresh_token":     {answer: answer{status: 200, body: failure("bad_refresh_token")}, refused: true, lasting: true, says: "bad_refresh_token: why"},
-		"200 incorrect_client_credentials (GitHub)": {
-			answer: answer{status: 200, body: failure("incorrect_client_credentials")}, refused: true, lasting: true, says: "incorrect_client_credentials: why",
+		"200 invalid_client (Zoho)": {
+			answer: answer{status: 200, body: `{"error":"invalid_client"}`}, refused: true, lasting: true,
+			says: "answered 200, invalid_client",
 		},
-		"404 invalid_client":         {answer: answer{status: 404, body: failure("invalid_client")}, refused: true, lasting: true, says: "answered 404"},
-		"in capital letters":         {answer: answer{status: 400, body: failure("INVALID_CLIENT")}, refused: true, lasting: true, says: "INVALID_CLIENT"},
-		"errorCode (Okta)":           {answer: answer{status: 401, body: `{"errorCode":"invalid_client","errorSummary":"No client."}`}, refused: true, lasting: true, says: "invalid_client: No client."},
-		"error.type":                 {answer: answer{status: 400, body: `{"error":{"type":"invalid_grant","message":"why"}}`}, refused: true, lasting: true, says: "invalid_grant: why"},
-		"401 without a body":         {answer: answer{status: 401}, refused: true, lasting: true, says: "answered 401. Check oauth2.client_id"},
-		"401 with another code":      {answer: answer{status: 401, body: failure("access_denied")}, refused: true, lasting: true, says: "access_denied"},
-		"401 with a body over 1 MiB": {answer: answer{status: 401, body: strings.Repeat(" ", 1<<20+1)}, refused: true, lasting: true, says: "larger than 1 MiB"},
-		"500 invalid_client":         {answer: answer{status: 500, body: failure("invalid_client")}, refused: true, lasting: true, requests: 3, says: "answered 500"},
-		"503 invalid_client":         {answer: answer{status: 503, body: failure("invalid_client")}, refused: true, lasting: true, requests: 3, says: "answered 503"},
-		"400 invalid_request":        {answer: answer{status: 400, body: failure("invalid_request")}, lasting: true, says: "invalid_request"},
-		"400 invalid_scope":          {answer: answer{status: 400, body: failure("invalid_scope")}, lasting: true, says: "invalid_scope"},
-		"403 invalid_scope":          {answer: answer{status: 403, body: failure("invalid_scope")}, lasting: true, says: "invalid_scope"},
-		"200 invalid_scope":          {answer: answer{status: 200, body: failure("invalid_scope")}, lasting: true, says: "invalid_scope"},
-		"400 unsupported_grant_type": {answer: answer{status: 400, body: failure("unsupported_grant_type")}, lasting: true, says: "unsupported_grant_type"},
-		"500 invalid_request":        {answer: answer{status: 500, body: failure("invalid_request")}, requests: 3, says: "answered 500, invalid_request"},
-		"400 another code":           {answer: answer{status: 400, body: failure("access_denied")}, says: "access_denied"},
-		"400 no JSON":                {answer: answer{status: 400, body: "invalid_client"}, says: "answered 400, invalid_client"},
-		"400 HTML":                   {answer: answer{status: 400, header: http.Header{"Content-Type": {"text/html"}}, body: "<html>why"}, says: "example.com answered 400"},
-		"400 message and status":     {answer: answer{status: 400, header: json, body: `{"status":"BAD_CLIENT_ID","message":"unknown client"}`}, says: "BAD_CLIENT_ID: unknown client"},
-		"400 errors":                 {answer: answer{status: 400, header: json, body: `{"errors":[{"message":"why not"}]}`}, says: "why not"},
-		"400 reason":                 {answer: answer{status: 400, header: json, body: `{"reason":"Invalid request"}`}, says: "Invalid request"},
-		"400 on several lines":       {answer: answer{status: 400, header: json, body: `{"message":"a\n\u2028b\u0000  c"}`}, says: "answered 400, a b c"},
-		"404":                        {answer: answer{status: 404}, says: "answered 404"},
-		"302":                        {answer: answer{status: 302, header: http.Header{"Location": {"https://example.com/other?a=" + canary}}}, says: "answered 302: redirects are not followed, and it points to https://example.com/other"},
-		"307 to a path":              {answer: answer{status: 307, header: http.Header{"Location": {"/v1/other"}}}, says: "it points to https://example.com/v1/other"},
-		"308 to nowhere":             {answer: answer{status: 308}, says: "redirects are not followed"},
-		"408":                        {answer: answer{status: 408}, requests: 3, says: "answered 408"},
-		"425":                        {answer: answer{status: 425}, requests: 3, says: "answered 425"},
-		"429":                        {answer: answer{status: 429}, requests: 3, says: "answered 429"},
-		"403 rate limit":             {answer: answer{status: 403, header: http.Header{"Retry-After": {"1"}}}, requests: 3, says: "answered 403"},
-		"403":                        {answer: answer{status: 403}, says: "answered 403"},
-		"500":                        {answer: answer{status: 500}, requests: 3, says: "answered 500"},
-		"501":                        {answer: answer{status: 501}, says: "answered 501"},
-		"502":                        {answer: answer{status: 502}, requests: 3, says: "answered 502"},
-		"504":                        {answer: answer{status: 504}, requests: 3, says: "answered 504"},
-		"599":                        {answer: answer{status: 599}, requests: 3, says: "answered 599"},
-		"connection broken":          {answer: answer{broken: true}, requests: 3, says: "gave no answer"},
-		"body cut off":               {answer: answer{status: 200, header: http.Header{"Content-Length": {"1000"}}, body: `{"access_token":`}, requests: 3, says: "cut off"},
-		"body over 1 MiB":            {answer: answer{status: 200, body: strings.Repeat(" ", 1<<20+1)}, says: "larger than 1 MiB"},
-		"200 HTML":                   {answer: answer{status: 200, body: "<html>" + canary}, says: "not with a JSON object"},
-		"200 JSON list":              {answer: answer{status: 200, body: `["` + canary + `"]`}, says: "not with a JSON object"},
-		"200 empty":                  {answer: answer{status: 200}, says: "not with a JSON object"},
-		"200 another error":          {answer: answer{status: 200, body: failure("slow_down")}, says: "answered 200, slow_down: why"},
-		"200 without a token":        {answer: answer{status: 200, body: `{"token_type":"Bearer"}`}, lasting: true, says: "without an access_token"},
-		"200 with a numeric token":   {answer: answer{status: 200, body: `{"access_token":1234567890,"token_type":"Bearer"}`}, lasting: true, says: "without an access_token"},
-		"200 with a short token":     {answer: answer{status: 200, body: `{"access_token":"1234567","token_type":"Bearer"}`}, lasting: true, says: "shorter than 8 bytes"},
-		"200 with a token of spaces": {answer: answer{status: 200, body: `{"access_token":"` + canary + ` x","token_type":"Bearer"}`}, lasting: true, says: "white space"},
-		"200 with token_type MAC":    {answer: answer{status: 200, body: `{"access_token":"` + canary + `","token_type":"MAC"}`}, lasting: true, says: "token_type is mac"},
-		"200 with token_type DPoP":   {answer: answer{status: 200, body: `{"access_token":"` + canary + `","token_type":"DPoP"}`}, lasting: true, says: "token_type is dpop"},
-		"200 with token_type N_A":    {answer: answer{status: 200, body: `{"access_token":"` + canary + `","token_type":"N_A"}`}, lasting: true, says: "token_type is n_a"},
-		"200 with token_type pop":    {answer: answer{status: 200, body: `{"access_token":"` + canary + `","token_type":"pop"}`}, lasting: true, says: "token_type is pop"},
+		"200 bad_refresh_token": {
+			answer: answer{status: 200, body: failure("bad_refresh_token")}, refused: true, lasting: true,
+			says: "bad_refresh_token: why",
+		},
+		"200 incorrect_client_credentials (GitHub)": {
+			answer: answer{status: 200, body: failure("incorrect_client_credentials")}, refused: true, lasting: true,
+			says: "incorrect_client_credentials: why",
+		},
+		"404 invalid_client": {
+			answer: answer{status: 404, body: failure("invalid_client")}, refused: true, lasting: true, says: "answered 404",
+		},
+		"in capital letters": {
+			answer: answer{status: 400, body: failure("INVALID_CLIENT")}, refused: true, lasting: true, says: "INVALID_CLIENT",
+		},
+		"errorCode (Okta)": {
+			answer: answer{status: 401, body: `{"errorCode":"invalid_client","errorSummary":"No client."}`}, refused: true,
+			lasting: true, says: "invalid_client: No client.",
+		},
+		"error.type": {
+			answer: answer{status: 400, body: `{"error":{"type":"invalid_grant","message":"why"}}`}, refused: true,
+			lasting: true, says: "invalid_grant: why",
+		},
+		"401 without a body": {
+			answer: answer{status: 401}, refused: true, lasting: true, says: "answered 401. Check oauth2.client_id",
+		},
+		"401 with another code": {
+			answer: answer{status: 401, body: failure("access_denied")}, refused: true, lasting: true, says: "access_denied",
+		},
+		"401 with a body over 1 MiB": {answer: answer{status: 401, body: strings.Repeat(" ", 1<<20+
+			1)}, refused: true, lasting: true, says: "larger than 1 MiB"},
+		"500 invalid_client": {
+			answer: answer{status: 500, body: failure("invalid_client")}, refused: true, lasting: true, requests: 3,
+			says: "answered 500",
+		},
+		"503 invalid_client": {
+			answer: answer{status: 503, body: failure("invalid_client")}, refused: true, lasting: true, requests: 3,
+			says: "answered 503",
+		},
+		"400 invalid_request": {
+			answer: answer{status: 400, body: failure("invalid_request")}, lasting: true, says: "invalid_request",
+		},
+		"400 invalid_scope": {
+			answer: answer{status: 400, body: failure("invalid_scope")}, lasting: true, says: "invalid_scope",
+		},
+		"403 invalid_scope": {
+			answer: answer{status: 403, body: failure("invalid_scope")}, lasting: true, says: "invalid_scope",
+		},
+		"200 invalid_scope": {
+			answer: answer{status: 200, body: failure("invalid_scope")}, lasting: true, says: "invalid_scope",
+		},
+		"400 unsupported_grant_type": {
+			answer: answer{status: 400, body: failure("unsupported_grant_type")}, lasting: true,
+			says: "unsupported_grant_type",
+		},
+		"500 invalid_request": {
+			answer: answer{status: 500, body: failure("invalid_request")}, requests: 3, says: "answered 500, invalid_request",
+		},
+		"400 another code": {answer: answer{status: 400, body: failure("access_denied")}, says: "access_denied"},
+		"400 no JSON": {
+			answer: answer{status: 400, body: "invalid_client"}, says: "answered 400, invalid_client",
+		},
+		"400 HTML": {
+			answer: answer{status: 400, header: http.Header{"Content-Type": {"text/html"}}, body: "<html>why"},
+			says:   "example.com answered 400",
+		},
+		"400 message and status": {
+			answer: answer{status: 400, header: json, body: `{"status":"BAD_CLIENT_ID","message":"unknown client"}`},
+			says:   "BAD_CLIENT_ID: unknown client",
+		},
+		"400 errors": {
+			answer: answer{status: 400, header: json, body: `{"errors":[{"message":"why not"}]}`}, says: "why not",
+		},
+		"400 reason": {
+			answer: answer{status: 400, header: json, body: `{"reason":"Invalid request"}`}, says: "Invalid request",
+		},
+		"400 on several lines": {
+			answer: answer{status: 400, header: json, body: `{"message":"a\n\u2028b\u0000  c"}`}, says: "answered 400, a b c",
+		},
+		"404": {answer: answer{status: 404}, says: "answered 404"},
+		"302": {
+			answer: answer{status: 302, header: http.Header{"Location": {"https://example.com/other?a=" + canary}}},
+			says:   "answered 302: redirects are not followed, and it points to https://example.com/other",
+		},
+		"307 to a path": {
+			answer: answer{status: 307, header: http.Header{"Location": {"/v1/other"}}},
+			says:   "it points to https://example.com/v1/other",
+		},
+		"308 to nowhere": {answer: answer{status: 308}, says: "redirects are not followed"},
+		"408":            {answer: answer{status: 408}, requests: 3, says: "answered 408"},
+		"425":            {answer: answer{status: 425}, requests: 3, says: "answered 425"},
+		"429":            {answer: answer{status: 429}, requests: 3, says: "answered 429"},
+		"403 rate limit": {
+			answer: answer{status: 403, header: http.Header{"Retry-After": {"1"}}}, requests: 3, says: "answered 403",
+		},
+		"403":               {answer: answer{status: 403}, says: "answered 403"},
+		"500":               {answer: answer{status: 500}, requests: 3, says: "answered 500"},
+		"501":               {answer: answer{status: 501}, says: "answered 501"},
+		"502":               {answer: answer{status: 502}, requests: 3, says: "answered 502"},
+		"504":               {answer: answer{status: 504}, requests: 3, says: "answered 504"},
+		"599":               {answer: answer{status: 599}, requests: 3, says: "answered 599"},
+		"connection broken": {answer: answer{broken: true}, requests: 3, says: "gave no answer"},
+		"body cut off": {
+			answer:   answer{status: 200, header: http.Header{"Content-Length": {"1000"}}, body: `{"access_token":`},
+			requests: 3, says: "cut off",
+		},
+		"body over 1 MiB": {answer: answer{status: 200, body: strings.Repeat(" ", 1<<20+
+			1)}, says: "larger than 1 MiB"},
+		"200 HTML": {answer: answer{status: 200, body: "<html>" + canary}, says: "not with a JSON object"},
+		"200 JSON list": {answer: answer{status: 200, body: `["` + canary +
+			`"]`}, says: "not with a JSON object"},
+		"200 empty": {answer: answer{status: 200}, says: "not with a JSON object"},
+		"200 another error": {
+			answer: answer{status: 200, body: failure("slow_down")}, says: "answered 200, slow_down: why",
+		},
+		"200 without a token": {
+			answer: answer{status: 200, body: `{"token_type":"Bearer"}`}, lasting: true, says: "without an access_token",
+		},
+		"200 with a numeric token": {
+			answer: answer{status: 200, body: `{"access_token":1234567890,"token_type":"Bearer"}`}, lasting: true,
+			says: "without an access_token",
+		},
+		"200 with a short token": {
+			answer: answer{status: 200, body: `{"access_token":"1234567","token_type":"Bearer"}`}, lasting: true,
+			says: "shorter than 8 bytes",
+		},
+		"200 with a token of spaces": {answer: answer{status: 200, body: `{"access_token":"` + canary +
+			` x","token_type":"Bearer"}`}, lasting: true, says: "white space"},
+		"200 with token_type MAC": {answer: answer{status: 200, body: `{"access_token":"` + canary +
+			`","token_type":"MAC"}`}, lasting: true, says: "token_type is mac"},
+		"200 with token_type DPoP": {answer: answer{status: 200, body: `{"access_token":"` + canary +
+			`","token_type":"DPoP"}`}, lasting: true, says: "token_type is dpop"},
+		"200 with token_type N_A": {answer: answer{status: 200, body: `{"access_token":"` + canary +
+			`","token_type":"N_A"}`}, lasting: true, says: "token_type is n_a"},
+		"200 with token_type pop": {answer: answer{status: 200, body: `{"access_token":"` + canary +
+			`","token_type":"pop"}`}, lasting: true, says: "token_type is pop"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -146,13 +254,17 @@ func TestFailedTokenRequests(t *testing.T) {
 				t.Fatalf("got %v, want an *oauth.Error", err)
 			}
 			if failed.Refused != tt.refused || failed.Lasting != tt.lasting || failed.Host != "example.com" {
-				t.Errorf("refused %t, want %t; lasting %t, want %t; host %s", failed.Refused, tt.refused, failed.Lasting, tt.lasting, failed.Host)
+				t.Errorf(
+					"refused %t, want %t; lasting %t, want %t; host %s", failed.Refused, tt.refused, failed.Lasting, tt.lasting,
+					failed.Host,
+				)
 			}
 			if requests != max(tt.requests, 1) {
 				t.Errorf("%d requests, want %d", requests, max(tt.requests, 1))
 			}
 			text := scrub.Scrub(err.Error())
-			if !strings.Contains(text, tt.says) || !strings.Contains(text, "example.com") || strings.Contains(text, canary) || strings.Contains(text, "html") {
+			if !strings.Contains(text, tt.says) || !strings.Contains(text, "example.com") || strings.Contains(text, canary) ||
+				strings.Contains(text, "html") {
 				t.Errorf("error %q, want it to name the host and say %q", text, tt.says)
 			}
 		})
@@ -165,8 +277,10 @@ func TestRefusedClientNamesAuthAsAPossibleCause(t *testing.T) {
 		auth, code string
 		says       string // empty: nothing of auth
 	}{
-		"basic":                     {auth: "basic", code: "invalid_client", says: "oauth2.auth basic_raw, or body"},
-		"basic, GitHub's word":      {auth: "basic", code: "incorrect_client_credentials", says: "oauth2.auth basic_raw, or body"},
+		"basic": {auth: "basic", code: "invalid_client", says: "oauth2.auth basic_raw, or body"},
+		"basic, GitHub's word": {
+			auth: "basic", code: "incorrect_client_credentials", says: "oauth2.auth basic_raw, or body",
+		},
 		"basic_raw":                 {auth: "basic_raw", code: "invalid_client", says: "oauth2.auth basic, or body"},
 		"body":                      {auth: "body", code: "invalid_client", says: "oauth2.auth basic, or basic_raw"},
 		"the grant, not the client": {auth: "basic", code: "invalid_grant"},
@@ -175,8 +289,11 @@ func TestRefusedClientNamesAuthAsAPossibleCause(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, _, _, err := mintOnce(t, change{"auth": tt.auth, "client_secret": "a/b+c=defg"}, answer{status: 401, body: failure(tt.code)})
-			if err == nil || strings.Contains(err.Error(), "oauth2.auth") != (tt.says != "") || !strings.Contains(err.Error(), tt.says) {
+			_, _, _, err := mintOnce(
+				t, change{"auth": tt.auth, "client_secret": "a/b+c=defg"}, answer{status: 401, body: failure(tt.code)},
+			)
+			if err == nil || strings.Contains(err.Error(), "oauth2.auth") != (tt.says != "") ||
+				!strings.Contains(err.Error(), tt.says) {
 				t.Errorf("error %v, want it to say %q", err, tt.says)
 			}
 		})
@@ -188,7 +305,8 @@ func TestProvidersWordsAreBounded(t *testing.T) {
 	for name, body := range map[string]string{
 		"long":       `{"error":"` + strings.Repeat("x", 9000) + `"}`,
 		"characters": `{"error":"` + strings.Repeat("ö", 9000) + `"}`,
-		"many":       `{"error":"a","error_description":"` + strings.Repeat("b", 290) + `","message":"` + strings.Repeat("c", 290) + `"}`,
+		"many": `{"error":"a","error_description":"` + strings.Repeat("b", 290) + `","message":"` +
+			strings.Repeat("c", 290) + `"}`,
 	} {
 		_, _, _, err := mintOnce(t, nil, answer{status: 400, body: body})
 		const around = len("the token endpoint example.com answered 400, ")
@@ -201,7 +319,10 @@ func TestProvidersWordsAreBounded(t *testing.T) {
 func refreshing(t *testing.T, a answer) (oauth.Granted, error) {
 	t.Helper()
 	server := newAuthServer(t, func(_ int, w http.ResponseWriter) { a.write(w) })
-	d, err := token.ParseSecret(object(t, map[string]any{"token": "abcdefgh", "oauth2": json.RawMessage(object(t, refreshToken(), nil))}, nil), &redact.Scrubber{})
+	d, err := token.ParseSecret(
+		object(t, map[string]any{"token": "abcdefgh", "oauth2": json.RawMessage(object(t, refreshToken(), nil))}, nil),
+		&redact.Scrubber{},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,18 +337,32 @@ func TestRefreshAnswerIsNeverLost(t *testing.T) {
 		refreshToken string
 		fails        bool
 	}{
-		"usable":                    {body: `{"access_token":"abcdefgh","refresh_token":"refresh-2"}`, refreshToken: "refresh-2"},
-		"no new refresh token":      {body: `{"access_token":"abcdefgh"}`},
-		"empty refresh token":       {body: `{"access_token":"abcdefgh","refresh_token":""}`},
-		"number":                    {body: `{"access_token":"abcdefgh","refresh_token":123456789012}`, refreshToken: "123456789012"},
-		"number of many digits":     {body: `{"access_token":"abcdefgh","refresh_token":12345678901234567890123}`, refreshToken: "12345678901234567890123"},
-		"short refresh token":       {body: `{"access_token":"abcdefgh","refresh_token":"1234567"}`, fails: true},
-		"refresh token of no type":  {body: `{"access_token":"abcdefgh","refresh_token":{"a":1}}`, fails: true},
-		"unusable access token":     {body: `{"access_token":"a b c d e f","refresh_token":"refresh-2"}`, refreshToken: "refresh-2", fails: true},
-		"unusable token_type":       {body: `{"access_token":"abcdefgh","token_type":"DPoP","refresh_token":"refresh-2"}`, refreshToken: "refresh-2", fails: true},
-		"no access token":           {body: `{"refresh_token":"refresh-2"}`, refreshToken: "refresh-2", fails: true},
-		"not JSON":                  {body: "access_token=abcdefgh&refresh_token=refresh-2", fails: true},
-		"an error next to a token":  {body: `{"access_token":"abcdefgh","refresh_token":"refresh-2","error":"none"}`, refreshToken: "refresh-2"},
+		"usable": {
+			body: `{"access_token":"abcdefgh","refresh_token":"refresh-2"}`, refreshToken: "refresh-2",
+		},
+		"no new refresh token": {body: `{"access_token":"abcdefgh"}`},
+		"empty refresh token":  {body: `{"access_token":"abcdefgh","refresh_token":""}`},
+		"number": {
+			body: `{"access_token":"abcdefgh","refresh_token":123456789012}`, refreshToken: "123456789012",
+		},
+		"number of many digits": {
+			body:         `{"access_token":"abcdefgh","refresh_token":12345678901234567890123}`,
+			refreshToken: "12345678901234567890123",
+		},
+		"short refresh token":      {body: `{"access_token":"abcdefgh","refresh_token":"1234567"}`, fails: true},
+		"refresh token of no type": {body: `{"access_token":"abcdefgh","refresh_token":{"a":1}}`, fails: true},
+		"unusable access token": {
+			body: `{"access_token":"a b c d e f","refresh_token":"refresh-2"}`, refreshToken: "refresh-2", fails: true,
+		},
+		"unusable token_type": {
+			body: `{"access_token":"abcdefgh","token_type":"DPoP","refresh_token":"refresh-2"}`, refreshToken: "refresh-2",
+			fails: true,
+		},
+		"no access token": {body: `{"refresh_token":"refresh-2"}`, refreshToken: "refresh-2", fails: true},
+		"not JSON":        {body: "access_token=abcdefgh&refresh_token=refresh-2", fails: true},
+		"an error next to a token": {
+			body: `{"access_token":"abcdefgh","refresh_token":"refresh-2","error":"none"}`, refreshToken: "refresh-2",
+		},
 		"broken JSON with a secret": {body: `{"access_token":"abcdefgh"`, fails: true},
 	}
 	for name, tt := range tests {
@@ -244,7 +379,9 @@ func TestRefreshAnswerIsNeverLost(t *testing.T) {
 	}
 	t.Run("cut off", func(t *testing.T) {
 		t.Parallel()
-		g, err := refreshing(t, answer{status: 200, header: http.Header{"Content-Length": {"1000"}}, body: `{"refresh_token":"refresh-2",`})
+		g, err := refreshing(
+			t, answer{status: 200, header: http.Header{"Content-Length": {"1000"}}, body: `{"refresh_token":"refresh-2",`},
+		)
 		if err == nil || !strings.Contains(g.Raw.Reveal(), "refresh-2") {
 			t.Errorf("got %q, %v", g.Raw.Reveal(), err)
 		}
@@ -254,10 +391,13 @@ func TestRefreshAnswerIsNeverLost(t *testing.T) {
 func TestGrantedSecretsAreScrubbed(t *testing.T) {
 	t.Parallel()
 	server := newAuthServer(t, func(_ int, w http.ResponseWriter) {
-		_, _ = io.WriteString(w, `{"access_token":"access-`+canary+`","expires_in":60,"refresh_token":"refresh-`+canary+`","id_token":"id-`+canary+`"}`)
+		_, _ = io.WriteString(w, `{"access_token":"access-`+canary+`","expires_in":60,"refresh_token":"refresh-`+canary+
+			`","id_token":"id-`+canary+`"}`)
 	})
 	scrub := &redact.Scrubber{}
-	g, err := oauth.NewClient(server.transport, time.Now, scrub).Once(t.Context(), version(t, "v", clientCredentials(), nil).OAuth2)
+	g, err := oauth.NewClient(server.transport, time.Now, scrub).Once(
+		t.Context(), version(t, "v", clientCredentials(), nil).OAuth2,
+	)
 	if err != nil || g.Token.Reveal() != "access-"+canary || g.Life() != time.Minute {
 		t.Errorf("got %q for %s, %v", g.Token.Reveal(), g.Life(), err)
 	}

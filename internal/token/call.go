@@ -102,7 +102,9 @@ func withoutName(problem string) string {
 }
 
 func (p *secretParser) pointers(f *jsondoc.Fields, where string) oauth.Pointers {
-	return oauth.Pointers{ExpiresIn: p.optionalPointer(f, where, "expires_in"), ExpiresAt: p.optionalPointer(f, where, "expires_at")}
+	return oauth.Pointers{
+		ExpiresIn: p.optionalPointer(f, where, "expires_in"), ExpiresAt: p.optionalPointer(f, where, "expires_at"),
+	}
 }
 
 func (p *secretParser) pointer(text, where string) jsondoc.Pointer {

@@ -14,7 +14,9 @@ func (m *Minter) SleepWith(sleep func(context.Context, time.Duration) bool) { m.
 func (s *Store) SleepWith(sleep func(context.Context, time.Duration) bool) { s.sleep = sleep }
 
 // WithImpatientIdentity is WithIdentity with a waiting for IAM of the test's.
-func (m *Minter) WithImpatientIdentity(sts oauth.IdentityProvider, pause func(context.Context, time.Duration) bool) *Minter {
+func (m *Minter) WithImpatientIdentity(
+	sts oauth.IdentityProvider, pause func(context.Context, time.Duration) bool,
+) *Minter {
 	m.client = m.client.WithIdentity(sts, pause)
 	return m
 }

@@ -15,12 +15,14 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// FuzzTokenAnswer holds that no answer makes the minter fail, that an error has a bounded size and one line, and that a token
-// from it can be sent and is known to the scrubber.
+// FuzzTokenAnswer holds that no answer makes the minter fail, that an error has a bounded size and one line, and that a
+// token from it can be sent and is known to the scrubber.
 func FuzzTokenAnswer(f *testing.F) {
 	for _, body := range []string{
-		`{"access_token":"abcdefgh","expires_in":3600}`, `{"error":"invalid_client","error_description":"` + canary + `"}`, `{"errorCode":"x","errorSummary":"y"}`,
-		`{"access_token":"17|abcdefgh","token_type":"N_A"}`, `[1]`, "<html>", `{"error":{"message":"a\nb","code":5}}`, `{"access_token":"\ud800abcdefgh"}`,
+		`{"access_token":"abcdefgh","expires_in":3600}`, `{"error":"invalid_client","error_description":"` + canary + `"}`,
+		`{"errorCode":"x","errorSummary":"y"}`,
+		`{"access_token":"17|abcdefgh","token_type":"N_A"}`, `[1]`, "<html>", `{"error":{"message":"a\nb","code":5}}`,
+		`{"access_token":"\ud800abcdefgh"}`,
 	} {
 		for _, status := range []int{200, 400, 503} {
 			f.Add(status, body, "/token")
@@ -34,7 +36,8 @@ func FuzzTokenAnswer(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, secret := range []string{`{"oauth2":` + object(t, clientCredentials(), nil) + `}`, `{"login":` + string(login) + `,"hosts":["example.com"]}`} {
+		for _, secret := range []string{`{"oauth2":` + object(t, clientCredentials(), nil) + `}`, `{"login":` +
+			string(login) + `,"hosts":["example.com"]}`} {
 			scrub := &redact.Scrubber{}
 			d, err := token.ParseSecret(secret, scrub)
 			if err != nil {
@@ -51,7 +54,9 @@ func FuzzTokenAnswer(f *testing.F) {
 				continue
 			}
 			value := got.Token.Reveal()
-			if status > 299 || len(value) < 8 || len(value) > 8192 || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			if status > 299 || len(value) < 8 || len(value) > 8192 || strings.ContainsFunc(value, func(r rune) bool {
+				return r <= ' ' || r > '~'
+			}) {
 				t.Errorf("%d %q gave %q", status, body, value)
 			}
 			if out := scrub.Scrub("x " + value); strings.Contains(out, value) {
@@ -67,7 +72,8 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 
 func respond(r *http.Request, status int, body string) *http.Response {
 	return &http.Response{
-		StatusCode: status, Status: strconv.Itoa(status), Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
-		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+		StatusCode: status, Status: strconv.Itoa(status), Header: http.Header{"Content-Type": {"application/json"}},
+		Request: r,
+		Body:    io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
 	}
 }

@@ -23,7 +23,9 @@ func (p *secretParser) awsIdentity(object jsondoc.Value) *oauth.AWSIdentity {
 	}
 	switch n := len(i.Audiences); {
 	case n == 0 && len(p.problems) == before:
-		p.problems.Addf("aws_identity.audience is missing: whom the JWT is for; it must be in parameter IdentityAudiences as well")
+		p.problems.Addf(
+			"aws_identity.audience is missing: whom the JWT is for; it must be in parameter IdentityAudiences as well",
+		)
 	case n > maxAudiences:
 		p.problems.Addf("aws_identity.audience must be at most %d audiences", maxAudiences)
 	}

@@ -31,7 +31,9 @@ type sts struct {
 
 func (s *sts) Host() string { return "sts.eu-west-1.amazonaws.com" }
 
-func (s *sts) WebIdentityToken(_ context.Context, audiences []string, algorithm string, lifetime time.Duration) (string, error) {
+func (s *sts) WebIdentityToken(
+	_ context.Context, audiences []string, algorithm string, lifetime time.Duration,
+) (string, error) {
 	n := len(s.asked)
 	s.asked = append(s.asked, fmt.Sprintf("%s %s %s", strings.Join(audiences, ","), algorithm, lifetime))
 	if n < len(s.errs) && s.errs[n] != nil {
@@ -66,11 +68,16 @@ func TestAWSIdentityIsTheTokenUntilShortlyBeforeItExpires(t *testing.T) {
 	t.Parallel()
 	clock, s := newWall(), &sts{}
 	m, scrub := identityMinter(s, nil, clock)
-	v := parsed(t, map[string]any{"aws_identity": map[string]any{"audience": []string{"a", "b"}, "algorithm": "ES384", "lifetime": "10m"}})
+	v := parsed(
+		t,
+		map[string]any{
+			"aws_identity": map[string]any{"audience": []string{"a", "b"}, "algorithm": "ES384", "lifetime": "10m"},
+		},
+	)
 	for _, step := range []struct {
 		move  time.Duration
 		asked int
-	}{{0, 1}, {9*time.Minute - 1, 1}, {1, 2}} {
+	}{{move: 0, asked: 1}, {move: 9*time.Minute - 1, asked: 1}, {move: 1, asked: 2}} {
 		clock.move(step.move)
 		got, err := m.Mint(t.Context(), v, redact.Secret{})
 		if err != nil || got.Token.Reveal() != s.tokens[len(s.tokens)-1] || len(s.asked) != step.asked {
@@ -93,7 +100,9 @@ func TestAWSIdentityProvesTheClient(t *testing.T) {
 		form   map[string]string // JWT stands for the identity
 	}{
 		"client assertion (Entra)": {
-			oauth2: map[string]any{"grant": "client_credentials", "token_url": url, "client_id": "id", "auth": "aws_identity", "scope": "s"},
+			oauth2: map[string]any{
+				"grant": "client_credentials", "token_url": url, "client_id": "id", "auth": "aws_identity", "scope": "s",
+			},
 			form: map[string]string{
 				"grant_type": "client_credentials", "client_id": "id", "client_assertion": "JWT", "scope": "s",
 				"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
@@ -104,17 +113,24 @@ func TestAWSIdentityProvesTheClient(t *testing.T) {
 			form:   map[string]string{"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": "JWT"},
 		},
 		"subject of an exchange": {
-			oauth2: map[string]any{"grant": "token_exchange", "token_url": url, "assertion": "aws_identity", "auth": "none", "audience": "aud"},
+			oauth2: map[string]any{
+				"grant": "token_exchange", "token_url": url, "assertion": "aws_identity", "auth": "none", "audience": "aud",
+			},
 			form: map[string]string{
 				"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": "JWT",
 				"subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "audience": "aud",
 			},
 		},
 		"both": {
-			oauth2: map[string]any{"grant": "token_exchange", "token_url": url, "client_id": "id", "assertion": "aws_identity", "auth": "aws_identity"},
+			oauth2: map[string]any{
+				"grant": "token_exchange", "token_url": url, "client_id": "id", "assertion": "aws_identity",
+				"auth": "aws_identity",
+			},
 			form: map[string]string{
-				"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": "JWT", "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-				"client_id": "id", "client_assertion": "JWT", "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+				"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": "JWT",
+				"subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+				"client_id":          "id", "client_assertion": "JWT",
+				"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
 			},
 		},
 	}
@@ -144,9 +160,12 @@ func TestLoginWithAWSIdentity(t *testing.T) {
 	m, _ := identityMinter(s, server.transport, newWall())
 	v := parsed(t, map[string]any{
 		"aws_identity": map[string]any{"audience": "a"},
-		"login":        json.RawMessage(`{"call":"POST https://example.com/v1/auth/jwt/login","body":{"role":"r","jwt":"{{awsIdentity}}"},"token":"/token"}`),
+		"login": json.RawMessage(
+			`{"call":"POST https://example.com/v1/auth/jwt/login","body":{"role":"r","jwt":"{{awsIdentity}}"},"token":"/token"}`,
+		),
 	})
-	if _, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil || server.body != `{"role":"r","jwt":"`+s.tokens[0]+`"}` {
+	if _, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil || server.body != `{"role":"r","jwt":"`+
+		s.tokens[0]+`"}` {
 		t.Errorf("%q, %v", server.body, err)
 	}
 }
@@ -164,26 +183,48 @@ func TestErrorsOfAWSIdentity(t *testing.T) {
 		says    string
 		minted  bool
 	}{
-		"disabled":                   {errs: []error{code("OutboundWebIdentityFederationDisabledException")}, lasting: true, says: "`aws iam enable-outbound-web-identity-federation`"},
-		"disabled, the shorter code": {errs: []error{code("OutboundWebIdentityFederationDisabled")}, lasting: true, says: "`aws iam enable-outbound-web-identity-federation`"},
-		"denied":                     {errs: []error{code("AccessDenied"), code("AccessDenied")}, lasting: true, asked: 2, says: "(AccessDenied: The first sentence): every audience in aws_identity must be in parameter IdentityAudiences"},
-		"denied, the longer code":    {errs: []error{code("AccessDeniedException"), code("AccessDeniedException")}, lasting: true, asked: 2, says: "enable-outbound-web-identity-federation"},
-		"denied once":                {errs: []error{code("AccessDenied")}, asked: 2, minted: true},
-		"too large":                  {errs: []error{code("JWTPayloadSizeExceededException")}, lasting: true, says: "too many audiences"},
+		"disabled": {
+			errs: []error{code("OutboundWebIdentityFederationDisabledException")}, lasting: true,
+			says: "`aws iam enable-outbound-web-identity-federation`",
+		},
+		"disabled, the shorter code": {
+			errs: []error{code("OutboundWebIdentityFederationDisabled")}, lasting: true,
+			says: "`aws iam enable-outbound-web-identity-federation`",
+		},
+		"denied": {
+			errs: []error{code("AccessDenied"), code("AccessDenied")}, lasting: true, asked: 2,
+			says: "(AccessDenied: The first sentence): every audience in aws_identity must be in parameter IdentityAudiences",
+		},
+		"denied, the longer code": {
+			errs: []error{code("AccessDeniedException"), code("AccessDeniedException")}, lasting: true, asked: 2,
+			says: "enable-outbound-web-identity-federation",
+		},
+		"denied once": {errs: []error{code("AccessDenied")}, asked: 2, minted: true},
+		"too large": {
+			errs: []error{code("JWTPayloadSizeExceededException")}, lasting: true, says: "too many audiences",
+		},
 		"the session is nearly over": {errs: []error{code("SessionDurationEscalationException")}, asked: 2, minted: true},
-		"the session is over":        {errs: slices.Repeat([]error{code("SessionDurationEscalation")}, 6), asked: 6, says: "shorter aws_identity.lifetime"},
-		"throttled":                  {errs: []error{code("Throttling")}, asked: 2, minted: true},
-		"throttled for long":         {errs: slices.Repeat([]error{code("ThrottlingException")}, 3), asked: 3, says: "gave no identity: Throttling"},
-		"own credentials expired":    {errs: slices.Repeat([]error{code("ExpiredToken")}, 3), asked: 3, says: "ExpiredToken"},
-		"no answer":                  {errs: slices.Repeat([]error{errors.New("dial tcp: refused. " + canary)}, 3), asked: 3, says: "gave no identity: dial tcp: refused"},
-		"a JWT that cannot be used":  {odd: "a b", lasting: true, says: "cannot be used"},
+		"the session is over": {
+			errs: slices.Repeat([]error{code("SessionDurationEscalation")}, 6), asked: 6,
+			says: "shorter aws_identity.lifetime",
+		},
+		"throttled": {errs: []error{code("Throttling")}, asked: 2, minted: true},
+		"throttled for long": {
+			errs: slices.Repeat([]error{code("ThrottlingException")}, 3), asked: 3, says: "gave no identity: Throttling",
+		},
+		"own credentials expired": {errs: slices.Repeat([]error{code("ExpiredToken")}, 3), asked: 3, says: "ExpiredToken"},
+		"no answer": {errs: slices.Repeat([]error{errors.New("dial tcp: refused. " +
+			canary)}, 3), asked: 3, says: "gave no identity: dial tcp: refused"},
+		"a JWT that cannot be used": {odd: "a b", lasting: true, says: "cannot be used"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := &sts{errs: tt.errs, odd: tt.odd}
 			m, _ := identityMinter(s, nil, newWall())
-			_, err := m.Mint(t.Context(), parsed(t, map[string]any{"aws_identity": map[string]any{"audience": "a"}}), redact.Secret{})
+			_, err := m.Mint(
+				t.Context(), parsed(t, map[string]any{"aws_identity": map[string]any{"audience": "a"}}), redact.Secret{},
+			)
 			if (err == nil) != tt.minted || len(s.asked) != max(tt.asked, 1) {
 				t.Fatalf("%d requests, want %d; %v", len(s.asked), max(tt.asked, 1), err)
 			}
@@ -194,7 +235,8 @@ func TestErrorsOfAWSIdentity(t *testing.T) {
 			if !ok || failed.Refused || failed.Lasting != tt.lasting {
 				t.Errorf("got %#v, want a permanent one: %t", failed, tt.lasting)
 			}
-			if text := err.Error(); !strings.Contains(text, tt.says) || strings.Contains(text, canary) || !strings.HasPrefix(text, "AWS STS at sts.eu-west-1.amazonaws.com ") {
+			if text := err.Error(); !strings.Contains(text, tt.says) || strings.Contains(text, canary) ||
+				!strings.HasPrefix(text, "AWS STS at sts.eu-west-1.amazonaws.com ") {
 				t.Errorf("error %q, want it to say %q", text, tt.says)
 			}
 		})
@@ -205,7 +247,9 @@ func TestAWSIdentityAsksForLessWhenTheSessionIsNearlyOver(t *testing.T) {
 	t.Parallel()
 	s := &sts{errs: []error{&smithy.GenericAPIError{Code: "SessionDurationEscalationException"}}}
 	m, _ := identityMinter(s, nil, newWall())
-	if _, err := m.Mint(t.Context(), parsed(t, map[string]any{"aws_identity": map[string]any{"audience": "a"}}), redact.Secret{}); err != nil {
+	if _, err := m.Mint(
+		t.Context(), parsed(t, map[string]any{"aws_identity": map[string]any{"audience": "a"}}), redact.Secret{},
+	); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"a RS256 5m0s", "a RS256 1m0s"}, s.asked); diff != "" {
@@ -216,7 +260,9 @@ func TestAWSIdentityAsksForLessWhenTheSessionIsNearlyOver(t *testing.T) {
 func TestAWSIdentityIsForTheCallerOnly(t *testing.T) {
 	t.Parallel()
 	m := token.NewMinter(nil, hosts.List{}, time.Now, &redact.Scrubber{})
-	if _, err := m.Mint(t.Context(), parsed(t, map[string]any{"aws_identity": map[string]any{"audience": "a"}}), redact.Secret{}); err == nil || !strings.Contains(err.Error(), "only the caller") {
+	if _, err := m.Mint(
+		t.Context(), parsed(t, map[string]any{"aws_identity": map[string]any{"audience": "a"}}), redact.Secret{},
+	); err == nil || !strings.Contains(err.Error(), "only the caller") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -225,25 +271,69 @@ func TestAWSIdentityIsValidated(t *testing.T) {
 	t.Parallel()
 	eleven := strings.Split(strings.Repeat("a ", 10)+"a", " ")
 	identity := map[string]any{"audience": "a"}
-	client := map[string]any{"grant": "client_credentials", "token_url": "https://example.com/token", "client_id": "id", "auth": "aws_identity"}
-	exchange := map[string]any{"grant": "token_exchange", "token_url": "https://example.com/token", "auth": "none", "assertion": "aws_identity"}
+	client := map[string]any{
+		"grant": "client_credentials", "token_url": "https://example.com/token", "client_id": "id", "auth": "aws_identity",
+	}
+	exchange := map[string]any{
+		"grant": "token_exchange", "token_url": "https://example.com/token", "auth": "none", "assertion": "aws_identity",
+	}
 	tests := map[string]struct {
 		identity, oauth2 map[string]any
 		want             []string
 	}{
-		"alone":                           {identity: identity},
-		"no audience":                     {identity: map[string]any{"lifetime": "5m"}, want: []string{"aws_identity.audience is missing"}},
-		"audience of no type":             {identity: map[string]any{"audience": 5}, want: []string{"aws_identity.audience must be a string or a list"}},
-		"eleven audiences":                {identity: map[string]any{"audience": eleven}, want: []string{"at most 10 audiences"}},
-		"unknown algorithm":               {identity: map[string]any{"audience": "a", "algorithm": canary}, want: []string{"aws_identity.algorithm must be RS256 or ES384"}},
-		"lifetime":                        {identity: map[string]any{"audience": "a", "lifetime": "2h"}, want: []string{"aws_identity.lifetime must be"}},
-		"client":                          {identity: identity, oauth2: client},
-		"client without id":               {identity: identity, oauth2: map[string]any{"grant": "client_credentials", "token_url": "https://example.com/token", "auth": "aws_identity"}, want: []string{"oauth2.client_id is missing"}},
-		"client without identity":         {oauth2: client, want: []string{"oauth2 uses aws_identity, and the secret has no aws_identity"}},
-		"exchange":                        {identity: identity, oauth2: exchange},
-		"exchange of two":                 {identity: identity, oauth2: map[string]any{"grant": "token_exchange", "token_url": "https://example.com/token", "auth": "none", "assertion": "aws_identity", "subject_token": "abcdefgh"}, want: []string{"exclude each other: remove one"}},
-		"another assertion":               {identity: identity, oauth2: map[string]any{"grant": "token_exchange", "token_url": "https://example.com/token", "auth": "aws_identity", "client_id": "i", "assertion": canary, "subject_token": "abcdefgh"}, want: []string{"oauth2.assertion must be aws_identity"}},
-		"assertion of client_credentials": {identity: identity, oauth2: map[string]any{"grant": "client_credentials", "token_url": "https://example.com/token", "auth": "none", "assertion": "aws_identity"}, want: []string{"oauth2.assertion is for the grants"}},
+		"alone": {identity: identity},
+		"no audience": {
+			identity: map[string]any{"lifetime": "5m"}, want: []string{"aws_identity.audience is missing"},
+		},
+		"audience of no type": {
+			identity: map[string]any{"audience": 5}, want: []string{"aws_identity.audience must be a string or a list"},
+		},
+		"eleven audiences": {
+			identity: map[string]any{"audience": eleven}, want: []string{"at most 10 audiences"},
+		},
+		"unknown algorithm": {
+			identity: map[string]any{"audience": "a", "algorithm": canary},
+			want:     []string{"aws_identity.algorithm must be RS256 or ES384"},
+		},
+		"lifetime": {
+			identity: map[string]any{"audience": "a", "lifetime": "2h"}, want: []string{"aws_identity.lifetime must be"},
+		},
+		"client": {identity: identity, oauth2: client},
+		"client without id": {
+			identity: identity,
+			oauth2: map[string]any{
+				"grant": "client_credentials", "token_url": "https://example.com/token", "auth": "aws_identity",
+			},
+			want: []string{"oauth2.client_id is missing"},
+		},
+		"client without identity": {
+			oauth2: client, want: []string{"oauth2 uses aws_identity, and the secret has no aws_identity"},
+		},
+		"exchange": {identity: identity, oauth2: exchange},
+		"exchange of two": {
+			identity: identity,
+			oauth2: map[string]any{
+				"grant": "token_exchange", "token_url": "https://example.com/token", "auth": "none", "assertion": "aws_identity",
+				"subject_token": "abcdefgh",
+			},
+			want: []string{"exclude each other: remove one"},
+		},
+		"another assertion": {
+			identity: identity,
+			oauth2: map[string]any{
+				"grant": "token_exchange", "token_url": "https://example.com/token", "auth": "aws_identity", "client_id": "i",
+				"assertion": canary, "subject_token": "abcdefgh",
+			},
+			want: []string{"oauth2.assertion must be aws_identity"},
+		},
+		"assertion of client_credentials": {
+			identity: identity,
+			oauth2: map[string]any{
+				"grant": "client_credentials", "token_url": "https://example.com/token", "auth": "none",
+				"assertion": "aws_identity",
+			},
+			want: []string{"oauth2.assertion is for the grants"},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -71,6 +71,9 @@ func shortRSA() ([]byte, error) {
 		return asn1.Marshal(struct {
 			Version                     int
 			N, E, D, P, Q, DP, DQ, QInv *big.Int
-		}{0, new(big.Int).Mul(p, q), e, d, p, q, new(big.Int).Mod(d, p1), new(big.Int).Mod(d, q1), new(big.Int).ModInverse(q, p)})
+		}{
+			Version: 0, N: new(big.Int).Mul(p, q), E: e, D: d, P: p, Q: q, DP: new(big.Int).Mod(d, p1),
+			DQ: new(big.Int).Mod(d, q1), QInv: new(big.Int).ModInverse(q, p),
+		})
 	}
 }

@@ -11,14 +11,16 @@ import (
 // minters are the members by which a secret describes how to obtain a token.
 var minters = []string{"oauth2", "login", "jwt", "aws_identity", "rotate"}
 
-// ParseMember reads a secret that was made for something else: its token is the string at key, the name of a member or, if
-// it begins with a slash, a JSON pointer. Of the other members only those count that narrow what the token is used for.
-// The event never chooses a credential of ours, which would be sent to a target.
+// ParseMember reads a secret that was made for something else: its token is the string at key, the name of a member or,
+// if it begins with a slash, a JSON pointer. Of the other members only those count that narrow what the token is used
+// for. The event never chooses a credential of ours, which would be sent to a target.
 func ParseMember(text, key string, scrub *redact.Scrubber) (Document, error) {
 	object, held := bearer.TrimBOM(text), scrub.Holder()
 	if !strings.HasPrefix(object, "{") {
 		addUnread(held, text)
-		return Document{}, malformed("the secret is plain text, and Key (secretKey in the event) chooses a member of a JSON object: remove Key")
+		return Document{}, malformed(
+			"the secret is plain text, and Key (secretKey in the event) chooses a member of a JSON object: remove Key",
+		)
 	}
 	doc, duplicates, err := jsondoc.Parse([]byte(object))
 	if err != nil {
@@ -72,7 +74,11 @@ func (p *secretParser) member(doc jsondoc.Value, key string) Document {
 	if v := doc.Get("hosts"); v.Kind != jsondoc.Absent && v.Kind != jsondoc.Null {
 		list, problems := parseHosts(v)
 		if len(problems) > 0 {
-			d.Warnings = append(d.Warnings, "the member hosts does not read as hosts and is ignored: the token is bound to ALLOWED_HOSTS (parameter AllowedHosts)")
+			d.Warnings = append(
+				d.Warnings,
+				"the member hosts does not read as hosts and is ignored: the token is bound to ALLOWED_HOSTS (parameter "+
+					"AllowedHosts)",
+			)
 		} else {
 			d.Hosts = &list
 		}
@@ -80,7 +86,8 @@ func (p *secretParser) member(doc jsondoc.Value, key string) Document {
 	if v := doc.Get("ca"); v.Kind != jsondoc.Absent && v.Kind != jsondoc.Null {
 		var err error
 		if d.CA, err = readCA(v); err != nil {
-			d.Warnings = append(d.Warnings, "the member ca "+err.Error()+" and is ignored: only the system's certificates are trusted")
+			d.Warnings = append(d.Warnings, "the member ca "+err.Error()+
+				" and is ignored: only the system's certificates are trusted")
 		}
 	}
 	return d

@@ -13,10 +13,13 @@ import (
 
 // The known members of each level. Below headers, parameters, claims and bodies any name is the user's.
 var (
-	secretMembers = []string{"token", "expires_at", "hosts", "oauth2", "login", "jwt", "aws_identity", "rotate", "test", "probe", "ca"}
+	secretMembers = []string{
+		"token", "expires_at", "hosts", "oauth2", "login", "jwt", "aws_identity", "rotate", "test", "probe", "ca",
+	}
 	nestedMembers = map[string][]string{
 		"oauth2": {
-			"grant", "token_url", "client_id", "client_secret", "auth", "scope", "audience", "assertion_audience", "issuer", "subject",
+			"grant", "token_url", "client_id", "client_secret", "auth", "scope", "audience", "assertion_audience", "issuer",
+			"subject",
 			"private_key", "key_id", "algorithm", "certificate", "refresh_token", "subject_token", "subject_token_type",
 			"requested_token_type", "assertion", "parameters", "format",
 		},
@@ -54,8 +57,8 @@ func (p *secretParser) unfold(doc jsondoc.Value) jsondoc.Value {
 	return doc
 }
 
-// known returns the object without the members that mean nothing here, and of those within it likewise. One that may be a
-// slip of the pen is a problem, as what it was to do would silently not happen; of the rest the log has a warning.
+// known returns the object without the members that mean nothing here, and of those within it likewise. One that may be
+// a slip of the pen is a problem, as what it was to do would silently not happen; of the rest the log has a warning.
 func (p *secretParser) known(doc jsondoc.Value) jsondoc.Value {
 	doc = p.only(doc, "", secretMembers)
 	for i, m := range doc.Members {
@@ -89,7 +92,10 @@ func (p *secretParser) only(object jsondoc.Value, where string, names []string) 
 			p.problems.Addf("unknown member %s: did you mean %s?", where+shownName(m.Name), where+meant)
 		case speaksOfHosts(m.Name):
 			p.misspelt = true
-			p.problems.Addf("unknown member %s: did you mean hosts? It stands at the top of the secret and binds the token to hosts", where+shownName(m.Name))
+			p.problems.Addf(
+				"unknown member %s: did you mean hosts? It stands at the top of the secret and binds the token to hosts",
+				where+shownName(m.Name),
+			)
 		default:
 			p.ignored = append(p.ignored, where+shownName(m.Name))
 		}
@@ -200,7 +206,8 @@ func (p *secretParser) ignoredWarning() []string {
 	return []string{text}
 }
 
-// secretString reads a string that must never be shown, and rejects one that is too short to be scrubbed. Zero: there is none.
+// secretString reads a string that must never be shown, and rejects one that is too short to be scrubbed. Zero: there
+// is none.
 func (p *secretParser) secretString(f *jsondoc.Fields, where, name string, shortest int) redact.Secret {
 	text := f.String(name)
 	secret := p.scrub.Keep(text)

@@ -12,7 +12,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-const loginJSON = `{"call":"POST https://example.com/login","body":{"user":"u","password":"password-1"},"token":"/token"}`
+const loginJSON = `{"call":"POST https://example.com/login","body":{"user":"u","password":"password-1"},` +
+	`"token":"/token"}`
 
 func TestUnknownMembers(t *testing.T) {
 	t.Parallel()
@@ -24,9 +25,10 @@ func TestUnknownMembers(t *testing.T) {
 		means   string // empty: it is ignored
 		ignored string // empty: nothing is
 	}{
-		"note":                             {text: `{"token":"abcdefgh","note":"` + canary + `"}`, ignored: "note"},
-		"several":                          {text: `{"token":"abcdefgh","note":1,"owner":{"x":[]}}`, ignored: "note, owner"},
-		"name that is not shown":           {text: `{"token":"abcdefgh","a name: ` + canary + `":1}`, ignored: "(a name that is not shown)"},
+		"note":    {text: `{"token":"abcdefgh","note":"` + canary + `"}`, ignored: "note"},
+		"several": {text: `{"token":"abcdefgh","note":1,"owner":{"x":[]}}`, ignored: "note, owner"},
+		"name that is not shown": {text: `{"token":"abcdefgh","a name: ` + canary +
+			`":1}`, ignored: "(a name that is not shown)"},
 		"another case":                     {text: `{"Token":"abcdefgh"}`, means: "token"},
 		"one edit, five letters":           {text: `{"token":"abcdefgh","hots":["example.com"]}`, means: "hosts"},
 		"neighbours swapped":               {text: `{"token":"abcdefgh","hotss":["example.com"]}`, means: "hosts"},
@@ -37,20 +39,29 @@ func TestUnknownMembers(t *testing.T) {
 		"below four letters, one edit":     {text: `{"token":"abcdefgh","cas":"x"}`, ignored: "cas"},
 		"it speaks of hosts":               {text: `{"token":"abcdefgh","allowedHosts":["example.com"]}`, means: "hosts"},
 		"it speaks of domains":             {text: `{"token":"abcdefgh","DOMAIN":"example.com"}`, means: "hosts"},
-		"inside oauth2":                    {text: `{"oauth2":{"grant":"client_credentials","token_url":"https://example.com/","client_id":"i","client_secert":"abcdefgh"}}`, means: "oauth2.client_secret"},
+		"inside oauth2": {
+			text: `{"oauth2":{"grant":"client_credentials","token_url":"https://example.com/","client_id":"i",` +
+				`"client_secert":"abcdefgh"}}`,
+			means: "oauth2.client_secret",
+		},
 		"inside oauth2, ignored": {
-			text:    `{"oauth2":{"grant":"client_credentials","token_url":"https://example.com/","client_id":"i","client_secret":"abcdefgh","tenant":1}}`,
+			text: `{"oauth2":{"grant":"client_credentials","token_url":"https://example.com/","client_id":"i",` +
+				`"client_secret":"abcdefgh","tenant":1}}`,
 			ignored: "oauth2.tenant",
 		},
 		"inside rotate":          {text: rotate(`,"expiresAt":"/x"`), means: "rotate.expires_at"},
 		"inside rotate, ignored": {text: rotate(`,"comment":"x"`), ignored: "rotate.comment"},
 		"inside rotate.headers":  {text: rotate(`,"headers":{"X-Host":"example-1"}`)},
 		"inside rotate.body":     {text: rotate(`,"body":{"domain":"x","Token":1}`)},
-		"inside login":           {text: `{"login":` + strings.Replace(loginJSON, `"token"`, `"tokens":"/a","token"`, 1) + `}`, means: "login.token"},
-		"inside login.reject":    {text: `{"login":` + strings.Replace(loginJSON, `"token"`, `"reject":{"Status":[403]},"token"`, 1) + `}`, means: "login.reject.status"},
-		"inside login.expect":    {text: `{"login":` + strings.Replace(loginJSON, `"token"`, `"expect":{"why":"x"},"token"`, 1) + `}`, ignored: "login.expect.why"},
+		"inside login": {text: `{"login":` + strings.Replace(loginJSON, `"token"`, `"tokens":"/a","token"`, 1) +
+			`}`, means: "login.token"},
+		"inside login.reject": {text: `{"login":` +
+			strings.Replace(loginJSON, `"token"`, `"reject":{"Status":[403]},"token"`, 1) + `}`, means: "login.reject.status"},
+		"inside login.expect": {text: `{"login":` +
+			strings.Replace(loginJSON, `"token"`, `"expect":{"why":"x"},"token"`, 1) + `}`, ignored: "login.expect.why"},
 		"parameters are the user's": {
-			text: `{"oauth2":{"grant":"client_credentials","token_url":"https://example.com/","client_id":"i","client_secret":"abcdefgh","parameters":{"Scope":"x","domain":"y"}}}`,
+			text: `{"oauth2":{"grant":"client_credentials","token_url":"https://example.com/","client_id":"i",` +
+				`"client_secret":"abcdefgh","parameters":{"Scope":"x","domain":"y"}}}`,
 		},
 	}
 	for name, tt := range tests {
@@ -58,13 +69,15 @@ func TestUnknownMembers(t *testing.T) {
 			t.Parallel()
 			d, err := token.ParseSecret(tt.text, &redact.Scrubber{})
 			if tt.means != "" {
-				if err == nil || !strings.Contains(err.Error(), "did you mean "+tt.means+"?") || strings.Contains(err.Error(), canary) {
+				if err == nil || !strings.Contains(err.Error(), "did you mean "+tt.means+"?") ||
+					strings.Contains(err.Error(), canary) {
 					t.Errorf("got %v, want it to ask whether %s is meant", err, tt.means)
 				}
 				return
 			}
 			warnings := strings.Join(d.Warnings, "; ")
-			if err != nil || strings.Contains(warnings, "ignored") != (tt.ignored != "") || !strings.HasSuffix(warnings, tt.ignored) || strings.Contains(warnings, canary) {
+			if err != nil || strings.Contains(warnings, "ignored") != (tt.ignored != "") ||
+				!strings.HasSuffix(warnings, tt.ignored) || strings.Contains(warnings, canary) {
 				t.Errorf("warnings %q, %v; want %q ignored", warnings, err, tt.ignored)
 			}
 		})
@@ -90,16 +103,19 @@ func TestTextOfAnObjectIsTheObject(t *testing.T) {
 		return string(q)
 	}
 	for name, member := range map[string]string{
-		"oauth2": `{"grant":"client_credentials","token_url":"https://example.com/","client_id":"i","client_secret":"abcdefgh"}`,
-		"login":  loginJSON,
-		"jwt":    object(t, jwtMember(), nil),
+		"oauth2": `{"grant":"client_credentials","token_url":"https://example.com/","client_id":"i",` +
+			`"client_secret":"abcdefgh"}`,
+		"login": loginJSON,
+		"jwt":   object(t, jwtMember(), nil),
 	} {
-		d, err := token.ParseSecret(fmt.Sprintf(`{%q:%s,"hosts":"example.com"}`, name, quoted(" "+member+"\n")), &redact.Scrubber{})
+		d, err := token.ParseSecret(fmt.Sprintf(`{%q:%s,"hosts":"example.com"}`, name, quoted(" "+member+
+			"\n")), &redact.Scrubber{})
 		if err != nil || !d.Minted() || d.Hosts == nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	d, err := token.ParseSecret(`{"token":"abcdefgh","oauth2":"","login":" ","rotate":`+quoted(`{"call":"POST https://example.com/","token":"/token"}`)+`}`, &redact.Scrubber{})
+	d, err := token.ParseSecret(`{"token":"abcdefgh","oauth2":"","login":" ","rotate":`+
+		quoted(`{"call":"POST https://example.com/","token":"/token"}`)+`}`, &redact.Scrubber{})
 	if err != nil || d.Rotate == nil {
 		t.Errorf("rotate %t: %v", d.Rotate != nil, err)
 	}
@@ -109,7 +125,8 @@ func TestTextOfAnObjectIsTheObject(t *testing.T) {
 		quoted(`["` + canary + `"]`):  "login must be an object, not a string",
 		`7`:                           "login must be an object, not a number",
 	} {
-		if _, err := token.ParseSecret(`{"login":`+text+`}`, &redact.Scrubber{}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), canary) {
+		if _, err := token.ParseSecret(`{"login":`+text+`}`, &redact.Scrubber{}); err == nil ||
+			!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), canary) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
@@ -124,35 +141,61 @@ func TestKindsExcludeEachOther(t *testing.T) {
 		text string
 		want []string
 	}{
-		"static":                      {text: `{"token":"abcdefgh"}`},
-		"oauth2":                      {text: `{"oauth2":` + oauth2 + `}`},
-		"login":                       {text: `{"login":` + loginJSON + `}`},
-		"jwt":                         {text: `{"jwt":` + jwt + `}`},
-		"login with jwt":              {text: `{"login":` + withJWT + `,"jwt":` + jwt + `}`},
-		"token with refresh_token":    {text: `{"token":"abcdefgh","oauth2":` + refreshJSON + `}`},
-		"token with rotate":           {text: `{"token":"abcdefgh","rotate":` + rotate + `}`},
-		"token and oauth2":            {text: `{"token":"abcdefgh","oauth2":` + oauth2 + `}`, want: []string{"token and oauth2 exclude each other"}},
-		"token and login":             {text: `{"token":"abcdefgh","login":` + loginJSON + `}`, want: []string{"token and login exclude each other"}},
-		"token and jwt":               {text: `{"token":"abcdefgh","jwt":` + jwt + `}`, want: []string{"token and jwt exclude each other"}},
-		"oauth2 and login":            {text: `{"oauth2":` + oauth2 + `,"login":` + loginJSON + `}`, want: []string{"oauth2 and login exclude each other"}},
-		"oauth2 and jwt":              {text: `{"oauth2":` + oauth2 + `,"jwt":` + jwt + `}`, want: []string{"oauth2 and jwt exclude each other"}},
-		"refresh_token and login":     {text: `{"token":"abcdefgh","oauth2":` + refreshJSON + `,"login":` + loginJSON + `}`, want: []string{"login and oauth2 with grant refresh_token exclude each other"}},
-		"rotate and jwt":              {text: `{"token":"abcdefgh","rotate":` + rotate + `,"jwt":` + jwt + `}`, want: []string{"jwt and rotate exclude each other"}},
-		"rotate and oauth2":           {text: `{"token":"abcdefgh","rotate":` + rotate + `,"oauth2":` + refreshJSON + `}`, want: []string{"oauth2 and rotate exclude each other"}},
-		"login that does not use jwt": {text: `{"login":` + loginJSON + `,"jwt":` + jwt + `}`, want: []string{"jwt and login exclude each other unless"}},
-		"login that uses a jwt":       {text: `{"login":` + withJWT + `}`, want: []string{"login uses {{jwt}}, and the secret has no jwt"}},
-		"aws_identity":                {text: `{"aws_identity":{"audience":"x"}}`},
-		"token and aws_identity":      {text: `{"token":"abcdefgh","aws_identity":{"audience":"x"}}`, want: []string{"token and aws_identity exclude each other"}},
-		"jwt and aws_identity":        {text: `{"jwt":` + jwt + `,"aws_identity":{"audience":"x"}}`, want: []string{"jwt and aws_identity exclude each other"}},
-		"oauth2 that does not use it": {text: `{"oauth2":` + oauth2 + `,"aws_identity":{"audience":"x"}}`, want: []string{"aws_identity and oauth2 exclude each other unless"}},
-		"login that does not use it":  {text: `{"login":` + loginJSON + `,"aws_identity":{"audience":"x"}}`, want: []string{"aws_identity and login exclude each other unless"}},
-		"login that uses one":         {text: `{"login":` + strings.Replace(loginJSON, "password-1", "{{awsIdentity}}", 1) + `}`, want: []string{"login uses {{awsIdentity}}, and the secret has no aws_identity"}},
-		"login with both": {
-			text: `{"login":` + strings.Replace(withJWT, "password-1", "{{awsIdentity}}", 1) + `,"jwt":` + jwt + `,"aws_identity":{"audience":"x"}}`,
+		"static":                   {text: `{"token":"abcdefgh"}`},
+		"oauth2":                   {text: `{"oauth2":` + oauth2 + `}`},
+		"login":                    {text: `{"login":` + loginJSON + `}`},
+		"jwt":                      {text: `{"jwt":` + jwt + `}`},
+		"login with jwt":           {text: `{"login":` + withJWT + `,"jwt":` + jwt + `}`},
+		"token with refresh_token": {text: `{"token":"abcdefgh","oauth2":` + refreshJSON + `}`},
+		"token with rotate":        {text: `{"token":"abcdefgh","rotate":` + rotate + `}`},
+		"token and oauth2": {text: `{"token":"abcdefgh","oauth2":` + oauth2 +
+			`}`, want: []string{"token and oauth2 exclude each other"}},
+		"token and login": {text: `{"token":"abcdefgh","login":` + loginJSON +
+			`}`, want: []string{"token and login exclude each other"}},
+		"token and jwt": {text: `{"token":"abcdefgh","jwt":` + jwt +
+			`}`, want: []string{"token and jwt exclude each other"}},
+		"oauth2 and login": {text: `{"oauth2":` + oauth2 + `,"login":` + loginJSON +
+			`}`, want: []string{"oauth2 and login exclude each other"}},
+		"oauth2 and jwt": {text: `{"oauth2":` + oauth2 + `,"jwt":` + jwt +
+			`}`, want: []string{"oauth2 and jwt exclude each other"}},
+		"refresh_token and login": {text: `{"token":"abcdefgh","oauth2":` + refreshJSON + `,"login":` + loginJSON +
+			`}`, want: []string{"login and oauth2 with grant refresh_token exclude each other"}},
+		"rotate and jwt": {text: `{"token":"abcdefgh","rotate":` + rotate + `,"jwt":` + jwt +
+			`}`, want: []string{"jwt and rotate exclude each other"}},
+		"rotate and oauth2": {text: `{"token":"abcdefgh","rotate":` + rotate + `,"oauth2":` + refreshJSON +
+			`}`, want: []string{"oauth2 and rotate exclude each other"}},
+		"login that does not use jwt": {text: `{"login":` + loginJSON + `,"jwt":` + jwt +
+			`}`, want: []string{"jwt and login exclude each other unless"}},
+		"login that uses a jwt": {text: `{"login":` + withJWT +
+			`}`, want: []string{"login uses {{jwt}}, and the secret has no jwt"}},
+		"aws_identity": {text: `{"aws_identity":{"audience":"x"}}`},
+		"token and aws_identity": {
+			text: `{"token":"abcdefgh","aws_identity":{"audience":"x"}}`,
+			want: []string{"token and aws_identity exclude each other"},
 		},
-		"refresh_token and aws_identity": {text: `{"token":"abcdefgh","oauth2":` + refreshJSON + `,"aws_identity":{"audience":"x"}}`, want: []string{"oauth2 with grant refresh_token and aws_identity exclude each other"}},
+		"jwt and aws_identity": {text: `{"jwt":` + jwt +
+			`,"aws_identity":{"audience":"x"}}`, want: []string{"jwt and aws_identity exclude each other"}},
+		"oauth2 that does not use it": {text: `{"oauth2":` + oauth2 +
+			`,"aws_identity":{"audience":"x"}}`, want: []string{"aws_identity and oauth2 exclude each other unless"}},
+		"login that does not use it": {text: `{"login":` + loginJSON +
+			`,"aws_identity":{"audience":"x"}}`, want: []string{"aws_identity and login exclude each other unless"}},
+		"login that uses one": {
+			text: `{"login":` +
+				strings.Replace(loginJSON, "password-1", "{{awsIdentity}}", 1) + `}`,
+			want: []string{"login uses {{awsIdentity}}, and the secret has no aws_identity"},
+		},
+		"login with both": {
+			text: `{"login":` + strings.Replace(withJWT, "password-1", "{{awsIdentity}}", 1) + `,"jwt":` + jwt +
+				`,"aws_identity":{"audience":"x"}}`,
+		},
+		"refresh_token and aws_identity": {
+			text: `{"token":"abcdefgh","oauth2":` + refreshJSON +
+				`,"aws_identity":{"audience":"x"}}`,
+			want: []string{"oauth2 with grant refresh_token and aws_identity exclude each other"},
+		},
 		"refresh_token by aws_identity": {
-			text: `{"token":"abcdefgh","oauth2":` + strings.Replace(refreshJSON, `"grant"`, `"auth":"aws_identity","grant"`, 1) + `}`,
+			text: `{"token":"abcdefgh","oauth2":` +
+				strings.Replace(refreshJSON, `"grant"`, `"auth":"aws_identity","grant"`, 1) + `}`,
 			want: []string{"oauth2 with grant refresh_token cannot use aws_identity"},
 		},
 		"empty token next to a minted": {text: `{"token":"","oauth2":` + oauth2 + `}`},
@@ -169,27 +212,36 @@ func TestKindsExcludeEachOther(t *testing.T) {
 
 func TestEveryProblemOfASecretIsNamedAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := token.ParseSecret(`{"hosts":5,"hots":1,"login":{"call":"post http://`+canary+`","headers":{"Host":"`+canary+`","X":5},"body":{"a":"{{runId}}"},
-		"token":"a","expires_at":"~","expect":{"status":[302]},"reject":{"json":{"/a":[]}}},"ca":"`+canary+`"}`, &redact.Scrubber{})
-	wantProblems(t, err, "unknown member hots", "hosts must be a list", "ca holds no certificate", "login.call: the method", "login.call: the URL must begin",
-		"login.headers: the name of header 1", "login.headers: header 2 must be a string", "login.body: unknown placeholder {{runId}}", "login.token must be empty or begin with /",
-		"login.expires_at must be empty or begin", "login.expect.status must not hold a 3xx", "login.reject.json: the value of a pointer is an empty list")
+	_, err := token.ParseSecret(`{"hosts":5,"hots":1,"login":{"call":"post http://`+canary+`","headers":{"Host":"`+
+		canary+`","X":5},"body":{"a":"{{runId}}"},
+		"token":"a","expires_at":"~","expect":{"status":[302]},"reject":{"json":{"/a":[]}}},"ca":"`+canary+`"}`,
+		&redact.Scrubber{})
+	wantProblems(t, err, "unknown member hots", "hosts must be a list", "ca holds no certificate",
+		"login.call: the method", "login.call: the URL must begin",
+		"login.headers: the name of header 1", "login.headers: header 2 must be a string",
+		"login.body: unknown placeholder {{runId}}", "login.token must be empty or begin with /",
+		"login.expires_at must be empty or begin", "login.expect.status must not hold a 3xx",
+		"login.reject.json: the value of a pointer is an empty list")
 }
 
 func TestTestOfATokenThatNoOneRenewsIsIgnoredWithAWarning(t *testing.T) {
 	t.Parallel()
 	d, err := token.ParseSecret(`{"token":"abcdefgh","test":"GET https://example.com/me"}`, &redact.Scrubber{})
-	if err != nil || !slices.ContainsFunc(d.Warnings, func(w string) bool { return strings.Contains(w, "test is ignored") }) {
+	if err != nil || !slices.ContainsFunc(d.Warnings, func(w string) bool {
+		return strings.Contains(w, "test is ignored")
+	}) {
 		t.Errorf("warnings %q, %v", d.Warnings, err)
 	}
 }
 
-// FuzzSecret holds that no secret makes the parser fail, that an error shows no value, and that what was read once is read
-// again in the same way.
+// FuzzSecret holds that no secret makes the parser fail, that an error shows no value, and that what was read once is
+// read again in the same way.
 func FuzzSecret(f *testing.F) {
 	for _, text := range []string{
-		canary, `{"token":"` + canary + `"}`, `{"api_key":"` + canary + `"}`, `{"oauth2":` + refreshJSON + `,"token":"` + canary + `"}`,
-		`{"login":` + loginJSON + `,"hosts":"` + canary + `"}`, `{"jwt":{"private_key":"` + canary + `","claims":{"a":"` + canary + `"}}}`,
+		canary, `{"token":"` + canary + `"}`, `{"api_key":"` + canary + `"}`,
+		`{"oauth2":` + refreshJSON + `,"token":"` + canary + `"}`,
+		`{"login":` + loginJSON + `,"hosts":"` + canary + `"}`,
+		`{"jwt":{"private_key":"` + canary + `","claims":{"a":"` + canary + `"}}}`,
 		`{"token":"abcdefgh","probe":{"call":"GET https://` + canary + `/","expect":{"json":{"/` + canary + `":[]}}}}`,
 		`{"token":"x","expires_at":"` + canary + `","ca":"` + canary + `","hosts":["` + canary + `;"]}`,
 		`{"rotate":"{\"call\":\"` + canary + `\",\"headers\":{\"X\":\"` + canary + `\n\"}}"}`,
@@ -212,7 +264,8 @@ func FuzzSecret(f *testing.F) {
 				t.Errorf("%q: a normalized token is not normal: %q, %v", text, once.Token.Reveal(), err)
 			}
 		}
-		if _, err := token.ParseMember(text, key, scrub); err != nil && !strings.Contains(key, canary) && leaks(err.Error(), text) {
+		if _, err := token.ParseMember(text, key, scrub); err != nil && !strings.Contains(key, canary) &&
+			leaks(err.Error(), text) {
 			t.Errorf("%q at %q: the error shows a value: %s", text, key, err)
 		}
 	})
@@ -268,7 +321,8 @@ func TestPEMInEveryShape(t *testing.T) {
 					t.Errorf("%s, %s: the key is not scrubbed", name, algorithm)
 				}
 			}
-			const help = "private_key is no PEM block (BEGIN … PRIVATE KEY and END … PRIVATE KEY between dashes; -----BEGIN PRIVATE KEY-----"
+			const help = "private_key is no PEM block (BEGIN … PRIVATE KEY and END … PRIVATE KEY between dashes; " +
+				"-----BEGIN PRIVATE KEY-----"
 			if got := scrub.Scrub(help); got != help {
 				t.Errorf("%s: our own words are scrubbed: %s", name, got)
 			}

@@ -31,7 +31,8 @@ func TestLargeTokensThatAreRefusedLeaveNoMemoryBehind(t *testing.T) { //nolint:p
 	}
 	before := heap()
 	for range 12 {
-		if _, err := m.Mint(t.Context(), v, redact.Secret{}); err == nil || !strings.Contains(err.Error(), "longer than 8192 bytes") {
+		if _, err := m.Mint(t.Context(), v, redact.Secret{}); err == nil ||
+			!strings.Contains(err.Error(), "longer than 8192 bytes") {
 			t.Fatalf("got %v", err)
 		}
 	}

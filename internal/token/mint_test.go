@@ -44,7 +44,10 @@ func certified(t *testing.T, expires time.Time) (key, certificate string, der []
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"}, NotBefore: expires.Add(-time.Hour), NotAfter: expires}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"}, NotBefore: expires.Add(-time.Hour),
+		NotAfter: expires,
+	}
 	if der, err = x509.CreateCertificate(rand.Reader, template, template, private.Public(), private); err != nil {
 		t.Fatal(err)
 	}
@@ -86,10 +89,13 @@ func TestCertificateIdentifiesTheKeyAndExpires(t *testing.T) {
 		t.Errorf("header %v, %v", parsed.Header, err)
 	}
 	for name, tt := range map[string]struct{ certificate, want string }{
-		"of another key": {other, "oauth2.certificate is not the certificate of private_key"},
-		"no certificate": {key, "oauth2.certificate holds no certificate"},
-		"no PEM":         {canary, "oauth2.certificate holds no certificate"},
-		"garbage":        {strings.ReplaceAll(keys().garbage, "PRIVATE KEY", "CERTIFICATE"), "oauth2.certificate holds a PEM block"},
+		"of another key": {certificate: other, want: "oauth2.certificate is not the certificate of private_key"},
+		"no certificate": {certificate: key, want: "oauth2.certificate holds no certificate"},
+		"no PEM":         {certificate: canary, want: "oauth2.certificate holds no certificate"},
+		"garbage": {
+			certificate: strings.ReplaceAll(keys().garbage, "PRIVATE KEY", "CERTIFICATE"),
+			want:        "oauth2.certificate holds a PEM block",
+		},
 	} {
 		_, err := token.ParseSecret(object(t, map[string]any{"oauth2": with(tt.certificate)}, nil), &redact.Scrubber{})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -103,7 +109,8 @@ func TestExpiryOfWhatMints(t *testing.T) {
 	day := time.Date(2028, 1, 31, 0, 0, 0, 0, time.UTC)
 	key, certificate, _ := certified(t, day)
 	exchange := map[string]any{
-		"grant": "token_exchange", "token_url": "https://example.com/token", "auth": "none", "subject_token": jwtWith(fmt.Sprintf(`{"exp":%d}`, day.Unix())),
+		"grant": "token_exchange", "token_url": "https://example.com/token", "auth": "none",
+		"subject_token": jwtWith(fmt.Sprintf(`{"exp":%d}`, day.Unix())),
 	}
 	withKey := map[string]any{
 		"grant": "client_credentials", "token_url": "https://example.com/token", "client_id": "id", "auth": "private_key_jwt",
@@ -114,15 +121,27 @@ func TestExpiryOfWhatMints(t *testing.T) {
 		want   time.Time
 		warns  bool
 	}{
-		"unknown":                       {secret: map[string]any{"oauth2": clientCredentials()}},
-		"expires_at of a client":        {secret: map[string]any{"oauth2": clientCredentials(), "expires_at": "2028-01-31"}, want: day},
-		"expires_at of a login":         {secret: map[string]any{"login": json.RawMessage(loginJSON), "expires_at": day.Unix()}, want: day},
-		"expires_at of a key":           {secret: map[string]any{"jwt": jwtMember(), "expires_at": "2028-01-31 00:00:00"}, want: day},
-		"certificate":                   {secret: map[string]any{"oauth2": withKey}, want: day},
-		"expires_at before certificate": {secret: map[string]any{"oauth2": withKey, "expires_at": "2027-01-31"}, want: day.AddDate(-1, 0, 0)},
-		"unreadable: the certificate's": {secret: map[string]any{"oauth2": withKey, "expires_at": "soon"}, want: day, warns: true},
-		"subject_token":                 {secret: map[string]any{"oauth2": exchange}, want: day},
-		"unreadable, and nothing else":  {secret: map[string]any{"oauth2": clientCredentials(), "expires_at": "soon"}, warns: true},
+		"unknown": {secret: map[string]any{"oauth2": clientCredentials()}},
+		"expires_at of a client": {
+			secret: map[string]any{"oauth2": clientCredentials(), "expires_at": "2028-01-31"}, want: day,
+		},
+		"expires_at of a login": {
+			secret: map[string]any{"login": json.RawMessage(loginJSON), "expires_at": day.Unix()}, want: day,
+		},
+		"expires_at of a key": {
+			secret: map[string]any{"jwt": jwtMember(), "expires_at": "2028-01-31 00:00:00"}, want: day,
+		},
+		"certificate": {secret: map[string]any{"oauth2": withKey}, want: day},
+		"expires_at before certificate": {
+			secret: map[string]any{"oauth2": withKey, "expires_at": "2027-01-31"}, want: day.AddDate(-1, 0, 0),
+		},
+		"unreadable: the certificate's": {
+			secret: map[string]any{"oauth2": withKey, "expires_at": "soon"}, want: day, warns: true,
+		},
+		"subject_token": {secret: map[string]any{"oauth2": exchange}, want: day},
+		"unreadable, and nothing else": {
+			secret: map[string]any{"oauth2": clientCredentials(), "expires_at": "soon"}, warns: true,
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -146,28 +165,39 @@ func TestTokenRequestsOfMoreProviders(t *testing.T) {
 		form    map[string]string
 	}{
 		"parameters": {
-			base: clientCredentials(), changes: change{"parameters": map[string]string{"resource": "https://api.example.com/"}}, basic: basic,
-			form: map[string]string{"grant_type": "client_credentials", "resource": "https://api.example.com/"},
+			base: clientCredentials(), changes: change{"parameters": map[string]string{"resource": "https://api.example.com/"}},
+			basic: basic,
+			form:  map[string]string{"grant_type": "client_credentials", "resource": "https://api.example.com/"},
 		},
 		"another grant_type (Zoom)": {
-			base: clientCredentials(), changes: change{"parameters": map[string]string{"grant_type": "account_credentials", "account_id": "a"}}, basic: basic,
-			form: map[string]string{"grant_type": "account_credentials", "account_id": "a"},
+			base:    clientCredentials(),
+			changes: change{"parameters": map[string]string{"grant_type": "account_credentials", "account_id": "a"}},
+			basic:   basic,
+			form:    map[string]string{"grant_type": "account_credentials", "account_id": "a"},
 		},
 		"JSON": {
 			base: clientCredentials(), changes: change{"format": "json", "auth": "body", "scope": "a \"b\""}, json: true,
-			form: map[string]string{"grant_type": "client_credentials", "client_id": "id", "client_secret": "client-secret-1", "scope": `a "b"`},
+			form: map[string]string{
+				"grant_type": "client_credentials", "client_id": "id", "client_secret": "client-secret-1", "scope": `a "b"`,
+			},
 		},
 		"JSON with basic": {
-			base: clientCredentials(), changes: change{"format": "json"}, json: true, basic: basic, form: map[string]string{"grant_type": "client_credentials"},
+			base: clientCredentials(), changes: change{"format": "json"}, json: true, basic: basic,
+			form: map[string]string{"grant_type": "client_credentials"},
 		},
 		"no authentication": {
-			base: clientCredentials(), changes: change{"auth": "none", "client_secret": nil}, form: map[string]string{"grant_type": "client_credentials", "client_id": "id"},
+			base: clientCredentials(), changes: change{"auth": "none", "client_secret": nil},
+			form: map[string]string{"grant_type": "client_credentials", "client_id": "id"},
 		},
 		"no client": {
-			base: clientCredentials(), changes: change{"auth": "none", "client_secret": nil, "client_id": nil}, form: map[string]string{"grant_type": "client_credentials"},
+			base: clientCredentials(), changes: change{"auth": "none", "client_secret": nil, "client_id": nil},
+			form: map[string]string{"grant_type": "client_credentials"},
 		},
 		"token_exchange": {
-			base: map[string]any{"grant": "token_exchange", "token_url": "https://example.com/token", "auth": "none", "subject_token": "subject-1", "audience": "aud"},
+			base: map[string]any{
+				"grant": "token_exchange", "token_url": "https://example.com/token", "auth": "none", "subject_token": "subject-1",
+				"audience": "aud",
+			},
 			form: map[string]string{
 				"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": "subject-1",
 				"subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "audience": "aud",
@@ -175,12 +205,14 @@ func TestTokenRequestsOfMoreProviders(t *testing.T) {
 		},
 		"token_exchange, all of it": {
 			base: map[string]any{
-				"grant": "token_exchange", "token_url": "https://example.com/token", "client_id": "id", "client_secret": "client-secret-1", "subject_token": "subject-1",
+				"grant": "token_exchange", "token_url": "https://example.com/token", "client_id": "id",
+				"client_secret": "client-secret-1", "subject_token": "subject-1",
 				"subject_token_type": "x", "requested_token_type": "y", "scope": "s",
 			},
 			basic: basic,
 			form: map[string]string{
-				"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": "subject-1", "subject_token_type": "x", "requested_token_type": "y", "scope": "s",
+				"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": "subject-1",
+				"subject_token_type": "x", "requested_token_type": "y", "scope": "s",
 			},
 		},
 	}
@@ -205,7 +237,9 @@ func TestTokenRequestsOfMoreProviders(t *testing.T) {
 			}))
 			defer server.Close()
 			v := version(t, "v", tt.base, tt.changes)
-			if _, err := oauth.NewClient(server.Client().Transport, time.Now, &redact.Scrubber{}).Once(t.Context(), v.OAuth2); err != nil {
+			if _, err := oauth.NewClient(
+				server.Client().Transport, time.Now, &redact.Scrubber{},
+			).Once(t.Context(), v.OAuth2); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.form, got); diff != "" {
@@ -221,11 +255,20 @@ func TestTokenRequestsOfMoreProviders(t *testing.T) {
 func TestRefreshSendsAudience(t *testing.T) {
 	t.Parallel()
 	server := newAuthServer(t, grant)
-	d, err := token.ParseSecret(object(t, map[string]any{"token": "abcdefgh", "oauth2": json.RawMessage(object(t, refreshToken(), change{"audience": "aud"}))}, nil), &redact.Scrubber{})
+	d, err := token.ParseSecret(
+		object(
+			t,
+			map[string]any{"token": "abcdefgh", "oauth2": json.RawMessage(object(t, refreshToken(), change{"audience": "aud"}))},
+			nil,
+		),
+		&redact.Scrubber{},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := oauth.NewClient(server.transport, time.Now, &redact.Scrubber{}).Once(t.Context(), d.OAuth2); err != nil || server.requests()[0].form.Get("audience") != "aud" {
+	if _, err := oauth.NewClient(
+		server.transport, time.Now, &redact.Scrubber{},
+	).Once(t.Context(), d.OAuth2); err != nil || server.requests()[0].form.Get("audience") != "aud" {
 		t.Errorf("form %v, %v", server.requests()[0].form, err)
 	}
 }
@@ -234,13 +277,20 @@ func TestAssertionAudience(t *testing.T) {
 	t.Parallel()
 	server := newAuthServer(t, grant)
 	m, _ := minter(server, time.Now)
-	v := version(t, "v", jwtBearer(), change{"auth": "private_key_jwt", "client_id": "id", "audience": "aud-1", "assertion_audience": "https://issuer.example.com"})
+	v := version(
+		t, "v", jwtBearer(),
+		change{
+			"auth": "private_key_jwt", "client_id": "id", "audience": "aud-1",
+			"assertion_audience": "https://issuer.example.com",
+		},
+	)
 	if _, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"assertion": "aud-1", "client_assertion": "https://issuer.example.com"} {
 		claims := jwt.MapClaims{}
-		if _, _, err := jwt.NewParser().ParseUnverified(server.requests()[0].form.Get(name), claims); err != nil || claims["aud"] != want {
+		if _, _, err := jwt.NewParser().ParseUnverified(server.requests()[0].form.Get(name), claims); err != nil ||
+			claims["aud"] != want {
 			t.Errorf("%s is for %v, want %s (%v)", name, claims["aud"], want, err)
 		}
 	}
@@ -248,25 +298,48 @@ func TestAssertionAudience(t *testing.T) {
 
 func TestOAuth2OfMoreProvidersIsValidated(t *testing.T) {
 	t.Parallel()
-	exchange := map[string]any{"grant": "token_exchange", "token_url": "https://example.com/token", "auth": "none", "subject_token": "subject-1"}
+	exchange := map[string]any{
+		"grant": "token_exchange", "token_url": "https://example.com/token", "auth": "none", "subject_token": "subject-1",
+	}
 	tests := map[string]struct {
 		base    map[string]any
 		changes change
 		want    []string
 	}{
-		"parameter that is no string":   {base: clientCredentials(), changes: change{"parameters": map[string]any{"a": 5}}, want: []string{"oauth2.parameters: parameter 1 must be a string"}},
-		"parameter that is set already": {base: clientCredentials(), changes: change{"scope": "s", "parameters": map[string]any{"scope": canary}}, want: []string{"oauth2.parameters: parameter 1 is set by another member"}},
-		"parameter that is not":         {base: clientCredentials(), changes: change{"parameters": map[string]any{"client_id": "id"}}},
-		"parameters of a wrong type":    {base: clientCredentials(), changes: change{"parameters": "a=" + canary}, want: []string{"oauth2.parameters must be an object"}},
-		"unknown format":                {base: clientCredentials(), changes: change{"format": canary}, want: []string{"oauth2.format must be form or json"}},
-		"no subject_token":              {base: exchange, changes: change{"subject_token": nil}, want: []string{"oauth2.subject_token is missing"}},
-		"short subject_token":           {base: exchange, changes: change{"subject_token": "1234567"}, want: []string{"oauth2.subject_token is shorter than 8 bytes"}},
-		"token_exchange without auth":   {base: exchange, changes: change{"auth": nil}, want: []string{"oauth2.client_id is missing", "oauth2.client_secret is missing"}},
+		"parameter that is no string": {
+			base: clientCredentials(), changes: change{"parameters": map[string]any{"a": 5}},
+			want: []string{"oauth2.parameters: parameter 1 must be a string"},
+		},
+		"parameter that is set already": {
+			base: clientCredentials(), changes: change{"scope": "s", "parameters": map[string]any{"scope": canary}},
+			want: []string{"oauth2.parameters: parameter 1 is set by another member"},
+		},
+		"parameter that is not": {
+			base: clientCredentials(), changes: change{"parameters": map[string]any{"client_id": "id"}},
+		},
+		"parameters of a wrong type": {base: clientCredentials(), changes: change{"parameters": "a=" +
+			canary}, want: []string{"oauth2.parameters must be an object"}},
+		"unknown format": {
+			base: clientCredentials(), changes: change{"format": canary}, want: []string{"oauth2.format must be form or json"},
+		},
+		"no subject_token": {
+			base: exchange, changes: change{"subject_token": nil}, want: []string{"oauth2.subject_token is missing"},
+		},
+		"short subject_token": {
+			base: exchange, changes: change{"subject_token": "1234567"},
+			want: []string{"oauth2.subject_token is shorter than 8 bytes"},
+		},
+		"token_exchange without auth": {
+			base: exchange, changes: change{"auth": nil},
+			want: []string{"oauth2.client_id is missing", "oauth2.client_secret is missing"},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := token.ParseSecret(object(t, map[string]any{"oauth2": json.RawMessage(object(t, tt.base, tt.changes))}, nil), &redact.Scrubber{})
+			_, err := token.ParseSecret(
+				object(t, map[string]any{"oauth2": json.RawMessage(object(t, tt.base, tt.changes))}, nil), &redact.Scrubber{},
+			)
 			wantProblems(t, err, tt.want...)
 		})
 	}
@@ -338,7 +411,8 @@ func TestLoginIsBoundToHosts(t *testing.T) {
 			}
 			_, err := m.Mint(t.Context(), v, redact.Secret{})
 			failed, _ := errors.AsType[*oauth.Error](err)
-			if (err == nil) != tt.bound || !tt.bound && (!failed.Unbound || server.count != 0 || !strings.Contains(err.Error(), "add it to hosts") && !strings.Contains(err.Error(), "Add it to hosts")) {
+			if (err == nil) != tt.bound || !tt.bound && (!failed.Unbound || server.count != 0 ||
+				!strings.Contains(err.Error(), "add it to hosts") && !strings.Contains(err.Error(), "Add it to hosts")) {
 				t.Errorf("%d calls, %v", server.count, err)
 			}
 		})
@@ -359,31 +433,40 @@ func TestLogin(t *testing.T) {
 		kept        time.Duration // until it is obtained again
 	}{
 		"JSON": {
-			login: loginJSON, answer: `{"token":"abcdefgh"}`, method: "POST", contentType: "application/json", body: `{"user":"u","password":"password-1"}`,
+			login: loginJSON, answer: `{"token":"abcdefgh"}`, method: "POST", contentType: "application/json",
+			body:  `{"user":"u","password":"password-1"}`,
 			token: "abcdefgh", kept: 4*time.Minute + 30*time.Second,
 		},
 		"form": {
-			login:  `{"call":"PUT https://example.com/login","headers":{"content-type":"application/x-www-form-urlencoded; charset=utf-8"},"body":{"user":"u&v","password":"password 1"},"token":"/data/0/token","expires_in":"/ttl"}`,
-			answer: `{"data":[{"token":"Bearer abcdefgh"}],"ttl":"3600"}`, method: "PUT", contentType: "application/x-www-form-urlencoded; charset=utf-8", body: "password=password+1&user=u%26v",
+			login: `{"call":"PUT https://example.com/login","headers":{"content-type":"application/x-www-form-urlencoded; ` +
+				`charset=utf-8"},"body":{"user":"u&v","password":"password 1"},"token":"/data/0/token","expires_in":"/ttl"}`,
+			answer: `{"data":[{"token":"Bearer abcdefgh"}],"ttl":"3600"}`, method: "PUT",
+			contentType: "application/x-www-form-urlencoded; charset=utf-8", body: "password=password+1&user=u%26v",
 			token: "abcdefgh", kept: 59 * time.Minute,
 		},
 		"text, and times": {
-			login:  `{"call":"POST https://example.com/login","headers":{"X-At":"{{scheduledTime}}"},"body":"day {{scheduledDate-1d}}","token":"/token","expires_at":"/exp"}`,
-			answer: `{"token":"abcdefgh"}`, method: "POST", contentType: "text/plain; charset=utf-8", body: "day 2026-11-23", header: map[string]string{"X-At": "2026-11-24T09:00:00Z"},
-			token: "abcdefgh", kept: 4*time.Minute + 30*time.Second,
+			login: `{"call":"POST https://example.com/login","headers":{"X-At":"{{scheduledTime}}"},"body":"day ` +
+				`{{scheduledDate-1d}}","token":"/token","expires_at":"/exp"}`,
+			answer: `{"token":"abcdefgh"}`, method: "POST", contentType: "text/plain; charset=utf-8", body: "day 2026-11-23",
+			header: map[string]string{"X-At": "2026-11-24T09:00:00Z"},
+			token:  "abcdefgh", kept: 4*time.Minute + 30*time.Second,
 		},
 		"header Authorization, no body": {
-			login:  `{"call":"GET https://example.com/login","headers":{"Authorization":"Basic YTpiYmJiYmJiYg==","Accept":"text/json"},"token":"/token","expires_at":"/exp"}`,
-			answer: `{"token":"abcdefgh","exp":"2026-11-24 11:00:00"}`, method: "GET", header: map[string]string{"Authorization": "Basic YTpiYmJiYmJiYg==", "Accept": "text/json"},
-			token: "abcdefgh", kept: 119 * time.Minute,
+			login: `{"call":"GET https://example.com/login","headers":{"Authorization":"Basic YTpiYmJiYmJiYg==",` +
+				`"Accept":"text/json"},"token":"/token","expires_at":"/exp"}`,
+			answer: `{"token":"abcdefgh","exp":"2026-11-24 11:00:00"}`, method: "GET",
+			header: map[string]string{"Authorization": "Basic YTpiYmJiYmJiYg==", "Accept": "text/json"},
+			token:  "abcdefgh", kept: 119 * time.Minute,
 		},
 		"expiry of a JWT": {
-			login: loginJSON, answer: `{"token":"` + jwtWith(fmt.Sprintf(`{"exp":%d}`, clock.Now().Add(10*time.Minute).Unix())) + `"}`,
+			login:  loginJSON,
+			answer: `{"token":"` + jwtWith(fmt.Sprintf(`{"exp":%d}`, clock.Now().Add(10*time.Minute).Unix())) + `"}`,
 			method: "POST", contentType: "application/json", body: `{"user":"u","password":"password-1"}`,
 			token: jwtWith(fmt.Sprintf(`{"exp":%d}`, clock.Now().Add(10*time.Minute).Unix())), kept: 9 * time.Minute,
 		},
 		"number": {
-			login: loginJSON, answer: `{"token":12345678901234567890}`, method: "POST", contentType: "application/json", body: `{"user":"u","password":"password-1"}`,
+			login: loginJSON, answer: `{"token":12345678901234567890}`, method: "POST", contentType: "application/json",
+			body:  `{"user":"u","password":"password-1"}`,
 			token: "12345678901234567890", kept: 4*time.Minute + 30*time.Second,
 		},
 	}
@@ -398,7 +481,8 @@ func TestLogin(t *testing.T) {
 			if err != nil || got.Token.Reveal() != tt.token {
 				t.Fatalf("got %q, %v", got.Token.Reveal(), err)
 			}
-			if server.request.Method != tt.method || server.body != tt.body || server.request.Header.Get("Content-Type") != tt.contentType {
+			if server.request.Method != tt.method || server.body != tt.body ||
+				server.request.Header.Get("Content-Type") != tt.contentType {
 				t.Errorf("%s, %q, %q", server.request.Method, server.body, server.request.Header.Get("Content-Type"))
 			}
 			for name, want := range tt.header {
@@ -409,7 +493,7 @@ func TestLogin(t *testing.T) {
 			for _, step := range []struct {
 				move  time.Duration
 				count int
-			}{{tt.kept - 1, 1}, {1, 2}} {
+			}{{move: tt.kept - 1, count: 1}, {move: 1, count: 2}} {
 				clock.move(step.move)
 				if _, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil || server.count != step.count {
 					t.Errorf("%d calls, want %d (%v)", server.count, step.count, err)
@@ -425,7 +509,9 @@ func TestLoginWithASignedJWT(t *testing.T) {
 	server := newLoginServer(t, answer{status: 201, body: `{"token":"abcdefgh","expires_at":"2026-11-24T10:00:00Z"}`})
 	scrub := &redact.Scrubber{}
 	m := token.NewMinter(server.transport, exampleCom, clock.Now, scrub)
-	v := loginVersion(t, `{"call":"POST https://example.com/app/installations/1/access_tokens","headers":{"Authorization":"Bearer {{jwt}}"},"token":"/token","expires_at":"/expires_at"}`,
+	v := loginVersion(t,
+		`{"call":"POST https://example.com/app/installations/1/access_tokens","headers":{"Authorization":"Bearer `+
+			`{{jwt}}"},"token":"/token","expires_at":"/expires_at"}`,
 		map[string]any{"jwt": jwtMember()})
 	if _, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil {
 		t.Fatal(err)
@@ -441,10 +527,13 @@ func TestLoginWithASignedJWT(t *testing.T) {
 func wantJWT(t *testing.T, signed string, now time.Time, want jwt.MapClaims, lifetime time.Duration) {
 	t.Helper()
 	claims := jwt.MapClaims{}
-	if _, err := jwt.ParseWithClaims(signed, claims, func(*jwt.Token) (any, error) { return keys().publicRSA, nil }, jwt.WithTimeFunc(func() time.Time { return now })); err != nil {
+	if _, err := jwt.ParseWithClaims(signed, claims, func(*jwt.Token) (any, error) {
+		return keys().publicRSA, nil
+	}, jwt.WithTimeFunc(func() time.Time { return now })); err != nil {
 		t.Fatalf("%q does not verify: %s", signed, err)
 	}
-	if claims["jti"] == "" || claims["iat"] != float64(now.Add(-time.Minute).Unix()) || claims["exp"] != float64(now.Add(lifetime).Unix()) {
+	if claims["jti"] == "" || claims["iat"] != float64(now.Add(-time.Minute).Unix()) ||
+		claims["exp"] != float64(now.Add(lifetime).Unix()) {
 		t.Errorf("claims %v", claims)
 	}
 	delete(claims, "jti")
@@ -459,7 +548,8 @@ func TestJWTIsTheToken(t *testing.T) {
 	t.Parallel()
 	clock := newWall()
 	d, err := token.ParseSecret(object(t, map[string]any{"jwt": map[string]any{
-		"private_key": keys().rsa, "key_id": "k1", "issuer": "i", "subject": "s", "audience": []string{"a", "b"}, "claims": map[string]any{"bid": "com.example", "n": 5, "l": []int{1}},
+		"private_key": keys().rsa, "key_id": "k1", "issuer": "i", "subject": "s", "audience": []string{"a", "b"},
+		"claims": map[string]any{"bid": "com.example", "n": 5, "l": []int{1}},
 	}}, nil), &redact.Scrubber{})
 	if err != nil {
 		t.Fatal(err)
@@ -492,26 +582,34 @@ func TestJWTIsValidated(t *testing.T) {
 		changes change
 		want    []string
 	}{
-		"nothing but a key":      {changes: change{"issuer": nil, "lifetime": nil}},
-		"an hour":                {changes: change{"lifetime": "1h"}},
-		"a minute":               {changes: change{"lifetime": "60s"}},
-		"over an hour":           {changes: change{"lifetime": "61m"}, want: []string{"jwt.lifetime must be"}},
-		"below a minute":         {changes: change{"lifetime": "59s"}, want: []string{"jwt.lifetime must be"}},
-		"no duration":            {changes: change{"lifetime": canary}, want: []string{"jwt.lifetime must be"}},
-		"no key":                 {changes: change{"private_key": nil}, want: []string{"jwt.private_key is missing"}},
-		"unusable key":           {changes: change{"private_key": canary}, want: []string{"jwt.private_key is no PEM block"}},
-		"wrong algorithm":        {changes: change{"algorithm": "ES256"}, want: []string{"jwt.algorithm must be RS256 or PS256"}},
+		"nothing but a key": {changes: change{"issuer": nil, "lifetime": nil}},
+		"an hour":           {changes: change{"lifetime": "1h"}},
+		"a minute":          {changes: change{"lifetime": "60s"}},
+		"over an hour":      {changes: change{"lifetime": "61m"}, want: []string{"jwt.lifetime must be"}},
+		"below a minute":    {changes: change{"lifetime": "59s"}, want: []string{"jwt.lifetime must be"}},
+		"no duration":       {changes: change{"lifetime": canary}, want: []string{"jwt.lifetime must be"}},
+		"no key":            {changes: change{"private_key": nil}, want: []string{"jwt.private_key is missing"}},
+		"unusable key":      {changes: change{"private_key": canary}, want: []string{"jwt.private_key is no PEM block"}},
+		"wrong algorithm": {
+			changes: change{"algorithm": "ES256"}, want: []string{"jwt.algorithm must be RS256 or PS256"},
+		},
 		"audience of no type":    {changes: change{"audience": 5}, want: []string{"jwt.audience must be a string or a list"}},
 		"audience with a number": {changes: change{"audience": []any{"a", 5}}, want: []string{"jwt.audience: entry 2"}},
-		"claim that is set":      {changes: change{"claims": map[string]any{"iss": canary}}, want: []string{"jwt.claims: claim 1 is set"}},
-		"claim that is not":      {changes: change{"claims": map[string]any{"sub": "x"}}},
-		"claim of ours":          {changes: change{"claims": map[string]any{"exp": 5}}, want: []string{"jwt.claims: exp is set for each token"}},
-		"claims of no type":      {changes: change{"claims": "x"}, want: []string{"jwt.claims must be an object"}},
+		"claim that is set": {
+			changes: change{"claims": map[string]any{"iss": canary}}, want: []string{"jwt.claims: claim 1 is set"},
+		},
+		"claim that is not": {changes: change{"claims": map[string]any{"sub": "x"}}},
+		"claim of ours": {
+			changes: change{"claims": map[string]any{"exp": 5}}, want: []string{"jwt.claims: exp is set for each token"},
+		},
+		"claims of no type": {changes: change{"claims": "x"}, want: []string{"jwt.claims must be an object"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := token.ParseSecret(object(t, map[string]any{"jwt": json.RawMessage(object(t, jwtMember(), tt.changes))}, nil), &redact.Scrubber{})
+			_, err := token.ParseSecret(
+				object(t, map[string]any{"jwt": json.RawMessage(object(t, jwtMember(), tt.changes))}, nil), &redact.Scrubber{},
+			)
 			wantProblems(t, err, tt.want...)
 		})
 	}
@@ -527,26 +625,54 @@ func TestFailedLogins(t *testing.T) {
 		requests         int // 0: one
 		says             string
 	}{
-		"401":                        {answer: answer{status: 401, body: `{"message":"bad password"}`}, refused: true, lasting: true, says: "the login call to example.com answered 401, bad password"},
-		"400":                        {answer: answer{status: 400}, refused: true, lasting: true, says: "answered 400"},
-		"404":                        {answer: answer{status: 404}, refused: true, lasting: true, says: "answered 404"},
-		"403":                        {answer: answer{status: 403}, refused: true, lasting: true, says: "answered 403"},
-		"403, rate limit":            {answer: answer{status: 403, header: http.Header{"Retry-After": {"1"}}}, requests: 3, says: "answered 403"},
-		"408":                        {answer: answer{status: 408}, requests: 3, says: "answered 408"},
-		"425":                        {answer: answer{status: 425}, requests: 3, says: "answered 425"},
-		"429":                        {answer: answer{status: 429}, requests: 3, says: "answered 429"},
-		"500":                        {answer: answer{status: 500}, requests: 3, says: "answered 500"},
-		"302":                        {answer: answer{status: 302, header: http.Header{"Location": {"/sign-in?a=" + canary}}}, says: "it points to https://example.com/sign-in"},
-		"rule for a status":          {login: rules(`"reject":{"status":[500]}`), answer: answer{status: 500}, refused: true, lasting: true, says: "answered 500"},
-		"rule for a body":            {login: rules(`"reject":{"json":{"/ok":false}}`), answer: answer{status: 200, body: `{"ok":false,"error":"bad_auth"}`}, refused: true, lasting: true, says: "bad_auth"},
-		"rule and a token":           {login: rules(`"reject":{"json":{"/ok":false}}`), answer: answer{status: 200, body: `{"ok":false,"token":"abcdefgh"}`}, refused: true, lasting: true, says: "answered 200"},
-		"expect is not met":          {login: rules(`"expect":{"json":{"/ok":true}}`), answer: answer{status: 200, body: `{"ok":null,"token":"abcdefgh"}`}, says: "not what expect.json wants"},
-		"2xx without a token":        {answer: answer{status: 200, body: `{"tokens":"` + canary + `"}`}, lasting: true, says: `there is no string at login.token ("/token")`},
-		"2xx without JSON":           {answer: answer{status: 200, body: "<html>" + canary}, lasting: true, says: "there is no string at login.token"},
-		"2xx with an object":         {answer: answer{status: 200, body: `{"token":{"a":"` + canary + `"}}`}, lasting: true, says: "there is no string at login.token"},
-		"2xx with an unusable token": {answer: answer{status: 200, body: `{"token":"` + canary + ` x"}`}, lasting: true, says: "white space inside"},
-		"2xx that is cut off":        {answer: answer{status: 200, header: http.Header{"Content-Length": {"1000"}}, body: `{"token":`}, requests: 3, says: "cut off"},
-		"2xx that is too large":      {answer: answer{status: 200, body: strings.Repeat(" ", 1<<20+1)}, says: "larger than 1 MiB"},
+		"401": {
+			answer: answer{status: 401, body: `{"message":"bad password"}`}, refused: true, lasting: true,
+			says: "the login call to example.com answered 401, bad password",
+		},
+		"400": {answer: answer{status: 400}, refused: true, lasting: true, says: "answered 400"},
+		"404": {answer: answer{status: 404}, refused: true, lasting: true, says: "answered 404"},
+		"403": {answer: answer{status: 403}, refused: true, lasting: true, says: "answered 403"},
+		"403, rate limit": {
+			answer: answer{status: 403, header: http.Header{"Retry-After": {"1"}}}, requests: 3, says: "answered 403",
+		},
+		"408": {answer: answer{status: 408}, requests: 3, says: "answered 408"},
+		"425": {answer: answer{status: 425}, requests: 3, says: "answered 425"},
+		"429": {answer: answer{status: 429}, requests: 3, says: "answered 429"},
+		"500": {answer: answer{status: 500}, requests: 3, says: "answered 500"},
+		"302": {answer: answer{status: 302, header: http.Header{"Location": {"/sign-in?a=" +
+			canary}}}, says: "it points to https://example.com/sign-in"},
+		"rule for a status": {
+			login: rules(`"reject":{"status":[500]}`), answer: answer{status: 500}, refused: true, lasting: true,
+			says: "answered 500",
+		},
+		"rule for a body": {
+			login:  rules(`"reject":{"json":{"/ok":false}}`),
+			answer: answer{status: 200, body: `{"ok":false,"error":"bad_auth"}`}, refused: true, lasting: true,
+			says: "bad_auth",
+		},
+		"rule and a token": {
+			login:  rules(`"reject":{"json":{"/ok":false}}`),
+			answer: answer{status: 200, body: `{"ok":false,"token":"abcdefgh"}`}, refused: true, lasting: true,
+			says: "answered 200",
+		},
+		"expect is not met": {
+			login:  rules(`"expect":{"json":{"/ok":true}}`),
+			answer: answer{status: 200, body: `{"ok":null,"token":"abcdefgh"}`}, says: "not what expect.json wants",
+		},
+		"2xx without a token": {answer: answer{status: 200, body: `{"tokens":"` + canary +
+			`"}`}, lasting: true, says: `there is no string at login.token ("/token")`},
+		"2xx without JSON": {answer: answer{status: 200, body: "<html>" +
+			canary}, lasting: true, says: "there is no string at login.token"},
+		"2xx with an object": {answer: answer{status: 200, body: `{"token":{"a":"` + canary +
+			`"}}`}, lasting: true, says: "there is no string at login.token"},
+		"2xx with an unusable token": {answer: answer{status: 200, body: `{"token":"` + canary +
+			` x"}`}, lasting: true, says: "white space inside"},
+		"2xx that is cut off": {
+			answer: answer{status: 200, header: http.Header{"Content-Length": {"1000"}}, body: `{"token":`}, requests: 3,
+			says: "cut off",
+		},
+		"2xx that is too large": {answer: answer{status: 200, body: strings.Repeat(" ", 1<<20+
+			1)}, says: "larger than 1 MiB"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -566,10 +692,12 @@ func TestFailedLogins(t *testing.T) {
 			if !ok || failed.Refused != tt.refused || failed.Lasting != tt.lasting || server.count != max(tt.requests, 1) {
 				t.Fatalf("got %#v after %d calls", failed, server.count)
 			}
-			if text := scrub.Scrub(err.Error()); !strings.Contains(text, tt.says) || strings.Contains(text, canary) || !strings.Contains(text, "example.com") {
+			if text := scrub.Scrub(err.Error()); !strings.Contains(text, tt.says) || strings.Contains(text, canary) ||
+				!strings.Contains(text, "example.com") {
 				t.Errorf("error %q, want it to say %q", text, tt.says)
 			}
-			if _, again := m.Mint(t.Context(), v, redact.Secret{}); tt.refused && (again == nil || !strings.Contains(again.Error(), "refused at") || server.count != 1) {
+			if _, again := m.Mint(t.Context(), v, redact.Secret{}); tt.refused && (again == nil ||
+				!strings.Contains(again.Error(), "refused at") || server.count != 1) {
 				t.Errorf("a refusal is not remembered: %d calls, %v", server.count, again)
 			}
 		})
@@ -578,8 +706,10 @@ func TestFailedLogins(t *testing.T) {
 
 func TestSecretsOfALoginAreScrubbed(t *testing.T) {
 	t.Parallel()
-	text := `{"login":{"call":"POST https://example.com/","headers":{"X-Api-Key":"` + canary + `-1","X-Api-Version":"2026-11-28"},
-		"body":{"username":"alice-and-bob","password":"` + canary + `-2","credentials":{"pin":["` + canary + `-3"]}},"token":"/token"}}`
+	text := `{"login":{"call":"POST https://example.com/","headers":{"X-Api-Key":"` + canary +
+		`-1","X-Api-Version":"2026-11-28"},
+		"body":{"username":"alice-and-bob","password":"` + canary + `-2","credentials":{"pin":["` + canary +
+		`-3"]}},"token":"/token"}}`
 	scrub := &redact.Scrubber{}
 	if _, err := token.ParseSecret(text, scrub); err != nil {
 		t.Fatal(err)
@@ -624,11 +754,15 @@ func TestCallsOfASecretTrustItsCA(t *testing.T) {
 		}
 		m := token.NewMinter(transport, hosts.List{}, time.Now, &redact.Scrubber{})
 		m.SleepWith((&noWait{}).sleep)
-		if _, err := m.Mint(t.Context(), token.Version{Document: d, Secret: "s", ID: "v"}, redact.Secret{}); (err == nil) != tt.reach {
+		if _, err := m.Mint(
+			t.Context(), token.Version{Document: d, Secret: "s", ID: "v"}, redact.Secret{},
+		); (err == nil) != tt.reach {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for text, want := range map[string]string{`"x"`: "ca holds no certificate", `5`: "ca must be a string of PEM certificates, not a number"} {
+	for text, want := range map[string]string{
+		`"x"`: "ca holds no certificate", `5`: "ca must be a string of PEM certificates, not a number",
+	} {
 		_, err := token.ParseSecret(`{"token":"abcdefgh","ca":`+text+`}`, &redact.Scrubber{})
 		wantProblems(t, err, want)
 	}

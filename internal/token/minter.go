@@ -23,8 +23,8 @@ const (
 	longestLife = 24 * time.Hour
 )
 
-// Minter obtains tokens from providers and keeps them in memory until shortly before they expire. It writes nothing. It is
-// safe for concurrent use, with one request at a time for a token.
+// Minter obtains tokens from providers and keeps them in memory until shortly before they expire. It writes nothing. It
+// is safe for concurrent use, with one request at a time for a token.
 type Minter struct {
 	client  *oauth.Client
 	allowed hosts.List // for secrets without hosts
@@ -64,10 +64,13 @@ type refusal struct {
 // refusedFor is how long a refusal is remembered.
 const refusedFor = 5 * time.Minute
 
-// NewMinter returns a Minter. A login to a host that its secret does not name must be to an allowed one. now is wall-clock
-// time.
+// NewMinter returns a Minter. A login to a host that its secret does not name must be to an allowed one. now is
+// wall-clock time.
 func NewMinter(transport http.RoundTripper, allowed hosts.List, now func() time.Time, scrub *redact.Scrubber) *Minter {
-	return &Minter{client: oauth.NewClient(transport, now, scrub), allowed: allowed, now: now, sleep: retry.Sleep, minted: map[string]*mint{}}
+	return &Minter{
+		client: oauth.NewClient(transport, now, scrub), allowed: allowed, now: now, sleep: retry.Sleep,
+		minted: map[string]*mint{},
+	}
 }
 
 // WithIdentity has the Minter ask sts for the function's own identity.
@@ -97,8 +100,8 @@ func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (M
 	return minted, err
 }
 
-// bound refuses a login at a host that the token is not bound to. A token endpoint stands in the secret itself, too, but
-// there a client shows what is made for it.
+// bound refuses a login at a host that the token is not bound to. A token endpoint stands in the secret itself, too,
+// but there a client shows what is made for it.
 func (m *Minter) bound(d Document) error {
 	if d.Login == nil {
 		return nil
@@ -110,7 +113,8 @@ func (m *Minter) bound(d Document) error {
 	if u := d.Login.URL(); !list.Allows(u) {
 		return &oauth.Error{
 			From: oauth.LoginCall, Host: u.Host, Unbound: true, Lasting: true,
-			Reason: "was not made: the token is not bound to that host. Add it to hosts in the secret, or to ALLOWED_HOSTS (parameter AllowedHosts) if the secret has no hosts",
+			Reason: "was not made: the token is not bound to that host. Add it to hosts in the secret, or to ALLOWED_HOSTS " +
+				"(parameter AllowedHosts) if the secret has no hosts",
 		}
 	}
 	return nil
@@ -142,7 +146,8 @@ func (e *mint) keep(version string, got outcome[Minted], now time.Time) {
 
 func (r *refusal) remembered() *oauth.Error {
 	e := *r.err
-	e.Reason += fmt.Sprintf(" (refused at %s; to lock no account, it is asked again after %s, or at once when the secret has a new version)",
+	e.Reason += fmt.Sprintf(" (refused at %s; to lock no account, it is asked again after %s, or at once when the "+
+		"secret has a new version)",
 		r.at.UTC().Format(time.RFC3339), r.at.Add(refusedFor).UTC().Format(time.RFC3339))
 	return &e
 }

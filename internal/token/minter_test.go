@@ -97,7 +97,9 @@ func minter(s *authServer, clock func() time.Time) (*token.Minter, *noWait) {
 // version is one of a secret with oauth2 and these changes.
 func version(t *testing.T, id string, base map[string]any, changes change) token.Version {
 	t.Helper()
-	d, err := token.ParseSecret(object(t, map[string]any{"oauth2": json.RawMessage(object(t, base, changes))}, nil), &redact.Scrubber{})
+	d, err := token.ParseSecret(
+		object(t, map[string]any{"oauth2": json.RawMessage(object(t, base, changes))}, nil), &redact.Scrubber{},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +109,10 @@ func version(t *testing.T, id string, base map[string]any, changes change) token
 func TestTokenRequest(t *testing.T) {
 	t.Parallel()
 	refresh := func(changes change) *oauth.Config {
-		d, err := token.ParseSecret(object(t, map[string]any{"token": "abcdefgh", "oauth2": json.RawMessage(object(t, refreshToken(), changes))}, nil), &redact.Scrubber{})
+		d, err := token.ParseSecret(
+			object(t, map[string]any{"token": "abcdefgh", "oauth2": json.RawMessage(object(t, refreshToken(), changes))}, nil),
+			&redact.Scrubber{},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,62 +126,75 @@ func TestTokenRequest(t *testing.T) {
 		signed []string   // form parameters that hold an assertion
 	}{
 		"client_credentials": {
-			version(t, "v", clientCredentials(), nil).OAuth2, basic, url.Values{"grant_type": {"client_credentials"}}, nil,
+			oauth2: version(t, "v", clientCredentials(), nil).OAuth2, basic: basic,
+			form: url.Values{"grant_type": {"client_credentials"}}, signed: nil,
 		},
 		"scope and audience": {
-			version(t, "v", clientCredentials(), change{"scope": "a b", "audience": "https://api.example.com/"}).OAuth2, basic,
-			url.Values{"grant_type": {"client_credentials"}, "scope": {"a b"}, "audience": {"https://api.example.com/"}},
-			nil,
+			oauth2: version(t, "v", clientCredentials(), change{"scope": "a b", "audience": "https://api.example.com/"}).OAuth2,
+			basic:  basic,
+			form:   url.Values{"grant_type": {"client_credentials"}, "scope": {"a b"}, "audience": {"https://api.example.com/"}},
+			signed: nil,
 		},
 		"basic is form-encoded first (RFC 6749 section 2.3.1)": {
-			version(t, "v", clientCredentials(), change{"client_id": "a:b", "client_secret": "pass word+%ü"}).OAuth2,
-			"Basic " + base64.StdEncoding.EncodeToString([]byte("a%3Ab:pass+word%2B%25%C3%BC")),
-			url.Values{"grant_type": {"client_credentials"}},
-			nil,
+			oauth2: version(t, "v", clientCredentials(), change{"client_id": "a:b", "client_secret": "pass word+%ü"}).OAuth2,
+			basic:  "Basic " + base64.StdEncoding.EncodeToString([]byte("a%3Ab:pass+word%2B%25%C3%BC")),
+			form:   url.Values{"grant_type": {"client_credentials"}},
+			signed: nil,
 		},
 		"basic_raw is not encoded": {
-			version(t, "v", clientCredentials(), change{"auth": "basic_raw", "client_secret": "a/b+c=d%"}).OAuth2,
-			"Basic " + base64.StdEncoding.EncodeToString([]byte("id:a/b+c=d%")),
-			url.Values{"grant_type": {"client_credentials"}},
-			nil,
+			oauth2: version(t, "v", clientCredentials(), change{"auth": "basic_raw", "client_secret": "a/b+c=d%"}).OAuth2,
+			basic:  "Basic " + base64.StdEncoding.EncodeToString([]byte("id:a/b+c=d%")),
+			form:   url.Values{"grant_type": {"client_credentials"}},
+			signed: nil,
 		},
 		"body": {
-			version(t, "v", clientCredentials(), change{"auth": "body"}).OAuth2, "",
-			url.Values{"grant_type": {"client_credentials"}, "client_id": {"id"}, "client_secret": {"client-secret-1"}},
-			nil,
+			oauth2: version(t, "v", clientCredentials(), change{"auth": "body"}).OAuth2, basic: "",
+			form:   url.Values{"grant_type": {"client_credentials"}, "client_id": {"id"}, "client_secret": {"client-secret-1"}},
+			signed: nil,
 		},
 		"private_key_jwt": {
-			version(t, "v", clientCredentials(), change{"auth": "private_key_jwt", "private_key": keys().rsa}).OAuth2, "",
-			url.Values{"grant_type": {"client_credentials"}, "client_id": {"id"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}},
-			[]string{"client_assertion"},
+			oauth2: version(t, "v", clientCredentials(), change{"auth": "private_key_jwt", "private_key": keys().rsa}).OAuth2,
+			basic:  "",
+			form: url.Values{
+				"grant_type": {"client_credentials"}, "client_id": {"id"},
+				"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+			},
+			signed: []string{"client_assertion"},
 		},
 		"jwt_bearer": {
-			version(t, "v", jwtBearer(), change{"scope": "a b", "audience": "aud"}).OAuth2, "",
-			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "scope": {"a b"}},
-			[]string{"assertion"},
+			oauth2: version(t, "v", jwtBearer(), change{"scope": "a b", "audience": "aud"}).OAuth2, basic: "",
+			form:   url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "scope": {"a b"}},
+			signed: []string{"assertion"},
 		},
 		"jwt_bearer of a public client": {
-			version(t, "v", jwtBearer(), change{"client_id": "id"}).OAuth2, "",
-			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {"id"}},
-			[]string{"assertion"},
+			oauth2: version(t, "v", jwtBearer(), change{"client_id": "id"}).OAuth2, basic: "",
+			form:   url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {"id"}},
+			signed: []string{"assertion"},
 		},
 		"jwt_bearer and a client secret": {
-			version(t, "v", jwtBearer(), change{"client_id": "id", "client_secret": "client-secret-1"}).OAuth2, basic,
-			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}},
-			[]string{"assertion"},
+			oauth2: version(t, "v", jwtBearer(), change{"client_id": "id", "client_secret": "client-secret-1"}).OAuth2,
+			basic:  basic,
+			form:   url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}},
+			signed: []string{"assertion"},
 		},
 		"jwt_bearer and private_key_jwt": {
-			version(t, "v", jwtBearer(), change{"client_id": "id", "auth": "private_key_jwt"}).OAuth2, "",
-			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {"id"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}},
-			[]string{"assertion", "client_assertion"},
+			oauth2: version(t, "v", jwtBearer(), change{"client_id": "id", "auth": "private_key_jwt"}).OAuth2, basic: "",
+			form: url.Values{
+				"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {"id"},
+				"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+			},
+			signed: []string{"assertion", "client_assertion"},
 		},
 		"refresh_token": {
-			refresh(nil), basic, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"refresh-token-1"}}, nil,
+			oauth2: refresh(nil), basic: basic,
+			form: url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"refresh-token-1"}}, signed: nil,
 		},
 		"refresh_token of a public client": {
-			refresh(change{"auth": "body", "client_secret": nil, "scope": "a"}), "",
-			url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"refresh-token-1"}, "client_id": {"id"}, "scope": {"a"}},
-			nil,
+			oauth2: refresh(change{"auth": "body", "client_secret": nil, "scope": "a"}), basic: "",
+			form: url.Values{
+				"grant_type": {"refresh_token"}, "refresh_token": {"refresh-token-1"}, "client_id": {"id"}, "scope": {"a"},
+			},
+			signed: nil,
 		},
 	}
 	for name, c := range cases {
@@ -184,7 +202,9 @@ func TestTokenRequest(t *testing.T) {
 			t.Parallel()
 			server := newAuthServer(t, grant)
 			c.oauth2.TokenURL.RawQuery = "tenant=1"
-			if _, err := oauth.NewClient(server.transport, time.Now, &redact.Scrubber{}).Once(t.Context(), c.oauth2); err != nil {
+			if _, err := oauth.NewClient(
+				server.transport, time.Now, &redact.Scrubber{},
+			).Once(t.Context(), c.oauth2); err != nil {
 				t.Fatal(err)
 			}
 			requests := server.requests()
@@ -233,50 +253,52 @@ func TestAssertions(t *testing.T) {
 		claims    jwt.MapClaims // but for jti
 	}{
 		"jwt_bearer, RS256": {
-			jwtBearer(), nil, "assertion", "RS256", nil, k.publicRSA,
-			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+			base: jwtBearer(), changes: nil, parameter: "assertion", algorithm: "RS256", kid: nil, public: k.publicRSA,
+			claims: jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 		"jwt_bearer, all claims": {
-			jwtBearer(),
-			change{"subject": "you", "audience": "aud", "scope": "a b", "key_id": "k1"},
-			"assertion", "RS256", "k1", k.publicRSA,
-			jwt.MapClaims{"iss": "me", "sub": "you", "aud": "aud", "scope": "a b", "iat": iat, "exp": exp},
+			base:      jwtBearer(),
+			changes:   change{"subject": "you", "audience": "aud", "scope": "a b", "key_id": "k1"},
+			parameter: "assertion", algorithm: "RS256", kid: "k1", public: k.publicRSA,
+			claims: jwt.MapClaims{"iss": "me", "sub": "you", "aud": "aud", "scope": "a b", "iat": iat, "exp": exp},
 		},
 		"PS256": {
-			jwtBearer(),
-			change{"algorithm": "PS256"},
-			"assertion", "PS256", nil, k.publicRSA,
-			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+			base:      jwtBearer(),
+			changes:   change{"algorithm": "PS256"},
+			parameter: "assertion", algorithm: "PS256", kid: nil, public: k.publicRSA,
+			claims: jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 		"ES256": {
-			jwtBearer(),
-			change{"algorithm": "ES256", "private_key": k.p256},
-			"assertion", "ES256", nil, k.publicP256,
-			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+			base:      jwtBearer(),
+			changes:   change{"algorithm": "ES256", "private_key": k.p256},
+			parameter: "assertion", algorithm: "ES256", kid: nil, public: k.publicP256,
+			claims: jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 		"ES256 from SEC 1": {
-			jwtBearer(),
-			change{"algorithm": "ES256", "private_key": k.sec1},
-			"assertion", "ES256", nil, k.publicP256,
-			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+			base:      jwtBearer(),
+			changes:   change{"algorithm": "ES256", "private_key": k.sec1},
+			parameter: "assertion", algorithm: "ES256", kid: nil, public: k.publicP256,
+			claims: jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 		"EdDSA": {
-			jwtBearer(),
-			change{"algorithm": "EdDSA", "private_key": k.ed25519},
-			"assertion", "EdDSA", nil, k.publicEd25519,
-			jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+			base:      jwtBearer(),
+			changes:   change{"algorithm": "EdDSA", "private_key": k.ed25519},
+			parameter: "assertion", algorithm: "EdDSA", kid: nil, public: k.publicEd25519,
+			claims: jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 		"private_key_jwt is for token_url, whatever audience says": {
-			clientCredentials(),
-			change{"auth": "private_key_jwt", "private_key": k.pkcs1, "key_id": "k2", "scope": "a", "audience": "aud"},
-			"client_assertion", "RS256", "k2", k.publicRSA,
-			jwt.MapClaims{"iss": "id", "sub": "id", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+			base: clientCredentials(),
+			changes: change{
+				"auth": "private_key_jwt", "private_key": k.pkcs1, "key_id": "k2", "scope": "a", "audience": "aud",
+			},
+			parameter: "client_assertion", algorithm: "RS256", kid: "k2", public: k.publicRSA,
+			claims: jwt.MapClaims{"iss": "id", "sub": "id", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 		"private_key_jwt beside jwt_bearer": {
-			jwtBearer(),
-			change{"auth": "private_key_jwt", "client_id": "id", "audience": "aud", "scope": "a"},
-			"client_assertion", "RS256", nil, k.publicRSA,
-			jwt.MapClaims{"iss": "id", "sub": "id", "aud": "https://example.com/token", "iat": iat, "exp": exp},
+			base:      jwtBearer(),
+			changes:   change{"auth": "private_key_jwt", "client_id": "id", "audience": "aud", "scope": "a"},
+			parameter: "client_assertion", algorithm: "RS256", kid: nil, public: k.publicRSA,
+			claims: jwt.MapClaims{"iss": "id", "sub": "id", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
 	}
 	for name, c := range cases {
@@ -361,7 +383,10 @@ func TestTokenEndpointThatTheGuardRefuses(t *testing.T) {
 	m := token.NewMinter(egress.NewTransport(nil, egress.Guard{}), hosts.List{}, time.Now, &redact.Scrubber{})
 	waits := &noWait{}
 	m.SleepWith(waits.sleep)
-	_, err := m.Mint(t.Context(), version(t, "v", clientCredentials(), change{"token_url": "https://localhost:8443/token"}), redact.Secret{})
+	_, err := m.Mint(
+		t.Context(), version(t, "v", clientCredentials(), change{"token_url": "https://localhost:8443/token"}),
+		redact.Secret{},
+	)
 	failed, ok := errors.AsType[*oauth.Error](err)
 	if !ok || failed.Refused || !failed.Lasting || len(waits.waits) != 0 {
 		t.Fatalf("got %v after %d waits, want a lasting *oauth.Error at once", err, len(waits.waits))
@@ -380,12 +405,12 @@ func TestMintingIsRetried(t *testing.T) {
 		first answer
 		wait  time.Duration // -1: some jitter
 	}{
-		"503":                        {answer{status: 503}, -1},
-		"connection broken":          {answer{broken: true}, -1},
-		"Retry-After":                {retryAfter(503, "7"), 7 * time.Second},
-		"Retry-After of a 429":       {retryAfter(429, "9"), 9 * time.Second},
-		"Retry-After as a date":      {retryAfter(503, "Tue, 24 Nov 2026 09:00:11 GMT"), 11 * time.Second},
-		"Retry-After that is broken": {retryAfter(503, "soon"), -1},
+		"503":                        {first: answer{status: 503}, wait: -1},
+		"connection broken":          {first: answer{broken: true}, wait: -1},
+		"Retry-After":                {first: retryAfter(503, "7"), wait: 7 * time.Second},
+		"Retry-After of a 429":       {first: retryAfter(429, "9"), wait: 9 * time.Second},
+		"Retry-After as a date":      {first: retryAfter(503, "Tue, 24 Nov 2026 09:00:11 GMT"), wait: 11 * time.Second},
+		"Retry-After that is broken": {first: retryAfter(503, "soon"), wait: -1},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -402,7 +427,8 @@ func TestMintingIsRetried(t *testing.T) {
 			if err != nil || got.Token.Reveal() != "minted-0001" {
 				t.Fatalf("got %q, %v", got.Token.Reveal(), err)
 			}
-			if len(waits.waits) != 1 || c.wait >= 0 && waits.waits[0] != c.wait || c.wait < 0 && waits.waits[0] > 250*time.Millisecond {
+			if len(waits.waits) != 1 || c.wait >= 0 && waits.waits[0] != c.wait || c.wait < 0 &&
+				waits.waits[0] > 250*time.Millisecond {
 				t.Errorf("waits %v, want %s", waits.waits, c.wait)
 			}
 		})
@@ -431,7 +457,8 @@ func TestOnceAsksOnce(t *testing.T) {
 	t.Parallel()
 	server := newAuthServer(t, func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
 	x := oauth.NewClient(server.transport, time.Now, &redact.Scrubber{})
-	if _, err := x.Once(t.Context(), version(t, "v", clientCredentials(), nil).OAuth2); err == nil || len(server.requests()) != 1 {
+	if _, err := x.Once(t.Context(), version(t, "v", clientCredentials(), nil).OAuth2); err == nil ||
+		len(server.requests()) != 1 {
 		t.Errorf("%d requests, %v", len(server.requests()), err)
 	}
 }
@@ -443,32 +470,36 @@ func TestMintedTokenIsKeptUntilShortlyBeforeItEnds(t *testing.T) {
 		expiresIn string // JSON; empty: absent
 		kept      time.Duration
 	}{
-		"an hour":             {`3600`, 59 * time.Minute},
-		"ten minutes":         {`600`, 9 * time.Minute},
-		"a minute":            {`60`, 54 * time.Second},
-		"a second":            {`1`, 900 * time.Millisecond},
-		"fractional":          {`3600.9`, 59 * time.Minute},
-		"text":                {`"3600"`, 59 * time.Minute},
-		"text with spaces":    {`" 3600 "`, 59 * time.Minute},
-		"more than a day":     {`864000`, 24 * time.Hour},
-		"absent":              {``, 4*time.Minute + 30*time.Second},
-		"null":                {`null`, 4*time.Minute + 30*time.Second},
-		"zero":                {`0`, 4*time.Minute + 30*time.Second},
-		"negative":            {`-5`, 4*time.Minute + 30*time.Second},
-		"less than a second":  {`0.5`, 4*time.Minute + 30*time.Second},
-		"absurd":              {`1e300`, 4*time.Minute + 30*time.Second},
-		"beyond numbers":      {`1e999`, 4*time.Minute + 30*time.Second},
-		"text that is none":   {`"never"`, 4*time.Minute + 30*time.Second},
-		"text Inf":            {`"Inf"`, 4*time.Minute + 30*time.Second},
-		"text NaN":            {`"NaN"`, 4*time.Minute + 30*time.Second},
-		"a list":              {`[3600]`, 4*time.Minute + 30*time.Second},
-		"true":                {`true`, 4*time.Minute + 30*time.Second},
-		"ten years":           {`315360000`, 24 * time.Hour},
-		"over ten years":      {`315360001`, 4*time.Minute + 30*time.Second},
-		"a point in time":     {fmt.Sprint(newWall().Now().Add(2 * time.Hour).Unix()), 119 * time.Minute},
-		"point, milliseconds": {fmt.Sprintf("%q", fmt.Sprint(newWall().Now().Add(2*time.Hour).UnixMilli())), 119 * time.Minute},
-		"point of the past":   {fmt.Sprint(newWall().Now().Add(-2 * time.Hour).Unix()), 4*time.Minute + 30*time.Second},
-		"point in 20 years":   {fmt.Sprint(newWall().Now().AddDate(20, 0, 0).Unix()), 4*time.Minute + 30*time.Second},
+		"an hour":            {expiresIn: `3600`, kept: 59 * time.Minute},
+		"ten minutes":        {expiresIn: `600`, kept: 9 * time.Minute},
+		"a minute":           {expiresIn: `60`, kept: 54 * time.Second},
+		"a second":           {expiresIn: `1`, kept: 900 * time.Millisecond},
+		"fractional":         {expiresIn: `3600.9`, kept: 59 * time.Minute},
+		"text":               {expiresIn: `"3600"`, kept: 59 * time.Minute},
+		"text with spaces":   {expiresIn: `" 3600 "`, kept: 59 * time.Minute},
+		"more than a day":    {expiresIn: `864000`, kept: 24 * time.Hour},
+		"absent":             {expiresIn: ``, kept: 4*time.Minute + 30*time.Second},
+		"null":               {expiresIn: `null`, kept: 4*time.Minute + 30*time.Second},
+		"zero":               {expiresIn: `0`, kept: 4*time.Minute + 30*time.Second},
+		"negative":           {expiresIn: `-5`, kept: 4*time.Minute + 30*time.Second},
+		"less than a second": {expiresIn: `0.5`, kept: 4*time.Minute + 30*time.Second},
+		"absurd":             {expiresIn: `1e300`, kept: 4*time.Minute + 30*time.Second},
+		"beyond numbers":     {expiresIn: `1e999`, kept: 4*time.Minute + 30*time.Second},
+		"text that is none":  {expiresIn: `"never"`, kept: 4*time.Minute + 30*time.Second},
+		"text Inf":           {expiresIn: `"Inf"`, kept: 4*time.Minute + 30*time.Second},
+		"text NaN":           {expiresIn: `"NaN"`, kept: 4*time.Minute + 30*time.Second},
+		"a list":             {expiresIn: `[3600]`, kept: 4*time.Minute + 30*time.Second},
+		"true":               {expiresIn: `true`, kept: 4*time.Minute + 30*time.Second},
+		"ten years":          {expiresIn: `315360000`, kept: 24 * time.Hour},
+		"over ten years":     {expiresIn: `315360001`, kept: 4*time.Minute + 30*time.Second},
+		"a point in time":    {expiresIn: fmt.Sprint(newWall().Now().Add(2 * time.Hour).Unix()), kept: 119 * time.Minute},
+		"point, milliseconds": {
+			expiresIn: fmt.Sprintf("%q", fmt.Sprint(newWall().Now().Add(2*time.Hour).UnixMilli())), kept: 119 * time.Minute,
+		},
+		"point of the past": {expiresIn: fmt.Sprint(newWall().Now().Add(-2 * time.Hour).Unix()), kept: 4*time.Minute +
+			30*time.Second},
+		"point in 20 years": {expiresIn: fmt.Sprint(newWall().Now().AddDate(20, 0, 0).Unix()), kept: 4*time.Minute +
+			30*time.Second},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -515,7 +546,7 @@ func TestLifeIsCountedFromBeforeTheRequest(t *testing.T) {
 	for _, step := range []struct {
 		move     time.Duration
 		requests int
-	}{{0, 1}, {58*time.Minute + 29*time.Second, 1}, {time.Second, 2}} {
+	}{{move: 0, requests: 1}, {move: 58*time.Minute + 29*time.Second, requests: 1}, {move: time.Second, requests: 2}} {
 		clock.move(step.move)
 		if _, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil || len(server.requests()) != step.requests {
 			t.Fatalf("after %s: %d requests, want %d (%v)", step.move, len(server.requests()), step.requests, err)
@@ -540,16 +571,23 @@ func TestMintedAgain(t *testing.T) {
 		forget   bool
 		want     string
 	}{
-		{"first", v1, nil, 0, false, "minted-0000"},
-		{"kept", v1, nil, time.Minute, false, "minted-0000"},
-		{"another secret", other, nil, 0, false, "minted-0001"},
-		{"the secret's version changed", v2, nil, 0, false, "minted-0002"},
-		{"the one before was rejected", v2, func() redact.Secret { return redact.New("minted-0000") }, 0, false, "minted-0002"},
-		{"this one was rejected", v2, func() redact.Secret { return last }, 0, false, "minted-0003"},
-		{"the new one is kept", v2, nil, 0, false, "minted-0003"},
-		{"forgotten", v2, nil, 0, true, "minted-0004"},
-		{"the clock jumped back by days", v2, nil, -72 * time.Hour, false, "minted-0005"},
-		{"the clock jumped on", v2, nil, 2 * time.Hour, false, "minted-0006"},
+		{why: "first", version: v1, rejected: nil, move: 0, forget: false, want: "minted-0000"},
+		{why: "kept", version: v1, rejected: nil, move: time.Minute, forget: false, want: "minted-0000"},
+		{why: "another secret", version: other, rejected: nil, move: 0, forget: false, want: "minted-0001"},
+		{why: "the secret's version changed", version: v2, rejected: nil, move: 0, forget: false, want: "minted-0002"},
+		{why: "the one before was rejected", version: v2, rejected: func() redact.Secret {
+			return redact.New("minted-0000")
+		}, move: 0, forget: false, want: "minted-0002"},
+		{why: "this one was rejected", version: v2, rejected: func() redact.Secret {
+			return last
+		}, move: 0, forget: false, want: "minted-0003"},
+		{why: "the new one is kept", version: v2, rejected: nil, move: 0, forget: false, want: "minted-0003"},
+		{why: "forgotten", version: v2, rejected: nil, move: 0, forget: true, want: "minted-0004"},
+		{
+			why: "the clock jumped back by days", version: v2, rejected: nil, move: -72 * time.Hour, forget: false,
+			want: "minted-0005",
+		},
+		{why: "the clock jumped on", version: v2, rejected: nil, move: 2 * time.Hour, forget: false, want: "minted-0006"},
 	}
 	for _, step := range steps {
 		clock.move(step.move)
@@ -611,9 +649,15 @@ func TestRefusalIsRememberedForItsVersion(t *testing.T) {
 	}{
 		{why: "refused", version: v1, requests: 1, says: "answered 400, invalid_client"},
 		{why: "remembered at once", version: v1, requests: 1, says: "refused at 2026-11-24T09:00:00Z"},
-		{why: "remembered until the last moment", move: 5*time.Minute - 1, version: v1, requests: 1, says: "asked again after 2026-11-24T09:05:00Z"},
+		{
+			why: "remembered until the last moment", move: 5*time.Minute - 1, version: v1, requests: 1,
+			says: "asked again after 2026-11-24T09:05:00Z",
+		},
 		{why: "asked again", move: 1, version: v1, requests: 2, says: "invalid_client"},
-		{why: "remembered from then on", move: 4 * time.Minute, version: v1, requests: 2, says: "refused at 2026-11-24T09:05:00Z"},
+		{
+			why: "remembered from then on", move: 4 * time.Minute, version: v1, requests: 2,
+			says: "refused at 2026-11-24T09:05:00Z",
+		},
 		{why: "another version is asked at once", version: v2, requests: 3, says: "invalid_client"},
 		{why: "and remembered", version: v2, requests: 3, says: "refused at 2026-11-24T09:09:00Z"},
 		{why: "the clock jumped back", move: -time.Hour, version: v2, requests: 4, says: "invalid_client"},
@@ -622,7 +666,8 @@ func TestRefusalIsRememberedForItsVersion(t *testing.T) {
 		clock.move(step.move)
 		_, err := m.Mint(t.Context(), step.version, redact.Secret{})
 		failed, ok := errors.AsType[*oauth.Error](err)
-		if !ok || !failed.Refused || !failed.Lasting || !strings.Contains(err.Error(), step.says) || len(server.requests()) != step.requests {
+		if !ok || !failed.Refused || !failed.Lasting || !strings.Contains(err.Error(), step.says) ||
+			len(server.requests()) != step.requests {
 			t.Fatalf("%s: %d requests, want %d; %v", step.why, len(server.requests()), step.requests, err)
 		}
 	}

@@ -112,9 +112,14 @@ func (p *secretParser) grant(o *oauth.Config) {
 	}
 	switch {
 	case o.Grant == oauth.RefreshToken && o.UsesIdentity():
-		p.problems.Addf("oauth2 with grant refresh_token cannot use aws_identity: the rotator renews this token, and only the caller has the identity")
+		p.problems.Addf(
+			"oauth2 with grant refresh_token cannot use aws_identity: the rotator renews this token, and only the caller has " +
+				"the identity",
+		)
 	case o.Grant == oauth.ClientCredentials && o.AssertedByAWS:
-		p.problems.Addf("oauth2.assertion is for the grants jwt_bearer and token_exchange; for client_credentials write auth aws_identity")
+		p.problems.Addf(
+			"oauth2.assertion is for the grants jwt_bearer and token_exchange; for client_credentials write auth aws_identity",
+		)
 	}
 }
 
@@ -130,7 +135,8 @@ func (p *secretParser) client(o *oauth.Config) {
 		p.problems.Addf("oauth2.client_id is missing")
 	}
 	// A public client of refresh_token (RFC 6749 section 2.1) has no secret and sends its id in the body.
-	public := o.Grant == oauth.JWTBearer || o.Grant == oauth.RefreshToken && o.Auth == oauth.AuthBody || o.Auth == oauth.AuthPrivateKeyJWT || o.Auth == oauth.AuthAWSIdentity
+	public := o.Grant == oauth.JWTBearer || o.Grant == oauth.RefreshToken && o.Auth == oauth.AuthBody ||
+		o.Auth == oauth.AuthPrivateKeyJWT || o.Auth == oauth.AuthAWSIdentity
 	if !hasSecret && !public {
 		p.problems.Addf("oauth2.client_secret is missing: auth %s sends it (a client without a secret has auth none)", o.Auth)
 	}

@@ -1,10 +1,11 @@
-// Package token turns a secret of Secrets Manager into the token of a call: it reads and validates the secret, keeps it and
-// what was minted with it in memory, and knows when the token expires. It sends no token to a target (package endpoint),
-// speaks to no provider itself (package oauth) and writes no secret (package rotation).
+// Package token turns a secret of Secrets Manager into the token of a call: it reads and validates the secret, keeps it
+// and what was minted with it in memory, and knows when the token expires. It sends no token to a target (package
+// endpoint), speaks to no provider itself (package oauth) and writes no secret (package rotation).
 //
-// Its policy: a secret is parsed whole and every problem is reported at once, without a value; a value is registered with the
-// scrubber before anything is said of it; a token is used only for the hosts that it is bound to; a token that was rejected
-// is never served from memory; and a refused credential is not sent again for minutes, as that locks accounts.
+// Its policy: a secret is parsed whole and every problem is reported at once, without a value; a value is registered
+// with the scrubber before anything is said of it; a token is used only for the hosts that it is bound to; a token that
+// was rejected is never served from memory; and a refused credential is not sent again for minutes, as that locks
+// accounts.
 package token
 
 import (
@@ -28,8 +29,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/request"
 )
 
-// Document is what one version of a secret says. It is of one kind: static has Token alone; minted one of the members that
-// mint; rotated Token and how the rotator renews it.
+// Document is what one version of a secret says. It is of one kind: static has Token alone; minted one of the members
+// that mint; rotated Token and how the rotator renews it.
 type Document struct {
 	Token  redact.Secret // zero: minted
 	Expiry time.Time     // of the token or, where it is minted, of the credential that mints it; zero: unknown
@@ -121,11 +122,13 @@ func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
 	return d, nil
 }
 
-// addUnread registers what may be secret in a text that is not what it should be, such as JSON in the quotes of a shell:
-// its long words with a digit that are no address. The rest of it, names, hosts and punctuation, would go on being cut out
-// of our texts when the secret is long corrected, though no one ever used it.
+// addUnread registers what may be secret in a text that is not what it should be, such as JSON in the quotes of a
+// shell: its long words with a digit that are no address. The rest of it, names, hosts and punctuation, would go on
+// being cut out of our texts when the secret is long corrected, though no one ever used it.
 func addUnread(held *redact.Holder, text string) {
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"'`{}[]()<>,;:=\\", r) }) {
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || strings.ContainsRune("\"'`{}[]()<>,;:=\\", r)
+	}) {
 		_, noHost := hosts.Parse([]string{word})
 		address := strings.HasPrefix(word, "//") || strings.Contains(word, ".") && noHost == nil
 		if len(word) >= 16 && strings.ContainsAny(word, "0123456789") && !address {
@@ -211,7 +214,9 @@ func (p *secretParser) combination(whole jsondoc.Value, d Document) {
 	}
 	rotated := d.Rotate != nil || refreshes
 	var mints []string // one that cannot be read is reported, and its kind is not known
-	if d.OAuth2 != nil && slices.Contains([]oauth.Grant{oauth.ClientCredentials, oauth.JWTBearer, oauth.TokenExchange}, d.OAuth2.Grant) {
+	if d.OAuth2 != nil && slices.Contains(
+		[]oauth.Grant{oauth.ClientCredentials, oauth.JWTBearer, oauth.TokenExchange}, d.OAuth2.Grant,
+	) {
 		mints = append(mints, "oauth2")
 	}
 	if d.Login != nil {
@@ -224,19 +229,29 @@ func (p *secretParser) combination(whole jsondoc.Value, d Document) {
 	}
 	switch {
 	case refreshes && d.Identity != nil:
-		p.problems.Addf("oauth2 with grant refresh_token and aws_identity exclude each other: the rotator renews this token, and only the caller has the identity")
+		p.problems.Addf(
+			"oauth2 with grant refresh_token and aws_identity exclude each other: the rotator renews this token, and only " +
+				"the caller has the identity",
+		)
 	case refreshes && d.Rotate != nil:
 		p.problems.Addf("oauth2 and rotate exclude each other: remove one")
 	case len(mints) > 1:
 		p.problems.Addf("%s exclude each other: each of them obtains a token, so keep one", strings.Join(mints, " and "))
 	case rotated && len(mints) > 0:
-		p.problems.Addf("%s and %s exclude each other: remove one", mints[0], map[bool]string{true: "oauth2 with grant refresh_token", false: "rotate"}[refreshes])
+		p.problems.Addf(
+			"%s and %s exclude each other: remove one", mints[0],
+			map[bool]string{true: "oauth2 with grant refresh_token", false: "rotate"}[refreshes],
+		)
 	case has("token") && len(mints) > 0:
-		p.problems.Addf("token and %s exclude each other: remove token, as the caller obtains one itself, or remove %s", mints[0], mints[0])
+		p.problems.Addf(
+			"token and %s exclude each other: remove token, as the caller obtains one itself, or remove %s", mints[0],
+			mints[0],
+		)
 	case rotated && !has("token"):
 		p.problems.Addf("token is missing: the rotator renews it, and the caller sends it")
 	case !has("token") && !slices.ContainsFunc(minters, has) && !p.misspelt:
-		p.problems.Addf("token is missing, and so is a way to obtain one (oauth2, login, jwt, aws_identity): %s. If one of these is the token, say so with Key in template.yaml (secretKey in the event)",
+		p.problems.Addf("token is missing, and so is a way to obtain one (oauth2, login, jwt, aws_identity): %s. If one "+
+			"of these is the token, say so with Key in template.yaml (secretKey in the event)",
 			memberNames(whole))
 	}
 	p.uses(d, has)
@@ -263,7 +278,8 @@ func (p *secretParser) used(by, how, member string, used, there bool) {
 }
 
 // forecast reads the expiry of the token: the JWT's exp, then expires_at; of a minted one that of the credential that
-// mints it: expires_at, then what the credential itself says. What cannot be read is a warning, as the token works anyway.
+// mints it: expires_at, then what the credential itself says. What cannot be read is a warning, as the token works
+// anyway.
 func (d *Document) forecast(expiresAt jsondoc.Value) {
 	if !d.Minted() {
 		exp, err := bearer.JWTExpiry(d.Token.Reveal())
@@ -304,8 +320,8 @@ func (p *secretParser) hosts(f *jsondoc.Fields) *hosts.List {
 	return &list
 }
 
-// parseHosts reads a list, or one string with commas or the JSON text of a list, as the console's editor makes strings of
-// everything. An empty one binds to nothing.
+// parseHosts reads a list, or one string with commas or the JSON text of a list, as the console's editor makes strings
+// of everything. An empty one binds to nothing.
 func parseHosts(v jsondoc.Value) (list hosts.List, problems []string) {
 	var err error
 	switch v.Kind {
@@ -327,7 +343,8 @@ func parseHosts(v jsondoc.Value) (list hosts.List, problems []string) {
 		}
 		list, err = hosts.ParseCommaSeparated(v.Text)
 	default:
-		return hosts.List{}, []string{"hosts must be a list of strings, or one string with commas between, not " + v.Kind.String()}
+		return hosts.List{}, []string{"hosts must be a list of strings, or one string with commas between, not " +
+			v.Kind.String()}
 	}
 	if err != nil {
 		problems = append(problems, "hosts: "+strings.ReplaceAll(err.Error(), "\n", "; "))

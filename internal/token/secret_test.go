@@ -27,78 +27,79 @@ func TestNormalising(t *testing.T) {
 	const good = "abcDEF0123._~+/-=="
 	ok, fails := func(want string) string { return want }, ""
 	cases := map[string]struct{ text, want string }{
-		"as it is":                           {good, ok(good)},
-		"new line":                           {good + "\n", ok(good)},
-		"carriage return":                    {good + "\r\n", ok(good)},
-		"white space around":                 {" \t" + good + " \n", ok(good)},
-		"no-break space around":              {"\u00a0" + good + "\u2028", ok(good)},
-		"byte order mark":                    {"\ufeff" + good, ok(good)},
-		"white space before the mark":        {" \ufeff " + good, ok(good)},
-		"two byte order marks":               {"\ufeff\ufeff" + good, fails},
-		"mark inside quotes":                 {"\"\ufeff" + good + "\"", fails},
-		"quotes":                             {`"` + good + `"`, ok(good)},
-		"white space in and around quotes":   {"\n \" " + good + " \" \n", ok(good)},
-		"quotes twice":                       {`""` + good + `""`, fails},
-		"quote at the start only":            {`"` + good, fails},
-		"quote at the end only":              {good + `"`, fails},
-		"one quote":                          {`"`, fails},
-		"single quotes":                      {`'` + good + `'`, ok(good)},
-		"single quote at the start only":     {`'` + good, fails},
-		"unlike quotes":                      {`'` + good + `"`, fails},
-		"scheme":                             {"Bearer " + good, ok(good)},
-		"scheme in lower case":               {"bearer " + good, ok(good)},
-		"scheme in upper case":               {"BEARER\t \t" + good, ok(good)},
-		"scheme and new line":                {"Bearer\n" + good, ok(good)},
-		"scheme twice":                       {"Bearer Bearer " + good, fails},
-		"mark, quotes, white space, scheme":  {"\ufeff \" Bearer  " + good + " \" ", ok(good)},
-		"quotes after the scheme":            {`Bearer "` + good + `"`, fails},
-		"scheme without white space":         {"Bearer" + good, ok("Bearer" + good)},
-		"scheme with a colon":                {"Bearer: " + good, fails},
-		"only the scheme":                    {"Bearer", fails},
-		"only the scheme, quoted":            {` "bearer " `, fails},
-		"scheme as the token":                {"Bearer Bearer", fails},
-		"nothing":                            {"", fails},
-		"white space only":                   {" \r\n", fails},
-		"only quotes":                        {`""`, fails},
-		"seven bytes":                        {"abcdefg", fails},
-		"eight bytes":                        {"abcdefgh", ok("abcdefgh")},
-		"8192 bytes":                         {strings.Repeat("a", 8192), ok(strings.Repeat("a", 8192))},
-		"8193 bytes":                         {strings.Repeat("a", 8193), fails},
-		"inner space":                        {"abcdefgh ijkl", fails},
-		"inner line break":                   {"abcdefgh\nX-Evil: 1", fails},
-		"zero-width space":                   {"abcdefgh\u200b", fails},
-		"letter outside ASCII":               {"abcdefghö", fails},
-		"NUL":                                {"abcdefgh\x00", fails},
-		"bytes that are not UTF-8":           {"abcdefgh\xff", fails},
-		"equals signs at the end":            {"abcdefgh===", ok("abcdefgh===")},
-		"equals sign inside":                 {"abcd=efgh", ok("abcd=efgh")},
-		"number and bar, Laravel Sanctum":    {"17|Zk3vQ0p8WnXr5TsbLq2e", ok("17|Zk3vQ0p8WnXr5TsbLq2e")},
-		"every other visible character":      {"!#$%&()*+-./:=?@[]^_{|}~", ok("!#$%&()*+-./:=?@[]^_{|}~")},
-		"backslash":                          {`abcdefgh\ijkl`, fails},
-		"semicolon":                          {"abcdefgh;", fails},
-		"angle bracket":                      {"<abcdefgh>", fails},
-		"backtick":                           {"`abcdefgh", fails},
-		"brace at the start":                 {"'{{TOKEN}}abcdef'", fails},
-		"bracket at the start":               {"[abcdefgh]", fails},
-		"PEM block":                          {"-----BEGIN", fails},
-		"assignment":                         {"API_TOKEN=abcdefgh", fails},
-		"assignment in small letters":        {"apikey=a", fails},
-		"assignment with a long name":        {strings.Repeat("a", 36) + "_KEY=abcdefgh", fails},
-		"assignment, name over 40":           {strings.Repeat("a", 37) + "_KEY=abcdefgh", ok(strings.Repeat("a", 37) + "_KEY=abcdefgh")},
-		"name and padding only":              {"mysecret==", ok("mysecret==")},
-		"assignment of something else":       {"API_TOKENS=abcdefgh", ok("API_TOKENS=abcdefgh")},
-		"name that begins with a digit":      {"1token=abcdefgh", ok("1token=abcdefgh")},
-		"equals signs only":                  {"========", fails},
-		"comma":                              {"abcdefgh,", fails},
-		"a JSON list":                        {`["abcdefgh"]`, fails},
-		"an object within quotes":            {`"{\"token\":\"abcdefgh\"}"`, fails},
-		"a header's whole line":              {"Authorization: Bearer " + good, ok(good)},
-		"a header's line in quotes":          {"'authorization:\tbearer " + good + "'", ok(good)},
-		"a header without white space":       {"AUTHORIZATION:" + good, ok(good)},
-		"a header's name twice":              {"Authorization:Authorization:" + good, fails},
-		"another scheme":                     {"Authorization: Basic " + good, fails},
-		"object with a mark and white space": {"\ufeff\n {\"token\":\"" + good + "\"}\n", ok(good)},
-		"object with two marks":              {"\ufeff\ufeff{\"token\":\"" + good + "\"}", fails},
+		"as it is":                          {text: good, want: ok(good)},
+		"new line":                          {text: good + "\n", want: ok(good)},
+		"carriage return":                   {text: good + "\r\n", want: ok(good)},
+		"white space around":                {text: " \t" + good + " \n", want: ok(good)},
+		"no-break space around":             {text: "\u00a0" + good + "\u2028", want: ok(good)},
+		"byte order mark":                   {text: "\ufeff" + good, want: ok(good)},
+		"white space before the mark":       {text: " \ufeff " + good, want: ok(good)},
+		"two byte order marks":              {text: "\ufeff\ufeff" + good, want: fails},
+		"mark inside quotes":                {text: "\"\ufeff" + good + "\"", want: fails},
+		"quotes":                            {text: `"` + good + `"`, want: ok(good)},
+		"white space in and around quotes":  {text: "\n \" " + good + " \" \n", want: ok(good)},
+		"quotes twice":                      {text: `""` + good + `""`, want: fails},
+		"quote at the start only":           {text: `"` + good, want: fails},
+		"quote at the end only":             {text: good + `"`, want: fails},
+		"one quote":                         {text: `"`, want: fails},
+		"single quotes":                     {text: `'` + good + `'`, want: ok(good)},
+		"single quote at the start only":    {text: `'` + good, want: fails},
+		"unlike quotes":                     {text: `'` + good + `"`, want: fails},
+		"scheme":                            {text: "Bearer " + good, want: ok(good)},
+		"scheme in lower case":              {text: "bearer " + good, want: ok(good)},
+		"scheme in upper case":              {text: "BEARER\t \t" + good, want: ok(good)},
+		"scheme and new line":               {text: "Bearer\n" + good, want: ok(good)},
+		"scheme twice":                      {text: "Bearer Bearer " + good, want: fails},
+		"mark, quotes, white space, scheme": {text: "\ufeff \" Bearer  " + good + " \" ", want: ok(good)},
+		"quotes after the scheme":           {text: `Bearer "` + good + `"`, want: fails},
+		"scheme without white space":        {text: "Bearer" + good, want: ok("Bearer" + good)},
+		"scheme with a colon":               {text: "Bearer: " + good, want: fails},
+		"only the scheme":                   {text: "Bearer", want: fails},
+		"only the scheme, quoted":           {text: ` "bearer " `, want: fails},
+		"scheme as the token":               {text: "Bearer Bearer", want: fails},
+		"nothing":                           {text: "", want: fails},
+		"white space only":                  {text: " \r\n", want: fails},
+		"only quotes":                       {text: `""`, want: fails},
+		"seven bytes":                       {text: "abcdefg", want: fails},
+		"eight bytes":                       {text: "abcdefgh", want: ok("abcdefgh")},
+		"8192 bytes":                        {text: strings.Repeat("a", 8192), want: ok(strings.Repeat("a", 8192))},
+		"8193 bytes":                        {text: strings.Repeat("a", 8193), want: fails},
+		"inner space":                       {text: "abcdefgh ijkl", want: fails},
+		"inner line break":                  {text: "abcdefgh\nX-Evil: 1", want: fails},
+		"zero-width space":                  {text: "abcdefgh\u200b", want: fails},
+		"letter outside ASCII":              {text: "abcdefghö", want: fails},
+		"NUL":                               {text: "abcdefgh\x00", want: fails},
+		"bytes that are not UTF-8":          {text: "abcdefgh\xff", want: fails},
+		"equals signs at the end":           {text: "abcdefgh===", want: ok("abcdefgh===")},
+		"equals sign inside":                {text: "abcd=efgh", want: ok("abcd=efgh")},
+		"number and bar, Laravel Sanctum":   {text: "17|Zk3vQ0p8WnXr5TsbLq2e", want: ok("17|Zk3vQ0p8WnXr5TsbLq2e")},
+		"every other visible character":     {text: "!#$%&()*+-./:=?@[]^_{|}~", want: ok("!#$%&()*+-./:=?@[]^_{|}~")},
+		"backslash":                         {text: `abcdefgh\ijkl`, want: fails},
+		"semicolon":                         {text: "abcdefgh;", want: fails},
+		"angle bracket":                     {text: "<abcdefgh>", want: fails},
+		"backtick":                          {text: "`abcdefgh", want: fails},
+		"brace at the start":                {text: "'{{TOKEN}}abcdef'", want: fails},
+		"bracket at the start":              {text: "[abcdefgh]", want: fails},
+		"PEM block":                         {text: "-----BEGIN", want: fails},
+		"assignment":                        {text: "API_TOKEN=abcdefgh", want: fails},
+		"assignment in small letters":       {text: "apikey=a", want: fails},
+		"assignment with a long name":       {text: strings.Repeat("a", 36) + "_KEY=abcdefgh", want: fails},
+		"assignment, name over 40": {text: strings.Repeat("a", 37) +
+			"_KEY=abcdefgh", want: ok(strings.Repeat("a", 37) + "_KEY=abcdefgh")},
+		"name and padding only":              {text: "mysecret==", want: ok("mysecret==")},
+		"assignment of something else":       {text: "API_TOKENS=abcdefgh", want: ok("API_TOKENS=abcdefgh")},
+		"name that begins with a digit":      {text: "1token=abcdefgh", want: ok("1token=abcdefgh")},
+		"equals signs only":                  {text: "========", want: fails},
+		"comma":                              {text: "abcdefgh,", want: fails},
+		"a JSON list":                        {text: `["abcdefgh"]`, want: fails},
+		"an object within quotes":            {text: `"{\"token\":\"abcdefgh\"}"`, want: fails},
+		"a header's whole line":              {text: "Authorization: Bearer " + good, want: ok(good)},
+		"a header's line in quotes":          {text: "'authorization:\tbearer " + good + "'", want: ok(good)},
+		"a header without white space":       {text: "AUTHORIZATION:" + good, want: ok(good)},
+		"a header's name twice":              {text: "Authorization:Authorization:" + good, want: fails},
+		"another scheme":                     {text: "Authorization: Basic " + good, want: fails},
+		"object with a mark and white space": {text: "\ufeff\n {\"token\":\"" + good + "\"}\n", want: ok(good)},
+		"object with two marks":              {text: "\ufeff\ufeff{\"token\":\"" + good + "\"}", want: fails},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -154,7 +155,8 @@ func object(t *testing.T, base map[string]any, changes map[string]any) string {
 
 func clientCredentials() map[string]any {
 	return map[string]any{
-		"grant": "client_credentials", "token_url": "https://example.com/token", "client_id": "id", "client_secret": "client-secret-1",
+		"grant": "client_credentials", "token_url": "https://example.com/token", "client_id": "id",
+		"client_secret": "client-secret-1",
 	}
 }
 
@@ -166,7 +168,8 @@ func jwtBearer() map[string]any {
 
 func refreshToken() map[string]any {
 	return map[string]any{
-		"grant": "refresh_token", "token_url": "https://example.com/token", "client_id": "id", "client_secret": "client-secret-1", "refresh_token": "refresh-token-1",
+		"grant": "refresh_token", "token_url": "https://example.com/token", "client_id": "id",
+		"client_secret": "client-secret-1", "refresh_token": "refresh-token-1",
 	}
 }
 
@@ -181,65 +184,194 @@ func TestOAuth2IsValidated(t *testing.T) {
 		token   string // beside oauth2
 		want    []string
 	}{
-		"client_credentials":              {base: clientCredentials()},
-		"client_credentials in the body":  {base: clientCredentials(), changes: change{"auth": "body"}},
-		"client_credentials with a key":   {base: clientCredentials(), changes: change{"auth": "private_key_jwt", "client_secret": nil, "private_key": k.rsa}},
-		"client_credentials, PKCS #1":     {base: clientCredentials(), changes: change{"auth": "private_key_jwt", "private_key": k.pkcs1}},
-		"client_credentials, P-256":       {base: clientCredentials(), changes: change{"auth": "private_key_jwt", "private_key": k.p256, "algorithm": "ES256"}},
-		"client_credentials, SEC 1":       {base: clientCredentials(), changes: change{"auth": "private_key_jwt", "private_key": k.sec1, "algorithm": "ES256"}},
-		"client_credentials, Ed25519":     {base: clientCredentials(), changes: change{"auth": "private_key_jwt", "private_key": k.ed25519, "algorithm": "EdDSA"}},
-		"client_credentials, PS256":       {base: clientCredentials(), changes: change{"auth": "private_key_jwt", "private_key": k.rsa, "algorithm": "PS256"}},
-		"jwt_bearer":                      {base: jwtBearer()},
-		"jwt_bearer with a client":        {base: jwtBearer(), changes: change{"client_id": "id", "client_secret": "client-secret-1"}},
-		"jwt_bearer, public client":       {base: jwtBearer(), changes: change{"client_id": "id"}},
-		"refresh_token":                   {base: refreshToken(), token: "access-token-1"},
-		"refresh_token, public client":    {base: refreshToken(), token: "access-token-1", changes: change{"auth": "body", "client_secret": nil}},
-		"port, path and query":            {base: clientCredentials(), changes: change{"token_url": "https://example.com:8443/a/b?c=d"}},
-		"null is absent":                  {base: jwtBearer(), changes: change{"client_id": json.RawMessage("null")}},
-		"no grant":                        {base: clientCredentials(), changes: change{"grant": nil}, want: []string{"oauth2.grant is missing"}},
-		"unknown grant":                   {base: clientCredentials(), changes: change{"grant": canary}, want: []string{"oauth2.grant must be"}},
-		"unknown grant beside a token":    {base: clientCredentials(), changes: change{"grant": canary}, token: "access-token-1", want: []string{"oauth2.grant must be"}},
-		"grant in another case":           {base: clientCredentials(), changes: change{"grant": "Client_Credentials"}, want: []string{"oauth2.grant must be"}},
-		"grant as on the wire":            {base: jwtBearer(), changes: change{"grant": "urn:ietf:params:oauth:grant-type:jwt-bearer", "client_id": "id", "auth": "private_key_jwt"}, want: []string{"oauth2.grant must be"}},
-		"unknown auth":                    {base: clientCredentials(), changes: change{"auth": canary}, want: []string{"oauth2.auth must be"}},
-		"no client_id":                    {base: clientCredentials(), changes: change{"client_id": nil}, want: []string{"oauth2.client_id is missing"}},
-		"empty client_secret":             {base: clientCredentials(), changes: change{"client_secret": ""}, want: []string{"oauth2.client_secret is missing"}},
-		"no client_secret in the body":    {base: clientCredentials(), changes: change{"auth": "body", "client_secret": nil}, want: []string{"oauth2.client_secret is missing"}},
-		"short client_secret":             {base: clientCredentials(), changes: change{"client_secret": "7 bytes"}, want: []string{"oauth2.client_secret is shorter than 8 bytes"}},
-		"short refresh_token":             {base: refreshToken(), token: "access-token-1", changes: change{"refresh_token": "7 bytes"}, want: []string{"oauth2.refresh_token is shorter than 8 bytes"}},
-		"no refresh_token":                {base: refreshToken(), token: "access-token-1", changes: change{"refresh_token": nil}, want: []string{"oauth2.refresh_token is missing"}},
-		"refresh_token without token":     {base: refreshToken(), want: []string{"token is missing"}},
-		"refresh_token, basic, no secret": {base: refreshToken(), token: "access-token-1", changes: change{"client_secret": nil}, want: []string{"oauth2.client_secret is missing"}},
-		"token beside client_credentials": {base: clientCredentials(), token: "access-token-1", want: []string{"exclude each other"}},
-		"token beside jwt_bearer":         {base: jwtBearer(), token: "access-token-1", want: []string{"exclude each other"}},
-		"jwt_bearer without issuer":       {base: jwtBearer(), changes: change{"issuer": nil}, want: []string{"oauth2.issuer is missing"}},
-		"jwt_bearer without key":          {base: jwtBearer(), changes: change{"private_key": nil}, want: []string{"oauth2.private_key is missing"}},
-		"jwt_bearer, secret without id":   {base: jwtBearer(), changes: change{"client_secret": "client-secret-1"}, want: []string{"oauth2.client_id is missing"}},
-		"jwt_bearer, key client, no id":   {base: jwtBearer(), changes: change{"auth": "private_key_jwt"}, want: []string{"oauth2.client_id is missing"}},
-		"private_key_jwt without key":     {base: clientCredentials(), changes: change{"auth": "private_key_jwt"}, want: []string{"oauth2.private_key is missing"}},
-		"key that is no PEM":              {base: jwtBearer(), changes: change{"private_key": canary}, want: []string{"oauth2.private_key is no PEM block"}},
-		"PEM that is no key":              {base: jwtBearer(), changes: change{"private_key": k.garbage}, want: []string{"oauth2.private_key cannot be read"}},
-		"encrypted key":                   {base: jwtBearer(), changes: change{"private_key": k.encrypted}, want: []string{"oauth2.private_key cannot be read"}},
-		"short RSA key":                   {base: jwtBearer(), changes: change{"private_key": k.rsa1024}, want: []string{"less than 2048 bits"}},
-		"P-384":                           {base: jwtBearer(), changes: change{"private_key": k.p384, "algorithm": "ES256"}, want: []string{"another curve than P-256"}},
-		"X25519":                          {base: jwtBearer(), changes: change{"private_key": k.x25519}, want: []string{"must be an RSA, P-256 or Ed25519 key"}},
-		"RSA key, ES256":                  {base: jwtBearer(), changes: change{"algorithm": "ES256"}, want: []string{"oauth2.algorithm must be RS256 or PS256"}},
-		"RSA key, none":                   {base: jwtBearer(), changes: change{"algorithm": "none"}, want: []string{"oauth2.algorithm must be RS256 or PS256"}},
-		"RSA key, HS256":                  {base: jwtBearer(), changes: change{"algorithm": "HS256"}, want: []string{"oauth2.algorithm must be RS256 or PS256"}},
-		"P-256 key, default algorithm":    {base: jwtBearer(), changes: change{"private_key": k.p256}, want: []string{"oauth2.algorithm must be ES256"}},
-		"Ed25519 key, default algorithm":  {base: jwtBearer(), changes: change{"private_key": k.ed25519}, want: []string{"oauth2.algorithm must be EdDSA"}},
-		"no token_url":                    {base: clientCredentials(), changes: change{"token_url": nil}, want: []string{"oauth2.token_url is missing"}},
-		"token_url over HTTP":             {base: clientCredentials(), changes: change{"token_url": "http://example.com/" + canary}, want: []string{"oauth2.token_url must begin with https://"}},
-		"token_url with user info":        {base: clientCredentials(), changes: change{"token_url": "https://u:" + canary + "@example.com/"}, want: []string{"oauth2.token_url must be a URL without user info"}},
-		"token_url with a fragment":       {base: clientCredentials(), changes: change{"token_url": "https://example.com/#" + canary}, want: []string{"oauth2.token_url must be a URL without"}},
-		"token_url with a bad escape":     {base: clientCredentials(), changes: change{"token_url": "https://example.com/%zz" + canary}, want: []string{"oauth2.token_url must be a URL"}},
-		"token_url with an address":       {base: clientCredentials(), changes: change{"token_url": "https://169.254.169.254/token"}, want: []string{"oauth2.token_url: an IP address"}},
-		"token_url with an IPv6 address":  {base: clientCredentials(), changes: change{"token_url": "https://[::1]/token"}, want: []string{"oauth2.token_url: "}},
-		"token_url with a bad port":       {base: clientCredentials(), changes: change{"token_url": "https://example.com:70000/token"}, want: []string{"oauth2.token_url: the port"}},
-		"token_url without a host":        {base: clientCredentials(), changes: change{"token_url": "https:///token"}, want: []string{"oauth2.token_url: the host name is missing"}},
-		"wrong types":                     {base: clientCredentials(), changes: change{"scope": []string{canary}, "audience": 5}, want: []string{"oauth2.scope must be a string, not a list", "oauth2.audience must be a string, not a number"}},
-		"key in another case":             {base: clientCredentials(), changes: change{"Client_Id": "x"}, want: []string{"unknown member oauth2.Client_Id: did you mean oauth2.client_id?"}},
-		"every problem at once":           {base: clientCredentials(), changes: change{"grant": "x", "auth": "y", "client_id": nil, "token_url": "z"}, want: []string{"oauth2.token_url must", "oauth2.auth must", "oauth2.grant must", "oauth2.client_id is missing"}},
+		"client_credentials":             {base: clientCredentials()},
+		"client_credentials in the body": {base: clientCredentials(), changes: change{"auth": "body"}},
+		"client_credentials with a key": {
+			base: clientCredentials(), changes: change{"auth": "private_key_jwt", "client_secret": nil, "private_key": k.rsa},
+		},
+		"client_credentials, PKCS #1": {
+			base: clientCredentials(), changes: change{"auth": "private_key_jwt", "private_key": k.pkcs1},
+		},
+		"client_credentials, P-256": {
+			base: clientCredentials(), changes: change{"auth": "private_key_jwt", "private_key": k.p256, "algorithm": "ES256"},
+		},
+		"client_credentials, SEC 1": {
+			base: clientCredentials(), changes: change{"auth": "private_key_jwt", "private_key": k.sec1, "algorithm": "ES256"},
+		},
+		"client_credentials, Ed25519": {
+			base:    clientCredentials(),
+			changes: change{"auth": "private_key_jwt", "private_key": k.ed25519, "algorithm": "EdDSA"},
+		},
+		"client_credentials, PS256": {
+			base: clientCredentials(), changes: change{"auth": "private_key_jwt", "private_key": k.rsa, "algorithm": "PS256"},
+		},
+		"jwt_bearer": {base: jwtBearer()},
+		"jwt_bearer with a client": {
+			base: jwtBearer(), changes: change{"client_id": "id", "client_secret": "client-secret-1"},
+		},
+		"jwt_bearer, public client": {base: jwtBearer(), changes: change{"client_id": "id"}},
+		"refresh_token":             {base: refreshToken(), token: "access-token-1"},
+		"refresh_token, public client": {
+			base: refreshToken(), token: "access-token-1", changes: change{"auth": "body", "client_secret": nil},
+		},
+		"port, path and query": {
+			base: clientCredentials(), changes: change{"token_url": "https://example.com:8443/a/b?c=d"},
+		},
+		"null is absent": {base: jwtBearer(), changes: change{"client_id": json.RawMessage("null")}},
+		"no grant": {
+			base: clientCredentials(), changes: change{"grant": nil}, want: []string{"oauth2.grant is missing"},
+		},
+		"unknown grant": {
+			base: clientCredentials(), changes: change{"grant": canary}, want: []string{"oauth2.grant must be"},
+		},
+		"unknown grant beside a token": {
+			base: clientCredentials(), changes: change{"grant": canary}, token: "access-token-1",
+			want: []string{"oauth2.grant must be"},
+		},
+		"grant in another case": {
+			base: clientCredentials(), changes: change{"grant": "Client_Credentials"}, want: []string{"oauth2.grant must be"},
+		},
+		"grant as on the wire": {
+			base: jwtBearer(),
+			changes: change{
+				"grant": "urn:ietf:params:oauth:grant-type:jwt-bearer", "client_id": "id", "auth": "private_key_jwt",
+			},
+			want: []string{"oauth2.grant must be"},
+		},
+		"unknown auth": {
+			base: clientCredentials(), changes: change{"auth": canary}, want: []string{"oauth2.auth must be"},
+		},
+		"no client_id": {
+			base: clientCredentials(), changes: change{"client_id": nil}, want: []string{"oauth2.client_id is missing"},
+		},
+		"empty client_secret": {
+			base: clientCredentials(), changes: change{"client_secret": ""}, want: []string{"oauth2.client_secret is missing"},
+		},
+		"no client_secret in the body": {
+			base: clientCredentials(), changes: change{"auth": "body", "client_secret": nil},
+			want: []string{"oauth2.client_secret is missing"},
+		},
+		"short client_secret": {
+			base: clientCredentials(), changes: change{"client_secret": "7 bytes"},
+			want: []string{"oauth2.client_secret is shorter than 8 bytes"},
+		},
+		"short refresh_token": {
+			base: refreshToken(), token: "access-token-1", changes: change{"refresh_token": "7 bytes"},
+			want: []string{"oauth2.refresh_token is shorter than 8 bytes"},
+		},
+		"no refresh_token": {
+			base: refreshToken(), token: "access-token-1", changes: change{"refresh_token": nil},
+			want: []string{"oauth2.refresh_token is missing"},
+		},
+		"refresh_token without token": {base: refreshToken(), want: []string{"token is missing"}},
+		"refresh_token, basic, no secret": {
+			base: refreshToken(), token: "access-token-1", changes: change{"client_secret": nil},
+			want: []string{"oauth2.client_secret is missing"},
+		},
+		"token beside client_credentials": {
+			base: clientCredentials(), token: "access-token-1", want: []string{"exclude each other"},
+		},
+		"token beside jwt_bearer": {base: jwtBearer(), token: "access-token-1", want: []string{"exclude each other"}},
+		"jwt_bearer without issuer": {
+			base: jwtBearer(), changes: change{"issuer": nil}, want: []string{"oauth2.issuer is missing"},
+		},
+		"jwt_bearer without key": {
+			base: jwtBearer(), changes: change{"private_key": nil}, want: []string{"oauth2.private_key is missing"},
+		},
+		"jwt_bearer, secret without id": {
+			base: jwtBearer(), changes: change{"client_secret": "client-secret-1"},
+			want: []string{"oauth2.client_id is missing"},
+		},
+		"jwt_bearer, key client, no id": {
+			base: jwtBearer(), changes: change{"auth": "private_key_jwt"}, want: []string{"oauth2.client_id is missing"},
+		},
+		"private_key_jwt without key": {
+			base: clientCredentials(), changes: change{"auth": "private_key_jwt"},
+			want: []string{"oauth2.private_key is missing"},
+		},
+		"key that is no PEM": {
+			base: jwtBearer(), changes: change{"private_key": canary}, want: []string{"oauth2.private_key is no PEM block"},
+		},
+		"PEM that is no key": {
+			base: jwtBearer(), changes: change{"private_key": k.garbage}, want: []string{"oauth2.private_key cannot be read"},
+		},
+		"encrypted key": {
+			base: jwtBearer(), changes: change{"private_key": k.encrypted},
+			want: []string{"oauth2.private_key cannot be read"},
+		},
+		"short RSA key": {
+			base: jwtBearer(), changes: change{"private_key": k.rsa1024}, want: []string{"less than 2048 bits"},
+		},
+		"P-384": {
+			base: jwtBearer(), changes: change{"private_key": k.p384, "algorithm": "ES256"},
+			want: []string{"another curve than P-256"},
+		},
+		"X25519": {
+			base: jwtBearer(), changes: change{"private_key": k.x25519},
+			want: []string{"must be an RSA, P-256 or Ed25519 key"},
+		},
+		"RSA key, ES256": {
+			base: jwtBearer(), changes: change{"algorithm": "ES256"},
+			want: []string{"oauth2.algorithm must be RS256 or PS256"},
+		},
+		"RSA key, none": {
+			base: jwtBearer(), changes: change{"algorithm": "none"}, want: []string{"oauth2.algorithm must be RS256 or PS256"},
+		},
+		"RSA key, HS256": {
+			base: jwtBearer(), changes: change{"algorithm": "HS256"},
+			want: []string{"oauth2.algorithm must be RS256 or PS256"},
+		},
+		"P-256 key, default algorithm": {
+			base: jwtBearer(), changes: change{"private_key": k.p256}, want: []string{"oauth2.algorithm must be ES256"},
+		},
+		"Ed25519 key, default algorithm": {
+			base: jwtBearer(), changes: change{"private_key": k.ed25519}, want: []string{"oauth2.algorithm must be EdDSA"},
+		},
+		"no token_url": {
+			base: clientCredentials(), changes: change{"token_url": nil}, want: []string{"oauth2.token_url is missing"},
+		},
+		"token_url over HTTP": {
+			base: clientCredentials(), changes: change{"token_url": "http://example.com/" + canary},
+			want: []string{"oauth2.token_url must begin with https://"},
+		},
+		"token_url with user info": {base: clientCredentials(), changes: change{"token_url": "https://u:" +
+			canary + "@example.com/"}, want: []string{"oauth2.token_url must be a URL without user info"}},
+		"token_url with a fragment": {
+			base: clientCredentials(), changes: change{"token_url": "https://example.com/#" + canary},
+			want: []string{"oauth2.token_url must be a URL without"},
+		},
+		"token_url with a bad escape": {
+			base: clientCredentials(), changes: change{"token_url": "https://example.com/%zz" + canary},
+			want: []string{"oauth2.token_url must be a URL"},
+		},
+		"token_url with an address": {
+			base: clientCredentials(), changes: change{"token_url": "https://169.254.169.254/token"},
+			want: []string{"oauth2.token_url: an IP address"},
+		},
+		"token_url with an IPv6 address": {
+			base: clientCredentials(), changes: change{"token_url": "https://[::1]/token"},
+			want: []string{"oauth2.token_url: "},
+		},
+		"token_url with a bad port": {
+			base: clientCredentials(), changes: change{"token_url": "https://example.com:70000/token"},
+			want: []string{"oauth2.token_url: the port"},
+		},
+		"token_url without a host": {
+			base: clientCredentials(), changes: change{"token_url": "https:///token"},
+			want: []string{"oauth2.token_url: the host name is missing"},
+		},
+		"wrong types": {
+			base: clientCredentials(), changes: change{"scope": []string{canary}, "audience": 5},
+			want: []string{"oauth2.scope must be a string, not a list", "oauth2.audience must be a string, not a number"},
+		},
+		"key in another case": {
+			base: clientCredentials(), changes: change{"Client_Id": "x"},
+			want: []string{"unknown member oauth2.Client_Id: did you mean oauth2.client_id?"},
+		},
+		"every problem at once": {
+			base: clientCredentials(), changes: change{"grant": "x", "auth": "y", "client_id": nil, "token_url": "z"},
+			want: []string{"oauth2.token_url must", "oauth2.auth must", "oauth2.grant must", "oauth2.client_id is missing"},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -289,43 +421,106 @@ func TestSecretProblems(t *testing.T) {
 		text string
 		want []string
 	}{
-		"broken JSON":               {`{"token":"` + canary + `"`, []string{"not valid JSON at byte"}},
-		"trailing data":             {`{"token":"abcdefgh"} ` + canary, []string{"something follows the value"}},
-		"not UTF-8":                 {"{\"token\":\"abcdefgh\xff\"}", []string{"not UTF-8"}},
-		"number in JSON":            {`{"token":"` + canary + `","expires_at":1e}`, []string{"not valid JSON"}},
-		"duplicate key":             {`{"token":"` + canary + `","token":"abcdefgh"}`, []string{"duplicate key"}},
-		"duplicate key, escaped":    {`{"token":"` + canary + `","\u0074oken":"abcdefgh"}`, []string{"duplicate key"}},
-		"duplicate key inside":      {`{"token":"` + canary + `","rotate":{"call":"POST https://example.com/","token":"/t","token":"/t"}}`, []string{"duplicate key"}},
-		"key in another case":       {`{"Token":"` + canary + `"}`, []string{"unknown member Token: did you mean token?"}},
-		"no token":                  {`{"hosts":["example.com"]}`, []string{"token is missing"}},
-		"empty object":              {`{}`, []string{"token is missing"}},
-		"empty token":               {`{"token":""}`, []string{"token is missing"}},
-		"null token":                {`{"token":null}`, []string{"token is missing"}},
-		"token of a wrong type":     {`{"token":{"x":"` + canary + `"}}`, []string{"token must be a string, not an object"}},
-		"numeric token":             {`{"token":1234567890123}`, []string{"token must be a string, not a number"}},
-		"short token":               {`{"token":"1234567"}`, []string{"token: the token is shorter than 8 bytes"}},
-		"token with a space":        {`{"token":"` + canary + ` x"}`, []string{"token: the token has white space inside, at byte 24"}},
-		"oauth2 of a wrong type":    {`{"token":"abcdefgh","oauth2":"` + canary + `"}`, []string{"oauth2 must be an object, not a string"}},
-		"hosts of a wrong type":     {`{"token":"abcdefgh","hosts":{"` + canary + `":1}}`, []string{"hosts must be a list of strings, or one string with commas between, not an object"}},
-		"hosts that are no hosts":   {`{"token":"abcdefgh","hosts":"example.com, https://` + canary + `"}`, []string{"hosts: entry 2: write the host alone"}},
-		"host of a wrong type":      {`{"token":"abcdefgh","hosts":["example.com",7]}`, []string{"hosts: entry 2 must be a string, not a number"}},
-		"bad hosts":                 {`{"token":"abcdefgh","hosts":["https://` + canary + `","example.com","10.0.0.1","example.com:0"]}`, []string{"hosts: entry 1"}},
-		"oauth2 beside rotate":      {`{"token":"abcdefgh","oauth2":` + refreshJSON + `,"rotate":{"call":"POST https://example.com/","token":"/token"}}`, []string{"oauth2 and rotate exclude each other"}},
-		"rotate without token":      {`{"rotate":{"call":"POST https://example.com/","token":"/token"}}`, []string{"token is missing"}},
-		"rotate without its keys":   {`{"token":"abcdefgh","rotate":{"headers":{"X-Key":"12345678"}}}`, []string{"rotate.call is missing", "rotate.token is missing"}},
-		"rotate with bad pointers":  {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"` + canary + `","expires_at":"~"}}`, []string{"rotate.token must be empty or begin with /", "rotate.expires_at must"}},
-		"rotate with an HTTP call":  {`{"token":"abcdefgh","rotate":{"call":"POST http://example.com/` + canary + `","token":"/token"}}`, []string{"rotate.call: the URL must begin with https://"}},
-		"placeholder in rotate":     {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/{{` + canary + `}}","token":"/token"}}`, []string{"rotate.call: an unknown placeholder; known are"}},
-		"placeholder in its body":   {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","body":{"a":["{{` + canary + `}}"]}}}`, []string{"rotate.body: an unknown placeholder; known are"}},
-		"placeholder in its header": {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"X-A":"{{jwt}}"}}}`, []string{"rotate.headers: header 1: unknown placeholder {{jwt}}; known are"}},
-		"known placeholder":         {`{"token":"abcdefgh","test":"GET https://example.com/{{runId}}"}`, []string{"test: must not hold {{"}},
-		"open placeholder in test":  {`{"token":"abcdefgh","test":"GET https://example.com/?a={{` + canary + `"}`, []string{"test: must not hold {{"}},
-		"bad test":                  {`{"token":"abcdefgh","test":"get https://example.com/` + canary + `"}`, []string{"test: the method must be 1 to 20 upper-case letters"}},
-		"header that the call sets": {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"authorization":"` + canary + `"}}}`, []string{"rotate.headers: the name of header 1 must not be set"}},
-		"header with a line break":  {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"X-Key":"` + canary + `\nX: y"}}}`, []string{"rotate.headers: header 1 must be printable ASCII"}},
-		"header twice":              {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"X-Key":"12345678","x-key":"` + canary + `"}}}`, []string{"rotate.headers: header 2 is a duplicate"}},
-		"header of a wrong type":    {`{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"X-Key":12345678901}}}`, []string{"rotate.headers: header 1 must be a string, not a number"}},
-		"every problem at once":     {`{"token":"` + canary + `;","hosts":5,"test":"GET ftp://x/","rotate":7}`, []string{"token: ", "hosts must be a list", "test: ", "rotate must be"}},
+		"broken JSON":    {text: `{"token":"` + canary + `"`, want: []string{"not valid JSON at byte"}},
+		"trailing data":  {text: `{"token":"abcdefgh"} ` + canary, want: []string{"something follows the value"}},
+		"not UTF-8":      {text: "{\"token\":\"abcdefgh\xff\"}", want: []string{"not UTF-8"}},
+		"number in JSON": {text: `{"token":"` + canary + `","expires_at":1e}`, want: []string{"not valid JSON"}},
+		"duplicate key":  {text: `{"token":"` + canary + `","token":"abcdefgh"}`, want: []string{"duplicate key"}},
+		"duplicate key, escaped": {text: `{"token":"` + canary +
+			`","\u0074oken":"abcdefgh"}`, want: []string{"duplicate key"}},
+		"duplicate key inside": {text: `{"token":"` + canary +
+			`","rotate":{"call":"POST https://example.com/","token":"/t","token":"/t"}}`, want: []string{"duplicate key"}},
+		"key in another case": {text: `{"Token":"` + canary +
+			`"}`, want: []string{"unknown member Token: did you mean token?"}},
+		"no token":     {text: `{"hosts":["example.com"]}`, want: []string{"token is missing"}},
+		"empty object": {text: `{}`, want: []string{"token is missing"}},
+		"empty token":  {text: `{"token":""}`, want: []string{"token is missing"}},
+		"null token":   {text: `{"token":null}`, want: []string{"token is missing"}},
+		"token of a wrong type": {text: `{"token":{"x":"` + canary +
+			`"}}`, want: []string{"token must be a string, not an object"}},
+		"numeric token": {
+			text: `{"token":1234567890123}`, want: []string{"token must be a string, not a number"},
+		},
+		"short token": {
+			text: `{"token":"1234567"}`, want: []string{"token: the token is shorter than 8 bytes"},
+		},
+		"token with a space": {text: `{"token":"` + canary +
+			` x"}`, want: []string{"token: the token has white space inside, at byte 24"}},
+		"oauth2 of a wrong type": {text: `{"token":"abcdefgh","oauth2":"` + canary +
+			`"}`, want: []string{"oauth2 must be an object, not a string"}},
+		"hosts of a wrong type": {text: `{"token":"abcdefgh","hosts":{"` + canary +
+			`":1}}`, want: []string{"hosts must be a list of strings, or one string with commas between, not an object"}},
+		"hosts that are no hosts": {text: `{"token":"abcdefgh","hosts":"example.com, https://` + canary +
+			`"}`, want: []string{"hosts: entry 2: write the host alone"}},
+		"host of a wrong type": {
+			text: `{"token":"abcdefgh","hosts":["example.com",7]}`,
+			want: []string{"hosts: entry 2 must be a string, not a number"},
+		},
+		"bad hosts": {text: `{"token":"abcdefgh","hosts":["https://` + canary +
+			`","example.com","10.0.0.1","example.com:0"]}`, want: []string{"hosts: entry 1"}},
+		"oauth2 beside rotate": {
+			text: `{"token":"abcdefgh","oauth2":` + refreshJSON +
+				`,"rotate":{"call":"POST https://example.com/","token":"/token"}}`,
+			want: []string{"oauth2 and rotate exclude each other"},
+		},
+		"rotate without token": {
+			text: `{"rotate":{"call":"POST https://example.com/","token":"/token"}}`, want: []string{"token is missing"},
+		},
+		"rotate without its keys": {
+			text: `{"token":"abcdefgh","rotate":{"headers":{"X-Key":"12345678"}}}`,
+			want: []string{"rotate.call is missing", "rotate.token is missing"},
+		},
+		"rotate with bad pointers": {
+			text: `{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"` +
+				canary + `","expires_at":"~"}}`,
+			want: []string{"rotate.token must be empty or begin with /", "rotate.expires_at must"},
+		},
+		"rotate with an HTTP call": {text: `{"token":"abcdefgh","rotate":{"call":"POST http://example.com/` + canary +
+			`","token":"/token"}}`, want: []string{"rotate.call: the URL must begin with https://"}},
+		"placeholder in rotate": {text: `{"token":"abcdefgh","rotate":{"call":"POST https://example.com/{{` + canary +
+			`}}","token":"/token"}}`, want: []string{"rotate.call: an unknown placeholder; known are"}},
+		"placeholder in its body": {
+			text: `{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","body":{"a":["{{` +
+				canary + `}}"]}}}`,
+			want: []string{"rotate.body: an unknown placeholder; known are"},
+		},
+		"placeholder in its header": {
+			text: `{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token",` +
+				`"headers":{"X-A":"{{jwt}}"}}}`,
+			want: []string{"rotate.headers: header 1: unknown placeholder {{jwt}}; known are"},
+		},
+		"known placeholder": {
+			text: `{"token":"abcdefgh","test":"GET https://example.com/{{runId}}"}`, want: []string{"test: must not hold {{"},
+		},
+		"open placeholder in test": {text: `{"token":"abcdefgh","test":"GET https://example.com/?a={{` + canary +
+			`"}`, want: []string{"test: must not hold {{"}},
+		"bad test": {text: `{"token":"abcdefgh","test":"get https://example.com/` + canary +
+			`"}`, want: []string{"test: the method must be 1 to 20 upper-case letters"}},
+		"header that the call sets": {
+			text: `{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token",` +
+				`"headers":{"authorization":"` + canary + `"}}}`,
+			want: []string{"rotate.headers: the name of header 1 must not be set"},
+		},
+		"header with a line break": {
+			text: `{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token","headers":{"X-Key":"` +
+				canary + `\nX: y"}}}`,
+			want: []string{"rotate.headers: header 1 must be printable ASCII"},
+		},
+		"header twice": {
+			text: `{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token",` +
+				`"headers":{"X-Key":"12345678","x-key":"` + canary + `"}}}`,
+			want: []string{"rotate.headers: header 2 is a duplicate"},
+		},
+		"header of a wrong type": {
+			text: `{"token":"abcdefgh","rotate":{"call":"POST https://example.com/","token":"/token",` +
+				`"headers":{"X-Key":12345678901}}}`,
+			want: []string{"rotate.headers: header 1 must be a string, not a number"},
+		},
+		"every problem at once": {
+			text: `{"token":"` + canary +
+				`;","hosts":5,"test":"GET ftp://x/","rotate":7}`,
+			want: []string{"token: ", "hosts must be a list", "test: ", "rotate must be"},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -337,22 +532,25 @@ func TestSecretProblems(t *testing.T) {
 	}
 }
 
-const refreshJSON = `{"grant":"refresh_token","token_url":"https://example.com/token","client_id":"id","client_secret":"client-secret-1","refresh_token":"refresh-token-1"}`
+const refreshJSON = `{"grant":"refresh_token","token_url":"https://example.com/token","client_id":"id",` +
+	`"client_secret":"client-secret-1","refresh_token":"refresh-token-1"}`
 
 // Whatever becomes of a secret, each of its secret strings is known to the scrubber from then on.
 func TestEverySecretStringIsScrubbed(t *testing.T) {
 	t.Parallel()
 	pem := strings.ReplaceAll(keys().rsa, "\n", `\n`)
 	cases := map[string]string{
-		"plain text":                  canary,
-		"plain text, malformed":       "Bearer  " + canary + " and more",
-		"token":                       `{"token":"` + canary + `"}`,
-		"token, malformed":            `{"token":"Bearer ` + canary + `","hosts":7}`,
-		"client_secret":               `{"oauth2":{"grant":"client_credentials","client_secret":"` + canary + `"}}`,
-		"client_secret, wrong grant":  `{"oauth2":{"grant":"x","client_secret":"` + canary + `"}}`,
-		"refresh_token":               `{"token":"abcdefgh","oauth2":{"grant":"refresh_token","refresh_token":"` + canary + `"}}`,
-		"private_key":                 `{"oauth2":{"private_key":"` + canary + `"}}`,
-		"private_key that is used":    `{"oauth2":{"grant":"jwt_bearer","issuer":"i","token_url":"https://example.com/","private_key":"` + pem + `"}}`,
+		"plain text":                 canary,
+		"plain text, malformed":      "Bearer  " + canary + " and more",
+		"token":                      `{"token":"` + canary + `"}`,
+		"token, malformed":           `{"token":"Bearer ` + canary + `","hosts":7}`,
+		"client_secret":              `{"oauth2":{"grant":"client_credentials","client_secret":"` + canary + `"}}`,
+		"client_secret, wrong grant": `{"oauth2":{"grant":"x","client_secret":"` + canary + `"}}`,
+		"refresh_token": `{"token":"abcdefgh","oauth2":{"grant":"refresh_token","refresh_token":"` +
+			canary + `"}}`,
+		"private_key": `{"oauth2":{"private_key":"` + canary + `"}}`,
+		"private_key that is used": `{"oauth2":{"grant":"jwt_bearer","issuer":"i","token_url":"https://example.com/",` +
+			`"private_key":"` + pem + `"}}`,
 		"header of rotate":            `{"token":"abcdefgh","rotate":{"headers":{"X-Key":"` + canary + `"}}}`,
 		"header of rotate, forbidden": `{"token":"abcdefgh","rotate":{"headers":{"Host":"` + canary + `"}}}`,
 	}
@@ -365,7 +563,9 @@ func TestEverySecretStringIsScrubbed(t *testing.T) {
 			}
 			scrub := &redact.Scrubber{}
 			_, _ = token.ParseSecret(text, scrub)
-			for _, written := range []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), fmt.Sprintf("%q", secret)} {
+			for _, written := range []string{
+				secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), fmt.Sprintf("%q", secret),
+			} {
 				if got := scrub.Scrub("before " + written + " after"); strings.Contains(got, written[8:len(written)-8]) {
 					t.Errorf("%s is left in %s", written, got)
 				}
@@ -382,41 +582,41 @@ func TestExpiresAt(t *testing.T) {
 		want time.Time
 		warn bool
 	}{
-		"absent":                {``, time.Time{}, false},
-		"null":                  {`null`, time.Time{}, false},
-		"RFC 3339":              {`"2027-01-31T00:00:00Z"`, day, false},
-		"offset":                {`"2027-01-31T02:00:00+02:00"`, day, false},
-		"fraction":              {`"2027-01-31T00:00:00.5Z"`, day.Add(time.Second / 2), false},
-		"date: midnight UTC":    {`"2027-01-31"`, day, false},
-		"no time":               {`"tomorrow"`, time.Time{}, true},
-		"empty":                 {`""`, time.Time{}, true},
-		"no zone":               {`"2027-01-31T00:00:00"`, day, false},
-		"space":                 {`"2027-01-31 00:00:00"`, day, false},
-		"space and zone":        {`"2027-01-31 01:00:00+01:00"`, day, false},
-		"offset without colon":  {`"2027-01-31T00:00:00+0000"`, day, false},
-		"offset after a space":  {`"2027-01-31 02:00:00 +0200"`, day, false},
-		"offset of hours":       {`"2027-01-31 00:00:00+00"`, day, false},
-		"UTC in letters":        {`" 2027-01-31 00:00:00 UTC "`, day, false},
-		"small letters":         {`"2027-01-31t00:00:00z"`, day, false},
-		"another zone's name":   {`"2027-01-31 00:00:00 CET"`, time.Time{}, true},
-		"day first":             {`"31.01.2027"`, time.Time{}, true},
-		"no such day":           {`"2027-02-30"`, time.Time{}, true},
-		"Unix seconds":          {`1801353600`, day, false},
-		"Unix seconds as text":  {`" 1801353600 "`, day, false},
-		"Unix milliseconds":     {`1801353600000`, day, false},
-		"milliseconds as text":  {`"1801353600000"`, day, false},
-		"fraction of a second":  {`1801353600.5`, day.Add(time.Second / 2), false},
-		"exponent":              {`1.8013536e9`, day, false},
-		"zero":                  {`0`, time.Time{}, true},
-		"negative":              {`-1801353600`, time.Time{}, true},
-		"absurd":                {`1e400`, time.Time{}, true},
-		"text Inf":              {`"Inf"`, time.Time{}, true},
-		"hexadecimal":           {`"0x6b5e1b00"`, time.Time{}, true},
-		"object":                {`{"x":1}`, time.Time{}, true},
-		"true":                  {`true`, time.Time{}, true},
-		"list":                  {`[]`, time.Time{}, true},
-		"past year 9999 in UTC": {`"9999-12-31T23:59:59-01:00"`, time.Time{}, true},
-		"before year 1 in UTC":  {`"0001-01-01T00:00:00+01:00"`, time.Time{}, true},
+		"absent":                {json: ``, want: time.Time{}, warn: false},
+		"null":                  {json: `null`, want: time.Time{}, warn: false},
+		"RFC 3339":              {json: `"2027-01-31T00:00:00Z"`, want: day, warn: false},
+		"offset":                {json: `"2027-01-31T02:00:00+02:00"`, want: day, warn: false},
+		"fraction":              {json: `"2027-01-31T00:00:00.5Z"`, want: day.Add(time.Second / 2), warn: false},
+		"date: midnight UTC":    {json: `"2027-01-31"`, want: day, warn: false},
+		"no time":               {json: `"tomorrow"`, want: time.Time{}, warn: true},
+		"empty":                 {json: `""`, want: time.Time{}, warn: true},
+		"no zone":               {json: `"2027-01-31T00:00:00"`, want: day, warn: false},
+		"space":                 {json: `"2027-01-31 00:00:00"`, want: day, warn: false},
+		"space and zone":        {json: `"2027-01-31 01:00:00+01:00"`, want: day, warn: false},
+		"offset without colon":  {json: `"2027-01-31T00:00:00+0000"`, want: day, warn: false},
+		"offset after a space":  {json: `"2027-01-31 02:00:00 +0200"`, want: day, warn: false},
+		"offset of hours":       {json: `"2027-01-31 00:00:00+00"`, want: day, warn: false},
+		"UTC in letters":        {json: `" 2027-01-31 00:00:00 UTC "`, want: day, warn: false},
+		"small letters":         {json: `"2027-01-31t00:00:00z"`, want: day, warn: false},
+		"another zone's name":   {json: `"2027-01-31 00:00:00 CET"`, want: time.Time{}, warn: true},
+		"day first":             {json: `"31.01.2027"`, want: time.Time{}, warn: true},
+		"no such day":           {json: `"2027-02-30"`, want: time.Time{}, warn: true},
+		"Unix seconds":          {json: `1801353600`, want: day, warn: false},
+		"Unix seconds as text":  {json: `" 1801353600 "`, want: day, warn: false},
+		"Unix milliseconds":     {json: `1801353600000`, want: day, warn: false},
+		"milliseconds as text":  {json: `"1801353600000"`, want: day, warn: false},
+		"fraction of a second":  {json: `1801353600.5`, want: day.Add(time.Second / 2), warn: false},
+		"exponent":              {json: `1.8013536e9`, want: day, warn: false},
+		"zero":                  {json: `0`, want: time.Time{}, warn: true},
+		"negative":              {json: `-1801353600`, want: time.Time{}, warn: true},
+		"absurd":                {json: `1e400`, want: time.Time{}, warn: true},
+		"text Inf":              {json: `"Inf"`, want: time.Time{}, warn: true},
+		"hexadecimal":           {json: `"0x6b5e1b00"`, want: time.Time{}, warn: true},
+		"object":                {json: `{"x":1}`, want: time.Time{}, warn: true},
+		"true":                  {json: `true`, want: time.Time{}, warn: true},
+		"list":                  {json: `[]`, want: time.Time{}, warn: true},
+		"past year 9999 in UTC": {json: `"9999-12-31T23:59:59-01:00"`, want: time.Time{}, warn: true},
+		"before year 1 in UTC":  {json: `"0001-01-01T00:00:00+01:00"`, want: time.Time{}, warn: true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -455,26 +655,26 @@ func TestExpiryOfJWT(t *testing.T) {
 		token string
 		want  time.Time
 	}{
-		"whole":              {jwtWith(`{"exp":1801353600}`), at(1801353600, 0)},
-		"a date and time":    {jwtWith(`{"exp":"2027-01-30T00:00:00Z"}`), at(1801267200, 0)},
-		"fraction":           {jwtWith(`{"exp":1801353600.25}`), at(1801353600, 250_000_000)},
-		"exponent":           {jwtWith(`{"exp":1.8e9}`), at(1800000000, 0)},
-		"past":               {jwtWith(`{"exp":1}`), at(1, 0)},
-		"last second":        {jwtWith(`{"exp":253402300799}`), at(253402300799, 0)},
-		"milliseconds":       {jwtWith(`{"exp":1801353600000}`), at(1801353600, 0)},
-		"absurd":             {jwtWith(`{"exp":1e400}`), otherwise},
-		"zero":               {jwtWith(`{"exp":0}`), otherwise},
-		"negative":           {jwtWith(`{"exp":-5}`), otherwise},
-		"text":               {jwtWith(`{"exp":"1801353600"}`), at(1801353600, 0)},
-		"null":               {jwtWith(`{"exp":null}`), otherwise},
-		"no exp":             {jwtWith(`{"iat":1801353600}`), otherwise},
-		"Exp":                {jwtWith(`{"Exp":1801353600}`), otherwise},
-		"payload is a list":  {jwtWith(`[1801353600]`), otherwise},
-		"payload is no JSON": {jwtWith(`exp`), otherwise},
-		"payload not base64": {"eyJhbGciOiJub25lIn0.+++++.c2ln", otherwise},
-		"two parts":          {"eyJhbGciOiJub25lIn0.eyJleHAiOjF9", otherwise},
-		"five parts (JWE)":   {"a.b.c.d.eeeeeeee", otherwise},
-		"opaque":             {"ghp_0123456789abcdef", otherwise},
+		"whole":              {token: jwtWith(`{"exp":1801353600}`), want: at(1801353600, 0)},
+		"a date and time":    {token: jwtWith(`{"exp":"2027-01-30T00:00:00Z"}`), want: at(1801267200, 0)},
+		"fraction":           {token: jwtWith(`{"exp":1801353600.25}`), want: at(1801353600, 250_000_000)},
+		"exponent":           {token: jwtWith(`{"exp":1.8e9}`), want: at(1800000000, 0)},
+		"past":               {token: jwtWith(`{"exp":1}`), want: at(1, 0)},
+		"last second":        {token: jwtWith(`{"exp":253402300799}`), want: at(253402300799, 0)},
+		"milliseconds":       {token: jwtWith(`{"exp":1801353600000}`), want: at(1801353600, 0)},
+		"absurd":             {token: jwtWith(`{"exp":1e400}`), want: otherwise},
+		"zero":               {token: jwtWith(`{"exp":0}`), want: otherwise},
+		"negative":           {token: jwtWith(`{"exp":-5}`), want: otherwise},
+		"text":               {token: jwtWith(`{"exp":"1801353600"}`), want: at(1801353600, 0)},
+		"null":               {token: jwtWith(`{"exp":null}`), want: otherwise},
+		"no exp":             {token: jwtWith(`{"iat":1801353600}`), want: otherwise},
+		"Exp":                {token: jwtWith(`{"Exp":1801353600}`), want: otherwise},
+		"payload is a list":  {token: jwtWith(`[1801353600]`), want: otherwise},
+		"payload is no JSON": {token: jwtWith(`exp`), want: otherwise},
+		"payload not base64": {token: "eyJhbGciOiJub25lIn0.+++++.c2ln", want: otherwise},
+		"two parts":          {token: "eyJhbGciOiJub25lIn0.eyJleHAiOjF9", want: otherwise},
+		"five parts (JWE)":   {token: "a.b.c.d.eeeeeeee", want: otherwise},
+		"opaque":             {token: "ghp_0123456789abcdef", want: otherwise},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -492,9 +692,12 @@ func TestExpiryOfJWT(t *testing.T) {
 
 func TestUnreadableExpWarns(t *testing.T) {
 	t.Parallel()
-	for exp, warns := range map[string]bool{`0`: true, `"soon"`: true, `{}`: true, `1e400`: true, `null`: false, `1801353600`: false} {
+	for exp, warns := range map[string]bool{
+		`0`: true, `"soon"`: true, `{}`: true, `1e400`: true, `null`: false, `1801353600`: false,
+	} {
 		d, err := token.ParseSecret(jwtWith(`{"exp":`+exp+`}`), &redact.Scrubber{})
-		if err != nil || len(d.Warnings) > 0 != warns || d.ExpiryUnreadable != warns || d.Expiry.IsZero() != (exp != "1801353600") {
+		if err != nil || len(d.Warnings) > 0 != warns || d.ExpiryUnreadable != warns ||
+			d.Expiry.IsZero() != (exp != "1801353600") {
 			t.Errorf("exp %s: expiry %s, warnings %q, %v", exp, d.Expiry, d.Warnings, err)
 		}
 	}
@@ -507,15 +710,15 @@ func TestHostsOfSecret(t *testing.T) {
 		hosts         string
 		given, allows bool
 	}{
-		"absent":           {``, false, false},
-		"null":             {`,"hosts":null`, false, false},
-		"binds to nothing": {`,"hosts":[]`, true, false},
-		"one host":         {`,"hosts":["EXAMPLE.com."]`, true, true},
-		"another port":     {`,"hosts":["example.com:8443"]`, true, false},
-		"one string":       {`,"hosts":" example.net , example.com"`, true, true},
-		"text of a list":   {`,"hosts":"[\"example.com\"]"`, true, true},
-		"spaces in a list": {`,"hosts":[" example.com "]`, true, true},
-		"empty string":     {`,"hosts":""`, true, false},
+		"absent":           {hosts: ``, given: false, allows: false},
+		"null":             {hosts: `,"hosts":null`, given: false, allows: false},
+		"binds to nothing": {hosts: `,"hosts":[]`, given: true, allows: false},
+		"one host":         {hosts: `,"hosts":["EXAMPLE.com."]`, given: true, allows: true},
+		"another port":     {hosts: `,"hosts":["example.com:8443"]`, given: true, allows: false},
+		"one string":       {hosts: `,"hosts":" example.net , example.com"`, given: true, allows: true},
+		"text of a list":   {hosts: `,"hosts":"[\"example.com\"]"`, given: true, allows: true},
+		"spaces in a list": {hosts: `,"hosts":[" example.com "]`, given: true, allows: true},
+		"empty string":     {hosts: `,"hosts":""`, given: true, allows: false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -539,7 +742,8 @@ func TestRotatedSecretIsReadWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Minted() || d.Test == nil || d.Rotate == nil || d.Test.Method != http.MethodGet || d.Rotate.Method != http.MethodPost {
+	if d.Minted() || d.Test == nil || d.Rotate == nil || d.Test.Method != http.MethodGet ||
+		d.Rotate.Method != http.MethodPost {
 		t.Errorf("read as %+v", d)
 	}
 	if got := d.Rotate.URL(); got.Host != "example.com" || strings.Contains(got.Path, "{") {

@@ -14,8 +14,8 @@ var (
 	errBroken = errors.New("the fetch broke off")
 )
 
-// shared lets one run at a time fetch what others wait for. Those that wait share the fetch's failure as well: if each of
-// them asked again, one after the other, they would end with their time and not with an answer.
+// shared lets one run at a time fetch what others wait for. Those that wait share the fetch's failure as well: if each
+// of them asked again, one after the other, they would end with their time and not with an answer.
 type shared[K, V any] struct {
 	mu       sync.Mutex // guards what have and keep of a want use, too
 	underway *flight[K, V]

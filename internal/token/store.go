@@ -250,14 +250,21 @@ func (k Keyed) Staged(ctx context.Context, secret string, stage Stage) (Version,
 	}
 	versionID := aws.ToString(out.VersionId)
 	if out.SecretString == nil && out.SecretBinary == nil {
-		return Version{}, &UnavailableError{id, fmt.Sprintf("Secrets Manager answered without a value for secret %s, version %s (%s)", id, versionID, stage), false, nil}
+		return Version{}, &UnavailableError{
+			id, fmt.Sprintf("Secrets Manager answered without a value for secret %s, version %s (%s)", id, versionID, stage),
+			false, nil,
+		}
 	}
 	doc, err := parse(textOf(out), k.key, s.scrub)
 	if err != nil {
-		return Version{}, &UnavailableError{id, fmt.Sprintf("secret %s, version %s (%s), is malformed: %s", id, versionID, stage, err), true, err}
+		return Version{}, &UnavailableError{
+			id, fmt.Sprintf("secret %s, version %s (%s), is malformed: %s", id, versionID, stage, err), true, err,
+		}
 	}
 	s.warn(ctx, id, versionID, doc.Warnings)
-	return Version{Document: doc, Secret: id, ID: versionID, Stage: stage, Created: aws.ToTime(out.CreatedDate), fetched: started}, nil
+	return Version{
+		Document: doc, Secret: id, ID: versionID, Stage: stage, Created: aws.ToTime(out.CreatedDate), fetched: started,
+	}, nil
 }
 
 // fetch asks a second time when the first answer is that it may not.
@@ -288,8 +295,8 @@ func (s *Store) warn(ctx context.Context, id, versionID string, warnings []strin
 	}
 }
 
-// unavailable distinguishes permanent and transient errors of GetSecretValue. Permanent is only what AWS documents as such
-// (API Reference, GetSecretValue); the function's own expired or missing credentials say nothing of the token.
+// unavailable distinguishes permanent and transient errors of GetSecretValue. Permanent is only what AWS documents as
+// such (API Reference, GetSecretValue); the function's own expired or missing credentials say nothing of the token.
 func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError {
 	e := &UnavailableError{Secret: id, Err: err}
 	code := "no answer"
@@ -301,14 +308,25 @@ func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError
 	}
 	switch code {
 	case "ResourceNotFoundException":
-		e.Lasting, e.Reason = true, fmt.Sprintf("secret %s does not exist or has no version %s: create it, or put a value into it", id, stage)
+		e.Lasting, e.Reason = true, fmt.Sprintf(
+			"secret %s does not exist or has no version %s: create it, or put a value into it", id, stage,
+		)
 		if region := s.otherRegion(id); region != "" {
-			e.Reason = fmt.Sprintf("secret %s is in Region %s, and this function reads secrets of %s only: replicate it to %s, or deploy to %s", id, region, s.Region, s.Region, region)
+			e.Reason = fmt.Sprintf(
+				"secret %s is in Region %s, and this function reads secrets of %s only: replicate it to %s, or deploy to %s", id,
+				region, s.Region, s.Region, region,
+			)
 		}
 	case "InvalidRequestException":
-		e.Lasting, e.Reason = true, fmt.Sprintf("secret %s is scheduled for deletion: restore it (aws secretsmanager restore-secret)", id)
+		e.Lasting, e.Reason = true, fmt.Sprintf(
+			"secret %s is scheduled for deletion: restore it (aws secretsmanager restore-secret)", id,
+		)
 	case "AccessDeniedException":
-		e.Lasting, e.Reason = true, fmt.Sprintf("reading secret %s is denied: it must be under the stack's prefix or in ExtraSecretArns, and its KMS key must be SecretsKeyArn", id)
+		e.Lasting, e.Reason = true, fmt.Sprintf(
+			"reading secret %s is denied: it must be under the stack's prefix or in ExtraSecretArns, and its KMS key must be "+
+				"SecretsKeyArn",
+			id,
+		)
 		if region := s.otherRegion(id); region != "" {
 			e.Reason += fmt.Sprintf("; it is in Region %s, and this function reads secrets of %s only", region, s.Region)
 		}

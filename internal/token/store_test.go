@@ -46,7 +46,9 @@ func newSecrets(t *testing.T) *secrets {
 func (s *secrets) put(id string, stage token.Stage, version, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.values[id+" "+string(stage)] = &secretsmanager.GetSecretValueOutput{SecretString: aws.String(text), VersionId: aws.String(version)}
+	s.values[id+" "+string(stage)] = &secretsmanager.GetSecretValueOutput{
+		SecretString: aws.String(text), VersionId: aws.String(version),
+	}
 }
 
 func (s *secrets) fail(err error) {
@@ -55,7 +57,9 @@ func (s *secrets) fail(err error) {
 	s.err = err
 }
 
-func (s *secrets) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+func (s *secrets) GetSecretValue(
+	ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options),
+) (*secretsmanager.GetSecretValueOutput, error) {
 	if in.VersionStage == nil || in.VersionId != nil {
 		s.t.Errorf("a read without a stage, or by version: %+v", in)
 		return nil, errors.New("refused by the caller's role")
@@ -132,7 +136,10 @@ func current(t *testing.T, s *token.Store, id string) token.Version {
 const throttled = "ThrottlingException"
 
 func apiError(code string) error {
-	return &smithy.OperationError{ServiceID: "Secrets Manager", OperationName: "GetSecretValue", Err: &smithy.GenericAPIError{Code: code, Message: "message with " + canary}}
+	return &smithy.OperationError{
+		ServiceID: "Secrets Manager", OperationName: "GetSecretValue",
+		Err: &smithy.GenericAPIError{Code: code, Message: "message with " + canary},
+	}
 }
 
 func TestStoreKeepsCurrentForItsTTL(t *testing.T) {
@@ -142,20 +149,24 @@ func TestStoreKeepsCurrentForItsTTL(t *testing.T) {
 		reads int
 		why   string
 	}{
-		{0, 1, "the first read"},
-		{0, 1, "at once"},
-		{5*time.Minute - time.Nanosecond, 1, "just before its end"},
-		{time.Nanosecond, 2, "at its end"},
-		{3 * time.Hour, 3, "after a freeze: only the wall clock has moved"},
-		{-time.Hour, 4, "the clock jumped back: its age is not known"},
-		{time.Minute, 4, "young by the clock as it is now"},
+		{move: 0, reads: 1, why: "the first read"},
+		{move: 0, reads: 1, why: "at once"},
+		{move: 5*time.Minute - time.Nanosecond, reads: 1, why: "just before its end"},
+		{move: time.Nanosecond, reads: 2, why: "at its end"},
+		{move: 3 * time.Hour, reads: 3, why: "after a freeze: only the wall clock has moved"},
+		{move: -time.Hour, reads: 4, why: "the clock jumped back: its age is not known"},
+		{move: time.Minute, reads: 4, why: "young by the clock as it is now"},
 	}
 	api, clock := newSecrets(t), newWall()
 	api.put("p/s", token.Current, "v1", "abcdefgh")
-	s := token.NewStore(api, token.StoreOptions{Prefix: "p/", TTL: 5 * time.Minute, Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, quiet())
+	s := token.NewStore(
+		api, token.StoreOptions{Prefix: "p/", TTL: 5 * time.Minute, Margin: retry.Reserve, Now: clock.Now},
+		&redact.Scrubber{}, quiet(),
+	)
 	for _, step := range steps {
 		clock.move(step.move)
-		if v := current(t, s, "s"); v.ID != "v1" || v.Token.Reveal() != "abcdefgh" || v.Stage != token.Current || v.Secret != "p/s" {
+		if v := current(t, s, "s"); v.ID != "v1" || v.Token.Reveal() != "abcdefgh" || v.Stage != token.Current ||
+			v.Secret != "p/s" {
 			t.Errorf("%s: got %+v", step.why, v)
 		}
 		if api.count() != step.reads {
@@ -194,7 +205,9 @@ func TestStoreReadsOneAtATime(t *testing.T) {
 		api.took = time.Second
 		api.put("a", token.Current, "v1", "abcdefgh")
 		api.put("b", token.Current, "v1", "ijklmnop")
-		s := token.NewStore(api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
+		s := token.NewStore(
+			api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet(),
+		)
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() { current(t, s, "a") })
@@ -220,7 +233,9 @@ func TestCurrentAfterIsSharedByManyRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := newSecrets(t)
 		api.put("s", token.Current, "v1", "abcdefgh")
-		s := token.NewStore(api, token.StoreOptions{TTL: 5 * time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
+		s := token.NewStore(
+			api, token.StoreOptions{TTL: 5 * time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet(),
+		)
 		current(t, s, "s")
 		api.put("s", token.Current, "v2", "ijklmnop")
 		api.took = time.Second
@@ -256,7 +271,9 @@ func TestCurrentAfterTrustsNoReadThatBeganBefore(t *testing.T) {
 		api := newSecrets(t)
 		api.took = 2 * time.Second
 		api.put("s", token.Current, "v1", "abcdefgh")
-		s := token.NewStore(api, token.StoreOptions{TTL: 5 * time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
+		s := token.NewStore(
+			api, token.StoreOptions{TTL: 5 * time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet(),
+		)
 		var wg sync.WaitGroup
 		wg.Go(func() { current(t, s, "s") })
 		time.Sleep(time.Second)
@@ -273,7 +290,9 @@ func TestCurrentAfterNeverServesWhatIsStale(t *testing.T) {
 	t.Parallel()
 	api, clock := newSecrets(t), newWall()
 	api.put("s", token.Current, "v1", "abcdefgh")
-	s := token.NewStore(api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, quiet())
+	s := token.NewStore(
+		api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, quiet(),
+	)
 	current(t, s, "s")
 	api.fail(apiError(throttled))
 	if v, err := s.CurrentAfter(t.Context(), "s", clock.Now()); err == nil {
@@ -297,19 +316,19 @@ func TestStaleTokenServesWhileSecretsManagerFails(t *testing.T) {
 		age   time.Duration
 		stale bool
 	}{
-		"throttled":               {apiError(throttled), 59 * time.Minute, true},
-		"last moment":             {apiError(throttled), time.Hour - time.Nanosecond, true},
-		"an hour old":             {apiError(throttled), time.Hour, false},
-		"internal error":          {&types.InternalServiceError{}, 30 * time.Minute, true},
-		"own credentials expired": {apiError("ExpiredTokenException"), 30 * time.Minute, true},
-		"own credentials unknown": {apiError("UnrecognizedClientException"), 30 * time.Minute, true},
-		"an unknown code":         {apiError("WhateverException"), 30 * time.Minute, true},
-		"no answer":               {errors.New("dial tcp: i/o timeout"), 30 * time.Minute, true},
-		"the clock jumped back":   {apiError(throttled), -time.Minute, false},
-		"missing":                 {&types.ResourceNotFoundException{}, 10 * time.Minute, false},
-		"deleted":                 {&types.InvalidRequestException{}, 10 * time.Minute, false},
-		"denied":                  {apiError("AccessDeniedException"), 10 * time.Minute, false},
-		"undecryptable":           {&types.DecryptionFailure{}, 10 * time.Minute, false},
+		"throttled":               {err: apiError(throttled), age: 59 * time.Minute, stale: true},
+		"last moment":             {err: apiError(throttled), age: time.Hour - time.Nanosecond, stale: true},
+		"an hour old":             {err: apiError(throttled), age: time.Hour, stale: false},
+		"internal error":          {err: &types.InternalServiceError{}, age: 30 * time.Minute, stale: true},
+		"own credentials expired": {err: apiError("ExpiredTokenException"), age: 30 * time.Minute, stale: true},
+		"own credentials unknown": {err: apiError("UnrecognizedClientException"), age: 30 * time.Minute, stale: true},
+		"an unknown code":         {err: apiError("WhateverException"), age: 30 * time.Minute, stale: true},
+		"no answer":               {err: errors.New("dial tcp: i/o timeout"), age: 30 * time.Minute, stale: true},
+		"the clock jumped back":   {err: apiError(throttled), age: -time.Minute, stale: false},
+		"missing":                 {err: &types.ResourceNotFoundException{}, age: 10 * time.Minute, stale: false},
+		"deleted":                 {err: &types.InvalidRequestException{}, age: 10 * time.Minute, stale: false},
+		"denied":                  {err: apiError("AccessDeniedException"), age: 10 * time.Minute, stale: false},
+		"undecryptable":           {err: &types.DecryptionFailure{}, age: 10 * time.Minute, stale: false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -317,7 +336,10 @@ func TestStaleTokenServesWhileSecretsManagerFails(t *testing.T) {
 			var out bytes.Buffer
 			api, clock := newSecrets(t), newWall()
 			api.put("s", token.Current, "v1", "abcdefgh")
-			s := token.NewStore(api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
+			s := token.NewStore(
+				api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{},
+				slog.New(slog.NewTextHandler(&out, nil)),
+			)
 			s.SleepWith(noPause)
 			current(t, s, "s")
 			clock.move(c.age)
@@ -342,7 +364,9 @@ func TestLastingErrorDropsWhatWasKept(t *testing.T) {
 	t.Parallel()
 	api, clock := newSecrets(t), newWall()
 	api.put("s", token.Current, "v1", "abcdefgh")
-	s := token.NewStore(api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, quiet())
+	s := token.NewStore(
+		api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, quiet(),
+	)
 	s.SleepWith(noPause)
 	current(t, s, "s")
 	clock.move(2 * time.Minute)
@@ -363,24 +387,35 @@ func TestErrorsOfReadingAreSorted(t *testing.T) {
 		lasting bool
 		says    string
 	}{
-		"missing":       {&types.ResourceNotFoundException{}, true, "does not exist or has no version AWSCURRENT"},
-		"deleted":       {&types.InvalidRequestException{}, true, "restore-secret"},
-		"denied":        {apiError("AccessDeniedException"), true, "is denied"},
-		"undecryptable": {&types.DecryptionFailure{}, true, "cannot be decrypted"},
-		"undecryptable, as the documentation's samples have it": {apiError("DecryptionFailureException"), true, "cannot be decrypted"},
-		"internal error":          {&types.InternalServiceError{}, false, "InternalServiceError"},
-		"throttled":               {apiError(throttled), false, throttled},
-		"invalid parameter":       {&types.InvalidParameterException{}, false, "InvalidParameterException"},
-		"own credentials expired": {apiError("ExpiredTokenException"), false, "ExpiredTokenException"},
-		"own credentials missing": {errors.New("the function has no AWS credentials"), false, "did not answer"},
-		"deadline":                {context.DeadlineExceeded, false, "did not answer"},
+		"missing": {
+			err: &types.ResourceNotFoundException{}, lasting: true, says: "does not exist or has no version AWSCURRENT",
+		},
+		"deleted":       {err: &types.InvalidRequestException{}, lasting: true, says: "restore-secret"},
+		"denied":        {err: apiError("AccessDeniedException"), lasting: true, says: "is denied"},
+		"undecryptable": {err: &types.DecryptionFailure{}, lasting: true, says: "cannot be decrypted"},
+		"undecryptable, as the documentation's samples have it": {
+			err: apiError("DecryptionFailureException"), lasting: true, says: "cannot be decrypted",
+		},
+		"internal error": {err: &types.InternalServiceError{}, lasting: false, says: "InternalServiceError"},
+		"throttled":      {err: apiError(throttled), lasting: false, says: throttled},
+		"invalid parameter": {
+			err: &types.InvalidParameterException{}, lasting: false, says: "InvalidParameterException",
+		},
+		"own credentials expired": {err: apiError("ExpiredTokenException"), lasting: false, says: "ExpiredTokenException"},
+		"own credentials missing": {
+			err: errors.New("the function has no AWS credentials"), lasting: false, says: "did not answer",
+		},
+		"deadline": {err: context.DeadlineExceeded, lasting: false, says: "did not answer"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			api := newSecrets(t)
 			api.fail(c.err)
-			s := token.NewStore(api, token.StoreOptions{Prefix: "p/", TTL: time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
+			s := token.NewStore(
+				api, token.StoreOptions{Prefix: "p/", TTL: time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{},
+				quiet(),
+			)
 			s.SleepWith(noPause)
 			_, err := s.Current(t.Context(), "s")
 			unavailable, ok := errors.AsType[*token.UnavailableError](err)
@@ -390,7 +425,8 @@ func TestErrorsOfReadingAreSorted(t *testing.T) {
 			if unavailable.Lasting != c.lasting || unavailable.Secret != "p/s" {
 				t.Errorf("lasting: %t, want %t; secret %s", unavailable.Lasting, c.lasting, unavailable.Secret)
 			}
-			if text := err.Error(); !strings.Contains(text, c.says) || !strings.Contains(text, "p/s") || strings.Contains(text, canary) {
+			if text := err.Error(); !strings.Contains(text, c.says) || !strings.Contains(text, "p/s") ||
+				strings.Contains(text, canary) {
 				t.Errorf("error %q, want it to name p/s and %q, and nothing of AWS's own text", text, c.says)
 			}
 		})
@@ -401,13 +437,16 @@ func TestMalformedSecretIsLastingAndNotKept(t *testing.T) {
 	t.Parallel()
 	api := newSecrets(t)
 	api.put("s", token.Current, "v1", `{"token":"`+canary+` "x"}`)
-	s := token.NewStore(api, token.StoreOptions{TTL: time.Hour, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
+	s := token.NewStore(
+		api, token.StoreOptions{TTL: time.Hour, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet(),
+	)
 	_, err := s.Current(t.Context(), "s")
 	unavailable, ok := errors.AsType[*token.UnavailableError](err)
 	if !ok || !unavailable.Lasting {
 		t.Fatalf("got %v, want a lasting *UnavailableError", err)
 	}
-	if text := err.Error(); strings.Contains(text, canary) || !strings.Contains(text, "v1") || !strings.Contains(text, "AWSCURRENT") {
+	if text := err.Error(); strings.Contains(text, canary) || !strings.Contains(text, "v1") ||
+		!strings.Contains(text, "AWSCURRENT") {
 		t.Errorf("error %q must name version and stage and no value", text)
 	}
 	api.put("s", token.Current, "v2", "abcdefgh")
@@ -422,13 +461,31 @@ func TestSecretBinaryIsText(t *testing.T) {
 		out  secretsmanager.GetSecretValueOutput
 		want string
 	}{
-		"text":                  {secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\ufeffabcdefgh\n")}, "abcdefgh"},
-		"object":                {secretsmanager.GetSecretValueOutput{SecretBinary: []byte(`{"token":"abcdefgh"}`)}, "abcdefgh"},
-		"bytes":                 {secretsmanager.GetSecretValueOutput{SecretBinary: []byte{0xff, 0xfe, 'a', 0, 'b', 0, 'c', 0, 'd', 0}}, ""},
-		"UTF-16, little endian": {secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\xff\xfea\x00b\x00c\x00d\x00e\x00f\x00g\x00h\x00")}, "abcdefgh"},
-		"UTF-16, big endian":    {secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\xfe\xff\x00a\x00b\x00c\x00d\x00e\x00f\x00g\x00h\x00\n")}, "abcdefgh"},
-		"UTF-16, cut off":       {secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\xfe\xff\x00a\x00b\x00c\x00d\x00e\x00f\x00g\x00")}, ""},
-		"empty text":            {secretsmanager.GetSecretValueOutput{SecretString: aws.String("")}, ""},
+		"text": {
+			out: secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\ufeffabcdefgh\n")}, want: "abcdefgh",
+		},
+		"object": {
+			out: secretsmanager.GetSecretValueOutput{SecretBinary: []byte(`{"token":"abcdefgh"}`)}, want: "abcdefgh",
+		},
+		"bytes": {
+			out:  secretsmanager.GetSecretValueOutput{SecretBinary: []byte{0xff, 0xfe, 'a', 0, 'b', 0, 'c', 0, 'd', 0}},
+			want: "",
+		},
+		"UTF-16, little endian": {
+			out:  secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\xff\xfea\x00b\x00c\x00d\x00e\x00f\x00g\x00h\x00")},
+			want: "abcdefgh",
+		},
+		"UTF-16, big endian": {
+			out: secretsmanager.GetSecretValueOutput{
+				SecretBinary: []byte("\xfe\xff\x00a\x00b\x00c\x00d\x00e\x00f\x00g\x00h\x00\n"),
+			},
+			want: "abcdefgh",
+		},
+		"UTF-16, cut off": {
+			out:  secretsmanager.GetSecretValueOutput{SecretBinary: []byte("\xfe\xff\x00a\x00b\x00c\x00d\x00e\x00f\x00g\x00")},
+			want: "",
+		},
+		"empty text": {out: secretsmanager.GetSecretValueOutput{SecretString: aws.String("")}, want: ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -452,7 +509,9 @@ func TestStagedIsNeverFromMemory(t *testing.T) {
 	}
 	made := time.Date(2026, 11, 24, 8, 30, 0, 0, time.UTC)
 	api.values["s AWSPENDING"].CreatedDate = aws.Time(made)
-	s := token.NewStore(api, token.StoreOptions{TTL: time.Hour, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
+	s := token.NewStore(
+		api, token.StoreOptions{TTL: time.Hour, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet(),
+	)
 	current(t, s, "s")
 	for range 2 {
 		for _, stage := range []token.Stage{token.Pending, token.Previous} {
@@ -473,7 +532,7 @@ func TestStagedIsNeverFromMemory(t *testing.T) {
 	for _, c := range []struct {
 		now   time.Time
 		young bool
-	}{{made, true}, {made.Add(time.Hour - 1), true}, {made.Add(time.Hour), false}} {
+	}{{now: made, young: true}, {now: made.Add(time.Hour - 1), young: true}, {now: made.Add(time.Hour), young: false}} {
 		if got := v.YoungerThan(time.Hour, c.now); got != c.young {
 			t.Errorf("at %s: younger than an hour: %t", c.now, got)
 		}
@@ -491,7 +550,9 @@ func TestWaitingForAReadLeavesTimeForTheReport(t *testing.T) {
 		api := newSecrets(t)
 		api.took = time.Minute
 		api.put("s", token.Current, "v1", "abcdefgh")
-		s := token.NewStore(api, token.StoreOptions{TTL: time.Hour, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
+		s := token.NewStore(
+			api, token.StoreOptions{TTL: time.Hour, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet(),
+		)
 		var wg sync.WaitGroup
 		wg.Go(func() { current(t, s, "s") })
 		synctest.Wait()
@@ -517,9 +578,13 @@ func TestMalformedExpiryIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	api := newSecrets(t)
 	api.put("s", token.Current, "v1", fmt.Sprintf(`{"token":"abcdefgh","expires_at":%q}`, canary))
-	s := token.NewStore(api, token.StoreOptions{Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
+	s := token.NewStore(
+		api, token.StoreOptions{Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{},
+		slog.New(slog.NewTextHandler(&out, nil)),
+	)
 	current(t, s, "s")
-	if text := out.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "expires_at") || strings.Contains(text, canary) {
+	if text := out.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "expires_at") ||
+		strings.Contains(text, canary) {
 		t.Errorf("log: %s", text)
 	}
 }
@@ -565,14 +630,16 @@ func TestAnswerWithoutAValueIsTransient(t *testing.T) {
 	}
 	clock.move(time.Hour)
 	_, err := s.Current(t.Context(), "s")
-	if unavailable, ok := errors.AsType[*token.UnavailableError](err); !ok || unavailable.Lasting || !strings.Contains(err.Error(), "without a value") {
+	if unavailable, ok := errors.AsType[*token.UnavailableError](err); !ok || unavailable.Lasting ||
+		!strings.Contains(err.Error(), "without a value") {
 		t.Errorf("got %v, want a transient error", err)
 	}
 }
 
 func TestSecretOfAnotherRegionSaysSo(t *testing.T) {
 	t.Parallel()
-	const there, here = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x-AbCdEf", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x-AbCdEf"
+	const there, here = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x-AbC" +
+		"dEf", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x-AbCdEf"
 	tests := map[string]struct {
 		secret string
 		err    error
@@ -604,7 +671,9 @@ func TestRunsThatWaitForOneReadShareItsFailureAndTakeTheStaleToken(t *testing.T)
 	synctest.Test(t, func(t *testing.T) {
 		api := newSecrets(t)
 		api.put("s", token.Current, "v1", "abcdefgh")
-		s := token.NewStore(api, token.StoreOptions{TTL: 5 * time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
+		s := token.NewStore(
+			api, token.StoreOptions{TTL: 5 * time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet(),
+		)
 		current(t, s, "s")
 		time.Sleep(6 * time.Minute)
 		api.took = 17 * time.Second // what three tries of the SDK take
@@ -659,7 +728,9 @@ func TestOneVersionWarnsOnce(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	api := newSecrets(t)
-	s := token.NewStore(api, token.StoreOptions{Now: time.Now}, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)))
+	s := token.NewStore(
+		api, token.StoreOptions{Now: time.Now}, &redact.Scrubber{}, slog.New(slog.NewTextHandler(&out, nil)),
+	)
 	for i, want := range []int{1, 1, 2} {
 		api.put("s", token.Current, fmt.Sprintf("v%d", i/2), `{"token":"abcdefgh","expires_at":"soon"}`)
 		current(t, s, "s")

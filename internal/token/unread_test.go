@@ -8,22 +8,26 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// A secret that was once stored wrongly must not cut our words out of texts for good; what looks like a credential in it
-// is registered anyway.
+// A secret that was once stored wrongly must not cut our words out of texts for good; what looks like a credential in
+// it is registered anyway.
 func TestUnreadableSecretLeavesOurWordsAlone(t *testing.T) {
 	t.Parallel()
 	const credential = "Zk3vQ0p8WnXr5TsbLq2e"
-	const document = `{"token":"` + credential + `","hosts":["api2.example-service.com"],"expires_at":"2026-11-28T09:00:00Z",` +
+	const document = `{"token":"` + credential +
+		`","hosts":["api2.example-service.com"],"expires_at":"2026-11-28T09:00:00Z",` +
 		`"oauth2":{"grant":"client_credentials","token_url":"https://dev-12345678.example-service.com/oauth2/token"}}`
-	const ours = `outcome "token_rejected", the token endpoint dev-12345678.example-service.com answered 400; api2.example-service.com; ` +
-		`"token":"…","hosts":["…"]; grant client_credentials; "oauth2":{"grant":"client_credentials","token_url":"https://…"}; 2026-11-28T09:00:00Z`
+	const ours = `outcome "token_rejected", the token endpoint dev-12345678.example-service.com answered 400; ` +
+		`api2.example-service.com; ` +
+		`"token":"…","hosts":["…"]; grant client_credentials; "oauth2":{"grant":"client_credentials",` +
+		`"token_url":"https://…"}; 2026-11-28T09:00:00Z`
 	for name, text := range map[string]string{
 		"in the quotes of a shell": "'" + document + "'",
 		"in quotes, escaped":       `"` + strings.ReplaceAll(document, `"`, `\"`) + `"`,
 		"cut off":                  document[:len(document)-2],
 		"twice":                    document + document,
 		"with a comment":           "// the token of the API\n" + document,
-		"an environment file":      "API_TOKEN=" + credential + "\nHOST=dev-12345678.example-service.com\nGRANT=client_credentials\n",
+		"an environment file": "API_TOKEN=" + credential +
+			"\nHOST=dev-12345678.example-service.com\nGRANT=client_credentials\n",
 	} {
 		for key, parse := range map[string]func(string, *redact.Scrubber) (token.Document, error){
 			"": token.ParseSecret,

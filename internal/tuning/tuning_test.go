@@ -22,19 +22,44 @@ func TestTuningFollowsTheFunctionsSize(t *testing.T) { //nolint:paralleltest // 
 		limit       int64
 		processors  int
 	}{
-		"the template's size":             {environment: map[string]string{functionSize: "128"}, limit: 96 * megabyte, processors: 1},
-		"just below one core":             {environment: map[string]string{functionSize: "1768"}, limit: 1326 * megabyte, processors: 1},
-		"one core":                        {environment: map[string]string{functionSize: "1769"}, limit: 1769 * megabyte * 3 / 4, processors: processors},
-		"the largest function":            {environment: map[string]string{functionSize: "10240"}, limit: 7680 * megabyte, processors: processors},
-		"GOMEMLIMIT stays the user's":     {environment: map[string]string{functionSize: "128", "GOMEMLIMIT": "64MiB"}, limit: noLimit, processors: 1},
-		"an empty GOMEMLIMIT stays":       {environment: map[string]string{functionSize: "128", "GOMEMLIMIT": ""}, limit: noLimit, processors: 1},
-		"GOMAXPROCS stays the user's":     {environment: map[string]string{functionSize: "128", "GOMAXPROCS": "4"}, limit: 96 * megabyte, processors: processors},
-		"not on Lambda":                   {limit: noLimit, processors: processors},
-		"a size that is no number":        {environment: map[string]string{functionSize: "128MB"}, limit: noLimit, processors: processors},
-		"a size of nothing":               {environment: map[string]string{functionSize: "0"}, limit: noLimit, processors: processors},
-		"a negative size":                 {environment: map[string]string{functionSize: "-128"}, limit: noLimit, processors: processors},
-		"a size beyond every machine's":   {environment: map[string]string{functionSize: "99999999999999999999"}, limit: noLimit, processors: processors},
-		"a size with the decimals of one": {environment: map[string]string{functionSize: "128.0"}, limit: noLimit, processors: processors},
+		"the template's size": {
+			environment: map[string]string{functionSize: "128"}, limit: 96 * megabyte, processors: 1,
+		},
+		"just below one core": {
+			environment: map[string]string{functionSize: "1768"}, limit: 1326 * megabyte, processors: 1,
+		},
+		"one core": {
+			environment: map[string]string{functionSize: "1769"}, limit: 1769 * megabyte * 3 / 4, processors: processors,
+		},
+		"the largest function": {
+			environment: map[string]string{functionSize: "10240"}, limit: 7680 * megabyte, processors: processors,
+		},
+		"GOMEMLIMIT stays the user's": {
+			environment: map[string]string{functionSize: "128", "GOMEMLIMIT": "64MiB"}, limit: noLimit, processors: 1,
+		},
+		"an empty GOMEMLIMIT stays": {
+			environment: map[string]string{functionSize: "128", "GOMEMLIMIT": ""}, limit: noLimit, processors: 1,
+		},
+		"GOMAXPROCS stays the user's": {
+			environment: map[string]string{functionSize: "128", "GOMAXPROCS": "4"}, limit: 96 * megabyte,
+			processors: processors,
+		},
+		"not on Lambda": {limit: noLimit, processors: processors},
+		"a size that is no number": {
+			environment: map[string]string{functionSize: "128MB"}, limit: noLimit, processors: processors,
+		},
+		"a size of nothing": {
+			environment: map[string]string{functionSize: "0"}, limit: noLimit, processors: processors,
+		},
+		"a negative size": {
+			environment: map[string]string{functionSize: "-128"}, limit: noLimit, processors: processors,
+		},
+		"a size beyond every machine's": {
+			environment: map[string]string{functionSize: "99999999999999999999"}, limit: noLimit, processors: processors,
+		},
+		"a size with the decimals of one": {
+			environment: map[string]string{functionSize: "128.0"}, limit: noLimit, processors: processors,
+		},
 	}
 	limit, before := debug.SetMemoryLimit(-1), runtime.GOMAXPROCS(0)
 	t.Cleanup(func() {

@@ -89,10 +89,14 @@ func (a *account) principal(accessKey string) string {
 func (a *account) authorize(accessKey string, access api.Access) *api.Error {
 	arn := a.principal(accessKey)
 	if arn == "" {
-		return &api.Error{Status: 403, Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}
+		return &api.Error{
+			Status: 403, Code: "UnrecognizedClientException",
+			Message: "The security token included in the request is invalid.",
+		}
 	}
 	if role, _ := a.role(arn); !role.Allows(access.Action, access.Resource, access.Context) {
-		return api.Reject("AccessDeniedException", "%s is not authorized to perform: %s on resource: %s because no identity-based policy allows the action",
+		return api.Reject("AccessDeniedException",
+			"%s is not authorized to perform: %s on resource: %s because no identity-based policy allows the action",
 			arn, access.Action, access.Resource)
 	}
 	return nil

@@ -154,7 +154,8 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 	}
 	const tokenURL = "https://" + issuer + idp.TokenPath
 	minted := object(map[string]any{"hosts": []string{host}, "oauth2": map[string]any{
-		"grant": "client_credentials", "token_url": tokenURL, "client_id": clientID, "client_secret": clientSecret, "scope": "reports",
+		"grant": "client_credentials", "token_url": tokenURL, "client_id": clientID, "client_secret": clientSecret,
+		"scope": "reports",
 	}})
 	oldKey, newKey := newECKey(t), newECKey(t)
 	signed := object(map[string]any{"hosts": []string{host}, "oauth2": map[string]any{
@@ -163,13 +164,15 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 	}})
 	asserted := func(key *ecdsa.PrivateKey, id string) map[string]any {
 		return map[string]any{"hosts": []string{host}, "oauth2": map[string]any{
-			"grant": "jwt_bearer", "token_url": tokenURL, "issuer": "robot@example.com", "subject": "reports", "audience": "urn:provider",
+			"grant": "jwt_bearer", "token_url": tokenURL, "issuer": "robot@example.com", "subject": "reports",
+			"audience":  "urn:provider",
 			"algorithm": "ES256", "key_id": id, "private_key": pemOf(key),
 		}}
 	}
 	loggingIn := func(password string) map[string]any {
 		return map[string]any{"hosts": []string{host, issuer}, "login": map[string]any{
-			"call": "POST https://" + issuer + "/login", "body": map[string]any{"user": "reports", "password": password}, "token": "/data/token",
+			"call": "POST https://" + issuer + "/login", "body": map[string]any{"user": "reports", "password": password},
+			"token": "/data/token",
 		}}
 	}
 	signing := func(key *ecdsa.PrivateKey, id string) map[string]any {
@@ -179,7 +182,15 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 	}
 	client := func(r *rig, secret string) *idp.Server {
 		server := idp.New(r.Now)
-		must(r.t, server.Register(idp.Client{ID: clientID, Auth: idp.AuthBasic, Secret: secret, Grants: []idp.Grant{idp.ClientCredentials}, Scopes: []string{"reports"}}))
+		must(
+			r.t,
+			server.Register(
+				idp.Client{
+					ID: clientID, Auth: idp.AuthBasic, Secret: secret, Grants: []idp.Grant{idp.ClientCredentials},
+					Scopes: []string{"reports"},
+				},
+			),
+		)
 		return server
 	}
 	for name, c := range map[string]struct {
@@ -199,13 +210,17 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 			files: map[string]string{"token.txt": second}, outcome: "token_rejected",
 		},
 		"JSON": {
-			secret: object(map[string]any{"token": first, "expires_at": "2030-01-31", "hosts": []string{host}, "test": "GET https://" + host + "/me"}),
-			fails:  func(r *rig) { r.api.Revoke(first) }, fixed: func(r *rig) { r.api.Accept(second) },
+			secret: object(
+				map[string]any{"token": first, "expires_at": "2030-01-31", "hosts": []string{host}, "test": "GET https://" +
+					host + "/me"},
+			),
+			fails: func(r *rig) { r.api.Revoke(first) }, fixed: func(r *rig) { r.api.Accept(second) },
 			edit: map[string]any{"token": second}, outcome: "token_rejected", want: map[string]any{"token": second},
 		},
 		"member of another program's secret": {
-			secret: object(map[string]any{"api_key": first, "user": "u", "note": "hands off"}), event: map[string]any{"secretKey": "api_key"},
-			fails: func(r *rig) { r.api.Revoke(first) }, fixed: func(r *rig) { r.api.Accept(second) },
+			secret: object(map[string]any{"api_key": first, "user": "u", "note": "hands off"}),
+			event:  map[string]any{"secretKey": "api_key"},
+			fails:  func(r *rig) { r.api.Revoke(first) }, fixed: func(r *rig) { r.api.Accept(second) },
 			edit: map[string]any{"api_key": second}, outcome: "token_rejected", want: map[string]any{"api_key": second},
 		},
 		"minted, the client lacks rights": {
@@ -226,7 +241,8 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 			},
 			edit: map[string]any{"oauth2.client_secret": clientSecret + "-2"}, outcome: "token_rejected",
 			want: map[string]any{"oauth2": map[string]any{
-				"grant": "client_credentials", "token_url": tokenURL, "client_id": clientID, "client_secret": clientSecret + "-2", "scope": "reports",
+				"grant": "client_credentials", "token_url": tokenURL, "client_id": clientID, "client_secret": clientSecret + "-2",
+				"scope": "reports",
 			}},
 		},
 		"private_key_jwt, the key was replaced": {
@@ -234,7 +250,12 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 			prepare: func(r *rig) {
 				server := idp.New(r.Now)
 				must(r.t, r.Host(issuer, server))
-				must(r.t, server.Register(idp.Client{ID: clientID, Auth: idp.AuthPrivateKeyJWT, Keys: []idp.Key{{ID: "2", Public: &newKey.PublicKey}}}))
+				must(
+					r.t,
+					server.Register(
+						idp.Client{ID: clientID, Auth: idp.AuthPrivateKeyJWT, Keys: []idp.Key{{ID: "2", Public: &newKey.PublicKey}}},
+					),
+				)
 				r.api.Rule(func(q upstream.Request) (upstream.Answer, bool) { return upstream.OK, server.Valid(q.Token) })
 			},
 			edit: map[string]any{"oauth2.private_key": pemOf(newKey), "oauth2.key_id": "2"}, outcome: "token_rejected",
@@ -248,7 +269,15 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 			prepare: func(r *rig) {
 				server := idp.New(r.Now)
 				must(r.t, r.Host(issuer, server))
-				must(r.t, server.Trust(idp.Issuer{ID: "robot@example.com", Audience: "urn:provider", Keys: []idp.Key{{ID: "2", Public: &newKey.PublicKey}}, Life: time.Hour}))
+				must(
+					r.t,
+					server.Trust(
+						idp.Issuer{
+							ID: "robot@example.com", Audience: "urn:provider", Keys: []idp.Key{{ID: "2", Public: &newKey.PublicKey}},
+							Life: time.Hour,
+						},
+					),
+				)
 				r.api.Rule(func(q upstream.Request) (upstream.Answer, bool) { return upstream.OK, server.Valid(q.Token) })
 			},
 			edit: map[string]any{"oauth2.private_key": pemOf(newKey), "oauth2.key_id": "2"}, outcome: "token_rejected",
@@ -275,7 +304,9 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 			secret: object(signing(oldKey, "1")),
 			prepare: func(r *rig) {
 				r.api.Rule(func(q upstream.Request) (upstream.Answer, bool) {
-					_, err := jwt.NewParser(jwt.WithTimeFunc(r.Now), jwt.WithIssuer("team"), jwt.WithAudience("reports")).Parse(q.Token,
+					_, err := jwt.NewParser(
+						jwt.WithTimeFunc(r.Now), jwt.WithIssuer("team"), jwt.WithAudience("reports"),
+					).Parse(q.Token,
 						func(*jwt.Token) (any, error) { return &newKey.PublicKey, nil })
 					if err != nil {
 						return upstream.Rejected, true
@@ -287,8 +318,11 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 			want: signing(newKey, "2"),
 		},
 		"renewed with itself": {
-			secret: object(map[string]any{"token": first, "hosts": []string{host}, "rotate": map[string]any{"call": "POST https://" + host + "/rotate", "token": "/token"}}),
-			fails:  func(r *rig) { r.api.Revoke(first) }, fixed: func(r *rig) { r.api.Accept(second) },
+			secret: object(
+				map[string]any{"token": first, "hosts": []string{host}, "rotate": map[string]any{"call": "POST https://" +
+					host + "/rotate", "token": "/token"}},
+			),
+			fails: func(r *rig) { r.api.Revoke(first) }, fixed: func(r *rig) { r.api.Accept(second) },
 			edit: map[string]any{"token": second}, outcome: "token_rejected", want: map[string]any{"token": second},
 		},
 		"malformed": {
@@ -296,7 +330,8 @@ func TestAdviceFixesItsSecretAndNothingElseIsLost(t *testing.T) {
 			edit:   map[string]any{"token": first}, outcome: "token_unavailable", want: map[string]any{"token": first},
 		},
 		"missing": {
-			event: map[string]any{"secret": "another"}, secret: first, files: map[string]string{"secret.txt": first}, skip: "put-secret-value",
+			event: map[string]any{"secret": "another"}, secret: first, files: map[string]string{"secret.txt": first},
+			skip:    "put-secret-value",
 			outcome: "token_unavailable",
 		},
 		"deleted": {

@@ -22,7 +22,9 @@ type alerts struct {
 }
 
 func newAlerts(a *account, monitor *alarm.Monitor, j *journal) *alerts {
-	return &alerts{account: a, monitor: monitor, journal: j, topics: map[string]*notify.Topic{}, lastChange: map[string]time.Time{}}
+	return &alerts{
+		account: a, monitor: monitor, journal: j, topics: map[string]*notify.Topic{}, lastChange: map[string]time.Time{},
+	}
 }
 
 func (s *alerts) addAlarm(a alarm.Alarm, now time.Time) error {

@@ -22,10 +22,14 @@ func TestTokenNeverInOutput(t *testing.T) {
 	t.Parallel()
 	const canary = "fake.CANARY-token~of+44/bytes_that_must_not_leak=="
 	echo := func(status int) upstream.Answer {
-		text := fmt.Sprintf(`{"error":"token %s is bad","again":%q,"url":%q}`, canary, base64.StdEncoding.EncodeToString([]byte(canary)), url.QueryEscape(canary))
+		text := fmt.Sprintf(
+			`{"error":"token %s is bad","again":%q,"url":%q}`, canary, base64.StdEncoding.EncodeToString([]byte(canary)),
+			url.QueryEscape(canary),
+		)
 		return upstream.Answer{Status: status, Body: text, Header: map[string]string{
-			"Content-Type": "application/json", "Www-Authenticate": `Bearer realm="` + canary + `"`, "Location": "https://api.example.com/?token=" + canary,
-			"X-Echo": "Bearer " + canary, "Github-Authentication-Token-Expiration": canary,
+			"Content-Type": "application/json", "Www-Authenticate": `Bearer realm="` + canary + `"`,
+			"Location": "https://api.example.com/?token=" + canary,
+			"X-Echo":   "Bearer " + canary, "Github-Authentication-Token-Expiration": canary,
 		}}
 	}
 	cases := map[string]struct {
@@ -33,36 +37,70 @@ func TestTokenNeverInOutput(t *testing.T) {
 		prepare func(*rig)
 		outcome string
 	}{
-		"succeeded":       {nil, func(r *rig) { r.api.Answer(echo(200)) }, "succeeded"},
-		"rejected":        {nil, func(r *rig) { r.api.Answer(echo(401)) }, "token_rejected"},
-		"rejected (rule)": {map[string]any{"reject": map[string]any{"json": map[string]any{"/error": "token " + canary + " is bad"}}}, func(r *rig) { r.api.Answer(echo(200)) }, "token_rejected"},
-		"failed":          {nil, func(r *rig) { r.api.Answer(echo(500)) }, "target_failed"},
-		"redirected":      {nil, func(r *rig) { r.api.Answer(echo(302)) }, "target_failed"},
-		"cut off": {map[string]any{"expect": map[string]any{"json": map[string]any{"/ok": true}}}, func(r *rig) {
-			a := echo(200)
-			a.Cut, a.CutAfter = true, 20
-			r.api.Answer(a)
-		}, "target_failed"},
-		"hung up":            {nil, func(r *rig) { r.api.Answer(upstream.HungUp) }, "unreachable"},
-		"metrics refused":    {nil, func(r *rig) { r.api.Answer(echo(401)); r.CloudWatch.Faults.Set("", "", api.Unavailable) }, "token_rejected"},
-		"token in the event": {map[string]any{"call": "GET https://api.example.com/" + canary, "headers": map[string]any{"X-Mine": canary}}, func(r *rig) { r.api.Answer(echo(500)) }, "target_failed"},
-		"malformed secret":   {nil, func(r *rig) { r.put(`{"token":"` + canary + `","tokn":"` + canary + `"}`) }, "token_unavailable"},
-		"two tokens":         {nil, func(r *rig) { r.put(canary + " " + canary) }, "token_unavailable"},
-		"another host":       {nil, func(r *rig) { r.put(`{"token":"` + canary + `","hosts":["other.example.com"]}`) }, "invalid_job"},
-		"garbage instead of an answer": {map[string]any{"call": "GET https://raw.example.com/"}, func(r *rig) {
-			must(r.t, r.Host("raw.example.com", garbage("HTTP/1.1 "+canary+" "+canary+"\r\n\r\n")))
-			r.put(`{"token":"` + canary + `","hosts":["raw.example.com"]}`)
-		}, "unreachable"},
-		"a token endpoint that quotes its client's secret": {nil, func(r *rig) {
+		"succeeded": {event: nil, prepare: func(r *rig) { r.api.Answer(echo(200)) }, outcome: "succeeded"},
+		"rejected":  {event: nil, prepare: func(r *rig) { r.api.Answer(echo(401)) }, outcome: "token_rejected"},
+		"rejected (rule)": {
+			event: map[string]any{"reject": map[string]any{"json": map[string]any{"/error": "token " +
+				canary + " is bad"}}},
+			prepare: func(r *rig) {
+				r.api.Answer(echo(200))
+			}, outcome: "token_rejected",
+		},
+		"failed":     {event: nil, prepare: func(r *rig) { r.api.Answer(echo(500)) }, outcome: "target_failed"},
+		"redirected": {event: nil, prepare: func(r *rig) { r.api.Answer(echo(302)) }, outcome: "target_failed"},
+		"cut off": {
+			event: map[string]any{"expect": map[string]any{"json": map[string]any{"/ok": true}}},
+			prepare: func(r *rig) {
+				a := echo(200)
+				a.Cut, a.CutAfter = true, 20
+				r.api.Answer(a)
+			}, outcome: "target_failed",
+		},
+		"hung up": {event: nil, prepare: func(r *rig) { r.api.Answer(upstream.HungUp) }, outcome: "unreachable"},
+		"metrics refused": {event: nil, prepare: func(r *rig) {
+			r.api.Answer(echo(401))
+			r.CloudWatch.Faults.Set("", "", api.Unavailable)
+		}, outcome: "token_rejected"},
+		"token in the event": {
+			event: map[string]any{"call": "GET https://api.example.com/" +
+				canary, "headers": map[string]any{"X-Mine": canary}},
+			prepare: func(r *rig) {
+				r.api.Answer(echo(500))
+			}, outcome: "target_failed",
+		},
+		"malformed secret": {event: nil, prepare: func(r *rig) {
+			r.put(`{"token":"` + canary + `","tokn":"` + canary + `"}`)
+		}, outcome: "token_unavailable"},
+		"two tokens": {event: nil, prepare: func(r *rig) {
+			r.put(canary + " " + canary)
+		}, outcome: "token_unavailable"},
+		"another host": {event: nil, prepare: func(r *rig) {
+			r.put(`{"token":"` + canary + `","hosts":["other.example.com"]}`)
+		}, outcome: "invalid_job"},
+		"garbage instead of an answer": {
+			event: map[string]any{"call": "GET https://raw.example.com/"},
+			prepare: func(r *rig) {
+				must(r.t, r.Host("raw.example.com", garbage("HTTP/1.1 "+canary+" "+canary+"\r\n\r\n")))
+				r.put(`{"token":"` + canary + `","hosts":["raw.example.com"]}`)
+			}, outcome: "unreachable",
+		},
+		"a token endpoint that quotes its client's secret": {event: nil, prepare: func(r *rig) {
 			must(r.t, r.Host("id.example.com", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(http.StatusUnauthorized)
 				_, _ = io.WriteString(w, `{"error":"invalid_client","error_description":"the secret `+canary+` is wrong"}`)
 			})))
-			r.put(`{"oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/token","client_id":"client","client_secret":"` + canary + `"},"hosts":["` + host + `"]}`)
-		}, "token_rejected"},
-		"an event that repeats it as a key": {map[string]any{canary: 1}, func(r *rig) { r.invoke(event(nil)) }, "invalid_job"},
-		"debug level":                       {nil, func(r *rig) { r.api.Answer(echo(401)) }, "token_rejected"},
+			r.put(
+				`{"oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/token","client_id":"client",` +
+					`"client_secret":"` + canary + `"},"hosts":["` + host + `"]}`,
+			)
+		}, outcome: "token_rejected"},
+		"an event that repeats it as a key": {event: map[string]any{canary: 1}, prepare: func(r *rig) {
+			r.invoke(event(nil))
+		}, outcome: "invalid_job"},
+		"debug level": {event: nil, prepare: func(r *rig) {
+			r.api.Answer(echo(401))
+		}, outcome: "token_rejected"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -131,8 +169,9 @@ func (r *rig) leaving(run awssim.Run) map[string]string {
 // forms are the token whole, in pieces of 16 bytes, and encoded.
 func forms(secret string) map[string]string {
 	all := map[string]string{
-		"base64": base64.StdEncoding.EncodeToString([]byte(secret)), "base64url": base64.URLEncoding.EncodeToString([]byte(secret)),
-		"query": url.QueryEscape(secret), "path": url.PathEscape(secret),
+		"base64":    base64.StdEncoding.EncodeToString([]byte(secret)),
+		"base64url": base64.URLEncoding.EncodeToString([]byte(secret)),
+		"query":     url.QueryEscape(secret), "path": url.PathEscape(secret),
 	}
 	for i := 0; i+16 <= len(secret); i++ {
 		all[fmt.Sprint("piece from ", i)] = secret[i : i+16]

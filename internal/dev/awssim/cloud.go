@@ -1,10 +1,10 @@
 // Package awssim is a simulator of the part of AWS that Cronbearer uses, on one machine: it reads a real template, runs
-// the real binaries, and plays EventBridge Scheduler, Lambda, Secrets Manager, CloudWatch, SQS, SNS, STS and EventBridge
-// around them on a virtual clock. Each service is a package of its own and can be used alone.
+// the real binaries, and plays EventBridge Scheduler, Lambda, Secrets Manager, CloudWatch, SQS, SNS, STS and
+// EventBridge around them on a virtual clock. Each service is a package of its own and can be used alone.
 //
 // Here the services are joined to one account. A Cloud is the account as tests and the demo see it. The work is done by
-// its parts, each in a file of its own, and with a lock of its own where it has state. A part uses only parts above it in
-// this list:
+// its parts, each in a file of its own, and with a lock of its own where it has state. A part uses only parts above it
+// in this list:
 //
 //	clock, timeline   virtual time, and what is planned on it
 //	journal           what happened: runs, emails, changes of alarms
@@ -15,8 +15,8 @@
 //	scheduler         schedules, deliveries, dead letters
 //	deployer          the resources of a stack, given to the parts
 //
-// It is a model, not AWS. It has what this application uses and no more, and it rejects what AWS rejects as far as AWS's
-// documents say. It cannot show what only a live account can show.
+// It is a model, not AWS. It has what this application uses and no more, and it rejects what AWS rejects as far as
+// AWS's documents say. It cannot show what only a live account can show.
 package awssim
 
 import (
@@ -66,7 +66,8 @@ type Options struct {
 	// Concurrency is how many runs that are due at one moment run at once; 0: one after the other, in the same order
 	// each time.
 	Concurrency int
-	// Deadline bounds the real time that a function is given, so that a test need not wait for a time-out; 0: the template's.
+	// Deadline bounds the real time that a function is given, so that a test need not wait for a time-out; 0: the
+	// template's.
 	Deadline time.Duration
 	// MaxConcurrency is Lambda's limit for each function; more are throttled. 0: none.
 	MaxConcurrency int
@@ -180,7 +181,8 @@ func (c *Cloud) assemble(o Options) {
 	c.STS.Authorize, c.STS.Principal = c.account.authorize, c.account.principal
 
 	c.scheduler = &scheduler{
-		account: c.account, timeline: c.timeline, journal: c.journal, queues: c.queues, samples: c.Samples, targets: c.functions,
+		account: c.account, timeline: c.timeline, journal: c.journal, queues: c.queues, samples: c.Samples,
+		targets: c.functions,
 		secrets: c.Secrets, seed: o.Seed, frozen: o.NoStarts,
 	}
 }
@@ -209,7 +211,8 @@ func load(o Options) (*cfn.Stack, error) {
 func (c *Cloud) serveAWS() (map[string]string, error) {
 	variables := map[string]string{}
 	for name, handler := range map[string]http.Handler{
-		"AWS_ENDPOINT_URL_SECRETS_MANAGER": c.SecretsAPI, "AWS_ENDPOINT_URL_CLOUDWATCH": c.CloudWatch, "AWS_ENDPOINT_URL_STS": c.STS,
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER": c.SecretsAPI, "AWS_ENDPOINT_URL_CLOUDWATCH": c.CloudWatch,
+		"AWS_ENDPOINT_URL_STS": c.STS,
 	} {
 		address, err := c.serve(handler)
 		if err != nil {
@@ -269,7 +272,8 @@ func (c *Cloud) Advance(ctx context.Context, d time.Duration) error {
 // exist.
 func (c *Cloud) AddStack(path, name string, parameters map[string]string) (*cfn.Stack, error) {
 	stack, err := cfn.Load(path, cfn.Options{
-		StackName: name, Region: c.Stack.Region, AccountID: c.Stack.AccountID, Partition: c.Stack.Partition, Parameters: parameters,
+		StackName: name, Region: c.Stack.Region, AccountID: c.Stack.AccountID, Partition: c.Stack.Partition,
+		Parameters: parameters,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("template: %w", err)
@@ -282,8 +286,9 @@ func (c *Cloud) AddStack(path, name string, parameters map[string]string) (*cfn.
 func (c *Cloud) AddRotation(template, secret, every string) (*cfn.Stack, error) {
 	output := func(name string) string { return fmt.Sprint(c.Stack.Outputs[name]) }
 	return c.AddStack(template, c.Stack.StackName+"-rotation-"+strings.ReplaceAll(secret, "/", "-"), map[string]string{
-		"StackName": c.Stack.StackName, "Secret": secret, "Every": every, "RotatorArn": output("RotatorArn"), "DeadLetterArn": output("DeadLettersArn"),
-		"TopicArn": output("TopicArn"), "MetricNamespace": output("MetricNamespace"),
+		"StackName": c.Stack.StackName, "Secret": secret, "Every": every, "RotatorArn": output("RotatorArn"),
+		"DeadLetterArn": output("DeadLettersArn"),
+		"TopicArn":      output("TopicArn"), "MetricNamespace": output("MetricNamespace"),
 	})
 }
 
@@ -300,8 +305,8 @@ func (c *Cloud) AlarmState(name string) alarm.State {
 	return found[0].StateValue
 }
 
-// PutSecret gives a secret of the stack, by its name without the stack's, a new AWSCURRENT, as an operator does. Hosts in
-// the value become those of this machine. It returns the version's id.
+// PutSecret gives a secret of the stack, by its name without the stack's, a new AWSCURRENT, as an operator does. Hosts
+// in the value become those of this machine. It returns the version's id.
 func (c *Cloud) PutSecret(name, value string) (string, error) {
 	id, err := c.Secrets.Put(c.SecretID(name), c.Local(value))
 	if err != nil {
@@ -323,8 +328,8 @@ func (c *Cloud) Queue(logicalID string) *sqs.Queue {
 	return c.queues.find(c.account.arn("sqs", queueName(c.Stack.Ref(logicalID))))
 }
 
-// EnableFederation enables outbound identity federation in the account, as an operator does once, and returns the issuer
-// of its tokens. Its host publishes discovery and keys.
+// EnableFederation enables outbound identity federation in the account, as an operator does once, and returns the
+// issuer of its tokens. Its host publishes discovery and keys.
 func (c *Cloud) EnableFederation() (issuer string, err error) {
 	host := c.account.newID() + ".tokens.sts.global.api.aws"
 	if err := c.Host(host, c.STS.Discovery()); err != nil {

@@ -22,7 +22,8 @@ import (
 
 // passedOver are the resource types that mean nothing here: the template's tests check them.
 var passedOver = []string{
-	"AWS::CloudWatch::Dashboard", "AWS::KMS::Alias", "AWS::Lambda::Permission", "AWS::Logs::LogGroup", "AWS::Logs::QueryDefinition",
+	"AWS::CloudWatch::Dashboard", "AWS::KMS::Alias", "AWS::Lambda::Permission", "AWS::Logs::LogGroup",
+	"AWS::Logs::QueryDefinition",
 	"AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::Scheduler::ScheduleGroup", "AWS::KMS::Key",
 }
 
@@ -203,7 +204,9 @@ func (d *deployer) addEventInvokeConfig(_ *cfn.Stack, r cfn.Resource) error {
 	config := r.Properties
 	f := d.functions.find(d.account.arn("lambda", "function:"+fmt.Sprint(config["FunctionName"])))
 	if f == nil || config["Qualifier"] != "$LATEST" {
-		return fmt.Errorf("its function %v with qualifier %v is not one of the stack's", config["FunctionName"], config["Qualifier"])
+		return fmt.Errorf(
+			"its function %v with qualifier %v is not one of the stack's", config["FunctionName"], config["Qualifier"],
+		)
 	}
 	var destination func(string) error
 	destinations, _ := config["DestinationConfig"].(map[string]any)
@@ -221,8 +224,8 @@ func (d *deployer) addEventInvokeConfig(_ *cfn.Stack, r cfn.Resource) error {
 }
 
 // environment is what Lambda gives a process (Lambda Developer Guide, "Defined runtime environment variables"), the
-// machine's and the template's variables, and those of the options. Lambda's AWS_LAMBDA_INITIALIZATION_TYPE is left out:
-// where it is set, the functions ignore the machine's.
+// machine's and the template's variables, and those of the options. Lambda's AWS_LAMBDA_INITIALIZATION_TYPE is left
+// out: where it is set, the functions ignore the machine's.
 func (d *deployer) environment(p map[string]any, name, key string) []string {
 	memory, _ := cfn.Number(p["MemorySize"])
 	if memory == 0 {
@@ -230,9 +233,12 @@ func (d *deployer) environment(p map[string]any, name, key string) []string {
 	}
 	all := map[string]string{
 		"AWS_REGION": d.account.Region, "AWS_DEFAULT_REGION": d.account.Region,
-		"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": "fake-secret-access-key", "AWS_SESSION_TOKEN": "fake-session-token",
-		"AWS_EXECUTION_ENV": "AWS_Lambda_provided.al2023", "AWS_LAMBDA_FUNCTION_NAME": name, "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(int(memory)), "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "DEBUG",
+		"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": "fake-secret-access-key",
+		"AWS_SESSION_TOKEN": "fake-session-token",
+		"AWS_EXECUTION_ENV": "AWS_Lambda_provided.al2023", "AWS_LAMBDA_FUNCTION_NAME": name,
+		"AWS_LAMBDA_FUNCTION_VERSION":     "$LATEST",
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(int(memory)), "AWS_LAMBDA_LOG_FORMAT": "JSON",
+		"AWS_LAMBDA_LOG_LEVEL":      "DEBUG",
 		"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/" + name, "AWS_LAMBDA_LOG_STREAM_NAME": "local",
 		"_HANDLER": "bootstrap", "LAMBDA_TASK_ROOT": "/var/task", "TZ": ":UTC", "LANG": "en_US.UTF-8",
 	}

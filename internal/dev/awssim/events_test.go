@@ -25,18 +25,45 @@ func TestEvents(t *testing.T) {
 		status, requests            int
 		text                        []string // of the error
 	}{
-		"call-succeeded":          {"succeeded", "accepted", "", 200, 1, nil},
-		"call-full":               {"succeeded", "accepted", "", 200, 1, nil},
-		"call-token-rejected":     {"token_rejected", "rejected", "TokenRejectedError", 401, 1, []string{"HourlySync", "ExampleApi", "put-secret-value"}},
-		"call-target-failed":      {"target_failed", "unknown", "TargetFailedError", 500, 1, []string{"HourlySync", "500"}},
-		"call-unreachable":        {"unreachable", "unknown", "UnreachableError", 0, 1, []string{"HourlySync"}},
-		"call-token-unavailable":  {"token_unavailable", "rejected", "TokenUnavailableError", 0, 0, []string{"HourlySync", "cronbearer/no-such-secret"}},
-		"call-invalid-job":        {"invalid_job", "unknown", "InvalidJobError", 0, 0, []string{"https", "attempts", "retries"}},
-		"call-skipped":            {"skipped", "unknown", "", 0, 0, nil},
-		"check-succeeded":         {"succeeded", "unknown", "", 0, 0, nil},
-		"check-token-unavailable": {"token_unavailable", "rejected", "TokenUnavailableError", 0, 0, []string{"cronbearer/no-such-secret"}},
-		"check-invalid-job":       {"invalid_job", "unknown", "InvalidJobError", 0, 0, []string{"token"}},
-		"check-skipped":           {"skipped", "unknown", "", 0, 0, nil},
+		"call-succeeded": {
+			outcome: "succeeded", verdict: "accepted", errorType: "", status: 200, requests: 1, text: nil,
+		},
+		"call-full": {
+			outcome: "succeeded", verdict: "accepted", errorType: "", status: 200, requests: 1, text: nil,
+		},
+		"call-token-rejected": {
+			outcome: "token_rejected", verdict: "rejected", errorType: "TokenRejectedError", status: 401, requests: 1,
+			text: []string{"HourlySync", "ExampleApi", "put-secret-value"},
+		},
+		"call-target-failed": {
+			outcome: "target_failed", verdict: "unknown", errorType: "TargetFailedError", status: 500, requests: 1,
+			text: []string{"HourlySync", "500"},
+		},
+		"call-unreachable": {
+			outcome: "unreachable", verdict: "unknown", errorType: "UnreachableError", status: 0, requests: 1,
+			text: []string{"HourlySync"},
+		},
+		"call-token-unavailable": {
+			outcome: "token_unavailable", verdict: "rejected", errorType: "TokenUnavailableError", status: 0, requests: 0,
+			text: []string{"HourlySync", "cronbearer/no-such-secret"},
+		},
+		"call-invalid-job": {
+			outcome: "invalid_job", verdict: "unknown", errorType: "InvalidJobError", status: 0, requests: 0,
+			text: []string{"https", "attempts", "retries"},
+		},
+		"call-skipped": {outcome: "skipped", verdict: "unknown", errorType: "", status: 0, requests: 0, text: nil},
+		"check-succeeded": {
+			outcome: "succeeded", verdict: "unknown", errorType: "", status: 0, requests: 0, text: nil,
+		},
+		"check-token-unavailable": {
+			outcome: "token_unavailable", verdict: "rejected", errorType: "TokenUnavailableError", status: 0, requests: 0,
+			text: []string{"cronbearer/no-such-secret"},
+		},
+		"check-invalid-job": {
+			outcome: "invalid_job", verdict: "unknown", errorType: "InvalidJobError", status: 0, requests: 0,
+			text: []string{"token"},
+		},
+		"check-skipped": {outcome: "skipped", verdict: "unknown", errorType: "", status: 0, requests: 0, text: nil},
 	}
 	files, err := filepath.Glob(filepath.Join(awssimtest.Root(), "events", "*.json"))
 	if err != nil {
@@ -72,7 +99,8 @@ func TestEvents(t *testing.T) {
 			})
 			run := r.invoke(text)
 			got := run.Result
-			if got.Outcome != w.outcome || got.Verdict != w.verdict || got.Status != w.status || got.Attempts != w.requests || run.ErrorType != w.errorType {
+			if got.Outcome != w.outcome || got.Verdict != w.verdict || got.Status != w.status || got.Attempts != w.requests ||
+				run.ErrorType != w.errorType {
 				t.Errorf("got %+v, error type %q\n%s", got, run.ErrorType, run.Message)
 			}
 			if n := len(r.api.Requests()); n != w.requests {
@@ -97,7 +125,8 @@ func checkFullRequest(t *testing.T, r *rig, result awssim.Result) {
 		t.Fatal("nothing was sent")
 	}
 	q := r.api.Requests()[0]
-	if q.Method != http.MethodPost || q.Path != "/v1/reports/2026-11-02" || q.Query != "for=2026-11-02T09%3A00%3A00Z&run="+result.RunID {
+	if q.Method != http.MethodPost || q.Path != "/v1/reports/2026-11-02" ||
+		q.Query != "for=2026-11-02T09%3A00%3A00Z&run="+result.RunID {
 		t.Errorf("request line: %s %s?%s", q.Method, q.Path, q.Query)
 	}
 	for name, want := range map[string]string{
@@ -112,7 +141,9 @@ func checkFullRequest(t *testing.T, r *rig, result awssim.Result) {
 	if err := json.Unmarshal(q.Body, &body); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{"kind": "daily", "date": "2026-11-02", "parts": []any{1.0, 2.5, true, nil, map[string]any{"run": result.RunID}}}
+	want := map[string]any{
+		"kind": "daily", "date": "2026-11-02", "parts": []any{1.0, 2.5, true, nil, map[string]any{"run": result.RunID}},
+	}
 	if diff := cmp.Diff(want, body); diff != "" {
 		t.Errorf("body (-want +got)\n%s", diff)
 	}

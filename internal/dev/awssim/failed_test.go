@@ -34,7 +34,8 @@ func TestFailedRunIsKept(t *testing.T) {
 	}
 	run := r.Runs()[0]
 	request, _ := record["requestContext"].(map[string]any)
-	want := map[string]any{"requestId": run.RequestID, "functionArn": r.Function("Caller").ARN() + ":$LATEST", "condition": "RetriesExhausted", "approximateInvokeCount": 1.0}
+	want := map[string]any{"requestId": run.RequestID, "functionArn": r.Function("Caller").ARN() +
+		":$LATEST", "condition": "RetriesExhausted", "approximateInvokeCount": 1.0}
 	if diff := cmp.Diff(want, request); diff != "" {
 		t.Errorf("requestContext (-want +got)\n%s", diff)
 	}
@@ -80,8 +81,8 @@ func TestUndeliveredStart(t *testing.T) {
 		dead     int
 		state    alarm.State
 	}{
-		"three failures": {3, 1, 0, alarm.OK},
-		"four failures":  {4, 0, 1, alarm.InAlarm},
+		"three failures": {failures: 3, runs: 1, dead: 0, state: alarm.OK},
+		"four failures":  {failures: 4, runs: 0, dead: 1, state: alarm.InAlarm},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +104,8 @@ func TestUndeliveredStart(t *testing.T) {
 				t.Fatalf("%d dead letters", len(messages))
 			}
 			for _, m := range messages {
-				if m.Attributes["ERROR_CODE"] != "TooManyRequestsException" || m.Attributes["SCHEDULED_TIME"] != "2026-11-02T08:00:00Z" {
+				if m.Attributes["ERROR_CODE"] != "TooManyRequestsException" ||
+					m.Attributes["SCHEDULED_TIME"] != "2026-11-02T08:00:00Z" {
 					t.Errorf("dead letter: %v", m.Attributes)
 				}
 			}

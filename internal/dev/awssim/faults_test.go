@@ -11,11 +11,15 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/api"
 )
 
-// TestSecretsManagerFails: what passes serves the token that was read within the hour, or says nothing of it; what lasts
-// is reported at once.
+// TestSecretsManagerFails: what passes serves the token that was read within the hour, or says nothing of it; what
+// lasts is reported at once.
 func TestSecretsManagerFails(t *testing.T) {
 	t.Parallel()
-	undecryptable := api.Fault{Error: api.Reject("DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key.")}
+	undecryptable := api.Fault{
+		Error: api.Reject(
+			"DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key.",
+		),
+	}
 	remove := func(r *rig) {
 		if err := r.Secrets.Delete(r.SecretID(secret)); err != nil {
 			r.t.Fatal(err)
@@ -33,19 +37,46 @@ func TestSecretsManagerFails(t *testing.T) {
 		verdict string
 		data    []string // nil: not looked at
 	}{
-		"throttled, read before":          {30 * time.Minute, fault(api.Throttled), "succeeded", "accepted", nil},
-		"throttled, read long ago":        {61 * time.Minute, fault(api.Throttled), "token_unavailable", "unknown", nil},
-		"throttled, never read":           {0, fault(api.Throttled), "token_unavailable", "unknown", unknown},
-		"throttled once":                  {0, fault(api.Throttled.Once(1)), "succeeded", "accepted", nil},
-		"down, never read":                {0, fault(api.Internal), "token_unavailable", "unknown", unknown},
-		"hung up, read before":            {30 * time.Minute, fault(api.HungUp), "succeeded", "accepted", nil},
-		"own credentials have expired":    {0, fault(api.Expired), "token_unavailable", "unknown", unknown},
-		"denied, though read before":      {30 * time.Minute, fault(api.Denied), "token_unavailable", "rejected", nil},
-		"undecryptable":                   {0, fault(undecryptable), "token_unavailable", "rejected", rejected},
-		"marked for deletion":             {0, remove, "token_unavailable", "rejected", rejected},
-		"malformed":                       {0, func(r *rig) { r.put(`{"token":"` + first + `","hots":[]}`) }, "token_unavailable", "rejected", rejected},
-		"a role that may not read it":     {0, func(r *rig) { r.SecretsAPI.Authorize = denyAll }, "token_unavailable", "rejected", rejected},
-		"failures are not cached (in it)": {0, func(r *rig) { fault(api.Denied.Once(1))(r); r.invoke(event(nil)) }, "succeeded", "accepted", nil},
+		"throttled, read before": {
+			read: 30 * time.Minute, fault: fault(api.Throttled), outcome: "succeeded", verdict: "accepted", data: nil,
+		},
+		"throttled, read long ago": {
+			read: 61 * time.Minute, fault: fault(api.Throttled), outcome: "token_unavailable", verdict: "unknown", data: nil,
+		},
+		"throttled, never read": {
+			read: 0, fault: fault(api.Throttled), outcome: "token_unavailable", verdict: "unknown", data: unknown,
+		},
+		"throttled once": {
+			read: 0, fault: fault(api.Throttled.Once(1)), outcome: "succeeded", verdict: "accepted", data: nil,
+		},
+		"down, never read": {
+			read: 0, fault: fault(api.Internal), outcome: "token_unavailable", verdict: "unknown", data: unknown,
+		},
+		"hung up, read before": {
+			read: 30 * time.Minute, fault: fault(api.HungUp), outcome: "succeeded", verdict: "accepted", data: nil,
+		},
+		"own credentials have expired": {
+			read: 0, fault: fault(api.Expired), outcome: "token_unavailable", verdict: "unknown", data: unknown,
+		},
+		"denied, though read before": {
+			read: 30 * time.Minute, fault: fault(api.Denied), outcome: "token_unavailable", verdict: "rejected", data: nil,
+		},
+		"undecryptable": {
+			read: 0, fault: fault(undecryptable), outcome: "token_unavailable", verdict: "rejected", data: rejected,
+		},
+		"marked for deletion": {
+			read: 0, fault: remove, outcome: "token_unavailable", verdict: "rejected", data: rejected,
+		},
+		"malformed": {read: 0, fault: func(r *rig) {
+			r.put(`{"token":"` + first + `","hots":[]}`)
+		}, outcome: "token_unavailable", verdict: "rejected", data: rejected},
+		"a role that may not read it": {read: 0, fault: func(r *rig) {
+			r.SecretsAPI.Authorize = denyAll
+		}, outcome: "token_unavailable", verdict: "rejected", data: rejected},
+		"failures are not cached (in it)": {read: 0, fault: func(r *rig) {
+			fault(api.Denied.Once(1))(r)
+			r.invoke(event(nil))
+		}, outcome: "succeeded", verdict: "accepted", data: nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +102,8 @@ func TestSecretsManagerFails(t *testing.T) {
 
 func denyAll(string, api.Access) *api.Error { return api.Denied.Error }
 
-// TestCloudWatchFails: what PutMetricData does not take goes out as a line of embedded metrics, and a rejection says so.
+// TestCloudWatchFails: what PutMetricData does not take goes out as a line of embedded metrics, and a rejection says
+// so.
 func TestCloudWatchFails(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -79,11 +111,11 @@ func TestCloudWatchFails(t *testing.T) {
 		lines int
 		calls int
 	}{
-		"down":                 {api.Unavailable, 1, 2},
-		"throttled":            {api.Throttled, 1, 2},
-		"denied":               {api.Denied, 1, 1},
-		"one failure":          {api.Unavailable.Once(1), 0, 2},
-		"the answer gets lost": {api.Fault{HangUp: true, After: true, Times: 1}, 0, 2},
+		"down":                 {fault: api.Unavailable, lines: 1, calls: 2},
+		"throttled":            {fault: api.Throttled, lines: 1, calls: 2},
+		"denied":               {fault: api.Denied, lines: 1, calls: 1},
+		"one failure":          {fault: api.Unavailable.Once(1), lines: 0, calls: 2},
+		"the answer gets lost": {fault: api.Fault{HangUp: true, After: true, Times: 1}, lines: 0, calls: 2},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -47,7 +47,9 @@ func (f *functions) add(id, role string, config lambda.Config) {
 	config.ARN = f.account.arn("lambda", "function:"+config.Name)
 	config.Now, config.NewID, config.Before = f.timeline.Now, f.account.newID, f.timeline.clock.publish
 	one := &function{id: id, role: role, Function: lambda.NewFunction(config)}
-	metric := alarm.Metric{Namespace: "AWS/Lambda", Dimensions: []alarm.Dimension{{Name: "FunctionName", Value: config.Name}}}
+	metric := alarm.Metric{
+		Namespace: "AWS/Lambda", Dimensions: []alarm.Dimension{{Name: "FunctionName", Value: config.Name}},
+	}
 	one.async = &lambda.Async{
 		Function: one.Function,
 		At:       f.timeline.At,
@@ -101,8 +103,8 @@ func (f *functions) Function(logicalID string) *lambda.Function {
 	return one.Function
 }
 
-// ExhaustConcurrency lets other functions of the account take all of its concurrency, or give it back: each function of the template
-// is throttled meanwhile.
+// ExhaustConcurrency lets other functions of the account take all of its concurrency, or give it back: each function of
+// the template is throttled meanwhile.
 func (f *functions) ExhaustConcurrency(exhausted bool) {
 	for _, one := range f.all() {
 		one.ExhaustConcurrency(exhausted)
@@ -119,8 +121,8 @@ func (f *functions) Invoke(ctx context.Context, logicalID string, event []byte) 
 	return f.wait(ctx, one, []byte(f.hosts.Local(string(event))))
 }
 
-// InvokeAsync passes an event to a function as EventBridge Scheduler does: with retries and the failure destination. The
-// first attempt is complete when it returns; Run performs the others.
+// InvokeAsync passes an event to a function as EventBridge Scheduler does: with retries and the failure destination.
+// The first attempt is complete when it returns; Run performs the others.
 func (f *functions) InvokeAsync(ctx context.Context, logicalID string, event []byte) error {
 	one, err := f.byID(logicalID)
 	if err != nil {

@@ -62,7 +62,8 @@ func TestHostileTokenEndpoint(t *testing.T) {
 			})))
 			for n := range runs {
 				// Each run has a client of its own, as a rejection is remembered.
-				r.put(fmt.Sprintf(`{"hosts":[%q],"oauth2":{"grant":"client_credentials","token_url":"https://%s/token","client_id":"client-%d","client_secret":%q}}`,
+				r.put(fmt.Sprintf(`{"hosts":[%q],"oauth2":{"grant":"client_credentials","token_url":"https://%s/token",`+
+					`"client_id":"client-%d","client_secret":%q}}`,
 					host, authority, n, random(64)))
 				r.advance(6 * time.Minute)
 				body, token = c.body()
@@ -101,7 +102,8 @@ func TestSignatureErrors(t *testing.T) {
 	t.Parallel()
 	rejected := api.Fault{Error: &api.Error{
 		Status: http.StatusForbidden, Code: "InvalidSignatureException",
-		Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.\n\n" +
+		Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret " +
+			"Access Key and signing method.\n\n" +
 			"The Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:fake-session-token\n'",
 	}}
 	for name, spoil := range map[string]func(*rig){
@@ -121,7 +123,8 @@ func TestSignatureErrors(t *testing.T) {
 			spoil(r)
 			run := r.invoke(event(nil))
 			out := string(run.Stdout) + string(run.Stderr) + run.Message
-			if strings.Contains(out, "fake-session-token") || strings.Contains(out, "Canonical") || strings.Contains(out, "fake-secret-access-key") {
+			if strings.Contains(out, "fake-session-token") || strings.Contains(out, "Canonical") ||
+				strings.Contains(out, "fake-secret-access-key") {
 				t.Errorf("a signature error came out: %s", out)
 			}
 			if name != "Secrets Manager" && run.Result.Outcome != "token_rejected" {

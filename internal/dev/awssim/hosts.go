@@ -18,9 +18,9 @@ import (
 )
 
 // hosts is the one place where names of the world become names of this machine, and back. The functions resolve names
-// by the real DNS and call no IP literals, so a host of the template, such as api.example.com, stands for localhost with
-// a port of its own: in the events and ALLOWED_HOSTS that the functions get, and in the secrets that PutSecret puts.
-// Public writes what comes back with the names of the world. Safe for concurrent use.
+// by the real DNS and call no IP literals, so a host of the template, such as api.example.com, stands for localhost
+// with a port of its own: in the events and ALLOWED_HOSTS that the functions get, and in the secrets that PutSecret
+// puts. Public writes what comes back with the names of the world. Safe for concurrent use.
 type hosts struct {
 	authority *pki.Authority
 
@@ -70,7 +70,9 @@ func (h *hosts) Public(text string) string {
 
 // Get reads a URL of the world, as someone outside does.
 func (h *hosts) Get(url string) ([]byte, error) {
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: h.authority.Pool(), MinVersion: tls.VersionTLS12}}}
+	client := http.Client{
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: h.authority.Pool(), MinVersion: tls.VersionTLS12}},
+	}
 	defer client.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, h.Local(url), nil)
 	if err != nil {

@@ -19,14 +19,16 @@ func TestNames(t *testing.T) {
 		t.Fatal(here, other)
 	}
 	cases := map[string]struct{ from, to string }{
-		"a URL":                 {"GET https://api.example.com/v1?x=1", "GET https://" + here + "/v1?x=1"},
-		"with a port":           {"https://api.example.com:8443/v1", "https://" + other + "/v1"},
-		"another port":          {"https://api.example.com:8444/v1", "https://api.example.com:8444/v1"},
-		"below it":              {"https://eu.api.example.com/", "https://eu.api.example.com/"},
-		"above it":              {"https://api.example.com.au/", "https://api.example.com.au/"},
-		"in a sentence":         {"Calls api.example.com. Then www.example.com, too", "Calls " + here + ". Then " + www + ", too"},
-		"in JSON":               {`{"hosts":["api.example.com","x"],"a":1}`, `{"hosts":["` + here + `","x"],"a":1}`},
-		"nothing to do with it": {"2026-11-02T09:00:00Z", "2026-11-02T09:00:00Z"},
+		"a URL":        {from: "GET https://api.example.com/v1?x=1", to: "GET https://" + here + "/v1?x=1"},
+		"with a port":  {from: "https://api.example.com:8443/v1", to: "https://" + other + "/v1"},
+		"another port": {from: "https://api.example.com:8444/v1", to: "https://api.example.com:8444/v1"},
+		"below it":     {from: "https://eu.api.example.com/", to: "https://eu.api.example.com/"},
+		"above it":     {from: "https://api.example.com.au/", to: "https://api.example.com.au/"},
+		"in a sentence": {from: "Calls api.example.com. Then www.example.com, too", to: "Calls " + here +
+			". Then " + www + ", too"},
+		"in JSON": {from: `{"hosts":["api.example.com","x"],"a":1}`, to: `{"hosts":["` + here +
+			`","x"],"a":1}`},
+		"nothing to do with it": {from: "2026-11-02T09:00:00Z", to: "2026-11-02T09:00:00Z"},
 	}
 	for name, k := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +76,9 @@ func TestHost(t *testing.T) {
 // TestClock: the binary follows the virtual clock, to the second, wherever that stands.
 func TestClock(t *testing.T) {
 	t.Parallel()
-	for _, begin := range []time.Time{time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC), time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)} {
+	for _, begin := range []time.Time{
+		time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC), time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC),
+	} {
 		t.Run(begin.Format(time.DateOnly), func(t *testing.T) {
 			t.Parallel()
 			r := start(t, awssim.Options{Start: begin})

@@ -41,13 +41,27 @@ type federated struct {
 
 func startFederated(t *testing.T) *federated {
 	t.Helper()
-	r := &federated{rig: start(t, awssim.Options{Parameters: map[string]string{"IdentityAudiences": audience + ",urn:other"}})}
+	r := &federated{rig: start(t, awssim.Options{Parameters: map[string]string{"IdentityAudiences": audience +
+		",urn:other"}})}
 	r.audience, r.algorithms = audience, []string{"RS256"}
 	must(t, r.trust())
 	r.auth = idp.New(r.Now)
 	must(t, r.Host(identityHost, r.auth))
-	must(t, r.auth.Trust(idp.Issuer{ID: r.issuer, Keys: r.keys, Audience: audience, Subjects: []string{r.role()}, Life: time.Hour}))
-	must(t, r.auth.Register(idp.Client{ID: "reports", Auth: idp.AuthPrivateKeyJWT, Federated: &idp.Federation{Issuer: r.issuer, Subject: r.role(), Audience: audience}}))
+	must(
+		t,
+		r.auth.Trust(
+			idp.Issuer{ID: r.issuer, Keys: r.keys, Audience: audience, Subjects: []string{r.role()}, Life: time.Hour},
+		),
+	)
+	must(
+		t,
+		r.auth.Register(
+			idp.Client{
+				ID: "reports", Auth: idp.AuthPrivateKeyJWT,
+				Federated: &idp.Federation{Issuer: r.issuer, Subject: r.role(), Audience: audience},
+			},
+		),
+	)
 	r.api.Revoke(first)
 	r.api.Rule(func(q upstream.Request) (upstream.Answer, bool) { return upstream.OK, r.auth.Valid(q.Token) })
 	return r
@@ -72,7 +86,8 @@ func (r *federated) role() string {
 // verify is what a server does that takes the identity itself, such as an Application Load Balancer.
 func (r *federated) verify(text string) error {
 	claims := jwt.MapClaims{}
-	_, err := jwt.NewParser(jwt.WithTimeFunc(r.Now), jwt.WithIssuer(r.issuer), jwt.WithSubject(*r.subject.Load()), jwt.WithAudience(r.audience),
+	_, err := jwt.NewParser(jwt.WithTimeFunc(r.Now), jwt.WithIssuer(r.issuer), jwt.WithSubject(*r.subject.Load()),
+		jwt.WithAudience(r.audience),
 		jwt.WithIssuedAt(), jwt.WithExpirationRequired(), jwt.WithValidMethods(r.algorithms),
 	).ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) {
 		at := slices.IndexFunc(r.keys, func(k idp.Key) bool { return k.ID == t.Header["kid"] })
@@ -90,12 +105,14 @@ func identitySecret(more string) string {
 }
 
 const (
-	exchangeMore = `,"oauth2":{"grant":"token_exchange","token_url":"https://id.example.com/token","auth":"none","assertion":"aws_identity"}`
-	clientMore   = `,"oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/token","client_id":"reports","auth":"aws_identity"}`
+	exchangeMore = `,"oauth2":{"grant":"token_exchange","token_url":"https://id.example.com/token","auth":"none",` +
+		`"assertion":"aws_identity"}`
+	clientMore = `,"oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/token",` +
+		`"client_id":"reports","auth":"aws_identity"}`
 )
 
-// TestIdentityObtainsTokens: each of the four ways, with the real binary, its real role and a provider that verifies what
-// AWS signed. One token serves until shortly before it expires; then another is obtained.
+// TestIdentityObtainsTokens: each of the four ways, with the real binary, its real role and a provider that verifies
+// what AWS signed. One token serves until shortly before it expires; then another is obtained.
 func TestIdentityObtainsTokens(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -112,20 +129,28 @@ func TestIdentityObtainsTokens(t *testing.T) {
 		},
 		"client assertion": {secret: identitySecret(clientMore), life: time.Hour},
 		"client assertion, ES384, two audiences": {
-			secret: strings.Replace(identitySecret(clientMore), `{"audience":"`+audience+`"}`, `{"audience":["urn:other","`+audience+`"],"algorithm":"ES384","lifetime":"1h"}`, 1),
-			life:   time.Hour,
+			secret: strings.Replace(identitySecret(clientMore), `{"audience":"`+audience+`"}`, `{"audience":["urn:other","`+
+				audience+`"],"algorithm":"ES384","lifetime":"1h"}`, 1),
+			life: time.Hour,
 		},
 		"assertion of jwt_bearer": {
-			secret: identitySecret(`,"oauth2":{"grant":"jwt_bearer","token_url":"https://id.example.com/token","auth":"none","assertion":"aws_identity"}`),
-			life:   time.Hour,
+			secret: identitySecret(
+				`,"oauth2":{"grant":"jwt_bearer","token_url":"https://id.example.com/token","auth":"none",` +
+					`"assertion":"aws_identity"}`,
+			),
+			life: time.Hour,
 		},
 		"subject of token_exchange": {secret: identitySecret(exchangeMore), life: time.Hour},
 		"login": {
-			secret: identitySecret(`,"login":{"call":"POST https://login.example.com/login","headers":{"X-Proof":"{{awsIdentity}}"},"body":{"jwt":"{{awsIdentity}}"},"token":"/token","expires_in":"/ttl"}`),
+			secret: identitySecret(
+				`,"login":{"call":"POST https://login.example.com/login","headers":{"X-Proof":"{{awsIdentity}}"},` +
+					`"body":{"jwt":"{{awsIdentity}}"},"token":"/token","expires_in":"/ttl"}`,
+			),
 			prepare: func(r *federated) {
 				must(r.t, r.Host("login.example.com", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 					var body struct{ JWT string }
-					if err := json.NewDecoder(q.Body).Decode(&body); err != nil || r.verify(body.JWT) != nil || q.Header.Get("X-Proof") != body.JWT {
+					if err := json.NewDecoder(q.Body).Decode(&body); err != nil || r.verify(body.JWT) != nil ||
+						q.Header.Get("X-Proof") != body.JWT {
 						w.WriteHeader(http.StatusUnauthorized)
 						return
 					}
@@ -149,7 +174,7 @@ func TestIdentityObtainsTokens(t *testing.T) {
 			for i, step := range []struct {
 				pass   time.Duration
 				tokens int
-			}{{0, 1}, {0, 1}, {c.life, 2}} {
+			}{{pass: 0, tokens: 1}, {pass: 0, tokens: 1}, {pass: c.life, tokens: 2}} {
 				r.advance(step.pass)
 				run := r.invoke(event(nil))
 				if run.Result.Outcome != "succeeded" || run.Result.Verdict != "accepted" {
@@ -256,18 +281,23 @@ func TestCheckProbesWithAnIdentity(t *testing.T) {
 		asked, probed   int
 	}{
 		{secret: identitySecret(""), verdict: "unknown"},
-		{secret: identitySecret(`,"probe":{"call":"GET https://api.example.com/me","expect":{"status":[200]}}`), verdict: "accepted", asked: 1, probed: 1},
+		{
+			secret:  identitySecret(`,"probe":{"call":"GET https://api.example.com/me","expect":{"status":[200]}}`),
+			verdict: "accepted", asked: 1, probed: 1,
+		},
 	} {
 		r.put(c.secret)
 		r.advance(6 * time.Minute) // the secret is read again
 		run := r.invoke(event(map[string]any{"action": "check", "call": nil}))
-		if run.Result.Outcome != "succeeded" || run.Result.Verdict != c.verdict || len(r.STS.Calls()) != c.asked || r.api.Served() != c.probed {
+		if run.Result.Outcome != "succeeded" || run.Result.Verdict != c.verdict || len(r.STS.Calls()) != c.asked ||
+			r.api.Served() != c.probed {
 			t.Errorf("%d identities, %d probes: %+v\n%s", len(r.STS.Calls()), r.api.Served(), run.Result, run.Message)
 		}
 	}
 }
 
-// TestCallerHasNoIdentityByDefault: without IdentityAudiences the role has no permission, and no other function ever has.
+// TestCallerHasNoIdentityByDefault: without IdentityAudiences the role has no permission, and no other function ever
+// has.
 func TestCallerHasNoIdentityByDefault(t *testing.T) {
 	t.Parallel()
 	r := start(t, awssim.Options{})
@@ -275,7 +305,8 @@ func TestCallerHasNoIdentityByDefault(t *testing.T) {
 	must(t, err)
 	r.put(`{"aws_identity":{"audience":"https://api.example.com"},"hosts":["` + host + `"]}`)
 	run := r.invoke(event(nil))
-	if run.Result.Outcome != "token_unavailable" || run.Result.Verdict != "rejected" || !strings.Contains(run.Message, "IdentityAudiences") {
+	if run.Result.Outcome != "token_unavailable" || run.Result.Verdict != "rejected" ||
+		!strings.Contains(run.Message, "IdentityAudiences") {
 		t.Errorf("%+v\n%s", run.Result, run.Message)
 	}
 }
@@ -285,44 +316,72 @@ func TestProviderThatDoesNotTrustTheStack(t *testing.T) {
 	t.Parallel()
 	other := "arn:aws:iam::123456789012:role/Other"
 	for name, c := range map[string]struct{ secret, outcome, says string }{
-		"client assertion": {secret: identitySecret(clientMore), outcome: "token_rejected", says: "subject (the caller's role)"},
-		"exchange":         {secret: identitySecret(exchangeMore), outcome: "token_unavailable", says: "invalid_request"},
+		"client assertion": {
+			secret: identitySecret(clientMore), outcome: "token_rejected", says: "subject (the caller's role)",
+		},
+		"exchange": {secret: identitySecret(exchangeMore), outcome: "token_unavailable", says: "invalid_request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := startFederated(t)
-			must(t, r.auth.Trust(idp.Issuer{ID: r.issuer, Keys: r.keys, Audience: audience, Subjects: []string{other}, Life: time.Hour}))
-			must(t, r.auth.Register(idp.Client{ID: "reports", Auth: idp.AuthPrivateKeyJWT, Federated: &idp.Federation{Issuer: r.issuer, Subject: other, Audience: audience}}))
+			must(
+				t,
+				r.auth.Trust(
+					idp.Issuer{ID: r.issuer, Keys: r.keys, Audience: audience, Subjects: []string{other}, Life: time.Hour},
+				),
+			)
+			must(
+				t,
+				r.auth.Register(
+					idp.Client{
+						ID: "reports", Auth: idp.AuthPrivateKeyJWT,
+						Federated: &idp.Federation{Issuer: r.issuer, Subject: other, Audience: audience},
+					},
+				),
+			)
 			r.put(c.secret)
 			run := r.invoke(event(nil))
-			if run.Result.Outcome != c.outcome || run.Result.Verdict != "rejected" || !strings.Contains(run.Message, c.says) || r.api.Served() != 0 {
+			if run.Result.Outcome != c.outcome || run.Result.Verdict != "rejected" ||
+				!strings.Contains(run.Message, c.says) || r.api.Served() != 0 {
 				t.Errorf("%+v\n%s", run.Result, run.Message)
 			}
 		})
 	}
 }
 
-// TestIdentityNeverInOutput: a provider and a target that echo whatever they are sent, and STS that answers with something
-// else; what AWS signed and what came of it is in no output.
+// TestIdentityNeverInOutput: a provider and a target that echo whatever they are sent, and STS that answers with
+// something else; what AWS signed and what came of it is in no output.
 func TestIdentityNeverInOutput(t *testing.T) {
 	t.Parallel()
 	echo := func(q upstream.Request) (upstream.Answer, bool) {
-		return upstream.Answer{Status: 401, Body: `{"error":"bad token ` + q.Token + `"}`, Header: map[string]string{"Www-Authenticate": `Bearer realm="` + q.Token + `"`}}, true
+		return upstream.Answer{Status: 401, Body: `{"error":"bad token ` + q.Token +
+			`"}`, Header: map[string]string{"Www-Authenticate": `Bearer realm="` + q.Token + `"`}}, true
 	}
 	for name, c := range map[string]struct {
 		more    string
 		prepare func(*federated)
 		outcome string
 	}{
-		"alone, rejected by the target":              {more: "", prepare: func(r *federated) { r.api.Rule(echo) }, outcome: "token_rejected"},
-		"exchanged, then rejected by the target":     {more: exchangeMore, prepare: func(r *federated) { r.api.Rule(echo) }, outcome: "token_rejected"},
+		"alone, rejected by the target": {more: "", prepare: func(r *federated) {
+			r.api.Rule(echo)
+		}, outcome: "token_rejected"},
+		"exchanged, then rejected by the target": {more: exchangeMore, prepare: func(r *federated) {
+			r.api.Rule(echo)
+		}, outcome: "token_rejected"},
 		"client assertion in the provider's refusal": {more: clientMore, prepare: echoing, outcome: "token_rejected"},
 		"signature error of STS": {more: "", prepare: func(r *federated) {
-			r.STS.Faults.Set("", "", api.Fault{Error: &api.Error{Status: 403, Code: "SignatureDoesNotMatch", Message: "The signature does not match " +
-				sessionToken + ". The Canonical String for this request should have been\n'x-amz-security-token:" + sessionToken + "'"}})
+			r.STS.Faults.Set("", "", api.Fault{Error: &api.Error{
+				Status: 403, Code: "SignatureDoesNotMatch",
+				Message: "The signature does not match " +
+					sessionToken + ". The Canonical String for this request should have been\n'x-amz-security-token:" +
+					sessionToken + "'",
+			}})
 		}, outcome: "token_unavailable"},
-		"subject token in the provider's refusal":      {more: exchangeMore, prepare: echoing, outcome: "token_rejected"},
-		"in the headers of a login that is turned off": {more: `,"login":{"call":"POST https://id.example.com/token","body":{"a":"{{awsIdentity}}"},"token":"/t"}`, prepare: echoing, outcome: "token_rejected"},
+		"subject token in the provider's refusal": {more: exchangeMore, prepare: echoing, outcome: "token_rejected"},
+		"in the headers of a login that is turned off": {
+			more:    `,"login":{"call":"POST https://id.example.com/token","body":{"a":"{{awsIdentity}}"},"token":"/t"}`,
+			prepare: echoing, outcome: "token_rejected",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

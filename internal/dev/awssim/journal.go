@@ -129,14 +129,18 @@ func (j *journal) Runs() []Run {
 func (j *journal) Emails(alarmName string) []notify.Email {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(j.emails), func(m notify.Email) bool { return alarmName != "" && m.Alarm != alarmName })
+	return slices.DeleteFunc(slices.Clone(j.emails), func(m notify.Email) bool {
+		return alarmName != "" && m.Alarm != alarmName
+	})
 }
 
 // Changes returns the alarms' changes of state so far; those of one alarm if it is named.
 func (j *journal) Changes(alarmName string) []notify.Change {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(j.changes), func(n notify.Change) bool { return alarmName != "" && n.Alarm.Name != alarmName })
+	return slices.DeleteFunc(slices.Clone(j.changes), func(n notify.Change) bool {
+		return alarmName != "" && n.Alarm.Name != alarmName
+	})
 }
 
 // Undelivered returns why messages were not delivered: their topic does not exist, or its policy denies the publisher.

@@ -14,8 +14,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/upstream"
 )
 
-// TestLoginNeverInOutput: what a login sends and is given, and what we sign, is in no output, though the provider and the
-// target repeat all that they are sent.
+// TestLoginNeverInOutput: what a login sends and is given, and what we sign, is in no output, though the provider and
+// the target repeat all that they are sent.
 func TestLoginNeverInOutput(t *testing.T) {
 	t.Parallel()
 	const (
@@ -35,7 +35,8 @@ func TestLoginNeverInOutput(t *testing.T) {
 		"body": map[string]any{"proof": "{{jwt}}"}, "token": "/token",
 	}
 	assertion := map[string]any{
-		"grant": "jwt_bearer", "token_url": "https://" + server + "/token", "issuer": "team", "subject": "reports", "algorithm": "ES256", "private_key": key,
+		"grant": "jwt_bearer", "token_url": "https://" + server + "/token", "issuer": "team", "subject": "reports",
+		"algorithm": "ES256", "private_key": key,
 	}
 	for name, c := range map[string]struct {
 		members map[string]any
@@ -43,14 +44,36 @@ func TestLoginNeverInOutput(t *testing.T) {
 		answer  string // of the login, before all that it was sent
 		outcome string
 	}{
-		"login, granted, rejected by the target": {map[string]any{"login": login}, 200, `"token":"` + granted + `"`, "token_rejected"},
-		"login, refused":                         {map[string]any{"login": login}, 401, `"error":"bad_credentials"`, "token_rejected"},
-		"login, no such path":                    {map[string]any{"login": login}, 404, `"error":"not_found"`, "token_rejected"},
-		"login, a pointer that finds nothing":    {map[string]any{"login": login}, 200, `"tokn":"` + granted + `"`, "token_unavailable"},
-		"login with a JWT, refused":              {map[string]any{"login": proven, "jwt": signed}, 401, `"error":"bad_credentials"`, "token_rejected"},
-		"login with a JWT, granted":              {map[string]any{"login": proven, "jwt": signed}, 200, `"token":"` + granted + `"`, "token_rejected"},
-		"JWT, rejected by the target":            {map[string]any{"jwt": signed}, 0, "", "token_rejected"},
-		"assertion, refused":                     {map[string]any{"oauth2": assertion}, 400, `"error":"invalid_grant"`, "token_rejected"},
+		"login, granted, rejected by the target": {
+			members: map[string]any{"login": login}, status: 200, answer: `"token":"` + granted + `"`,
+			outcome: "token_rejected",
+		},
+		"login, refused": {
+			members: map[string]any{"login": login}, status: 401, answer: `"error":"bad_credentials"`,
+			outcome: "token_rejected",
+		},
+		"login, no such path": {
+			members: map[string]any{"login": login}, status: 404, answer: `"error":"not_found"`, outcome: "token_rejected",
+		},
+		"login, a pointer that finds nothing": {
+			members: map[string]any{"login": login}, status: 200, answer: `"tokn":"` + granted + `"`,
+			outcome: "token_unavailable",
+		},
+		"login with a JWT, refused": {
+			members: map[string]any{"login": proven, "jwt": signed}, status: 401, answer: `"error":"bad_credentials"`,
+			outcome: "token_rejected",
+		},
+		"login with a JWT, granted": {
+			members: map[string]any{"login": proven, "jwt": signed}, status: 200, answer: `"token":"` + granted + `"`,
+			outcome: "token_rejected",
+		},
+		"JWT, rejected by the target": {
+			members: map[string]any{"jwt": signed}, status: 0, answer: "", outcome: "token_rejected",
+		},
+		"assertion, refused": {
+			members: map[string]any{"oauth2": assertion}, status: 400, answer: `"error":"invalid_grant"`,
+			outcome: "token_rejected",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,7 +90,8 @@ func TestLoginNeverInOutput(t *testing.T) {
 				hidden = append(hidden, jwtIn(string(sent)), jwtIn(q.Header.Get("Authorization")))
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(c.status)
-				_, _ = fmt.Fprintf(w, `{%s,"message":%q,"detail":%q}`, c.answer, sent, q.Header.Get("X-Api-Key")+q.Header.Get("Authorization"))
+				_, _ = fmt.Fprintf(w, `{%s,"message":%q,"detail":%q}`, c.answer, sent, q.Header.Get("X-Api-Key")+
+					q.Header.Get("Authorization"))
 			})))
 			r.api.Rule(func(q upstream.Request) (upstream.Answer, bool) {
 				return upstream.Answer{Status: 401, Body: fmt.Sprintf(`{"message":"token %s is bad"}`, q.Token)}, true

@@ -27,7 +27,10 @@ func TestTenProcesses(t *testing.T) {
 	for p := range processes {
 		wg.Go(func() {
 			for n := range runs {
-				run, err := r.Invoke(t.Context(), "Caller", event(map[string]any{"job": fmt.Sprint("Job", p), "call": fmt.Sprintf("GET https://%s/%d/%d", host, p, n)}))
+				run, err := r.Invoke(
+					t.Context(), "Caller",
+					event(map[string]any{"job": fmt.Sprint("Job", p), "call": fmt.Sprintf("GET https://%s/%d/%d", host, p, n)}),
+				)
 				if err != nil || run.Result.Outcome != "succeeded" {
 					t.Errorf("process %d, run %d: %v %s", p, n, err, run.Message)
 					return

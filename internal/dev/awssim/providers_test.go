@@ -44,39 +44,51 @@ const (
 )
 
 // TestProvidersThatTakeIdentities runs the real binary with the JSON of the pages, against stand-ins that answer as the
-// providers document and verify what AWS signed by the published keys: granted, reused, expired, rejected. The real providers
-// were not tried.
+// providers document and verify what AWS signed by the published keys: granted, reused, expired, rejected. The real
+// providers were not tried.
 func TestProvidersThatTakeIdentities(t *testing.T) {
 	t.Parallel()
 	anthropic := standIn{
-		page: "anthropic.md", api: "api.anthropic.com", host: "api.anthropic.com", path: "/v1/oauth/token", json: true, proof: "assertion",
+		page: "anthropic.md", api: "api.anthropic.com", host: "api.anthropic.com", path: "/v1/oauth/token", json: true,
+		proof: "assertion",
 		form: map[string]string{
-			"grant_type": bearerType, "assertion": "JWT", "federation_rule_id": "*", "organization_id": "*", "service_account_id": "*",
+			"grant_type": bearerType, "assertion": "JWT", "federation_rule_id": "*", "organization_id": "*",
+			"service_account_id": "*",
 		},
-		status: 400, rejection: `{"error":"invalid_grant","error_description":"no federation rule matches"}`, outcome: "token_rejected",
+		status: 400, rejection: `{"error":"invalid_grant","error_description":"no federation rule matches"}`,
+		outcome: "token_rejected",
 	}
 	anthropicLogin := anthropic
 	anthropicLogin.block, anthropicLogin.header = 1, map[string]string{"Anthropic-Beta": "oidc-federation-2026-04-01"}
 	cases := map[string]standIn{
 		"Entra ID": {
-			page: "entra-id.md", api: "graph.microsoft.com", host: "login.microsoftonline.com", path: "/value/oauth2/v2.0/token", proof: "client_assertion",
+			page: "entra-id.md", api: "graph.microsoft.com", host: "login.microsoftonline.com", path: "/value/oauth2/v2.0/token",
+			proof: "client_assertion",
 			form: map[string]string{
 				"grant_type": "client_credentials", "client_id": "value", "scope": "https://graph.microsoft.com/.default",
 				"client_assertion": "JWT", "client_assertion_type": clientType,
 			},
-			status: 401, rejection: `{"error":"invalid_client","error_description":"AADSTS700213: No matching federated identity record found"}`, outcome: "token_rejected",
+			status: 401,
+			rejection: `{"error":"invalid_client","error_description":"AADSTS700213: No matching federated identity record ` +
+				`found"}`,
+			outcome: "token_rejected",
 		},
 		"Google Cloud": {
-			page: "google.md", api: "storage.googleapis.com", host: "sts.googleapis.com", path: "/v1/token", proof: "subject_token",
+			page: "google.md", api: "storage.googleapis.com", host: "sts.googleapis.com", path: "/v1/token",
+			proof: "subject_token",
 			form: map[string]string{
-				"grant_type": exchangeType, "subject_token": "JWT", "subject_token_type": jwtTokenType, "scope": "https://www.googleapis.com/auth/cloud-platform",
+				"grant_type": exchangeType, "subject_token": "JWT", "subject_token_type": jwtTokenType,
+				"scope":                "https://www.googleapis.com/auth/cloud-platform",
 				"requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
-				"audience":             "//iam.googleapis.com/projects/value/locations/global/workloadIdentityPools/value/providers/value",
+				"audience": "//iam.googleapis.com/projects/value/locations/global/workloadIdentityPools/value/provid" +
+					"ers/value",
 			},
-			status: 400, rejection: `{"error":"invalid_grant","error_description":"The audience in ID Token does not match"}`, outcome: "token_rejected",
+			status: 400, rejection: `{"error":"invalid_grant","error_description":"The audience in ID Token does not match"}`,
+			outcome: "token_rejected",
 		},
 		"OpenAI": {
-			page: "openai.md", api: "api.openai.com", host: "auth.openai.com", path: "/oauth/token", json: true, proof: "subject_token",
+			page: "openai.md", api: "api.openai.com", host: "auth.openai.com", path: "/oauth/token", json: true,
+			proof: "subject_token",
 			form: map[string]string{
 				"grant_type": exchangeType, "subject_token": "JWT", "subject_token_type": jwtTokenType,
 				"identity_provider_id": "value", "service_account_id": "value",
@@ -86,7 +98,8 @@ func TestProvidersThatTakeIdentities(t *testing.T) {
 		"Anthropic":          anthropic,
 		"Anthropic, a login": anthropicLogin,
 		"Buildkite": {
-			page: "buildkite.md", api: "api.buildkite.com", host: "buildkite.com", path: "/oauth/token", proof: "client_assertion",
+			page: "buildkite.md", api: "api.buildkite.com", host: "buildkite.com", path: "/oauth/token",
+			proof: "client_assertion",
 			form: map[string]string{
 				"grant_type": "client_credentials", "client_id": "value", "scope": "read_builds",
 				"client_assertion": "JWT", "client_assertion_type": clientType,
@@ -111,7 +124,8 @@ func (s standIn) run(t *testing.T) {
 	}
 	must(t, json.Unmarshal([]byte(secret), &members))
 	r := &federated{rig: start(t, awssim.Options{
-		Hosts: []string{s.api}, Parameters: map[string]string{"IdentityAudiences": members.Identity.Audience, "AllowedHosts": s.api},
+		Hosts:      []string{s.api},
+		Parameters: map[string]string{"IdentityAudiences": members.Identity.Audience, "AllowedHosts": s.api},
 	})}
 	r.audience, r.algorithms = members.Identity.Audience, []string{"RS256", "ES384"}
 	if s.host == "" {
@@ -146,7 +160,7 @@ func (s standIn) run(t *testing.T) {
 	for i, step := range []struct {
 		pass   time.Duration
 		tokens int
-	}{{0, 1}, {life / 2, 1}, {life / 2, 2}} {
+	}{{pass: 0, tokens: 1}, {pass: life / 2, tokens: 1}, {pass: life / 2, tokens: 2}} {
 		r.advance(step.pass)
 		if run := r.invoke(call); run.Result.Outcome != "succeeded" || len(r.STS.Calls()) != step.tokens {
 			t.Fatalf("run %d, %d identities: %+v\n%s", i+1, len(r.STS.Calls()), run.Result, run.Message)
@@ -206,7 +220,8 @@ func (s standIn) serve(t *testing.T, r *federated, granted *sync.Map, w http.Res
 			t.Errorf("header %s is %q", name, q.Header.Get(name))
 		}
 	}
-	if want, have := fmt.Sprint(s.form), fmt.Sprint(got); q.URL.Path != s.path || q.Header.Get("Authorization") != "" || have != want {
+	if want, have := fmt.Sprint(s.form), fmt.Sprint(got); q.URL.Path != s.path || q.Header.Get("Authorization") != "" ||
+		have != want {
 		t.Errorf("POST %s\ngot  %s\nwant %s", q.URL.Path, have, want)
 	}
 	w.Header().Set("Content-Type", "application/json")

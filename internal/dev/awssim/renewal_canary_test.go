@@ -20,7 +20,12 @@ const keyClient = "cronbearer-with-a-key"
 func (r *renewal) register() string {
 	r.t.Helper()
 	key := newECKey(r.t)
-	must(r.t, r.auth.Register(idp.Client{ID: keyClient, Auth: idp.AuthPrivateKeyJWT, Keys: []idp.Key{{ID: "key-1", Public: &key.PublicKey}}}))
+	must(
+		r.t,
+		r.auth.Register(
+			idp.Client{ID: keyClient, Auth: idp.AuthPrivateKeyJWT, Keys: []idp.Key{{ID: "key-1", Public: &key.PublicKey}}},
+		),
+	)
 	return pemOf(key)
 }
 
@@ -38,7 +43,9 @@ func (r *renewal) hidden() []string {
 		if v.Text == nil || json.Unmarshal([]byte(*v.Text), &value) != nil {
 			continue
 		}
-		all = append(all, value.Token, value.OAuth2["refresh_token"], value.OAuth2["client_secret"], value.Rotate.Headers["X-Api-Key"])
+		all = append(
+			all, value.Token, value.OAuth2["refresh_token"], value.OAuth2["client_secret"], value.Rotate.Headers["X-Api-Key"],
+		)
 		for line := range strings.Lines(value.OAuth2["private_key"]) {
 			if !strings.HasPrefix(line, "-----") {
 				all = append(all, strings.TrimSpace(line))
@@ -74,7 +81,11 @@ func TestSecretsNeverInOutput(t *testing.T) {
 	echo := func(r *renewal, status int) {
 		r.api.Rule(func(q upstream.Request) (upstream.Answer, bool) {
 			quoted := fmt.Sprintf(`{"error":%q,"key":%q}`, "token "+q.Token+" is bad", q.Header.Get("X-Api-Key"))
-			return upstream.Answer{Status: status, Body: quoted, Header: map[string]string{"Www-Authenticate": `Bearer error="` + q.Token + `"`, "Location": "https://" + host + "/" + q.Token}}, true
+			return upstream.Answer{
+				Status: status, Body: quoted,
+				Header: map[string]string{"Www-Authenticate": `Bearer error="` + q.Token + `"`, "Location": "https://" + host +
+					"/" + q.Token},
+			}, true
 		})
 	}
 	rejects := func(status int, code string) func(*renewal) {
@@ -86,7 +97,8 @@ func TestSecretsNeverInOutput(t *testing.T) {
 	}
 	minted := func(grant string, more map[string]any) func(*renewal) {
 		return func(r *renewal) {
-			oauth2 := map[string]any{"grant": grant, "token_url": "https://" + issuer + idp.TokenPath, "client_id": keyClient, "private_key": r.register(), "algorithm": "ES256", "key_id": "key-1"}
+			oauth2 := map[string]any{"grant": grant, "token_url": "https://" + issuer +
+				idp.TokenPath, "client_id": keyClient, "private_key": r.register(), "algorithm": "ES256", "key_id": "key-1"}
 			maps.Copy(oauth2, more)
 			text, err := json.Marshal(map[string]any{"oauth2": oauth2})
 			must(r.t, err)
@@ -103,34 +115,49 @@ func TestSecretsNeverInOutput(t *testing.T) {
 	}
 	rotating := func(r *renewal) {
 		text, err := json.Marshal(map[string]any{
-			"token": first + "-to-be-rotated", "rotate": map[string]any{"call": "POST https://" + host + "/rotate", "token": "/token", "headers": map[string]string{"X-Api-Key": "fake-api-key-of-the-rotate-call"}},
+			"token": first + "-to-be-rotated",
+			"rotate": map[string]any{"call": "POST https://" + host +
+				"/rotate", "token": "/token", "headers": map[string]string{"X-Api-Key": "fake-api-key-of-the-rotate-call"}},
 		})
 		must(r.t, err)
 		_, err = r.PutSecret(secret, string(text))
 		must(r.t, err)
 	}
 	cases := map[string]func(*renewal){
-		"all goes well":                    func(*renewal) {},
-		"the new token is refused":         func(r *renewal) { echo(r, 401) },
-		"the API fails":                    func(r *renewal) { echo(r, 500) },
-		"the API redirects":                func(r *renewal) { echo(r, 302) },
-		"the refresh token is dead":        rejects(400, "invalid_grant"),
-		"the client is refused":            rejects(401, "invalid_client"),
-		"the server fails":                 rejects(500, "server_error"),
-		"a token that cannot be used":      func(r *renewal) { must(r.t, r.auth.Fail(idp.TokenType("mac"))) },
-		"an answer that is cut off":        func(r *renewal) { must(r.t, r.auth.Fail(idp.CutOff())) },
-		"an unknown key":                   func(r *renewal) { r.logIn(map[string]any{"tokn": "fake-token-with-a-wrong-key"}) },
-		"rotate":                           both(rotating, func(r *renewal) { echo(r, 200) }),
-		"rotate is refused":                both(rotating, func(r *renewal) { echo(r, 401) }),
-		"minted with a key":                minted("client_credentials", map[string]any{"auth": "private_key_jwt"}),
-		"minted with a key, and refused":   both(minted("client_credentials", map[string]any{"auth": "private_key_jwt"}), rejects(401, "invalid_client")),
-		"minted by an assertion, refused":  both(minted("jwt_bearer", map[string]any{"issuer": "https://issuer.example.com", "subject": "reports"}), rejects(400, "invalid_grant")),
-		"minted, and the API refuses them": both(minted("client_credentials", map[string]any{"auth": "private_key_jwt"}), func(r *renewal) { echo(r, 401) }),
+		"all goes well":               func(*renewal) {},
+		"the new token is refused":    func(r *renewal) { echo(r, 401) },
+		"the API fails":               func(r *renewal) { echo(r, 500) },
+		"the API redirects":           func(r *renewal) { echo(r, 302) },
+		"the refresh token is dead":   rejects(400, "invalid_grant"),
+		"the client is refused":       rejects(401, "invalid_client"),
+		"the server fails":            rejects(500, "server_error"),
+		"a token that cannot be used": func(r *renewal) { must(r.t, r.auth.Fail(idp.TokenType("mac"))) },
+		"an answer that is cut off":   func(r *renewal) { must(r.t, r.auth.Fail(idp.CutOff())) },
+		"an unknown key": func(r *renewal) {
+			r.logIn(map[string]any{"tokn": "fake-token-with-a-wrong-key"})
+		},
+		"rotate":            both(rotating, func(r *renewal) { echo(r, 200) }),
+		"rotate is refused": both(rotating, func(r *renewal) { echo(r, 401) }),
+		"minted with a key": minted("client_credentials", map[string]any{"auth": "private_key_jwt"}),
+		"minted with a key, and refused": both(
+			minted("client_credentials", map[string]any{"auth": "private_key_jwt"}), rejects(401, "invalid_client"),
+		),
+		"minted by an assertion, refused": both(
+			minted("jwt_bearer", map[string]any{"issuer": "https://issuer.example.com", "subject": "reports"}),
+			rejects(400, "invalid_grant"),
+		),
+		"minted, and the API refuses them": both(minted(
+			"client_credentials", map[string]any{"auth": "private_key_jwt"},
+		), func(r *renewal) {
+			echo(r, 401)
+		}),
 	}
 	for name, spoil := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := startRenewal(t, awssim.Options{NoStarts: true, Deadline: 8 * time.Second, Parameters: map[string]string{"LogLevel": "debug"}})
+			r := startRenewal(
+				t, awssim.Options{NoStarts: true, Deadline: 8 * time.Second, Parameters: map[string]string{"LogLevel": "debug"}},
+			)
 			r.deploy()
 			spoil(r)
 			_ = r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)) // how it goes is in what was said

@@ -67,7 +67,8 @@ func TestRenewalKeepsAnAnswerThatCannotBeUsed(t *testing.T) {
 			must(t, r.auth.Fail(fault))
 			before, _ := r.Secrets.Secret(r.SecretID(secret))
 			for range 2 {
-				if err := r.rotate(); err == nil || !strings.Contains(err.Error(), "RotationFailedError") || !strings.Contains(err.Error(), "cronbearer-kept") {
+				if err := r.rotate(); err == nil || !strings.Contains(err.Error(), "RotationFailedError") ||
+					!strings.Contains(err.Error(), "cronbearer-kept") {
 					t.Fatalf("%v", err)
 				}
 			}
@@ -112,7 +113,9 @@ func TestRenewalMergesAnEdit(t *testing.T) {
 	if err := r.rotate(); err == nil {
 		t.Fatal("the API is down, and the rotation was finished")
 	}
-	r.edit(func(v map[string]any) { v["hosts"] = append(v["hosts"].([]any), "more.example.com") }) //nolint:forcetypeassert // it is a list
+	r.edit(func(v map[string]any) {
+		v["hosts"] = append(v["hosts"].([]any), "more.example.com")
+	}) //nolint:forcetypeassert // it is a list
 	r.broken.Store(false)
 	must(t, r.rotate())
 	r.healthy()
@@ -170,7 +173,8 @@ func TestDeploymentOfRotationRaisesNothing(t *testing.T) {
 		t.Error("the API is down, and the test succeeded")
 	}
 	r.pass(2 * time.Minute)
-	if got := r.AlarmState(rotationFailed); got == alarm.InAlarm || len(r.Emails("")) > 0 || len(r.CloudWatch.Calls("PutMetricData")) > 0 {
+	if got := r.AlarmState(rotationFailed); got == alarm.InAlarm || len(r.Emails("")) > 0 ||
+		len(r.CloudWatch.Calls("PutMetricData")) > 0 {
 		t.Errorf("the alarm is %s, emails: %v", got, r.Emails(""))
 	}
 }
@@ -188,7 +192,8 @@ func TestRotatorWithBadMetricVariables(t *testing.T) {
 		for _, run := range r.Runs() {
 			out.Write(run.Stdout)
 		}
-		if !strings.Contains(out.String(), `"RotationFailed":0`) || !strings.Contains(out.String(), "could not be stored") || len(r.CloudWatch.Calls("PutMetricData")) > 0 {
+		if !strings.Contains(out.String(), `"RotationFailed":0`) ||
+			!strings.Contains(out.String(), "could not be stored") || len(r.CloudWatch.Calls("PutMetricData")) > 0 {
 			t.Errorf("%s: %s", name, out.String())
 		}
 	}

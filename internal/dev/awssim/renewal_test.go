@@ -46,7 +46,12 @@ func startRenewal(t *testing.T, o awssim.Options) *renewal {
 	o.Binaries = awssimtest.Binaries(t)
 	r := &renewal{Cloud: awssimtest.Start(t, o), t: t}
 	r.auth = idp.New(r.Now)
-	must(t, r.auth.Register(idp.Client{ID: clientID, Auth: idp.AuthBasic, Secret: clientSecret, Grants: []idp.Grant{idp.RefreshToken}}))
+	must(
+		t,
+		r.auth.Register(
+			idp.Client{ID: clientID, Auth: idp.AuthBasic, Secret: clientSecret, Grants: []idp.Grant{idp.RefreshToken}},
+		),
+	)
 	must(t, r.Host(issuer, r.auth))
 	r.api = r.Target(host)
 	r.api.Rule(func(q upstream.Request) (upstream.Answer, bool) {
@@ -75,9 +80,11 @@ func (r *renewal) logIn(more map[string]any) {
 	tokens, err := r.auth.LogIn(clientID, "")
 	must(r.t, err)
 	value := map[string]any{
-		"token": tokens.Access, "expires_at": tokens.Expires.Format(time.RFC3339), "hosts": []string{host}, "test": "GET https://" + host + "/v1/me",
+		"token": tokens.Access, "expires_at": tokens.Expires.Format(time.RFC3339), "hosts": []string{host},
+		"test": "GET https://" + host + "/v1/me",
 		"oauth2": map[string]any{
-			"grant": "refresh_token", "token_url": "https://" + issuer + idp.TokenPath, "client_id": clientID, "client_secret": clientSecret, "refresh_token": tokens.Refresh,
+			"grant": "refresh_token", "token_url": "https://" + issuer + idp.TokenPath, "client_id": clientID,
+			"client_secret": clientSecret, "refresh_token": tokens.Refresh,
 		},
 	}
 	maps.Copy(value, more)
@@ -136,10 +143,12 @@ func (r *renewal) refreshToken(stage string) string {
 	return value.OAuth2.RefreshToken
 }
 
-var allSteps = []string{"createSecret renewed", "setSecret nothing_to_set", "testSecret accepted", "finishSecret finished"}
+var allSteps = []string{
+	"createSecret renewed", "setSecret nothing_to_set", "testSecret accepted", "finishSecret finished",
+}
 
-// TestRenewalOnSchedule: the universal target starts a rotation at the times of its expression, the real rotator runs it
-// with the rights of its role, and no run of a job fails for it.
+// TestRenewalOnSchedule: the universal target starts a rotation at the times of its expression, the real rotator runs
+// it with the rights of its role, and no run of a job fails for it.
 func TestRenewalOnSchedule(t *testing.T) {
 	t.Parallel()
 	r := startRenewal(t, awssim.Options{})
@@ -152,7 +161,9 @@ func TestRenewalOnSchedule(t *testing.T) {
 		}
 		times = append(times, rotation.At.Format("15:04"))
 	}
-	if want := []string{"08:00", "08:30", "09:00", "09:30", "10:00", "10:30", "11:00", "11:30", "12:00", "12:30", "13:00", "13:30"}; !slices.Equal(want, times) {
+	if want := []string{
+		"08:00", "08:30", "09:00", "09:30", "10:00", "10:30", "11:00", "11:30", "12:00", "12:30", "13:00", "13:30",
+	}; !slices.Equal(want, times) {
 		t.Errorf("rotations at %v", times)
 	}
 	if diff := cmp.Diff(slices.Repeat(allSteps, 12), r.rotator()); diff != "" {
@@ -167,7 +178,8 @@ func TestRenewalOnSchedule(t *testing.T) {
 		}
 	}
 	for _, call := range r.SecretsAPI.Calls("") {
-		if call.Rejected != "" && call.Rejected != "ResourceNotFoundException" { // AWSPENDING has no value before it is renewed
+		// AWSPENDING has no value before it is renewed
+		if call.Rejected != "" && call.Rejected != "ResourceNotFoundException" {
 			t.Errorf("refused: %+v", call)
 		}
 	}
@@ -179,7 +191,8 @@ func TestRenewalOnSchedule(t *testing.T) {
 			}
 		}
 	}
-	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.OK || got["DeadLetters"] == alarm.InAlarm {
+	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.OK ||
+		got["DeadLetters"] == alarm.InAlarm {
 		t.Errorf("alarms: %v", got)
 	}
 }
@@ -204,8 +217,8 @@ func TestRotatorMayDoNoMore(t *testing.T) {
 	}
 }
 
-// TestRevokedRefreshToken: the alarm fires within a minute and says why; the next start is rejected, which fires the other
-// alarm; an operator re-authorizes, stores the secret, starts the rotation, and all is well.
+// TestRevokedRefreshToken: the alarm fires within a minute and says why; the next start is rejected, which fires the
+// other alarm; an operator re-authorizes, stores the secret, starts the rotation, and all is well.
 func TestRevokedRefreshToken(t *testing.T) {
 	t.Parallel()
 	r := startRenewal(t, awssim.Options{})
@@ -213,7 +226,8 @@ func TestRevokedRefreshToken(t *testing.T) {
 	r.pass(2*time.Hour + 10*time.Minute)
 	r.auth.Revoke(r.refreshToken("AWSCURRENT"))
 	r.pass(22 * time.Minute) // 10:30, and a period of the alarm
-	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.InAlarm || got["DeadLetters"] == alarm.InAlarm {
+	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.InAlarm ||
+		got["DeadLetters"] == alarm.InAlarm {
 		t.Errorf("after the rotation that failed: %v", got)
 	}
 	emails := r.Emails(r.Stack.StackName + "-" + rotationFailed)
@@ -230,11 +244,13 @@ func TestRevokedRefreshToken(t *testing.T) {
 	}
 
 	r.pass(40 * time.Minute) // 11:00: rejected three times over, then kept
-	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.InAlarm || got["DeadLetters"] != alarm.InAlarm {
+	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.InAlarm ||
+		got["DeadLetters"] != alarm.InAlarm {
 		t.Errorf("after the start that was refused: %v", got)
 	}
 	kept := r.Queue("DeadLetters").Messages()
-	if len(kept) != 1 || !strings.Contains(kept[0].Attributes["ERROR_MESSAGE"], "previous rotation") || !strings.Contains(kept[0].Attributes["TARGET_ARN"], "rotateSecret") {
+	if len(kept) != 1 || !strings.Contains(kept[0].Attributes["ERROR_MESSAGE"], "previous rotation") ||
+		!strings.Contains(kept[0].Attributes["TARGET_ARN"], "rotateSecret") {
 		t.Fatalf("dead letters: %+v", kept)
 	}
 
@@ -255,7 +271,8 @@ func TestRevokedRefreshToken(t *testing.T) {
 	}
 }
 
-// TestRenewalRecoversFromATransientError: the rotation that was left incomplete is run again by the next start, without help.
+// TestRenewalRecoversFromATransientError: the rotation that was left incomplete is run again by the next start, without
+// help.
 func TestRenewalRecoversFromATransientError(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -263,16 +280,16 @@ func TestRenewalRecoversFromATransientError(t *testing.T) {
 		fix   func(*renewal)
 	}{
 		"the provider is down": {
-			func(r *renewal) { must(r.t, r.auth.Fail(idp.Failing(503, ""))) },
-			func(r *renewal) { r.auth.Heal() },
+			spoil: func(r *renewal) { must(r.t, r.auth.Fail(idp.Failing(503, ""))) },
+			fix:   func(r *renewal) { r.auth.Heal() },
 		},
 		"the test call fails": {
-			func(r *renewal) { r.broken.Store(true) },
-			func(r *renewal) { r.broken.Store(false) },
+			spoil: func(r *renewal) { r.broken.Store(true) },
+			fix:   func(r *renewal) { r.broken.Store(false) },
 		},
 		"labels cannot be written": {
-			func(r *renewal) { r.SecretsAPI.Faults.Set("UpdateSecretVersionStage", "", api.Unavailable) },
-			func(r *renewal) { r.SecretsAPI.Faults.Clear() },
+			spoil: func(r *renewal) { r.SecretsAPI.Faults.Set("UpdateSecretVersionStage", "", api.Unavailable) },
+			fix:   func(r *renewal) { r.SecretsAPI.Faults.Clear() },
 		},
 	}
 	for name, c := range cases {
@@ -292,7 +309,8 @@ func TestRenewalRecoversFromATransientError(t *testing.T) {
 			if got := r.AlarmState(rotationFailed); got != alarm.OK {
 				t.Errorf("fixed, the alarm is %s\n%v", got, r.rotator())
 			}
-			if err := r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)); err != nil || !r.auth.StillGood(r.refreshToken("AWSCURRENT")) {
+			if err := r.Secrets.RotateSecret(t.Context(), r.SecretID(secret)); err != nil ||
+				!r.auth.StillGood(r.refreshToken("AWSCURRENT")) {
 				t.Errorf("the next: %v", err)
 			}
 			if n := r.auth.Count(idp.RefreshToken); n.Reused != 0 {

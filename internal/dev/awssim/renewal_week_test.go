@@ -14,9 +14,10 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/idp"
 )
 
-// TestTwoSecretsOneDead: for a week, two secrets are renewed every 30 minutes, and the refresh token of one is dead. Every
-// email is the dead one's: one that its rotation failed, and one that its next start was rejected. Its refresh token is
-// posted once a day, and each rotation of the other one is finished. One alarm over both would send 96 emails a day.
+// TestTwoSecretsOneDead: for a week, two secrets are renewed every 30 minutes, and the refresh token of one is dead.
+// Every email is the dead one's: one that its rotation failed, and one that its next start was rejected. Its refresh
+// token is posted once a day, and each rotation of the other one is finished. One alarm over both would send 96 emails
+// a day.
 func TestTwoSecretsOneDead(t *testing.T) {
 	t.Parallel()
 	days := 7
@@ -30,7 +31,8 @@ func TestTwoSecretsOneDead(t *testing.T) {
 	value, err := json.Marshal(map[string]any{
 		"token": tokens.Access, "expires_at": tokens.Expires.Format(time.RFC3339), "hosts": []string{host},
 		"oauth2": map[string]any{
-			"grant": "refresh_token", "token_url": "https://" + issuer + idp.TokenPath, "client_id": clientID, "client_secret": clientSecret, "refresh_token": tokens.Refresh,
+			"grant": "refresh_token", "token_url": "https://" + issuer + idp.TokenPath, "client_id": clientID,
+			"client_secret": clientSecret, "refresh_token": tokens.Refresh,
 		},
 	})
 	must(t, err)
@@ -49,7 +51,8 @@ func TestTwoSecretsOneDead(t *testing.T) {
 	if emails["RotationFailed-"+dead] != 1 || emails["DeadLetters"] != 1 || len(emails) != 2 {
 		t.Errorf("emails: %v", emails)
 	}
-	if got := r.states(rotationFailed, "RotationFailed-"+dead); got[rotationFailed] != alarm.OK || got["RotationFailed-"+dead] != alarm.InAlarm {
+	if got := r.states(rotationFailed, "RotationFailed-"+dead); got[rotationFailed] != alarm.OK ||
+		got["RotationFailed-"+dead] != alarm.InAlarm {
 		t.Errorf("alarms: %v", got)
 	}
 	finished, failed := 0, 0
@@ -67,7 +70,8 @@ func TestTwoSecretsOneDead(t *testing.T) {
 	if finished != days*48 || n.Granted != finished || n.Rejected != days || n.Reused != 0 {
 		t.Errorf("%d rotations finished in %d days; requests: %+v", finished, days, n)
 	}
-	t.Logf("%d days: %d rotations of the living secret finished, %d attempts of the dead one, whose refresh token was posted %d times; emails: %v",
+	t.Logf("%d days: %d rotations of the living secret finished, %d attempts of the dead one, whose refresh token was "+
+		"posted %d times; emails: %v",
 		days, finished, failed, n.Rejected, emails)
 }
 

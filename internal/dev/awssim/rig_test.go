@@ -68,7 +68,8 @@ func (r *rig) advance(d time.Duration) {
 
 // event is a GET of one job; fields replace its own.
 func event(fields map[string]any) []byte {
-	e := map[string]any{"job": "HourlySync", "token": "ExampleApi", "secret": secret, "call": "GET https://" + host + "/v1/sync", "attempts": 1}
+	e := map[string]any{"job": "HourlySync", "token": "ExampleApi", "secret": secret, "call": "GET https://" + host +
+		"/v1/sync", "attempts": 1}
 	maps.Copy(e, fields)
 	text, err := json.Marshal(e)
 	if err != nil { // plain values

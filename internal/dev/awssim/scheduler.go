@@ -253,7 +253,8 @@ func (s *scheduler) startRotation(ctx context.Context, one *scheduled, input str
 	}
 	before := len(s.secrets.Rotations())
 	err := s.secrets.RotateSecret(ctx, request.SecretID)
-	for _, r := range s.secrets.Rotations()[before:] { // a request that is rejected resumes the rotation that was left behind
+	// a request that is rejected resumes the rotation that was left behind
+	for _, r := range s.secrets.Rotations()[before:] {
 		s.journal.observe(Event{At: r.At, Rotation: &r})
 	}
 	return err
@@ -263,7 +264,9 @@ func (s *scheduler) permit(one *scheduled, action, resource string) error {
 	if s.account.allows(one.role, action, resource) {
 		return nil
 	}
-	return fmt.Errorf("AccessDeniedException: %s is not authorized to perform: %s on resource: %s", one.role, action, resource)
+	return fmt.Errorf(
+		"AccessDeniedException: %s is not authorized to perform: %s on resource: %s", one.role, action, resource,
+	)
 }
 
 // filled replaces the context attributes (Scheduler User Guide, "Adding context attributes").

@@ -56,15 +56,24 @@ func TestSchedules(t *testing.T) {
 		run   time.Duration
 		want  []string // the scheduled times
 	}{
-		"rate, at once": {`{ Schedule: rate(2 hours)` + rest, awssim.Start, 5 * time.Hour, []string{"2026-11-02T08:00:00Z", "2026-11-02T10:00:00Z", "2026-11-02T12:00:00Z"}},
-		"time zone":     {`{ Schedule: "cron(30 9 * * ? *)", Timezone: America/New_York` + rest, awssim.Start, 24 * time.Hour, []string{"2026-11-02T14:30:00Z"}},
-		"clocks go forward over it": {
-			`{ Schedule: "cron(30 1 * * ? *)", Timezone: Europe/London` + rest, time.Date(2027, 3, 27, 0, 0, 0, 0, time.UTC), 72 * time.Hour,
-			[]string{"2027-03-27T01:30:00Z", "2027-03-29T00:30:00Z"},
+		"rate, at once": {
+			job: `{ Schedule: rate(2 hours)` +
+				rest, start: awssim.Start, run: 5 * time.Hour,
+			want: []string{"2026-11-02T08:00:00Z", "2026-11-02T10:00:00Z", "2026-11-02T12:00:00Z"},
 		},
-		"switched off": {`{ Schedule: rate(1 hour), State: DISABLED` + rest, awssim.Start, 5 * time.Hour, nil},
-		"once":         {`{ Schedule: "at(2026-11-02T09:15:00)"` + rest, awssim.Start, 5 * time.Hour, []string{"2026-11-02T09:15:00Z"}},
-		"window":       {`{ Schedule: "cron(0 9 * * ? *)", Window: 120` + rest, awssim.Start, 5 * time.Hour, []string{"2026-11-02T09:00:00Z"}},
+		"time zone": {job: `{ Schedule: "cron(30 9 * * ? *)", Timezone: America/New_York` +
+			rest, start: awssim.Start, run: 24 * time.Hour, want: []string{"2026-11-02T14:30:00Z"}},
+		"clocks go forward over it": {
+			job:   `{ Schedule: "cron(30 1 * * ? *)", Timezone: Europe/London` + rest,
+			start: time.Date(2027, 3, 27, 0, 0, 0, 0, time.UTC), run: 72 * time.Hour,
+			want: []string{"2027-03-27T01:30:00Z", "2027-03-29T00:30:00Z"},
+		},
+		"switched off": {job: `{ Schedule: rate(1 hour), State: DISABLED` +
+			rest, start: awssim.Start, run: 5 * time.Hour, want: nil},
+		"once": {job: `{ Schedule: "at(2026-11-02T09:15:00)"` +
+			rest, start: awssim.Start, run: 5 * time.Hour, want: []string{"2026-11-02T09:15:00Z"}},
+		"window": {job: `{ Schedule: "cron(0 9 * * ? *)", Window: 120` +
+			rest, start: awssim.Start, run: 5 * time.Hour, want: []string{"2026-11-02T09:00:00Z"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +92,8 @@ func TestSchedules(t *testing.T) {
 				nominal := strings.ReplaceAll(strings.TrimPrefix(q.Query, "at="), "%3A", ":")
 				got = append(got, nominal)
 				at, err := time.Parse(time.RFC3339, nominal)
-				if late := q.At.Sub(at); err != nil || late < 0 || (late > time.Minute && name != "window") || late > 2*time.Hour+time.Minute {
+				if late := q.At.Sub(at); err != nil || late < 0 || (late > time.Minute && name != "window") ||
+					late > 2*time.Hour+time.Minute {
 					t.Errorf("the start for %s came at %s", nominal, q.At)
 				}
 			}
@@ -134,9 +144,12 @@ func TestDeadTokenOnTenJobs(t *testing.T) {
 	t.Parallel()
 	jobs := map[string]string{}
 	for _, name := range []string{"A", "B", "C", "D", "E", "F", "G", "H", "I", "J"} {
-		jobs["Job"+name] = `{ Schedule: rate(1 hour), Call: "GET https://api.example.com/` + name + `", Token: ExampleApi, SilentAfter: 3 }`
+		jobs["Job"+name] = `{ Schedule: rate(1 hour), Call: "GET https://api.example.com/` + name +
+			`", Token: ExampleApi, SilentAfter: 3 }`
 	}
-	cloud := awssimtest.Start(t, awssim.Options{Template: withJobs(t, jobs), Parameters: map[string]string{"RemindAfter": "0"}})
+	cloud := awssimtest.Start(
+		t, awssim.Options{Template: withJobs(t, jobs), Parameters: map[string]string{"RemindAfter": "0"}},
+	)
 	if _, err := cloud.PutSecret(secret, first); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +169,9 @@ func TestDeadTokenOnTenJobs(t *testing.T) {
 		subjects = append(subjects, m.Subject)
 	}
 	slices.Sort(subjects)
-	want := []string{`ALARM: "cronbearer-FailedRuns" in EU (Ireland)`, `ALARM: "cronbearer-TokenRejected-ExampleApi" in EU (Ireland)`}
+	want := []string{
+		`ALARM: "cronbearer-FailedRuns" in EU (Ireland)`, `ALARM: "cronbearer-TokenRejected-ExampleApi" in EU (Ireland)`,
+	}
 	if diff := cmp.Diff(want, subjects); diff != "" {
 		t.Errorf("emails while the token is dead (-want +got)\n%s", diff)
 	}
@@ -165,7 +180,8 @@ func TestDeadTokenOnTenJobs(t *testing.T) {
 	}
 	api.Accept(first)
 	run(90 * time.Minute)
-	if emails := cloud.Emails("cronbearer-TokenRejected-ExampleApi"); len(emails) != 2 || !strings.HasPrefix(emails[1].Subject, "OK: ") {
+	if emails := cloud.Emails("cronbearer-TokenRejected-ExampleApi"); len(emails) != 2 ||
+		!strings.HasPrefix(emails[1].Subject, "OK: ") {
 		t.Errorf("emails in the end: %v", emails)
 	}
 }

@@ -23,7 +23,7 @@ func TestRotationWindow(t *testing.T) {
 		data      []string
 	}{
 		"AWSCURRENT is stale in the cache": {
-			func(r *rig) {
+			prepare: func(r *rig) {
 				r.invoke(event(nil))
 				r.advance(6 * time.Minute)
 				r.invoke(event(nil))
@@ -33,41 +33,46 @@ func TestRotationWindow(t *testing.T) {
 				r.api.Accept(second)
 				r.put(second)
 				r.advance(time.Minute)
-			}, "succeeded", "AWSCURRENT", []string{first, second}, nil,
+			}, outcome: "succeeded", recovered: "AWSCURRENT", tokens: []string{first, second}, data: nil,
 		},
 		"AWSPENDING is young": {
-			func(r *rig) {
+			prepare: func(r *rig) {
 				r.api.Revoke(first)
 				r.api.Accept(second)
 				r.putStaged(second, "AWSPENDING")
-			}, "succeeded", "AWSPENDING", []string{first, second}, []string{"TokenRejected ExampleApi 0", unknownExpiry, "Heartbeat HourlySync 1"},
+			}, outcome: "succeeded", recovered: "AWSPENDING", tokens: []string{first, second},
+			data: []string{"TokenRejected ExampleApi 0", unknownExpiry, "Heartbeat HourlySync 1"},
 		},
 		"AWSPENDING is old": {
-			func(r *rig) {
+			prepare: func(r *rig) {
 				r.api.Revoke(first)
 				r.api.Accept(second)
 				r.putStaged(second, "AWSPENDING")
 				r.advance(61 * time.Minute)
-			}, "token_rejected", "", []string{first}, []string{"TokenRejected ExampleApi 1", unknownExpiry, "Heartbeat HourlySync 1"},
+			}, outcome: "token_rejected", recovered: "", tokens: []string{first},
+			data: []string{"TokenRejected ExampleApi 1", unknownExpiry, "Heartbeat HourlySync 1"},
 		},
 		"AWSPREVIOUS while AWSCURRENT is young": {
-			func(r *rig) {
+			prepare: func(r *rig) {
 				r.put(second)
 				r.advance(50 * time.Minute)
-			}, "succeeded", "AWSPREVIOUS", []string{second, first}, []string{"TokenRejected ExampleApi 0", unknownExpiry, "Heartbeat HourlySync 1"},
+			}, outcome: "succeeded", recovered: "AWSPREVIOUS", tokens: []string{second, first},
+			data: []string{"TokenRejected ExampleApi 0", unknownExpiry, "Heartbeat HourlySync 1"},
 		},
 		"AWSPREVIOUS when AWSCURRENT is old": {
-			func(r *rig) {
+			prepare: func(r *rig) {
 				r.put(second)
 				r.advance(61 * time.Minute)
-			}, "token_rejected", "", []string{second}, []string{"TokenRejected ExampleApi 1", unknownExpiry, "Heartbeat HourlySync 1"},
+			}, outcome: "token_rejected", recovered: "", tokens: []string{second},
+			data: []string{"TokenRejected ExampleApi 1", unknownExpiry, "Heartbeat HourlySync 1"},
 		},
 		"each in its turn, none twice": {
-			func(r *rig) {
+			prepare: func(r *rig) {
 				r.api.Revoke(first)
 				r.put(second)
 				r.putStaged(third, "AWSPENDING")
-			}, "token_rejected", "", []string{second, third, first}, []string{"TokenRejected ExampleApi 1", unknownExpiry, "Heartbeat HourlySync 1"},
+			}, outcome: "token_rejected", recovered: "", tokens: []string{second, third, first},
+			data: []string{"TokenRejected ExampleApi 1", unknownExpiry, "Heartbeat HourlySync 1"},
 		},
 	}
 	for name, c := range cases {

@@ -69,8 +69,8 @@ func (a *artifacts) traceInits(ctx context.Context, dir string, times int) error
 	return nil
 }
 
-// traceInit starts a program without a Runtime API, so that it ends when its packages and its own start are done, and sums
-// what GODEBUG=inittrace=1 prints.
+// traceInit starts a program without a Runtime API, so that it ends when its packages and its own start are done, and
+// sums what GODEBUG=inittrace=1 prints.
 func traceInit(ctx context.Context, program string) (milliseconds float64, size int64, err error) {
 	cmd := exec.CommandContext(ctx, program)
 	cmd.Env = []string{"GODEBUG=inittrace=1"}

@@ -10,7 +10,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/gobuild"
 )
 
-// The gates are the targets that no machine's mood can change: T8, T9 and T10. What needs a quiet machine is the bench's.
+// The gates are the targets that no machine's mood can change: T8, T9 and T10. What needs a quiet machine is the
+// bench's.
 func TestGates(t *testing.T) {
 	t.Parallel()
 	root, err := moduleRoot(t.Context())
@@ -71,14 +72,14 @@ func TestGates(t *testing.T) {
 	}
 }
 
-// missed are the gates of targets that are known to be missed, with the reason in docs/scale-and-cost.md, "Size": what was
-// measured and 1 %, so that it does not get worse. The bench goes on reporting the target.
+// missed are the gates of targets that are known to be missed, with the reason in docs/scale-and-cost.md, "Size": what
+// was measured and 1 %, so that it does not get worse. The bench goes on reporting the target.
 var missed = map[string]float64{"arm64 zip / empty": 1.44}
 
-// traceQuietly measures the packages' start until one of several tries is below the target: a busy machine makes a median of
-// 15 starts wrong by a tenth either way, and a start that has really grown is above it in every try. What the start
-// allocates does not vary; the schemas and endpoints of the SDK's two clients are most of it, and aws-sdk-go-v2/config
-// would add a half.
+// traceQuietly measures the packages' start until one of several tries is below the target: a busy machine makes a
+// median of 15 starts wrong by a tenth either way, and a start that has really grown is above it in every try. What the
+// start allocates does not vary; the schemas and endpoints of the SDK's two clients are most of it, and
+// aws-sdk-go-v2/config would add a half.
 func traceQuietly(t *testing.T, a *artifacts, dir string) {
 	t.Helper()
 	const tries, starts, limit = 6, 15, 3.0
@@ -118,7 +119,9 @@ func TestSubjectsAreWhereTheyAreBuilt(t *testing.T) {
 func TestTargetsAreJudged(t *testing.T) {
 	t.Parallel()
 	r := results{samples: map[key][]sample{}}
-	for subject, start := range map[string]time.Duration{subjectEmpty: time.Millisecond, subjectOurs: 6 * time.Millisecond, subjectNaive: 20 * time.Millisecond} {
+	for subject, start := range map[string]time.Duration{
+		subjectEmpty: time.Millisecond, subjectOurs: 6 * time.Millisecond, subjectNaive: 20 * time.Millisecond,
+	} {
 		for range 6 {
 			k := row(subject, accepted, 0)
 			r.samples[k] = append(r.samples[k], sample{start: start, peak: oneMiB, warm: []time.Duration{1, 2, 3}})

@@ -1,9 +1,9 @@
 // Command bench measures the caller against other ways to do its job, and against its targets. Run it from within the
 // repository: go run ./internal/dev/bench -memory 128
 //
-// It starts real processes in shuffled rounds on the simulator's Runtime API, Secrets Manager, CloudWatch and target, and
-// prints medians with their confidence intervals as Markdown. Absolute times are this machine's; the ratios are between
-// processes of the same minutes. A target that is missed is printed and is no error; what could not run is.
+// It starts real processes in shuffled rounds on the simulator's Runtime API, Secrets Manager, CloudWatch and target,
+// and prints medians with their confidence intervals as Markdown. Absolute times are this machine's; the ratios are
+// between processes of the same minutes. A target that is missed is printed and is no error; what could not run is.
 package main
 
 import (
@@ -32,7 +32,10 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 15, "processes of each subject on each answer")
 	flag.IntVar(&o.peerRounds, "peer-rounds", 6, "the same for Python and Node.js")
 	flag.IntVar(&o.warm, "warm", 1000, "warm runs of each process with a whole core; the others have 40")
-	flag.StringVar(&o.memory, "memory", "", "also emulate functions of so many MB, such as 128,512, by control groups: needs Linux and root")
+	flag.StringVar(
+		&o.memory, "memory", "",
+		"also emulate functions of so many MB, such as 128,512, by control groups: needs Linux and root",
+	)
 	flag.Uint64Var(&o.seed, "seed", 1, "of the rounds' order")
 	flag.StringVar(&o.only, "only", "", "comma-separated subjects; all without it")
 	flag.Parse()
@@ -118,7 +121,9 @@ func (b *bench) limit() error {
 		}
 		l, err := newLimiter(cgroupMount, megabytes)
 		if err != nil {
-			b.results.skipped = append(b.results.skipped, fmt.Sprintf("the emulated %d MB: control groups are not available here: %s", megabytes, err))
+			b.results.skipped = append(
+				b.results.skipped, fmt.Sprintf("the emulated %d MB: control groups are not available here: %s", megabytes, err),
+			)
 			continue
 		}
 		b.limiters = append(b.limiters, l)
@@ -135,7 +140,9 @@ func (b *bench) release() {
 // feed finds the peak memory with the answers that try to fill it.
 func (b *bench) feed(ctx context.Context) error {
 	for _, p := range bodies {
-		m, err := tryout{world: b.world, subject: named(b.list, subjectOurs), path: p, megabytes: defaultMemory, warm: 5}.measure(ctx)
+		m, err := tryout{
+			world: b.world, subject: named(b.list, subjectOurs), path: p, megabytes: defaultMemory, warm: 5,
+		}.measure(ctx)
 		if err != nil {
 			return err
 		}
@@ -190,14 +197,17 @@ func (b *bench) tryouts(round int) []tryout {
 			list = append(list, t)
 		}
 		for _, l := range b.limiters {
-			list = append(list, tryout{world: b.world, subject: s, path: accepted, megabytes: l.megabytes, limiter: l, warm: shortWarm})
+			list = append(
+				list, tryout{world: b.world, subject: s, path: accepted, megabytes: l.megabytes, limiter: l, warm: shortWarm},
+			)
 		}
 	}
 	return list
 }
 
 func (b *bench) print(out io.Writer) {
-	fmt.Fprintf(out, "%s, %d %s cores, %s, seed %d, %d rounds (Python and Node.js: %d), %d warm runs (the two, and emulated sizes: %d).\n",
+	fmt.Fprintf(out,
+		"%s, %d %s cores, %s, seed %d, %d rounds (Python and Node.js: %d), %d warm runs (the two, and emulated sizes: %d).\n",
 		time.Now().UTC().Format("2 January 2006"), runtime.NumCPU(), runtime.GOARCH, runtime.Version(), b.seed,
 		b.options.rounds, min(b.peerRounds, b.options.rounds), b.warm, shortWarm)
 	fmt.Fprint(out, "Medians of processes with their confidence intervals at 95 %.\n\n")

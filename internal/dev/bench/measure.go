@@ -35,7 +35,8 @@ var bodies = []path{
 // event is what the template's schedules send.
 func (p path) event(w *world) []byte {
 	return fmt.Appendf(nil, `{"job":"Bench","action":"call","token":%q,"secret":"example-api","call":"GET https://%s%s",`+
-		`"headers":{"Accept":"application/json"},"body":null,"timeout":"30s","attempts":3,"idempotent":false,"maxAge":"","expect":%s,"reject":{},`+
+		`"headers":{"Accept":"application/json"},"body":null,"timeout":"30s","attempts":3,"idempotent":false,"maxAge":"",`+
+		`"expect":%s,"reject":{},`+
 		`"scheduleArn":"arn:aws:scheduler:%s:123456789012:schedule/bench/Bench","scheduledTime":"2026-11-24T09:00:00Z"}`,
 		tokenName, w.target, p.at, p.expect, region)
 }
@@ -144,7 +145,8 @@ func (t tryout) run(ctx context.Context, api *lambda.API, n int) (time.Duration,
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	e := lambda.Event{
-		RequestID: fmt.Sprintf("8476a536-e9f4-11e8-9739-%012d", n), Payload: t.path.event(t.world), Deadline: time.Now().Add(2 * time.Minute),
+		RequestID: fmt.Sprintf("8476a536-e9f4-11e8-9739-%012d", n), Payload: t.path.event(t.world),
+		Deadline:    time.Now().Add(2 * time.Minute),
 		FunctionARN: "arn:aws:lambda:" + region + ":123456789012:function:bench",
 		TraceID:     "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0",
 	}

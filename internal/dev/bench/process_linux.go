@@ -18,7 +18,9 @@ func cpuTime(pid int) (time.Duration, error) {
 	const perProcessClock = 2 // CPUCLOCK_SCHED; clock_getcpuclockid(3) makes a clock's number in the same way
 	var at syscall.Timespec
 	number := int32(^pid)<<3 | perProcessClock
-	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, uintptr(number), uintptr(unsafe.Pointer(&at)), 0); errno != 0 {
+	if _, _, errno := syscall.Syscall(
+		syscall.SYS_CLOCK_GETTIME, uintptr(number), uintptr(unsafe.Pointer(&at)), 0,
+	); errno != 0 {
 		return 0, fmt.Errorf("CPU clock of process %d: %w", pid, errno)
 	}
 	return time.Duration(at.Nano()), nil
@@ -64,7 +66,9 @@ func newLimiter(mount string, megabytes int) (*limiter, error) {
 		}
 		// Limits of a child need its parent's consent; the parent may hold no process itself, so there are two children.
 		parent := filepath.Join(mount, name)
-		l := &limiter{megabytes: megabytes, start: []string{filepath.Join(parent, "start")}, run: []string{filepath.Join(parent, "run")}}
+		l := &limiter{
+			megabytes: megabytes, start: []string{filepath.Join(parent, "start")}, run: []string{filepath.Join(parent, "run")},
+		}
 		return l, l.make([]string{parent, l.start[0], l.run[0]}, []setting{
 			{filepath.Join(mount, "cgroup.subtree_control"), "+cpu +memory"},
 			{filepath.Join(parent, "cgroup.subtree_control"), "+cpu"},

@@ -47,12 +47,18 @@ func targets() []goal {
 		{"T1", "start + first run / empty", 5.0, "×", ratio(ours, empty, cold)},
 		{"T1", "start + first run / naive", 0.60, "×", ratio(ours, naive, cold)},
 		{"T2", "first run's CPU / empty", 5.0, "×", ratio(ours, empty, cpuFirst)},
-		{"T3", "128 MB: start + first run / naive", 0.10, "×", ratio(row(subjectOurs, accepted, 128), row(subjectNaive, accepted, 128), cold)},
+		{
+			"T3", "128 MB: start + first run / naive", 0.10, "×",
+			ratio(row(subjectOurs, accepted, 128), row(subjectNaive, accepted, 128), cold),
+		},
 		{"T4", "warm run's CPU / bare", 1.40, "×", ratio(ours, bare, cpuWarm)},
 		{"T4", "warm p50 / bare", 1.30, "×", ratio(ours, bare, p50)},
 		{"T5", "warm run's CPU / naive", 0.35, "×", ratio(ours, naive, cpuWarm)},
 		{"T5", "warm p99 / naive", 0.30, "×", ratio(ours, naive, p99)},
-		{"T6", "rejected run's CPU / naive's", 1.0, "×", ratio(row(subjectOurs, rejected, 0), row(subjectNaive, rejected, 0), cpuWarm)},
+		{
+			"T6", "rejected run's CPU / naive's", 1.0, "×",
+			ratio(row(subjectOurs, rejected, 0), row(subjectNaive, rejected, 0), cpuWarm),
+		},
 		{"T7", "peak memory / empty", 2.0, "×", ratio(ours, empty, peak)},
 		{"T7", "peak memory", 16, "MiB", peakMedian(ours)},
 		{"T7", "peak memory with any body, above that", 10, "MiB", exactly(func(r *results) float64 {
@@ -65,9 +71,15 @@ func targets() []goal {
 		{"T8", "arm64 zip", 3.6, "MB", exactly(func(r *results) float64 { return float64(r.artifacts.zip) / 1e6 })},
 		{"T8", "arm64 zip / empty", 1.40, "×", exactly(func(r *results) float64 { return r.artifacts.zipRatio() })},
 		{"T9", "package init / empty", 3.0, "×", exactly(func(r *results) float64 { return r.artifacts.initRatio() })},
-		{"T10", "AWS calls in a warm accepted run", 0, "", asked(ours, func(c counts) int64 { return c.reads + c.puts + c.describes })},
-		{"T10", "metric calls in a warm rejected run", 1, "", asked(row(subjectOurs, rejected, 0), func(c counts) int64 { return c.puts })},
-		{"T10", "reads in a warm rejected run", 3, "", asked(row(subjectOurs, rejected, 0), func(c counts) int64 { return c.reads })},
+		{"T10", "AWS calls in a warm accepted run", 0, "", asked(ours, func(c counts) int64 {
+			return c.reads + c.puts + c.describes
+		})},
+		{"T10", "metric calls in a warm rejected run", 1, "", asked(row(subjectOurs, rejected, 0), func(c counts) int64 {
+			return c.puts
+		})},
+		{"T10", "reads in a warm rejected run", 3, "", asked(row(subjectOurs, rejected, 0), func(c counts) int64 {
+			return c.reads
+		})},
 	}
 }
 

@@ -31,8 +31,8 @@ const (
 	oneMiB     = 1 << 20
 )
 
-// world is what surrounds a function: the simulator's Secrets Manager, CloudWatch and target, each on a TLS port of its own
-// on loopback. One subject at a time uses it, so the counters are that subject's.
+// world is what surrounds a function: the simulator's Secrets Manager, CloudWatch and target, each on a TLS port of its
+// own on loopback. One subject at a time uses it, so the counters are that subject's.
 type world struct {
 	secrets, cloudWatch, target string // host:port
 	bundle                      string // PEM file: the machine's roots and the simulator's own
@@ -77,7 +77,9 @@ func newWorld(dir string) (_ *world, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for address, handler := range map[*string]http.Handler{&w.secrets: w.counted(secretsAPI), &w.cloudWatch: w.counted(metrics), &w.target: api} {
+	for address, handler := range map[*string]http.Handler{
+		&w.secrets: w.counted(secretsAPI), &w.cloudWatch: w.counted(metrics), &w.target: api,
+	} {
 		if *address, err = w.serve(handler); err != nil {
 			w.close()
 			return nil, err
@@ -105,8 +107,10 @@ func newCloudWatch() (http.Handler, error) {
 	monitor := alarm.NewMonitor(samples)
 	hourAgo := time.Now().Add(-time.Hour)
 	fired := alarm.Alarm{
-		Name: stackName + "-TokenRejected-" + tokenName, Namespace: "Bench", MetricName: "TokenRejected", Statistic: "Maximum",
-		Period: time.Minute, EvaluationPeriods: 1, ComparisonOperator: "GreaterThanOrEqualToThreshold", Threshold: 1, TreatMissingData: "ignore",
+		Name: stackName + "-TokenRejected-" + tokenName, Namespace: "Bench", MetricName: "TokenRejected",
+		Statistic: "Maximum",
+		Period:    time.Minute, EvaluationPeriods: 1, ComparisonOperator: "GreaterThanOrEqualToThreshold", Threshold: 1,
+		TreatMissingData: "ignore",
 	}
 	if err := monitor.Put(fired, hourAgo); err != nil {
 		return nil, err
@@ -114,7 +118,9 @@ func newCloudWatch() (http.Handler, error) {
 	if _, err := monitor.SetState(fired.Name, alarm.InAlarm, "the bench's", "", hourAgo); err != nil {
 		return nil, err
 	}
-	server := cloudwatch.NewServer(cloudwatch.Config{Region: region, AccountID: "123456789012", Partition: "aws", Samples: samples, Monitor: monitor})
+	server := cloudwatch.NewServer(
+		cloudwatch.Config{Region: region, AccountID: "123456789012", Partition: "aws", Samples: samples, Monitor: monitor},
+	)
 	server.Keep(false)
 	return server, nil
 }
@@ -129,7 +135,9 @@ func newTarget() (http.Handler, error) {
 		"/rejected": upstream.Rejected,
 		"/large":    {Header: json, Size: 64 * oneMiB},
 		"/list":     {Header: json, Body: `{"ok":true,"list":[0` + strings.Repeat(",0", oneMiB/2-64) + "]}"},
-		"/bomb":     {Header: map[string]string{"Content-Type": "application/json", "Content-Encoding": "gzip"}, Body: string(bomb)},
+		"/bomb": {
+			Header: map[string]string{"Content-Type": "application/json", "Content-Encoding": "gzip"}, Body: string(bomb),
+		},
 	}
 	server := upstream.New(nil)
 	server.Accept(tokenValue)
@@ -165,7 +173,10 @@ func (w *world) counted(next http.Handler) http.Handler {
 			return
 		}
 		out.Header().Set("Content-Type", "text/xml")
-		_, _ = io.WriteString(out, "<PutMetricDataResponse><ResponseMetadata><RequestId>x</RequestId></ResponseMetadata></PutMetricDataResponse>")
+		_, _ = io.WriteString(
+			out,
+			"<PutMetricDataResponse><ResponseMetadata><RequestId>x</RequestId></ResponseMetadata></PutMetricDataResponse>",
+		)
 	})
 }
 
@@ -206,7 +217,9 @@ func zeros(n int) ([]byte, error) {
 
 // systemBundle is this machine's own roots, which the subjects read as well as the simulator's.
 func systemBundle() []byte {
-	for _, name := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"} {
+	for _, name := range []string{
+		"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
+	} {
 		if text, err := os.ReadFile(name); err == nil {
 			return append(text, '\n')
 		}

@@ -57,60 +57,91 @@ func TestResolve(t *testing.T) {
 		value string
 		want  any
 	}{
-		"text":                         {"plain", "plain"},
-		"number":                       {"60", 60},
-		"fraction":                     {"0.25", 0.25},
-		"truth":                        {"true", true},
-		"a policy's date stays text":   {"2012-10-17", "2012-10-17"},
-		"quoted number stays text":     {"'60'", "60"},
-		"parameter":                    {"!Ref Name", "night"},
-		"number parameter":             {"!Ref Count", 3},
-		"fraction parameter":           {"!Ref Share", 0.5},
-		"list parameter":               {"!Ref Hosts", []any{"a.example", "b.example"}},
-		"stack":                        {"!Ref AWS::StackName", "prod"},
-		"region":                       {"!Ref AWS::Region", "us-gov-west-1"},
-		"account":                      {"!Ref AWS::AccountId", "111122223333"},
-		"suffix":                       {"!Ref AWS::URLSuffix", "amazonaws.com"},
-		"no value leaves its property": {"{ A: 1, B: !Ref AWS::NoValue }", map[string]any{"A": 1}},
-		"no value leaves its list":     {"[1, !Ref AWS::NoValue, 2]", []any{1, 2}},
-		"substitution":                 {"!Sub '${Name} in ${AWS::Region}'", "night in us-gov-west-1"},
-		"substitution of a literal":    {"!Sub '${!Name}'", "${Name}"},
+		"text":                         {value: "plain", want: "plain"},
+		"number":                       {value: "60", want: 60},
+		"fraction":                     {value: "0.25", want: 0.25},
+		"truth":                        {value: "true", want: true},
+		"a policy's date stays text":   {value: "2012-10-17", want: "2012-10-17"},
+		"quoted number stays text":     {value: "'60'", want: "60"},
+		"parameter":                    {value: "!Ref Name", want: "night"},
+		"number parameter":             {value: "!Ref Count", want: 3},
+		"fraction parameter":           {value: "!Ref Share", want: 0.5},
+		"list parameter":               {value: "!Ref Hosts", want: []any{"a.example", "b.example"}},
+		"stack":                        {value: "!Ref AWS::StackName", want: "prod"},
+		"region":                       {value: "!Ref AWS::Region", want: "us-gov-west-1"},
+		"account":                      {value: "!Ref AWS::AccountId", want: "111122223333"},
+		"suffix":                       {value: "!Ref AWS::URLSuffix", want: "amazonaws.com"},
+		"no value leaves its property": {value: "{ A: 1, B: !Ref AWS::NoValue }", want: map[string]any{"A": 1}},
+		"no value leaves its list":     {value: "[1, !Ref AWS::NoValue, 2]", want: []any{1, 2}},
+		"substitution":                 {value: "!Sub '${Name} in ${AWS::Region}'", want: "night in us-gov-west-1"},
+		"substitution of a literal":    {value: "!Sub '${!Name}'", want: "${Name}"},
 		"substitution with variables": {
-			"!Sub ['${A}-${B}-${C}-${Name}', { A: !FindInMap [Rows, One, Whole], B: !FindInMap [Rows, One, Fraction], C: true }]", "14-0.01-true-night",
+			value: "!Sub ['${A}-${B}-${C}-${Name}', { A: !FindInMap [Rows, One, Whole], B: !FindInMap [Rows, One, Fraction], " +
+				"C: true }]",
+			want: "14-0.01-true-night",
 		},
-		"a variable's value is not substituted": {"!Sub ['${A}', { A: '${Name}' }]", "${Name}"},
-		"substitution of an attribute":          {"!Sub '${Queue.QueueName}!'", "prod-Queue-*!"},
-		"mapping":                               {"!FindInMap [Rows, One, Text]", "hello"},
-		"mapping keeps types":                   {"!FindInMap [Rows, One, Whole]", 14},
-		"mapping with a list":                   {"!FindInMap [Rows, One, List]", []any{"x", "y"}},
-		"mapping without the key":               {"!FindInMap [Rows, One, Other, { DefaultValue: 7 }]", 7},
-		"mapping without the row":               {"!FindInMap [Rows, Two, Text, { DefaultValue: !Ref Name }]", "night"},
-		"mapping under a computed key":          {"!FindInMap [Rows, !Select [1, !Split [':', 'a:One']], Text]", "hello"},
-		"mapping without a value":               {"{ A: !FindInMap [Rows, One, Other, { DefaultValue: !Ref AWS::NoValue }] }", map[string]any{}},
-		"condition holds":                       {"!If [Both, a, b]", "a"},
-		"condition does not hold":               {"!If [No, a, b]", "b"},
-		"either condition":                      {"!If [Either, a, b]", "a"},
-		"what is not chosen is not resolved":    {"!If [No, !GetAtt Left.Arn, b]", "b"},
-		"join":                                  {"!Join ['-', [a, !Ref Count, true]]", "a-3-true"},
-		"split":                                 {"!Split ['/', 'a/b']", []any{"a", "b"}},
-		"length":                                {"{ Fn::Length: !Ref Hosts }", 2},
-		"base64":                                {"{ Fn::Base64: hi }", "aGk="},
-		"JSON":                                  {"{ Fn::ToJsonString: { b: [1, <], a: !Ref Name } }", `{"a":"night","b":[1,"<"]}`},
-		"long forms":                            {"{ Fn::Sub: 'x${Name}' }", "xnight"},
-		"queue":                                 {"!Ref Queue", "https://sqs.us-gov-west-1.amazonaws.com/111122223333/prod-Queue-*"},
-		"queue ARN":                             {"!GetAtt Queue.Arn", "arn:aws-us-gov:sqs:us-gov-west-1:111122223333:prod-Queue-*"},
-		"topic":                                 {"!Ref Topic", "arn:aws-us-gov:sns:us-gov-west-1:111122223333:prod-Topic-*"},
-		"role ARN":                              {"!GetAtt Role.Arn", "arn:aws-us-gov:iam::111122223333:role/prod-Role-*"},
-		"group ARN":                             {"!GetAtt Group.Arn", "arn:aws-us-gov:scheduler:us-gov-west-1:111122223333:schedule-group/prod-Group-*"},
-		"log group ARN":                         {"!GetAtt Logs.Arn", "arn:aws-us-gov:logs:us-gov-west-1:111122223333:log-group:prod-Logs-*:*"},
-		"function ARN":                          {"!GetAtt [Caller, Arn]", "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:prod-Caller-*"},
-		"schedule ARN":                          {"!GetAtt Plan.Arn", "arn:aws-us-gov:scheduler:us-gov-west-1:111122223333:schedule/prod-Group-*/prod-Plan-*"},
-		"name of its own":                       {"!Ref Alarm", "prod-Alarm"},
+		"a variable's value is not substituted": {value: "!Sub ['${A}', { A: '${Name}' }]", want: "${Name}"},
+		"substitution of an attribute":          {value: "!Sub '${Queue.QueueName}!'", want: "prod-Queue-*!"},
+		"mapping":                               {value: "!FindInMap [Rows, One, Text]", want: "hello"},
+		"mapping keeps types":                   {value: "!FindInMap [Rows, One, Whole]", want: 14},
+		"mapping with a list":                   {value: "!FindInMap [Rows, One, List]", want: []any{"x", "y"}},
+		"mapping without the key":               {value: "!FindInMap [Rows, One, Other, { DefaultValue: 7 }]", want: 7},
+		"mapping without the row": {
+			value: "!FindInMap [Rows, Two, Text, { DefaultValue: !Ref Name }]", want: "night",
+		},
+		"mapping under a computed key": {
+			value: "!FindInMap [Rows, !Select [1, !Split [':', 'a:One']], Text]", want: "hello",
+		},
+		"mapping without a value": {
+			value: "{ A: !FindInMap [Rows, One, Other, { DefaultValue: !Ref AWS::NoValue }] }", want: map[string]any{},
+		},
+		"condition holds":                    {value: "!If [Both, a, b]", want: "a"},
+		"condition does not hold":            {value: "!If [No, a, b]", want: "b"},
+		"either condition":                   {value: "!If [Either, a, b]", want: "a"},
+		"what is not chosen is not resolved": {value: "!If [No, !GetAtt Left.Arn, b]", want: "b"},
+		"join":                               {value: "!Join ['-', [a, !Ref Count, true]]", want: "a-3-true"},
+		"split":                              {value: "!Split ['/', 'a/b']", want: []any{"a", "b"}},
+		"length":                             {value: "{ Fn::Length: !Ref Hosts }", want: 2},
+		"base64":                             {value: "{ Fn::Base64: hi }", want: "aGk="},
+		"JSON": {
+			value: "{ Fn::ToJsonString: { b: [1, <], a: !Ref Name } }", want: `{"a":"night","b":[1,"<"]}`,
+		},
+		"long forms": {value: "{ Fn::Sub: 'x${Name}' }", want: "xnight"},
+		"queue": {
+			value: "!Ref Queue", want: "https://sqs.us-gov-west-1.amazonaws.com/111122223333/prod-Queue-*",
+		},
+		"queue ARN": {
+			value: "!GetAtt Queue.Arn", want: "arn:aws-us-gov:sqs:us-gov-west-1:111122223333:prod-Queue-*",
+		},
+		"topic": {
+			value: "!Ref Topic", want: "arn:aws-us-gov:sns:us-gov-west-1:111122223333:prod-Topic-*",
+		},
+		"role ARN": {
+			value: "!GetAtt Role.Arn", want: "arn:aws-us-gov:iam::111122223333:role/prod-Role-*",
+		},
+		"group ARN": {
+			value: "!GetAtt Group.Arn",
+			want:  "arn:aws-us-gov:scheduler:us-gov-west-1:111122223333:schedule-group/prod-Group-*",
+		},
+		"log group ARN": {
+			value: "!GetAtt Logs.Arn", want: "arn:aws-us-gov:logs:us-gov-west-1:111122223333:log-group:prod-Logs-*:*",
+		},
+		"function ARN": {
+			value: "!GetAtt [Caller, Arn]", want: "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:prod-Caller-*",
+		},
+		"schedule ARN": {
+			value: "!GetAtt Plan.Arn",
+			want:  "arn:aws-us-gov:scheduler:us-gov-west-1:111122223333:schedule/prod-Group-*/prod-Plan-*",
+		},
+		"name of its own": {value: "!Ref Alarm", want: "prod-Alarm"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := cfn.Parse([]byte(around(c.value)), cfn.Options{StackName: "prod", Region: "us-gov-west-1", AccountID: "111122223333", Partition: "aws-us-gov"})
+			s, err := cfn.Parse(
+				[]byte(around(c.value)),
+				cfn.Options{StackName: "prod", Region: "us-gov-west-1", AccountID: "111122223333", Partition: "aws-us-gov"},
+			)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,37 +162,104 @@ func TestResolve(t *testing.T) {
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ template, want string }{
-		"no YAML":                           {"a: [", "no YAML"},
-		"two documents":                     {"Resources: {}\n---\nResources: {}", "one YAML document"},
-		"key twice":                         {"Resources:\n  A: { Type: AWS::SQS::Queue, Type: AWS::SQS::Queue }", "line 2: duplicate key Type; the first is in line 2"},
-		"anchor":                            {"Resources: &a\n  A: { Type: AWS::SQS::Queue }\nOutputs: *a", "anchors"},
-		"unknown section":                   {around("1") + "Resource: {}", "Resource: CloudFormation knows no such section"},
-		"unknown function":                  {around("{ Fn::Subb: x }"), "Fn::Subb is no function of CloudFormation's"},
-		"unknown reference":                 {around("!Ref Nobody"), "Resources.It.Properties.V: there is no parameter or resource Nobody"},
-		"unknown in a substitution":         {around("!Sub '${Nobody}'"), "there is no parameter or resource Nobody"},
-		"left out by its condition":         {around("!GetAtt Left.Arn"), "Left is left out by its condition"},
-		"unknown condition":                 {around("!If [Perhaps, 1, 2]"), "there is no condition Perhaps"},
-		"unknown mapping":                   {around("!FindInMap [Rows, Two, Text]"), "the mapping Rows has no Two with Text"},
-		"text from a list":                  {around("!Sub '${Hosts}'"), "needs text here"},
-		"index beyond the list":             {around("!Select [2, !Ref Hosts]"), "finds nothing"},
-		"null":                              {around("~"), "is null"},
-		"unknown attribute of entry":        {"Resources:\n  A: { Type: AWS::SQS::Queue, Retain: true }", "Resources.A.Retain"},
-		"dependency on an unknown resource": {"Resources:\n  A: { Type: AWS::SQS::Queue, DependsOn: B }", "there is no resource B"},
-		"condition in a circle":             {"Conditions: { A: !Not [!Condition B], B: !Not [!Condition A] }\nResources:\n  Q: { Type: AWS::SQS::Queue }", "depends on itself"},
-		"nothing":                           {"Resources: {}", "Resources: is empty"},
-		"loop over a text":                  {"Parameters: { P: { Type: String, Default: 'a' } }\nResources:\n  Fn::ForEach::L: [N, !Ref P, { 'Q${N}': { Type: AWS::SQS::Queue } }]", "its list must be literal"},
-		"loop without its name":             {"Resources:\n  Fn::ForEach::L: [N, [a, b], { Q: { Type: AWS::SQS::Queue } }]", "Q does not hold ${N}"},
-		"loop with a name twice":            {"Resources:\n  Fn::ForEach::L: [N, [a, a], { 'Q${N}': { Type: AWS::SQS::Queue } }]", "Resources.Qa: is made twice"},
-		"loop makes an id that exists":      {"Resources:\n  Qa: { Type: AWS::SQS::Queue }\n  Fn::ForEach::L: [N, [a], { 'Q${N}': { Type: AWS::SQS::Queue } }]", "Resources.Qa: is made twice"},
-		"logical id with a dash":            {"Resources:\n  Fn::ForEach::L: [N, [a-b], { 'Q${N}': { Type: AWS::SQS::Queue } }]", "letters and digits"},
-		"parameter without a value":         {"Parameters: { P: { Type: String } }\nResources: { Q: { Type: AWS::SQS::Queue } }", "Parameters.P: needs a value"},
-		"parameter off its pattern":         {"Parameters: { P: { Type: String, Default: x1, AllowedPattern: '[a-z]' } }\nResources: { Q: { Type: AWS::SQS::Queue } }", "does not match"},
-		"item off its pattern":              {"Parameters: { P: { Type: CommaDelimitedList, Default: 'a, 1', AllowedPattern: '[a-z]' } }\nResources: { Q: { Type: AWS::SQS::Queue } }", "does not match"},
-		"parameter not allowed":             {"Parameters: { P: { Type: String, Default: c, AllowedValues: [a, b] } }\nResources: { Q: { Type: AWS::SQS::Queue } }", "must be one of a, b"},
-		"parameter too small":               {"Parameters: { P: { Type: Number, Default: 1, MinValue: 2 } }\nResources: { Q: { Type: AWS::SQS::Queue } }", "must be at least 2"},
-		"parameter too long":                {"Parameters: { P: { Type: String, Default: abc, MaxLength: 2 } }\nResources: { Q: { Type: AWS::SQS::Queue } }", "at most 2"},
-		"function in a mapping":             {"Mappings: { M: { R: { K: !Ref AWS::Region } } }\nResources: { Q: { Type: AWS::SQS::Queue } }", "Mappings.M.R.K"},
-		"several at once":                   {around("[!Ref A, !Ref B]"), "resource B"},
+		"no YAML":       {template: "a: [", want: "no YAML"},
+		"two documents": {template: "Resources: {}\n---\nResources: {}", want: "one YAML document"},
+		"key twice": {
+			template: "Resources:\n  A: { Type: AWS::SQS::Queue, Type: AWS::SQS::Queue }",
+			want:     "line 2: duplicate key Type; the first is in line 2",
+		},
+		"anchor": {
+			template: "Resources: &a\n  A: { Type: AWS::SQS::Queue }\nOutputs: *a", want: "anchors",
+		},
+		"unknown section": {template: around("1") +
+			"Resource: {}", want: "Resource: CloudFormation knows no such section"},
+		"unknown function": {
+			template: around("{ Fn::Subb: x }"), want: "Fn::Subb is no function of CloudFormation's",
+		},
+		"unknown reference": {
+			template: around("!Ref Nobody"), want: "Resources.It.Properties.V: there is no parameter or resource Nobody",
+		},
+		"unknown in a substitution": {
+			template: around("!Sub '${Nobody}'"), want: "there is no parameter or resource Nobody",
+		},
+		"left out by its condition": {
+			template: around("!GetAtt Left.Arn"), want: "Left is left out by its condition",
+		},
+		"unknown condition": {template: around("!If [Perhaps, 1, 2]"), want: "there is no condition Perhaps"},
+		"unknown mapping": {
+			template: around("!FindInMap [Rows, Two, Text]"), want: "the mapping Rows has no Two with Text",
+		},
+		"text from a list":      {template: around("!Sub '${Hosts}'"), want: "needs text here"},
+		"index beyond the list": {template: around("!Select [2, !Ref Hosts]"), want: "finds nothing"},
+		"null":                  {template: around("~"), want: "is null"},
+		"unknown attribute of entry": {
+			template: "Resources:\n  A: { Type: AWS::SQS::Queue, Retain: true }", want: "Resources.A.Retain",
+		},
+		"dependency on an unknown resource": {
+			template: "Resources:\n  A: { Type: AWS::SQS::Queue, DependsOn: B }", want: "there is no resource B",
+		},
+		"condition in a circle": {
+			template: "Conditions: { A: !Not [!Condition B], B: !Not [!Condition A] }\nResources:\n  Q: { Type: " +
+				"AWS::SQS::Queue }",
+			want: "depends on itself",
+		},
+		"nothing": {template: "Resources: {}", want: "Resources: is empty"},
+		"loop over a text": {
+			template: "Parameters: { P: { Type: String, Default: 'a' } }\nResources:\n  Fn::ForEach::L: [N, !Ref P, { " +
+				"'Q${N}': { Type: AWS::SQS::Queue } }]",
+			want: "its list must be literal",
+		},
+		"loop without its name": {
+			template: "Resources:\n  Fn::ForEach::L: [N, [a, b], { Q: { Type: AWS::SQS::Queue } }]",
+			want:     "Q does not hold ${N}",
+		},
+		"loop with a name twice": {
+			template: "Resources:\n  Fn::ForEach::L: [N, [a, a], { 'Q${N}': { Type: AWS::SQS::Queue } }]",
+			want:     "Resources.Qa: is made twice",
+		},
+		"loop makes an id that exists": {
+			template: "Resources:\n  Qa: { Type: AWS::SQS::Queue }\n  Fn::ForEach::L: [N, [a], { 'Q${N}': { Type: " +
+				"AWS::SQS::Queue } }]",
+			want: "Resources.Qa: is made twice",
+		},
+		"logical id with a dash": {
+			template: "Resources:\n  Fn::ForEach::L: [N, [a-b], { 'Q${N}': { Type: AWS::SQS::Queue } }]",
+			want:     "letters and digits",
+		},
+		"parameter without a value": {
+			template: "Parameters: { P: { Type: String } }\nResources: { Q: { Type: AWS::SQS::Queue } }",
+			want:     "Parameters.P: needs a value",
+		},
+		"parameter off its pattern": {
+			template: "Parameters: { P: { Type: String, Default: x1, AllowedPattern: '[a-z]' } }\nResources: { Q: { Type: " +
+				"AWS::SQS::Queue } }",
+			want: "does not match",
+		},
+		"item off its pattern": {
+			template: "Parameters: { P: { Type: CommaDelimitedList, Default: 'a, 1', AllowedPattern: '[a-z]' } }\nResources: " +
+				"{ Q: { Type: AWS::SQS::Queue } }",
+			want: "does not match",
+		},
+		"parameter not allowed": {
+			template: "Parameters: { P: { Type: String, Default: c, AllowedValues: [a, b] } }\nResources: { Q: { Type: " +
+				"AWS::SQS::Queue } }",
+			want: "must be one of a, b",
+		},
+		"parameter too small": {
+			template: "Parameters: { P: { Type: Number, Default: 1, MinValue: 2 } }\nResources: { Q: { Type: AWS::SQS::Queue " +
+				"} }",
+			want: "must be at least 2",
+		},
+		"parameter too long": {
+			template: "Parameters: { P: { Type: String, Default: abc, MaxLength: 2 } }\nResources: { Q: { Type: " +
+				"AWS::SQS::Queue } }",
+			want: "at most 2",
+		},
+		"function in a mapping": {
+			template: "Mappings: { M: { R: { K: !Ref AWS::Region } } }\nResources: { Q: { Type: AWS::SQS::Queue } }",
+			want:     "Mappings.M.R.K",
+		},
+		"several at once": {template: around("[!Ref A, !Ref B]"), want: "resource B"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -351,9 +449,18 @@ func TestProblemsHaveTheirLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := cfn.TemplateError{
-		{Where: "Resources.Queue.Properties.Tags[0].Value", Text: "there is no parameter or resource Nobody", Line: 6, Column: 21},
-		{Where: "Resources.TopicA.Properties.Other.${X}", Text: "there is no parameter or resource MissingA", Line: 13, Column: 34},
-		{Where: "Resources.TopicB.Properties.Other.${X}", Text: "there is no parameter or resource MissingB", Line: 13, Column: 34},
+		{
+			Where: "Resources.Queue.Properties.Tags[0].Value", Text: "there is no parameter or resource Nobody", Line: 6,
+			Column: 21,
+		},
+		{
+			Where: "Resources.TopicA.Properties.Other.${X}", Text: "there is no parameter or resource MissingA", Line: 13,
+			Column: 34,
+		},
+		{
+			Where: "Resources.TopicB.Properties.Other.${X}", Text: "there is no parameter or resource MissingB", Line: 13,
+			Column: 34,
+		},
 	}
 	if diff := cmp.Diff(want, problems); diff != "" {
 		t.Error(diff)

@@ -113,7 +113,8 @@ func (d Parameter) guess(name string) string {
 
 // list reports whether the values of the parameter's type are lists.
 func (d Parameter) list() bool {
-	return d.Type == "CommaDelimitedList" || strings.HasPrefix(d.Type, "List<") || strings.HasPrefix(d.Type, "AWS::SSM::Parameter::Value<List<") ||
+	return d.Type == "CommaDelimitedList" || strings.HasPrefix(d.Type, "List<") ||
+		strings.HasPrefix(d.Type, "AWS::SSM::Parameter::Value<List<") ||
 		d.Type == "AWS::SSM::Parameter::Value<CommaDelimitedList>"
 }
 

@@ -202,7 +202,9 @@ func (r *resolver) resolve(where string, v any) any {
 
 // unrolled replaces the loops within properties, as AWS::LanguageExtensions does.
 func (r *resolver) unrolled(where string, body map[string]any) map[string]any {
-	hasLoop := slices.ContainsFunc(slices.Collect(maps.Keys(body)), func(key string) bool { return strings.HasPrefix(key, loopPrefix) })
+	hasLoop := slices.ContainsFunc(slices.Collect(maps.Keys(body)), func(key string) bool {
+		return strings.HasPrefix(key, loopPrefix)
+	})
 	if !hasLoop {
 		return body
 	}

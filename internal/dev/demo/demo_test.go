@@ -52,11 +52,15 @@ func TestStoryThatDoesNotComeOut(t *testing.T) {
 	}
 	cases := map[string]struct{ from, to, want string }{
 		"an alarm that does not latch": {
-			"the 0 that clears it.\n          TreatMissingData: ignore", "the 0 that ends it.\n          TreatMissingData: notBreaching",
-			"alarm TokenRejected-ExampleApi is OK, not ALARM",
+			from: "the 0 that clears it.\n          TreatMissingData: ignore",
+			to:   "the 0 that ends it.\n          TreatMissingData: notBreaching",
+			want: "alarm TokenRejected-ExampleApi is OK, not ALARM",
 		},
-		"another host":   {"https://api.example.com/", "https://api.example.net/", "no job of the template calls api.example.com"},
-		"another secret": {"Secret: example-api", "Secret: another", "HourlySync token_unavailable"},
+		"another host": {
+			from: "https://api.example.com/", to: "https://api.example.net/",
+			want: "no job of the template calls api.example.com",
+		},
+		"another secret": {from: "Secret: example-api", to: "Secret: another", want: "HourlySync token_unavailable"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +79,9 @@ func TestStoryThatDoesNotComeOut(t *testing.T) {
 			}
 		})
 	}
-	if err := run(t.Context(), &bytes.Buffer{}, filepath.Join(t.TempDir(), "nothing"), awssimtest.Template(), false); err == nil || !strings.Contains(err.Error(), "make demo") {
+	if err := run(
+		t.Context(), &bytes.Buffer{}, filepath.Join(t.TempDir(), "nothing"), awssimtest.Template(), false,
+	); err == nil || !strings.Contains(err.Error(), "make demo") {
 		t.Errorf("without a binary: %v", err)
 	}
 }

@@ -36,9 +36,17 @@ func (p *page) paint(code, text string) string {
 func (p *page) line(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
 
 func (p *page) title() {
-	p.line("%s", p.paint(bold, "Cronbearer on a model of AWS (not AWS itself): the real template.yaml, the real binary, a virtual clock."))
+	p.line(
+		"%s",
+		p.paint(
+			bold, "Cronbearer on a model of AWS (not AWS itself): the real template.yaml, the real binary, a virtual clock.",
+		),
+	)
 	p.line("")
-	p.line("%s", p.paint(dim, fmt.Sprintf("%-9s  %-12s %6s  %-15s %-9s %s", "time", "job", "status", "outcome", "verdict", "alarm")))
+	p.line(
+		"%s",
+		p.paint(dim, fmt.Sprintf("%-9s  %-12s %6s  %-15s %-9s %s", "time", "job", "status", "outcome", "verdict", "alarm")),
+	)
 }
 
 func clock(t time.Time) string { return t.UTC().Format("Mon 15:04") }
@@ -61,7 +69,10 @@ func (p *page) observe(e awssim.Event) {
 			p.paint(tone(r.Outcome), fmt.Sprintf("%-15s", r.Outcome)), p.paint(tone(r.Verdict), r.Verdict))
 	case e.Alarm != nil:
 		if worthTelling(*e.Alarm) {
-			p.line("%-9s  %-46s %s", clock(e.At), "", p.paint(tone(string(e.Alarm.To)), fmt.Sprintf("%s: %s → %s", e.Alarm.Alarm.Name, e.Alarm.From, e.Alarm.To)))
+			p.line(
+				"%-9s  %-46s %s", clock(e.At), "",
+				p.paint(tone(string(e.Alarm.To)), fmt.Sprintf("%s: %s → %s", e.Alarm.Alarm.Name, e.Alarm.From, e.Alarm.To)),
+			)
 		}
 	case e.Email != nil:
 		p.line("%-9s  %-46s %s", clock(e.At), "", "✉ to "+e.Email.To+": "+e.Email.Subject)

@@ -34,7 +34,8 @@ const (
 // millisecond.
 var changes = [][2]string{
 	{"WarnDays: 14 }", "WarnDays: 0.01 }"},
-	{"    HourlySync: {", "    Queue: { Schedule: rate(3 minutes), Call: 'GET https://" + host + "/v1/queue', Token: ExampleApi, SilentAfter: 3 }\n    HourlySync: {"},
+	{"    HourlySync: {", "    Queue: { Schedule: rate(3 minutes), Call: 'GET https://" + host +
+		"/v1/queue', Token: ExampleApi, SilentAfter: 3 }\n    HourlySync: {"},
 	{"[DailyReport, HourlySync]", "[DailyReport, HourlySync, Queue]"},
 }
 
@@ -79,7 +80,9 @@ func playRenewal(ctx context.Context, p *page, binaries map[string]string, templ
 		return err
 	}
 	r := &renewal{page: p}
-	r.cloud, err = awssim.New(awssim.Options{Template: path, Binaries: binaries, Observe: r.observe, IdleLife: 10 * time.Minute})
+	r.cloud, err = awssim.New(
+		awssim.Options{Template: path, Binaries: binaries, Observe: r.observe, IdleLife: 10 * time.Minute},
+	)
 	if err != nil {
 		return err
 	}
@@ -97,13 +100,17 @@ func (r *renewal) deploy(rotation string) error {
 	if err := r.auth.SetPolicy(idp.Policy{AccessLife: time.Hour, ExchangeEndsAccess: true}); err != nil {
 		return err
 	}
-	if err := r.auth.Register(idp.Client{ID: client, Auth: idp.AuthBasic, Secret: clientSecret, Grants: []idp.Grant{idp.RefreshToken}}); err != nil {
+	if err := r.auth.Register(
+		idp.Client{ID: client, Auth: idp.AuthBasic, Secret: clientSecret, Grants: []idp.Grant{idp.RefreshToken}},
+	); err != nil {
 		return err
 	}
 	if err := r.cloud.Host(issuer, r.auth); err != nil {
 		return err
 	}
-	r.cloud.Target(host).Rule(func(q upstream.Request) (upstream.Answer, bool) { return upstream.OK, r.auth.Valid(q.Token) })
+	r.cloud.Target(host).Rule(func(q upstream.Request) (upstream.Answer, bool) {
+		return upstream.OK, r.auth.Valid(q.Token)
+	})
 	if err := r.logIn(); err != nil {
 		return err
 	}
@@ -155,14 +162,19 @@ func (r *renewal) observe(e awssim.Event) {
 func (r *renewal) play(ctx context.Context) error {
 	begin := r.cloud.Now()
 	r.page.line("")
-	r.page.narrate(begin, "second act: a token that lives for one hour; the rotator renews it every 30 minutes by a refresh token that is good once")
+	r.page.narrate(
+		begin,
+		"second act: a token that lives for one hour; the rotator renews it every 30 minutes by a refresh token that is "+
+			"good once",
+	)
 	if err := r.pass(ctx, begin.Add(24*time.Hour+10*time.Minute), alarm.OK); err != nil {
 		return fmt.Errorf("while the token renews itself: %w", err)
 	}
 	if r.renewed != renewals+1 || r.met == 0 { // one at once
 		return fmt.Errorf("the token was renewed %d times in a day, and %d runs met it", r.renewed, r.met)
 	}
-	r.page.narrate(r.cloud.Now(), fmt.Sprintf("a day later: %d runs, %d renewals, %d failed runs; %d runs met a renewal, were rejected, and used the new token at once",
+	r.page.narrate(r.cloud.Now(), fmt.Sprintf("a day later: %d runs, %d renewals, %d failed runs; %d runs met a "+
+		"renewal, were rejected, and used the new token at once",
 		r.runs, r.renewed, r.failed, r.met))
 
 	refresh, err := r.stored("refresh_token")
@@ -178,7 +190,10 @@ func (r *renewal) play(ctx context.Context) error {
 		return err
 	}
 
-	r.page.narrate(r.cloud.Now(), "an operator re-authorizes, stores the new secret and starts the rotation: put-secret-value, rotate-secret")
+	r.page.narrate(
+		r.cloud.Now(),
+		"an operator re-authorizes, stores the new secret and starts the rotation: put-secret-value, rotate-secret",
+	)
 	if err := r.logIn(); err != nil {
 		return err
 	}
@@ -218,7 +233,8 @@ func (r *renewal) email() error {
 	if len(emails) != 1 || emails[0].At.Sub(rotations[len(rotations)-1].At) > 2*time.Minute {
 		return fmt.Errorf("%d emails about the rotation that failed, or a late one", len(emails))
 	}
-	if err := rotations[len(rotations)-1].Err; err == nil || !strings.Contains(err.Error(), "ReauthorizationRequiredError") {
+	if err := rotations[len(rotations)-1].Err; err == nil ||
+		!strings.Contains(err.Error(), "ReauthorizationRequiredError") {
 		return fmt.Errorf("the rotation did not end with ReauthorizationRequiredError: %w", err)
 	}
 	for text := range strings.SplitSeq(emails[0].Body, "\n") {
@@ -266,6 +282,8 @@ func (r *renewal) end() error {
 			}
 		}
 	}
-	r.page.line("%s", r.page.paint(green, fmt.Sprintf("The second act came out as it should: %d runs, none failed.", r.runs)))
+	r.page.line(
+		"%s", r.page.paint(green, fmt.Sprintf("The second act came out as it should: %d runs, none failed.", r.runs)),
+	)
 	return nil
 }

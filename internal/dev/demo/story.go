@@ -75,22 +75,28 @@ func (s *story) play(ctx context.Context) error {
 		return fmt.Errorf("when the token dies: %w", err)
 	}
 
-	s.page.narrate(s.cloud.Now(), host+" has a fault of its own for a while: that says nothing of the token, and clears nothing")
+	s.page.narrate(
+		s.cloud.Now(), host+" has a fault of its own for a while: that says nothing of the token, and clears nothing",
+	)
 	api.Next(upstream.Broken, upstream.Broken, upstream.Broken) // a run tries three times
 	if err := s.pass(ctx, chapter{
-		until: "12:30", runs: []string{"HourlySync target_failed"}, states: map[string]alarm.State{rejectedAlarm: alarm.InAlarm},
+		until: "12:30", runs: []string{"HourlySync target_failed"},
+		states: map[string]alarm.State{rejectedAlarm: alarm.InAlarm},
 	}); err != nil {
 		return fmt.Errorf("with a 500 in between: %w", err)
 	}
 
 	s.page.narrate(s.cloud.Now(), "no one has looked yet: the alarms stay, and do not fire again with each run")
 	if err := s.pass(ctx, chapter{
-		until: "14:30", runs: []string{"HourlySync token_rejected", "HourlySync token_rejected"}, states: map[string]alarm.State{rejectedAlarm: alarm.InAlarm},
+		until: "14:30", runs: []string{"HourlySync token_rejected", "HourlySync token_rejected"},
+		states: map[string]alarm.State{rejectedAlarm: alarm.InAlarm},
 	}); err != nil {
 		return fmt.Errorf("while the token stays dead: %w", err)
 	}
 
-	s.page.narrate(s.cloud.Now(), "an operator reads the email and stores a new token: aws secretsmanager put-secret-value")
+	s.page.narrate(
+		s.cloud.Now(), "an operator reads the email and stores a new token: aws secretsmanager put-secret-value",
+	)
 	api.Accept(newToken)
 	if err := s.put(newToken); err != nil {
 		return err
@@ -127,7 +133,8 @@ func (s *story) pass(ctx context.Context, c chapter) error {
 	if err != nil {
 		return fmt.Errorf("chapter: %w", err)
 	}
-	if err := s.cloud.Run(ctx, awssim.Start.Truncate(24*time.Hour).Add(time.Duration(until.Hour())*time.Hour+time.Duration(until.Minute())*time.Minute)); err != nil {
+	if err := s.cloud.Run(ctx, awssim.Start.Truncate(24*time.Hour).Add(time.Duration(until.Hour())*time.Hour+
+		time.Duration(until.Minute())*time.Minute)); err != nil {
 		return err
 	}
 	var problems []error
@@ -136,7 +143,10 @@ func (s *story) pass(ctx context.Context, c chapter) error {
 	for _, r := range all[s.runs:] {
 		runs = append(runs, r.Result.Job+" "+r.Result.Outcome)
 		if r.Failed != (r.Result.Outcome != "succeeded") {
-			problems = append(problems, fmt.Errorf("%s ended as %s, but Lambda has it otherwise: %s", r.Result.Job, r.Result.Outcome, r.Message))
+			problems = append(
+				problems,
+				fmt.Errorf("%s ended as %s, but Lambda has it otherwise: %s", r.Result.Job, r.Result.Outcome, r.Message),
+			)
 		}
 	}
 	s.runs = len(all)
@@ -183,7 +193,8 @@ func (s *story) end() error {
 		return fmt.Errorf("the dead token led to %d emails, not to one and its end", len(emails))
 	}
 	s.page.line("")
-	s.page.line("One dead token, four failed runs: two alarms, TokenRejected and FailedRuns, and one email each when they fired and cleared."+
+	s.page.line("One dead token, four failed runs: two alarms, TokenRejected and FailedRuns, and one email each when "+
+		"they fired and cleared."+
 		" This is the first, of %s:", clock(emails[0].At))
 	s.page.email(emails[0])
 	for _, r := range s.cloud.Runs() {

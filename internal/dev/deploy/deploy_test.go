@@ -43,16 +43,20 @@ func TestConfigIsTheEnvironmentsOwn(t *testing.T) {
 	}{
 		"saved by a guided deployment": {
 			env: "default", stack: "payments",
-			parameters: map[string]string{"AllowedHosts": "api.cronbearer.dev, *.cronbearer.dev", "AlarmEmail": "", "LogRetentionDays": "90"},
-			arguments:  "deploy --config-env default --language-extensions",
+			parameters: map[string]string{
+				"AllowedHosts": "api.cronbearer.dev, *.cronbearer.dev", "AlarmEmail": "", "LogRetentionDays": "90",
+			},
+			arguments: "deploy --config-env default --language-extensions",
 		},
 		"written by hand": {
-			env: "prod", stack: "payments-prod", parameters: map[string]string{"AllowedHosts": "api.cronbearer.dev", "LogLevel": "warn"},
-			arguments: "deploy --config-env prod --language-extensions --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND",
+			env: "prod", stack: "payments-prod",
+			parameters: map[string]string{"AllowedHosts": "api.cronbearer.dev", "LogLevel": "warn"},
+			arguments:  "deploy --config-env prod --language-extensions --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND",
 		},
 		"not there yet": {
 			env: "test", parameters: map[string]string{},
-			arguments: "deploy --config-env test --language-extensions --resolve-s3 --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND " +
+			arguments: "deploy --config-env test --language-extensions --resolve-s3 --capabilities CAPABILITY_IAM " +
+				"CAPABILITY_AUTO_EXPAND " +
 				"--stack-name cronbearer-test --guided",
 		},
 	}
@@ -100,8 +104,10 @@ func TestDeploy(t *testing.T) {
 	t.Parallel()
 	own := strings.ReplaceAll(shipped.Template(), "api.example.com", "api.cronbearer.dev")
 	departed := strings.NewReplacer(
-		"\nResources:\n", "\nGlobals:\n  Function:\n    Tags: { team: payments }\n\nResources:\n  Mine:\n    Type: AWS::CloudWatch::Alarm\n"+
-			"    Properties: { Namespace: AWS/Lambda, MetricName: Errors, Statistic: Sum, Period: 300, EvaluationPeriods: 1, Threshold: 1, "+
+		"\nResources:\n", "\nGlobals:\n  Function:\n    Tags: { team: payments }\n\nResources:\n  Mine:\n    Type: "+
+			"AWS::CloudWatch::Alarm\n"+
+			"    Properties: { Namespace: AWS/Lambda, MetricName: Errors, Statistic: Sum, Period: 300, EvaluationPeriods: 1, "+
+			"Threshold: 1, "+
 			"ComparisonOperator: GreaterThanOrEqualToThreshold }\n",
 	).Replace(own)
 	cases := map[string]struct {
@@ -111,7 +117,9 @@ func TestDeploy(t *testing.T) {
 	}{
 		"the user's own": {
 			template: own, env: "default", version: "1.170.0",
-			want: []string{"build --config-env default --language-extensions", "deploy --config-env default --language-extensions"},
+			want: []string{
+				"build --config-env default --language-extensions", "deploy --config-env default --language-extensions",
+			},
 		},
 		"tags in Globals and an alarm of one's own": {
 			template: departed, env: "prod", version: "1.160.0",
@@ -121,21 +129,26 @@ func TestDeploy(t *testing.T) {
 			template: own, env: "test", version: "1.170.0",
 			want: []string{"build --config-env test --language-extensions", "--stack-name cronbearer-test --guided"},
 		},
-		"the examples":         {template: shipped.Template(), env: "default", version: "1.170.0", says: "api.example.com"},
-		"an old SAM CLI":       {template: own, env: "default", version: "1.159.1", says: "this is 1.159.1"},
-		"a mistake in the row": {template: strings.Replace(own, "rate(1 hour)", "rate(1 week)", 1), env: "default", version: "1.170.0", says: "fix "},
+		"the examples":   {template: shipped.Template(), env: "default", version: "1.170.0", says: "api.example.com"},
+		"an old SAM CLI": {template: own, env: "default", version: "1.159.1", says: "this is 1.159.1"},
+		"a mistake in the row": {
+			template: strings.Replace(own, "rate(1 hour)", "rate(1 week)", 1), env: "default", version: "1.170.0",
+			says: "fix ",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			sam, calls := filepath.Join(dir, "sam"), filepath.Join(dir, "calls")
-			write(t, sam, "#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'SAM CLI, version "+c.version+"'; else echo \"$@\" >>'"+calls+"'; fi\n", 0o700)
+			write(t, sam, "#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'SAM CLI, version "+c.version+
+				"'; else echo \"$@\" >>'"+calls+"'; fi\n", 0o700)
 			write(t, filepath.Join(dir, "samconfig.toml"), guided, 0o600)
 			write(t, filepath.Join(dir, "template.yaml"), c.template, 0o600)
 			var out bytes.Buffer
 			err := deployment{
-				sam: sam, env: c.env, config: filepath.Join(dir, "samconfig.toml"), template: filepath.Join(dir, "template.yaml"), out: &out, now: now,
+				sam: sam, env: c.env, config: filepath.Join(dir, "samconfig.toml"), template: filepath.Join(dir, "template.yaml"),
+				out: &out, now: now,
 			}.run(t.Context())
 			called, _ := os.ReadFile(calls)
 			lines := strings.Split(strings.TrimSpace(string(called)), "\n")

@@ -1,5 +1,6 @@
-// Command deploy is `make deploy`: it builds and deploys with SAM CLI, after the checks whose failure would leave a half-made
-// stack. ENV names an environment of samconfig.toml, so that one copy of the repository may deploy several stacks.
+// Command deploy is `make deploy`: it builds and deploys with SAM CLI, after the checks whose failure would leave a
+// half-made stack. ENV names an environment of samconfig.toml, so that one copy of the repository may deploy several
+// stacks.
 //
 //	go run ./internal/dev/deploy [-env prod] [-tools .tools/venv/bin] [-template template.yaml]
 package main
@@ -58,7 +59,9 @@ func (d deployment) run(ctx context.Context) error {
 	if err := d.check(c); err != nil {
 		return err
 	}
-	if err := d.command(ctx, "build", "--config-env", d.env, "--language-extensions", "--template", d.template); err != nil {
+	if err := d.command(
+		ctx, "build", "--config-env", d.env, "--language-extensions", "--template", d.template,
+	); err != nil {
 		return err
 	}
 	return d.command(ctx, c.arguments(d.env)...)
@@ -70,14 +73,17 @@ const oldest = 160
 func (d deployment) version(ctx context.Context) error {
 	out, err := exec.CommandContext(ctx, d.sam, "--version").Output() // #nosec G204: the user's own SAM CLI
 	if err != nil {
-		return errors.New("make deploy needs SAM CLI 1.160 or newer: install it, or run make sam first, which needs Python only")
+		return errors.New(
+			"make deploy needs SAM CLI 1.160 or newer: install it, or run make sam first, which needs Python only",
+		)
 	}
 	fields := strings.Fields(string(out))
 	version := fields[len(fields)-1]
 	major, rest, _ := strings.Cut(version, ".")
 	minor, _, _ := strings.Cut(rest, ".")
 	if n, err := strconv.Atoi(minor); major == "1" && err == nil && n < oldest {
-		return fmt.Errorf("make deploy needs SAM CLI 1.%d or newer, which knows the loops of template.yaml; this is %s: update it, or run make sam first",
+		return fmt.Errorf("make deploy needs SAM CLI 1.%d or newer, which knows the loops of template.yaml; this is %s: "+
+			"update it, or run make sam first",
 			oldest, version)
 	}
 	fmt.Fprintln(d.out, "SAM CLI", version)

@@ -35,8 +35,8 @@ func (s *Set[F]) Clear() {
 	s.rules = nil
 }
 
-// Next is the fault of a request, and zero if there is none: of those that fit, the one that was switched on first, until
-// its requests are over. nil fits all.
+// Next is the fault of a request, and zero if there is none: of those that fit, the one that was switched on first,
+// until its requests are over. nil fits all.
 func (s *Set[F]) Next(fits func(F) bool) F {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,5 +67,7 @@ func Wait(ctx context.Context, d time.Duration) bool {
 
 // HangUp ends the connection of a request without an answer, on HTTP/1.1 and HTTP/2 alike.
 func HangUp() {
-	panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own way to abort a response; its server recovers it in silence
+	panic(
+		http.ErrAbortHandler,
+	) //nolint:forbidigo // net/http's own way to abort a response; its server recovers it in silence
 }

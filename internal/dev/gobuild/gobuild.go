@@ -29,7 +29,9 @@ func (p Program) To(ctx context.Context, output string) error {
 		// Without -trimpath, which would compile everything again next to what the tests need anyway.
 		flags, cgo = append([]string{"-race"}, Flags[1:]...), "CGO_ENABLED=1"
 	}
-	command := exec.CommandContext(ctx, "go", slices.Concat([]string{"build"}, flags, []string{"-o", output, p.Package})...)
+	command := exec.CommandContext(ctx, "go", slices.Concat(
+		[]string{"build"}, flags, []string{"-o", output, p.Package},
+	)...)
 	command.Dir, command.Env = p.Dir, slices.Concat(os.Environ(), []string{cgo}, p.Env)
 	if text, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", p.Package, err, text)
@@ -45,8 +47,8 @@ func Function(root, name string) (Program, error) {
 	return Program{Dir: root, Package: "./functions/" + name}, nil
 }
 
-// DependOn looks at files of which other processes make programs, so that go test knows that a result depends on them: it
-// knows nothing of what another go command reads, and would show a result of yesterday.
+// DependOn looks at files of which other processes make programs, so that go test knows that a result depends on them:
+// it knows nothing of what another go command reads, and would show a result of yesterday.
 func DependOn(root string, names ...string) error {
 	for _, name := range names {
 		err := filepath.WalkDir(filepath.Join(root, name), func(path string, entry os.DirEntry, err error) error {

@@ -29,7 +29,9 @@ func TestFlagsAreTheMakefiles(t *testing.T) {
 func TestProgramThatDoesNotCompileIsReported(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"go.mod": "module broken\n", "main.go": "package main\n\nfunc main() { missing() }\n"} {
+	for name, text := range map[string]string{
+		"go.mod": "module broken\n", "main.go": "package main\n\nfunc main() { missing() }\n",
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

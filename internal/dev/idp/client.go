@@ -87,7 +87,9 @@ func (s *Server) Register(c Client) error {
 		}
 	case AuthPrivateKeyJWT:
 		if c.Secret != "" || (len(c.Keys) == 0) == (c.Federated == nil) {
-			problems = append(problems, fmt.Errorf("client %s with %s has Keys or is Federated, and has no Secret", c.ID, c.Auth))
+			problems = append(
+				problems, fmt.Errorf("client %s with %s has Keys or is Federated, and has no Secret", c.ID, c.Auth),
+			)
 		}
 	case AuthNone:
 		if c.Secret != "" || len(c.Keys) > 0 {
@@ -186,13 +188,18 @@ func reject(code, format string, args ...any) *rejection {
 
 // unknownClient is invalid_client. One text for all that can be wrong with a secret: a server does not help to guess.
 func unknownClient(byHeader bool, description string) *rejection {
-	return &rejection{status: http.StatusUnauthorized, code: "invalid_client", description: description, challenge: byHeader}
+	return &rejection{
+		status: http.StatusUnauthorized, code: "invalid_client", description: description, challenge: byHeader,
+	}
 }
 
 // identify returns the client that asks. known is false if the request does not say; only jwt_bearer may do that.
-func (s *Server) identify(r *http.Request, form url.Values, endpoint string) (c Client, known bool, rejected *rejection) {
+func (s *Server) identify(
+	r *http.Request, form url.Values, endpoint string,
+) (c Client, known bool, rejected *rejection) {
 	header := r.Header.Get("Authorization")
-	byHeader, byBody, byAssertion := header != "", form.Has("client_secret"), form.Has("client_assertion") || form.Has("client_assertion_type")
+	byHeader, byBody, byAssertion := header != "", form.Has("client_secret"), form.Has("client_assertion") ||
+		form.Has("client_assertion_type")
 	if one(byHeader)+one(byBody)+one(byAssertion) > 1 {
 		return c, false, reject("invalid_request", "a client authenticates in one way only (RFC 6749 section 2.3)")
 	}
@@ -205,7 +212,8 @@ func (s *Server) identify(r *http.Request, form url.Values, endpoint string) (c 
 		return c, false, nil
 	}
 	c, known = s.clients[form.Get("client_id")]
-	if !known || (byBody && (c.Auth != AuthBody || c.Secret != form.Get("client_secret"))) || (!byBody && c.Auth != AuthNone) {
+	if !known || (byBody && (c.Auth != AuthBody || c.Secret != form.Get("client_secret"))) || (!byBody &&
+		c.Auth != AuthNone) {
 		return c, false, unknownClient(false, "unknown client, wrong secret, or another way of authentication")
 	}
 	return c, true, nil
@@ -241,7 +249,10 @@ func (s *Server) identifyAssertion(form url.Values, endpoint string) (Client, bo
 	if c, known := s.clients[form.Get("client_id")]; known && c.Federated != nil {
 		// The client cannot be told by its assertion: many may have one subject.
 		issuer := s.issuers[c.Federated.Issuer]
-		if _, err := s.verify(text, issuer.Keys, c.Federated.Audience, issuer.Life, jwt.WithIssuer(issuer.ID), jwt.WithSubject(c.Federated.Subject)); err != nil {
+		if _, err := s.verify(
+			text, issuer.Keys, c.Federated.Audience, issuer.Life, jwt.WithIssuer(issuer.ID),
+			jwt.WithSubject(c.Federated.Subject),
+		); err != nil {
 			return no("%s", err)
 		}
 		return c, true, nil
@@ -279,7 +290,9 @@ func issuerOf(assertion string) (string, error) {
 
 // verify checks an assertion (RFC 7523 section 3). iat and jti are wanted, although the RFC leaves them open: some
 // providers want them, and none minds. longest is how long it may still last; 0: as the policy says.
-func (s *Server) verify(assertion string, keys []Key, audience string, longest time.Duration, more ...jwt.ParserOption) (jwt.MapClaims, error) {
+func (s *Server) verify(
+	assertion string, keys []Key, audience string, longest time.Duration, more ...jwt.ParserOption,
+) (jwt.MapClaims, error) {
 	claims := jwt.MapClaims{}
 	options := append([]jwt.ParserOption{
 		jwt.WithTimeFunc(s.now), jwt.WithLeeway(s.policy.Leeway), jwt.WithIssuedAt(), jwt.WithAudience(audience),

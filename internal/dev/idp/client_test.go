@@ -43,7 +43,8 @@ func TestTheFunctionsClient(t *testing.T) {
 	}
 	issuing := func(algorithm string, private crypto.Signer) object {
 		return object{
-			"grant": "jwt_bearer", "token_url": "https://example.com/token", "issuer": "issuer", "subject": "robot", "scope": "read",
+			"grant": "jwt_bearer", "token_url": "https://example.com/token", "issuer": "issuer", "subject": "robot",
+			"scope":       "read",
 			"private_key": signer(private), "algorithm": algorithm,
 		}
 	}

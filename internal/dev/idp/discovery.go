@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// Discover reads an issuer's keys, as a server does that trusts one by its URL (OpenID Connect Discovery 1.0 section 4).
-// get is a GET of an https:// URL.
+// Discover reads an issuer's keys, as a server does that trusts one by its URL (OpenID Connect Discovery 1.0 section
+// 4). get is a GET of an https:// URL.
 func Discover(issuer string, get func(url string) ([]byte, error)) ([]Key, error) {
 	var document struct {
 		Issuer string

@@ -59,7 +59,8 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *rejection) {
 	if r.URL.RawQuery != "" {
 		return nil, reject("invalid_request", "parameters belong into the body, not into the URL")
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil ||
+		kind != "application/x-www-form-urlencoded" {
 		return nil, reject("invalid_request", "the body must be application/x-www-form-urlencoded")
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
@@ -131,12 +132,15 @@ func asked(r *http.Request) string {
 	return scheme + "://" + r.Host + r.URL.Path
 }
 
-func (s *Server) grant(client Client, known bool, form url.Values, endpoint string, entry *Request) (map[string]any, *rejection) {
+func (s *Server) grant(
+	client Client, known bool, form url.Values, endpoint string, entry *Request,
+) (map[string]any, *rejection) {
 	grant := entry.Grant
 	if !slices.Contains(grants, grant) {
 		return nil, reject("unsupported_grant_type", "this server does not know the grant type")
 	}
-	if !known && grant != JWTBearer && grant != TokenExchange { // RFC 7523 section 3.1, RFC 8693 section 2.1: it is optional
+	// RFC 7523 section 3.1, RFC 8693 section 2.1: it is optional
+	if !known && grant != JWTBearer && grant != TokenExchange {
 		return nil, unknownClient(false, "the client does not say who it is")
 	}
 	if known && !client.may(grant) {
@@ -163,8 +167,8 @@ func (s *Server) grant(client Client, known bool, form url.Values, endpoint stri
 	}
 }
 
-// exchange returns a new refresh token for an old one, which thereby ends. One that comes again ends them all: the server
-// cannot tell the thief from the client (RFC 9700 section 4.14.2).
+// exchange returns a new refresh token for an old one, which thereby ends. One that comes again ends them all: the
+// server cannot tell the thief from the client (RFC 9700 section 4.14.2).
 func (s *Server) exchange(client Client, form url.Values) (map[string]any, *rejection) {
 	if !form.Has("refresh_token") {
 		return nil, reject("invalid_request", "there is no refresh_token")
@@ -212,8 +216,8 @@ const (
 	typeAccess = "urn:ietf:params:oauth:token-type:access_token"
 )
 
-// tokenExchange is RFC 8693 for one who acts for itself. "If either the subject_token or actor_token are invalid for any
-// reason […] the error code MUST be invalid_request" (section 2.2.2).
+// tokenExchange is RFC 8693 for one who acts for itself. "If either the subject_token or actor_token are invalid for
+// any reason […] the error code MUST be invalid_request" (section 2.2.2).
 func (s *Server) tokenExchange(form url.Values, endpoint string, entry *Request) (map[string]any, *rejection) {
 	kind := form.Get("subject_token_type")
 	switch {
@@ -232,7 +236,9 @@ func (s *Server) tokenExchange(form url.Values, endpoint string, entry *Request)
 }
 
 // assertion grants what the issuer of a JWT may have. code is the error of one that is rejected.
-func (s *Server) assertion(text, code string, form url.Values, endpoint string, entry *Request) (map[string]any, *rejection) {
+func (s *Server) assertion(
+	text, code string, form url.Values, endpoint string, entry *Request,
+) (map[string]any, *rejection) {
 	no := func(reason string) (map[string]any, *rejection) {
 		return nil, reject(code, "the assertion is rejected: %s", reason)
 	}
@@ -276,7 +282,9 @@ func (s *Server) assertion(text, code string, form url.Values, endpoint string, 
 // answer is that of RFC 6749 section 5.1, with a new access token.
 func (s *Server) answer(f *family, scope string) map[string]any {
 	token, expires := s.newAccess(f)
-	body := map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": int64(expires.Sub(s.now()) / time.Second)}
+	body := map[string]any{
+		"access_token": token, "token_type": "Bearer", "expires_in": int64(expires.Sub(s.now()) / time.Second),
+	}
 	if scope != "" {
 		body["scope"] = scope
 	}

@@ -24,36 +24,68 @@ func TestFaults(t *testing.T) {
 		status              int
 		sees                func(a answer) error
 	}{
-		"hung up":             {idp.HungUp(), false, false, 0, nil},
-		"lost":                {idp.Lost(), true, false, 0, nil},
-		"cut off":             {idp.CutOff(), true, false, 200, nil},
-		"invalid_grant":       {idp.Failing(400, "invalid_grant"), false, true, 400, has("error", "invalid_grant")},
-		"a page from a proxy": {idp.Failing(502, ""), false, true, 502, nil},
-		"try again later": {idp.Fault{Status: 503, Error: "temporarily_unavailable", RetryAfter: "7"}, false, true, 503, func(a answer) error {
-			return same(a.header.Get("Retry-After"), "7")
-		}},
-		"a captive portal":    {idp.Page(), true, true, 200, nil},
-		"another token_type":  {idp.TokenType("mac"), true, true, 200, has("token_type", "mac")},
-		"token_type a number": {idp.TokenType(1), true, true, 200, has("token_type", 1.0)},
-		"no token_type":       {idp.Without("token_type"), true, true, 200, has("token_type", nil)},
-		"no expires_in":       {idp.Without("expires_in"), true, true, 200, has("expires_in", nil)},
-		"expires_in as text":  {idp.ExpiresIn("3600"), true, true, 200, has("expires_in", "3600")},
-		"negative expires_in": {idp.ExpiresIn(-1), true, true, 200, has("expires_in", -1.0)},
-		"absurd expires_in":   {idp.ExpiresIn(json.Number("1e300")), true, true, 200, has("expires_in", 1e300)},
-		"no access_token":     {idp.Without("access_token"), true, true, 200, has("access_token", nil)},
-		"no refresh_token":    {idp.Without("refresh_token"), true, true, 200, has("refresh_token", nil)},
-		"a large body": {idp.Oversized(mebibyte), true, true, 200, func(a answer) error {
-			if n := len(a.text("padding")); n < mebibyte {
-				return fmt.Errorf("%d bytes", n)
-			}
-			return nil
-		}},
-		"an echo": {idp.Fault{Status: 401, Error: "invalid_client", Echo: true}, false, true, 401, func(a answer) error {
-			if text := a.text("error_description"); !strings.Contains(text, secret) || !strings.Contains(text, url.QueryEscape(secret)) {
-				return fmt.Errorf("no secret in %q", text)
-			}
-			return nil
-		}},
+		"hung up": {fault: idp.HungUp(), exchanged: false, answered: false, status: 0, sees: nil},
+		"lost":    {fault: idp.Lost(), exchanged: true, answered: false, status: 0, sees: nil},
+		"cut off": {fault: idp.CutOff(), exchanged: true, answered: false, status: 200, sees: nil},
+		"invalid_grant": {
+			fault: idp.Failing(400, "invalid_grant"), exchanged: false, answered: true, status: 400,
+			sees: has("error", "invalid_grant"),
+		},
+		"a page from a proxy": {fault: idp.Failing(502, ""), exchanged: false, answered: true, status: 502, sees: nil},
+		"try again later": {
+			fault:     idp.Fault{Status: 503, Error: "temporarily_unavailable", RetryAfter: "7"},
+			exchanged: false, answered: true, status: 503, sees: func(a answer) error {
+				return same(a.header.Get("Retry-After"), "7")
+			},
+		},
+		"a captive portal": {fault: idp.Page(), exchanged: true, answered: true, status: 200, sees: nil},
+		"another token_type": {
+			fault: idp.TokenType("mac"), exchanged: true, answered: true, status: 200, sees: has("token_type", "mac"),
+		},
+		"token_type a number": {
+			fault: idp.TokenType(1), exchanged: true, answered: true, status: 200, sees: has("token_type", 1.0),
+		},
+		"no token_type": {
+			fault: idp.Without("token_type"), exchanged: true, answered: true, status: 200, sees: has("token_type", nil),
+		},
+		"no expires_in": {
+			fault: idp.Without("expires_in"), exchanged: true, answered: true, status: 200, sees: has("expires_in", nil),
+		},
+		"expires_in as text": {
+			fault: idp.ExpiresIn("3600"), exchanged: true, answered: true, status: 200, sees: has("expires_in", "3600"),
+		},
+		"negative expires_in": {
+			fault: idp.ExpiresIn(-1), exchanged: true, answered: true, status: 200, sees: has("expires_in", -1.0),
+		},
+		"absurd expires_in": {
+			fault: idp.ExpiresIn(json.Number("1e300")), exchanged: true, answered: true, status: 200,
+			sees: has("expires_in", 1e300),
+		},
+		"no access_token": {
+			fault: idp.Without("access_token"), exchanged: true, answered: true, status: 200, sees: has("access_token", nil),
+		},
+		"no refresh_token": {
+			fault: idp.Without("refresh_token"), exchanged: true, answered: true, status: 200, sees: has("refresh_token", nil),
+		},
+		"a large body": {
+			fault: idp.Oversized(mebibyte), exchanged: true, answered: true, status: 200,
+			sees: func(a answer) error {
+				if n := len(a.text("padding")); n < mebibyte {
+					return fmt.Errorf("%d bytes", n)
+				}
+				return nil
+			},
+		},
+		"an echo": {
+			fault: idp.Fault{Status: 401, Error: "invalid_client", Echo: true}, exchanged: false, answered: true,
+			status: 401, sees: func(a answer) error {
+				if text := a.text("error_description"); !strings.Contains(text, secret) ||
+					!strings.Contains(text, url.QueryEscape(secret)) {
+					return fmt.Errorf("no secret in %q", text)
+				}
+				return nil
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -120,8 +152,8 @@ func TestSlow(t *testing.T) {
 		fault     idp.Fault
 		exchanged bool
 	}{
-		"before the work": {idp.Slow(time.Hour), false},
-		"after the work":  {idp.SlowAfter(time.Hour), true},
+		"before the work": {fault: idp.Slow(time.Hour), exchanged: false},
+		"after the work":  {fault: idp.SlowAfter(time.Hour), exchanged: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -179,7 +211,14 @@ func TestWhichFault(t *testing.T) {
 	for i, step := range []struct {
 		ask  func() int
 		want int
-	}{{mint, 503}, {refresh, 503}, {mint, 200}, {refresh, 400}, {refresh, 400}, {mint, 200}} {
+	}{
+		{ask: mint, want: 503},
+		{ask: refresh, want: 503},
+		{ask: mint, want: 200},
+		{ask: refresh, want: 400},
+		{ask: refresh, want: 400},
+		{ask: mint, want: 200},
+	} {
 		if got := step.ask(); got != step.want {
 			t.Errorf("request %d: %d, want %d", i, got, step.want)
 		}

@@ -32,23 +32,56 @@ func TestTokenExchange(t *testing.T) {
 		form url.Values
 		code string
 	}{
-		"granted without a client":       {form: url.Values{"subject_token": {good()}, "subject_token_type": {jwtType}}},
-		"granted to a client":            {form: url.Values{"subject_token": {good()}, "subject_token_type": {jwtType}, "client_id": {"public"}}},
-		"the wanted type":                {form: url.Values{"subject_token": {good()}, "subject_token_type": {jwtType}, "requested_token_type": {"urn:ietf:params:oauth:token-type:access_token"}}},
-		"another wanted type":            {form: url.Values{"subject_token": {good()}, "subject_token_type": {jwtType}, "requested_token_type": {jwtType}}, code: "invalid_request"},
-		"no subject token":               {form: url.Values{"subject_token_type": {jwtType}}, code: "invalid_request"},
-		"no type":                        {form: url.Values{"subject_token": {good()}}, code: "invalid_request"},
-		"a token that is no JWT":         {form: url.Values{"subject_token": {"opaque"}, "subject_token_type": {jwtType}}, code: "invalid_request"},
-		"an issuer that is not trusted":  {form: url.Values{"subject_token": {w.assertion(jwt.SigningMethodRS256, keys().rsa, "nobody", nil)}, "subject_token_type": {jwtType}}, code: "invalid_request"},
-		"a subject that is not trusted":  {form: url.Values{"subject_token": {w.assertion(jwt.SigningMethodRS256, keys().rsa, "issuer", nil)}, "subject_token_type": {jwtType}}, code: "invalid_request"},
-		"a key that is not the issuer's": {form: url.Values{"subject_token": {w.assertion(jwt.SigningMethodRS256, keys().otherRSA, "issuer", map[string]any{"sub": "robot"})}, "subject_token_type": {jwtType}}, code: "invalid_request"},
+		"granted without a client": {form: url.Values{"subject_token": {good()}, "subject_token_type": {jwtType}}},
+		"granted to a client": {
+			form: url.Values{"subject_token": {good()}, "subject_token_type": {jwtType}, "client_id": {"public"}},
+		},
+		"the wanted type": {
+			form: url.Values{
+				"subject_token": {good()}, "subject_token_type": {jwtType},
+				"requested_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
+			},
+		},
+		"another wanted type": {
+			form: url.Values{"subject_token": {good()}, "subject_token_type": {jwtType}, "requested_token_type": {jwtType}},
+			code: "invalid_request",
+		},
+		"no subject token": {form: url.Values{"subject_token_type": {jwtType}}, code: "invalid_request"},
+		"no type":          {form: url.Values{"subject_token": {good()}}, code: "invalid_request"},
+		"a token that is no JWT": {
+			form: url.Values{"subject_token": {"opaque"}, "subject_token_type": {jwtType}}, code: "invalid_request",
+		},
+		"an issuer that is not trusted": {
+			form: url.Values{
+				"subject_token":      {w.assertion(jwt.SigningMethodRS256, keys().rsa, "nobody", nil)},
+				"subject_token_type": {jwtType},
+			},
+			code: "invalid_request",
+		},
+		"a subject that is not trusted": {
+			form: url.Values{
+				"subject_token":      {w.assertion(jwt.SigningMethodRS256, keys().rsa, "issuer", nil)},
+				"subject_token_type": {jwtType},
+			},
+			code: "invalid_request",
+		},
+		"a key that is not the issuer's": {
+			form: url.Values{
+				"subject_token": {
+					w.assertion(jwt.SigningMethodRS256, keys().otherRSA, "issuer", map[string]any{"sub": "robot"}),
+				},
+				"subject_token_type": {jwtType},
+			},
+			code: "invalid_request",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.form.Set("grant_type", exchangeGrant)
 			got := w.post(request{form: c.form})
-			if got.text("error") != c.code || (c.code == "") != (got.text("access_token") != "") || (c.code == "") != (got.text("issued_token_type") != "") {
+			if got.text("error") != c.code || (c.code == "") != (got.text("access_token") != "") ||
+				(c.code == "") != (got.text("issued_token_type") != "") {
 				t.Errorf("%d %v", got.status, got.body)
 			}
 		})
@@ -60,7 +93,14 @@ func TestFederatedClient(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.must(w.Trust(idp.Issuer{ID: "aws", Keys: []idp.Key{{ID: "rsa", Public: &keys().rsa.PublicKey}}, Life: time.Hour}))
-	w.must(w.Register(idp.Client{ID: "federated", Auth: idp.AuthPrivateKeyJWT, Federated: &idp.Federation{Issuer: "aws", Subject: "role", Audience: "api://x"}}))
+	w.must(
+		w.Register(
+			idp.Client{
+				ID: "federated", Auth: idp.AuthPrivateKeyJWT,
+				Federated: &idp.Federation{Issuer: "aws", Subject: "role", Audience: "api://x"},
+			},
+		),
+	)
 	proof := func(issuer string, changes map[string]any) string {
 		claims := map[string]any{"sub": "role", "aud": "api://x", "exp": w.clock.now().Add(time.Hour).Unix()}
 		maps.Copy(claims, changes)
@@ -70,8 +110,10 @@ func TestFederatedClient(t *testing.T) {
 		client, assertion string
 		granted           bool
 	}{
-		"granted":                {client: "federated", assertion: proof("aws", nil), granted: true},
-		"two audiences":          {client: "federated", assertion: proof("aws", map[string]any{"aud": []string{"other", "api://x"}}), granted: true},
+		"granted": {client: "federated", assertion: proof("aws", nil), granted: true},
+		"two audiences": {
+			client: "federated", assertion: proof("aws", map[string]any{"aud": []string{"other", "api://x"}}), granted: true,
+		},
 		"another subject":        {client: "federated", assertion: proof("aws", map[string]any{"sub": "other"})},
 		"another audience":       {client: "federated", assertion: proof("aws", map[string]any{"aud": "api://y"})},
 		"another issuer":         {client: "federated", assertion: proof("issuer", nil)},
@@ -82,7 +124,10 @@ func TestFederatedClient(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			form := url.Values{"grant_type": {"client_credentials"}, "client_assertion": {c.assertion}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}}
+			form := url.Values{
+				"grant_type": {"client_credentials"}, "client_assertion": {c.assertion},
+				"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+			}
 			if c.client != "" {
 				form.Set("client_id", c.client)
 			}
@@ -98,7 +143,10 @@ func TestFederatedClient(t *testing.T) {
 func TestDiscoveryThatCannotBeTrusted(t *testing.T) {
 	t.Parallel()
 	encoded := base64.RawURLEncoding.EncodeToString
-	rsaKey := fmt.Sprintf(`{"kid":"a","kty":"RSA","n":%q,"e":%q}`, encoded(keys().rsa.N.Bytes()), encoded(big.NewInt(int64(keys().rsa.E)).Bytes()))
+	rsaKey := fmt.Sprintf(
+		`{"kid":"a","kty":"RSA","n":%q,"e":%q}`, encoded(keys().rsa.N.Bytes()),
+		encoded(big.NewInt(int64(keys().rsa.E)).Bytes()),
+	)
 	const issuer = "https://a.example"
 	cases := map[string]struct {
 		configuration, keys string
@@ -111,8 +159,10 @@ func TestDiscoveryThatCannotBeTrusted(t *testing.T) {
 		"another issuer's": {configuration: "https://b.example", keys: `{"keys":[]}`, bad: true},
 		"no JSON":          {configuration: issuer, keys: `<html>`, bad: true},
 		"no base64":        {configuration: issuer, keys: `{"keys":[{"kty":"RSA","n":"=","e":"AQAB"}]}`, bad: true},
-		"no point":         {configuration: issuer, keys: `{"keys":[{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}]}`, bad: true},
-		"no keys at all":   {configuration: issuer, bad: true},
+		"no point": {
+			configuration: issuer, keys: `{"keys":[{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}]}`, bad: true,
+		},
+		"no keys at all": {configuration: issuer, bad: true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -1,8 +1,8 @@
-// Package idp is a model of an OAuth 2.0 authorization server (RFC 6749, RFC 7523, RFC 8693) with one-time refresh tokens
-// whose second use ends the whole family (RFC 9700 section 4.14). It is a model, not a product: it has the token endpoint
-// and the four grants that this repository's functions use, its tokens are predictable, and it fails and lies when a test asks.
-// Where the RFCs leave a choice it takes the strictest one that a large provider makes, so that what passes here passes
-// there.
+// Package idp is a model of an OAuth 2.0 authorization server (RFC 6749, RFC 7523, RFC 8693) with one-time refresh
+// tokens whose second use ends the whole family (RFC 9700 section 4.14). It is a model, not a product: it has the token
+// endpoint and the four grants that this repository's functions use, its tokens are predictable, and it fails and lies
+// when a test asks. Where the RFCs leave a choice it takes the strictest one that a large provider makes, so that what
+// passes here passes there.
 package idp
 
 import (
@@ -134,7 +134,8 @@ func New(now func() time.Time) *Server {
 // SetPolicy changes the server's mind. Access tokens keep the life that they were given.
 func (s *Server) SetPolicy(p Policy) error {
 	for name, d := range map[string]time.Duration{
-		"AccessLife": p.AccessLife, "RefreshLife": p.RefreshLife, "AssertionLife": p.AssertionLife, "Leeway": p.Leeway, "Overlap": p.Overlap,
+		"AccessLife": p.AccessLife, "RefreshLife": p.RefreshLife, "AssertionLife": p.AssertionLife, "Leeway": p.Leeway,
+		"Overlap": p.Overlap,
 	} {
 		if d < 0 {
 			return fmt.Errorf("%s is negative: %s", name, d)

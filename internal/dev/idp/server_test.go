@@ -82,7 +82,9 @@ func newWorld(t *testing.T) *world {
 	web := httptest.NewServer(s)
 	t.Cleanup(web.Close)
 	w := &world{t, c, s, web.URL + idp.TokenPath}
-	all := []idp.Key{{ID: "rsa", Public: &keys().rsa.PublicKey}, {ID: "ec", Public: &keys().ec.PublicKey}, {Public: keys().ed.Public()}}
+	all := []idp.Key{
+		{ID: "rsa", Public: &keys().rsa.PublicKey}, {ID: "ec", Public: &keys().ec.PublicKey}, {Public: keys().ed.Public()},
+	}
 	for _, client := range []idp.Client{
 		{ID: "basic", Auth: idp.AuthBasic, Secret: secret, Scopes: []string{"read", "write"}},
 		{ID: "body", Auth: idp.AuthBody, Secret: secret},
@@ -223,7 +225,8 @@ func refreshing(token string) request {
 
 func signed(assertion string, pairs ...string) request {
 	return request{form: form(append([]string{
-		"grant_type", "client_credentials", "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", assertion,
+		"grant_type", "client_credentials", "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+		"client_assertion", assertion,
 	}, pairs...)...)}
 }
 
@@ -238,52 +241,66 @@ func TestGranted(t *testing.T) {
 		request func(w *world) request
 		scope   any
 	}{
-		"client_credentials, basic": {func(*world) request {
+		"client_credentials, basic": {request: func(*world) request {
 			return request{form: form("grant_type", "client_credentials", "scope", "read write"), basic: escaped}
-		}, "read write"},
-		"basic, with client_id too": {func(*world) request {
+		}, scope: "read write"},
+		"basic, with client_id too": {request: func(*world) request {
 			return request{form: form("grant_type", "client_credentials", "client_id", "basic"), basic: escaped}
-		}, nil},
-		"a parameter without a value is none": {func(*world) request {
+		}, scope: nil},
+		"a parameter without a value is none": {request: func(*world) request {
 			return request{form: form("grant_type", "client_credentials", "scope", "", "client_secret", ""), basic: escaped}
-		}, nil},
-		"client_credentials, body": {func(*world) request { return asBody("body", "grant_type", "client_credentials", "audience", "x") }, nil},
-		"private_key_jwt, RS256": {func(w *world) request {
-			return signed(w.assertion(jwt.SigningMethodRS256, keys().rsa, "signed", map[string]any{"kid": "rsa"}), "client_id", "signed")
-		}, nil},
-		"private_key_jwt, PS256": {func(w *world) request {
+		}, scope: nil},
+		"client_credentials, body": {request: func(*world) request {
+			return asBody("body", "grant_type", "client_credentials", "audience", "x")
+		}, scope: nil},
+		"private_key_jwt, RS256": {request: func(w *world) request {
+			return signed(
+				w.assertion(jwt.SigningMethodRS256, keys().rsa, "signed", map[string]any{"kid": "rsa"}), "client_id", "signed",
+			)
+		}, scope: nil},
+		"private_key_jwt, PS256": {request: func(w *world) request {
 			return signed(w.assertion(jwt.SigningMethodPS256, keys().rsa, "signed", nil))
-		}, nil},
-		"private_key_jwt, ES256": {func(w *world) request {
+		}, scope: nil},
+		"private_key_jwt, ES256": {request: func(w *world) request {
 			return signed(w.assertion(jwt.SigningMethodES256, keys().ec, "signed", nil))
-		}, nil},
-		"private_key_jwt, EdDSA, a kid for a key without": {func(w *world) request {
+		}, scope: nil},
+		"private_key_jwt, EdDSA, a kid for a key without": {request: func(w *world) request {
 			return signed(w.assertion(jwt.SigningMethodEdDSA, keys().ed, "signed", map[string]any{"kid": "any"}))
-		}, nil},
-		"private_key_jwt, aud in a list": {func(w *world) request {
+		}, scope: nil},
+		"private_key_jwt, aud in a list": {request: func(w *world) request {
 			return signed(w.assertion(jwt.SigningMethodRS256, keys().rsa, "signed", map[string]any{"aud": []string{"x", w.url}}))
-		}, nil},
-		"jwt_bearer": {func(w *world) request {
-			return bearer(w.assertion(jwt.SigningMethodRS256, keys().rsa, "issuer", map[string]any{"sub": "robot"}), "scope", "read")
-		}, "read"},
-		"jwt_bearer, scope as a claim": {func(w *world) request {
-			return bearer(w.assertion(jwt.SigningMethodRS256, keys().rsa, "issuer", map[string]any{"sub": "robot", "scope": "read"}))
-		}, "read"},
-		"jwt_bearer, its own aud, no sub": {func(w *world) request {
-			return bearer(w.assertion(jwt.SigningMethodES256, keys().ec, "elsewhere", map[string]any{"sub": nil, "aud": "https://login.example.com"}))
-		}, nil},
-		"jwt_bearer of a client": {func(w *world) request {
+		}, scope: nil},
+		"jwt_bearer": {request: func(w *world) request {
+			return bearer(
+				w.assertion(jwt.SigningMethodRS256, keys().rsa, "issuer", map[string]any{"sub": "robot"}), "scope", "read",
+			)
+		}, scope: "read"},
+		"jwt_bearer, scope as a claim": {request: func(w *world) request {
+			return bearer(
+				w.assertion(jwt.SigningMethodRS256, keys().rsa, "issuer", map[string]any{"sub": "robot", "scope": "read"}),
+			)
+		}, scope: "read"},
+		"jwt_bearer, its own aud, no sub": {request: func(w *world) request {
+			return bearer(
+				w.assertion(
+					jwt.SigningMethodES256, keys().ec, "elsewhere", map[string]any{"sub": nil, "aud": "https://login.example.com"},
+				),
+			)
+		}, scope: nil},
+		"jwt_bearer of a client": {request: func(w *world) request {
 			r := asBody("body", "grant_type", string(idp.JWTBearer))
 			r.form.Set("assertion", w.assertion(jwt.SigningMethodRS256, keys().rsa, "issuer", map[string]any{"sub": "robot"}))
 			return r
-		}, nil},
+		}, scope: nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			a := w.post(c.request(w))
 			token := a.text("access_token")
-			if diff := cmp.Diff(map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": 3600.0}, without(a.body, "scope")); diff != "" || a.status != http.StatusOK {
+			if diff := cmp.Diff(
+				map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": 3600.0}, without(a.body, "scope"),
+			); diff != "" || a.status != http.StatusOK {
 				t.Fatalf("status %d (-want +got):\n%s", a.status, diff)
 			}
 			if a.body["scope"] != c.scope || a.header.Get("Cache-Control") != "no-store" {
@@ -333,110 +350,189 @@ func TestRejected(t *testing.T) {
 		request func(w *world) request
 		want    string
 	}{
-		"another path":             {func(w *world) request { return request{url: w.url + "s"} }, "404 "},
-		"GET":                      {is(request{method: http.MethodGet}), "405 "},
-		"parameters in the URL":    {func(w *world) request { r := ok("body"); r.url = w.url + "?scope=read"; return r }, invalidRequest},
-		"JSON":                     {is(request{kind: "application/json", body: "{}"}), invalidRequest},
-		"no form":                  {is(request{body: "%zz"}), invalidRequest},
-		"too large":                {is(asBody("body", "grant_type", "client_credentials", "x", strings.Repeat("x", 1<<16))), invalidRequest},
-		"no grant_type":            {is(asBody("body")), invalidRequest},
-		"a parameter twice":        {is(asBody("body", "grant_type", "client_credentials", "scope", "a", "scope", "b")), invalidRequest},
-		"an unknown grant":         {is(asBody("body", "grant_type", "password")), "400 unsupported_grant_type"},
-		"no client":                {is(request{form: form("grant_type", "client_credentials")}), invalidClient},
-		"an unknown client":        {is(ok("nobody")), invalidClient},
-		"another way: body":        {is(ok("basic")), invalidClient},
-		"another way: basic":       {is(request{form: form("grant_type", "client_credentials"), basic: []string{"body", url.QueryEscape(secret)}}), invalidClient},
-		"another way: none":        {is(request{form: form("grant_type", "client_credentials", "client_id", "body")}), invalidClient},
-		"a secret not encoded":     {is(request{form: form("grant_type", "client_credentials"), basic: []string{"basic", secret}}), invalidClient},
-		"a wrong secret, in basic": {is(request{form: form("grant_type", "client_credentials"), basic: []string{"basic", "wrong"}}), invalidClient},
+		"another path": {request: func(w *world) request { return request{url: w.url + "s"} }, want: "404 "},
+		"GET":          {request: is(request{method: http.MethodGet}), want: "405 "},
+		"parameters in the URL": {request: func(w *world) request {
+			r := ok("body")
+			r.url = w.url + "?scope=read"
+			return r
+		}, want: invalidRequest},
+		"JSON":    {request: is(request{kind: "application/json", body: "{}"}), want: invalidRequest},
+		"no form": {request: is(request{body: "%zz"}), want: invalidRequest},
+		"too large": {
+			request: is(asBody("body", "grant_type", "client_credentials", "x", strings.Repeat("x", 1<<16))),
+			want:    invalidRequest,
+		},
+		"no grant_type": {request: is(asBody("body")), want: invalidRequest},
+		"a parameter twice": {
+			request: is(asBody("body", "grant_type", "client_credentials", "scope", "a", "scope", "b")), want: invalidRequest,
+		},
+		"an unknown grant": {
+			request: is(asBody("body", "grant_type", "password")), want: "400 unsupported_grant_type",
+		},
+		"no client": {
+			request: is(request{form: form("grant_type", "client_credentials")}), want: invalidClient,
+		},
+		"an unknown client": {request: is(ok("nobody")), want: invalidClient},
+		"another way: body": {request: is(ok("basic")), want: invalidClient},
+		"another way: basic": {
+			request: is(
+				request{form: form("grant_type", "client_credentials"), basic: []string{"body", url.QueryEscape(secret)}},
+			),
+			want: invalidClient,
+		},
+		"another way: none": {
+			request: is(request{form: form("grant_type", "client_credentials", "client_id", "body")}), want: invalidClient,
+		},
+		"a secret not encoded": {
+			request: is(request{form: form("grant_type", "client_credentials"), basic: []string{"basic", secret}}),
+			want:    invalidClient,
+		},
+		"a wrong secret, in basic": {
+			request: is(request{form: form("grant_type", "client_credentials"), basic: []string{"basic", "wrong"}}),
+			want:    invalidClient,
+		},
 		"a wrong secret, in body": {
-			is(request{form: form("grant_type", "client_credentials", "client_id", "body", "client_secret", "wrong")}), invalidClient,
+			request: is(request{form: form("grant_type", "client_credentials", "client_id", "body", "client_secret", "wrong")}),
+			want:    invalidClient,
 		},
 		"two clients": {
-			is(request{form: form("grant_type", "client_credentials", "client_id", "body"), basic: []string{"basic", url.QueryEscape(secret)}}), invalidRequest,
+			request: is(
+				request{
+					form:  form("grant_type", "client_credentials", "client_id", "body"),
+					basic: []string{"basic", url.QueryEscape(secret)},
+				},
+			),
+			want: invalidRequest,
 		},
 		"two ways": {
-			is(request{form: form("grant_type", "client_credentials", "client_secret", secret), basic: []string{"basic", url.QueryEscape(secret)}}), invalidRequest,
+			request: is(
+				request{
+					form:  form("grant_type", "client_credentials", "client_secret", secret),
+					basic: []string{"basic", url.QueryEscape(secret)},
+				},
+			),
+			want: invalidRequest,
 		},
-		"a grant that the client may not": {is(ok("refreshing")), "400 unauthorized_client"},
-		"a public client's credentials":   {is(request{form: form("grant_type", "client_credentials", "client_id", "public")}), "400 unauthorized_client"},
+		"a grant that the client may not": {request: is(ok("refreshing")), want: "400 unauthorized_client"},
+		"a public client's credentials": {
+			request: is(request{form: form("grant_type", "client_credentials", "client_id", "public")}),
+			want:    "400 unauthorized_client",
+		},
 		"a scope that the client may not": {
-			is(request{form: form("grant_type", "client_credentials", "scope", "read admin"), basic: []string{"basic", url.QueryEscape(secret)}}), "400 invalid_scope",
+			request: is(
+				request{
+					form:  form("grant_type", "client_credentials", "scope", "read admin"),
+					basic: []string{"basic", url.QueryEscape(secret)},
+				},
+			),
+			want: "400 invalid_scope",
 		},
-		"no refresh_token":          {is(asBody("body", "grant_type", "refresh_token")), invalidRequest},
-		"an unknown refresh_token":  {is(refreshing("refresh-of-nobody")), invalidGrant},
-		"another's refresh_token":   {func(w *world) request { return refreshing(w.logIn("refreshing", "").Refresh) }, invalidGrant},
-		"an access for a refresh":   {func(w *world) request { return refreshing(w.logIn("body", "").Access) }, invalidGrant},
-		"more scope than granted":   {func(w *world) request { return wider(refreshing(w.logIn("body", "read").Refresh)) }, "400 invalid_scope"},
-		"a scope, and none granted": {func(w *world) request { return wider(refreshing(w.logIn("body", "").Refresh)) }, "400 invalid_scope"},
+		"no refresh_token":         {request: is(asBody("body", "grant_type", "refresh_token")), want: invalidRequest},
+		"an unknown refresh_token": {request: is(refreshing("refresh-of-nobody")), want: invalidGrant},
+		"another's refresh_token": {request: func(w *world) request {
+			return refreshing(w.logIn("refreshing", "").Refresh)
+		}, want: invalidGrant},
+		"an access for a refresh": {request: func(w *world) request {
+			return refreshing(w.logIn("body", "").Access)
+		}, want: invalidGrant},
+		"more scope than granted": {request: func(w *world) request {
+			return wider(refreshing(w.logIn("body", "read").Refresh))
+		}, want: "400 invalid_scope"},
+		"a scope, and none granted": {request: func(w *world) request {
+			return wider(refreshing(w.logIn("body", "").Refresh))
+		}, want: "400 invalid_scope"},
 
-		"client assertion: of another type": {func(w *world) request {
+		"client assertion: of another type": {request: func(w *world) request {
 			r := asClient(nil)(w)
 			r.form.Set("client_assertion_type", "saml")
 			return r
-		}, invalidClient},
-		"client assertion: no JWT": {is(signed("e30")), invalidClient},
-		"client assertion: unsigned": {func(w *world) request {
+		}, want: invalidClient},
+		"client assertion: no JWT": {request: is(signed("e30")), want: invalidClient},
+		"client assertion: unsigned": {request: func(w *world) request {
 			return signed(w.assertion(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "signed", nil))
-		}, invalidClient},
-		"client assertion: by a secret": {func(w *world) request {
+		}, want: invalidClient},
+		"client assertion: by a secret": {request: func(w *world) request {
 			return signed(w.assertion(jwt.SigningMethodHS256, []byte(secret), "signed", nil))
-		}, invalidClient},
-		"client assertion: by another key": {func(w *world) request {
+		}, want: invalidClient},
+		"client assertion: by another key": {request: func(w *world) request {
 			return signed(w.assertion(jwt.SigningMethodRS256, keys().otherRSA, "signed", nil))
-		}, invalidClient},
-		"client assertion: another algorithm": {func(w *world) request { return signed(w.assertion(jwt.SigningMethodRS256, keys().rsa, "ps256", nil)) }, invalidClient},
-		"client assertion: another kid":       {asClient(map[string]any{"kid": "ec"}), invalidClient},
+		}, want: invalidClient},
+		"client assertion: another algorithm": {request: func(w *world) request {
+			return signed(w.assertion(jwt.SigningMethodRS256, keys().rsa, "ps256", nil))
+		}, want: invalidClient},
+		"client assertion: another kid": {request: asClient(map[string]any{"kid": "ec"}), want: invalidClient},
 		"client assertion: of a client without keys": {
-			func(w *world) request { return signed(w.assertion(jwt.SigningMethodRS256, keys().rsa, "body", nil)) }, invalidClient,
+			request: func(w *world) request { return signed(w.assertion(jwt.SigningMethodRS256, keys().rsa, "body", nil)) },
+			want:    invalidClient,
 		},
-		"client assertion: another client_id": {func(w *world) request {
+		"client assertion: another client_id": {request: func(w *world) request {
 			return signed(w.assertion(jwt.SigningMethodRS256, keys().rsa, "signed", nil), "client_id", "body")
-		}, invalidClient},
-		"client assertion: another sub": {asClient(map[string]any{"sub": "body"}), invalidClient},
-		"client assertion: no iss":      {asClient(map[string]any{"iss": nil}), invalidClient},
-		"client assertion: another aud": {asClient(map[string]any{"aud": "https://other.example.com/token"}), invalidClient},
-		"client assertion: no aud":      {asClient(map[string]any{"aud": nil}), invalidClient},
-		"client assertion: no exp":      {asClient(map[string]any{"exp": nil}), invalidClient},
-		"client assertion: no iat":      {asClient(map[string]any{"iat": nil}), invalidClient},
-		"client assertion: no jti":      {asClient(map[string]any{"jti": nil}), invalidClient},
-		"client assertion: expired":     {func(w *world) request { return asClient(map[string]any{"exp": minute(w, 0)})(w) }, invalidClient},
-		"client assertion: from the future": {
-			func(w *world) request { return asClient(map[string]any{"iat": minute(w, 1)})(w) }, invalidClient,
+		}, want: invalidClient},
+		"client assertion: another sub": {request: asClient(map[string]any{"sub": "body"}), want: invalidClient},
+		"client assertion: no iss":      {request: asClient(map[string]any{"iss": nil}), want: invalidClient},
+		"client assertion: another aud": {
+			request: asClient(map[string]any{"aud": "https://other.example.com/token"}), want: invalidClient,
 		},
-		"client assertion: not yet":        {func(w *world) request { return asClient(map[string]any{"nbf": minute(w, 1)})(w) }, invalidClient},
-		"client assertion: lasts too long": {func(w *world) request { return asClient(map[string]any{"exp": minute(w, 4)})(w) }, invalidClient},
-		"client assertion: a replay": {func(w *world) request {
+		"client assertion: no aud": {request: asClient(map[string]any{"aud": nil}), want: invalidClient},
+		"client assertion: no exp": {request: asClient(map[string]any{"exp": nil}), want: invalidClient},
+		"client assertion: no iat": {request: asClient(map[string]any{"iat": nil}), want: invalidClient},
+		"client assertion: no jti": {request: asClient(map[string]any{"jti": nil}), want: invalidClient},
+		"client assertion: expired": {request: func(w *world) request {
+			return asClient(map[string]any{"exp": minute(w, 0)})(w)
+		}, want: invalidClient},
+		"client assertion: from the future": {
+			request: func(w *world) request { return asClient(map[string]any{"iat": minute(w, 1)})(w) }, want: invalidClient,
+		},
+		"client assertion: not yet": {request: func(w *world) request {
+			return asClient(map[string]any{"nbf": minute(w, 1)})(w)
+		}, want: invalidClient},
+		"client assertion: lasts too long": {request: func(w *world) request {
+			return asClient(map[string]any{"exp": minute(w, 4)})(w)
+		}, want: invalidClient},
+		"client assertion: a replay": {request: func(w *world) request {
 			r := asClient(nil)(w)
 			w.post(r)
 			return r
-		}, invalidClient},
+		}, want: invalidClient},
 
-		"jwt_bearer: no assertion":    {is(request{form: form("grant_type", string(idp.JWTBearer))}), invalidRequest},
-		"jwt_bearer: no JWT":          {is(bearer("x.y.z")), invalidGrant},
-		"jwt_bearer: an unknown iss":  {asIssuer(map[string]any{"iss": "stranger"}), invalidGrant},
-		"jwt_bearer: another sub":     {asIssuer(map[string]any{"sub": "boss"}), invalidGrant},
-		"jwt_bearer: no sub":          {asIssuer(map[string]any{"sub": nil}), invalidGrant},
-		"jwt_bearer: sub a number":    {asIssuer(map[string]any{"sub": 7}), invalidGrant},
-		"jwt_bearer: another aud":     {asIssuer(map[string]any{"aud": "https://login.example.com"}), invalidGrant},
-		"jwt_bearer: expired":         {func(w *world) request { return asIssuer(map[string]any{"exp": minute(w, -1)})(w) }, invalidGrant},
-		"jwt_bearer: lasts too long":  {func(w *world) request { return asIssuer(map[string]any{"exp": minute(w, 60)})(w) }, invalidGrant},
-		"jwt_bearer: scope parameter": {func(w *world) request { return wider(asIssuer(map[string]any{})(w)) }, "400 invalid_scope"},
-		"jwt_bearer: scope claim":     {asIssuer(map[string]any{"scope": "read write"}), "400 invalid_scope"},
-		"jwt_bearer: by another key": {func(w *world) request {
+		"jwt_bearer: no assertion": {
+			request: is(request{form: form("grant_type", string(idp.JWTBearer))}), want: invalidRequest,
+		},
+		"jwt_bearer: no JWT":         {request: is(bearer("x.y.z")), want: invalidGrant},
+		"jwt_bearer: an unknown iss": {request: asIssuer(map[string]any{"iss": "stranger"}), want: invalidGrant},
+		"jwt_bearer: another sub":    {request: asIssuer(map[string]any{"sub": "boss"}), want: invalidGrant},
+		"jwt_bearer: no sub":         {request: asIssuer(map[string]any{"sub": nil}), want: invalidGrant},
+		"jwt_bearer: sub a number":   {request: asIssuer(map[string]any{"sub": 7}), want: invalidGrant},
+		"jwt_bearer: another aud": {
+			request: asIssuer(map[string]any{"aud": "https://login.example.com"}), want: invalidGrant,
+		},
+		"jwt_bearer: expired": {request: func(w *world) request {
+			return asIssuer(map[string]any{"exp": minute(w, -1)})(w)
+		}, want: invalidGrant},
+		"jwt_bearer: lasts too long": {request: func(w *world) request {
+			return asIssuer(map[string]any{"exp": minute(w, 60)})(w)
+		}, want: invalidGrant},
+		"jwt_bearer: scope parameter": {request: func(w *world) request {
+			return wider(asIssuer(map[string]any{})(w))
+		}, want: "400 invalid_scope"},
+		"jwt_bearer: scope claim": {request: asIssuer(map[string]any{"scope": "read write"}), want: "400 invalid_scope"},
+		"jwt_bearer: by another key": {request: func(w *world) request {
 			return bearer(w.assertion(jwt.SigningMethodRS256, keys().otherRSA, "issuer", map[string]any{"sub": "robot"}))
-		}, invalidGrant},
-		"jwt_bearer: of a bad client": {func(w *world) request {
+		}, want: invalidGrant},
+		"jwt_bearer: of a bad client": {request: func(w *world) request {
 			r := asIssuer(map[string]any{})(w)
 			r.basic = []string{"basic", "wrong"}
 			return r
-		}, invalidClient},
-		"jwt_bearer: client may not": {is(asBody("refreshing", "grant_type", string(idp.JWTBearer))), "400 unauthorized_client"},
-		"jwt_bearer: a replay": {func(w *world) request {
+		}, want: invalidClient},
+		"jwt_bearer: client may not": {
+			request: is(asBody("refreshing", "grant_type", string(idp.JWTBearer))), want: "400 unauthorized_client",
+		},
+		"jwt_bearer: a replay": {request: func(w *world) request {
 			r := asIssuer(map[string]any{})(w)
 			w.post(r)
 			return r
-		}, invalidGrant},
+		}, want: invalidGrant},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -461,7 +557,8 @@ func TestRejected(t *testing.T) {
 				t.Fatalf("%d requests were counted, %d before", len(log), before)
 			}
 			if a.status < 404 {
-				if last := log[len(log)-1]; last.Granted || last.Reused || last.Status != a.status || last.Error != a.text("error") {
+				if last := log[len(log)-1]; last.Granted || last.Reused || last.Status != a.status ||
+					last.Error != a.text("error") {
 					t.Errorf("logged %+v", last)
 				}
 			}
@@ -567,14 +664,14 @@ func TestPolicies(t *testing.T) {
 		policy idp.Policy
 		try    func(w *world, in idp.Tokens)
 	}{
-		"AccessLife": {idp.Policy{AccessLife: time.Minute}, func(w *world, in idp.Tokens) {
+		"AccessLife": {policy: idp.Policy{AccessLife: time.Minute}, try: func(w *world, in idp.Tokens) {
 			w.clock.pass(59 * time.Second)
 			w.is("valid before", w.Valid(in.Access), true)
 			w.clock.pass(time.Second)
 			w.is("valid after", w.Valid(in.Access), false)
 			w.is("expires_in", w.post(refreshing(in.Refresh)).body["expires_in"] == 60.0, true)
 		}},
-		"RefreshLife": {idp.Policy{RefreshLife: time.Hour}, func(w *world, in idp.Tokens) {
+		"RefreshLife": {policy: idp.Policy{RefreshLife: time.Hour}, try: func(w *world, in idp.Tokens) {
 			w.clock.pass(time.Hour - 1)
 			w.is("good before", w.StillGood(in.Refresh), true)
 			next := w.post(refreshing(in.Refresh)).text("refresh_token")
@@ -583,7 +680,7 @@ func TestPolicies(t *testing.T) {
 			w.is("refused", w.post(refreshing(next)).text("error") == "invalid_grant", true)
 			w.is("no reuse", w.Count("").Reused == 0, true)
 		}},
-		"Overlap": {idp.Policy{Overlap: time.Minute}, func(w *world, in idp.Tokens) {
+		"Overlap": {policy: idp.Policy{Overlap: time.Minute}, try: func(w *world, in idp.Tokens) {
 			first := w.post(refreshing(in.Refresh)).text("refresh_token")
 			w.clock.pass(time.Minute - 1)
 			w.is("good within", w.StillGood(in.Refresh), true)
@@ -594,7 +691,7 @@ func TestPolicies(t *testing.T) {
 			w.is("refused", w.post(refreshing(in.Refresh)).text("error") == "invalid_grant", true)
 			w.is("both ended", w.StillGood(first) || w.StillGood(second), false)
 		}},
-		"Reusable": {idp.Policy{Reusable: true}, func(w *world, in idp.Tokens) {
+		"Reusable": {policy: idp.Policy{Reusable: true}, try: func(w *world, in idp.Tokens) {
 			for range 2 {
 				a := w.post(refreshing(in.Refresh))
 				w.is("granted", w.Valid(a.text("access_token")), true)
@@ -603,34 +700,40 @@ func TestPolicies(t *testing.T) {
 			w.is("revoked", w.Revoke(in.Refresh), true)
 			w.is("good after", w.StillGood(in.Refresh), false)
 		}},
-		"ExchangeEndsAccess": {idp.Policy{ExchangeEndsAccess: true}, func(w *world, in idp.Tokens) {
+		"ExchangeEndsAccess": {policy: idp.Policy{ExchangeEndsAccess: true}, try: func(w *world, in idp.Tokens) {
 			other := w.logIn("body", "")
 			a := w.post(refreshing(in.Refresh))
 			w.is("the old one", w.Valid(in.Access), false)
 			w.is("the new one", w.Valid(a.text("access_token")), true)
 			w.is("another log-in's", w.Valid(other.Access), true)
 		}},
-		"AccessEndsWithFamily": {idp.Policy{AccessEndsWithFamily: true}, func(w *world, in idp.Tokens) {
+		"AccessEndsWithFamily": {policy: idp.Policy{AccessEndsWithFamily: true}, try: func(w *world, in idp.Tokens) {
 			w.is("revoked", w.Revoke(in.Refresh), true)
 			w.is("valid after", w.Valid(in.Access), false)
 		}},
-		"Endpoint": {idp.Policy{Endpoint: "https://id.example.com/token"}, func(w *world, _ idp.Tokens) {
+		"Endpoint": {policy: idp.Policy{Endpoint: "https://id.example.com/token"}, try: func(w *world, _ idp.Tokens) {
 			try := func(aud string) int {
 				return w.post(signed(w.assertion(jwt.SigningMethodRS256, keys().rsa, "signed", map[string]any{"aud": aud}))).status
 			}
 			w.is("the one", try("https://id.example.com/token") == http.StatusOK, true)
 			w.is("the URL", try(w.url) == http.StatusUnauthorized, true)
 		}},
-		"AssertionLife and Leeway": {idp.Policy{AssertionLife: time.Hour, Leeway: time.Minute}, func(w *world, _ idp.Tokens) {
-			now := w.clock.now()
-			r := signed(w.assertion(jwt.SigningMethodRS256, keys().rsa, "signed", map[string]any{
-				"iat": now.Add(30 * time.Second).Unix(), "exp": now.Add(time.Hour + 30*time.Second).Unix(),
-			}))
-			w.is("taken", w.post(r).status == http.StatusOK, true)
-			w.clock.pass(time.Hour + 89*time.Second)
-			w.is("a replay until its end", w.post(r).text("error_description") == "the client assertion is rejected: its jti came before: a replay", true)
-		}},
-		"Seed": {idp.Policy{Seed: 7}, func(w *world, in idp.Tokens) {
+		"AssertionLife and Leeway": {
+			policy: idp.Policy{AssertionLife: time.Hour, Leeway: time.Minute},
+			try: func(w *world, _ idp.Tokens) {
+				now := w.clock.now()
+				r := signed(w.assertion(jwt.SigningMethodRS256, keys().rsa, "signed", map[string]any{
+					"iat": now.Add(30 * time.Second).Unix(), "exp": now.Add(time.Hour + 30*time.Second).Unix(),
+				}))
+				w.is("taken", w.post(r).status == http.StatusOK, true)
+				w.clock.pass(time.Hour + 89*time.Second)
+				w.is(
+					"a replay until its end",
+					w.post(r).text("error_description") == "the client assertion is rejected: its jti came before: a replay", true,
+				)
+			},
+		},
+		"Seed": {policy: idp.Policy{Seed: 7}, try: func(w *world, in idp.Tokens) {
 			w.is("another's token", newWorld(w.t).logIn("body", "").Access == in.Access, false)
 		}},
 	} {
@@ -668,7 +771,9 @@ func TestRevokeAndRevokeAccess(t *testing.T) {
 	w.is("end an unknown one", w.RevokeAccess("access-of-nobody"), false)
 	w.is("an unknown one is valid", w.Valid("access-of-nobody") || w.Valid(""), false)
 	w.is("a refresh token is valid", w.Valid(next), false)
-	if got, want := w.Requests(), []idp.Request{{Time: w.clock.now(), Grant: idp.RefreshToken, Client: "body", Granted: true, Status: 200}}; !cmp.Equal(got, want) {
+	if got, want := w.Requests(), []idp.Request{
+		{Time: w.clock.now(), Grant: idp.RefreshToken, Client: "body", Granted: true, Status: 200},
+	}; !cmp.Equal(got, want) {
 		t.Error(cmp.Diff(want, got))
 	}
 }
@@ -697,9 +802,9 @@ func TestKeysAreChanged(t *testing.T) {
 		keys         []idp.Key
 		older, newer int
 	}{
-		"before": {[]idp.Key{older}, 200, 401},
-		"both":   {[]idp.Key{older, newer}, 200, 200},
-		"after":  {[]idp.Key{newer}, 401, 200},
+		"before": {keys: []idp.Key{older}, older: 200, newer: 401},
+		"both":   {keys: []idp.Key{older, newer}, older: 200, newer: 200},
+		"after":  {keys: []idp.Key{newer}, older: 401, newer: 200},
 	} {
 		w.must(w.Register(idp.Client{ID: "signed", Auth: idp.AuthPrivateKeyJWT, Keys: c.keys}))
 		if one, two := try(keys().rsa, "1"), try(keys().otherRSA, "2"); one != c.older || two != c.newer {
@@ -718,18 +823,28 @@ func TestMisuse(t *testing.T) {
 	good := []idp.Key{{Public: keys().ed.Public()}}
 	logIn := func(client, scope string) error { _, err := w.LogIn(client, scope); return err }
 	for name, err := range map[string]error{
-		"a client without ID":              w.Register(idp.Client{Auth: idp.AuthNone}),
-		"a client without Auth":            w.Register(idp.Client{ID: "x"}),
-		"basic without a secret":           w.Register(idp.Client{ID: "x", Auth: idp.AuthBasic}),
-		"body with keys":                   w.Register(idp.Client{ID: "x", Auth: idp.AuthBody, Secret: secret, Keys: good}),
-		"private_key_jwt without keys":     w.Register(idp.Client{ID: "x", Auth: idp.AuthPrivateKeyJWT}),
-		"private_key_jwt with a secret":    w.Register(idp.Client{ID: "x", Auth: idp.AuthPrivateKeyJWT, Keys: good, Secret: secret}),
-		"none with a secret":               w.Register(idp.Client{ID: "x", Auth: idp.AuthNone, Secret: secret}),
-		"an unknown grant":                 w.Register(idp.Client{ID: "x", Auth: idp.AuthNone, Grants: []idp.Grant{"password"}}),
-		"RSA of 1024 bits":                 w.Register(idp.Client{ID: "x", Auth: idp.AuthPrivateKeyJWT, Keys: []idp.Key{{Public: &small.PublicKey}}}),
-		"P-521":                            w.Register(idp.Client{ID: "x", Auth: idp.AuthPrivateKeyJWT, Keys: []idp.Key{{Public: &wide.PublicKey}}}),
-		"a private key":                    w.Trust(idp.Issuer{ID: "x", Keys: []idp.Key{{Public: keys().rsa}}}),
-		"an algorithm of another key":      w.Trust(idp.Issuer{ID: "x", Keys: []idp.Key{{Public: keys().ed.Public(), Algorithm: "RS256"}}}),
+		"a client without ID":          w.Register(idp.Client{Auth: idp.AuthNone}),
+		"a client without Auth":        w.Register(idp.Client{ID: "x"}),
+		"basic without a secret":       w.Register(idp.Client{ID: "x", Auth: idp.AuthBasic}),
+		"body with keys":               w.Register(idp.Client{ID: "x", Auth: idp.AuthBody, Secret: secret, Keys: good}),
+		"private_key_jwt without keys": w.Register(idp.Client{ID: "x", Auth: idp.AuthPrivateKeyJWT}),
+		"private_key_jwt with a secret": w.Register(
+			idp.Client{ID: "x", Auth: idp.AuthPrivateKeyJWT, Keys: good, Secret: secret},
+		),
+		"none with a secret": w.Register(idp.Client{ID: "x", Auth: idp.AuthNone, Secret: secret}),
+		"an unknown grant": w.Register(
+			idp.Client{ID: "x", Auth: idp.AuthNone, Grants: []idp.Grant{"password"}},
+		),
+		"RSA of 1024 bits": w.Register(
+			idp.Client{ID: "x", Auth: idp.AuthPrivateKeyJWT, Keys: []idp.Key{{Public: &small.PublicKey}}},
+		),
+		"P-521": w.Register(
+			idp.Client{ID: "x", Auth: idp.AuthPrivateKeyJWT, Keys: []idp.Key{{Public: &wide.PublicKey}}},
+		),
+		"a private key": w.Trust(idp.Issuer{ID: "x", Keys: []idp.Key{{Public: keys().rsa}}}),
+		"an algorithm of another key": w.Trust(
+			idp.Issuer{ID: "x", Keys: []idp.Key{{Public: keys().ed.Public(), Algorithm: "RS256"}}},
+		),
 		"an issuer without keys":           w.Trust(idp.Issuer{ID: "x"}),
 		"an issuer without ID":             w.Trust(idp.Issuer{Keys: good}),
 		"a negative life":                  w.SetPolicy(idp.Policy{AccessLife: -1}),
@@ -747,7 +862,9 @@ func TestMisuse(t *testing.T) {
 			t.Errorf("%s was taken", name)
 		}
 	}
-	w.must(w.Register(idp.Client{ID: "minting", Auth: idp.AuthBody, Secret: secret, Grants: []idp.Grant{idp.ClientCredentials}}))
+	w.must(
+		w.Register(idp.Client{ID: "minting", Auth: idp.AuthBody, Secret: secret, Grants: []idp.Grant{idp.ClientCredentials}}),
+	)
 	if logIn("minting", "") == nil {
 		t.Error("a log-in for a client that may not refresh was taken")
 	}
@@ -763,7 +880,8 @@ func TestTheRealClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens, err := s.LogIn("c", "")
-	if err != nil || !s.Valid(tokens.Access) || time.Until(tokens.Expires) > time.Hour || time.Until(tokens.Expires) < 59*time.Minute {
+	if err != nil || !s.Valid(tokens.Access) || time.Until(tokens.Expires) > time.Hour ||
+		time.Until(tokens.Expires) < 59*time.Minute {
 		t.Errorf("until %s, %v", tokens.Expires, err)
 	}
 }

@@ -22,7 +22,8 @@ import (
 const (
 	host   = "api.example.com"
 	secret = "example-api"
-	event  = `{"job":"HourlySync","token":"ExampleApi","secret":"example-api","call":"GET https://api.example.com/v1/sync","attempts":1}`
+	event  = `{"job":"HourlySync","token":"ExampleApi","secret":"example-api","call":"GET ` +
+		`https://api.example.com/v1/sync","attempts":1}`
 )
 
 // world is the local cloud with the real binaries, on the real clock, and an API that accepts what the authorization
@@ -37,7 +38,8 @@ type world struct {
 
 func (s *suite) open(parameters map[string]string) (*world, error) {
 	cloud, err := awssim.New(awssim.Options{
-		Template: filepath.FromSlash(shipped.Path), Binaries: s.binaries, Authority: s.authority, Start: time.Now(), NoStarts: true,
+		Template: filepath.FromSlash(shipped.Path), Binaries: s.binaries, Authority: s.authority, Start: time.Now(),
+		NoStarts:    true,
 		Parameters:  parameters,
 		Environment: map[string]string{"LOG_LEVEL": "debug"},
 	})
@@ -210,10 +212,11 @@ func (s *suite) rotator() []check {
 	}}}
 }
 
-// rotatorLoses runs the real rotator where the answer to a refresh is lost: the server has rotated the refresh token, and who
-// posts the old one a second time loses the whole family.
+// rotatorLoses runs the real rotator where the answer to a refresh is lost: the server has rotated the refresh token,
+// and who posts the old one a second time loses the whole family.
 func (s *suite) rotatorLoses() []check {
-	const name = "rotator binary: a lost answer is asked for again, and a refresh token that was refused is not posted again"
+	const name = "rotator binary: a lost answer is asked for again, and a refresh token that was refused is not posted " +
+		"again"
 	return []check{{name, func(ctx context.Context) (err error) {
 		w, err := s.open(nil)
 		if err != nil {

@@ -13,8 +13,8 @@ import (
 // elsewhere is an audience that a JWT may have and that no server here is.
 const elsewhere = "https://elsewhere.example.com"
 
-// trust makes the server trust the issuer of this cloud's AWS account, whose keys are its own though other clouds have the
-// issuer too.
+// trust makes the server trust the issuer of this cloud's AWS account, whose keys are its own though other clouds have
+// the issuer too.
 func (w *world) trust() error {
 	if w.STS.Issuer() == "" {
 		if _, err := w.EnableFederation(); err != nil {
@@ -44,7 +44,8 @@ func (w *world) role() string {
 	return "arn:aws:iam::" + w.Stack.AccountID + ":role/" + w.Stack.Ref("CallerRole")
 }
 
-// unsigned is a subject token that is signed when its trial is run: the servers accept each once. Its issuer is issuer-ES256.
+// unsigned is a subject token that is signed when its trial is run: the servers accept each once. Its issuer is
+// issuer-ES256.
 type unsigned struct {
 	signer   key
 	audience string
@@ -57,7 +58,8 @@ func (u unsigned) sign(s *suite) (string, error) {
 	}
 	now, issuer := time.Now(), s.keys["issuer-ES256"]
 	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
-		"iss": issuerOf(issuer), "sub": account, "aud": u.audience, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(10 * time.Minute).Unix(),
+		"iss": issuerOf(issuer), "sub": account, "aud": u.audience, "jti": rand.Text(), "iat": now.Unix(),
+		"exp": now.Add(10 * time.Minute).Unix(),
 	})
 	token.Header["kid"] = issuer.id
 	signed, err := token.SignedString(private)
@@ -70,7 +72,10 @@ func (u unsigned) sign(s *suite) (string, error) {
 
 // exchange is a secret of the grant token_exchange.
 func (s *suite) exchange(client string, pairs ...any) map[string]any {
-	oauth2 := and(s.withPassword(client, "basic"), "grant", "token_exchange", "subject_token", unsigned{s.keys["issuer-ES256"], s.server.issuer})
+	oauth2 := and(
+		s.withPassword(client, "basic"), "grant", "token_exchange", "subject_token",
+		unsigned{s.keys["issuer-ES256"], s.server.issuer},
+	)
 	if s.passwords[client] == "" {
 		delete(oauth2, "client_secret")
 		oauth2["auth"] = "none"
@@ -98,11 +103,20 @@ func (s *suite) awsIdentity(pairs ...any) map[string]any {
 func (w *world) exchanges() []trial {
 	s := w.suite
 	return []trial{
-		{name: "token_exchange of a trusted issuer's JWT", oauth2: s.exchange("basic"), granted: answer{Client: "basic", Account: account}},
-		{name: "token_exchange, auth none", oauth2: s.exchange("public"), granted: answer{Client: "public", Account: account}},
 		{
-			name:    "token_exchange for an audience, with scope and requested_token_type",
-			oauth2:  s.exchange("basic", "audience", api, "scope", "reports:read", "requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+			name: "token_exchange of a trusted issuer's JWT", oauth2: s.exchange("basic"),
+			granted: answer{Client: "basic", Account: account},
+		},
+		{
+			name: "token_exchange, auth none", oauth2: s.exchange("public"),
+			granted: answer{Client: "public", Account: account},
+		},
+		{
+			name: "token_exchange for an audience, with scope and requested_token_type",
+			oauth2: s.exchange(
+				"basic", "audience", api, "scope", "reports:read", "requested_token_type",
+				"urn:ietf:params:oauth:token-type:access_token",
+			),
 			granted: answer{Client: "basic", Account: account, Scope: "reports:read", Audience: []string{api}},
 		},
 		{
@@ -112,19 +126,23 @@ func (w *world) exchanges() []trial {
 		},
 		{
 			name:   "token_exchange for an unknown resource fails: parameters arrive",
-			oauth2: s.exchange("basic", "parameters", map[string]any{"resource": elsewhere}), fails: &passingKind, words: "invalid_target",
+			oauth2: s.exchange("basic", "parameters", map[string]any{"resource": elsewhere}), fails: &passingKind,
+			words: "invalid_target",
 		},
 		{
 			name:   "token_exchange of a JWT that another key signed fails",
-			oauth2: s.exchange("basic", "subject_token", unsigned{s.keys["client-ES256"], s.server.issuer}), fails: &mistakeKind, words: "invalid_request",
+			oauth2: s.exchange("basic", "subject_token", unsigned{s.keys["client-ES256"], s.server.issuer}), fails: &mistakeKind,
+			words: "invalid_request",
 		},
 		{
 			name:   "token_exchange of a JWT for another audience fails",
-			oauth2: s.exchange("basic", "subject_token", unsigned{s.keys["issuer-ES256"], elsewhere}), fails: &mistakeKind, words: "invalid_request",
+			oauth2: s.exchange("basic", "subject_token", unsigned{s.keys["issuer-ES256"], elsewhere}), fails: &mistakeKind,
+			words: "invalid_request",
 		},
 		{
 			name:   "token_exchange of an unknown subject_token_type fails",
-			oauth2: s.exchange("basic", "subject_token_type", "urn:ietf:params:oauth:token-type:saml2"), fails: &mistakeKind, words: "invalid_request",
+			oauth2: s.exchange("basic", "subject_token_type", "urn:ietf:params:oauth:token-type:saml2"), fails: &mistakeKind,
+			words: "invalid_request",
 		},
 		{
 			name:   "token_exchange with a wrong client secret is rejected",
@@ -136,7 +154,8 @@ func (w *world) exchanges() []trial {
 		},
 		{
 			name:   "token_exchange of a JWT that AWS signed for another audience fails",
-			oauth2: s.exchangeOfIdentity(), identity: s.awsIdentity("audience", elsewhere), fails: &mistakeKind, words: "invalid_request",
+			oauth2: s.exchangeOfIdentity(), identity: s.awsIdentity("audience", elsewhere), fails: &mistakeKind,
+			words: "invalid_request",
 		},
 	}
 }
@@ -148,10 +167,17 @@ func (w *world) ownToken() []check {
 		if err != nil {
 			return err
 		}
-		oauth2 := w.suite.exchange("basic", "subject_token", g.Token.Reveal(), "subject_token_type", "urn:ietf:params:oauth:token-type:access_token")
+		oauth2 := w.suite.exchange(
+			"basic", "subject_token", g.Token.Reveal(), "subject_token_type", "urn:ietf:params:oauth:token-type:access_token",
+		)
 		if err := w.try(ctx, trial{oauth2: oauth2, granted: answer{Client: "basic", Account: "body"}}); err != nil {
 			return err
 		}
-		return w.try(ctx, trial{oauth2: and(oauth2, "subject_token", "no-token-of-this-server"), fails: &mistakeKind, words: "invalid_request"})
+		return w.try(
+			ctx,
+			trial{
+				oauth2: and(oauth2, "subject_token", "no-token-of-this-server"), fails: &mistakeKind, words: "invalid_request",
+			},
+		)
 	}}}
 }

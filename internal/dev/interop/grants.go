@@ -79,7 +79,9 @@ func (s *suite) clients() []map[string]any {
 // Secrets, as a user would write them.
 
 func (s *suite) withPassword(client, auth string) map[string]any {
-	return map[string]any{"grant": "client_credentials", "client_id": client, "client_secret": s.passwords[client], "auth": auth}
+	return map[string]any{
+		"grant": "client_credentials", "client_id": client, "client_secret": s.passwords[client], "auth": auth,
+	}
 }
 
 func (s *suite) withKey(client string, k key) map[string]any {
@@ -119,18 +121,26 @@ func and(oauth2 map[string]any, pairs ...any) map[string]any {
 
 func (s *suite) clientCredentials() []check {
 	granted := func(name string, oauth2 func() map[string]any, options ...option) check {
-		return check{"client_credentials: " + name, func(ctx context.Context) error { return s.granted(ctx, oauth2(), options...) }}
+		return check{"client_credentials: " + name, func(ctx context.Context) error {
+			return s.granted(ctx, oauth2(), options...)
+		}}
 	}
 	fails := func(name string, want kind, words string, oauth2 func() map[string]any, options ...option) check {
-		return check{"client_credentials: " + name, func(ctx context.Context) error { return s.fails(ctx, want, words, oauth2(), options...) }}
+		return check{"client_credentials: " + name, func(ctx context.Context) error {
+			return s.fails(ctx, want, words, oauth2(), options...)
+		}}
 	}
 	basic := func() map[string]any { return s.withPassword("basic", "basic") }
 	rsa := func() map[string]any { return s.withKey("key-RS256", s.keys["client-RS256"]) }
 	list := []check{
 		granted("client_secret_basic", basic),
 		granted("client_secret_post", func() map[string]any { return s.withPassword("body", "body") }),
-		granted("an id and a secret with characters to escape, basic", func() map[string]any { return s.withPassword(awkwardID, "basic") }),
-		granted("an id and a secret with characters to escape, in the body", func() map[string]any { return s.withPassword(awkwardID, "body") }),
+		granted("an id and a secret with characters to escape, basic", func() map[string]any {
+			return s.withPassword(awkwardID, "basic")
+		}),
+		granted("an id and a secret with characters to escape, in the body", func() map[string]any {
+			return s.withPassword(awkwardID, "body")
+		}),
 	}
 	for _, algorithm := range algorithms {
 		list = append(list, granted("private_key_jwt with "+algorithm, func() map[string]any {
@@ -175,7 +185,9 @@ func (s *suite) clientCredentials() []check {
 			through(egress.NewTransport(nil, egress.Guard{AllowLoopback: true}))),
 		fails("loopback is refused where tests do not open it", mistakeKind, "was not asked|127.0.0.1", basic,
 			through(egress.NewTransport(s.authority.Pool(), egress.Guard{}))),
-		check{"client_credentials: a replayed client assertion is refused, and each of ours is new", s.replayedClientAssertion},
+		check{
+			"client_credentials: a replayed client assertion is refused, and each of ours is new", s.replayedClientAssertion,
+		},
 		check{"client_credentials: the client's keys change, with and without an overlap", s.keyRotation},
 	)
 }
@@ -295,28 +307,33 @@ func (s *suite) keyRotation(ctx context.Context) error {
 func (s *suite) jwtBearer() []check {
 	var list []check
 	for _, algorithm := range algorithms {
-		list = append(list, check{"jwt_bearer: a public client, an assertion signed with " + algorithm, func(ctx context.Context) error {
-			k := s.keys["issuer-"+algorithm]
-			if err := s.server.setIssuer("https://"+k.id+".example.com", publicOf(k)); err != nil {
+		list = append(list, check{
+			"jwt_bearer: a public client, an assertion signed with " + algorithm,
+			func(ctx context.Context) error {
+				k := s.keys["issuer-"+algorithm]
+				if err := s.server.setIssuer("https://"+k.id+".example.com", publicOf(k)); err != nil {
+					return err
+				}
+				g, err := s.ask(ctx, assertion("public", k))
+				if err != nil {
+					return err
+				}
+				if err := s.honoured(g, "public"); err != nil {
+					return err
+				}
+				found, err := s.server.find(g.Token.Reveal())
+				if err == nil && (found.Account != account || found.Scope != "reports:read") {
+					err = fmt.Errorf("the token is %q's, scope %q", found.Account, found.Scope)
+				}
 				return err
-			}
-			g, err := s.ask(ctx, assertion("public", k))
-			if err != nil {
-				return err
-			}
-			if err := s.honoured(g, "public"); err != nil {
-				return err
-			}
-			found, err := s.server.find(g.Token.Reveal())
-			if err == nil && (found.Account != account || found.Scope != "reports:read") {
-				err = fmt.Errorf("the token is %q's, scope %q", found.Account, found.Scope)
-			}
-			return err
-		}})
+			},
+		})
 	}
 	ours := func() map[string]any { return assertion("public", s.keys["issuer-RS256"]) }
 	fails := func(name string, want kind, words string, oauth2 func() map[string]any, options ...option) check {
-		return check{"jwt_bearer: " + name, func(ctx context.Context) error { return s.fails(ctx, want, words, oauth2(), options...) }}
+		return check{"jwt_bearer: " + name, func(ctx context.Context) error {
+			return s.fails(ctx, want, words, oauth2(), options...)
+		}}
 	}
 	return append(list,
 		check{"jwt_bearer: a client with a secret", func(ctx context.Context) error {
@@ -326,14 +343,25 @@ func (s *suite) jwtBearer() []check {
 			return s.granted(ctx, and(ours(), "audience", s.server.issuer))
 		}},
 		fails("an expired assertion is refused", refusedKind, "answered 400|invalid_grant", ours, clockOff(-10*time.Minute)),
-		fails("an assertion that ends too far ahead is refused", refusedKind, "answered 400|invalid_grant", ours, clockOff(10*time.Minute)),
-		fails("an unknown issuer is refused", refusedKind, "invalid_grant", func() map[string]any { return and(ours(), "issuer", "https://other.example.com") }),
+		fails(
+			"an assertion that ends too far ahead is refused", refusedKind, "answered 400|invalid_grant", ours,
+			clockOff(10*time.Minute),
+		),
+		fails("an unknown issuer is refused", refusedKind, "invalid_grant", func() map[string]any {
+			return and(ours(), "issuer", "https://other.example.com")
+		}),
 		fails("another issuer's key is refused", refusedKind, "invalid_grant", func() map[string]any {
 			return and(assertion("public", s.keys["issuer-PS256"]), "issuer", "https://issuer-RS256.example.com")
 		}),
-		fails("another audience is refused", refusedKind, "invalid_grant", func() map[string]any { return and(ours(), "audience", api) }),
-		fails("no subject is refused by a server that wants one", refusedKind, "invalid_grant", func() map[string]any { return and(ours(), "subject", "") }),
-		fails("a server that wants a client_id says so", mistakeKind, "invalid_request", func() map[string]any { return and(ours(), "client_id", "") }),
+		fails("another audience is refused", refusedKind, "invalid_grant", func() map[string]any {
+			return and(ours(), "audience", api)
+		}),
+		fails("no subject is refused by a server that wants one", refusedKind, "invalid_grant", func() map[string]any {
+			return and(ours(), "subject", "")
+		}),
+		fails("a server that wants a client_id says so", mistakeKind, "invalid_request", func() map[string]any {
+			return and(ours(), "client_id", "")
+		}),
 		check{"jwt_bearer: a replayed assertion is refused, and each of ours is new", func(ctx context.Context) error {
 			w := &wire{next: s.transport}
 			for range 2 {
@@ -387,10 +415,15 @@ func (s *suite) refreshTokens() []check {
 			if err != nil {
 				return err
 			}
-			if err := s.fails(ctx, refusedKind, "answered 400|invalid_grant", s.refreshing("refresh", first), beside("the-first-token")); err != nil {
+			if err := s.fails(
+				ctx, refusedKind, "answered 400|invalid_grant", s.refreshing("refresh", first), beside("the-first-token"),
+			); err != nil {
 				return fmt.Errorf("the used one: %w", err)
 			}
-			if err := s.fails(ctx, refusedKind, "answered 400|invalid_grant", s.refreshing("refresh", g.RefreshToken.Reveal()), beside("the-first-token")); err != nil {
+			if err := s.fails(
+				ctx, refusedKind, "answered 400|invalid_grant", s.refreshing("refresh", g.RefreshToken.Reveal()),
+				beside("the-first-token"),
+			); err != nil {
 				return fmt.Errorf("the one that had followed: %w", err)
 			}
 			found, err := s.server.find(g.Token.Reveal())
@@ -399,20 +432,27 @@ func (s *suite) refreshTokens() []check {
 			}
 			return err
 		}},
-		check{"refresh_token: a lost answer is not asked for twice in one step; asked again, a person must log in", func(ctx context.Context) error {
-			first, err := login("refresh")
-			if err != nil {
-				return err
-			}
-			w := &wire{next: s.transport, lose: 1}
-			if err := s.fails(ctx, passingKind, "gave no answer", s.refreshing("refresh", first), beside("the-first-token"), through(w)); err != nil {
-				return err
-			}
-			if len(w.bodies) != 1 {
-				return fmt.Errorf("%d requests were sent", len(w.bodies))
-			}
-			return s.fails(ctx, refusedKind, "invalid_grant", s.refreshing("refresh", first), beside("the-first-token"), through(w))
-		}},
+		check{
+			"refresh_token: a lost answer is not asked for twice in one step; asked again, a person must log in",
+			func(ctx context.Context) error {
+				first, err := login("refresh")
+				if err != nil {
+					return err
+				}
+				w := &wire{next: s.transport, lose: 1}
+				if err := s.fails(
+					ctx, passingKind, "gave no answer", s.refreshing("refresh", first), beside("the-first-token"), through(w),
+				); err != nil {
+					return err
+				}
+				if len(w.bodies) != 1 {
+					return fmt.Errorf("%d requests were sent", len(w.bodies))
+				}
+				return s.fails(
+					ctx, refusedKind, "invalid_grant", s.refreshing("refresh", first), beside("the-first-token"), through(w),
+				)
+			},
+		},
 		check{"refresh_token: another client's is refused", func(ctx context.Context) error {
 			first, err := login("refresh")
 			if err != nil {
@@ -439,7 +479,9 @@ func (s *suite) minting() []check {
 			if len(w.bodies) != 3 || w.bodies[0] == w.bodies[1] || w.bodies[1] == w.bodies[2] {
 				return fmt.Errorf("%d requests, or one assertion twice", len(w.bodies))
 			}
-			return s.honoured(oauth.Granted{Token: minted.Token, Asked: time.Now(), Expiry: time.Now().Add(time.Second)}, "key-PS256")
+			return s.honoured(
+				oauth.Granted{Token: minted.Token, Asked: time.Now(), Expiry: time.Now().Add(time.Second)}, "key-PS256",
+			)
 		}},
 		{"minter: a hundred at once make one request; a rejected token makes one more", func(ctx context.Context) error {
 			d, err := s.parse(s.withPassword("basic", "basic"))

@@ -12,13 +12,13 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/sts"
 )
 
-// identity has the real caller show what the local cloud's STS signs for its role. The server reads the account's keys from
-// its JWKS and verifies every JWT itself.
+// identity has the real caller show what the local cloud's STS signs for its role. The server reads the account's keys
+// from its JWKS and verifies every JWT itself.
 //
 // What this server cannot show: a client that is known by issuer and subject under a client_id of its own, as Entra and
-// Buildkite have it. It takes a client assertion only if its "iss" and "sub" are the client_id (RFC 7523 section 3), which no
-// JWT of AWS's is: a check below has it rejected. So where a client assertion has to be granted, the account's issuer is the
-// client_id, and the model of STS writes it as "sub" in place of the role. All else is as AWS signs it.
+// Buildkite have it. It takes a client assertion only if its "iss" and "sub" are the client_id (RFC 7523 section 3),
+// which no JWT of AWS's is: a check below has it rejected. So where a client assertion has to be granted, the account's
+// issuer is the client_id, and the model of STS writes it as "sub" in place of the role. All else is as AWS signs it.
 func (s *suite) identity() []check {
 	ways := []struct {
 		name   string
@@ -57,7 +57,8 @@ func (s *suite) identity() []check {
 					if err == nil && found.Client != way.client(issuer) {
 						err = fmt.Errorf("the token is of client %q", found.Client)
 					}
-					if err == nil && way.client(issuer) == "public" && !strings.HasSuffix(found.Account, ":role/"+w.Stack.Ref("CallerRole")) {
+					if err == nil && way.client(issuer) == "public" && !strings.HasSuffix(found.Account, ":role/"+
+						w.Stack.Ref("CallerRole")) {
 						err = fmt.Errorf("the token is %q's, not that of the caller's role", found.Account)
 					}
 					return err
@@ -67,7 +68,10 @@ func (s *suite) identity() []check {
 	}
 	client, exchange := ways[0].oauth2, ways[1].oauth2
 	return append(list,
-		s.identityFails("a client assertion whose subject is the role is refused by this server", "token_unavailable", "client_id mismatch", client, nil),
+		s.identityFails(
+			"a client assertion whose subject is the role is refused by this server", "token_unavailable",
+			"client_id mismatch", client, nil,
+		),
 		s.identityFails("another account's key is refused", "token_rejected", "invalid_client", client, func(w *world, issuer string) error {
 			w.STS.Principal = itself(issuer)
 			other := sts.NewServer(sts.Config{})
@@ -91,7 +95,8 @@ func (s *suite) identity() []check {
 // itself has STS write the issuer as the subject.
 func itself(issuer string) func(string) string { return func(string) string { return issuer } }
 
-// withIdentity opens a world whose account has enabled federation. The server trusts its issuer, and knows it as a client.
+// withIdentity opens a world whose account has enabled federation. The server trusts its issuer, and knows it as a
+// client.
 func (s *suite) withIdentity(do func(w *world, issuer string) error) (err error) {
 	w, err := s.open(map[string]string{"IdentityAudiences": s.server.issuer + ",urn:other"})
 	if err != nil {
@@ -127,7 +132,8 @@ func (s *suite) register(issuer string, keys any) error {
 	})
 }
 
-// putIdentity stores a secret without a secret. Not as PutSecret does, which would have the issuer's host in it be this machine.
+// putIdentity stores a secret without a secret. Not as PutSecret does, which would have the issuer's host in it be this
+// machine.
 func (w *world) putIdentity(algorithm, audience string, oauth2 map[string]any) error {
 	oauth2["token_url"] = w.suite.server.tokenURL
 	text, err := json.Marshal(map[string]any{
@@ -143,7 +149,9 @@ func (w *world) putIdentity(algorithm, audience string, oauth2 map[string]any) e
 	return nil
 }
 
-func (s *suite) identityFails(name, outcome, words string, oauth2 func(issuer string) map[string]any, prepare func(*world, string) error) check {
+func (s *suite) identityFails(
+	name, outcome, words string, oauth2 func(issuer string) map[string]any, prepare func(*world, string) error,
+) check {
 	return check{"AWS identity: " + name, func(ctx context.Context) error {
 		return s.withIdentity(func(w *world, issuer string) error {
 			if prepare != nil {

@@ -57,7 +57,8 @@ func newKey(id, algorithm string) (key, error) {
 		k.private = map[string]string{
 			"kid": id, "kty": "RSA", "use": "sig", "n": integer(private.N), "e": integer(big.NewInt(int64(private.E))),
 			"d": integer(private.D), "p": integer(private.Primes[0]), "q": integer(private.Primes[1]),
-			"dp": integer(private.Precomputed.Dp), "dq": integer(private.Precomputed.Dq), "qi": integer(private.Precomputed.Qinv),
+			"dp": integer(private.Precomputed.Dp), "dq": integer(private.Precomputed.Dq),
+			"qi": integer(private.Precomputed.Qinv),
 		}
 		signer = private
 	}

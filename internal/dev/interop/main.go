@@ -1,10 +1,11 @@
 // Command interop tries Cronbearer's token requests against two certified authorization servers that others wrote
-// (oidc-provider, from npm, and zitadel/oidc, a Go module): every grant and every client authentication, rejected credentials,
-// replay, rotation of refresh tokens and of keys, and the real binaries in the local cloud. Run it by make check-interop.
+// (oidc-provider, from npm, and zitadel/oidc, a Go module): every grant and every client authentication, rejected
+// credentials, replay, rotation of refresh tokens and of keys, and the real binaries in the local cloud. Run it by make
+// check-interop.
 //
-// It needs Node.js and npm, installs what package-lock.json pins into internal/dev/interop/node_modules, and talks to loopback
-// only. It prints a line for each check and stops with an error at the first that fails. What a server does not have is
-// printed as well.
+// It needs Node.js and npm, installs what package-lock.json pins into internal/dev/interop/node_modules, and talks to
+// loopback only. It prints a line for each check and stops with an error at the first that fails. What a server does
+// not have is printed as well.
 package main
 
 import (
@@ -21,8 +22,12 @@ import (
 
 func main() {
 	dir := flag.String("dir", filepath.Join("internal", "dev", "interop"), "the folder that holds server.mjs")
-	zitadel := flag.String("zitadel", filepath.Join(".tools", "interop", "zitadel"), "the second server, built by interop.sh")
-	binaries := flag.String("binaries", filepath.Join(".build", "native"), "the folder of caller and rotator, from `make native`")
+	zitadel := flag.String(
+		"zitadel", filepath.Join(".tools", "interop", "zitadel"), "the second server, built by interop.sh",
+	)
+	binaries := flag.String(
+		"binaries", filepath.Join(".build", "native"), "the folder of caller and rotator, from `make native`",
+	)
 	flag.Parse()
 	if err := run(*dir, *zitadel, *binaries, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "interop:", err)
@@ -39,7 +44,9 @@ func run(dir, zitadel, binaries string, out io.Writer) error {
 		return err
 	}
 	_, _ = fmt.Fprintf(out, "npm ci took %s\n", time.Since(start).Round(time.Millisecond))
-	s, err := newSuite(map[string]string{"Caller": absolute(binaries, "caller"), "Rotator": absolute(binaries, "rotator")}, out)
+	s, err := newSuite(
+		map[string]string{"Caller": absolute(binaries, "caller"), "Rotator": absolute(binaries, "rotator")}, out,
+	)
 	if err != nil {
 		return err
 	}
@@ -74,7 +81,9 @@ func install(ctx context.Context, dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, "package-lock.json")); err != nil {
 		return errors.New("there is no package-lock.json in " + dir + ": run this from the module's root")
 	}
-	npm := exec.CommandContext(ctx, "npm", "ci", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+	npm := exec.CommandContext(
+		ctx, "npm", "ci", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
+	)
 	if text, err := npm.CombinedOutput(); err != nil {
 		return fmt.Errorf("npm ci: %w\n%s", err, text)
 	}

@@ -23,7 +23,8 @@ func oidcProvider(dir string) other {
 		},
 		checks: func(s *suite, w *world) [][]check {
 			return [][]check{
-				s.clientCredentials(), s.jwtBearer(), s.refreshTokens(), s.minting(), s.caller(), s.identity(), s.rotator(), s.rotatorLoses(),
+				s.clientCredentials(), s.jwtBearer(), s.refreshTokens(), s.minting(), s.caller(), s.identity(), s.rotator(),
+				s.rotatorLoses(),
 				w.trials(w.everyServer()), w.trials(w.onlyOIDCProvider()), w.after(),
 			}
 		},

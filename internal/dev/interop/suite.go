@@ -66,7 +66,9 @@ type other struct {
 }
 
 func newSuite(binaries map[string]string, out io.Writer) (*suite, error) {
-	s := &suite{out: out, binaries: binaries, scrub: &redact.Scrubber{}, keys: map[string]key{}, passwords: map[string]string{}}
+	s := &suite{
+		out: out, binaries: binaries, scrub: &redact.Scrubber{}, keys: map[string]key{}, passwords: map[string]string{},
+	}
 	var err error
 	if s.authority, err = pki.New(); err != nil {
 		return nil, err

@@ -103,22 +103,27 @@ func (a answer) compare(found answer) error {
 
 // after looks at all that the trials' runs left behind.
 func (w *world) after() []check {
-	return []check{{"caller binary: no output, error or metric shows a secret, a token or an assertion", func(context.Context) error {
-		for _, r := range w.Runs() {
-			if said := slices.Concat(r.Stdout, r.Stderr, r.Payload); bytes.Contains(said, []byte("eyJ")) || bytes.Contains(said, []byte("PRIVATE KEY")) {
-				return errors.New("a run shows a JWT or a key")
+	return []check{{
+		"caller binary: no output, error or metric shows a secret, a token or an assertion",
+		func(context.Context) error {
+			for _, r := range w.Runs() {
+				if said := slices.Concat(r.Stdout, r.Stderr, r.Payload); bytes.Contains(said, []byte("eyJ")) ||
+					bytes.Contains(said, []byte("PRIVATE KEY")) {
+					return errors.New("a run shows a JWT or a key")
+				}
 			}
-		}
-		if len(w.Runs()) == 0 {
-			return errors.New("there was no run")
-		}
-		return w.showsNothing()
-	}}}
+			if len(w.Runs()) == 0 {
+				return errors.New("there was no run")
+			}
+			return w.showsNothing()
+		},
+	}}
 }
 
 // signed is a client whose assertion names the issuer as its audience.
 func (s *suite) signed(algorithm string, pairs ...any) map[string]any {
-	return and(s.withKey("key-"+algorithm, s.keys["client-"+algorithm]), append([]any{"assertion_audience", s.server.issuer}, pairs...)...)
+	return and(s.withKey("key-"+algorithm, s.keys["client-"+
+		algorithm]), append([]any{"assertion_audience", s.server.issuer}, pairs...)...)
 }
 
 // certified is the client whose assertion has to name its certificate, and no key_id.
@@ -137,23 +142,37 @@ func (w *world) everyServer() []trial {
 	password := s.withPassword
 	list := []trial{
 		{name: "client_secret_basic", oauth2: password("basic", "basic"), granted: of("basic")},
-		{name: "client_secret_basic, an id and a secret to escape", oauth2: password(awkwardID, "basic"), granted: of(awkwardID)},
+		{
+			name: "client_secret_basic, an id and a secret to escape", oauth2: password(awkwardID, "basic"),
+			granted: of(awkwardID),
+		},
 		{name: "client_secret_post", oauth2: password("body", "body"), granted: of("body")},
-		{name: "basic_raw, a secret that form encoding would change", oauth2: password("raw", "basic_raw"), granted: of("raw")},
+		{
+			name: "basic_raw, a secret that form encoding would change", oauth2: password("raw", "basic_raw"),
+			granted: of("raw"),
+		},
 		{name: "basic, a secret with + and %", oauth2: password("raw-escaped", "basic"), granted: of("raw-escaped")},
 		{
 			name:   "basic_raw, the same secret is rejected by a server that decodes",
 			oauth2: password("raw-escaped", "basic_raw"), fails: &refusedKind, words: "invalid_client",
 		},
-		{name: "the scope is the token's", oauth2: and(password("basic", "basic"), "scope", "reports:read"), granted: answer{Scope: "reports:read"}},
+		{
+			name: "the scope is the token's", oauth2: and(password("basic", "basic"), "scope", "reports:read"),
+			granted: answer{Scope: "reports:read"},
+		},
 		{
 			name:   "a wrong secret is rejected",
-			oauth2: and(password("basic", "basic"), "client_secret", "wrong-wrong-wrong"), fails: &refusedKind, words: "invalid_client|client_secret",
+			oauth2: and(password("basic", "basic"), "client_secret", "wrong-wrong-wrong"), fails: &refusedKind,
+			words: "invalid_client|client_secret",
 		},
-		{name: "an unknown client is rejected", oauth2: and(password("basic", "basic"), "client_id", "nobody"), fails: &refusedKind, words: "invalid_client"},
+		{
+			name: "an unknown client is rejected", oauth2: and(password("basic", "basic"), "client_id", "nobody"),
+			fails: &refusedKind, words: "invalid_client",
+		},
 		{
 			name:   "an unknown scope is a mistake",
-			oauth2: and(password("basic", "basic"), "scope", "reports:write"), fails: &mistakeKind, words: "answered 400|invalid_scope",
+			oauth2: and(password("basic", "basic"), "scope", "reports:write"), fails: &mistakeKind,
+			words: "answered 400|invalid_scope",
 		},
 		{
 			name:   "format json is a mistake with a server that reads forms only",
@@ -168,10 +187,20 @@ func (w *world) everyServer() []trial {
 			name:   "private_key_jwt for another audience is rejected",
 			oauth2: s.signed("RS256", "assertion_audience", api), fails: &refusedKind, words: "invalid_client",
 		},
-		{name: "private_key_jwt of another key is rejected", oauth2: s.signed("ES256", "private_key", s.keys["issuer-ES256"].pem), fails: &refusedKind, words: "invalid_client"},
+		{
+			name:   "private_key_jwt of another key is rejected",
+			oauth2: s.signed("ES256", "private_key", s.keys["issuer-ES256"].pem), fails: &refusedKind, words: "invalid_client",
+		},
 		{name: "private_key_jwt with the certificate's x5t#S256 and no kid", oauth2: s.certified(), granted: of("certified")},
-		{name: "another certificate of the key is rejected", oauth2: s.certified("certificate", s.keys["client-RS256"].certificates[1]), fails: &refusedKind, words: "invalid_client"},
-		{name: "an assertion without x5t#S256 is rejected", oauth2: s.certified("certificate", ""), fails: &refusedKind, words: "invalid_client"},
+		{
+			name:   "another certificate of the key is rejected",
+			oauth2: s.certified("certificate", s.keys["client-RS256"].certificates[1]), fails: &refusedKind,
+			words: "invalid_client",
+		},
+		{
+			name: "an assertion without x5t#S256 is rejected", oauth2: s.certified("certificate", ""), fails: &refusedKind,
+			words: "invalid_client",
+		},
 	}
 	for _, algorithm := range []string{"RS256", "PS256", "ES256"} {
 		list = append(list, trial{
@@ -189,9 +218,15 @@ func (w *world) onlyOIDCProvider() []trial {
 		return and(s.withPassword("basic", "basic"), append([]any{"scope", "reports:read"}, pairs...)...)
 	}
 	return []trial{
-		{name: "private_key_jwt with EdDSA, the issuer as assertion_audience", oauth2: s.signed("EdDSA"), granted: of("key-EdDSA")},
+		{
+			name: "private_key_jwt with EdDSA, the issuer as assertion_audience", oauth2: s.signed("EdDSA"),
+			granted: of("key-EdDSA"),
+		},
 		{name: "audience is the token's", oauth2: scoped("audience", api), granted: forAPI},
-		{name: "a resource (RFC 8707) by parameters is the token's", oauth2: scoped("parameters", map[string]any{"resource": api}), granted: forAPI},
+		{
+			name:   "a resource (RFC 8707) by parameters is the token's",
+			oauth2: scoped("parameters", map[string]any{"resource": api}), granted: forAPI,
+		},
 	}
 }
 
@@ -210,7 +245,8 @@ func (w *world) onlyZitadel() []trial {
 	list := []trial{
 		{
 			name:   "client_credentials without authentication is rejected by a server that wants it",
-			oauth2: and(s.withPassword("open", "none"), "client_secret", ""), fails: &refusedKind, words: "invalid_client|client must be authenticated|oauth2.auth is none",
+			oauth2: and(s.withPassword("open", "none"), "client_secret", ""), fails: &refusedKind,
+			words: "invalid_client|client must be authenticated|oauth2.auth is none",
 		},
 		{
 			name:   "private_key_jwt for the token endpoint is rejected by a server that wants its issuer",
@@ -224,10 +260,14 @@ func (w *world) onlyZitadel() []trial {
 			name:   "a grant that the client may not use is rejected",
 			oauth2: s.withPassword("forbidden", "basic"), fails: &refusedKind, words: "unauthorized_client",
 		},
-		{name: "jwt_bearer for the token endpoint fails", oauth2: bearerForTokenURL, fails: &mistakeKind, words: "answered 400|invalid_request"},
+		{
+			name: "jwt_bearer for the token endpoint fails", oauth2: bearerForTokenURL, fails: &mistakeKind,
+			words: "answered 400|invalid_request",
+		},
 		{
 			name:   "jwt_bearer that another issuer's key signed fails",
-			oauth2: serviceAccount("ES256", "private_key", s.keys["client-ES256"].pem), fails: &mistakeKind, words: "invalid_request",
+			oauth2: serviceAccount("ES256", "private_key", s.keys["client-ES256"].pem), fails: &mistakeKind,
+			words: "invalid_request",
 		},
 		{
 			name:   "jwt_bearer with a subject that is not the issuer fails",
@@ -238,16 +278,19 @@ func (w *world) onlyZitadel() []trial {
 			oauth2: serviceAccount("RS256", "scope", "reports:write"), fails: &mistakeKind, words: "invalid_scope",
 		},
 		{
-			name: "jwt_bearer with a JWT that AWS signed fails with a server that wants the issuer as subject", oauth2: s.bearerOfIdentity(),
+			name:     "jwt_bearer with a JWT that AWS signed fails with a server that wants the issuer as subject",
+			oauth2:   s.bearerOfIdentity(),
 			identity: s.awsIdentity(), fails: &mistakeKind, words: "invalid_request",
 		},
 		{
-			name: "token_exchange of a JWT that AWS signed with ES384 fails with a server that does not know it", oauth2: s.exchangeOfIdentity(),
+			name:     "token_exchange of a JWT that AWS signed with ES384 fails with a server that does not know it",
+			oauth2:   s.exchangeOfIdentity(),
 			identity: s.awsIdentity("algorithm", "ES384"), fails: &mistakeKind, words: "invalid_request",
 		},
 		{
 			name:   "token_exchange for an id_token gives nothing to call with",
-			oauth2: s.exchange("basic", "requested_token_type", "urn:ietf:params:oauth:token-type:id_token"), fails: &mistakeKind, words: "token_type",
+			oauth2: s.exchange("basic", "requested_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+			fails:  &mistakeKind, words: "token_type",
 		},
 		{
 			name:    "token_exchange for a refresh token uses the access token beside it",

@@ -1,10 +1,11 @@
 // Package lint finds what is wrong with the user's template before AWS does, or in place of AWS, which would not: a job
-// that no list names, an event that the caller rejects, a time zone that does not exist, a token pasted where the name of
-// its secret belongs.
+// that no list names, an event that the caller rejects, a time zone that does not exist, a token pasted where the name
+// of its secret belongs.
 //
 // The template belongs to the user. Looked at are its rows, what the rows become, and what the application cannot do
-// without: what CloudFormation, SQS or CloudWatch would reject, and an alarm for each token and job. Everything else may be
-// as its owner likes; a resource that is no longer as shipped is a note. What cfn-lint finds is left to cfn-lint.
+// without: what CloudFormation, SQS or CloudWatch would reject, and an alarm for each token and job. Everything else
+// may be as its owner likes; a resource that is no longer as shipped is a note. What cfn-lint finds is left to
+// cfn-lint.
 package lint
 
 import (
@@ -75,7 +76,8 @@ func (p Problem) In(file string) string {
 	return fmt.Sprintf("%s:%d:%d: %s", file, p.Line, max(p.Column, 1), p)
 }
 
-// Template returns everything about a template that its owner should know, in the order of its lines, each mistake once.
+// Template returns everything about a template that its owner should know, in the order of its lines, each mistake
+// once.
 func Template(data []byte, o Options) []Problem {
 	c := &checker{options: o}
 	stack, err := cfn.Parse(data, c.guessed())
@@ -119,7 +121,8 @@ type checker struct {
 	problems []Problem
 	blocks   map[string]map[string]block // by mapping and name
 	lists    map[string][]*yaml.Node     // the names in a loop's list
-	broken   map[string]bool             // rows with a mistake, as Jobs.DailyReport: what follows from them is not reported
+	// rows with a mistake, as Jobs.DailyReport: what follows from them is not reported
+	broken map[string]bool
 }
 
 // block is one row of the template as it is written.
@@ -168,7 +171,10 @@ func (c *checker) mistakes() int {
 
 func (c *checker) sorted() []Problem {
 	slices.SortStableFunc(c.problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(max(a.Severity, Warning), max(b.Severity, Warning)), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(
+			cmp.Compare(max(a.Severity, Warning), max(b.Severity, Warning)), cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Column, b.Column),
+		)
 	})
 	return c.problems
 }
@@ -196,7 +202,10 @@ func (c *checker) follows(where string) bool {
 	if section == "Mappings" && (name == tokens || name == jobs) {
 		return true // rows says it better
 	}
-	if loop, ok := strings.CutPrefix(name, "Fn::ForEach::"); ok && slices.ContainsFunc(c.lists[loop], func(n *yaml.Node) bool { return c.broken[loop+"."+n.Value] }) {
+	if loop, ok := strings.CutPrefix(name, "Fn::ForEach::"); ok &&
+		slices.ContainsFunc(c.lists[loop], func(n *yaml.Node) bool {
+			return c.broken[loop+"."+n.Value]
+		}) {
 		return true
 	}
 	if c.broken[section+"."+name] {

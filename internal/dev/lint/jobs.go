@@ -38,7 +38,8 @@ func (c *checker) jobs() {
 		properties := c.stack.Resources["Job"+name].Properties
 		input, ok := at(properties, "Target", "Input").(string)
 		if !ok {
-			c.jobProblem(name, "", Problem{Text: "the template makes no schedule Job" + name + " of it, with an Input", Fix: "take the loop Fn::ForEach::Jobs from the shipped template"})
+			c.jobProblem(name, "", Problem{Text: "the template makes no schedule Job" + name +
+				" of it, with an Input", Fix: "take the loop Fn::ForEach::Jobs from the shipped template"})
 			continue
 		}
 		event := c.event(name, input)
@@ -66,7 +67,13 @@ func (c *checker) jobProblem(name, key string, p Problem) {
 // event is what the caller makes of a schedule's Input, read by the caller's own parser.
 func (c *checker) event(name, input string) job.Job {
 	if len(input) > maxInput {
-		c.jobProblem(name, "", Problem{Text: fmt.Sprintf("its event has %d bytes, more than Scheduler's %d", len(input), maxInput), Fix: "shorten its Body"})
+		c.jobProblem(
+			name, "",
+			Problem{
+				Text: fmt.Sprintf("its event has %d bytes, more than Scheduler's %d", len(input), maxInput),
+				Fix:  "shorten its Body",
+			},
+		)
 	}
 	event, err := job.Parse([]byte(input), job.Options{IdempotencyHeader: c.stack.Values["IdempotencyHeader"]})
 	invalid, _ := errors.AsType[*job.InvalidError](err)
@@ -78,14 +85,16 @@ func (c *checker) event(name, input string) job.Job {
 	case err != nil:
 		c.jobProblem(name, "", Problem{Text: "the caller would reject its event: " + err.Error()})
 	case event.Name != name:
-		c.jobProblem(name, "", Problem{Text: "its event is for job " + event.Name, Fix: "take the Input of Fn::ForEach::Jobs from the shipped template"})
+		c.jobProblem(name, "", Problem{Text: "its event is for job " +
+			event.Name, Fix: "take the Input of Fn::ForEach::Jobs from the shipped template"})
 	}
 	return event
 }
 
 // eventPlaces find the key of the event that a problem of the parser is about: its first word, or where it says "in".
 var eventPlaces = []*regexp.Regexp{
-	regexp.MustCompile(`^([a-z][A-Za-z]*)`), regexp.MustCompile(` in "/([a-z][A-Za-z]*)`), regexp.MustCompile(` in ([a-z][A-Za-z]*)\b`),
+	regexp.MustCompile(`^([a-z][A-Za-z]*)`), regexp.MustCompile(` in "/([a-z][A-Za-z]*)`),
+	regexp.MustCompile(` in ([a-z][A-Za-z]*)\b`),
 }
 
 // rowKey is the key of a row that a key of the event is made of: Key for secretKey, which comes from the token.
@@ -118,7 +127,8 @@ func (c *checker) invalid(name, problem string) {
 		return // of the schedule too, whose own problem names it
 	}
 	text := problem
-	if first, rest, ok := strings.Cut(problem, " "); ok && key != "" && strings.EqualFold(strings.TrimSuffix(first, ":"), key) {
+	if first, rest, ok := strings.Cut(problem, " "); ok && key != "" &&
+		strings.EqualFold(strings.TrimSuffix(first, ":"), key) {
 		text = rest
 	}
 	p := Problem{Place: mapping + "." + row, Key: key, Text: "the caller would reject it: " + text}
@@ -144,7 +154,8 @@ func (c *checker) schedule(name string, properties map[string]any, event job.Job
 		return
 	}
 	if _, ok := s.Next(c.options.Now); !ok {
-		c.jobProblem(name, "Schedule", Problem{Text: expression + " never starts a run again", Fix: "write a time that is to come, or take the job out"})
+		c.jobProblem(name, "Schedule", Problem{Text: expression +
+			" never starts a run again", Fix: "write a time that is to come, or take the job out"})
 		return
 	}
 	if field, days, names := s.NumberedDays(); field != "" {
@@ -160,8 +171,9 @@ func (c *checker) schedule(name string, properties map[string]any, event job.Job
 	window := time.Duration(numberAt(row, "Window")) * time.Minute
 	if event.MaxAge > 0 && event.MaxAge <= window+delivery {
 		c.jobProblem(name, "MaxAge", Problem{
-			Text: plain(event.MaxAge) + " is too short: a run that is on time may start " + plain(window+delivery) + " late (the Window plus 15 minutes of delivery)",
-			Fix:  "write more than " + plain(window+delivery),
+			Text: plain(event.MaxAge) + " is too short: a run that is on time may start " + plain(window+delivery) +
+				" late (the Window plus 15 minutes of delivery)",
+			Fix: "write more than " + plain(window+delivery),
 		})
 	}
 	if textAt(row, "Watch") != "ignore" {
@@ -173,18 +185,24 @@ func (c *checker) schedule(name string, properties map[string]any, event job.Job
 func (c *checker) silence(name string, s *schedule.Schedule, window time.Duration) {
 	gap := s.LongestGap()
 	minimum := schedule.LeastSilentAfter(gap, window, longestRun)
-	sum := "the longest gap between two starts is " + plain(gap) + ", plus a Window of " + plain(window) + ", one run, one hour"
+	sum := "the longest gap between two starts is " + plain(gap) + ", plus a Window of " + plain(window) +
+		", one run, one hour"
 	given := int(numberAt(c.stack.Mappings[jobs][name], "SilentAfter"))
 	switch {
 	case s.OneTime():
-		c.jobProblem(name, "SilentAfter", Problem{Text: "a job that runs once is silent ever after", Fix: "add Watch: ignore"})
+		c.jobProblem(
+			name, "SilentAfter", Problem{Text: "a job that runs once is silent ever after", Fix: "add Watch: ignore"},
+		)
 	case minimum > maxSilentAfter:
 		c.jobProblem(name, "SilentAfter", Problem{
-			Text: fmt.Sprintf("would have to be %d, and CloudWatch looks back %d hours at most (%s)", minimum, maxSilentAfter, sum),
-			Fix:  "add Watch: ignore, as every weekly job needs",
+			Text: fmt.Sprintf(
+				"would have to be %d, and CloudWatch looks back %d hours at most (%s)", minimum, maxSilentAfter, sum,
+			),
+			Fix: "add Watch: ignore, as every weekly job needs",
 		})
 	case given < minimum:
-		c.jobProblem(name, "SilentAfter", Problem{Text: strconv.Itoa(given) + " is too short: " + sum, Fix: "write at least " + strconv.Itoa(minimum)})
+		c.jobProblem(name, "SilentAfter", Problem{Text: strconv.Itoa(given) + " is too short: " +
+			sum, Fix: "write at least " + strconv.Itoa(minimum)})
 	}
 }
 
@@ -198,7 +216,9 @@ func (c *checker) badSchedule(name, expression string, err error) {
 		if err == nil { // a time that the clocks of the zone jump over
 			_, err = schedule.Parse(expression, textAt(c.stack.Resources["Job"+name].Properties, "ScheduleExpressionTimezone"))
 		}
-		c.jobProblem(name, "Schedule", Problem{Text: strings.ReplaceAll(strings.TrimPrefix(err.Error(), "schedule "), "\n", "; ")})
+		c.jobProblem(
+			name, "Schedule", Problem{Text: strings.ReplaceAll(strings.TrimPrefix(err.Error(), "schedule "), "\n", "; ")},
+		)
 	}
 }
 
@@ -254,7 +274,8 @@ func (c *checker) examples() {
 		call := textAt(c.stack.Mappings[jobs][name], "Call")
 		event, err := job.Parse([]byte(textAt(c.stack.Resources["Job"+name].Properties, "Target", "Input")), job.Options{})
 		if err == nil && call != "" && reserved(event.Host()) {
-			c.jobProblem(name, "Call", Problem{Text: "it still calls " + event.Host() + ", which is an example", Fix: "write your own host"})
+			c.jobProblem(name, "Call", Problem{Text: "it still calls " + event.Host() +
+				", which is an example", Fix: "write your own host"})
 		}
 	}
 	given := c.options.Stack.Parameters[allowedHosts]
@@ -267,7 +288,8 @@ func (c *checker) examples() {
 	}
 	for host := range strings.SplitSeq(given, ",") {
 		if reserved(host) {
-			c.add(Problem{Place: "Parameters", Key: allowedHosts, Text: strings.TrimSpace(host) + " is an example", Fix: "write your own host"})
+			c.add(Problem{Place: "Parameters", Key: allowedHosts, Text: strings.TrimSpace(host) +
+				" is an example", Fix: "write your own host"})
 		}
 	}
 }
@@ -276,7 +298,9 @@ func (c *checker) examples() {
 func reserved(host string) bool {
 	host, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(host)), ":")
 	host = "." + strings.TrimSuffix(strings.TrimPrefix(host, "*."), ".")
-	for _, name := range []string{".example.com", ".example.net", ".example.org", ".example", ".test", ".invalid", ".localhost"} {
+	for _, name := range []string{
+		".example.com", ".example.net", ".example.org", ".example", ".test", ".invalid", ".localhost",
+	} {
 		if strings.HasSuffix(host, name) {
 			return true
 		}
@@ -291,7 +315,10 @@ func (c *checker) descriptions(mapping, name string, longest int) {
 		return
 	}
 	p := Problem{
-		Place: mapping + "." + name, Text: fmt.Sprintf("the description of its alarm has %d characters, and CloudWatch takes %d", longest, maxDescription),
+		Place: mapping + "." + name,
+		Text: fmt.Sprintf(
+			"the description of its alarm has %d characters, and CloudWatch takes %d", longest, maxDescription,
+		),
 		Fix: "shorten its name, its secret's name or the stack's",
 	}
 	if _, note, ok := c.stack.Locate("Mappings", mapping, name, "Note"); ok && note.Kind == yaml.ScalarNode {

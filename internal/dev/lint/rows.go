@@ -108,8 +108,9 @@ func (c *checker) read(mapping string) {
 		c.add(Problem{Place: "Resources", Text: "the loop " + loop + " is missing", Fix: "take it from the shipped template"})
 	case !ok || list.Kind != yaml.SequenceNode || list.Tag == "!Ref":
 		c.at(key, Problem{
-			Place: "Resources." + loop, Text: "its list is not literal, and on update CloudFormation keeps a parameter's old value",
-			Fix: "write the names themselves: [" + strings.Join(c.sortedBlocks(mapping), ", ") + "]",
+			Place: "Resources." + loop,
+			Text:  "its list is not literal, and on update CloudFormation keeps a parameter's old value",
+			Fix:   "write the names themselves: [" + strings.Join(c.sortedBlocks(mapping), ", ") + "]",
 		})
 	default:
 		c.lists[mapping] = list.Content
@@ -119,7 +120,8 @@ func (c *checker) read(mapping string) {
 // noRows reports that a mapping is missing, or called otherwise: none of the names in the list can be right then.
 func (c *checker) noRows(at *yaml.Node, mapping string) {
 	p := Problem{Place: "Mappings", Text: "there is no mapping " + mapping}
-	if meant := near(mapping, slices.Sorted(maps.Keys(c.stack.Mappings))); meant != "" && meant != tokens && meant != jobs {
+	if meant := near(mapping, slices.Sorted(maps.Keys(c.stack.Mappings))); meant != "" && meant != tokens &&
+		meant != jobs {
 		at, _, _ = c.stack.Locate("Mappings", meant)
 		p.Fix = "write " + mapping + " instead of " + meant
 	}
@@ -146,7 +148,8 @@ func (c *checker) names(mapping string) {
 			continue
 		}
 		if listed[n.Value] != nil {
-			c.at(n, Problem{Place: mapping + "." + n.Value, Text: "the list of Fn::ForEach::" + mapping + " has this name twice", Fix: "take one out"})
+			c.at(n, Problem{Place: mapping + "." + n.Value, Text: "the list of Fn::ForEach::" + mapping +
+				" has this name twice", Fix: "take one out"})
 		}
 		listed[n.Value] = n
 	}
@@ -169,8 +172,9 @@ func (c *checker) names(mapping string) {
 			continue
 		}
 		p := Problem{
-			Place: mapping + "." + name, Text: "the list of Fn::ForEach::" + mapping + " names it, but Mappings." + mapping + " has no such block",
-			Fix: "write the block, or take the name out of the list",
+			Place: mapping + "." + name,
+			Text:  "the list of Fn::ForEach::" + mapping + " names it, but Mappings." + mapping + " has no such block",
+			Fix:   "write the block, or take the name out of the list",
 		}
 		if twin := near(name, onlyBlocks); twin != "" {
 			p.Fix = "the block is called " + twin + ": write the same name in both"
@@ -181,8 +185,9 @@ func (c *checker) names(mapping string) {
 	for _, name := range onlyBlocks {
 		if !c.broken[mapping+"."+name] {
 			c.at(c.blocks[mapping][name].key, Problem{
-				Place: mapping + "." + name, Text: "Mappings." + mapping + " has this block, but the list of Fn::ForEach::" + mapping + " does not name it",
-				Fix: "add it to the list" + c.listLine(mapping),
+				Place: mapping + "." + name,
+				Text:  "Mappings." + mapping + " has this block, but the list of Fn::ForEach::" + mapping + " does not name it",
+				Fix:   "add it to the list" + c.listLine(mapping),
 			})
 		}
 	}
@@ -202,7 +207,8 @@ func (c *checker) commaMissing(mapping string, n *yaml.Node, listed map[string]*
 		listed[name] = n
 		c.broken[mapping+"."+name] = true
 	}
-	c.at(n, Problem{Place: "Resources.Fn::ForEach::" + mapping, Text: "a comma is missing in its list", Fix: "write " + strings.Join(names, ", ")})
+	c.at(n, Problem{Place: "Resources.Fn::ForEach::" + mapping, Text: "a comma is missing in its list", Fix: "write " +
+		strings.Join(names, ", ")})
 	return true
 }
 
@@ -213,8 +219,8 @@ func (c *checker) listLine(mapping string) string {
 
 var rowName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,39}$`)
 
-// name checks how a row is called, at the node where it is written, and perhaps in the list too. It reports whether the name
-// is good.
+// name checks how a row is called, at the node where it is written, and perhaps in the list too. It reports whether the
+// name is good.
 func (c *checker) name(mapping, name string, n, inList *yaml.Node) bool {
 	p := Problem{Place: mapping + "." + name}
 	switch what := notText(n); {
@@ -225,9 +231,11 @@ func (c *checker) name(mapping, name string, n, inList *yaml.Node) bool {
 		}
 	case inList != nil && notText(inList) != "" && rowName.MatchString(name):
 		n = inList
-		p.Text, p.Fix = "YAML 1.1, which CloudFormation and SAM read, takes "+name+" for "+notText(inList), "quote it: '"+name+"'"
+		p.Text, p.Fix = "YAML 1.1, which CloudFormation and SAM read, takes "+name+" for "+notText(inList), "quote it: '"+
+			name+"'"
 	case !rowName.MatchString(name):
-		p.Text, p.Fix = "a name is letters and digits, begins with a letter and has at most 40", "write "+goodName(mapping, name)
+		p.Text, p.Fix = "a name is letters and digits, begins with a letter and has at most 40", "write "+
+			goodName(mapping, name)
 	default:
 		return true
 	}
@@ -238,7 +246,9 @@ func (c *checker) name(mapping, name string, n, inList *yaml.Node) bool {
 // goodName is a name like the one that is not allowed: refresh-reports becomes RefreshReports.
 func goodName(mapping, name string) string {
 	var out strings.Builder
-	for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+	for part := range strings.FieldsFuncSeq(name, func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
 		out.WriteString(strings.ToUpper(part[:1]) + part[1:])
 	}
 	good := out.String()
@@ -252,7 +262,8 @@ func goodName(mapping, name string) string {
 func (c *checker) row(data []byte, mapping, name string) {
 	b, place := c.blocks[mapping][name], mapping+"."+name
 	if b.value.Kind != yaml.MappingNode {
-		c.at(b.key, Problem{Place: place, Text: "it has no keys", Fix: "write at least " + strings.Join(required(mapping), ", ")})
+		c.at(b.key, Problem{Place: place, Text: "it has no keys", Fix: "write at least " +
+			strings.Join(required(mapping), ", ")})
 		return
 	}
 	if c.misread(data, place, b) {
@@ -343,7 +354,10 @@ func (r rule) problem(key string, n *yaml.Node) (Problem, bool) {
 		return mistake("that looks like a token ("+tokenShape(n.Value)+"…), and the template is no place for one",
 			"store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed")
 	case strings.Contains(n.Value, "{{resolve:"):
-		return mistake("holds {{resolve:, which CloudFormation would replace by a secret's value", "a token comes from Secrets Manager when the job runs: see Secret")
+		return mistake(
+			"holds {{resolve:, which CloudFormation would replace by a secret's value",
+			"a token comes from Secrets Manager when the job runs: see Secret",
+		)
 	}
 	if r.kind == text && what != "" {
 		if text, fix := r.check(n.Value); text != "" && what == "a number" {
@@ -395,7 +409,9 @@ func (c *checker) value(mapping, name, key string, n *yaml.Node) {
 		}
 	case key == "Call" || key == "Body" || key == "Headers":
 		if variable := shellVariable.FindString(n.Value); variable != "" {
-			p.Severity, p.Text, p.Fix = Warning, variable+" goes out as it stands: only {{…}} is replaced", "write {{scheduledDate}}, {{scheduledTime}} or {{runId}} if you mean one of them"
+			p.Severity, p.Text, p.Fix = Warning, variable+
+				" goes out as it stands: only {{…}} is replaced", "write {{scheduledDate}}, {{scheduledTime}} or {{runId}} if "+
+				"you mean one of them"
 			c.at(n, p)
 		}
 	}
@@ -425,7 +441,9 @@ func (c *checker) tokenOf(name string) {
 
 var (
 	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]+$`)
-	secretARN  = regexp.MustCompile(`^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:([A-Za-z0-9/_+=.@-]+)-[A-Za-z0-9]{6}$`)
+	secretARN  = regexp.MustCompile(
+		`^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:([A-Za-z0-9/_+=.@-]+)-[A-Za-z0-9]{6}$`,
+	)
 )
 
 // maxSecretName is Secrets Manager's.
@@ -437,16 +455,19 @@ func (c *checker) secret(secret string) (text, fix string) {
 	arn := secretARN.FindStringSubmatch(secret)
 	switch {
 	case strings.HasPrefix(secret, "arn:") && arn == nil:
-		return "is not the full ARN of a secret", "write it with the six random characters at its end, as aws secretsmanager describe-secret shows it"
+		return "is not the full ARN of a secret", "write it with the six random characters at its end, as aws " +
+			"secretsmanager describe-secret shows it"
 	case arn != nil:
 		extra := strings.FieldsFunc(c.stack.Values["ExtraSecretArns"], func(r rune) bool { return r == ',' || r == ' ' })
 		if !strings.HasPrefix(arn[1], prefix) && !slices.Contains(extra, secret) {
-			return "is neither under " + prefix + " nor in the parameter ExtraSecretArns, so the caller may not read it", "add it to ExtraSecretArns"
+			return "is neither under " + prefix + " nor in the parameter ExtraSecretArns, so the caller may not " +
+				"read it", "add it to ExtraSecretArns"
 		}
 	case strings.HasPrefix(secret, "/"):
 		return "begins with a slash, and would become " + prefix + secret, "write " + strings.TrimLeft(secret, "/")
 	case strings.HasPrefix(secret, prefix):
-		return "repeats the stack's prefix " + prefix + ", which is put before it", "write " + strings.TrimPrefix(secret, prefix)
+		return "repeats the stack's prefix " + prefix + ", which is put before it", "write " +
+			strings.TrimPrefix(secret, prefix)
 	case !secretName.MatchString(secret):
 		return "is no name of a secret", "write letters, digits and / _ + = . @ -"
 	case len(prefix+secret) > maxSecretName:
@@ -468,7 +489,10 @@ var tokenShapes = []*regexp.Regexp{
 	regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b`),
 	regexp.MustCompile(`\b(AIza)[A-Za-z0-9_-]{30}`),
 	regexp.MustCompile(`\b(ya29\.)[A-Za-z0-9_-]{16}`),
-	regexp.MustCompile(`\b(npm_|hf_|dop_v1_|shp(?:at|ss|ca|pa)_|pypi-|lin_api_|secret_|ntn_|ATATT|SG\.|figd_|dapi|pat-(?:na|eu)[0-9]-)[A-Za-z0-9_-]{16}`),
+	regexp.MustCompile(
+		`\b(npm_|hf_|dop_v1_|shp(?:at|ss|ca|pa)_|pypi-|lin_api_|secret_|ntn_|ATATT|SG\.|figd_|dapi|pat-(?:na|eu)[0-9]-)[A-` +
+			`Za-z0-9_-]{16}`,
+	),
 	regexp.MustCompile(`(?i)\b(bearer )[A-Za-z0-9._~+/=-]{16}`),
 }
 
@@ -484,9 +508,11 @@ func tokenShape(value string) string {
 
 var unbroken = regexp.MustCompile(`^[A-Za-z0-9+=]{32,}$`)
 
-// random reports whether a text has the shape of a token of no known kind: long, without a word's end, of mixed characters.
+// random reports whether a text has the shape of a token of no known kind: long, without a word's end, of mixed
+// characters.
 func random(value string) bool {
-	return unbroken.MatchString(value) && strings.ContainsFunc(value, unicode.IsDigit) && strings.ContainsFunc(value, unicode.IsLetter)
+	return unbroken.MatchString(value) && strings.ContainsFunc(value, unicode.IsDigit) &&
+		strings.ContainsFunc(value, unicode.IsLetter)
 }
 
 func plainText(value string) (text, fix string) {
@@ -525,7 +551,9 @@ var (
 
 // units of time as people write them, by their first letters.
 func unit(word string) time.Duration {
-	for prefix, d := range map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
+	for prefix, d := range map[string]time.Duration{
+		"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour,
+	} {
 		if strings.HasPrefix(strings.ToLower(word), prefix) {
 			return d
 		}
@@ -623,7 +651,9 @@ func jsonText(value string) (text, fix string) {
 		return "", ""
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok && strings.ContainsAny(value, `{["`) {
-		return fmt.Sprintf("is no JSON: %v, at character %d", err, syntax.Offset), `write it between single quotes, such as '{"kind":"daily"}'`
+		return fmt.Sprintf(
+			"is no JSON: %v, at character %d", err, syntax.Offset,
+		), `write it between single quotes, such as '{"kind":"daily"}'`
 	}
 	return "is no JSON", "for plain text write '" + strings.ReplaceAll(string(must(json.Marshal(value))), "'", "''") + "'"
 }

@@ -16,8 +16,8 @@ import (
 
 var now = time.Date(2026, time.November, 24, 12, 0, 0, 0, time.UTC)
 
-// small is the shipped template without what stands before its rows and without comments, so that the lines of the rows do
-// not depend on either:
+// small is the shipped template without what stands before its rows and without comments, so that the lines of the rows
+// do not depend on either:
 //
 //	 1  Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]
 //	 2  Mappings:
@@ -66,15 +66,16 @@ func report(problems []lint.Problem) []string {
 	return lines
 }
 
-// words compares lines of a report with those that are wanted: {jobs} stands for the line of the jobs' list, {tokens} for
-// that of the tokens', and … for any rest.
+// words compares lines of a report with those that are wanted: {jobs} stands for the line of the jobs' list, {tokens}
+// for that of the tokens', and … for any rest.
 func words(template string) cmp.Option {
 	lines := strings.Split(template, "\n")
 	line := func(loop string) int {
 		return slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "Fn::ForEach::"+loop+":") }) + 1
 	}
 	fill := strings.NewReplacer(
-		"{jobs}", strconv.Itoa(line("Jobs")+2), "{jobs loop}", strconv.Itoa(line("Jobs")), "{tokens}", strconv.Itoa(line("Tokens")+2),
+		"{jobs}", strconv.Itoa(line("Jobs")+2), "{jobs loop}", strconv.Itoa(line("Jobs")), "{tokens}",
+		strconv.Itoa(line("Tokens")+2),
 	)
 	return cmp.Comparer(func(a, b string) bool {
 		a, b = fill.Replace(a), fill.Replace(b)
@@ -97,7 +98,8 @@ const (
 	call      = "Call: POST https://api.example.com/v1/reports?for={{scheduledDate}}"
 	body      = `Body: '{"kind":"daily"}'`
 	silent    = "SilentAfter: 75"
-	hourly    = `HourlySync: { Schedule: "rate(1 hour)", Call: "GET https://api.example.com/v1/sync", Token: ExampleApi, SilentAfter: 3 }`
+	hourly    = `HourlySync: { Schedule: "rate(1 hour)", Call: "GET https://api.example.com/v1/sync", Token: ` +
+		`ExampleApi, SilentAfter: 3 }`
 	hourlyRow = `HourlySync: { Schedule: "rate(1 hour)",`
 )
 
@@ -119,7 +121,8 @@ func TestMistakesInRows(t *testing.T) {
 		"faults.md: job named No, unquoted in list and block": {
 			edits: []edit{{jobsList, `[DailyReport, No]`}, {`HourlySync: {`, `No: {`}},
 			want: []string{
-				`13:5: Jobs.No: YAML 1.1, which CloudFormation and SAM read, takes No for a boolean: quote it: 'No', and in line {jobs} too`,
+				`13:5: Jobs.No: YAML 1.1, which CloudFormation and SAM read, takes No for a boolean: quote it: 'No', and in ` +
+					`line {jobs} too`,
 			},
 		},
 		"faults.md: cron in one line, unquoted": {
@@ -131,7 +134,8 @@ func TestMistakesInRows(t *testing.T) {
 		"faults.md: 1-5 is Sunday to Thursday": {
 			edits: []edit{{cron, `Schedule: cron(0 9 ? * 1-5)`}, {silent, `SilentAfter: 76`}},
 			want: []string{
-				`7:17: warning: Jobs.DailyReport.Schedule: 1-5 is Sunday to Thursday, as AWS counts from Sunday = 1: write SUN-THU, or the days that you mean, such as MON-FRI`,
+				`7:17: warning: Jobs.DailyReport.Schedule: 1-5 is Sunday to Thursday, as AWS counts from Sunday = 1: write ` +
+					`SUN-THU, or the days that you mean, such as MON-FRI`,
 			},
 		},
 		"faults.md: LW and names in small letters": {
@@ -142,13 +146,15 @@ func TestMistakesInRows(t *testing.T) {
 		"faults.md: zone without daylight saving": {
 			edits: []edit{{zone, `Timezone: EST`}},
 			want: []string{
-				`8:17: warning: Jobs.DailyReport.Timezone: EST knows no daylight saving time: write America/New_York, or the zone of your city, unless you mean that`,
+				`8:17: warning: Jobs.DailyReport.Timezone: EST knows no daylight saving time: write America/New_York, or the ` +
+					`zone of your city, unless you mean that`,
 			},
 		},
 		"faults.md: token instead of a secret's name": {
 			edits: []edit{{`Secret: example-api`, `Secret: github_pat_11ABCDEFG0123456789_abcdef`}},
 			want: []string{
-				`4:27: Tokens.ExampleApi.Secret: that looks like a token (github_pat_…), and the template is no place for one: store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
+				`4:27: Tokens.ExampleApi.Secret: that looks like a token (github_pat_…), and the template is no place for ` +
+					`one: store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
 			},
 		},
 		"faults.md: secret that begins with a slash": {
@@ -160,7 +166,8 @@ func TestMistakesInRows(t *testing.T) {
 		"faults.md: shell variable in a call": {
 			edits: []edit{{`?for={{scheduledDate}}`, `?day=${DATE}`}},
 			want: []string{
-				`9:13: warning: Jobs.DailyReport.Call: ${DATE} goes out as it stands: only {{…}} is replaced: write {{scheduledDate}}, {{scheduledTime}} or {{runId}} if you mean one of them`,
+				`9:13: warning: Jobs.DailyReport.Call: ${DATE} goes out as it stands: only {{…}} is replaced: write ` +
+					`{{scheduledDate}}, {{scheduledTime}} or {{runId}} if you mean one of them`,
 			},
 		},
 		"faults.md: SilentAfter with a unit": {
@@ -184,7 +191,8 @@ func TestMistakesInRows(t *testing.T) {
 		"faults.md: name with a dash": {
 			edits: []edit{{jobsList, `[DailyReport, refresh-reports]`}, {`HourlySync: {`, `refresh-reports: {`}},
 			want: []string{
-				`13:5: Jobs.refresh-reports: a name is letters and digits, begins with a letter and has at most 40: write RefreshReports`,
+				`13:5: Jobs.refresh-reports: a name is letters and digits, begins with a letter and has at most 40: write ` +
+					`RefreshReports`,
 			},
 		},
 		"job named On in block only, quoted in the list": {
@@ -204,7 +212,8 @@ func TestMistakesInRows(t *testing.T) {
 `, `Token: 'NO'
 `}, {`Token: ExampleApi,`, `Token: 'NO',`}},
 			want: []string{
-				`4:5: Tokens.NO: YAML 1.1, which CloudFormation and SAM read, takes NO for a boolean: quote it: 'NO', and in line {tokens} too`,
+				`4:5: Tokens.NO: YAML 1.1, which CloudFormation and SAM read, takes NO for a boolean: quote it: 'NO', and in ` +
+					`line {tokens} too`,
 			},
 		},
 		"token NO, named without quotes": {
@@ -278,7 +287,8 @@ func TestMistakesInRows(t *testing.T) {
 		"watch that is off": {
 			edits: []edit{{zone, `Watch: off`}},
 			want: []string{
-				`8:14: Jobs.DailyReport.Watch: YAML takes off for a boolean (quote it if you mean the text), and it must be missing or ignore`,
+				`8:14: Jobs.DailyReport.Watch: YAML takes off for a boolean (quote it if you mean the text), and it must be ` +
+					`missing or ignore`,
 			},
 		},
 		"truth that is yes": {
@@ -290,7 +300,8 @@ func TestMistakesInRows(t *testing.T) {
 		"state that is off": {
 			edits: []edit{{zone, `State: Off`}},
 			want: []string{
-				`8:14: Jobs.DailyReport.State: YAML takes Off for a boolean (quote it if you mean the text), and it must be ENABLED or DISABLED`,
+				`8:14: Jobs.DailyReport.State: YAML takes Off for a boolean (quote it if you mean the text), and it must be ` +
+					`ENABLED or DISABLED`,
 			},
 		},
 		"sexagesimal timeout": {
@@ -302,37 +313,43 @@ func TestMistakesInRows(t *testing.T) {
 		"name that is null": {
 			edits: []edit{{jobsList, `[DailyReport, Null]`}, {`HourlySync: {`, `Null: {`}},
 			want: []string{
-				`13:5: Jobs.Null: YAML 1.1, which CloudFormation and SAM read, takes Null for null: quote it: 'Null', and in line {jobs} too`,
+				`13:5: Jobs.Null: YAML 1.1, which CloudFormation and SAM read, takes Null for null: quote it: 'Null', and in ` +
+					`line {jobs} too`,
 			},
 		},
 		"comma in one line, unquoted": {
 			edits: []edit{{`Schedule: "rate(1 hour)"`, `Schedule: cron(0,30 9 1 1 MON 2027)`}},
 			want: []string{
-				`13:29: Jobs.HourlySync.Schedule: quote it: inside { } YAML takes the , for the end of the value: write Schedule: 'cron(0,30 9 1 1 MON 2027)'`,
+				`13:29: Jobs.HourlySync.Schedule: quote it: inside { } YAML takes the , for the end of the value: write ` +
+					`Schedule: 'cron(0,30 9 1 1 MON 2027)'`,
 			},
 		},
 		"placeholder in one line, unquoted": {
 			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `GET https://api.example.com/v1/sync/{{runId}}`}},
 			want: []string{
-				`13:51: Call: quote it: inside { } YAML takes the { for a block: write Call: 'GET https://api.example.com/v1/sync/{{runId}}'`,
+				`13:51: Call: quote it: inside { } YAML takes the { for a block: write Call: 'GET ` +
+					`https://api.example.com/v1/sync/{{runId}}'`,
 			},
 		},
 		"query in one line, unquoted": {
 			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `GET https://api.example.com/v1/sync?full=1`}},
 			want: []string{
-				`13:51: Call: quote it: inside { } YAML takes the ? for a key: write Call: 'GET https://api.example.com/v1/sync?full=1'`,
+				`13:51: Call: quote it: inside { } YAML takes the ? for a key: write Call: 'GET ` +
+					`https://api.example.com/v1/sync?full=1'`,
 			},
 		},
 		"brackets in one line, unquoted": {
 			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `GET https://api.example.com/v1/sync/[a]`}},
 			want: []string{
-				`13:51: Call: quote it: inside { } YAML takes the [ for a list: write Call: 'GET https://api.example.com/v1/sync/[a]'`,
+				`13:51: Call: quote it: inside { } YAML takes the [ for a list: write Call: 'GET ` +
+					`https://api.example.com/v1/sync/[a]'`,
 			},
 		},
 		"comma in a note in one line": {
 			edits: []edit{{`WarnDays: 14`, `Note: ask Anna, or Ben`}},
 			want: []string{
-				`4:46: Tokens.ExampleApi.Note: quote it: inside { } YAML takes the , for the end of the value: write Note: 'ask Anna, or Ben'`,
+				`4:46: Tokens.ExampleApi.Note: quote it: inside { } YAML takes the , for the end of the value: write Note: 'ask ` +
+					`Anna, or Ben'`,
 			},
 		},
 		"tab": {
@@ -383,32 +400,37 @@ func TestMistakesInRows(t *testing.T) {
 		"job in the list without a block": {
 			edits: []edit{{jobsList, `[DailyReport, HourlySync, Weekly]`}},
 			want: []string{
-				`{jobs}:33: Jobs.Weekly: the list of Fn::ForEach::Jobs names it, but Mappings.Jobs has no such block: write the block, or take the name out of the list`,
+				`{jobs}:33: Jobs.Weekly: the list of Fn::ForEach::Jobs names it, but Mappings.Jobs has no such block: write the ` +
+					`block, or take the name out of the list`,
 			},
 		},
 		"job with a block that is not listed": {
 			edits: []edit{{jobsList, `[DailyReport]`}},
 			want: []string{
-				`13:5: Jobs.HourlySync: Mappings.Jobs has this block, but the list of Fn::ForEach::Jobs does not name it: add it to the list in line {jobs}`,
+				`13:5: Jobs.HourlySync: Mappings.Jobs has this block, but the list of Fn::ForEach::Jobs does not name it: add ` +
+					`it to the list in line {jobs}`,
 			},
 		},
 		"token in the list without a block": {
 			edits: []edit{{tokenList, `[ExampleApi, Other]`}},
 			want: []string{
-				`{tokens}:20: Tokens.Other: the list of Fn::ForEach::Tokens names it, but Mappings.Tokens has no such block: write the block, or take the name out of the list`,
+				`{tokens}:20: Tokens.Other: the list of Fn::ForEach::Tokens names it, but Mappings.Tokens has no such block: ` +
+					`write the block, or take the name out of the list`,
 			},
 		},
 		"token with a block that is not listed": {
 			edits: []edit{{tokenRow, tokenRow + `
     Other: { Secret: other }`}},
 			want: []string{
-				`5:5: Tokens.Other: Mappings.Tokens has this block, but the list of Fn::ForEach::Tokens does not name it: add it to the list in line 184`,
+				`5:5: Tokens.Other: Mappings.Tokens has this block, but the list of Fn::ForEach::Tokens does not name it: add ` +
+					`it to the list in line 184`,
 			},
 		},
 		"block under another spelling": {
 			edits: []edit{{tokenRow, `ExampleAPI: { Secret: example-api }`}},
 			want: []string{
-				`{tokens}:8: Tokens.ExampleApi: the list of Fn::ForEach::Tokens names it, but Mappings.Tokens has no such block: the block is called ExampleAPI: write the same name in both`,
+				`{tokens}:8: Tokens.ExampleApi: the list of Fn::ForEach::Tokens names it, but Mappings.Tokens has no such ` +
+					`block: the block is called ExampleAPI: write the same name in both`,
 			},
 		},
 		"name in the list twice": {
@@ -418,9 +440,13 @@ func TestMistakesInRows(t *testing.T) {
 			},
 		},
 		"name of 41 characters": {
-			edits: []edit{{jobsList, `[DailyReport, Nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn]`}, {`HourlySync: {`, `Nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn: {`}},
+			edits: []edit{
+				{text: jobsList, instead: `[DailyReport, Nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn]`},
+				{text: `HourlySync: {`, instead: `Nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn: {`},
+			},
 			want: []string{
-				`13:5: Jobs.Nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn: a name is letters and digits, begins with a letter and has at most 40: write Nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn`,
+				`13:5: Jobs.Nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn: a name is letters and digits, begins with a letter and ` +
+					`has at most 40: write Nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn`,
 			},
 		},
 		"name that begins with a digit": {
@@ -430,9 +456,14 @@ func TestMistakesInRows(t *testing.T) {
 			},
 		},
 		"name with an underscore": {
-			edits: []edit{{tokenList, `[example_api]`}, {tokenRow, `example_api: { Secret: example-api }`}, {`Token: ExampleApi
-`, `Token: example_api
-`}, {`Token: ExampleApi,`, `Token: example_api,`}},
+			edits: []edit{
+				{text: tokenList, instead: `[example_api]`},
+				{text: tokenRow, instead: `example_api: { Secret: example-api }`},
+				{text: `Token: ExampleApi
+`, instead: `Token: example_api
+`},
+				{`Token: ExampleApi,`, `Token: example_api,`},
+			},
 			want: []string{
 				`4:5: Tokens.example_api: a name is letters and digits, begins with a letter and has at most 40: write ExampleApi`,
 			},
@@ -440,7 +471,8 @@ func TestMistakesInRows(t *testing.T) {
 		"list from a parameter": {
 			edits: []edit{{jobsList, `!Ref AllowedHosts`}},
 			want: []string{
-				`{jobs loop}:3: Resources.Fn::ForEach::Jobs: its list is not literal, and on update CloudFormation keeps a parameter's old value: write the names themselves: [DailyReport, HourlySync]`,
+				`{jobs loop}:3: Resources.Fn::ForEach::Jobs: its list is not literal, and on update CloudFormation keeps a ` +
+					`parameter's old value: write the names themselves: [DailyReport, HourlySync]`,
 			},
 		},
 		"row without keys": {
@@ -488,7 +520,8 @@ func TestMistakesInRows(t *testing.T) {
 		"key that nothing is like": {
 			edits: []edit{{zone, `Retries: 3`}},
 			want: []string{
-				`8:7: Jobs.DailyReport.Retries: there is no such key: the keys are Action, Attempts, Body, Call, Expect, Headers, Idempotent, MaxAge, Note, Reject, Schedule, SilentAfter, State, Timeout, Timezone, Token, Watch, Window`,
+				`8:7: Jobs.DailyReport.Retries: there is no such key: the keys are Action, Attempts, Body, Call, Expect, ` +
+					`Headers, Idempotent, MaxAge, Note, Reject, Schedule, SilentAfter, State, Timeout, Timezone, Token, Watch, Window`,
 			},
 		},
 		"required key that is missing": {
@@ -517,15 +550,27 @@ func TestMistakesInRows(t *testing.T) {
 			},
 		},
 		"secret outside the stack": {
-			edits: []edit{{`Secret: example-api`, `Secret: arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:other/token-AbCdEf`}},
+			edits: []edit{
+				{
+					text:    `Secret: example-api`,
+					instead: `Secret: arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:other/token-AbCdEf`,
+				},
+			},
 			want: []string{
-				`4:27: Tokens.ExampleApi.Secret: is neither under cronbearer/ nor in the parameter ExtraSecretArns, so the caller may not read it: add it to ExtraSecretArns`,
+				`4:27: Tokens.ExampleApi.Secret: is neither under cronbearer/ nor in the parameter ExtraSecretArns, so the ` +
+					`caller may not read it: add it to ExtraSecretArns`,
 			},
 		},
 		"partial ARN": {
-			edits: []edit{{`Secret: example-api`, `Secret: arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:cronbearer/a`}},
+			edits: []edit{
+				{
+					text:    `Secret: example-api`,
+					instead: `Secret: arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:cronbearer/a`,
+				},
+			},
 			want: []string{
-				`4:27: Tokens.ExampleApi.Secret: is not the full ARN of a secret: write it with the six random characters at its end, as aws secretsmanager describe-secret shows it`,
+				`4:27: Tokens.ExampleApi.Secret: is not the full ARN of a secret: write it with the six random characters at ` +
+					`its end, as aws secretsmanager describe-secret shows it`,
 			},
 		},
 		"secret with the stack's prefix": {
@@ -543,25 +588,29 @@ func TestMistakesInRows(t *testing.T) {
 		"JWT instead of a secret's name": {
 			edits: []edit{{`Secret: example-api`, `Secret: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl`}},
 			want: []string{
-				`4:27: Tokens.ExampleApi.Secret: that looks like a token (eyJ…), and the template is no place for one: store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
+				`4:27: Tokens.ExampleApi.Secret: that looks like a token (eyJ…), and the template is no place for one: store ` +
+					`it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
 			},
 		},
 		"GitLab token in a header": {
 			edits: []edit{{zone, `Headers: '{"PRIVATE-TOKEN":"glpat-ABCDEFGHIJKLMNOPQRST"}'`}},
 			want: []string{
-				`8:16: Jobs.DailyReport.Headers: that looks like a token (glpat-…), and the template is no place for one: store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
+				`8:16: Jobs.DailyReport.Headers: that looks like a token (glpat-…), and the template is no place for one: ` +
+					`store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
 			},
 		},
 		"Slack token in a query": {
 			edits: []edit{{`?for={{scheduledDate}}`, `?token=xoxb-123456789012-abcdefghijkl`}},
 			want: []string{
-				`9:13: Jobs.DailyReport.Call: that looks like a token (xoxb-…), and the template is no place for one: store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
+				`9:13: Jobs.DailyReport.Call: that looks like a token (xoxb-…), and the template is no place for one: store ` +
+					`it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
 			},
 		},
 		"token in a note": {
 			edits: []edit{{`WarnDays: 14`, `Note: ghp_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789`}},
 			want: []string{
-				`4:46: Tokens.ExampleApi.Note: that looks like a token (ghp_…), and the template is no place for one: store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
+				`4:46: Tokens.ExampleApi.Note: that looks like a token (ghp_…), and the template is no place for one: store ` +
+					`it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
 			},
 		},
 		"bad pointer": {
@@ -624,31 +673,36 @@ func TestMistakesInRows(t *testing.T) {
 		"broken JSON": {
 			edits: []edit{{body, `Body: '{"kind":"daily"'`}},
 			want: []string{
-				`11:13: Jobs.DailyReport.Body: is no JSON: unexpected end of JSON input, at character 15: write it between single quotes, such as '{"kind":"daily"}'`,
+				`11:13: Jobs.DailyReport.Body: is no JSON: unexpected end of JSON input, at character 15: write it between ` +
+					`single quotes, such as '{"kind":"daily"}'`,
 			},
 		},
 		"body that is YAML": {
 			edits: []edit{{body, `Body: { kind: daily }`}},
 			want: []string{
-				`11:13: Jobs.DailyReport.Body: is YAML, and must be JSON text: put it between single quotes: Body: '{"kind":"daily"}'`,
+				`11:13: Jobs.DailyReport.Body: is YAML, and must be JSON text: put it between single quotes: Body: ` +
+					`'{"kind":"daily"}'`,
 			},
 		},
 		"body that is a list": {
 			edits: []edit{{body, `Body: [1, 2]`}},
 			want: []string{
-				`11:13: Jobs.DailyReport.Body: is YAML, and must be JSON text: put it between single quotes: Body: '{"kind":"daily"}'`,
+				`11:13: Jobs.DailyReport.Body: is YAML, and must be JSON text: put it between single quotes: Body: ` +
+					`'{"kind":"daily"}'`,
 			},
 		},
 		"headers that are no object": {
 			edits: []edit{{body, `Headers: '[]'`}},
 			want: []string{
-				`11:16: Jobs.DailyReport.Headers: must be a JSON object: write one between single quotes, such as '{"status":[403]}'`,
+				`11:16: Jobs.DailyReport.Headers: must be a JSON object: write one between single quotes, such as ` +
+					`'{"status":[403]}'`,
 			},
 		},
 		"reject that is YAML, of a token": {
 			edits: []edit{{`WarnDays: 14`, `Reject: { status: [403] }`}},
 			want: []string{
-				`4:48: Tokens.ExampleApi.Reject: is YAML, and must be JSON text: put it between single quotes: Reject: '{"status":[403]}'`,
+				`4:48: Tokens.ExampleApi.Reject: is YAML, and must be JSON text: put it between single quotes: Reject: ` +
+					`'{"status":[403]}'`,
 			},
 		},
 		"function in a row": {
@@ -660,7 +714,8 @@ func TestMistakesInRows(t *testing.T) {
 		"secret of CloudFormation in a body": {
 			edits: []edit{{body, `Body: '{"key":"{{resolve:secretsmanager:a}}"}'`}},
 			want: []string{
-				`11:13: Jobs.DailyReport.Body: holds {{resolve:, which CloudFormation would replace by a secret's value: a token comes from Secrets Manager when the job runs: see Secret`,
+				`11:13: Jobs.DailyReport.Body: holds {{resolve:, which CloudFormation would replace by a secret's value: a ` +
+					`token comes from Secrets Manager when the job runs: see Secret`,
 			},
 		},
 		"state in small letters": {
@@ -750,7 +805,8 @@ func TestMistakesInRows(t *testing.T) {
 		"no method": {
 			edits: []edit{{`GET https://`, `https://`}},
 			want: []string{
-				`13:51: Jobs.HourlySync.Call: the caller would reject it: must be a method and a URL with one space between, such as GET https://api.example.com/v1/sync`,
+				`13:51: Jobs.HourlySync.Call: the caller would reject it: must be a method and a URL with one space between, ` +
+					`such as GET https://api.example.com/v1/sync`,
 			},
 		},
 		"unknown placeholder": {
@@ -762,13 +818,15 @@ func TestMistakesInRows(t *testing.T) {
 		"header of the caller's": {
 			edits: []edit{{body, `Headers: '{"Authorization":"x"}'`}},
 			want: []string{
-				`11:16: Jobs.DailyReport.Headers: the caller would reject it: "Authorization" must not be set: the call sets it itself`,
+				`11:16: Jobs.DailyReport.Headers: the caller would reject it: "Authorization" must not be set: the call sets it ` +
+					`itself`,
 			},
 		},
 		"idempotency header": {
 			edits: []edit{{body, `Headers: '{"Idempotency-Key":"x"}'`}},
 			want: []string{
-				`11:16: Jobs.DailyReport.Headers: the caller would reject it: headers.Idempotency-Key is the idempotency header, which every run sets itself`,
+				`11:16: Jobs.DailyReport.Headers: the caller would reject it: headers.Idempotency-Key is the idempotency header,` +
+					` which every run sets itself`,
 			},
 		},
 		"unknown key in Expect": {
@@ -798,38 +856,45 @@ func TestMistakesInRows(t *testing.T) {
 		"event key that is unknown": {
 			edits: []edit{{`"attempts":${Attempts}`, `"attempt":${Attempts}`}},
 			want: []string{
-				`{jobs loop}:3: Resources.Fn::ForEach::Jobs.Input: the caller would reject it: unknown key "attempt" in the object…`,
+				`{jobs loop}:3: Resources.Fn::ForEach::Jobs.Input: the caller would reject it: unknown key "attempt" in the ` +
+					`object…`,
 			},
 		},
 		"unknown time zone": {
 			edits: []edit{{zone, `Timezone: Europe/Londn`}},
 			want: []string{
-				`8:17: Jobs.DailyReport.Timezone: "Europe/Londn" is no IANA time zone; write its full name, such as Europe/London, or leave it out for UTC`,
+				`8:17: Jobs.DailyReport.Timezone: "Europe/Londn" is no IANA time zone; write its full name, such as ` +
+					`Europe/London, or leave it out for UTC`,
 			},
 		},
 		"zone whose sign is the other way round": {
 			edits: []edit{{zone, `Timezone: Etc/GMT+5`}},
 			want: []string{
-				`8:17: warning: Jobs.DailyReport.Timezone: Etc/GMT+5 is UTC-5: its sign is the other way round: write the zone of your city`,
+				`8:17: warning: Jobs.DailyReport.Timezone: Etc/GMT+5 is UTC-5: its sign is the other way round: write the zone ` +
+					`of your city`,
 			},
 		},
 		"cron of four fields": {
 			edits: []edit{{cron, `Schedule: cron(0 9 * MON-FRI)`}},
 			want: []string{
-				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * MON-FRI)": cron has 4 fields; it wants six, with white space between them: minutes hours day-of-month month day-of-week year (the year may be left out)`,
+				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * MON-FRI)": cron has 4 fields; it wants six, with white space ` +
+					`between them: minutes hours day-of-month month day-of-week year (the year may be left out)`,
 			},
 		},
 		"cron with both days": {
 			edits: []edit{{cron, `Schedule: cron(0 9 * * MON-FRI *)`}},
 			want: []string{
-				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * * MON-FRI *)": day-of-month and day-of-week cannot be given together; put ? into one of them`,
+				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * * MON-FRI *)": day-of-month and day-of-week cannot be given ` +
+					`together; put ? into one of them`,
 			},
 		},
 		"cron and zone, both wrong": {
 			edits: []edit{{cron, `Schedule: cron(0 9 * * MON-FRI *)`}, {zone, `Timezone: London`}},
 			want: []string{
-				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * * MON-FRI *)": day-of-month and day-of-week cannot be given together; put ? into one of them`,
-				`8:17: Jobs.DailyReport.Timezone: "London" is no IANA time zone; write its full name, such as Europe/London, or leave it out for UTC`,
+				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * * MON-FRI *)": day-of-month and day-of-week cannot be given ` +
+					`together; put ? into one of them`,
+				`8:17: Jobs.DailyReport.Timezone: "London" is no IANA time zone; write its full name, such as Europe/London, or ` +
+					`leave it out for UTC`,
 			},
 		},
 		"rate of nothing": {
@@ -841,38 +906,45 @@ func TestMistakesInRows(t *testing.T) {
 		"bare expression": {
 			edits: []edit{{`rate(1 hour)`, `1 hour`}},
 			want: []string{
-				`13:29: Jobs.HourlySync.Schedule: "1 hour": it must be rate(value unit), cron(minutes hours day-of-month month day-of-week year) or at(yyyy-mm-ddThh:mm:ss), in small letters and with nothing around it`,
+				`13:29: Jobs.HourlySync.Schedule: "1 hour": it must be rate(value unit), cron(minutes hours day-of-month month ` +
+					`day-of-week year) or at(yyyy-mm-ddThh:mm:ss), in small letters and with nothing around it`,
 			},
 		},
 		"schedule of the past": {
 			edits: []edit{{cron, `Schedule: cron(0 9 ? * MON-FRI 2025)`}},
 			want: []string{
-				`7:17: Jobs.DailyReport.Schedule: cron(0 9 ? * MON-FRI 2025) never starts a run again: write a time that is to come, or take the job out`,
+				`7:17: Jobs.DailyReport.Schedule: cron(0 9 ? * MON-FRI 2025) never starts a run again: write a time that is to ` +
+					`come, or take the job out`,
 			},
 		},
 		"days in numbers, one by one": {
 			edits: []edit{{cron, `Schedule: cron(0 9 ? * 1,3,5 *)`}},
 			want: []string{
-				`7:17: warning: Jobs.DailyReport.Schedule: 1,3,5 is Sunday, Tuesday, Thursday, as AWS counts from Sunday = 1: write SUN,TUE,THU, or the days that you mean, such as MON-FRI`,
+				`7:17: warning: Jobs.DailyReport.Schedule: 1,3,5 is Sunday, Tuesday, Thursday, as AWS counts from Sunday = 1: ` +
+					`write SUN,TUE,THU, or the days that you mean, such as MON-FRI`,
 			},
 		},
 		"silence too short": {
 			edits: []edit{{silent, `SilentAfter: 74`}},
 			want: []string{
-				`12:20: Jobs.DailyReport.SilentAfter: 74 is too short: the longest gap between two starts is 73h, plus a Window of 0, one run, one hour: write at least 75`,
+				`12:20: Jobs.DailyReport.SilentAfter: 74 is too short: the longest gap between two starts is 73h, plus a Window ` +
+					`of 0, one run, one hour: write at least 75`,
 			},
 		},
 		"silence without the window": {
 			edits: []edit{{silent, `SilentAfter: 75
       Window: 60`}},
 			want: []string{
-				`12:20: Jobs.DailyReport.SilentAfter: 75 is too short: the longest gap between two starts is 73h, plus a Window of 1h, one run, one hour: write at least 76`,
+				`12:20: Jobs.DailyReport.SilentAfter: 75 is too short: the longest gap between two starts is 73h, plus a Window ` +
+					`of 1h, one run, one hour: write at least 76`,
 			},
 		},
 		"weekly job that is watched": {
 			edits: []edit{{cron, `Schedule: cron(0 9 ? * MON *)`}},
 			want: []string{
-				`12:20: Jobs.DailyReport.SilentAfter: would have to be 171, and CloudWatch looks back 168 hours at most (the longest gap between two starts is 169h, plus a Window of 0, one run, one hour): add Watch: ignore, as every weekly job needs`,
+				`12:20: Jobs.DailyReport.SilentAfter: would have to be 171, and CloudWatch looks back 168 hours at most (the ` +
+					`longest gap between two starts is 169h, plus a Window of 0, one run, one hour): add Watch: ignore, as every ` +
+					`weekly job needs`,
 			},
 		},
 		"job that runs once": {
@@ -885,7 +957,8 @@ func TestMistakesInRows(t *testing.T) {
 			edits: []edit{{zone, zone + `
       MaxAge: 15m`}},
 			want: []string{
-				`9:15: Jobs.DailyReport.MaxAge: 15m is too short: a run that is on time may start 15m late (the Window plus 15 minutes of delivery): write more than 15m`,
+				`9:15: Jobs.DailyReport.MaxAge: 15m is too short: a run that is on time may start 15m late (the Window plus 15 ` +
+					`minutes of delivery): write more than 15m`,
 			},
 		},
 		"age below the window": {
@@ -893,13 +966,15 @@ func TestMistakesInRows(t *testing.T) {
       Window: 60
       MaxAge: 1h15m`}},
 			want: []string{
-				`14:15: Jobs.DailyReport.MaxAge: 1h15m is too short: a run that is on time may start 1h15m late (the Window plus 15 minutes of delivery): write more than 1h15m`,
+				`14:15: Jobs.DailyReport.MaxAge: 1h15m is too short: a run that is on time may start 1h15m late (the Window ` +
+					`plus 15 minutes of delivery): write more than 1h15m`,
 			},
 		},
 		"jobs of one token with different rules": {
 			edits: []edit{{body, `Reject: '{"status":[403]}'`}},
 			want: []string{
-				`13:5: warning: Jobs.HourlySync.Reject: token ExampleApi is judged by other rules here than by DailyReport, so its alarm may flap: write one Reject into the token`,
+				`13:5: warning: Jobs.HourlySync.Reject: token ExampleApi is judged by other rules here than by DailyReport, so ` +
+					`its alarm may flap: write one Reject into the token`,
 			},
 		},
 		"jobs of one token with the same rule in two places": {
@@ -910,7 +985,8 @@ func TestMistakesInRows(t *testing.T) {
 			edits: []edit{{silent, `SilentAfter: 3h`}, {`SilentAfter: 3 }`, `SilentAfter: 1 }`}},
 			want: []string{
 				`12:20: Jobs.DailyReport.SilentAfter: "3h" is not a whole number of hours: write 3`,
-				`13:122: Jobs.HourlySync.SilentAfter: 1 is too short: the longest gap between two starts is 1h, plus a Window of 0, one run, one hour: write at least 3`,
+				`13:122: Jobs.HourlySync.SilentAfter: 1 is too short: the longest gap between two starts is 1h, plus a Window ` +
+					`of 0, one run, one hour: write at least 3`,
 			},
 		},
 		"several mistakes in one row": {
@@ -1022,7 +1098,8 @@ func TestMistakesInRows(t *testing.T) {
 		"secret that looks random": {
 			edits: []edit{{"Secret: example-api", "Secret: 0123456789abcdef0123456789abcdef01234567"}},
 			want: []string{
-				`4:27: warning: Tokens.ExampleApi.Secret: looks random, as tokens do: if it is the token itself, store it in Secrets Manager and write the secret's name here`,
+				`4:27: warning: Tokens.ExampleApi.Secret: looks random, as tokens do: if it is the token itself, store it in ` +
+					`Secrets Manager and write the secret's name here`,
 			},
 		},
 		"timeout with a space": {
@@ -1040,7 +1117,8 @@ func TestMistakesInRows(t *testing.T) {
 		"date by the shell in a body": {
 			edits: []edit{{body, `Body: '{"day":"$(date +%F)"}'`}},
 			want: []string{
-				`11:13: warning: Jobs.DailyReport.Body: $(date +%F) goes out as it stands: only {{…}} is replaced: write {{scheduledDate}}, {{scheduledTime}} or {{runId}} if you mean one of them`,
+				`11:13: warning: Jobs.DailyReport.Body: $(date +%F) goes out as it stands: only {{…}} is replaced: write ` +
+					`{{scheduledDate}}, {{scheduledTime}} or {{runId}} if you mean one of them`,
 			},
 		},
 	}
@@ -1057,12 +1135,14 @@ func TestMistakesInRows(t *testing.T) {
 	}
 }
 
-// FuzzTemplate: whatever is written into a template, the linter names it and does not panic, each problem has a text, and no
-// problem is named twice.
+// FuzzTemplate: whatever is written into a template, the linter names it and does not panic, each problem has a text,
+// and no problem is named twice.
 func FuzzTemplate(f *testing.F) {
 	for _, seed := range []string{
-		zone, "Note: !x [a]", "Body: !", "Token: &a b", "Reject: {a: [b}", "? a : b", `'": '`, "Schedule: cron(0 9 ? * 1-5)", "On: On",
-		"SilentAfter: 9999999999999999999999", "Timeout: 1e999s", "Window: [1, 2]", "Note: |\n  a\n\tb", "Call: {{{}}}", "{ Schedule: x, y ?",
+		zone, "Note: !x [a]", "Body: !", "Token: &a b", "Reject: {a: [b}", "? a : b", `'": '`, "Schedule: cron(0 9 ? * 1-5)",
+		"On: On",
+		"SilentAfter: 9999999999999999999999", "Timeout: 1e999s", "Window: [1, 2]", "Note: |\n  a\n\tb", "Call: {{{}}}",
+		"{ Schedule: x, y ?",
 	} {
 		f.Add(seed, uint16(180), uint16(20))
 	}

@@ -58,7 +58,9 @@ func (c *checker) safety(data []byte) {
 func (c *checker) transform() {
 	_, n, ok := c.stack.Locate("Transform")
 	if !ok {
-		c.add(Problem{Place: "Transform", Text: "is missing", Fix: "write [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]"})
+		c.add(
+			Problem{Place: "Transform", Text: "is missing", Fix: "write [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]"},
+		)
 		return
 	}
 	var names []string
@@ -77,12 +79,23 @@ func (c *checker) transform() {
 // quotas are CloudFormation's.
 func (c *checker) quotas(data []byte) {
 	if len(data) > maxTemplate {
-		c.add(Problem{Text: fmt.Sprintf("the template has %d bytes, and CloudFormation takes %d", len(data), maxTemplate), Fix: "deploy some jobs as a second stack"})
+		c.add(
+			Problem{
+				Text: fmt.Sprintf("the template has %d bytes, and CloudFormation takes %d", len(data), maxTemplate),
+				Fix:  "deploy some jobs as a second stack",
+			},
+		)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.stack.Mappings)) {
 		if n := len(c.stack.Mappings[name]); n > maxRows {
 			key, _, _ := c.stack.Locate("Mappings", name)
-			c.at(key, Problem{Place: name, Text: fmt.Sprintf("it has %d blocks, and CloudFormation takes %d in a mapping", n, maxRows), Fix: "deploy the rest as a second stack"})
+			c.at(
+				key,
+				Problem{
+					Place: name, Text: fmt.Sprintf("it has %d blocks, and CloudFormation takes %d in a mapping", n, maxRows),
+					Fix: "deploy the rest as a second stack",
+				},
+			)
 		}
 	}
 	made := len(c.stack.Resources)
@@ -92,13 +105,21 @@ func (c *checker) quotas(data []byte) {
 		}
 	}
 	if made > maxResources {
-		c.add(Problem{Text: fmt.Sprintf("the template makes %d resources, and CloudFormation takes %d", made, maxResources), Fix: "deploy some jobs as a second stack"})
+		c.add(
+			Problem{
+				Text: fmt.Sprintf("the template makes %d resources, and CloudFormation takes %d", made, maxResources),
+				Fix:  "deploy some jobs as a second stack",
+			},
+		)
 	}
 	// The limit is also that of the processed template, whose loops and maps are resolved.
 	if processed := len(show(c.stack.Resources)) + len(show(c.stack.Mappings)); processed > maxTemplate {
 		c.add(Problem{
-			Text: fmt.Sprintf("the template has about %d bytes once its loops are expanded, and CloudFormation takes %d", processed, maxTemplate),
-			Fix:  "deploy some jobs as a second stack",
+			Text: fmt.Sprintf(
+				"the template has about %d bytes once its loops are expanded, and CloudFormation takes %d", processed,
+				maxTemplate,
+			),
+			Fix: "deploy some jobs as a second stack",
 		})
 	}
 }
@@ -109,9 +130,11 @@ func (c *checker) defaultValues() {
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {
 		for i, inner := range n.Content {
-			if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "DefaultValue" && inner.Kind == yaml.ScalarNode && !strings.HasPrefix(inner.Tag, "!R") {
+			if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "DefaultValue" &&
+				inner.Kind == yaml.ScalarNode && !strings.HasPrefix(inner.Tag, "!R") {
 				if what := notText(inner); what != "" {
-					c.at(inner, Problem{Key: "DefaultValue", Text: "YAML takes " + inner.Value + " for " + what + ", and AWS::LanguageExtensions takes text and lists only", Fix: "quote it: '" + inner.Value + "'"})
+					c.at(inner, Problem{Key: "DefaultValue", Text: "YAML takes " + inner.Value + " for " + what +
+						", and AWS::LanguageExtensions takes text and lists only", Fix: "quote it: '" + inner.Value + "'"})
 				}
 			}
 			walk(inner)
@@ -141,12 +164,24 @@ func (c *checker) deployable(r cfn.Resource) {
 // onePerPolicy: "each policy must cover only a single queue" (SQS developer guide), and SQS rolls the stack back.
 func (c *checker) onePerPolicy(r cfn.Resource, property, what string) {
 	if property != "" && len(listAt(r.Properties, property)) > 1 {
-		c.resource(r.LogicalID, property, Problem{Text: "SQS takes a policy for one queue only, and the stack would roll back", Fix: "write a policy for each queue"})
+		c.resource(
+			r.LogicalID, property,
+			Problem{
+				Text: "SQS takes a policy for one queue only, and the stack would roll back",
+				Fix:  "write a policy for each queue",
+			},
+		)
 		return
 	}
 	for _, s := range listAt(r.Properties, "PolicyDocument", "Statement") {
 		if len(listAt(s, "Resource")) > 1 {
-			c.resource(r.LogicalID, "PolicyDocument", Problem{Text: "a statement has more than one resource, which the service rejects", Fix: "write a statement for each " + what})
+			c.resource(
+				r.LogicalID, "PolicyDocument",
+				Problem{
+					Text: "a statement has more than one resource, which the service rejects",
+					Fix:  "write a statement for each " + what,
+				},
+			)
 			return
 		}
 	}
@@ -166,16 +201,26 @@ func (c *checker) alarmLimits(r cfn.Resource) {
 	case hasPeriod && !slices.Contains([]float64{10, 20, 30}, period) && (period <= 0 || int(period)%60 != 0):
 		add("Period", fmt.Sprintf("%v is none of CloudWatch's", period), "write 10, 20, 30 or a multiple of 60")
 	case period*evaluate > longest:
-		add("EvaluationPeriods", fmt.Sprintf("a window of %v seconds is longer than the %v that CloudWatch takes", period*evaluate, longest), "shorten it")
+		add(
+			"EvaluationPeriods",
+			fmt.Sprintf("a window of %v seconds is longer than the %v that CloudWatch takes", period*evaluate, longest),
+			"shorten it",
+		)
 	}
 	if name := textAt(r.Properties, "AlarmName"); len(name) > maxAlarmName {
-		add("AlarmName", fmt.Sprintf("has %d characters, and CloudWatch takes %d", len(name), maxAlarmName), "shorten it, or the stack's name")
+		add(
+			"AlarmName", fmt.Sprintf("has %d characters, and CloudWatch takes %d", len(name), maxAlarmName),
+			"shorten it, or the stack's name",
+		)
 	}
 	if _, _, looped := c.stack.Origin(r.LogicalID); looped {
 		return // longDescriptions names the row
 	}
 	if n := utf8.RuneCountInString(textAt(r.Properties, "AlarmDescription")); n > maxDescription {
-		add("AlarmDescription", fmt.Sprintf("has %d characters, and CloudWatch takes %d", n, maxDescription), fmt.Sprintf("shorten it by %d", n-maxDescription))
+		add(
+			"AlarmDescription", fmt.Sprintf("has %d characters, and CloudWatch takes %d", n, maxDescription),
+			fmt.Sprintf("shorten it by %d", n-maxDescription),
+		)
 	}
 }
 
@@ -187,7 +232,9 @@ func (c *checker) longDescriptions() {
 			longest[row] = max(longest[row], utf8.RuneCountInString(textAt(alarm.Properties, "AlarmDescription")))
 		}
 	}
-	for _, row := range slices.SortedFunc(maps.Keys(longest), func(a, b [2]string) int { return strings.Compare(a[1], b[1]) }) {
+	for _, row := range slices.SortedFunc(maps.Keys(longest), func(a, b [2]string) int {
+		return strings.Compare(a[1], b[1])
+	}) {
 		c.descriptions(row[0], row[1], longest[row])
 	}
 }
@@ -209,7 +256,13 @@ func (c *checker) functions() {
 				value = fmt.Sprint(variables[name])
 			}
 			if strings.Contains(value, "{{resolve:") {
-				c.resource(id, "Environment", Problem{Key: name, Text: "holds {{resolve:, which would put a secret's value into the function's configuration", Fix: "a token comes from Secrets Manager when the job runs"})
+				c.resource(
+					id, "Environment",
+					Problem{
+						Key: name, Text: "holds {{resolve:, which would put a secret's value into the function's configuration",
+						Fix: "a token comes from Secrets Manager when the job runs",
+					},
+				)
 			}
 			values[name] = value
 		}
@@ -224,7 +277,8 @@ func (c *checker) functions() {
 			return value, ok
 		})
 		if err != nil {
-			c.resource(id, "Environment", Problem{Text: "the function would reject its environment: " + strings.ReplaceAll(err.Error(), "\n", "; ")})
+			c.resource(id, "Environment", Problem{Text: "the function would reject its environment: " +
+				strings.ReplaceAll(err.Error(), "\n", "; ")})
 		}
 	}
 }
@@ -236,7 +290,8 @@ func (c *checker) watched() {
 	prefix := textAt(environment, config.AlarmPrefix)
 	names := map[string][]string{} // of alarms with an action, by what they watch
 	for _, a := range c.stack.OfType(alarmType) {
-		if a.Properties["Namespace"] == textAt(environment, config.MetricNamespace) && len(listAt(a.Properties, "AlarmActions")) > 0 {
+		if a.Properties["Namespace"] == textAt(environment, config.MetricNamespace) &&
+			len(listAt(a.Properties, "AlarmActions")) > 0 {
 			watches := textAt(a.Properties, "MetricName") + show(a.Properties["Dimensions"])
 			names[watches] = append(names[watches], textAt(a.Properties, "AlarmName"))
 		}
@@ -250,16 +305,19 @@ func (c *checker) watched() {
 				continue
 			}
 			alarms := names[want.metric+show([]any{
-				map[string]any{"Name": metric.DimensionStack, "Value": c.stack.StackName}, map[string]any{"Name": want.dimension, "Value": name},
+				map[string]any{"Name": metric.DimensionStack, "Value": c.stack.StackName},
+				map[string]any{"Name": want.dimension, "Value": name},
 			})]
 			p := Problem{Place: mapping + "." + name}
 			switch {
 			case len(alarms) == 0:
-				p.Text = fmt.Sprintf("no one would be notified when %s: no alarm with an action watches %s with the dimensions %s and %s",
+				p.Text = fmt.Sprintf("no one would be notified when %s: no alarm with an action watches %s with the dimensions "+
+					"%s and %s",
 					want.what, want.metric, metric.DimensionStack, want.dimension)
 				p.Fix = "take the loop Fn::ForEach::" + mapping + " from the shipped template"
 			case mapping == tokens && prefix != "" && !slices.Contains(alarms, prefix+name):
-				p.Severity, p.Text, p.Fix = Warning, "no alarm on it is called "+prefix+name+", so no one is reminded of it", "give it that AlarmName"
+				p.Severity, p.Text, p.Fix = Warning, "no alarm on it is called "+prefix+name+
+					", so no one is reminded of it", "give it that AlarmName"
 			default:
 				continue
 			}
@@ -290,7 +348,8 @@ func (c *checker) departures() {
 	}
 	if len(names) > 0 {
 		slices.Sort(names)
-		c.add(Problem{Severity: Note, Place: "Resources", Text: "not as shipped, which is yours to decide: " + strings.Join(names, ", ")})
+		c.add(Problem{Severity: Note, Place: "Resources", Text: "not as shipped, which is yours to decide: " +
+			strings.Join(names, ", ")})
 	}
 }
 

@@ -18,8 +18,19 @@ var yaml11 = []struct {
 }{
 	{"a boolean", regexp.MustCompile(`^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$`)},
 	{"null", regexp.MustCompile(`^(?:~|null|Null|NULL|)$`)},
-	{"a number", regexp.MustCompile(`^[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o[0-7]+|[0-9][0-9_]*(?::[0-5]?[0-9])*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF|nan|NaN|NAN))$`)},
-	{"a date", regexp.MustCompile(`^\d{4}-\d\d?-\d\d?(?:(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d(?:\.\d*)?(?:[ \t]*(?:Z|[-+]\d\d?(?::?\d\d)?))?)?$`)},
+	{
+		"a number",
+		regexp.MustCompile(
+			`^[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o[0-7]+|[0-9][0-9_]*(?::[0-5]?[0-9])*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?|\.[0-` +
+				`9][0-9_]*(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF|nan|NaN|NAN))$`,
+		),
+	},
+	{
+		"a date",
+		regexp.MustCompile(
+			`^\d{4}-\d\d?-\d\d?(?:(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d(?:\.\d*)?(?:[ \t]*(?:Z|[-+]\d\d?(?::?\d\d)?))?)?$`,
+		),
+	},
 	{"a default value", regexp.MustCompile(`^=$`)},
 }
 
@@ -36,8 +47,8 @@ func notText(n *yaml.Node) string {
 	return ""
 }
 
-// unread reports a template that cannot be read. The parser's own words are about YAML's grammar; what people did is found in
-// the lines around.
+// unread reports a template that cannot be read. The parser's own words are about YAML's grammar; what people did is
+// found in the lines around.
 func (c *checker) unread(data []byte, found cfn.TemplateError) {
 	c.broken = map[string]bool{}
 	if len(bytes.TrimSpace(data)) == 0 {
@@ -58,8 +69,8 @@ func (c *checker) unread(data []byte, found cfn.TemplateError) {
 	}
 }
 
-// nearest is the suspect that best explains an error that the parser noticed in a line: one before it rather than after, as
-// the parser reads on until it cannot. One that is far from the line explains nothing.
+// nearest is the suspect that best explains an error that the parser noticed in a line: one before it rather than
+// after, as the parser reads on until it cannot. One that is far from the line explains nothing.
 func nearest(all []Problem, line, reach int) (Problem, bool) {
 	var best Problem
 	distance := reach + 1
@@ -80,7 +91,8 @@ var (
 	entry = regexp.MustCompile(`^([ ]*(?:- +)?)([A-Za-z'"][A-Za-z0-9_:.$&{}'"-]*):(?:[ ]+(.*))?$`)
 	// flowKey is what the next key of a row in one line looks like.
 	flowKey = regexp.MustCompile(`^,\s*['"]?[A-Za-z][A-Za-z0-9]*['"]?:\s`)
-	// glued is a key of a row without the space that YAML requires after its colon, and missed one without the comma before it.
+	// glued is a key of a row without the space that YAML requires after its colon, and missed one without the comma
+	// before it.
 	glued   = regexp.MustCompile(`(?:^|[,{])\s*([A-Z][A-Za-z]*):[^\s:/]`)
 	missed  = regexp.MustCompile(`\s([A-Z][A-Za-z]*): `)
 	comment = regexp.MustCompile(`\s#.*$`)
@@ -144,7 +156,8 @@ func (s *scan) entry(line, trimmed string, indent int) {
 		s.rows, s.indents, s.filled = strings.HasPrefix(line, "Mappings:"), nil, false
 	}
 	if found := glued.FindStringSubmatch(trimmed); s.rows && found != nil && isKey(found[1]) {
-		s.add(strings.Index(line, found[1]+":")+len(found[1])+2, "the colon of "+found[1]+" needs a space after it", "write it")
+		s.add(strings.Index(line, found[1]+":")+len(found[1])+2, "the colon of "+found[1]+
+			" needs a space after it", "write it")
 		return
 	}
 	if s.rows && strings.HasPrefix(trimmed, "- ") {
@@ -262,14 +275,16 @@ func misreadValue(key, value string) (Problem, bool) {
 		return Problem{}, false
 	}
 	if tight := glued.FindStringSubmatchIndex(value); !quoted && tight != nil && isKey(value[tight[2]:tight[3]]) {
-		return Problem{Text: "the colon of " + value[tight[2]:tight[3]] + " needs a space after it", Fix: "write it", Column: tight[3] + 1}, true
+		return Problem{Text: "the colon of " + value[tight[2]:tight[3]] +
+			" needs a space after it", Fix: "write it", Column: tight[3] + 1}, true
 	}
 	after := 0
 	if quoted {
 		after = 1 + max(0, strings.IndexByte(value[1:], value[0]))
 	}
 	if next := missed.FindStringSubmatchIndex(value[after:]); next != nil && isKey(value[after+next[2]:after+next[3]]) {
-		return Problem{Key: key, Text: "a comma is missing before " + value[after+next[2]:after+next[3]], Fix: "write it", Column: after + next[0]}, true
+		return Problem{Key: key, Text: "a comma is missing before " + value[after+next[2]:after+
+			next[3]], Fix: "write it", Column: after + next[0]}, true
 	}
 	if what := indicator(value, true); !quoted && what != "" {
 		return unquoted(key, value, what, 0, 0), true
@@ -314,7 +329,8 @@ func indicator(value string, inFlow bool) string {
 	if inFlow {
 		for _, c := range value {
 			if what, ok := map[rune]string{
-				'?': "a key", ',': "the end of the value", '[': "a list", ']': "the end of a list", '{': "a block", '}': "the end of the block",
+				'?': "a key", ',': "the end of the value", '[': "a list", ']': "the end of a list", '{': "a block",
+				'}': "the end of the block",
 			}[c]; ok {
 				return "inside { } YAML takes the " + string(c) + " for " + what
 			}

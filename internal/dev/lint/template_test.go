@@ -35,26 +35,50 @@ func TestKeysOfRowsAreAllowed(t *testing.T) {
       Note: renewed by hand each March
       Reject: '{"status":[403],"json":{"/error":["token_expired","token_revoked"]}}'
       WarnDays: 0.01`}},
-		"quoted numbers and booleans":  {{silent, "SilentAfter: '75'\n      Idempotent: 'true'\n      Attempts: '2'"}},
-		"boolean in capitals":          {{zone, "Idempotent: True"}},
-		"plain text as a body":         {{body, `Body: '"ping \"now\""'`}},
-		"number as a body":             {{body, `Body: '5'`}},
-		"null as a body":               {{body, `Body: 'null'`}},
-		"words that YAML 1.1 quotes":   {{zone, "Note: 'off'"}},
-		"single letters":               {{zone, "Note: y"}},
-		"job named after a boolean":    {{jobsList, "[DailyReport, 'On']"}, {"HourlySync: {", "'On': {"}},
-		"token named after a boolean":  {{tokenRow, "'NO': { Secret: example-api }"}, {tokenList, "['NO']"}, {"Token: ExampleApi\n", "Token: 'NO'\n"}, {"Token: ExampleApi,", "Token: 'NO',"}},
-		"quoted cron in one line":      {{`Schedule: "rate(1 hour)"`, "Schedule: 'cron(30 1 * * ? *)'"}, {"SilentAfter: 3 }", "SilentAfter: 27 }"}},
-		"weekly, not watched":          {{cron, "Schedule: cron(0 9 ? * MON *)"}, {silent, "SilentAfter: 168\n      Watch: ignore"}},
-		"once":                         {{cron, "Schedule: at(2027-01-01T00:00:00)"}, {silent, "SilentAfter: 1\n      Watch: ignore"}},
-		"check":                        {{zone, zone + "\n      Action: check"}},
-		"full ARN under the prefix":    {{"Secret: example-api", "Secret: arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:cronbearer/a-AbCdEf"}},
-		"token without days":           {{", WarnDays: 14", ""}},
-		"token that no job uses yet":   {{tokenRow, tokenRow + "\n    Other: { Secret: other }"}, {tokenList, "[ExampleApi, Other]"}},
-		"placeholders with offsets":    {{call, "Call: POST https://api.example.com/v1/reports?for={{scheduledDate-1d}}&at={{localTime+2h}}"}},
-		"dollar that is no variable":   {{call, "Call: GET https://api.example.com/odata?$filter=a&$top=3"}},
-		"row in several lines":         {{hourlyRow, "HourlySync: { Schedule: rate(1 hour),\n      "}},
-		"row in one line, with a note": {{tokenRow, "ExampleApi: { Secret: example-api, Note: 'ask Anna, or Ben' } # or { them }"}},
+		"quoted numbers and booleans": {{silent, "SilentAfter: '75'\n      Idempotent: 'true'\n      Attempts: '2'"}},
+		"boolean in capitals":         {{zone, "Idempotent: True"}},
+		"plain text as a body":        {{body, `Body: '"ping \"now\""'`}},
+		"number as a body":            {{body, `Body: '5'`}},
+		"null as a body":              {{body, `Body: 'null'`}},
+		"words that YAML 1.1 quotes":  {{zone, "Note: 'off'"}},
+		"single letters":              {{zone, "Note: y"}},
+		"job named after a boolean":   {{jobsList, "[DailyReport, 'On']"}, {"HourlySync: {", "'On': {"}},
+		"token named after a boolean": {
+			{text: tokenRow, instead: "'NO': { Secret: example-api }"},
+			{text: tokenList, instead: "['NO']"},
+			{text: "Token: ExampleApi\n", instead: "Token: 'NO'\n"},
+			{text: "Token: ExampleApi,", instead: "Token: 'NO',"},
+		},
+		"quoted cron in one line": {
+			{text: `Schedule: "rate(1 hour)"`, instead: "Schedule: 'cron(30 1 * * ? *)'"},
+			{text: "SilentAfter: 3 }", instead: "SilentAfter: 27 }"},
+		},
+		"weekly, not watched": {
+			{text: cron, instead: "Schedule: cron(0 9 ? * MON *)"},
+			{text: silent, instead: "SilentAfter: 168\n      Watch: ignore"},
+		},
+		"once": {
+			{text: cron, instead: "Schedule: at(2027-01-01T00:00:00)"},
+			{text: silent, instead: "SilentAfter: 1\n      Watch: ignore"},
+		},
+		"check": {{zone, zone + "\n      Action: check"}},
+		"full ARN under the prefix": {
+			{
+				text:    "Secret: example-api",
+				instead: "Secret: arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:cronbearer/a-AbCdEf",
+			},
+		},
+		"token without days": {{", WarnDays: 14", ""}},
+		"token that no job uses yet": {{text: tokenRow, instead: tokenRow +
+			"\n    Other: { Secret: other }"}, {text: tokenList, instead: "[ExampleApi, Other]"}},
+		"placeholders with offsets": {
+			{text: call, instead: "Call: POST https://api.example.com/v1/reports?for={{scheduledDate-1d}}&at={{localTime+2h}}"},
+		},
+		"dollar that is no variable": {{call, "Call: GET https://api.example.com/odata?$filter=a&$top=3"}},
+		"row in several lines":       {{hourlyRow, "HourlySync: { Schedule: rate(1 hour),\n      "}},
+		"row in one line, with a note": {
+			{text: tokenRow, instead: "ExampleApi: { Secret: example-api, Note: 'ask Anna, or Ben' } # or { them }"},
+		},
 	}
 	template := small()
 	for name, edits := range cases {
@@ -75,36 +99,63 @@ func TestAdditionsAreAllowed(t *testing.T) {
 		edits []edit
 		want  []string
 	}{
-		"tags for all functions": {edits: []edit{{mappings, "\nGlobals: { Function: { Tags: { Team: data } } }" + mappings}}},
-		"variables of a layer":   {edits: []edit{{mappings, "\nGlobals: { Function: { Environment: { Variables: { DD_SITE: eu } } } }" + mappings}}},
-		"a table, and who may read it": {edits: []edit{{resources, resources + `  Table: { Type: AWS::DynamoDB::Table, Properties: { KeySchema: [] } }
+		"tags for all functions": {
+			edits: []edit{{text: mappings, instead: "\nGlobals: { Function: { Tags: { Team: data } } }" + mappings}},
+		},
+		"variables of a layer": {
+			edits: []edit{
+				{text: mappings, instead: "\nGlobals: { Function: { Environment: { Variables: { DD_SITE: eu } } } }" + mappings},
+			},
+		},
+		"a table, and who may read it": {edits: []edit{{
+			text: resources,
+			instead: resources + `  Table: { Type: AWS::DynamoDB::Table, Properties: { KeySchema: [] } }
   Reader: { Type: AWS::IAM::Role, Properties: { Policies: [{ PolicyDocument: { Statement: [{ Effect: Allow, Action: '*', Resource: !GetAtt Table.StreamArn }] } }] } }
-`}}},
-		"an alarm with a fixed name": {edits: []edit{{resources, resources + `  Errors:
+`,
+		}}},
+		"an alarm with a fixed name": {edits: []edit{{text: resources, instead: resources + `  Errors:
     Type: AWS::CloudWatch::Alarm
     Properties: { AlarmName: errors, Metrics: [], AlarmDescription: mine, EvaluationPeriods: 1 }
   Fast: { Type: AWS::CloudWatch::Alarm, Properties: { Namespace: AWS/Lambda, MetricName: Errors, Period: 10, EvaluationPeriods: 3 } }
 `}}},
-		"a subscription, a rule, a queue": {edits: []edit{{resources, resources + `  Pager: { Type: AWS::SNS::Subscription, Properties: { TopicArn: !Ref AlarmTopic, Protocol: https, Endpoint: 'https://pager.example.com' } }
+		"a subscription, a rule, a queue": {edits: []edit{{
+			text: resources,
+			instead: resources + `  Pager: { Type: AWS::SNS::Subscription, Properties: { TopicArn: !Ref AlarmTopic, Protocol: https, Endpoint: 'https://pager.example.com' } }
   Rule: { Type: AWS::Events::Rule, Properties: { Targets: [{ Id: a, Arn: !ImportValue target }] } }
   Queue: { Type: AWS::SQS::Queue, DeletionPolicy: Snapshot }
-`}}},
-		"a function of SAM's": {edits: []edit{{resources, resources + `  Own: { Type: AWS::Serverless::Function, Properties: { Runtime: python3.13, Events: { Api: { Type: HttpApi } } } }
+`,
+		}}},
+		"a function of SAM's": {edits: []edit{{
+			text: resources,
+			instead: resources + `  Own: { Type: AWS::Serverless::Function, Properties: { Runtime: python3.13, Events: { Api: { Type: HttpApi } } } }
   Permission: { Type: AWS::Lambda::Permission, DependsOn: OwnRole, Properties: { FunctionName: !GetAtt OwnRole.Arn } }
-`}}},
-		"a parameter without a default": {edits: []edit{{"\nParameters:\n", "\nParameters:\n  Zone: { Type: 'AWS::Route53::HostedZone::Id' }\n"}}},
-		"a map of Regions":              {edits: []edit{{mappings, mappings + "  ByRegion: { us-east-1: { Zone: a } }\n"}}},
+`,
+		}}},
+		"a parameter without a default": {
+			edits: []edit{
+				{text: "\nParameters:\n", instead: "\nParameters:\n  Zone: { Type: 'AWS::Route53::HostedZone::Id' }\n"},
+			},
+		},
+		"a map of Regions": {edits: []edit{{text: mappings, instead: mappings +
+			"  ByRegion: { us-east-1: { Zone: a } }\n"}}},
 		"a boundary for all roles, one more statement": {
-			edits: []edit{{"  CallerRole:\n    Type: AWS::IAM::Role\n    Properties:\n", "  CallerRole:\n    Type: AWS::IAM::Role\n    Properties:\n      Path: /service/\n"}},
-			want:  []string{"0:0: note: Resources: not as shipped, which is yours to decide: CallerRole"},
+			edits: []edit{
+				{
+					text:    "  CallerRole:\n    Type: AWS::IAM::Role\n    Properties:\n",
+					instead: "  CallerRole:\n    Type: AWS::IAM::Role\n    Properties:\n      Path: /service/\n",
+				},
+			},
+			want: []string{"0:0: note: Resources: not as shipped, which is yours to decide: CallerRole"},
 		},
 		"a loop that makes more": {
 			edits: []edit{{"    - Job${Job}:\n", "    - Extra${Job}: { Type: AWS::SNS::Topic }\n      Job${Job}:\n"}},
 			want:  []string{"0:0: note: Resources: not as shipped, which is yours to decide: Fn::ForEach::Jobs"},
 		},
 		"fewer resources": {
-			edits: []edit{{"  Throttled:\n    Type: AWS::CloudWatch::Alarm\n", "  Slow:\n    Type: AWS::CloudWatch::Alarm\n"}},
-			want:  []string{"0:0: note: Resources: not as shipped, which is yours to decide: Throttled"},
+			edits: []edit{
+				{text: "  Throttled:\n    Type: AWS::CloudWatch::Alarm\n", instead: "  Slow:\n    Type: AWS::CloudWatch::Alarm\n"},
+			},
+			want: []string{"0:0: note: Resources: not as shipped, which is yours to decide: Throttled"},
 		},
 	}
 	for name, c := range cases {
@@ -127,82 +178,131 @@ func TestWhatNoTemplateMayHold(t *testing.T) {
 		want  []string // without positions
 	}{
 		"transforms in the wrong order": {
-			[]edit{{"[AWS::LanguageExtensions, AWS::Serverless-2016-10-31]", "[AWS::Serverless-2016-10-31, AWS::LanguageExtensions]"}},
-			[]string{"Transform: the loops must be expanded before SAM reads the functions: write [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]"},
+			edits: []edit{
+				{
+					text:    "[AWS::LanguageExtensions, AWS::Serverless-2016-10-31]",
+					instead: "[AWS::Serverless-2016-10-31, AWS::LanguageExtensions]",
+				},
+			},
+			want: []string{
+				"Transform: the loops must be expanded before SAM reads the functions: write [AWS::LanguageExtensions, " +
+					"AWS::Serverless-2016-10-31]",
+			},
 		},
 		"policy for two queues": {
-			[]edit{{resources, resources + "  Two: { Type: AWS::SQS::QueuePolicy, Properties: { Queues: [a, b] } }\n"}},
-			[]string{"Resources.Two: SQS takes a policy for one queue only, and the stack would roll back: write a policy for each queue"},
+			edits: []edit{{resources, resources + "  Two: { Type: AWS::SQS::QueuePolicy, Properties: { Queues: [a, b] } }\n"}},
+			want: []string{
+				"Resources.Two: SQS takes a policy for one queue only, and the stack would roll back: write a policy for each " +
+					"queue",
+			},
 		},
 		"statement with two resources": {
-			[]edit{{resources, resources + "  Two: { Type: AWS::SNS::TopicPolicy, Properties: { PolicyDocument: { Statement: [{ Resource: [a, b] }] } } }\n"}},
-			[]string{"Resources.Two: a statement has more than one resource, which the service rejects: write a statement for each topic"},
+			edits: []edit{{text: resources, instead: resources +
+				"  Two: { Type: AWS::SNS::TopicPolicy, Properties: { PolicyDocument: { Statement: [{ Resource: [a, b] }] } } }\n"}},
+			want: []string{
+				"Resources.Two: a statement has more than one resource, which the service rejects: write a statement for each " +
+					"topic",
+			},
 		},
 		"policy that the language extensions do not know": {
-			[]edit{{resources, resources + "  Kept: { Type: AWS::SQS::Queue, DeletionPolicy: RetainExceptOnCreate }\n"}},
-			[]string{"Resources.Kept: AWS::LanguageExtensions does not know RetainExceptOnCreate: write Retain"},
+			edits: []edit{{text: resources, instead: resources +
+				"  Kept: { Type: AWS::SQS::Queue, DeletionPolicy: RetainExceptOnCreate }\n"}},
+			want: []string{"Resources.Kept: AWS::LanguageExtensions does not know RetainExceptOnCreate: write Retain"},
 		},
 		"default value that is a number": {
-			[]edit{{"{ DefaultValue: '7' }", "{ DefaultValue: 7 }"}},
-			[]string{"DefaultValue: YAML takes 7 for a number, and AWS::LanguageExtensions takes text and lists only: quote it: '7'"},
+			edits: []edit{{"{ DefaultValue: '7' }", "{ DefaultValue: 7 }"}},
+			want: []string{
+				"DefaultValue: YAML takes 7 for a number, and AWS::LanguageExtensions takes text and lists only: quote it: '7'",
+			},
 		},
 		"period of 90 seconds": {
-			[]edit{{"Period: 300", "Period: 90"}},
-			[]string{"Resources.FailedRunsWaiting.Period: 90 is none of CloudWatch's: write 10, 20, 30 or a multiple of 60"},
+			edits: []edit{{"Period: 300", "Period: 90"}},
+			want: []string{
+				"Resources.FailedRunsWaiting.Period: 90 is none of CloudWatch's: write 10, 20, 30 or a multiple of 60",
+			},
 		},
 		"window of more than a day": {
-			[]edit{{"Period: 300\n      EvaluationPeriods: 1\n", "Period: 300\n      EvaluationPeriods: 289\n"}},
-			[]string{"Resources.FailedRunsWaiting.EvaluationPeriods: a window of 86700 seconds is longer than the 86400 that CloudWatch takes: shorten it"},
+			edits: []edit{{"Period: 300\n      EvaluationPeriods: 1\n", "Period: 300\n      EvaluationPeriods: 289\n"}},
+			want: []string{
+				"Resources.FailedRunsWaiting.EvaluationPeriods: a window of 86700 seconds is longer than the 86400 that " +
+					"CloudWatch takes: shorten it",
+			},
 		},
 		"description that is too long": {
-			[]edit{{resources, resources + "  Long: { Type: AWS::CloudWatch::Alarm, Properties: { AlarmDescription: " + strings.Repeat("x", 1030) + " } }\n"}},
-			[]string{"Resources.Long.AlarmDescription: has 1030 characters, and CloudWatch takes 1024: shorten it by 6"},
+			edits: []edit{{text: resources, instead: resources +
+				"  Long: { Type: AWS::CloudWatch::Alarm, Properties: { AlarmDescription: " + strings.Repeat("x", 1030) + " } }\n"}},
+			want: []string{"Resources.Long.AlarmDescription: has 1030 characters, and CloudWatch takes 1024: shorten it by 6"},
 		},
 		"reference to nothing": {
-			[]edit{{resources, resources + "  Pager: { Type: AWS::SNS::Subscription, Properties: { TopicArn: !Ref Topic } }\n"}},
-			[]string{"Resources.Pager.Properties.TopicArn: there is no parameter or resource Topic"},
+			edits: []edit{{text: resources, instead: resources +
+				"  Pager: { Type: AWS::SNS::Subscription, Properties: { TopicArn: !Ref Topic } }\n"}},
+			want: []string{"Resources.Pager.Properties.TopicArn: there is no parameter or resource Topic"},
 		},
 		"reference to nothing, in a loop": {
-			[]edit{{"GroupName: !Ref ScheduleGroup", "GroupName: !Ref Group"}},
-			[]string{"Resources.JobDailyReport.Properties.GroupName: there is no parameter or resource Group"},
+			edits: []edit{{"GroupName: !Ref ScheduleGroup", "GroupName: !Ref Group"}},
+			want:  []string{"Resources.JobDailyReport.Properties.GroupName: there is no parameter or resource Group"},
 		},
 		"loop that is gone": {
-			[]edit{{"  Fn::ForEach::Jobs:", "  Fn::ForEach::Job:"}},
-			[]string{"Resources: the loop Fn::ForEach::Jobs is missing: take it from the shipped template"},
+			edits: []edit{{"  Fn::ForEach::Jobs:", "  Fn::ForEach::Job:"}},
+			want:  []string{"Resources: the loop Fn::ForEach::Jobs is missing: take it from the shipped template"},
 		},
 		"metric that nothing publishes": {
-			[]edit{{"MetricName: TokenRejected", "MetricName: TokenRejections"}},
-			[]string{"Tokens.ExampleApi: no one would be notified when it is rejected: no alarm with an action watches TokenRejected with the dimensions Stack and Token: take the loop Fn::ForEach::Tokens from the shipped template"},
+			edits: []edit{{"MetricName: TokenRejected", "MetricName: TokenRejections"}},
+			want: []string{
+				"Tokens.ExampleApi: no one would be notified when it is rejected: no alarm with an action watches TokenRejected " +
+					"with the dimensions Stack and Token: take the loop Fn::ForEach::Tokens from the shipped template",
+			},
 		},
 		"alarm without an action": {
-			[]edit{{"          AlarmActions: [!If [OwnTopic, !Ref AlarmTopic, !Ref AlarmTopicArn]]\n", ""}},
-			[]string{"Tokens.ExampleApi: no one would be notified when it is rejected: no alarm with an action watches TokenRejected with the dimensions Stack and Token: take the loop Fn::ForEach::Tokens from the shipped template"},
+			edits: []edit{{"          AlarmActions: [!If [OwnTopic, !Ref AlarmTopic, !Ref AlarmTopicArn]]\n", ""}},
+			want: []string{
+				"Tokens.ExampleApi: no one would be notified when it is rejected: no alarm with an action watches TokenRejected " +
+					"with the dimensions Stack and Token: take the loop Fn::ForEach::Tokens from the shipped template",
+			},
 		},
 		"dimension too few": {
-			[]edit{{"{ Name: Stack, Value: !Ref AWS::StackName }, { Name: Job", "{ Name: Job"}},
-			[]string{
-				"Jobs.DailyReport: no one would be notified when it is silent: no alarm with an action watches Heartbeat with the dimensions Stack and Job: take the loop Fn::ForEach::Jobs from the shipped template",
-				"Jobs.HourlySync: no one would be notified when it is silent: no alarm with an action watches Heartbeat with the dimensions Stack and Job: take the loop Fn::ForEach::Jobs from the shipped template",
+			edits: []edit{{"{ Name: Stack, Value: !Ref AWS::StackName }, { Name: Job", "{ Name: Job"}},
+			want: []string{
+				"Jobs.DailyReport: no one would be notified when it is silent: no alarm with an action watches Heartbeat with " +
+					"the dimensions Stack and Job: take the loop Fn::ForEach::Jobs from the shipped template",
+				"Jobs.HourlySync: no one would be notified when it is silent: no alarm with an action watches Heartbeat with " +
+					"the dimensions Stack and Job: take the loop Fn::ForEach::Jobs from the shipped template",
 			},
 		},
 		"alarm under another name": {
-			[]edit{{"AlarmName: !Sub ${AWS::StackName}-TokenRejected-${Token}", "AlarmName: !Sub ${AWS::StackName}-Rejected-${Token}"}},
-			[]string{
-				"warning: Tokens.ExampleApi: no alarm on it is called cronbearer-TokenRejected-ExampleApi, so no one is reminded of it: give it that AlarmName",
+			edits: []edit{
+				{
+					text:    "AlarmName: !Sub ${AWS::StackName}-TokenRejected-${Token}",
+					instead: "AlarmName: !Sub ${AWS::StackName}-Rejected-${Token}",
+				},
+			},
+			want: []string{
+				"warning: Tokens.ExampleApi: no alarm on it is called cronbearer-TokenRejected-ExampleApi, so no one is " +
+					"reminded of it: give it that AlarmName",
 				"note: Resources: not as shipped, which is yours to decide: Fn::ForEach::Tokens",
 			},
 		},
 		"environment that the caller rejects": {
-			[]edit{{"SECRET_CACHE_TTL: !Ref SecretCacheTtl", "SECRET_CACHE_TTL: 6m"}},
-			[]string{"Resources.Caller: the function would reject its environment: environment variable SECRET_CACHE_TTL: …"},
+			edits: []edit{{"SECRET_CACHE_TTL: !Ref SecretCacheTtl", "SECRET_CACHE_TTL: 6m"}},
+			want: []string{
+				"Resources.Caller: the function would reject its environment: environment variable SECRET_CACHE_TTL: …",
+			},
 		},
 		"secret in the environment": {
-			[]edit{{"LOG_LEVEL: !Ref LogLevel", "LOG_LEVEL: !Ref LogLevel\n          API_KEY: '{{resolve:secretsmanager:a}}'"}},
-			[]string{"Resources.Caller.API_KEY: holds {{resolve:, which would put a secret's value into the function's configuration: a token comes from Secrets Manager when the job runs"},
+			edits: []edit{
+				{
+					text:    "LOG_LEVEL: !Ref LogLevel",
+					instead: "LOG_LEVEL: !Ref LogLevel\n          API_KEY: '{{resolve:secretsmanager:a}}'",
+				},
+			},
+			want: []string{
+				"Resources.Caller.API_KEY: holds {{resolve:, which would put a secret's value into the function's " +
+					"configuration: a token comes from Secrets Manager when the job runs",
+			},
 		},
 		"section that is misspelt": {
-			[]edit{{"\nOutputs:\n", "\nOutput:\n"}},
-			[]string{"Output: CloudFormation knows no such section"},
+			edits: []edit{{"\nOutputs:\n", "\nOutput:\n"}},
+			want:  []string{"Output: CloudFormation knows no such section"},
 		},
 	}
 	for name, c := range cases {
@@ -226,7 +326,8 @@ func TestWhatNoTemplateMayHold(t *testing.T) {
 // TestLongNoteIsNamed: the longest description is that of the stack's own name.
 func TestLongNoteIsNamed(t *testing.T) {
 	t.Parallel()
-	data := edited(t, small(), edit{"Secret: example-api", "Note: " + strings.Repeat("n", 200) + ", Secret: " + strings.Repeat("s", 480)})
+	data := edited(t, small(), edit{text: "Secret: example-api", instead: "Note: " + strings.Repeat("n", 200) +
+		", Secret: " + strings.Repeat("s", 480)})
 	got := report(lint.Template(data, lint.Options{Now: now}))
 	want := []string{"4:25: Tokens.ExampleApi.Note: the description of its alarm has …"}
 	if diff := cmp.Diff(want, got, words(string(data))); diff != "" {
@@ -251,20 +352,24 @@ func TestDeployRejectsExamples(t *testing.T) {
 		host, allowed string
 		want          []string
 	}{
-		"a host of one's own": {"api.cronbearer.dev", "api.cronbearer.dev", nil},
-		"examples": {"api.example.com", "*.example.com", []string{
+		"a host of one's own": {host: "api.cronbearer.dev", allowed: "api.cronbearer.dev", want: nil},
+		"examples": {host: "api.example.com", allowed: "*.example.com", want: []string{
 			allowed + "*.example.com is an example: write your own host",
 			"9:13: Jobs.DailyReport.Call: it still calls api.example.com, which is an example: write your own host",
 			"13:51: Jobs.HourlySync.Call: it still calls api.example.com, which is an example: write your own host",
 		}},
-		"example, with a port": {"api.example.net:8443", "api.cronbearer.dev", []string{
+		"example, with a port": {host: "api.example.net:8443", allowed: "api.cronbearer.dev", want: []string{
 			"9:13: Jobs.DailyReport.Call: it still calls api.example.net:8443, which is an example: write your own host",
 			"13:51: Jobs.HourlySync.Call: it still calls api.example.net:8443, which is an example: write your own host",
 		}},
-		"test":              {"api.cronbearer.dev", "API.TEST., api.cronbearer.dev", []string{allowed + "API.TEST. is an example: write your own host"}},
-		"localhost":         {"api.cronbearer.dev", "localhost:8443", []string{allowed + "localhost:8443 is an example: write your own host"}},
-		"no hosts":          {"api.cronbearer.dev", "", []string{allowed + "needs a value"}},
-		"nearly an example": {"notexample.com", "notexample.com", nil},
+		"test": {
+			host: "api.cronbearer.dev", allowed: "API.TEST., api.cronbearer.dev",
+			want: []string{allowed + "API.TEST. is an example: write your own host"},
+		},
+		"localhost": {host: "api.cronbearer.dev", allowed: "localhost:8443", want: []string{allowed +
+			"localhost:8443 is an example: write your own host"}},
+		"no hosts":          {host: "api.cronbearer.dev", allowed: "", want: []string{allowed + "needs a value"}},
+		"nearly an example": {host: "notexample.com", allowed: "notexample.com", want: nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -293,7 +398,9 @@ func many(t *testing.T, tokens, jobs int) []byte {
 	}
 	for i := range jobs {
 		jobNames[i] = fmt.Sprintf("Job%037d", i)
-		fmt.Fprintf(&jobRows, "\n    %s: { Schedule: rate(5 minutes), Call: 'POST https://api.example.com/v1/jobs/%d?at={{scheduledTime}}', Token: %s, Body: '{\"job\":%d}', SilentAfter: 3 }",
+		fmt.Fprintf(&jobRows,
+			"\n    %s: { Schedule: rate(5 minutes), Call: 'POST https://api.example.com/v1/jobs/%d?at={{scheduledTime}}', "+
+				"Token: %s, Body: '{\"job\":%d}', SilentAfter: 3 }",
 			jobNames[i], i, tokenNames[i%tokens], i)
 	}
 	return edited(t, small(),
@@ -312,9 +419,9 @@ func TestTwoHundredJobsFit(t *testing.T) {
 		tokens, jobs int
 		want         string
 	}{
-		"200 jobs and 30 tokens":   {30, 198, ""},
-		"a job too many":           {30, 199, "Jobs: it has 201 blocks, and CloudFormation takes 200"},
-		"more tokens than fit too": {60, 198, "resources, and CloudFormation takes 500"},
+		"200 jobs and 30 tokens":   {tokens: 30, jobs: 198, want: ""},
+		"a job too many":           {tokens: 30, jobs: 199, want: "Jobs: it has 201 blocks, and CloudFormation takes 200"},
+		"more tokens than fit too": {tokens: 60, jobs: 198, want: "resources, and CloudFormation takes 500"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -333,7 +440,11 @@ func TestSameNamesWhatDiffers(t *testing.T) {
 	dir := t.TempDir()
 	one, other := filepath.Join(dir, "one.yaml"), filepath.Join(dir, "other.yaml")
 	for path, data := range map[string][]byte{
-		one: []byte(shipped.Template()), other: edited(t, shipped.Template(), edit{silent, "SilentAfter: 76"}, edit{"  ScheduleGroup: { Description", "  Group: { Description"}),
+		one: []byte(shipped.Template()),
+		other: edited(
+			t, shipped.Template(), edit{text: silent, instead: "SilentAfter: 76"},
+			edit{text: "  ScheduleGroup: { Description", instead: "  Group: { Description"},
+		),
 	} {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
@@ -343,7 +454,10 @@ func TestSameNamesWhatDiffers(t *testing.T) {
 		t.Errorf("the template differs from itself: %s", strings.Join(got, "\n"))
 	}
 	got := strings.Join(lint.Same(one, other, stack), "\n")
-	for _, want := range []string{"SilentDailyReport EvaluationPeriods is 75 here, and 76 in ", "Outputs Group is not there here", "Outputs ScheduleGroup is "} {
+	for _, want := range []string{
+		"SilentDailyReport EvaluationPeriods is 75 here, and 76 in ", "Outputs Group is not there here",
+		"Outputs ScheduleGroup is ",
+	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got\n%s\nwant %q", got, want)
 		}
@@ -361,15 +475,22 @@ func TestProblemNamesItsFile(t *testing.T) {
 		want    string
 	}{
 		"mistake": {
-			lint.Problem{Place: "Jobs.DailyReport", Key: "SilentAfter", Text: `"3h" is not a whole number of hours`, Fix: "write 3", Line: 12, Column: 20},
-			`template.yaml:12:20: Jobs.DailyReport.SilentAfter: "3h" is not a whole number of hours: write 3`,
+			problem: lint.Problem{
+				Place: "Jobs.DailyReport", Key: "SilentAfter", Text: `"3h" is not a whole number of hours`, Fix: "write 3",
+				Line: 12, Column: 20,
+			},
+			want: `template.yaml:12:20: Jobs.DailyReport.SilentAfter: "3h" is not a whole number of hours: write 3`,
 		},
 		"warning": {
-			lint.Problem{Severity: lint.Warning, Place: "Jobs.DailyReport", Text: "odd", Line: 12, Column: 20},
-			"template.yaml:12:20: warning: Jobs.DailyReport: odd",
+			problem: lint.Problem{Severity: lint.Warning, Place: "Jobs.DailyReport", Text: "odd", Line: 12, Column: 20},
+			want:    "template.yaml:12:20: warning: Jobs.DailyReport: odd",
 		},
-		"note without a line": {lint.Problem{Severity: lint.Note, Text: "not as shipped"}, "template.yaml: note: not as shipped"},
-		"line without column": {lint.Problem{Key: "Note", Text: "quote it", Line: 3}, "template.yaml:3:1: Note: quote it"},
+		"note without a line": {
+			problem: lint.Problem{Severity: lint.Note, Text: "not as shipped"}, want: "template.yaml: note: not as shipped",
+		},
+		"line without column": {
+			problem: lint.Problem{Key: "Note", Text: "quote it", Line: 3}, want: "template.yaml:3:1: Note: quote it",
+		},
 	}
 	for name, c := range cases {
 		if got := c.problem.In("template.yaml"); got != c.want {

@@ -98,13 +98,16 @@ func TestDrill(t *testing.T) {
 			return aws.Credentials{AccessKeyID: "FAKE", SecretAccessKey: "FAKE"}, nil
 		}),
 	})
-	commands := regexp.MustCompile(`--alarm-name <stack>(\S+) --state-value (\S+) \\\n\s+--state-reason '([^']+)'`).FindAllStringSubmatch(read(t), -1)
+	commands := regexp.MustCompile(
+		`--alarm-name <stack>(\S+) --state-value (\S+) \\\n\s+--state-reason '([^']+)'`,
+	).FindAllStringSubmatch(read(t), -1)
 	if len(commands) != 2 {
 		t.Fatalf("%d commands in the page, want two", len(commands))
 	}
 	for i, command := range commands {
 		if _, err := client.SetAlarmState(t.Context(), &cloudwatch.SetAlarmStateInput{
-			AlarmName: aws.String(c.Stack.StackName + command[1]), StateValue: types.StateValue(command[2]), StateReason: aws.String(command[3]),
+			AlarmName: aws.String(c.Stack.StackName + command[1]), StateValue: types.StateValue(command[2]),
+			StateReason: aws.String(command[3]),
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +149,10 @@ func shown(t *testing.T, kind, want string) {
 		return
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the block %q (-email +page; to renew it: go test -parallel 1 ./internal/dev/notifications -update)\n%s", kind, diff)
+		t.Errorf(
+			"the block %q (-email +page; to renew it: go test -parallel 1 ./internal/dev/notifications -update)\n%s", kind,
+			diff,
+		)
 	}
 }
 
@@ -171,15 +177,22 @@ func wrapped(text string) string {
 	return out.String()
 }
 
-// TestEndpointGetsWhatTheEmailGets: the two filters are the same, and the model deploys the stack next to the application.
+// TestEndpointGetsWhatTheEmailGets: the two filters are the same, and the model deploys the stack next to the
+// application.
 func TestEndpointGetsWhatTheEmailGets(t *testing.T) {
 	t.Parallel()
 	c := cloud(t)
-	stack, err := c.AddStack("../../../infra/notifications.yaml", "cronbearer-notifications", parameters(c, "HttpsEndpoint", "https://on-call.example.com/integration/abc/enqueue"))
+	stack, err := c.AddStack(
+		"../../../infra/notifications.yaml", "cronbearer-notifications",
+		parameters(c, "HttpsEndpoint", "https://on-call.example.com/integration/abc/enqueue"),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	application, err := cfn.Load("../shipped/template.yaml", cfn.Options{Parameters: map[string]string{"AllowedHosts": "a.example.com", "AlarmEmail": "you@example.com"}})
+	application, err := cfn.Load(
+		"../shipped/template.yaml",
+		cfn.Options{Parameters: map[string]string{"AllowedHosts": "a.example.com", "AlarmEmail": "you@example.com"}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +212,10 @@ func TestEndpointGetsWhatTheEmailGets(t *testing.T) {
 func TestChatHearsTheEndOfASilence(t *testing.T) {
 	t.Parallel()
 	c := cloud(t)
-	stack, err := cfn.Load("../../../infra/notifications.yaml", cfn.Options{StackName: "cronbearer-notifications", Parameters: parameters(c, chat...)})
+	stack, err := cfn.Load(
+		"../../../infra/notifications.yaml",
+		cfn.Options{StackName: "cronbearer-notifications", Parameters: parameters(c, chat...)},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,9 +229,11 @@ func TestChatHearsTheEndOfASilence(t *testing.T) {
 	}
 	event := map[string]any{
 		"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "detail": map[string]any{
-			"alarmName":     "cronbearer-Silent-DailyReport",
-			"state":         map[string]any{"value": "OK", "timestamp": "2026-11-23T10:00:00.000+0000"},
-			"previousState": map[string]any{"value": "ALARM", "timestamp": "2026-11-20T10:00:00.000+0000", "reason": `Threshold Crossed: "75" of 75`},
+			"alarmName": "cronbearer-Silent-DailyReport",
+			"state":     map[string]any{"value": "OK", "timestamp": "2026-11-23T10:00:00.000+0000"},
+			"previousState": map[string]any{
+				"value": "ALARM", "timestamp": "2026-11-20T10:00:00.000+0000", "reason": `Threshold Crossed: "75" of 75`,
+			},
 		},
 	}
 	messages := rule.Messages(time.Now(), event, "")
@@ -229,7 +247,9 @@ func TestChatHearsTheEndOfASilence(t *testing.T) {
 	if err := json.Unmarshal([]byte(messages[0].Body), &body); err != nil {
 		t.Fatal(err)
 	}
-	if body.Version != "1.0" || body.Source != "custom" || body.Content.TextType != "client-markdown" || body.Content.Title != "OK: cronbearer-Silent-DailyReport" || !strings.Contains(body.Content.Description, "since 2026-11-20T10:00:00.000+0000") {
+	if body.Version != "1.0" || body.Source != "custom" || body.Content.TextType != "client-markdown" ||
+		body.Content.Title != "OK: cronbearer-Silent-DailyReport" ||
+		!strings.Contains(body.Content.Description, "since 2026-11-20T10:00:00.000+0000") {
 		t.Errorf("got %+v", body)
 	}
 	filter, err := notify.ParsePattern(c.Stack.Resources["AlarmMail"].Properties["FilterPolicy"])
@@ -242,10 +262,14 @@ func TestChatHearsTheEndOfASilence(t *testing.T) {
 	}
 }
 
-// TestEndpointIsRetriedForAnHour: SNS's default gives up after a minute, and rejects a policy of more than 3,600 seconds.
+// TestEndpointIsRetriedForAnHour: SNS's default gives up after a minute, and rejects a policy of more than 3,600
+// seconds.
 func TestEndpointIsRetriedForAnHour(t *testing.T) {
 	t.Parallel()
-	stack, err := cfn.Load("../../../infra/notifications.yaml", cfn.Options{Parameters: parameters(cloud(t), "HttpsEndpoint", "https://a.example.com/b")})
+	stack, err := cfn.Load(
+		"../../../infra/notifications.yaml",
+		cfn.Options{Parameters: parameters(cloud(t), "HttpsEndpoint", "https://a.example.com/b")},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +296,10 @@ func TestChatKeepsWhatItCannotBeTold(t *testing.T) {
 	t.Parallel()
 	c := cloud(t)
 	queue := fmt.Sprint(c.Stack.Outputs["DeadLettersArn"])
-	stack, err := cfn.Load("../../../infra/notifications.yaml", cfn.Options{Parameters: parameters(c, append(slices.Clone(chat), "DeadLetterArn", queue)...)})
+	stack, err := cfn.Load(
+		"../../../infra/notifications.yaml",
+		cfn.Options{Parameters: parameters(c, append(slices.Clone(chat), "DeadLetterArn", queue)...)},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +322,13 @@ func TestChatKeepsWhatItCannotBeTold(t *testing.T) {
 func TestChatsMayOnlyRead(t *testing.T) {
 	t.Parallel()
 	c := cloud(t)
-	stack, err := cfn.Load("../../../infra/notifications.yaml", cfn.Options{StackName: "cronbearer-notifications", Partition: "aws-us-gov", Region: "us-gov-west-1", Parameters: parameters(c, chat...)})
+	stack, err := cfn.Load(
+		"../../../infra/notifications.yaml",
+		cfn.Options{
+			StackName: "cronbearer-notifications", Partition: "aws-us-gov", Region: "us-gov-west-1",
+			Parameters: parameters(c, chat...),
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +344,9 @@ func TestChatsMayOnlyRead(t *testing.T) {
 	}
 	for _, id := range []string{"Slack", "Teams"} {
 		p := stack.Resources[id].Properties
-		if diff := cmp.Diff([]any{"arn:aws-us-gov:iam::aws:policy/CloudWatchReadOnlyAccess"}, p["GuardrailPolicies"]); diff != "" {
+		if diff := cmp.Diff(
+			[]any{"arn:aws-us-gov:iam::aws:policy/CloudWatchReadOnlyAccess"}, p["GuardrailPolicies"],
+		); diff != "" {
 			t.Errorf("%s: guardrails (-want +got)\n%s", id, diff)
 		}
 		if diff := cmp.Diff([]any{fmt.Sprint(c.Stack.Outputs["TopicArn"])}, p["SnsTopicArns"]); diff != "" {
@@ -328,10 +363,11 @@ func TestOnlyWhatIsAskedFor(t *testing.T) {
 		parameters []string
 		want       []string
 	}{
-		"on-call":         {[]string{"HttpsEndpoint", "https://a.example.com/b"}, []string{"Endpoint"}},
-		"Slack":           {chat[:4], []string{"ChatRole", "SilenceEndedInChat", "Slack"}},
-		"Teams":           {chat[4:], []string{"ChatRole", "SilenceEndedInChat", "Teams"}},
-		"half of a Slack": {chat[:2], []string{"ChatRole", "SilenceEndedInChat", "Slack"}}, // AWS then rejects the empty channel
+		"on-call": {parameters: []string{"HttpsEndpoint", "https://a.example.com/b"}, want: []string{"Endpoint"}},
+		"Slack":   {parameters: chat[:4], want: []string{"ChatRole", "SilenceEndedInChat", "Slack"}},
+		"Teams":   {parameters: chat[4:], want: []string{"ChatRole", "SilenceEndedInChat", "Teams"}},
+		// AWS then rejects the empty channel
+		"half of a Slack": {parameters: chat[:2], want: []string{"ChatRole", "SilenceEndedInChat", "Slack"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

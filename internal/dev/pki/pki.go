@@ -1,5 +1,6 @@
-// Package pki makes the certificates of tests and simulators: an authority that is made each time and kept nowhere else,
-// and certificates for the names of a server. They are valid from 1990 to 2100, as some tests run on a virtual clock.
+// Package pki makes the certificates of tests and simulators: an authority that is made each time and kept nowhere
+// else, and certificates for the names of a server. They are valid from 1990 to 2100, as some tests run on a virtual
+// clock.
 package pki
 
 import (
@@ -98,8 +99,9 @@ func (a *Authority) config(until time.Time, names []string) (*tls.Config, error)
 		names, addresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1 + a.serial.Add(1)), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, IPAddresses: addresses,
-		NotBefore: from, NotAfter: until,
+		SerialNumber: big.NewInt(1 + a.serial.Add(1)), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
+		IPAddresses: addresses,
+		NotBefore:   from, NotAfter: until,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)

@@ -1,7 +1,7 @@
-// Package pricing adds up what stacks cost a month, each line with its quantity and unit price, from the number of tokens
-// and each job's own number of starts. Prices are list prices of us-east-1 without free tiers, read once: it is no price
-// list of AWS, asks AWS nothing, and leaves out what only failures use (SQS, SNS) or what stays below a cent (KMS requests,
-// the rotator's runs).
+// Package pricing adds up what stacks cost a month, each line with its quantity and unit price, from the number of
+// tokens and each job's own number of starts. Prices are list prices of us-east-1 without free tiers, read once: it is
+// no price list of AWS, asks AWS nothing, and leaves out what only failures use (SQS, SNS) or what stays below a cent
+// (KMS requests, the rotator's runs).
 package pricing
 
 import "time"
@@ -18,7 +18,9 @@ type Price struct {
 
 // AWS's price pages load their figures by script, so most sources are others'. docs/scale-and-cost.md has them all.
 var (
-	Starts       = Price{"EventBridge Scheduler, a million starts", 1.00, "cloudburn.io, Amazon EventBridge pricing, March 2026"}
+	Starts = Price{
+		"EventBridge Scheduler, a million starts", 1.00, "cloudburn.io, Amazon EventBridge pricing, March 2026",
+	}
 	Requests     = Price{"Lambda, a million requests", 0.20, "Lambda cost notes of mariano/lambda_local_runner, as stored"}
 	GBSeconds    = Price{"Lambda arm64, a GB-second", 0.0000133334, "the same"}
 	Secrets      = Price{"Secrets Manager, a secret and month", 0.40, "hivebook.wiki, AWS Secrets Manager"}
@@ -53,8 +55,8 @@ const Month = 730 * time.Hour
 // repeated within five minutes.
 const maxNews = float64(Month / (5 * time.Minute))
 
-// DefaultRun is the billed time of a run whose target answers in 200 ms, in an environment that is started for it, as for
-// a job once an hour.
+// DefaultRun is the billed time of a run whose target answers in 200 ms, in an environment that is started for it, as
+// for a job once an hour.
 const DefaultRun = 320 * time.Millisecond
 
 // Stack is what one stack is billed for.

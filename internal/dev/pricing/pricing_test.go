@@ -32,7 +32,8 @@ func few() []pricing.Item {
 
 func many() []pricing.Item {
 	stack := pricing.Stack{
-		OwnTopic: true, Tokens: expiring(20), Jobs: slices.Repeat([]pricing.Job{{Starts: 730, Run: 211 * time.Millisecond}}, 200),
+		OwnTopic: true, Tokens: expiring(20),
+		Jobs: slices.Repeat([]pricing.Job{{Starts: 730, Run: 211 * time.Millisecond}}, 200),
 	}
 	return pricing.Bill(slices.Repeat([]pricing.Stack{stack}, 500)...)
 }
@@ -93,8 +94,8 @@ func TestOptionsChangeTheBill(t *testing.T) {
 
 var eachSecond = pricing.Job{Starts: pricing.Month.Seconds(), Run: 210 * time.Millisecond}
 
-// TestTargetOfThePrice is the project's: $2.60 a million calls where a job runs every second, $1.20 a month for a token,
-// $0.40 for a job.
+// TestTargetOfThePrice is the project's: $2.60 a million calls where a job runs every second, $1.20 a month for a
+// token, $0.40 for a job.
 func TestTargetOfThePrice(t *testing.T) {
 	t.Parallel()
 	bill := pricing.Bill(pricing.Stack{Tokens: expiring(1), Jobs: []pricing.Job{eachSecond}})
@@ -135,8 +136,11 @@ func TestReadmeHasThePrices(t *testing.T) {
 		},
 		"each job": {of(pricing.Stack{Jobs: hourly(1)}, "jobs"), pricing.Metrics.USD, pricing.JobAlarms * pricing.Alarms.USD},
 		"a thousand runs": {
-			of(pricing.Stack{Jobs: []pricing.Job{{Starts: 1000}}}, "runs"), pricing.MetricCalls.USD, pricing.SecretReads.USD / 10,
-			of(pricing.Stack{Jobs: []pricing.Job{{Starts: 1000}}}, "runs") - pricing.MetricCalls.USD - pricing.SecretReads.USD/10,
+			of(pricing.Stack{Jobs: []pricing.Job{{Starts: 1000}}}, "runs"), pricing.MetricCalls.USD,
+			pricing.SecretReads.USD / 10,
+			of(
+				pricing.Stack{Jobs: []pricing.Job{{Starts: 1000}}}, "runs",
+			) - pricing.MetricCalls.USD - pricing.SecretReads.USD/10,
 		},
 		"So one token and two jobs": {pricing.Total(pricing.Bill(pricing.Stack{
 			OwnTopic: true, Tokens: expiring(1), Jobs: []pricing.Job{{Starts: 730}, {Starts: 21}},
@@ -223,7 +227,9 @@ func bills() string {
 			number(a[i].Quantity), dollars(a[i].Amount()), number(b[i].Quantity), dollars(b[i].Amount()))
 	}
 	text += fmt.Sprintf("| **total** | | **%s** | | **%s** |\n", dollars(pricing.Total(a)), dollars(pricing.Total(b)))
-	return text + fmt.Sprintf("| of one job | | %s | | %s |\n", dollars(pricing.Total(a)/10), dollars(pricing.Total(b)/100_000))
+	return text + fmt.Sprintf(
+		"| of one job | | %s | | %s |\n", dollars(pricing.Total(a)/10), dollars(pricing.Total(b)/100_000),
+	)
 }
 
 func dollars(v float64) string {

@@ -199,7 +199,8 @@ One dead token sends two of them, however many jobs use it: that it was rejected
 sends three before its access token is gone: that the token could not be renewed, that a start could not be delivered, and that
 the token expires.
 
-The stack is called ` + "`cronbearer`" + `, its token ` + "`ExampleApi`" + `, its jobs ` + "`HourlySync` and `DailyReport`" + `.
+The stack is called ` + "`cronbearer`" + `, its token ` + "`ExampleApi`" + `, its jobs ` +
+	"`HourlySync` and `DailyReport`" + `.
 
 | what happened | the email's subject | the runbook |
 | --- | --- | --- |
@@ -305,7 +306,9 @@ func TestEachAlarmHasItsScene(t *testing.T) {
 		kind, _, _ := strings.Cut(c.alarm, "-")
 		played[kind] = true
 	}
-	for _, m := range regexp.MustCompile(`AlarmName: !Sub '?\$\{(?:AWS::)?StackName}-(\w+)`).FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile(`AlarmName: !Sub '?\$\{(?:AWS::)?StackName}-(\w+)`).FindAllStringSubmatch(
+		string(text), -1,
+	) {
 		named[m[1]] = true
 	}
 	if diff := cmp.Diff(named, played); diff != "" {

@@ -24,7 +24,9 @@ func TestFortyEightHoursOfADeadTokenOnTenJobs(t *testing.T) {
 	t.Parallel()
 	var jobs []row
 	for i := range 10 {
-		jobs = append(jobs, job(fmt.Sprintf("Hourly%d", i), "rate(1 hour)", london, fmt.Sprintf("/v1/%d", i), "ExampleApi", 3))
+		jobs = append(
+			jobs, job(fmt.Sprintf("Hourly%d", i), "rate(1 hour)", london, fmt.Sprintf("/v1/%d", i), "ExampleApi", 3),
+		)
 	}
 	s := open(t, oneToken, jobs)
 	for _, step := range []struct {
@@ -82,7 +84,9 @@ func TestTroubleOfADayIsReportedOnceByEachAlarm(t *testing.T) {
 		},
 		"the job that is refused has a token of its own": {
 			begin: rejectSecond, token: "Second",
-			emails: counts{"ALARM cronbearer-TokenRejected-Second": 1, "reminder of cronbearer-TokenRejected-Second": 1, failed: 1},
+			emails: counts{
+				"ALARM cronbearer-TokenRejected-Second": 1, "reminder of cronbearer-TokenRejected-Second": 1, failed: 1,
+			},
 		},
 		"the schedules' role may not start the function": {
 			begin:  func(s *stage) { s.forbid("SchedulerRole", "lambda:InvokeFunction") },
@@ -133,8 +137,8 @@ type told struct {
 	State                         alarm.State
 }
 
-// TestReminderThatCannotBeSentChangesNoRun: whatever keeps a reminder from being sent is logged and clears by itself. The
-// token of an hourly job is dead, and the fault lasts from hour 12 to hour 24; a reminder is due from hour 20 on.
+// TestReminderThatCannotBeSentChangesNoRun: whatever keeps a reminder from being sent is logged and clears by itself.
+// The token of an hourly job is dead, and the fault lasts from hour 12 to hour 24; a reminder is due from hour 20 on.
 func TestReminderThatCannotBeSentChangesNoRun(t *testing.T) {
 	t.Parallel()
 	const (
@@ -152,19 +156,22 @@ func TestReminderThatCannotBeSentChangesNoRun(t *testing.T) {
 		"none": {
 			begin: nothing, end: nothing,
 			want: told{
-				Before: []string{fires}, During: []string{again}, After: []string{again}, Mended: []string{clears}, State: alarm.InAlarm,
+				Before: []string{fires}, During: []string{again}, After: []string{again}, Mended: []string{clears},
+				State: alarm.InAlarm,
 			},
 		},
 		"DescribeAlarms is denied": {
 			begin: func(s *stage) { s.forbid("CallerRole", "cloudwatch:DescribeAlarms") }, end: (*stage).restore,
 			want: told{
-				Before: []string{fires}, After: []string{again, again}, Mended: []string{clears}, Warnings: 12, State: alarm.InAlarm,
+				Before: []string{fires}, After: []string{again, again}, Mended: []string{clears}, Warnings: 12,
+				State: alarm.InAlarm,
 			},
 		},
 		"SetAlarmState is denied": {
 			begin: func(s *stage) { s.forbid("CallerRole", "cloudwatch:SetAlarmState") }, end: (*stage).restore,
 			want: told{
-				Before: []string{fires}, After: []string{again, again}, Mended: []string{clears}, Warnings: eachTime, State: alarm.InAlarm,
+				Before: []string{fires}, After: []string{again, again}, Mended: []string{clears}, Warnings: eachTime,
+				State: alarm.InAlarm,
 			},
 		},
 		// The alarm fires again by the datum that the run has just stored, in CloudWatch's own words.
@@ -182,7 +189,8 @@ func TestReminderThatCannotBeSentChangesNoRun(t *testing.T) {
 			},
 			end: func(s *stage) { s.CloudWatch.Faults.Clear() },
 			want: told{
-				Before: []string{fires}, After: []string{again, again}, Mended: []string{clears}, Warnings: 12, State: alarm.InAlarm,
+				Before: []string{fires}, After: []string{again, again}, Mended: []string{clears}, Warnings: 12,
+				State: alarm.InAlarm,
 			},
 		},
 		"the alarm was renamed": {

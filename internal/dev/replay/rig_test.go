@@ -1,7 +1,7 @@
-// Package replay_test counts what people receive: each alarm of the template fired by its real cause, two days of a dead
-// token, reminders that cannot be sent, silences of every kind, and a year of two hundred jobs. Each test logs its
-// counts: go test -v ./internal/dev/replay. The world is the local model of AWS on a virtual clock; no test touches an alarm's
-// state.
+// Package replay_test counts what people receive: each alarm of the template fired by its real cause, two days of a
+// dead token, reminders that cannot be sent, silences of every kind, and a year of two hundred jobs. Each test logs its
+// counts: go test -v ./internal/dev/replay. The world is the local model of AWS on a virtual clock; no test touches an
+// alarm's state.
 package replay_test
 
 import (
@@ -48,8 +48,11 @@ var oneToken = []row{{"ExampleApi", "{ Secret: " + secret + ", WarnDays: 14 }"}}
 
 // job is a block of Jobs.
 func job(name, schedule, timezone, path, token string, silentAfter int) row {
-	return row{name, fmt.Sprintf(`{ Schedule: "%s", Timezone: %s, Call: "GET https://%s%s", Token: %s, SilentAfter: %d }`,
-		schedule, timezone, host, path, token, silentAfter)}
+	return row{
+		name: name,
+		keys: fmt.Sprintf(`{ Schedule: "%s", Timezone: %s, Call: "GET https://%s%s", Token: %s, SilentAfter: %d }`,
+			schedule, timezone, host, path, token, silentAfter),
+	}
 }
 
 // mistake is a text of the template, and what is there instead.
@@ -93,7 +96,8 @@ func writeTemplate(t *testing.T, tokens, jobs []row, m mistake) (path string) {
 	return path
 }
 
-// stage is a cloud with an API that accepts the first token, which the secret holds. Each run is one of the real binary.
+// stage is a cloud with an API that accepts the first token, which the secret holds. Each run is one of the real
+// binary.
 type stage struct {
 	*awssim.Cloud
 

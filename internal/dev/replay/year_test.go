@@ -66,8 +66,8 @@ type worker struct {
 type remote struct{ down, broken bool }
 
 // year is a replay: outcomes are drawn by chance, become reports by caller.Result's own mapping, go through the real
-// metric.Publisher and reminding.Reminder, and the model of CloudWatch, SNS and EventBridge makes messages of them. What the
-// alarms say is compared with the truth, which the year knows.
+// metric.Publisher and reminding.Reminder, and the model of CloudWatch, SNS and EventBridge makes messages of them.
+// What the alarms say is compared with the truth, which the year knows.
 type year struct {
 	*world
 
@@ -106,8 +106,8 @@ func replay(t *testing.T, jobs, days int, seed uint64, m mistake) *year {
 }
 
 // TestYearOfTwoHundredJobs: each rejection is reported within two minutes of its data, once; no alarm says that all is
-// well when it is not, or that a job is silent that is not. With -short, and under the race detector, which finds nothing
-// here, it is two months of sixty jobs.
+// well when it is not, or that a job is silent that is not. With -short, and under the race detector, which finds
+// nothing here, it is two months of sixty jobs.
 func TestYearOfTwoHundredJobs(t *testing.T) {
 	t.Parallel()
 	jobs, days := 200, 366
@@ -192,7 +192,8 @@ func (y *year) drawJobs(t *testing.T, count int) []row {
 		expressions := []string{
 			"rate(15 minutes)", "rate(1 hour)", "rate(1 hour)", "rate(1 hour)",
 			fmt.Sprintf("cron(%d * * * ? *)", (i+i/tokenCount*7)%60), "rate(6 hours)",
-			fmt.Sprintf("cron(%d %d * * ? *)", i%60, i%24), "cron(30 2 * * ? *)", "cron(0 9 ? * MON-FRI *)", "cron(30 1 * * ? *)",
+			fmt.Sprintf("cron(%d %d * * ? *)", i%60, i%24), "cron(30 2 * * ? *)", "cron(0 9 ? * MON-FRI *)",
+			"cron(30 1 * * ? *)",
 		}
 		s, err := schedule.Parse(expressions[i%len(expressions)], zone)
 		if err != nil {
@@ -241,8 +242,8 @@ func (y *year) plans() {
 	}
 }
 
-// revoked: a token that does not expire, that someone revokes every four months or so, and that an operator replaces within
-// days.
+// revoked: a token that does not expire, that someone revokes every four months or so, and that an operator replaces
+// within days.
 func (y *year) revoked(c *credential) {
 	y.plan(y.at.Add(y.between(day, 240*day)), func(at time.Time) {
 		y.die(c, "tokens revoked")
@@ -427,16 +428,16 @@ func (y *year) learn(c *credential, verdict endpoint.Verdict, at time.Time, stor
 	}
 }
 
-// unreported counts a rejection that was over before its alarm reported it: its data were late or lost, and no other run
-// met it.
+// unreported counts a rejection that was over before its alarm reported it: its data were late or lost, and no other
+// run met it.
 func (y *year) unreported(c *credential) {
 	if c.raised < c.episode {
 		y.counts["rejections never reported, as their data were late or lost"]++
 	}
 }
 
-// loses: one PutMetricData in forty fails, and all while CloudWatch is down. The data come late, through the log, or not
-// at all.
+// loses: one PutMetricData in forty fails, and all while CloudWatch is down. The data come late, through the log, or
+// not at all.
 func (y *year) loses(in *cloudwatch.PutMetricDataInput) bool {
 	if !y.noMetrics && !y.oneIn(40) {
 		return false

@@ -1,6 +1,6 @@
 // Package samconfig reads what SAM CLI has saved of a deployment, samconfig.toml: the stack's name, its region and its
-// parameters, by environment. It is for `make deploy` and `make validate`, and writes nothing: the file is SAM CLI's and
-// the user's.
+// parameters, by environment. It is for `make deploy` and `make validate`, and writes nothing: the file is SAM CLI's
+// and the user's.
 package samconfig
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Config is one environment of samconfig.toml as `sam deploy` reads it: its deploy.parameters over its global.parameters. An
-// environment inherits nothing from the default one.
+// Config is one environment of samconfig.toml as `sam deploy` reads it: its deploy.parameters over its
+// global.parameters. An environment inherits nothing from the default one.
 type Config struct {
 	Values     map[string]any
 	Stack      string // "" if it is not saved

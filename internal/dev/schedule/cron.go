@@ -79,7 +79,11 @@ func parseTimetable(text string) (timetable, error) {
 		words = append(words, "*")
 	}
 	if len(words) != 6 {
-		return t, fmt.Errorf("cron has %d fields; it wants six, with white space between them: minutes hours day-of-month month day-of-week year (the year may be left out)", len(words))
+		return t, fmt.Errorf(
+			"cron has %d fields; it wants six, with white space between them: minutes hours day-of-month month day-of-week "+
+				"year (the year may be left out)",
+			len(words),
+		)
 	}
 	f := fields()
 	var minutes, hours set
@@ -93,7 +97,9 @@ func parseTimetable(text string) (timetable, error) {
 	t.byWeek = dom == "?"
 	switch {
 	case dom == "?" && dow == "?":
-		errs = append(errs, errors.New("day-of-month and day-of-week are both \"?\"; give one of them, such as * for every day"))
+		errs = append(
+			errs, errors.New("day-of-month and day-of-week are both \"?\"; give one of them, such as * for every day"),
+		)
 	case dom != "?" && dow != "?":
 		errs = append(errs, errors.New("day-of-month and day-of-week cannot be given together; put ? into one of them"))
 	}
@@ -135,7 +141,11 @@ func (t *timetable) parseDayOfMonth(f field, text string) error {
 		}
 	}
 	if strings.ContainsAny(text, "LW") {
-		return fmt.Errorf("day-of-month %q: AWS knows L (the last day), LW (the last weekday), L-3 (three days before the last) and 3W (the weekday nearest to the 3rd), each alone in the field", clip(text))
+		return fmt.Errorf(
+			"day-of-month %q: AWS knows L (the last day), LW (the last weekday), L-3 (three days before the last) and 3W "+
+				"(the weekday nearest to the 3rd), each alone in the field",
+			clip(text),
+		)
 	}
 	return f.parse(text, &t.days)
 }
@@ -152,7 +162,9 @@ func (t *timetable) parseDayOfWeek(f field, text string) error {
 			t.lastOf = n
 			return nil
 		}
-		return fmt.Errorf("day-of-week %q: AWS knows L (Saturday) and 6L (the month's last Friday), each alone in the field", clip(text))
+		return fmt.Errorf(
+			"day-of-week %q: AWS knows L (Saturday) and 6L (the month's last Friday), each alone in the field", clip(text),
+		)
 	}
 	if day, nth, ok := strings.Cut(text, "#"); ok {
 		n, okDay := f.value(day)
@@ -161,7 +173,9 @@ func (t *timetable) parseDayOfWeek(f field, text string) error {
 			t.nthOf, t.nth = n, m
 			return nil
 		}
-		return fmt.Errorf("day-of-week %q: write one day, # and 1 to 5, such as 3#2 for the second Tuesday, alone in the field", clip(text))
+		return fmt.Errorf(
+			"day-of-week %q: write one day, # and 1 to 5, such as 3#2 for the second Tuesday, alone in the field", clip(text),
+		)
 	}
 	return f.parse(text, &t.weekdays)
 }
@@ -180,7 +194,9 @@ func (f field) parse(text string, into *set) error {
 func (f field) parsePart(part string, into *set) error {
 	values, increment, hasStep := strings.Cut(part, "/")
 	if hasStep && !f.slash {
-		return fmt.Errorf("%s %q: / is not among the wildcards of this field; write the values, such as %s", f.name, clip(part), f.example)
+		return fmt.Errorf(
+			"%s %q: / is not among the wildcards of this field; write the values, such as %s", f.name, clip(part), f.example,
+		)
 	}
 	first, last, ok := f.span(values, hasStep)
 	if !ok {
@@ -248,7 +264,8 @@ func (f field) bounds() string {
 // written by those who know; of them, and of any other field, it is "".
 func (s *Schedule) NumberedDays() (field, days, names string) {
 	words := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(s.expression, "cron("), ")"))
-	if s.kind != cron || len(words) < 5 || strings.Trim(words[4], "0123456789,-") != "" || words[4] == "2-6" || words[4] == "1-7" {
+	if s.kind != cron || len(words) < 5 || strings.Trim(words[4], "0123456789,-") != "" || words[4] == "2-6" ||
+		words[4] == "1-7" {
 		return "", "", ""
 	}
 	week := fields()[4]

@@ -13,15 +13,15 @@ import (
 // one second before.
 func FuzzNext(f *testing.F) {
 	for _, seed := range []struct{ expression, zone string }{
-		{"cron(0 9 ? * MON-FRI *)", "Europe/London"},
-		{"cron(0/15 20-2 1-15 NOV-FEB ? 2026-2030)", "America/New_York"},
-		{"cron(30 2 3W * ? *)", "Australia/Lord_Howe"},
-		{"cron(15 10 ? * 6L 2022-2023)", ""},
-		{"cron(0 0 ? * 3#2 *)", "Pacific/Apia"},
-		{"cron(* * L * ?)", "America/Havana"},
-		{"rate(5 minutes)", "UTC"},
-		{"at(2027-10-31T01:30:00)", "Europe/London"},
-		{"cron(0,,0-/ # L W ? *)", "right/UTC"},
+		{expression: "cron(0 9 ? * MON-FRI *)", zone: "Europe/London"},
+		{expression: "cron(0/15 20-2 1-15 NOV-FEB ? 2026-2030)", zone: "America/New_York"},
+		{expression: "cron(30 2 3W * ? *)", zone: "Australia/Lord_Howe"},
+		{expression: "cron(15 10 ? * 6L 2022-2023)", zone: ""},
+		{expression: "cron(0 0 ? * 3#2 *)", zone: "Pacific/Apia"},
+		{expression: "cron(* * L * ?)", zone: "America/Havana"},
+		{expression: "rate(5 minutes)", zone: "UTC"},
+		{expression: "at(2027-10-31T01:30:00)", zone: "Europe/London"},
+		{expression: "cron(0,,0-/ # L W ? *)", zone: "right/UTC"},
 	} {
 		f.Add(seed.expression, seed.zone, int64(1800000000))
 	}
@@ -82,20 +82,23 @@ func TestNextAgainstAMinuteWalk(t *testing.T) {
 		expression               string
 		minutes, hours, weekdays map[int]bool
 	}{
-		{"cron(0/20 0-4 ? * * *)", values(0, 59, 20), values(0, 4, 1), values(1, 7, 1)},
-		{"cron(7-50/9 1/2 ? * SUN,MON *)", values(7, 50, 9), values(1, 23, 2), values(1, 2, 1)},
-		{"cron(30 2 ? * 1 *)", values(30, 30, 1), values(2, 2, 1), values(1, 1, 1)},
+		{expression: "cron(0/20 0-4 ? * * *)", minutes: values(0, 59, 20), hours: values(0, 4, 1), weekdays: values(1, 7, 1)},
+		{
+			expression: "cron(7-50/9 1/2 ? * SUN,MON *)", minutes: values(7, 50, 9), hours: values(1, 23, 2),
+			weekdays: values(1, 2, 1),
+		},
+		{expression: "cron(30 2 ? * 1 *)", minutes: values(30, 30, 1), hours: values(2, 2, 1), weekdays: values(1, 1, 1)},
 	}
 	// Each stretch holds a change of the zone's clocks.
 	stretches := []struct{ zone, from string }{
-		{"Europe/London", "2027-03-26T12:00:00Z"},
-		{"Europe/London", "2027-10-29T12:00:00Z"},
-		{"America/New_York", "2027-03-12T12:00:00Z"},
-		{"America/New_York", "2027-11-05T12:00:00Z"},
-		{"Australia/Lord_Howe", "2027-04-02T12:00:00Z"},
-		{"Australia/Lord_Howe", "2027-10-01T12:00:00Z"},
-		{"America/Havana", "2027-11-05T12:00:00Z"},
-		{"Antarctica/Troll", "2027-10-29T12:00:00Z"},
+		{zone: "Europe/London", from: "2027-03-26T12:00:00Z"},
+		{zone: "Europe/London", from: "2027-10-29T12:00:00Z"},
+		{zone: "America/New_York", from: "2027-03-12T12:00:00Z"},
+		{zone: "America/New_York", from: "2027-11-05T12:00:00Z"},
+		{zone: "Australia/Lord_Howe", from: "2027-04-02T12:00:00Z"},
+		{zone: "Australia/Lord_Howe", from: "2027-10-01T12:00:00Z"},
+		{zone: "America/Havana", from: "2027-11-05T12:00:00Z"},
+		{zone: "Antarctica/Troll", from: "2027-10-29T12:00:00Z"},
 	}
 	for _, test := range tests {
 		for _, stretch := range stretches {

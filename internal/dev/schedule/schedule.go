@@ -78,7 +78,12 @@ func Parse(expression, timezone string) (*Schedule, error) {
 		errs = append(errs, err)
 		if err == nil && zoneErr == nil {
 			if _, ok := s.Next(time.Unix(0, 0).AddDate(-1, 0, 0)); !ok {
-				errs = append(errs, errors.New("it never runs: no date of its months and years has such a day and time; change the day-of-month, month or year"))
+				errs = append(
+					errs,
+					errors.New(
+						"it never runs: no date of its months and years has such a day and time; change the day-of-month, month or year",
+					),
+				)
 			}
 		}
 	case "at":
@@ -86,7 +91,13 @@ func Parse(expression, timezone string) (*Schedule, error) {
 		s.kind, s.at = oneTime, at
 		errs = append(errs, err)
 	default:
-		errs = append(errs, errors.New("it must be rate(value unit), cron(minutes hours day-of-month month day-of-week year) or at(yyyy-mm-ddThh:mm:ss), in small letters and with nothing around it"))
+		errs = append(
+			errs,
+			errors.New(
+				"it must be rate(value unit), cron(minutes hours day-of-month month day-of-week year) or "+
+					"at(yyyy-mm-ddThh:mm:ss), in small letters and with nothing around it",
+			),
+		)
 	}
 	if err := errors.Join(append(errs, zoneErr)...); err != nil {
 		return nil, fmt.Errorf("schedule %q: %w", clip(expression), err)
@@ -202,7 +213,9 @@ func parseAt(text string, zone *time.Location) (time.Time, error) {
 	const layout = "2006-01-02T15:04:05"
 	wall, err := time.Parse(layout, text)
 	if err != nil || wall.Format(layout) != text {
-		return time.Time{}, fmt.Errorf("at wants a date and time that exist, as yyyy-mm-ddThh:mm:ss without a zone, not %q", clip(text))
+		return time.Time{}, fmt.Errorf(
+			"at wants a date and time that exist, as yyyy-mm-ddThh:mm:ss without a zone, not %q", clip(text),
+		)
 	}
 	if zone == nil {
 		return time.Time{}, nil
@@ -234,7 +247,9 @@ func loadZone(name string) (*time.Location, error) {
 type ZoneError struct{ Name string }
 
 func (e *ZoneError) Error() string {
-	return fmt.Sprintf("%q is no IANA time zone; write its full name, such as Europe/London, or leave it out for UTC", clip(e.Name))
+	return fmt.Sprintf(
+		"%q is no IANA time zone; write its full name, such as Europe/London, or leave it out for UTC", clip(e.Name),
+	)
 }
 
 // number reads decimal digits and nothing else: no sign, no space, no fraction.

@@ -30,8 +30,8 @@ func longestStack(t *testing.T, o cfn.Options, secret string) *cfn.Stack {
 	return stack
 }
 
-// TestLongestDescriptionFits computes CloudWatch's limit at CloudFormation's longest stack name, and at a usual one with
-// the longest RunbookUrl and a long secret. make validate names what is longer still.
+// TestLongestDescriptionFits computes CloudWatch's limit at CloudFormation's longest stack name, and at a usual one
+// with the longest RunbookUrl and a long secret. make validate names what is longer still.
 func TestLongestDescriptionFits(t *testing.T) {
 	t.Parallel()
 	const wiki = "https://wiki.example.com/"
@@ -41,13 +41,19 @@ func TestLongestDescriptionFits(t *testing.T) {
 		options cfn.Options
 		secret  string
 	}{
-		"stack name of 128": {cfn.Options{StackName: strings.Repeat("x", 128), Region: "ap-southeast-2", Parameters: hosts}, strings.Repeat("s", 16)},
+		"stack name of 128": {
+			options: cfn.Options{StackName: strings.Repeat("x", 128), Region: "ap-southeast-2", Parameters: hosts},
+			secret:  strings.Repeat("s", 16),
+		},
 		"long everything else": {
-			cfn.Options{StackName: strings.Repeat("x", 64), Partition: "aws-cn", Region: "cn-northwest-1", Parameters: longURL}, strings.Repeat("s", 64),
+			options: cfn.Options{
+				StackName: strings.Repeat("x", 64), Partition: "aws-cn", Region: "cn-northwest-1", Parameters: longURL,
+			},
+			secret: strings.Repeat("s", 64),
 		},
 		"secret by its ARN": {
-			cfn.Options{StackName: strings.Repeat("x", 48), Region: "ap-southeast-2", Parameters: longURL},
-			"arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:" + strings.Repeat("s", 64) + "-AbCdEf",
+			options: cfn.Options{StackName: strings.Repeat("x", 48), Region: "ap-southeast-2", Parameters: longURL},
+			secret:  "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:" + strings.Repeat("s", 64) + "-AbCdEf",
 		},
 	}
 	for name, c := range cases {
@@ -70,14 +76,17 @@ func TestDescriptionsCanBePasted(t *testing.T) {
 	s := resolve(t, everything())
 	command := regexp.MustCompile(`aws ([a-z0-9-]+) [a-z-]+[^\n]*`)
 	unquoted := regexp.MustCompile(`= *[^" ]`)
-	texts := map[string]string{"NeverWorked": inputTemplate(s, "NeverWorked"), "SilenceEnded": inputTemplate(s, "SilenceEnded")}
+	texts := map[string]string{
+		"NeverWorked": inputTemplate(s, "NeverWorked"), "SilenceEnded": inputTemplate(s, "SilenceEnded"),
+	}
 	for _, alarm := range s.OfType("AWS::CloudWatch::Alarm") {
 		texts[alarm.LogicalID], _ = alarm.Properties["AlarmDescription"].(string)
 	}
 	for id, text := range texts {
 		for _, m := range command.FindAllStringSubmatch(text, -1) {
 			// IAM is one for all Regions.
-			if m[1] != "iam" && !strings.Contains(m[0], " --region "+s.Region+" ") && !strings.HasSuffix(m[0], " --region "+s.Region) {
+			if m[1] != "iam" && !strings.Contains(m[0], " --region "+s.Region+" ") && !strings.HasSuffix(m[0], " --region "+
+				s.Region) {
 				t.Errorf("%s: without --region: %s", id, m[0])
 			}
 			if strings.Contains(m[0], "purge-queue") || strings.Contains(m[0], "delete-") {
@@ -134,7 +143,8 @@ func TestDocumentsCanBePasted(t *testing.T) {
 		if strings.Contains(string(text), "--event-file events/call-succeeded.json") {
 			t.Errorf("%s: invokes the call of an example", page)
 		}
-		if strings.Contains(string(text), "detect-stack-drift") && !strings.Contains(string(text), "describe-stack-resource-drifts") {
+		if strings.Contains(string(text), "detect-stack-drift") &&
+			!strings.Contains(string(text), "describe-stack-resource-drifts") {
 			t.Errorf("%s: starts a search for drift, and does not say how to read what it finds", page)
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/metric"
 )
 
-// The properties of the shipped template, each with a name. What the template becomes in full stands in the golden files;
-// what cfn-lint and SAM CLI find is left to them.
+// The properties of the shipped template, each with a name. What the template becomes in full stands in the golden
+// files; what cfn-lint and SAM CLI find is left to them.
 
 // statement is one entry of a policy, its single values made lists.
 type statement struct {
@@ -116,7 +116,8 @@ func TestEveryResourceIsNamed(t *testing.T) {
 	everyStack(t, func(s stack) {
 		t := s.t
 		for _, st := range statements(s.Stack, "AWS::IAM::Role", "AWS::IAM::RolePolicy") {
-			if slices.Contains(st.resources, "*") && st.effect == "Allow" && !st.conditions && !strings.Contains(st.where, "LambdaJoinsVpc") {
+			if slices.Contains(st.resources, "*") && st.effect == "Allow" && !st.conditions &&
+				!strings.Contains(st.where, "LambdaJoinsVpc") {
 				t.Errorf("%s may use every resource", st.where)
 			}
 		}
@@ -148,7 +149,8 @@ func TestRolesTrustOneService(t *testing.T) {
 	everyStack(t, func(s stack) {
 		t := s.t
 		want := map[string]string{
-			"CallerRole": "lambda.amazonaws.com", "RotatorRole": "lambda.amazonaws.com", "SchedulerRole": "scheduler.amazonaws.com",
+			"CallerRole": "lambda.amazonaws.com", "RotatorRole": "lambda.amazonaws.com",
+			"SchedulerRole": "scheduler.amazonaws.com",
 		}
 		got := map[string]string{}
 		for _, r := range s.OfType("AWS::IAM::Role") {
@@ -162,7 +164,8 @@ func TestRolesTrustOneService(t *testing.T) {
 				continue
 			}
 			condition := get(trust[0], "Condition", "StringEquals")
-			group := strings.Join([]string{"arn", s.Partition, "scheduler", s.Region, s.AccountID, "schedule-group/" + s.Ref("ScheduleGroup")}, ":")
+			group := strings.Join([]string{"arn", s.Partition, "scheduler", s.Region, s.AccountID, "schedule-group/" +
+				s.Ref("ScheduleGroup")}, ":")
 			if get(condition, "aws:SourceAccount") != s.AccountID || get(condition, "aws:SourceArn") != group {
 				t.Errorf("%s trusts %v", r.LogicalID, condition)
 			}
@@ -205,8 +208,8 @@ func TestQueuesAndTopicsAreEncrypted(t *testing.T) {
 	})
 }
 
-// TestQueueAndTopicPoliciesHaveOneResource: SQS rejects a policy with two, and the stack rolls back (SQS developer guide:
-// "each policy must cover only a single queue").
+// TestQueueAndTopicPoliciesHaveOneResource: SQS rejects a policy with two, and the stack rolls back (SQS developer
+// guide: "each policy must cover only a single queue").
 func TestQueueAndTopicPoliciesHaveOneResource(t *testing.T) {
 	everyStack(t, func(s stack) {
 		t := s.t
@@ -233,7 +236,8 @@ func TestQueueAndTopicPoliciesHaveOneResource(t *testing.T) {
 	})
 }
 
-// TestDeletionPoliciesAreKnown to AWS::LanguageExtensions, which rejects RetainExceptOnCreate; and what holds data has one.
+// TestDeletionPoliciesAreKnown to AWS::LanguageExtensions, which rejects RetainExceptOnCreate; and what holds data has
+// one.
 func TestDeletionPoliciesAreKnown(t *testing.T) {
 	everyStack(t, func(s stack) {
 		t := s.t
@@ -322,8 +326,9 @@ func TestAlarmsWatchWhatIsPublished(t *testing.T) {
 	everyStack(t, func(s stack) {
 		t := s.t
 		owners := map[string][]string{
-			metric.TokenRejected: {metric.DimensionStack, metric.DimensionToken}, metric.TokenDaysToExpiry: {metric.DimensionStack, metric.DimensionToken},
-			metric.Heartbeat: {metric.DimensionStack, metric.DimensionJob},
+			metric.TokenRejected:     {metric.DimensionStack, metric.DimensionToken},
+			metric.TokenDaysToExpiry: {metric.DimensionStack, metric.DimensionToken},
+			metric.Heartbeat:         {metric.DimensionStack, metric.DimensionJob},
 		}
 		seen := map[string]int{}
 		for _, r := range s.OfType("AWS::CloudWatch::Alarm") {
@@ -366,19 +371,19 @@ func TestFunctionsReadTheirEnvironment(t *testing.T) {
 			read  func(config.LookupEnv) error
 		}{
 			"Caller": {
-				[]string{
+				names: []string{
 					config.AlarmPrefix, config.AllowPrivateTargets, config.AllowedHosts, config.IdempotencyHeader, config.LogLevel,
 					config.MetricNamespace, config.RemindAfter, config.SecretCacheTTL, config.SecretPrefix, config.StackName,
 					config.LogResponses,
 				},
-				func(lookup config.LookupEnv) error { _, err := config.Read(lookup); return err },
+				read: func(lookup config.LookupEnv) error { _, err := config.Read(lookup); return err },
 			},
 			"Rotator": {
-				[]string{
+				names: []string{
 					config.AllowPrivateTargets, config.AllowedHosts, config.LogLevel, config.LogResponses, config.MetricNamespace,
 					config.SecretPrefix, config.StackName,
 				},
-				func(lookup config.LookupEnv) error {
+				read: func(lookup config.LookupEnv) error {
 					_, metrics, err := config.ReadRotator(lookup)
 					return errors.Join(metrics, err)
 				},

@@ -21,10 +21,14 @@ const (
 
 func rotation(given map[string]string) (*cfn.Stack, error) {
 	parameters := map[string]string{
-		"StackName": "stack", "Secret": "example-api", "RotatorArn": rotationLambda, "DeadLetterArn": rotationQueue, "TopicArn": rotationTopic,
+		"StackName": "stack", "Secret": "example-api", "RotatorArn": rotationLambda, "DeadLetterArn": rotationQueue,
+		"TopicArn": rotationTopic,
 	}
 	maps.Copy(parameters, given)
-	return cfn.Load("../../../infra/rotation.yaml", cfn.Options{StackName: "rotation", Region: "cn-north-1", Partition: "aws-cn", Parameters: parameters})
+	return cfn.Load(
+		"../../../infra/rotation.yaml",
+		cfn.Options{StackName: "rotation", Region: "cn-north-1", Partition: "aws-cn", Parameters: parameters},
+	)
 }
 
 // TestRotationMayDoNoMore than start the rotation of its one secret and say that it could not.
@@ -74,10 +78,12 @@ func TestRotationMayDoNoMore(t *testing.T) {
 			"aws:SourceAccount": "123456789012",
 			"aws:SourceArn":     "arn:aws-cn:scheduler:cn-north-1:123456789012:schedule-group/" + schedule.GroupName,
 		}}
-		if diff := cmp.Diff(wantTrust, trust.Condition); diff != "" || trust.Principal["Service"] != "scheduler.amazonaws.com" {
+		if diff := cmp.Diff(wantTrust, trust.Condition); diff != "" ||
+			trust.Principal["Service"] != "scheduler.amazonaws.com" {
 			t.Error(diff)
 		}
-		if got := schedule.Target.Arn; got != "arn:aws-cn:scheduler:::aws-sdk:secretsmanager:rotateSecret" || schedule.Target.DeadLetterConfig.Arn != rotationQueue {
+		if got := schedule.Target.Arn; got != "arn:aws-cn:scheduler:::aws-sdk:secretsmanager:rotateSecret" ||
+			schedule.Target.DeadLetterConfig.Arn != rotationQueue {
 			t.Errorf("target %s, dead letters to %s", got, schedule.Target.DeadLetterConfig.Arn)
 		}
 		var input map[string]string
@@ -149,19 +155,23 @@ func TestRotationFailedAlarm(t *testing.T) {
 	want.AlarmName, want.Namespace, want.MetricName = "stack-RotationFailed-example-api", "N", metric.RotationFailed
 	want.Statistic, want.TreatMissingData, want.ComparisonOperator = "Minimum", "ignore", "GreaterThanOrEqualToThreshold"
 	want.Period, want.EvaluationPeriods, want.Threshold = 60, 1, 1
-	want.Dimensions = []struct{ Name, Value string }{{metric.DimensionStack, "stack"}, {metric.DimensionSecret, "example-api"}}
+	want.Dimensions = []struct{ Name, Value string }{
+		{Name: metric.DimensionStack, Value: "stack"}, {Name: metric.DimensionSecret, Value: "example-api"},
+	}
 	want.AlarmActions, want.OKActions = []string{rotationTopic}, []string{rotationTopic}
 	into(t, stack.Resources["RotationFailed"].Properties, &got)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	long, err := rotation(map[string]string{
-		"StackName": strings.Repeat("s", 40), "Secret": strings.Repeat("x", 50), "RunbookUrl": "https://" + strings.Repeat("r", 92),
+		"StackName": strings.Repeat("s", 40), "Secret": strings.Repeat("x", 50),
+		"RunbookUrl": "https://" + strings.Repeat("r", 92),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, _ := long.Resources["RotationFailed"].Properties["AlarmDescription"].(string); len(text) > 1024 || !strings.Contains(text, "/rotation-failed.md") {
+	if text, _ := long.Resources["RotationFailed"].Properties["AlarmDescription"].(string); len(text) > 1024 ||
+		!strings.Contains(text, "/rotation-failed.md") {
 		t.Errorf("%d characters: %s", len(text), text)
 	}
 }
@@ -170,7 +180,8 @@ func TestRotationFailedAlarm(t *testing.T) {
 func TestRotationSecretName(t *testing.T) {
 	t.Parallel()
 	for secret, good := range map[string]bool{
-		"example-api": true, "team/api": true, "A": true, "": false, "/api": false, "arn:aws:secretsmanager:x": false, "a b": false,
+		"example-api": true, "team/api": true, "A": true, "": false, "/api": false, "arn:aws:secretsmanager:x": false,
+		"a b": false,
 	} {
 		if _, err := rotation(map[string]string{"Secret": secret}); (err == nil) != good {
 			t.Errorf("%q: %v", secret, err)

@@ -31,8 +31,16 @@ func input(t *testing.T, s *cfn.Stack, name string) map[string]any {
 func TestKeysOfATokenReachItsJobs(t *testing.T) {
 	t.Parallel()
 	s, err := cfn.Parse(mistaken(t, template(t),
-		edit{tokenRow, `ExampleApi: { Secret: example-api, Key: /data/token, Note: "Payments: renew in their portal", Reject: '{"status":[403]}' }`},
-		edit{"SilentAfter: 75\n", "SilentAfter: 75\n      Reject: '{\"json\":{\"/error\":\"token_expired\"}}'\n      Note: Ask finance before you resend\n"},
+		edit{
+			text: tokenRow,
+			instead: `ExampleApi: { Secret: example-api, Key: /data/token, Note: "Payments: renew in their portal", Reject: ` +
+				`'{"status":[403]}' }`,
+		},
+		edit{
+			text: "SilentAfter: 75\n",
+			instead: "SilentAfter: 75\n      Reject: '{\"json\":{\"/error\":\"token_expired\"}}'\n      Note: Ask finance " +
+				"before you resend\n",
+		},
 	), defaults())
 	if err != nil {
 		t.Fatal(err)
@@ -43,14 +51,18 @@ func TestKeysOfATokenReachItsJobs(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("HourlySync: %s", diff)
 	}
-	want = map[string]any{"secretKey": "/data/token", "reject": map[string]any{"json": map[string]any{"/error": "token_expired"}}, "timezone": "Europe/London"}
+	want = map[string]any{
+		"secretKey": "/data/token", "reject": map[string]any{"json": map[string]any{"/error": "token_expired"}},
+		"timezone": "Europe/London",
+	}
 	got = map[string]any{"secretKey": daily["secretKey"], "reject": daily["reject"], "timezone": daily["timezone"]}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("DailyReport: %s", diff)
 	}
 	for id, note := range map[string]string{
-		"TokenRejectedExampleApi": "Payments: renew in their portal", "TokenExpiringExampleApi": "Payments: renew in their portal",
-		"SilentDailyReport": "Ask finance before you resend",
+		"TokenRejectedExampleApi": "Payments: renew in their portal",
+		"TokenExpiringExampleApi": "Payments: renew in their portal",
+		"SilentDailyReport":       "Ask finance before you resend",
 	} {
 		if text := fmt.Sprint(s.Resources[id].Properties["AlarmDescription"]); !strings.Contains(text, "\n"+note+"\n") {
 			t.Errorf("%s does not hold the note on a line of its own: %s", id, text)
@@ -61,12 +73,16 @@ func TestKeysOfATokenReachItsJobs(t *testing.T) {
 // TestDisabledJobNotifiesNobody, and any other job does.
 func TestDisabledJobNotifiesNobody(t *testing.T) {
 	t.Parallel()
-	s, err := cfn.Parse(mistaken(t, template(t), edit{"SilentAfter: 75\n", "SilentAfter: 75\n      State: DISABLED\n"}), defaults())
+	s, err := cfn.Parse(
+		mistaken(t, template(t), edit{text: "SilentAfter: 75\n", instead: "SilentAfter: 75\n      State: DISABLED\n"}),
+		defaults(),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"DailyReport": "DISABLED false", "HourlySync": "ENABLED true"} {
-		got := fmt.Sprintf("%v %v", s.Resources["Job"+name].Properties["State"], s.Resources["Silent"+name].Properties["ActionsEnabled"])
+		got := fmt.Sprintf("%v %v", s.Resources["Job"+name].Properties["State"], s.Resources["Silent"+
+			name].Properties["ActionsEnabled"])
 		if got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
@@ -132,13 +148,13 @@ func TestIdentityIsForItsAudiencesOnly(t *testing.T) {
 		audience, seconds string
 		want              bool
 	}{
-		"one of them":        {"api://AzureADTokenExchange", "300", true},
-		"both, for an hour":  {"api://AzureADTokenExchange,https://api.example.com", "3600", true},
-		"another":            {"https://evil.example.com", "300", false},
-		"one and another":    {"https://api.example.com,https://evil.example.com", "300", false},
-		"none":               {"", "300", false},
-		"for too long":       {"https://api.example.com", "3601", false},
-		"one in other cases": {"https://API.example.com", "300", false},
+		"one of them":        {audience: "api://AzureADTokenExchange", seconds: "300", want: true},
+		"both, for an hour":  {audience: "api://AzureADTokenExchange,https://api.example.com", seconds: "3600", want: true},
+		"another":            {audience: "https://evil.example.com", seconds: "300", want: false},
+		"one and another":    {audience: "https://api.example.com,https://evil.example.com", seconds: "300", want: false},
+		"none":               {audience: "", seconds: "300", want: false},
+		"for too long":       {audience: "https://api.example.com", seconds: "3601", want: false},
+		"one in other cases": {audience: "https://API.example.com", seconds: "300", want: false},
 	} {
 		request := iam.Context{"sts:durationseconds": {c.seconds}}
 		if c.audience != "" {

@@ -75,7 +75,9 @@ type stack struct {
 func everyStack(t *testing.T, property func(stack)) {
 	t.Helper()
 	t.Parallel()
-	for name, o := range map[string]cfn.Options{"defaults": defaults(), "everything": everything(), "own topic": ownTopic()} {
+	for name, o := range map[string]cfn.Options{
+		"defaults": defaults(), "everything": everything(), "own topic": ownTopic(),
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			property(stack{resolve(t, o), t})
@@ -83,7 +85,8 @@ func everyStack(t *testing.T, property func(stack)) {
 	}
 }
 
-// TestTemplateBecomes shows in a diff what a change of the template makes of the stack: go test ./internal/dev/shipped -update.
+// TestTemplateBecomes shows in a diff what a change of the template makes of the stack: go test ./internal/dev/shipped
+// -update.
 func TestTemplateBecomes(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]cfn.Options{"defaults": defaults(), "everything": everything()} {
@@ -153,7 +156,9 @@ func TestLiveAccountPageCountsTheResources(t *testing.T) {
 	}
 	email := defaults()
 	email.Parameters["AlarmEmail"] = "you@example.com"
-	want := fmt.Sprintf("%d resources, %d with `AlarmEmail`", len(resolve(t, defaults()).Resources), len(resolve(t, email).Resources))
+	want := fmt.Sprintf(
+		"%d resources, %d with `AlarmEmail`", len(resolve(t, defaults()).Resources), len(resolve(t, email).Resources),
+	)
 	if !strings.Contains(string(page), want) {
 		t.Errorf("docs/live-account.md does not say %s", want)
 	}

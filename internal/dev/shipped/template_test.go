@@ -1,5 +1,5 @@
-// Package shipped_test holds the shipped template against the code and against AWS's rules, offline. The user's own is not
-// looked at: make validate does.
+// Package shipped_test holds the shipped template against the code and against AWS's rules, offline. The user's own is
+// not looked at: make validate does.
 package shipped_test
 
 import (
@@ -37,8 +37,8 @@ const (
 	tokenRow = "ExampleApi: { Secret: example-api, WarnDays: 14 }"
 )
 
-// TestSamConfigIsThatOfAFirstDeployment: SAM CLI reads these, and nothing else would report that they are gone. In a fork the
-// file holds its owner's answers.
+// TestSamConfigIsThatOfAFirstDeployment: SAM CLI reads these, and nothing else would report that they are gone. In a
+// fork the file holds its owner's answers.
 func TestSamConfigIsThatOfAFirstDeployment(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("UPSTREAM") == "" {
@@ -48,7 +48,10 @@ func TestSamConfigIsThatOfAFirstDeployment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"[default.global.parameters]\n", "\nlanguage_extensions = true\n", `capabilities = "CAPABILITY_IAM CAPABILITY_AUTO_EXPAND"`} {
+	for _, want := range []string{
+		"[default.global.parameters]\n", "\nlanguage_extensions = true\n",
+		`capabilities = "CAPABILITY_IAM CAPABILITY_AUTO_EXPAND"`,
+	} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("samconfig.toml has no %q", want)
 		}
@@ -64,7 +67,8 @@ func TestEachAlarmHasItsRunbook(t *testing.T) {
 	page := regexp.MustCompile(`docs/runbooks/[a-z-]+\.md`) // in the default RunbookUrl
 	for _, alarm := range s.OfType("AWS::CloudWatch::Alarm") {
 		description, _ := alarm.Properties["AlarmDescription"].(string)
-		if _, err := os.Stat(filepath.Join("../../..", page.FindString(description))); err != nil || !page.MatchString(description) {
+		if _, err := os.Stat(filepath.Join("../../..", page.FindString(description))); err != nil ||
+			!page.MatchString(description) {
 			t.Errorf("%s names no runbook that is there: %v", alarm.LogicalID, err)
 		}
 	}

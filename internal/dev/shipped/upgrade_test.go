@@ -10,8 +10,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/cfn"
 )
 
-// TestUpgradeMergesCleanly: a user who changed only rows and lists takes the next tag without a conflict, keeps what they
-// wrote, and gets what is new.
+// TestUpgradeMergesCleanly: a user who changed only rows and lists takes the next tag without a conflict, keeps what
+// they wrote, and gets what is new.
 func TestUpgradeMergesCleanly(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("git"); err != nil {
@@ -19,15 +19,23 @@ func TestUpgradeMergesCleanly(t *testing.T) {
 	}
 	shipped := template(t)
 	user := mistaken(t, shipped,
-		edit{tokenRow, "Billing: { Secret: billing, Note: Finance renews it }\n    Crm: { Secret: crm, Key: token, WarnDays: 30 }"},
+		edit{
+			text:    tokenRow,
+			instead: "Billing: { Secret: billing, Note: Finance renews it }\n    Crm: { Secret: crm, Key: token, WarnDays: 30 }",
+		},
 		edit{"[ExampleApi]", "[Billing, Crm]"},
 		edit{jobsList, "[Invoices, Contacts, Ping]"},
 		edit{"\n    DailyReport:\n", "\n    Invoices:\n"},
 		edit{"      Token: ExampleApi\n", "      Token: Billing\n"},
-		edit{"\n    HourlySync: ", "\n    Contacts: { Schedule: \"rate(1 hour)\", Call: \"GET https://crm.example.com/v1/contacts\", Token: Crm, SilentAfter: 3 }\n    Ping: "},
+		edit{
+			text: "\n    HourlySync: ",
+			instead: "\n    Contacts: { Schedule: \"rate(1 hour)\", Call: \"GET https://crm.example.com/v1/contacts" +
+				"\", Token: Crm, SilentAfter: 3 }\n    Ping: ",
+		},
 		edit{`sync", Token: ExampleApi`, `sync", Token: Billing`},
 	)
-	// What a next tag may bring: another default, a longer text, a resource more, a key more in the comments above the rows.
+	// What a next tag may bring: another default, a longer text, a resource more, a key more in the comments above the
+	// rows.
 	next := mistaken(t, shipped,
 		edit{"    Default: 20h\n", "    Default: 24h\n"},
 		edit{"      MemorySize: 128\n", "      MemorySize: 256\n"},
@@ -78,7 +86,9 @@ func TestReadmeNamesNoneOfTheExamples(t *testing.T) {
 			t.Errorf("step 4 of the quick start names the example %s:%s", name, step)
 		}
 	}
-	for _, want := range []string{"make validate && make deploy", "AWS CLI **version 2**", "sam local invoke", "Watch: ignore"} {
+	for _, want := range []string{
+		"make validate && make deploy", "AWS CLI **version 2**", "sam local invoke", "Watch: ignore",
+	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the README does not say %q", want)
 		}

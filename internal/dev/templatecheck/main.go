@@ -1,6 +1,6 @@
-// Command templatecheck is `make validate`: it lists what is wrong with a template, one line a mistake with its place. It ends
-// with 1 if there is a mistake, with 2 if it could not look; warnings and notes change nothing. The name of the stack and its
-// parameters are those that samconfig.toml has saved for the environment, unless they are given.
+// Command templatecheck is `make validate`: it lists what is wrong with a template, one line a mistake with its place.
+// It ends with 1 if there is a mistake, with 2 if it could not look; warnings and notes change nothing. The name of the
+// stack and its parameters are those that samconfig.toml has saved for the environment, unless they are given.
 //
 //	go run ./internal/dev/templatecheck [-env default] [-deploy] [-stack name] [-parameter Name=value]… [-same-as expanded.json] template.yaml
 package main

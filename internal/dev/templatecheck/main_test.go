@@ -27,16 +27,28 @@ func TestExitStatus(t *testing.T) {
 		status    int
 		says      string
 	}{
-		"sound":                       {says: "template.yaml: no mistakes"},
-		"a mistake":                   {from: "SilentAfter: 75", to: "SilentAfter: 3h", status: 1, says: `Jobs.DailyReport.SilentAfter: "3h" is not a whole number of hours: write 3`},
-		"a warning":                   {from: "Timezone: Europe/London", to: "Timezone: EST", says: "warning: Jobs.DailyReport.Timezone"},
-		"a note":                      {from: "\n  Throttled:\n", to: "\n  Slow:\n", says: "note: Resources"},
-		"an example, to be deployed":  {arguments: []string{"-deploy"}, config: saved, status: 1, says: "is an example"},
-		"a secret from elsewhere":     {from: "Secret: example-api", to: "Secret: " + elsewhere, status: 1, says: "ExtraSecretArns"},
-		"its ARN is saved":            {from: "Secret: example-api", to: "Secret: " + elsewhere, config: saved, says: "no mistakes"},
-		"its ARN is given":            {from: "Secret: example-api", to: "Secret: " + elsewhere, arguments: []string{"-parameter", "ExtraSecretArns=" + elsewhere}, says: "no mistakes"},
-		"another environment":         {from: "Secret: example-api", to: "Secret: " + elsewhere, config: saved, arguments: []string{"-env", "prod"}, status: 1, says: "under cronbearer/"},
-		"the stack's own prefix":      {from: "Secret: example-api", to: "Secret: payments/example-api", config: saved, status: 1, says: "write example-api"},
+		"sound": {says: "template.yaml: no mistakes"},
+		"a mistake": {
+			from: "SilentAfter: 75", to: "SilentAfter: 3h", status: 1,
+			says: `Jobs.DailyReport.SilentAfter: "3h" is not a whole number of hours: write 3`,
+		},
+		"a warning": {
+			from: "Timezone: Europe/London", to: "Timezone: EST", says: "warning: Jobs.DailyReport.Timezone",
+		},
+		"a note":                     {from: "\n  Throttled:\n", to: "\n  Slow:\n", says: "note: Resources"},
+		"an example, to be deployed": {arguments: []string{"-deploy"}, config: saved, status: 1, says: "is an example"},
+		"a secret from elsewhere": {from: "Secret: example-api", to: "Secret: " +
+			elsewhere, status: 1, says: "ExtraSecretArns"},
+		"its ARN is saved": {from: "Secret: example-api", to: "Secret: " +
+			elsewhere, config: saved, says: "no mistakes"},
+		"its ARN is given": {from: "Secret: example-api", to: "Secret: " +
+			elsewhere, arguments: []string{"-parameter", "ExtraSecretArns=" + elsewhere}, says: "no mistakes"},
+		"another environment": {from: "Secret: example-api", to: "Secret: " +
+			elsewhere, config: saved, arguments: []string{"-env", "prod"}, status: 1, says: "under cronbearer/"},
+		"the stack's own prefix": {
+			from: "Secret: example-api", to: "Secret: payments/example-api", config: saved, status: 1,
+			says: "write example-api",
+		},
 		"a samconfig that is no TOML": {config: "[", status: 2, says: "samconfig.toml"},
 		"a flag that is none":         {arguments: []string{"-fix"}, status: 2, says: "not defined: -fix"},
 		"a parameter without a value": {arguments: []string{"-parameter", "LogLevel"}, status: 2, says: "must be Name=value"},
@@ -69,7 +81,8 @@ func TestExitStatus(t *testing.T) {
 func TestTemplateThatIsMissing(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
-	if status := run([]string{filepath.Join(t.TempDir(), "none.yaml")}, &out, &errs, time.Now()); status != 2 || out.Len() > 0 {
+	if status := run([]string{filepath.Join(t.TempDir(), "none.yaml")}, &out, &errs, time.Now()); status != 2 ||
+		out.Len() > 0 {
 		t.Errorf("status %d, it said %q and %q", status, out.String(), errs.String())
 	}
 }

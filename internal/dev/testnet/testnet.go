@@ -227,7 +227,8 @@ type certified struct {
 	server *tls.Config
 }
 
-// identity is a certificate for example.com and the hosts below it, valid on the virtual clock too, which begins in 2000.
+// identity is a certificate for example.com and the hosts below it, valid on the virtual clock too, which begins in
+// 2000.
 var identity = sync.OnceValue(func() certified {
 	authority, err := pki.New()
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package upstream is the API that a job calls: it knows which bearer tokens are valid and when, answers as a test asks,
-// with slow, broken and hostile answers among them, and records every request. It is an http.Handler, and Serve puts it
-// on a port over TLS. It is not an authorization server: it compares tokens and issues none (see package idp).
+// Package upstream is the API that a job calls: it knows which bearer tokens are valid and when, answers as a test
+// asks, with slow, broken and hostile answers among them, and records every request. It is an http.Handler, and Serve
+// puts it on a port over TLS. It is not an authorization server: it compares tokens and issues none (see package idp).
 package upstream
 
 import (
@@ -54,8 +54,12 @@ type Answer struct {
 
 // Answers that tests need often.
 var (
-	OK          = Answer{Header: map[string]string{"Content-Type": "application/json"}, Body: `{"ok":true}`}
-	Rejected    = Answer{Status: http.StatusUnauthorized, Header: map[string]string{"Www-Authenticate": `Bearer error="invalid_token"`, "Content-Type": "application/json"}, Body: `{"error":"invalid_token"}`}
+	OK       = Answer{Header: map[string]string{"Content-Type": "application/json"}, Body: `{"ok":true}`}
+	Rejected = Answer{
+		Status: http.StatusUnauthorized,
+		Header: map[string]string{"Www-Authenticate": `Bearer error="invalid_token"`, "Content-Type": "application/json"},
+		Body:   `{"error":"invalid_token"}`,
+	}
 	Broken      = Answer{Status: http.StatusInternalServerError, Body: "something went wrong"}
 	Unavailable = Answer{Status: http.StatusServiceUnavailable}
 	HungUp      = Answer{Cut: true}

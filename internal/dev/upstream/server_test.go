@@ -18,7 +18,9 @@ import (
 
 var now = time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
 
-func call(ctx context.Context, t *testing.T, client *http.Client, url, token string) (status int, body string, err error) {
+func call(
+	ctx context.Context, t *testing.T, client *http.Client, url, token string,
+) (status int, body string, err error) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("sent"))
 	if err != nil {
@@ -46,23 +48,45 @@ func TestAnswers(t *testing.T) {
 		body    string
 		broken  bool
 	}{
-		"a good token":        {"good", nil, 200, `{"ok":true}`, false},
-		"a bad token":         {"bad", nil, 401, `{"error":"invalid_token"}`, false},
-		"no token":            {"", nil, 401, `{"error":"invalid_token"}`, false},
-		"not good yet":        {"later", func(s *upstream.Server) { s.AcceptBetween("later", now.Add(time.Second), time.Time{}) }, 401, `{"error":"invalid_token"}`, false},
-		"good until now":      {"over", func(s *upstream.Server) { s.AcceptBetween("over", time.Time{}, now) }, 401, `{"error":"invalid_token"}`, false},
-		"good now":            {"now", func(s *upstream.Server) { s.AcceptBetween("now", now, now.Add(time.Second)) }, 200, `{"ok":true}`, false},
-		"revoked":             {"good", func(s *upstream.Server) { s.Revoke("good") }, 401, `{"error":"invalid_token"}`, false},
-		"another answer":      {"good", func(s *upstream.Server) { s.Answer(upstream.Broken) }, 500, "something went wrong", false},
-		"the next, any token": {"bad", func(s *upstream.Server) { s.Next(upstream.Answer{Status: 204}) }, 204, "", false},
-		"zipped":              {"good", func(s *upstream.Server) { s.Answer(upstream.Answer{Body: "zipped", Gzip: true}) }, 200, "zipped", false},
-		"large":               {"good", func(s *upstream.Server) { s.Answer(upstream.Answer{Size: 5}) }, 200, "xxxxx", false},
-		"slow":                {"good", func(s *upstream.Server) { s.Answer(upstream.Answer{Body: "b", Delay: 1, BodyDelay: 1}) }, 200, "b", false},
-		"hung up":             {"good", func(s *upstream.Server) { s.Answer(upstream.HungUp) }, 0, "", true},
-		"cut in the body":     {"good", func(s *upstream.Server) { s.Answer(upstream.Answer{Body: "0123456789", Cut: true, CutAfter: 3}) }, 200, "012", true},
-		"a rule goes before it": {"good", func(s *upstream.Server) {
+		"a good token": {token: "good", prepare: nil, status: 200, body: `{"ok":true}`, broken: false},
+		"a bad token":  {token: "bad", prepare: nil, status: 401, body: `{"error":"invalid_token"}`, broken: false},
+		"no token":     {token: "", prepare: nil, status: 401, body: `{"error":"invalid_token"}`, broken: false},
+		"not good yet": {token: "later", prepare: func(s *upstream.Server) {
+			s.AcceptBetween("later", now.Add(time.Second), time.Time{})
+		}, status: 401, body: `{"error":"invalid_token"}`, broken: false},
+		"good until now": {token: "over", prepare: func(s *upstream.Server) {
+			s.AcceptBetween("over", time.Time{}, now)
+		}, status: 401, body: `{"error":"invalid_token"}`, broken: false},
+		"good now": {token: "now", prepare: func(s *upstream.Server) {
+			s.AcceptBetween("now", now, now.Add(time.Second))
+		}, status: 200, body: `{"ok":true}`, broken: false},
+		"revoked": {token: "good", prepare: func(s *upstream.Server) {
+			s.Revoke("good")
+		}, status: 401, body: `{"error":"invalid_token"}`, broken: false},
+		"another answer": {token: "good", prepare: func(s *upstream.Server) {
+			s.Answer(upstream.Broken)
+		}, status: 500, body: "something went wrong", broken: false},
+		"the next, any token": {token: "bad", prepare: func(s *upstream.Server) {
+			s.Next(upstream.Answer{Status: 204})
+		}, status: 204, body: "", broken: false},
+		"zipped": {token: "good", prepare: func(s *upstream.Server) {
+			s.Answer(upstream.Answer{Body: "zipped", Gzip: true})
+		}, status: 200, body: "zipped", broken: false},
+		"large": {token: "good", prepare: func(s *upstream.Server) {
+			s.Answer(upstream.Answer{Size: 5})
+		}, status: 200, body: "xxxxx", broken: false},
+		"slow": {token: "good", prepare: func(s *upstream.Server) {
+			s.Answer(upstream.Answer{Body: "b", Delay: 1, BodyDelay: 1})
+		}, status: 200, body: "b", broken: false},
+		"hung up": {token: "good", prepare: func(s *upstream.Server) {
+			s.Answer(upstream.HungUp)
+		}, status: 0, body: "", broken: true},
+		"cut in the body": {token: "good", prepare: func(s *upstream.Server) {
+			s.Answer(upstream.Answer{Body: "0123456789", Cut: true, CutAfter: 3})
+		}, status: 200, body: "012", broken: true},
+		"a rule goes before it": {token: "good", prepare: func(s *upstream.Server) {
 			s.Rule(func(r upstream.Request) (upstream.Answer, bool) { return upstream.Unavailable, r.Path == "/path" })
-		}, 503, "", false},
+		}, status: 503, body: "", broken: false},
 	}
 	authority, err := pki.New()
 	if err != nil {
@@ -86,7 +110,8 @@ func TestAnswers(t *testing.T) {
 				if len(requests) == 0 {
 					t.Fatal("nothing was kept")
 				}
-				if r := requests[0]; r.Token != c.token || r.Path != "/path" || r.Query != "q=1" || string(r.Body) != "sent" || r.Method != http.MethodPost || r.Version != version {
+				if r := requests[0]; r.Token != c.token || r.Path != "/path" || r.Query != "q=1" || string(r.Body) != "sent" ||
+					r.Method != http.MethodPost || r.Version != version {
 					t.Errorf("kept: %+v", r)
 				}
 			})
@@ -154,7 +179,9 @@ func TestCertificates(t *testing.T) {
 			web.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 			web.StartTLS()
 			t.Cleanup(web.Close)
-			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authority.Pool()}}}
+			client := &http.Client{
+				Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authority.Pool()}},
+			}
 			if status, _, err := call(t.Context(), t, client, web.URL, ""); err == nil {
 				t.Errorf("it was believed: %d", status)
 			}

@@ -162,10 +162,10 @@ func TestRange(t *testing.T) {
 		n          int
 		start, end string
 	}{
-		"aws: 3 periods of 5 minutes fetch 5": {5 * time.Minute, 3, "07:40:00", "08:05:00"},
-		"an hour is not aligned to the hour":  {time.Hour, 3, "03:05:00", "08:05:00"},
-		"a minute reaches six back":           {time.Minute, 1, "07:59:00", "08:05:00"},
-		"ten seconds":                         {10 * time.Second, 1, "08:05:10", "08:05:40"},
+		"aws: 3 periods of 5 minutes fetch 5": {period: 5 * time.Minute, n: 3, start: "07:40:00", end: "08:05:00"},
+		"an hour is not aligned to the hour":  {period: time.Hour, n: 3, start: "03:05:00", end: "08:05:00"},
+		"a minute reaches six back":           {period: time.Minute, n: 1, start: "07:59:00", end: "08:05:00"},
+		"ten seconds":                         {period: 10 * time.Second, n: 1, start: "08:05:10", end: "08:05:40"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -196,16 +196,22 @@ func TestMeasuredTransitions(t *testing.T) {
 		reason         string
 	}{
 		"1 of 1, 15 minutes: 46 minutes back to OK": {
-			1, "notBreaching", "GreaterThanThreshold", "2026-09-01T19:50:31Z", 1, "2026-09-01T20:35:51Z", "2026-09-01T20:36:51Z", alarm.InAlarm, alarm.OK,
-			"Threshold Crossed: no datapoints were received for 1 period and 1 missing datapoint was treated as [NonBreaching].",
+			n: 1, treatment: "notBreaching", operator: "GreaterThanThreshold", datum: "2026-09-01T19:50:31Z", value: 1,
+			before: "2026-09-01T20:35:51Z", change: "2026-09-01T20:36:51Z", from: alarm.InAlarm, to: alarm.OK,
+			reason: "Threshold Crossed: no datapoints were received for 1 period and 1 missing datapoint was treated as " +
+				"[NonBreaching].",
 		},
 		"8 of 8, 15 minutes: two and a half hours to ALARM": {
-			8, "breaching", "LessThanOrEqualToThreshold", "2026-08-19T05:43:53Z", 1, "2026-08-19T08:13:49Z", "2026-08-19T08:14:49Z", alarm.OK, alarm.InAlarm,
-			"Threshold Crossed: no datapoints were received for 8 periods and 8 missing datapoints were treated as [Breaching].",
+			n: 8, treatment: "breaching", operator: "LessThanOrEqualToThreshold", datum: "2026-08-19T05:43:53Z", value: 1,
+			before: "2026-08-19T08:13:49Z", change: "2026-08-19T08:14:49Z", from: alarm.OK, to: alarm.InAlarm,
+			reason: "Threshold Crossed: no datapoints were received for 8 periods and 8 missing datapoints were treated as " +
+				"[Breaching].",
 		},
 		"8 of 8, 15 minutes: OK with the first datum": {
-			8, "breaching", "LessThanOrEqualToThreshold", "2026-08-19T09:50:20Z", 2, "2026-08-19T09:50:49Z", "2026-08-19T09:51:49Z", alarm.InAlarm, alarm.OK,
-			"Threshold Crossed: 1 datapoint [2.0 (19/08/26 09:36:00)] was not less than or equal to the threshold (0.0) and 7 missing datapoints were treated as [Breaching].",
+			n: 8, treatment: "breaching", operator: "LessThanOrEqualToThreshold", datum: "2026-08-19T09:50:20Z", value: 2,
+			before: "2026-08-19T09:50:49Z", change: "2026-08-19T09:51:49Z", from: alarm.InAlarm, to: alarm.OK,
+			reason: "Threshold Crossed: 1 datapoint [2.0 (19/08/26 09:36:00)] was not less than or equal to the threshold " +
+				"(0.0) and 7 missing datapoints were treated as [Breaching].",
 		},
 	}
 	for name, test := range tests {
@@ -259,89 +265,138 @@ func TestReasons(t *testing.T) {
 		reason, data        string
 	}{
 		"1 of 1 by default, in alarm": {
-			"2026-11-24T09:01:05.399Z", time.Minute, 0, 1, "Maximum", 1, "GreaterThanOrEqualToThreshold", "ignore",
-			[]given{{"2026-11-24T09:00:00Z", 1}},
-			alarm.InAlarm,
-			"Threshold Crossed: 1 datapoint [1.0 (24/11/26 09:00:00)] was greater than or equal to the threshold (1.0).",
-			`{"version":"1.0","queryDate":"2026-11-24T09:01:05.399+0000","startDate":"2026-11-24T09:00:00.000+0000","statistic":"Maximum","period":60,"recentDatapoints":[1.0],"threshold":1.0,"evaluatedDatapoints":[{"timestamp":"2026-11-24T09:00:00.000+0000","value":1.0}]}`,
+			now: "2026-11-24T09:01:05.399Z", period: time.Minute, m: 0, n: 1, statistic: "Maximum", threshold: 1,
+			operator: "GreaterThanOrEqualToThreshold", treatment: "ignore",
+			points: []given{{"2026-11-24T09:00:00Z", 1}},
+			state:  alarm.InAlarm,
+			reason: "Threshold Crossed: 1 datapoint [1.0 (24/11/26 09:00:00)] was greater than or equal to the threshold (1.0).",
+			data: `{"version":"1.0","queryDate":"2026-11-24T09:01:05.399+0000","startDate":"2026-11-24T09:00:00.000+0000",` +
+				`"statistic":"Maximum","period":60,"recentDatapoints":[1.0],"threshold":1.0,` +
+				`"evaluatedDatapoints":[{"timestamp":"2026-11-24T09:00:00.000+0000","value":1.0}]}`,
 		},
 		"1 of 1 by default, OK": {
-			"2020-07-31T06:56:05.603Z", time.Minute, 0, 1, "Average", 60, "GreaterThanThreshold", "missing",
-			[]given{{"2020-07-31T06:50:00Z", 0.2872183414376726}},
-			alarm.OK,
-			"Threshold Crossed: 1 datapoint [0.2872183414376726 (31/07/20 06:50:00)] was not greater than the threshold (60.0).",
-			`{"version":"1.0","queryDate":"2020-07-31T06:56:05.603+0000","startDate":"2020-07-31T06:50:00.000+0000","statistic":"Average","period":60,"recentDatapoints":[0.2872183414376726],"threshold":60.0,"evaluatedDatapoints":[{"timestamp":"2020-07-31T06:50:00.000+0000","value":0.2872183414376726}]}`,
+			now: "2020-07-31T06:56:05.603Z", period: time.Minute, m: 0, n: 1, statistic: "Average", threshold: 60,
+			operator: "GreaterThanThreshold", treatment: "missing",
+			points: []given{{"2020-07-31T06:50:00Z", 0.2872183414376726}},
+			state:  alarm.OK,
+			reason: "Threshold Crossed: 1 datapoint [0.2872183414376726 (31/07/20 06:50:00)] was not greater than the " +
+				"threshold (60.0).",
+			data: `{"version":"1.0","queryDate":"2020-07-31T06:56:05.603+0000","startDate":"2020-07-31T06:50:00.000+0000",` +
+				`"statistic":"Average","period":60,"recentDatapoints":[0.2872183414376726],"threshold":60.0,` +
+				`"evaluatedDatapoints":[{"timestamp":"2020-07-31T06:50:00.000+0000","value":0.2872183414376726}]}`,
 		},
 		"1 of 1 said, in alarm": {
-			"2019-10-02T17:04:40.985Z", 5 * time.Minute, 1, 1, "Average", 50, "GreaterThanThreshold", "missing",
-			[]given{{"2019-10-02T16:59:00Z", 99.50160229693434}},
-			alarm.InAlarm,
-			"Threshold Crossed: 1 out of the last 1 datapoints [99.50160229693434 (02/10/19 16:59:00)] was greater than the threshold (50.0) (minimum 1 datapoint for OK -> ALARM transition).",
-			`{"version":"1.0","queryDate":"2019-10-02T17:04:40.985+0000","startDate":"2019-10-02T16:59:00.000+0000","statistic":"Average","period":300,"recentDatapoints":[99.50160229693434],"threshold":50.0,"evaluatedDatapoints":[{"timestamp":"2019-10-02T16:59:00.000+0000","value":99.50160229693434}]}`,
+			now: "2019-10-02T17:04:40.985Z", period: 5 * time.Minute, m: 1, n: 1, statistic: "Average", threshold: 50,
+			operator: "GreaterThanThreshold", treatment: "missing",
+			points: []given{{"2019-10-02T16:59:00Z", 99.50160229693434}},
+			state:  alarm.InAlarm,
+			reason: "Threshold Crossed: 1 out of the last 1 datapoints [99.50160229693434 (02/10/19 16:59:00)] was greater " +
+				"than the threshold (50.0) (minimum 1 datapoint for OK -> ALARM transition).",
+			data: `{"version":"1.0","queryDate":"2019-10-02T17:04:40.985+0000","startDate":"2019-10-02T16:59:00.000+0000",` +
+				`"statistic":"Average","period":300,"recentDatapoints":[99.50160229693434],"threshold":50.0,` +
+				`"evaluatedDatapoints":[{"timestamp":"2019-10-02T16:59:00.000+0000","value":99.50160229693434}]}`,
 		},
 		"1 of 1 said, OK": {
-			"2019-10-01T13:56:40.985Z", 5 * time.Minute, 1, 1, "Average", 50, "GreaterThanThreshold", "missing",
-			[]given{{"2019-10-01T13:46:00Z", 0.0666851903306472}},
-			alarm.OK,
-			"Threshold Crossed: 1 out of the last 1 datapoints [0.0666851903306472 (01/10/19 13:46:00)] was not greater than the threshold (50.0) (minimum 1 datapoint for ALARM -> OK transition).",
-			`{"version":"1.0","queryDate":"2019-10-01T13:56:40.985+0000","startDate":"2019-10-01T13:46:00.000+0000","statistic":"Average","period":300,"recentDatapoints":[0.0666851903306472],"threshold":50.0,"evaluatedDatapoints":[{"timestamp":"2019-10-01T13:46:00.000+0000","value":0.0666851903306472}]}`,
+			now: "2019-10-01T13:56:40.985Z", period: 5 * time.Minute, m: 1, n: 1, statistic: "Average", threshold: 50,
+			operator: "GreaterThanThreshold", treatment: "missing",
+			points: []given{{"2019-10-01T13:46:00Z", 0.0666851903306472}},
+			state:  alarm.OK,
+			reason: "Threshold Crossed: 1 out of the last 1 datapoints [0.0666851903306472 (01/10/19 13:46:00)] was not " +
+				"greater than the threshold (50.0) (minimum 1 datapoint for ALARM -> OK transition).",
+			data: `{"version":"1.0","queryDate":"2019-10-01T13:56:40.985+0000","startDate":"2019-10-01T13:46:00.000+0000",` +
+				`"statistic":"Average","period":300,"recentDatapoints":[0.0666851903306472],"threshold":50.0,` +
+				`"evaluatedDatapoints":[{"timestamp":"2019-10-01T13:46:00.000+0000","value":0.0666851903306472}]}`,
 		},
 		"2 of 2 by default, OK": {
-			"2023-01-09T14:07:25.504Z", time.Minute, 0, 2, "Sum", 42, "GreaterThanThreshold", "missing",
-			[]given{{"2023-01-09T14:01:00Z", 1}, {"2023-01-09T14:02:00Z", 0}},
-			alarm.OK,
-			"Threshold Crossed: 2 datapoints [0.0 (09/01/23 14:02:00), 1.0 (09/01/23 14:01:00)] were not greater than the threshold (42.0).",
-			`{"version":"1.0","queryDate":"2023-01-09T14:07:25.504+0000","startDate":"2023-01-09T14:01:00.000+0000","statistic":"Sum","period":60,"recentDatapoints":[1.0,0.0],"threshold":42.0,"evaluatedDatapoints":[{"timestamp":"2023-01-09T14:02:00.000+0000","value":0.0}]}`,
+			now: "2023-01-09T14:07:25.504Z", period: time.Minute, m: 0, n: 2, statistic: "Sum", threshold: 42,
+			operator: "GreaterThanThreshold", treatment: "missing",
+			points: []given{{"2023-01-09T14:01:00Z", 1}, {"2023-01-09T14:02:00Z", 0}},
+			state:  alarm.OK,
+			reason: "Threshold Crossed: 2 datapoints [0.0 (09/01/23 14:02:00), 1.0 (09/01/23 14:01:00)] were not greater " +
+				"than the threshold (42.0).",
+			data: `{"version":"1.0","queryDate":"2023-01-09T14:07:25.504+0000","startDate":"2023-01-09T14:01:00.000+0000",` +
+				`"statistic":"Sum","period":60,"recentDatapoints":[1.0,0.0],"threshold":42.0,` +
+				`"evaluatedDatapoints":[{"timestamp":"2023-01-09T14:02:00.000+0000","value":0.0}]}`,
 		},
 		"1 of 3 said, in alarm": {
-			"2022-11-08T11:26:05.399Z", time.Minute, 1, 3, "Sum", 0, "GreaterThanThreshold", "missing",
-			[]given{{"2022-11-08T11:23:00Z", 20000}, {"2022-11-08T11:24:00Z", 20000}, {"2022-11-08T11:25:00Z", 20000}},
-			alarm.InAlarm,
-			"Threshold Crossed: 3 out of the last 3 datapoints [20000.0 (08/11/22 11:25:00), 20000.0 (08/11/22 11:24:00), 20000.0 (08/11/22 11:23:00)] were greater than the threshold (0.0) (minimum 1 datapoint for OK -> ALARM transition).",
-			`{"version":"1.0","queryDate":"2022-11-08T11:26:05.399+0000","startDate":"2022-11-08T11:23:00.000+0000","statistic":"Sum","period":60,"recentDatapoints":[20000.0,20000.0,20000.0],"threshold":0.0,"evaluatedDatapoints":[{"timestamp":"2022-11-08T11:25:00.000+0000","value":20000.0}]}`,
+			now: "2022-11-08T11:26:05.399Z", period: time.Minute, m: 1, n: 3, statistic: "Sum", threshold: 0,
+			operator: "GreaterThanThreshold", treatment: "missing",
+			points: []given{{"2022-11-08T11:23:00Z", 20000}, {"2022-11-08T11:24:00Z", 20000}, {"2022-11-08T11:25:00Z", 20000}},
+			state:  alarm.InAlarm,
+			reason: "Threshold Crossed: 3 out of the last 3 datapoints [20000.0 (08/11/22 11:25:00), 20000.0 (08/11/22 " +
+				"11:24:00), 20000.0 (08/11/22 11:23:00)] were greater than the threshold (0.0) (minimum 1 datapoint for OK -> " +
+				"ALARM transition).",
+			data: `{"version":"1.0","queryDate":"2022-11-08T11:26:05.399+0000","startDate":"2022-11-08T11:23:00.000+0000",` +
+				`"statistic":"Sum","period":60,"recentDatapoints":[20000.0,20000.0,20000.0],"threshold":0.0,` +
+				`"evaluatedDatapoints":[{"timestamp":"2022-11-08T11:25:00.000+0000","value":20000.0}]}`,
 		},
 		"1 of 20 said, in alarm with gaps": {
-			"2024-03-16T12:16:45.766Z", time.Minute, 1, 20, "Sum", 1, "GreaterThanOrEqualToThreshold", "notBreaching",
-			[]given{{"2024-03-16T12:15:00Z", 613}},
-			alarm.InAlarm,
-			"Threshold Crossed: 1 out of the last 20 datapoints [613.0 (16/03/24 12:15:00)] was greater than or equal to the threshold (1.0) and 19 missing datapoints were treated as [NonBreaching] (minimum 1 datapoint for OK -> ALARM transition).",
-			`{"version":"1.0","queryDate":"2024-03-16T12:16:45.766+0000","startDate":"2024-03-16T12:15:00.000+0000","statistic":"Sum","period":60,"recentDatapoints":[613.0],"threshold":1.0,"evaluatedDatapoints":[{"timestamp":"2024-03-16T12:15:00.000+0000","value":613.0}]}`,
+			now: "2024-03-16T12:16:45.766Z", period: time.Minute, m: 1, n: 20, statistic: "Sum", threshold: 1,
+			operator: "GreaterThanOrEqualToThreshold", treatment: "notBreaching",
+			points: []given{{"2024-03-16T12:15:00Z", 613}},
+			state:  alarm.InAlarm,
+			reason: "Threshold Crossed: 1 out of the last 20 datapoints [613.0 (16/03/24 12:15:00)] was greater than or " +
+				"equal to the threshold (1.0) and 19 missing datapoints were treated as [NonBreaching] (minimum 1 datapoint for " +
+				"OK -> ALARM transition).",
+			data: `{"version":"1.0","queryDate":"2024-03-16T12:16:45.766+0000","startDate":"2024-03-16T12:15:00.000+0000",` +
+				`"statistic":"Sum","period":60,"recentDatapoints":[613.0],"threshold":1.0,` +
+				`"evaluatedDatapoints":[{"timestamp":"2024-03-16T12:15:00.000+0000","value":613.0}]}`,
 		},
 		"3 of 3, only the good one is told": {
-			"2026-08-19T09:51:32.119Z", 3 * time.Minute, 0, 3, "Sum", 0, "GreaterThanThreshold", "notBreaching",
-			[]given{{"2026-08-19T09:42:00Z", 1}, {"2026-08-19T09:45:00Z", 3}, {"2026-08-19T09:48:00Z", 0}},
-			alarm.OK,
-			"Threshold Crossed: 1 datapoint [0.0 (19/08/26 09:48:00)] was not greater than the threshold (0.0).",
-			`{"version":"1.0","queryDate":"2026-08-19T09:51:32.119+0000","startDate":"2026-08-19T09:42:00.000+0000","statistic":"Sum","period":180,"recentDatapoints":[1.0,3.0,0.0],"threshold":0.0,"evaluatedDatapoints":[{"timestamp":"2026-08-19T09:48:00.000+0000","value":0.0}]}`,
+			now: "2026-08-19T09:51:32.119Z", period: 3 * time.Minute, m: 0, n: 3, statistic: "Sum", threshold: 0,
+			operator: "GreaterThanThreshold", treatment: "notBreaching",
+			points: []given{{"2026-08-19T09:42:00Z", 1}, {"2026-08-19T09:45:00Z", 3}, {"2026-08-19T09:48:00Z", 0}},
+			state:  alarm.OK,
+			reason: "Threshold Crossed: 1 datapoint [0.0 (19/08/26 09:48:00)] was not greater than the threshold (0.0).",
+			data: `{"version":"1.0","queryDate":"2026-08-19T09:51:32.119+0000","startDate":"2026-08-19T09:42:00.000+0000",` +
+				`"statistic":"Sum","period":180,"recentDatapoints":[1.0,3.0,0.0],"threshold":0.0,` +
+				`"evaluatedDatapoints":[{"timestamp":"2026-08-19T09:48:00.000+0000","value":0.0}]}`,
 		},
 		"nothing received, breaching": {
-			"2017-12-06T02:07:44.354Z", time.Minute, 0, 1, "Average", 1, "LessThanThreshold", "breaching", nil, alarm.InAlarm,
-			"Threshold Crossed: no datapoints were received for 1 period and 1 missing datapoint was treated as [Breaching].",
-			`{"version":"1.0","queryDate":"2017-12-06T02:07:44.354+0000","statistic":"Average","period":60,"recentDatapoints":[],"threshold":1.0,"evaluatedDatapoints":[{"timestamp":"2017-12-06T02:06:00.000+0000"}]}`,
+			now: "2017-12-06T02:07:44.354Z", period: time.Minute, m: 0, n: 1, statistic: "Average", threshold: 1,
+			operator: "LessThanThreshold", treatment: "breaching", points: nil, state: alarm.InAlarm,
+			reason: "Threshold Crossed: no datapoints were received for 1 period and 1 missing datapoint was treated as " +
+				"[Breaching].",
+			data: `{"version":"1.0","queryDate":"2017-12-06T02:07:44.354+0000","statistic":"Average","period":60,` +
+				`"recentDatapoints":[],"threshold":1.0,"evaluatedDatapoints":[{"timestamp":"2017-12-06T02:06:00.000+0000"}]}`,
 		},
 		"good ones received, the gaps breach": {
-			"2026-09-05T10:00:00Z", 5 * time.Minute, 2, 3, "Sum", 0, "GreaterThanThreshold", "breaching",
-			[]given{{"2026-09-05T09:45:00Z", 0}},
-			alarm.InAlarm,
-			"Threshold Crossed: 1 datapoint was received for 3 periods and 2 missing datapoints were treated as [Breaching].",
-			`{"version":"1.0","queryDate":"2026-09-05T10:00:00.000+0000","startDate":"2026-09-05T09:45:00.000+0000","statistic":"Sum","period":300,"recentDatapoints":[0.0],"threshold":0.0,"evaluatedDatapoints":[{"timestamp":"2026-09-05T09:55:00.000+0000"},{"timestamp":"2026-09-05T09:50:00.000+0000"}]}`,
+			now: "2026-09-05T10:00:00Z", period: 5 * time.Minute, m: 2, n: 3, statistic: "Sum", threshold: 0,
+			operator: "GreaterThanThreshold", treatment: "breaching",
+			points: []given{{"2026-09-05T09:45:00Z", 0}},
+			state:  alarm.InAlarm,
+			reason: "Threshold Crossed: 1 datapoint was received for 3 periods and 2 missing datapoints were treated as " +
+				"[Breaching].",
+			data: `{"version":"1.0","queryDate":"2026-09-05T10:00:00.000+0000","startDate":"2026-09-05T09:45:00.000+0000",` +
+				`"statistic":"Sum","period":300,"recentDatapoints":[0.0],"threshold":0.0,` +
+				`"evaluatedDatapoints":[{"timestamp":"2026-09-05T09:55:00.000+0000"},` +
+				`{"timestamp":"2026-09-05T09:50:00.000+0000"}]}`,
 		},
 		"1 unknown": {
-			"2020-07-31T06:52:05.598Z", time.Minute, 0, 1, "Average", 60, "GreaterThanThreshold", "missing", nil, insufficient,
-			"Insufficient Data: 1 datapoint was unknown.",
-			`{"version":"1.0","queryDate":"2020-07-31T06:52:05.598+0000","statistic":"Average","period":60,"recentDatapoints":[],"threshold":60.0,"evaluatedDatapoints":[{"timestamp":"2020-07-31T06:51:00.000+0000"}]}`,
+			now: "2020-07-31T06:52:05.598Z", period: time.Minute, m: 0, n: 1, statistic: "Average", threshold: 60,
+			operator: "GreaterThanThreshold", treatment: "missing", points: nil, state: insufficient,
+			reason: "Insufficient Data: 1 datapoint was unknown.",
+			data: `{"version":"1.0","queryDate":"2020-07-31T06:52:05.598+0000","statistic":"Average","period":60,` +
+				`"recentDatapoints":[],"threshold":60.0,"evaluatedDatapoints":[{"timestamp":"2020-07-31T06:51:00.000+0000"}]}`,
 		},
 		"5 unknown": {
-			"2023-08-04T12:31:29.591Z", time.Minute, 5, 5, "Average", 5, "GreaterThanThreshold", "missing", nil, insufficient,
-			"Insufficient Data: 5 datapoints were unknown.",
-			`{"version":"1.0","queryDate":"2023-08-04T12:31:29.591+0000","statistic":"Average","period":60,"recentDatapoints":[],"threshold":5.0,"evaluatedDatapoints":[{"timestamp":"2023-08-04T12:30:00.000+0000"},{"timestamp":"2023-08-04T12:29:00.000+0000"},{"timestamp":"2023-08-04T12:28:00.000+0000"},{"timestamp":"2023-08-04T12:27:00.000+0000"},{"timestamp":"2023-08-04T12:26:00.000+0000"}]}`,
+			now: "2023-08-04T12:31:29.591Z", period: time.Minute, m: 5, n: 5, statistic: "Average", threshold: 5,
+			operator: "GreaterThanThreshold", treatment: "missing", points: nil, state: insufficient,
+			reason: "Insufficient Data: 5 datapoints were unknown.",
+			data: `{"version":"1.0","queryDate":"2023-08-04T12:31:29.591+0000","statistic":"Average","period":60,` +
+				`"recentDatapoints":[],"threshold":5.0,"evaluatedDatapoints":[{"timestamp":"2023-08-04T12:30:00.000+0000"},` +
+				`{"timestamp":"2023-08-04T12:29:00.000+0000"},{"timestamp":"2023-08-04T12:28:00.000+0000"},` +
+				`{"timestamp":"2023-08-04T12:27:00.000+0000"},{"timestamp":"2023-08-04T12:26:00.000+0000"}]}`,
 		},
 		"numbers as Java writes them": {
-			"2026-11-24T10:00:00Z", time.Minute, 0, 1, "Sum", 10000000, "LessThanThreshold", "missing",
-			[]given{{"2026-11-24T09:59:00Z", -0.000125}},
-			alarm.InAlarm,
-			"Threshold Crossed: 1 datapoint [-1.25E-4 (24/11/26 09:59:00)] was less than the threshold (1.0E7).",
-			`{"version":"1.0","queryDate":"2026-11-24T10:00:00.000+0000","startDate":"2026-11-24T09:59:00.000+0000","statistic":"Sum","period":60,"recentDatapoints":[-1.25E-4],"threshold":1.0E7,"evaluatedDatapoints":[{"timestamp":"2026-11-24T09:59:00.000+0000","value":-1.25E-4}]}`,
+			now: "2026-11-24T10:00:00Z", period: time.Minute, m: 0, n: 1, statistic: "Sum", threshold: 10000000,
+			operator: "LessThanThreshold", treatment: "missing",
+			points: []given{{"2026-11-24T09:59:00Z", -0.000125}},
+			state:  alarm.InAlarm,
+			reason: "Threshold Crossed: 1 datapoint [-1.25E-4 (24/11/26 09:59:00)] was less than the threshold (1.0E7).",
+			data: `{"version":"1.0","queryDate":"2026-11-24T10:00:00.000+0000","startDate":"2026-11-24T09:59:00.000+0000",` +
+				`"statistic":"Sum","period":60,"recentDatapoints":[-1.25E-4],"threshold":1.0E7,` +
+				`"evaluatedDatapoints":[{"timestamp":"2026-11-24T09:59:00.000+0000","value":-1.25E-4}]}`,
 		},
 	}
 	for name, test := range tests {

@@ -111,7 +111,8 @@ func (m *Monitor) Put(a Alarm, now time.Time) error {
 	w, ok := m.watches[a.Name]
 	if !ok {
 		w = &watch{Status: Status{
-			StateValue: InsufficientData, StateReason: initialReason, StateUpdatedTimestamp: now, StateTransitionedTimestamp: now,
+			StateValue: InsufficientData, StateReason: initialReason, StateUpdatedTimestamp: now,
+			StateTransitionedTimestamp: now,
 		}}
 		m.watches[a.Name] = w
 	}
@@ -130,7 +131,9 @@ func (m *Monitor) Delete(name string) {
 
 // arrange puts the alarms in order and ties each to its metric's samples.
 func (m *Monitor) arrange() {
-	m.order = slices.SortedFunc(maps.Values(m.watches), func(a, b *watch) int { return cmp.Compare(a.Alarm.Name, b.Alarm.Name) })
+	m.order = slices.SortedFunc(maps.Values(m.watches), func(a, b *watch) int {
+		return cmp.Compare(a.Alarm.Name, b.Alarm.Name)
+	})
 	m.samples.mu.Lock()
 	defer m.samples.mu.Unlock()
 	for _, one := range m.samples.series {
@@ -236,7 +239,9 @@ func (m *Monitor) SetState(name string, state State, reason, reasonData string, 
 	case utf8.RuneCountInString(reason) > maxStateReason:
 		return Transition{}, fmt.Errorf("%w: the reason has more than %d characters", ErrInvalidValue, maxStateReason)
 	case utf8.RuneCountInString(reasonData) > maxStateReasonData:
-		return Transition{}, fmt.Errorf("%w: the reason's data have more than %d characters", ErrInvalidValue, maxStateReasonData)
+		return Transition{}, fmt.Errorf(
+			"%w: the reason's data have more than %d characters", ErrInvalidValue, maxStateReasonData,
+		)
 	case reasonData != "" && !json.Valid([]byte(reasonData)):
 		return Transition{}, fmt.Errorf("the reason's data: %w", ErrInvalidFormat)
 	}

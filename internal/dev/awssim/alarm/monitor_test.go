@@ -112,17 +112,19 @@ func TestSilence(t *testing.T) {
 		value func(day int) (float64, bool)
 		want  []string
 	}{
-		"healthy": {func(int) (float64, bool) { return 1, true }, []string{"1h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK"}},
-		"no runs after day 2": {func(day int) (float64, bool) { return 1, day <= 2 }, []string{
+		"healthy": {value: func(int) (float64, bool) {
+			return 1, true
+		}, want: []string{"1h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK"}},
+		"no runs after day 2": {value: func(day int) (float64, bool) { return 1, day <= 2 }, want: []string{
 			"1h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK",
 			"77h0m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA", // 48 h + 26 h + 2 h, at the next full hour
 		}},
-		"failing after day 2": {func(day int) (float64, bool) {
+		"failing after day 2": {value: func(day int) (float64, bool) {
 			if day > 2 {
 				return 0, true
 			}
 			return 1, true
-		}, []string{
+		}, want: []string{
 			"1h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK",
 			"77h0m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA",
 			"98h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",  // the first failure is 26 periods old
@@ -132,12 +134,12 @@ func TestSilence(t *testing.T) {
 			"146h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",
 			"149h0m0s one-Silent-Daily: ALARM -> INSUFFICIENT_DATA",
 		}},
-		"well again": {func(day int) (float64, bool) {
+		"well again": {value: func(day int) (float64, bool) {
 			if day > 2 && day < 6 {
 				return 0, true
 			}
 			return 1, true
-		}, []string{
+		}, want: []string{
 			"1h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK",
 			"77h0m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA",
 			"98h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> ALARM",
@@ -168,19 +170,19 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// An alarm that looks back over more than a day is evaluated on full hours only, whatever comes between: data, or a state
-// that was set by hand.
+// An alarm that looks back over more than a day is evaluated on full hours only, whatever comes between: data, or a
+// state that was set by hand.
 func TestMultiDayAlarmsWaitForTheFullHour(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		hours int
 		want  []string
 	}{
-		"a day": {24, []string{
+		"a day": {hours: 24, want: []string{
 			"1m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK", "1h31m0s one-Silent-Daily: ALARM -> OK",
 			"26h1m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA",
 		}},
-		"a day and an hour": {25, []string{
+		"a day and an hour": {hours: 25, want: []string{
 			"1h0m0s one-Silent-Daily: INSUFFICIENT_DATA -> OK", "2h0m0s one-Silent-Daily: ALARM -> OK",
 			"28h0m0s one-Silent-Daily: OK -> INSUFFICIENT_DATA",
 		}},
@@ -221,8 +223,9 @@ func TestSetState(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := alarm.Transition{
-			Alarm: before.Alarm, From: before.StateValue, To: alarm.InAlarm, Reason: "a test", ReasonData: `{"rejectedSince":"2026-11-24T09:00:00Z"}`,
-			At: set, PreviousReason: before.StateReason, PreviousReasonData: before.StateReasonData,
+			Alarm: before.Alarm, From: before.StateValue, To: alarm.InAlarm, Reason: "a test",
+			ReasonData: `{"rejectedSince":"2026-11-24T09:00:00Z"}`,
+			At:         set, PreviousReason: before.StateReason, PreviousReasonData: before.StateReasonData,
 		}
 		if diff := cmp.Diff(want, c); diff != "" {
 			t.Error(diff)
@@ -239,7 +242,8 @@ func TestSetState(t *testing.T) {
 		t.Error(diff)
 	}
 	status := m.Describe([]string{latched.Name}, "")[0]
-	if status.StateValue != alarm.InAlarm || status.StateReason != "a test" || !status.StateTransitionedTimestamp.Equal(set) {
+	if status.StateValue != alarm.InAlarm || status.StateReason != "a test" ||
+		!status.StateTransitionedTimestamp.Equal(set) {
 		t.Errorf("the latched alarm is %+v", status)
 	}
 }
@@ -278,7 +282,8 @@ func TestSetReasonsFade(t *testing.T) {
 			t.Errorf("changes: %v", got)
 		}
 		status := m.Describe(nil, "")[0]
-		if faded := strings.HasPrefix(status.StateReason, "Threshold Crossed"); faded != fade || !status.StateTransitionedTimestamp.Equal(began.Add(30*time.Second)) {
+		if faded := strings.HasPrefix(status.StateReason, "Threshold Crossed"); faded != fade ||
+			!status.StateTransitionedTimestamp.Equal(began.Add(30*time.Second)) {
 			t.Errorf("fade %t: %+v", fade, status)
 		}
 	}
@@ -294,11 +299,14 @@ func TestSetStateRejects(t *testing.T) {
 		reason, data string
 		want         error
 	}{
-		"no such alarm":   {"none", alarm.OK, "", "", alarm.ErrNotFound},
-		"no such state":   {a.Name, "Alarm", "", "", alarm.ErrInvalidValue},
-		"a long reason":   {a.Name, alarm.OK, strings.Repeat("x", 1024), "", alarm.ErrInvalidValue},
-		"much data":       {a.Name, alarm.OK, "", `"` + strings.Repeat("x", 4000) + `"`, alarm.ErrInvalidValue},
-		"data in no form": {a.Name, alarm.OK, "", "{", alarm.ErrInvalidFormat},
+		"no such alarm": {name: "none", state: alarm.OK, reason: "", data: "", want: alarm.ErrNotFound},
+		"no such state": {name: a.Name, state: "Alarm", reason: "", data: "", want: alarm.ErrInvalidValue},
+		"a long reason": {
+			name: a.Name, state: alarm.OK, reason: strings.Repeat("x", 1024), data: "", want: alarm.ErrInvalidValue,
+		},
+		"much data": {name: a.Name, state: alarm.OK, reason: "", data: `"` + strings.Repeat("x", 4000) +
+			`"`, want: alarm.ErrInvalidValue},
+		"data in no form": {name: a.Name, state: alarm.OK, reason: "", data: "{", want: alarm.ErrInvalidFormat},
 	}
 	for name, test := range tests {
 		if _, err := m.SetState(test.name, test.state, test.reason, test.data, began); !errors.Is(err, test.want) {
@@ -318,7 +326,8 @@ func TestPutAgainKeepsTheState(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := m.Describe([]string{a.Name}, "")[0]
-	if got.StateValue != alarm.InAlarm || got.Alarm.Threshold != 2 || !got.AlarmConfigurationUpdatedTimestamp.Equal(began.Add(2*time.Minute)) {
+	if got.StateValue != alarm.InAlarm || got.Alarm.Threshold != 2 ||
+		!got.AlarmConfigurationUpdatedTimestamp.Equal(began.Add(2*time.Minute)) {
 		t.Errorf("got %+v", got)
 	}
 	if changes := m.Tick(began.Add(3 * time.Minute)); len(changes) != 1 || changes[0].To != alarm.OK {
@@ -404,11 +413,16 @@ func randomAlarm(r *rand.Rand, i int) alarm.Alarm {
 	n := 1 + r.IntN(5)
 	return alarm.Alarm{
 		Name: fmt.Sprintf("%02d", i), Namespace: "N", MetricName: pick(r, "a", "b", "c"),
-		Statistic:         pick(r, "Sum", "Maximum", "Minimum", "Average", "SampleCount"),
-		Period:            pick(r, 10*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 3*time.Minute, 5*time.Minute, 15*time.Minute, time.Hour),
+		Statistic: pick(r, "Sum", "Maximum", "Minimum", "Average", "SampleCount"),
+		Period: pick(
+			r, 10*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 3*time.Minute, 5*time.Minute, 15*time.Minute,
+			time.Hour,
+		),
 		EvaluationPeriods: n, DatapointsToAlarm: r.IntN(n + 1), Threshold: pick(r, 0, 0.5, 1, 2),
-		ComparisonOperator: pick(r, "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold"),
-		TreatMissingData:   pick(r, "missing", "ignore", "breaching", "notBreaching"),
+		ComparisonOperator: pick(
+			r, "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold",
+		),
+		TreatMissingData: pick(r, "missing", "ignore", "breaching", "notBreaching"),
 	}
 }
 
@@ -450,7 +464,8 @@ func agree(t *testing.T, r *rand.Rand) {
 			v := a.Evaluate(at, states[a.Name], store.Aggregate(a.Metric(), a.Statistic, a.Period, start, end))
 			if v.State != states[a.Name] {
 				want = append(want, alarm.Transition{
-					Alarm: a, From: states[a.Name], To: v.State, Reason: v.Reason, ReasonData: v.ReasonData, At: at, PreviousReason: reasons[a.Name],
+					Alarm: a, From: states[a.Name], To: v.State, Reason: v.Reason, ReasonData: v.ReasonData, At: at,
+					PreviousReason: reasons[a.Name],
 				})
 				states[a.Name], reasons[a.Name] = v.State, v.Reason
 			}

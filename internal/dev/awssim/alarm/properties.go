@@ -113,7 +113,9 @@ func (a Alarm) checkTimes(check func(property string, ok bool, format string, va
 	check("DatapointsToAlarm", a.DatapointsToAlarm >= 0 && a.DatapointsToAlarm <= max(a.EvaluationPeriods, 0),
 		"is %d; it must be from 1 to EvaluationPeriods", a.DatapointsToAlarm)
 	total := seconds * float64(a.EvaluationPeriods)
-	check("Period", total <= longest.Seconds(), "times EvaluationPeriods is %v s; %v is the most", total, longest.Seconds())
+	check(
+		"Period", total <= longest.Seconds(), "times EvaluationPeriods is %v s; %v is the most", total, longest.Seconds(),
+	)
 	if a.Period < time.Hour {
 		check("Period", total <= longestShort.Seconds() || total > longest.Seconds(),
 			"times EvaluationPeriods is %v s; %v is the most for a period of less than an hour", total, longestShort.Seconds())
@@ -274,7 +276,8 @@ func (r *reader) rest() {
 		"ExtendedStatistic":                "is for percentiles, which this model does not know",
 		"Metrics":                          "is for metric math, which this model does not know",
 		"ThresholdMetricId":                "is for anomaly detection, which this model does not know",
-		"Unit":                             "is not compared by this model; leave it out, as a unit that differs leaves an alarm in INSUFFICIENT_DATA",
+		"Unit": "is not compared by this model; leave it out, as a unit that differs leaves " +
+			"an alarm in INSUFFICIENT_DATA",
 	}
 	for _, property := range slices.Sorted(maps.Keys(r.properties)) {
 		switch problem, isOther := other[property]; {

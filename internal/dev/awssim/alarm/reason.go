@@ -26,7 +26,9 @@ func (a Alarm) reason(o outcome) string {
 		if len(o.real) > 0 {
 			received = were(len(o.real), "datapoint")
 		}
-		return fmt.Sprintf("%s%s received for %s and %s.", crossed, received, count(a.EvaluationPeriods, "period"), a.filled(o))
+		return fmt.Sprintf(
+			"%s%s received for %s and %s.", crossed, received, count(a.EvaluationPeriods, "period"), a.filled(o),
+		)
 	}
 	var b strings.Builder
 	b.WriteString(crossed)

@@ -23,7 +23,9 @@ type Metric struct {
 // key is unique: neither names nor values may hold control characters.
 func (m Metric) key() string {
 	dimensions := slices.Clone(m.Dimensions)
-	slices.SortFunc(dimensions, func(a, b Dimension) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value)) })
+	slices.SortFunc(dimensions, func(a, b Dimension) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value))
+	})
 	var b strings.Builder
 	b.WriteString(m.Namespace + "\x00" + m.Name)
 	for _, d := range dimensions {

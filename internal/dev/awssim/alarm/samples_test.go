@@ -12,12 +12,17 @@ import (
 func TestAggregate(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 11, 24, 9, 3, 0, 0, time.UTC)
-	metric := alarm.Metric{Namespace: "N", Name: "M", Dimensions: []alarm.Dimension{{Name: "A", Value: "1"}, {Name: "B", Value: "2"}}}
-	turned := alarm.Metric{Namespace: "N", Name: "M", Dimensions: []alarm.Dimension{{Name: "B", Value: "2"}, {Name: "A", Value: "1"}}}
+	metric := alarm.Metric{
+		Namespace: "N", Name: "M", Dimensions: []alarm.Dimension{{Name: "A", Value: "1"}, {Name: "B", Value: "2"}},
+	}
+	turned := alarm.Metric{
+		Namespace: "N", Name: "M", Dimensions: []alarm.Dimension{{Name: "B", Value: "2"}, {Name: "A", Value: "1"}},
+	}
 	store := alarm.NewSamples()
 	store.Put(metric, start.Add(9*time.Minute), alarm.Value(-4)) // late and early alike
 	store.Put(metric, start.Add(59*time.Second), alarm.Value(3))
-	store.Put(turned, start.Add(4*time.Minute+59*time.Second), alarm.Statistics{SampleCount: 3, Sum: 6, Minimum: 1, Maximum: 3})
+	store.Put(turned, start.Add(4*time.Minute+
+		59*time.Second), alarm.Statistics{SampleCount: 3, Sum: 6, Minimum: 1, Maximum: 3})
 	store.Put(metric, start.Add(-time.Second), alarm.Value(100))
 	store.Put(metric, start.Add(15*time.Minute), alarm.Value(100))
 	for _, other := range []alarm.Metric{
@@ -37,7 +42,9 @@ func TestAggregate(t *testing.T) {
 			t.Errorf("%s: %s", statistic, diff)
 		}
 	}
-	if got := store.Aggregate(alarm.Metric{Namespace: "N", Name: "none"}, "Sum", time.Minute, start, start.Add(time.Hour)); got != nil {
+	if got := store.Aggregate(
+		alarm.Metric{Namespace: "N", Name: "none"}, "Sum", time.Minute, start, start.Add(time.Hour),
+	); got != nil {
 		t.Errorf("an unknown metric has %v", got)
 	}
 }

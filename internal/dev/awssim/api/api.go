@@ -1,6 +1,6 @@
-// Package api is what the models of AWS's services have in common: errors in AWS's form, faults that a test switches on,
-// and the access key of a request with the question whether it may. It is not a model of any service, and it does not
-// verify signatures.
+// Package api is what the models of AWS's services have in common: errors in AWS's form, faults that a test switches
+// on, and the access key of a request with the question whether it may. It is not a model of any service, and it does
+// not verify signatures.
 package api
 
 import (
@@ -43,11 +43,24 @@ type Fault struct {
 // Faults that every service of AWS knows (each one's "Common errors").
 var (
 	Throttled   = Fault{Error: &Error{http.StatusBadRequest, "ThrottlingException", "Rate exceeded"}}
-	Unavailable = Fault{Error: &Error{http.StatusServiceUnavailable, "ServiceUnavailable", "The request has failed due to a temporary failure of the server."}}
-	Internal    = Fault{Error: &Error{http.StatusInternalServerError, "InternalServiceError", "An error occurred on the server side."}}
-	Denied      = Fault{Error: &Error{http.StatusBadRequest, "AccessDeniedException", "User is not authorized to perform this action"}}
-	Expired     = Fault{Error: &Error{http.StatusBadRequest, "ExpiredTokenException", "The security token included in the request is expired"}}
-	HungUp      = Fault{HangUp: true}
+	Unavailable = Fault{
+		Error: &Error{
+			http.StatusServiceUnavailable, "ServiceUnavailable",
+			"The request has failed due to a temporary failure of the server.",
+		},
+	}
+	Internal = Fault{
+		Error: &Error{http.StatusInternalServerError, "InternalServiceError", "An error occurred on the server side."},
+	}
+	Denied = Fault{
+		Error: &Error{http.StatusBadRequest, "AccessDeniedException", "User is not authorized to perform this action"},
+	}
+	Expired = Fault{
+		Error: &Error{
+			http.StatusBadRequest, "ExpiredTokenException", "The security token included in the request is expired",
+		},
+	}
+	HungUp = Fault{HangUp: true}
 )
 
 // Once is the fault on the next n requests.
@@ -119,7 +132,9 @@ func AccessKey(r *http.Request) (string, *Error) {
 	}
 	key, rest, _ := strings.Cut(scope, "/")
 	if key == "" || !strings.Contains(rest, "/aws4_request") || !strings.Contains(rest, "Signature=") {
-		return "", &Error{http.StatusForbidden, "IncompleteSignatureException", "The request signature does not conform to AWS standards"}
+		return "", &Error{
+			http.StatusForbidden, "IncompleteSignatureException", "The request signature does not conform to AWS standards",
+		}
 	}
 	return key, nil
 }

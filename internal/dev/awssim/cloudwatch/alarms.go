@@ -21,7 +21,9 @@ func (s *Server) describe(request cbor.Map, names []string) (any, *api.Error) {
 	case len(names) > 0 && prefixed:
 		return nil, api.Reject("InvalidParameterCombination", "AlarmNames and AlarmNamePrefix are mutually exclusive.")
 	}
-	for _, unknown := range []string{"ActionPrefix", "ChildrenOfAlarmName", "ParentsOfAlarmName", "MaxRecords", "NextToken"} {
+	for _, unknown := range []string{
+		"ActionPrefix", "ChildrenOfAlarmName", "ParentsOfAlarmName", "MaxRecords", "NextToken",
+	} {
 		if _, ok := request[unknown]; ok {
 			return nil, api.Reject("ValidationError", "this model knows no %s", unknown)
 		}
@@ -46,7 +48,8 @@ func (s *Server) metricAlarm(status alarm.Status) cbor.Map {
 		dimensions = append(dimensions, cbor.Map{"Name": cbor.String(d.Name), "Value": cbor.String(d.Value)})
 	}
 	m := cbor.Map{
-		"AlarmName": cbor.String(a.Name), "AlarmArn": cbor.String(s.alarmARN(a.Name)), "AlarmDescription": cbor.String(a.Description),
+		"AlarmName": cbor.String(a.Name), "AlarmArn": cbor.String(s.alarmARN(a.Name)),
+		"AlarmDescription":                   cbor.String(a.Description),
 		"AlarmConfigurationUpdatedTimestamp": timestamp(status.AlarmConfigurationUpdatedTimestamp),
 		"ActionsEnabled":                     cbor.Bool(a.ActionsEnabled),
 		"AlarmActions":                       stringList(a.AlarmActions), "OKActions": stringList(a.OKActions),
@@ -54,8 +57,9 @@ func (s *Server) metricAlarm(status alarm.Status) cbor.Map {
 		"StateValue":              cbor.String(string(status.StateValue)), "StateReason": cbor.String(status.StateReason),
 		"StateUpdatedTimestamp":      timestamp(status.StateUpdatedTimestamp),
 		"StateTransitionedTimestamp": timestamp(status.StateTransitionedTimestamp),
-		"Namespace":                  cbor.String(a.Namespace), "MetricName": cbor.String(a.MetricName), "Dimensions": dimensions,
-		"Statistic": cbor.String(a.Statistic), "Period": cbor.Uint(a.Period / time.Second),
+		"Namespace":                  cbor.String(a.Namespace), "MetricName": cbor.String(a.MetricName),
+		"Dimensions": dimensions,
+		"Statistic":  cbor.String(a.Statistic), "Period": cbor.Uint(a.Period / time.Second),
 		"EvaluationPeriods": cbor.Uint(a.EvaluationPeriods), "Threshold": cbor.Float64(a.Threshold),
 		"ComparisonOperator": cbor.String(a.ComparisonOperator), "TreatMissingData": cbor.String(a.TreatMissingData),
 	}

@@ -37,7 +37,9 @@ func (s *Server) metricData(request cbor.Map) ([]Datum, *api.Error) {
 	case len(entries) == 0:
 		return nil, api.Reject("MissingParameter", "The parameter MetricData is required.")
 	case len(entries) > maxData:
-		return nil, api.Reject("InvalidParameterValue", "The collection MetricData must not have a size greater than %d.", maxData)
+		return nil, api.Reject(
+			"InvalidParameterValue", "The collection MetricData must not have a size greater than %d.", maxData,
+		)
 	}
 	var data []Datum
 	var first *api.Error
@@ -61,7 +63,9 @@ func checkNamespace(name string) *api.Error {
 	switch {
 	case name == "":
 		return api.Reject("MissingParameter", "The parameter Namespace is required.")
-	case len(name) > maxName, strings.HasPrefix(name, ":"), strings.HasPrefix(strings.ToUpper(name), "AWS/"), strings.TrimSpace(name) == "":
+	case len(name) > maxName, strings.HasPrefix(name, ":"), strings.HasPrefix(
+		strings.ToUpper(name), "AWS/",
+	), strings.TrimSpace(name) == "":
 		return api.Reject("InvalidParameterValue", "The value %s for parameter Namespace is invalid.", name)
 	}
 	for _, c := range []byte(name) {
@@ -76,7 +80,9 @@ func (s *Server) datum(fields cbor.Map, where string) (Datum, *api.Error) {
 	d := Datum{Timestamp: s.config.Now()}
 	d.Metric, _ = text(fields, "MetricName")
 	if !printable(d.Metric, maxName) {
-		return d, api.Reject("InvalidParameterValue", "The parameter %s.MetricName must have 1 to %d printable characters.", where, maxName)
+		return d, api.Reject(
+			"InvalidParameterValue", "The parameter %s.MetricName must have 1 to %d printable characters.", where, maxName,
+		)
 	}
 	var rejected *api.Error
 	if d.Dimensions, rejected = dimensions(fields, where); rejected != nil {
@@ -93,7 +99,11 @@ func (s *Server) datum(fields cbor.Map, where string) (Datum, *api.Error) {
 		d.Timestamp = at.UTC()
 	}
 	if age := s.config.Now().Sub(d.Timestamp); age > oldest || age < -newest {
-		return d, api.Reject("InvalidParameterValue", "The parameter %s.Timestamp must specify a time no more than two weeks in the past and two hours in the future.", where)
+		return d, api.Reject(
+			"InvalidParameterValue",
+			"The parameter %s.Timestamp must specify a time no more than two weeks in the past and two hours in the future.",
+			where,
+		)
 	}
 	if v, ok := fields["StorageResolution"]; ok {
 		if n, err := cbor.AsInt32(v); err != nil || (n != 1 && n != 60) {
@@ -106,7 +116,10 @@ func (s *Server) datum(fields cbor.Map, where string) (Datum, *api.Error) {
 func dimensions(fields cbor.Map, where string) ([]alarm.Dimension, *api.Error) {
 	entries, _ := fields["Dimensions"].(cbor.List)
 	if len(entries) > maxDimensions {
-		return nil, api.Reject("InvalidParameterValue", "The collection %s.Dimensions must not have a size greater than %d.", where, maxDimensions)
+		return nil, api.Reject(
+			"InvalidParameterValue", "The collection %s.Dimensions must not have a size greater than %d.", where,
+			maxDimensions,
+		)
 	}
 	var list []alarm.Dimension
 	for n, entry := range entries {
@@ -152,9 +165,14 @@ func statistics(fields cbor.Map, where string) (alarm.Statistics, *api.Error) {
 	}
 	switch {
 	case given == 0:
-		return zero, api.Reject("MissingParameter", "At least one of the parameters %s.Value, Values or StatisticValues must be specified.", where)
+		return zero, api.Reject(
+			"MissingParameter", "At least one of the parameters %s.Value, Values or StatisticValues must be specified.", where,
+		)
 	case given > 1:
-		return zero, api.Reject("InvalidParameterCombination", "The parameters %s.Value, Values and StatisticValues are mutually exclusive.", where)
+		return zero, api.Reject(
+			"InvalidParameterCombination", "The parameters %s.Value, Values and StatisticValues are mutually exclusive.",
+			where,
+		)
 	case single:
 		v, rejected := number(value, where)
 		if rejected != nil {
@@ -169,7 +187,9 @@ func statistics(fields cbor.Map, where string) (alarm.Statistics, *api.Error) {
 
 func statisticSet(set cbor.Map, where string) (alarm.Statistics, *api.Error) {
 	var s alarm.Statistics
-	for name, to := range map[string]*float64{"SampleCount": &s.SampleCount, "Sum": &s.Sum, "Minimum": &s.Minimum, "Maximum": &s.Maximum} {
+	for name, to := range map[string]*float64{
+		"SampleCount": &s.SampleCount, "Sum": &s.Sum, "Minimum": &s.Minimum, "Maximum": &s.Maximum,
+	} {
 		v, ok := set[name]
 		if !ok {
 			return s, api.Reject("MissingParameter", "The parameter %s.StatisticValues.%s is required.", where, name)
@@ -189,7 +209,9 @@ func statisticSet(set cbor.Map, where string) (alarm.Statistics, *api.Error) {
 func distribution(values cbor.List, countsValue cbor.Value, where string) (alarm.Statistics, *api.Error) {
 	counts, _ := countsValue.(cbor.List)
 	if len(values) == 0 || len(values) > maxValues || (counts != nil && len(counts) != len(values)) {
-		return alarm.Statistics{}, api.Reject("InvalidParameterValue", "The parameter %s.Values must have 1 to %d values, and Counts as many.", where, maxValues)
+		return alarm.Statistics{}, api.Reject(
+			"InvalidParameterValue", "The parameter %s.Values must have 1 to %d values, and Counts as many.", where, maxValues,
+		)
 	}
 	sum := alarm.Statistics{Minimum: math.Inf(1), Maximum: math.Inf(-1)}
 	for i, v := range values {
@@ -228,7 +250,9 @@ func (s *Server) put(data []Datum, rejected *api.Error) (any, *api.Error) {
 		return nil, rejected
 	}
 	for _, d := range data {
-		s.config.Samples.Put(alarm.Metric{Namespace: d.Namespace, Name: d.Metric, Dimensions: d.Dimensions}, d.Timestamp, d.Statistics)
+		s.config.Samples.Put(
+			alarm.Metric{Namespace: d.Namespace, Name: d.Metric, Dimensions: d.Dimensions}, d.Timestamp, d.Statistics,
+		)
 	}
 	return cbor.Map{}, nil
 }

@@ -97,7 +97,9 @@ func NewServer(c Config) *Server {
 func (s *Server) Calls(operation string) []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(s.calls), func(c Call) bool { return operation != "" && c.Operation != operation })
+	return slices.DeleteFunc(slices.Clone(s.calls), func(c Call) bool {
+		return operation != "" && c.Operation != operation
+	})
 }
 
 // Data are the data that were stored, oldest first; of one metric if one is named.
@@ -139,7 +141,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	operation, ok := strings.CutPrefix(r.URL.Path, servicePath)
 	call := Call{At: s.config.Now(), Operation: operation, Gzip: r.Header.Get("Content-Encoding") == "gzip"}
 	if !ok || r.Method != http.MethodPost || r.Header.Get("Smithy-Protocol") != "rpc-v2-cbor" {
-		s.reject(w, call, &api.Error{Status: http.StatusNotFound, Code: "UnknownOperationException", Message: "this is not a request to CloudWatch in RPC v2 CBOR"})
+		s.reject(
+			w, call,
+			&api.Error{
+				Status: http.StatusNotFound, Code: "UnknownOperationException",
+				Message: "this is not a request to CloudWatch in RPC v2 CBOR",
+			},
+		)
 		return
 	}
 	body, rejected := read(r)
@@ -156,7 +164,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	serve, access := s.operation(operation, request, &call)
 	if serve == nil {
-		s.reject(w, call, &api.Error{Status: http.StatusBadRequest, Code: "UnknownOperationException", Message: "this model does not know " + operation})
+		s.reject(
+			w, call,
+			&api.Error{
+				Status: http.StatusBadRequest, Code: "UnknownOperationException",
+				Message: "this model does not know " + operation,
+			},
+		)
 		return
 	}
 	if s.Authorize != nil {
@@ -195,18 +209,24 @@ func (s *Server) operation(name string, request cbor.Map, call *Call) (func() (a
 		if len(names) > 0 {
 			call.Alarm = names[0]
 		}
-		return func() (any, *api.Error) { return s.describe(request, names) }, api.Access{Action: action, Resource: everything}
+		return func() (any, *api.Error) {
+			return s.describe(request, names)
+		}, api.Access{Action: action, Resource: everything}
 	case "SetAlarmState":
 		call.Alarm, _ = text(request, "AlarmName")
 		call.State, _ = text(request, "StateValue")
 		call.Reason, _ = text(request, "StateReason")
-		return func() (any, *api.Error) { return s.setState(request) }, api.Access{Action: action, Resource: s.alarmARN(call.Alarm)}
+		return func() (any, *api.Error) {
+			return s.setState(request)
+		}, api.Access{Action: action, Resource: s.alarmARN(call.Alarm)}
 	}
 	return nil, api.Access{}
 }
 
 func (s *Server) alarmARN(name string) string {
-	return strings.Join([]string{"arn", s.config.Partition, "cloudwatch", s.config.Region, s.config.AccountID, "alarm", name}, ":")
+	return strings.Join(
+		[]string{"arn", s.config.Partition, "cloudwatch", s.config.Region, s.config.AccountID, "alarm", name}, ":",
+	)
 }
 
 func read(r *http.Request) ([]byte, *api.Error) {
@@ -221,7 +241,10 @@ func read(r *http.Request) ([]byte, *api.Error) {
 	}
 	body, err := io.ReadAll(reader)
 	if err != nil {
-		return nil, &api.Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge", Message: "Request size exceeded 1048576 bytes"}
+		return nil, &api.Error{
+			Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge",
+			Message: "Request size exceeded 1048576 bytes",
+		}
 	}
 	return body, nil
 }
@@ -250,7 +273,8 @@ func (s *Server) reject(w http.ResponseWriter, call Call, e *api.Error) {
 		fault = "Receiver"
 	}
 	w.Header().Set("X-Amzn-Query-Error", e.Code+";"+fault)
-	write(w, e.Status, cbor.Map{"__type": cbor.String("com.amazonaws.cloudwatch#" + e.Code), "message": cbor.String(e.Message)})
+	write(w, e.Status, cbor.Map{"__type": cbor.String("com.amazonaws.cloudwatch#" +
+		e.Code), "message": cbor.String(e.Message)})
 }
 
 func write(w http.ResponseWriter, status int, answer cbor.Map) {

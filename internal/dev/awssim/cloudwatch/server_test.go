@@ -65,7 +65,9 @@ func code(err error) string {
 func datum(change func(*types.MetricDatum)) types.MetricDatum {
 	d := types.MetricDatum{
 		MetricName: aws.String("TokenRejected"), Value: aws.Float64(1), Timestamp: aws.Time(now),
-		Dimensions: []types.Dimension{{Name: aws.String("Stack"), Value: aws.String("s")}, {Name: aws.String("Token"), Value: aws.String("t")}},
+		Dimensions: []types.Dimension{
+			{Name: aws.String("Stack"), Value: aws.String("s")}, {Name: aws.String("Token"), Value: aws.String("t")},
+		},
 	}
 	if change != nil {
 		change(&d)
@@ -82,33 +84,57 @@ func TestPutMetricDataRejects(t *testing.T) {
 		times     int
 		want      string
 	}{
-		"a good one":          {"Cronbearer", nil, 1, ""},
-		"a thousand":          {"Cronbearer", nil, 999, ""},
-		"more than that":      {"Cronbearer", nil, 1000, "InvalidParameterValue"},
-		"AWS's namespace":     {"AWS/Lambda", nil, 1, "InvalidParameterValue"},
-		"colon first":         {":x", nil, 1, "InvalidParameterValue"},
-		"namespace not ASCII": {"Nächte", nil, 1, "InvalidParameterValue"},
-		"NaN":                 {"Cronbearer", func(d *types.MetricDatum) { d.Value = aws.Float64(math.NaN()) }, 1, "InvalidParameterValue"},
-		"infinite":            {"Cronbearer", func(d *types.MetricDatum) { d.Value = aws.Float64(math.Inf(-1)) }, 1, "InvalidParameterValue"},
-		"too large":           {"Cronbearer", func(d *types.MetricDatum) { d.Value = aws.Float64(math.Pow(2, 361)) }, 1, "InvalidParameterValue"},
-		"no value":            {"Cronbearer", func(d *types.MetricDatum) { d.Value = nil }, 1, "MissingParameter"},
-		"two kinds of value":  {"Cronbearer", func(d *types.MetricDatum) { d.Values = []float64{1} }, 1, "InvalidParameterCombination"},
-		"too old":             {"Cronbearer", func(d *types.MetricDatum) { d.Timestamp = aws.Time(now.AddDate(0, 0, -15)) }, 1, "InvalidParameterValue"},
-		"old":                 {"Cronbearer", func(d *types.MetricDatum) { d.Timestamp = aws.Time(now.AddDate(0, 0, -13)) }, 1, ""},
-		"of the future":       {"Cronbearer", func(d *types.MetricDatum) { d.Timestamp = aws.Time(now.Add(3 * time.Hour)) }, 1, "InvalidParameterValue"},
-		"empty dimension":     {"Cronbearer", func(d *types.MetricDatum) { d.Dimensions[1].Value = aws.String(" ") }, 1, "InvalidParameterValue"},
-		"dimension not ASCII": {"Cronbearer", func(d *types.MetricDatum) { d.Dimensions[1].Value = aws.String("ö") }, 1, "InvalidParameterValue"},
-		"long dimension":      {"Cronbearer", func(d *types.MetricDatum) { d.Dimensions[1].Value = aws.String(strings.Repeat("x", 1025)) }, 1, "InvalidParameterValue"},
-		"31 dimensions": {"Cronbearer", func(d *types.MetricDatum) {
+		"a good one":          {namespace: "Cronbearer", change: nil, times: 1, want: ""},
+		"a thousand":          {namespace: "Cronbearer", change: nil, times: 999, want: ""},
+		"more than that":      {namespace: "Cronbearer", change: nil, times: 1000, want: "InvalidParameterValue"},
+		"AWS's namespace":     {namespace: "AWS/Lambda", change: nil, times: 1, want: "InvalidParameterValue"},
+		"colon first":         {namespace: ":x", change: nil, times: 1, want: "InvalidParameterValue"},
+		"namespace not ASCII": {namespace: "Nächte", change: nil, times: 1, want: "InvalidParameterValue"},
+		"NaN": {namespace: "Cronbearer", change: func(d *types.MetricDatum) {
+			d.Value = aws.Float64(math.NaN())
+		}, times: 1, want: "InvalidParameterValue"},
+		"infinite": {namespace: "Cronbearer", change: func(d *types.MetricDatum) {
+			d.Value = aws.Float64(math.Inf(-1))
+		}, times: 1, want: "InvalidParameterValue"},
+		"too large": {namespace: "Cronbearer", change: func(d *types.MetricDatum) {
+			d.Value = aws.Float64(math.Pow(2, 361))
+		}, times: 1, want: "InvalidParameterValue"},
+		"no value": {namespace: "Cronbearer", change: func(d *types.MetricDatum) {
+			d.Value = nil
+		}, times: 1, want: "MissingParameter"},
+		"two kinds of value": {namespace: "Cronbearer", change: func(d *types.MetricDatum) {
+			d.Values = []float64{1}
+		}, times: 1, want: "InvalidParameterCombination"},
+		"too old": {namespace: "Cronbearer", change: func(d *types.MetricDatum) {
+			d.Timestamp = aws.Time(now.AddDate(0, 0, -15))
+		}, times: 1, want: "InvalidParameterValue"},
+		"old": {namespace: "Cronbearer", change: func(d *types.MetricDatum) {
+			d.Timestamp = aws.Time(now.AddDate(0, 0, -13))
+		}, times: 1, want: ""},
+		"of the future": {namespace: "Cronbearer", change: func(d *types.MetricDatum) {
+			d.Timestamp = aws.Time(now.Add(3 * time.Hour))
+		}, times: 1, want: "InvalidParameterValue"},
+		"empty dimension": {namespace: "Cronbearer", change: func(d *types.MetricDatum) {
+			d.Dimensions[1].Value = aws.String(" ")
+		}, times: 1, want: "InvalidParameterValue"},
+		"dimension not ASCII": {namespace: "Cronbearer", change: func(d *types.MetricDatum) {
+			d.Dimensions[1].Value = aws.String("ö")
+		}, times: 1, want: "InvalidParameterValue"},
+		"long dimension": {namespace: "Cronbearer", change: func(d *types.MetricDatum) {
+			d.Dimensions[1].Value = aws.String(strings.Repeat("x", 1025))
+		}, times: 1, want: "InvalidParameterValue"},
+		"31 dimensions": {namespace: "Cronbearer", change: func(d *types.MetricDatum) {
 			d.Dimensions = slices.Repeat([]types.Dimension{{Name: aws.String("n"), Value: aws.String("v")}}, 31)
-		}, 1, "InvalidParameterValue"},
+		}, times: 1, want: "InvalidParameterValue"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t)
 			data := slices.Repeat([]types.MetricDatum{datum(nil)}, c.times)
-			_, err := s.PutMetricData(t.Context(), &sdk.PutMetricDataInput{Namespace: &c.namespace, MetricData: append(data, datum(c.change))})
+			_, err := s.PutMetricData(
+				t.Context(), &sdk.PutMetricDataInput{Namespace: &c.namespace, MetricData: append(data, datum(c.change))},
+			)
 			if got := code(err); got != c.want {
 				t.Errorf("got %q (%v), want %q", got, err, c.want)
 			}
@@ -126,20 +152,28 @@ func TestPutMetricDataStores(t *testing.T) {
 		t.Run(fmt.Sprint("zipped: ", zipped), func(t *testing.T) {
 			t.Parallel()
 			s := start(t, func(o *sdk.Options) { o.DisableRequestCompression, o.RequestMinCompressSizeBytes = !zipped, 0 })
-			_, err := s.PutMetricData(t.Context(), &sdk.PutMetricDataInput{Namespace: aws.String("Cronbearer"), MetricData: []types.MetricDatum{
-				datum(func(d *types.MetricDatum) { d.Value = aws.Float64(-3) }),
-				datum(func(d *types.MetricDatum) { d.Value, d.Values, d.Counts = nil, []float64{2, 7.5}, []float64{3, 1} }),
-				datum(func(d *types.MetricDatum) {
-					d.Value, d.StatisticValues = nil, &types.StatisticSet{SampleCount: aws.Float64(2), Sum: aws.Float64(4), Minimum: aws.Float64(1), Maximum: aws.Float64(3)}
-				}),
-			}})
+			_, err := s.PutMetricData(t.Context(), &sdk.PutMetricDataInput{
+				Namespace: aws.String("Cronbearer"),
+				MetricData: []types.MetricDatum{
+					datum(func(d *types.MetricDatum) { d.Value = aws.Float64(-3) }),
+					datum(func(d *types.MetricDatum) { d.Value, d.Values, d.Counts = nil, []float64{2, 7.5}, []float64{3, 1} }),
+					datum(func(d *types.MetricDatum) {
+						d.Value, d.StatisticValues = nil, &types.StatisticSet{
+							SampleCount: aws.Float64(2), Sum: aws.Float64(4), Minimum: aws.Float64(1), Maximum: aws.Float64(3),
+						}
+					}),
+				},
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if call := s.server.Calls("PutMetricData")[0]; call.Gzip != zipped || call.AccessKey != "FAKEKEY" {
 				t.Errorf("call: gzip %t, %s", call.Gzip, call.AccessKey)
 			}
-			metric := alarm.Metric{Namespace: "Cronbearer", Name: "TokenRejected", Dimensions: []alarm.Dimension{{Name: "Stack", Value: "s"}, {Name: "Token", Value: "t"}}}
+			metric := alarm.Metric{
+				Namespace: "Cronbearer", Name: "TokenRejected",
+				Dimensions: []alarm.Dimension{{Name: "Stack", Value: "s"}, {Name: "Token", Value: "t"}},
+			}
 			for statistic, want := range map[string]float64{"SampleCount": 7, "Sum": 14.5, "Minimum": -3, "Maximum": 7.5} {
 				points := s.samples.Aggregate(metric, statistic, time.Minute, now, now.Add(time.Minute))
 				if len(points) != 1 || points[0].Value != want {
@@ -156,20 +190,26 @@ func TestAlarms(t *testing.T) {
 	s := start(t)
 	const name = "app-TokenRejected-A"
 	if err := s.monitor.Put(alarm.Alarm{
-		Name: name, Description: "what to do", Namespace: "Cronbearer", MetricName: "TokenRejected", Statistic: "Maximum", Period: time.Minute,
-		EvaluationPeriods: 1, DatapointsToAlarm: 1, Threshold: 1, ComparisonOperator: "GreaterThanOrEqualToThreshold", TreatMissingData: "ignore", ActionsEnabled: true,
-		Dimensions: []alarm.Dimension{{Name: "Stack", Value: "app"}}, AlarmActions: []string{"arn:aws:sns:eu-west-1:123456789012:topic"},
+		Name: name, Description: "what to do", Namespace: "Cronbearer", MetricName: "TokenRejected", Statistic: "Maximum",
+		Period:            time.Minute,
+		EvaluationPeriods: 1, DatapointsToAlarm: 1, Threshold: 1, ComparisonOperator: "GreaterThanOrEqualToThreshold",
+		TreatMissingData: "ignore", ActionsEnabled: true,
+		Dimensions:   []alarm.Dimension{{Name: "Stack", Value: "app"}},
+		AlarmActions: []string{"arn:aws:sns:eu-west-1:123456789012:topic"},
 	}, now.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	set := func(alarmName, state, data string) error {
 		_, err := s.SetAlarmState(t.Context(), &sdk.SetAlarmStateInput{
-			AlarmName: &alarmName, StateValue: types.StateValue(state), StateReason: aws.String("because"), StateReasonData: aws.String(data),
+			AlarmName: &alarmName, StateValue: types.StateValue(state), StateReason: aws.String("because"),
+			StateReasonData: aws.String(data),
 		})
 		return err
 	}
 	for _, rejection := range []struct{ name, state, data, want string }{
-		{"other", "ALARM", "{}", "ResourceNotFound"}, {name, "ALARM", "no JSON", "InvalidFormat"}, {name, "WORSE", "{}", "ValidationError"},
+		{name: "other", state: "ALARM", data: "{}", want: "ResourceNotFound"},
+		{name: name, state: "ALARM", data: "no JSON", want: "InvalidFormat"},
+		{name: name, state: "WORSE", data: "{}", want: "ValidationError"},
 	} {
 		if got := code(set(rejection.name, rejection.state, rejection.data)); got != rejection.want {
 			t.Errorf("%+v: got %q", rejection, got)
@@ -183,13 +223,24 @@ func TestAlarms(t *testing.T) {
 	if len(s.changes) != 1 || s.changes[0].From != alarm.InsufficientData || s.changes[0].To != alarm.InAlarm {
 		t.Errorf("changes: %+v", s.changes)
 	}
-	out, err := s.DescribeAlarms(t.Context(), &sdk.DescribeAlarmsInput{AlarmNames: []string{name, "other"}, AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm}})
+	out, err := s.DescribeAlarms(
+		t.Context(),
+		&sdk.DescribeAlarmsInput{
+			AlarmNames: []string{name, "other"}, AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm},
+		},
+	)
 	if err != nil || len(out.MetricAlarms) != 1 {
 		t.Fatal(out, err)
 	}
 	a := out.MetricAlarms[0]
-	got := []any{*a.AlarmName, a.StateValue, *a.StateReason, *a.StateReasonData, a.StateTransitionedTimestamp.UTC(), *a.Period, *a.Threshold, *a.DatapointsToAlarm, *a.TreatMissingData, a.AlarmActions}
-	want := []any{name, types.StateValueAlarm, "because", `{"a":1}`, now, int32(60), 1.0, int32(1), "ignore", []string{"arn:aws:sns:eu-west-1:123456789012:topic"}}
+	got := []any{
+		*a.AlarmName, a.StateValue, *a.StateReason, *a.StateReasonData, a.StateTransitionedTimestamp.UTC(), *a.Period,
+		*a.Threshold, *a.DatapointsToAlarm, *a.TreatMissingData, a.AlarmActions,
+	}
+	want := []any{
+		name, types.StateValueAlarm, "because", `{"a":1}`, now, int32(60), 1.0, int32(1), "ignore",
+		[]string{"arn:aws:sns:eu-west-1:123456789012:topic"},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the alarm (-want +got)\n%s", diff)
 	}
@@ -199,12 +250,15 @@ func TestAlarms(t *testing.T) {
 	}
 	s.server.Faults.Clear()
 	s.server.Authorize = func(_ string, access api.Access) *api.Error {
-		if access.Action == "cloudwatch:PutMetricData" && !slices.Equal(access.Context["cloudwatch:namespace"], []string{"Cronbearer"}) {
+		if access.Action == "cloudwatch:PutMetricData" &&
+			!slices.Equal(access.Context["cloudwatch:namespace"], []string{"Cronbearer"}) {
 			return api.Denied.Error
 		}
 		return nil
 	}
-	if _, err := s.PutMetricData(t.Context(), &sdk.PutMetricDataInput{Namespace: aws.String("Other"), MetricData: []types.MetricDatum{datum(nil)}}); code(err) != "AccessDeniedException" {
+	if _, err := s.PutMetricData(
+		t.Context(), &sdk.PutMetricDataInput{Namespace: aws.String("Other"), MetricData: []types.MetricDatum{datum(nil)}},
+	); code(err) != "AccessDeniedException" {
 		t.Error(err)
 	}
 	if _, err := s.ListMetrics(t.Context(), &sdk.ListMetricsInput{}); code(err) != "UnknownOperationException" {

@@ -78,7 +78,8 @@ func TestColdStartsRejected(t *testing.T) {
 			t.Fatalf("a run ended with %T %v", rejected, err)
 		}
 	}
-	if n := s.auth.Count(idp.ClientCredentials); n.Requests != n.Rejected || n.Requests < processes || n.Requests > processes+processes/10 {
+	if n := s.auth.Count(idp.ClientCredentials); n.Requests != n.Rejected || n.Requests < processes ||
+		n.Requests > processes+processes/10 {
 		t.Errorf("token requests: %+v", n)
 	}
 	if n := s.api.Served(); n != 0 {

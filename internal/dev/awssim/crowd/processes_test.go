@@ -17,7 +17,8 @@ import (
 const (
 	apiHost = "api.example.com"
 	issuer  = "id.example.com"
-	event   = `{"job":"HourlySync","token":"ExampleApi","secret":"example-api","call":"GET https://` + apiHost + `/v1/sync","attempts":1}`
+	event   = `{"job":"HourlySync","token":"ExampleApi","secret":"example-api","call":"GET https://` + apiHost +
+		`/v1/sync","attempts":1}`
 )
 
 // deployed is the real template with the real binaries.
@@ -27,9 +28,12 @@ func deployed(t *testing.T, oauth2 map[string]any) (*awssim.Cloud, *idp.Server) 
 	auth := idp.New(cloud.Now)
 	must(t, auth.Register(idp.Client{ID: clientID, Auth: idp.AuthBasic, Secret: clientSecret}))
 	must(t, cloud.Host(issuer, auth))
-	cloud.Target(apiHost).Rule(func(q upstream.Request) (upstream.Answer, bool) { return upstream.OK, auth.Valid(q.Token) })
+	cloud.Target(apiHost).Rule(func(q upstream.Request) (upstream.Answer, bool) {
+		return upstream.OK, auth.Valid(q.Token)
+	})
 	value := map[string]any{"oauth2": oauth2}
-	oauth2["token_url"], oauth2["client_id"], oauth2["client_secret"] = "https://"+issuer+idp.TokenPath, clientID, clientSecret
+	oauth2["token_url"], oauth2["client_id"], oauth2["client_secret"] = "https://"+issuer+
+		idp.TokenPath, clientID, clientSecret
 	if oauth2["grant"] == "refresh_token" {
 		tokens, err := auth.LogIn(clientID, "")
 		must(t, err)
@@ -51,7 +55,9 @@ func TestTenProcessesDuringRotations(t *testing.T) {
 		rotations = 50
 	}
 	cloud, auth := deployed(t, map[string]any{"grant": "refresh_token"})
-	_, err := cloud.AddRotation(filepath.Join(awssimtest.Root(), "infra", "rotation.yaml"), "example-api", "rate(30 minutes)")
+	_, err := cloud.AddRotation(
+		filepath.Join(awssimtest.Root(), "infra", "rotation.yaml"), "example-api", "rate(30 minutes)",
+	)
 	must(t, err)
 	var wg sync.WaitGroup
 	starts := make(chan struct{}) // a few runs of each caller in a rotation
@@ -112,7 +118,8 @@ func TestTwentyColdProcesses(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := auth.Count(idp.ClientCredentials); n != (idp.Count{Requests: processes, Granted: processes}) || cloud.Function("Caller").Started() != processes {
+	if n := auth.Count(idp.ClientCredentials); n != (idp.Count{Requests: processes, Granted: processes}) ||
+		cloud.Function("Caller").Started() != processes {
 		t.Errorf("%d processes, token requests: %+v", cloud.Function("Caller").Started(), n)
 	}
 	quiet(t, cloud)

@@ -12,8 +12,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/upstream"
 )
 
-// provider is a kind of providers, by what becomes of the tokens in a rotation. Its window is the step after which a run
-// can meet the rotation.
+// provider is a kind of providers, by what becomes of the tokens in a rotation. Its window is the step after which a
+// run can meet the rotation.
 type provider struct {
 	name    string
 	window  string
@@ -47,10 +47,11 @@ type crowd struct {
 	early     string                     // token that the API does not accept yet
 }
 
-// TestTenCallersDuringRotations: a token is rotated a thousand times, every 15 minutes, as often as it may be. Ten callers
-// run before, between and after the steps. None fails, whatever the provider does with the old token and the new, and
-// none tries more than four tokens. Each rotation holds its window open until two runs have met it: one that kept the
-// old token, and one that reads the secret. A run meets one rotation at most: it lasts 15 minutes at the longest.
+// TestTenCallersDuringRotations: a token is rotated a thousand times, every 15 minutes, as often as it may be. Ten
+// callers run before, between and after the steps. None fails, whatever the provider does with the old token and the
+// new, and none tries more than four tokens. Each rotation holds its window open until two runs have met it: one that
+// kept the old token, and one that reads the secret. A run meets one rotation at most: it lasts 15 minutes at the
+// longest.
 func TestTenCallersDuringRotations(t *testing.T) {
 	t.Parallel()
 	const callers, rotations = 10, 1000
@@ -163,6 +164,9 @@ func (c *crowd) hold(n int, p provider) {
 	wg.Go(func() { fresh = c.call(n + 1) })
 	wg.Wait()
 	if kept != p.kept || fresh != p.fresh {
-		c.t.Errorf("rotation %d, a provider that %s: runs recovered with %q and %q, want %q and %q", n, p.name, kept, fresh, p.kept, p.fresh)
+		c.t.Errorf(
+			"rotation %d, a provider that %s: runs recovered with %q and %q, want %q and %q", n, p.name, kept, fresh, p.kept,
+			p.fresh,
+		)
 	}
 }

@@ -1,5 +1,5 @@
-// Package crowd_test lets many callers, and the rotator, run next to each other: as handlers in this process where there
-// are a thousand of them, as real processes where there are ten.
+// Package crowd_test lets many callers, and the rotator, run next to each other: as handlers in this process where
+// there are a thousand of them, as real processes where there are ten.
 package crowd_test
 
 import (
@@ -35,7 +35,9 @@ import (
 
 // TestMain gives this process the credentials that Lambda gives its own.
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "FAKEKEY", "AWS_SECRET_ACCESS_KEY": "fake-secret-access-key"} {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "FAKEKEY", "AWS_SECRET_ACCESS_KEY": "fake-secret-access-key",
+	} {
 		if err := os.Setenv(name, value); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -98,7 +100,12 @@ func newStage(t *testing.T) *stage {
 	toSecrets := secretsmanager.NewServer(s.store)
 	toSecrets.Keep(false)
 	samples := alarm.NewSamples()
-	metrics := cloudwatch.NewServer(cloudwatch.Config{Region: "eu-west-1", AccountID: "123456789012", Partition: "aws", Now: s.now, Samples: samples, Monitor: alarm.NewMonitor(samples)})
+	metrics := cloudwatch.NewServer(
+		cloudwatch.Config{
+			Region: "eu-west-1", AccountID: "123456789012", Partition: "aws", Now: s.now, Samples: samples,
+			Monitor: alarm.NewMonitor(samples),
+		},
+	)
 	metrics.Keep(false)
 	roots := filepath.Join(t.TempDir(), "roots.pem")
 	must(t, os.WriteFile(roots, authority.PEM, 0o600))
@@ -114,7 +121,8 @@ func newStage(t *testing.T) *stage {
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			metrics.ServeHTTP(w, r)
 		}), nil),
-		"EXTRA_CA_FILE": roots, "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": s.clock, "CRONBEARER_TEST_NO_SETTLING": "1",
+		"EXTRA_CA_FILE": roots, "CRONBEARER_TEST_ALLOW_LOOPBACK": "1", "CRONBEARER_TEST_CLOCK": s.clock,
+		"CRONBEARER_TEST_NO_SETTLING": "1",
 	}
 	return s
 }
@@ -171,7 +179,9 @@ func (s *stage) rotate(handler func() *rotation.Handler) secretsmanager.Rotate {
 		if err != nil {
 			return err
 		}
-		if _, err = handler().Invoke(lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{InvokedFunctionArn: arn}), text); err == nil && s.after != nil {
+		if _, err = handler().Invoke(
+			lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{InvokedFunctionArn: arn}), text,
+		); err == nil && s.after != nil {
 			s.after(e)
 		}
 		return err
@@ -180,7 +190,10 @@ func (s *stage) rotate(handler func() *rotation.Handler) secretsmanager.Rotate {
 
 // run is one run of a caller.
 func (s *stage) run(h *caller.Handler, path string) (result caller.Result, err error) {
-	event := fmt.Sprintf(`{"job":"Job","token":"ExampleApi","secret":"example-api","call":"GET https://%s/%s","attempts":1}`, s.apiHost, path)
+	event := fmt.Sprintf(
+		`{"job":"Job","token":"ExampleApi","secret":"example-api","call":"GET https://%s/%s","attempts":1}`, s.apiHost,
+		path,
+	)
 	ctx := lambdacontext.NewContext(s.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: path})
 	response, err := h.Invoke(ctx, []byte(event))
 	_, _ = s.said.Write(response)

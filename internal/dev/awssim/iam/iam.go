@@ -28,11 +28,12 @@ type condition struct {
 	values        []string
 }
 
-// Context is what a request has under the condition keys, which are in small letters. A key without values is not there.
+// Context is what a request has under the condition keys, which are in small letters. A key without values is not
+// there.
 type Context map[string][]string
 
-// operators by name: a condition holds for what the request has under its key and what the policy requires (IAM User Guide,
-// "Condition operators").
+// operators by name: a condition holds for what the request has under its key and what the policy requires (IAM User
+// Guide, "Condition operators").
 var operators = map[string]func(has, want []string) bool{
 	"StringEquals": anyOf(func(want, value string) bool { return want == value }),
 	"StringLike":   anyOf(Like),
@@ -113,7 +114,8 @@ func parse(v any, ofResource bool) (statement, error) {
 	}
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(body)) {
-		if !slices.Contains([]string{"Sid", "Effect", "Action", "Resource", "Condition"}, name) && (name != "Principal" || !ofResource) {
+		if !slices.Contains([]string{"Sid", "Effect", "Action", "Resource", "Condition"}, name) && (name != "Principal" ||
+			!ofResource) {
 			problems = append(problems, fmt.Errorf("statement %v: this model knows no %s", body["Sid"], name))
 		}
 	}
@@ -171,7 +173,9 @@ func (s statement) covers(action, resource string, context Context) bool {
 	if !matches(lower, strings.ToLower(action)) || !matches(s.resources, resource) {
 		return false
 	}
-	return !slices.ContainsFunc(s.conditions, func(c condition) bool { return !operators[c.operator](context[c.key], c.values) })
+	return !slices.ContainsFunc(s.conditions, func(c condition) bool {
+		return !operators[c.operator](context[c.key], c.values)
+	})
 }
 
 // Like matches * and ? as IAM does.

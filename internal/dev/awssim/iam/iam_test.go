@@ -19,17 +19,48 @@ func TestRole(t *testing.T) {
 		want                         bool
 	}
 	cases := map[string]row{
-		"allowed":                {read, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", current, true},
-		"any case of the action": {read, "SecretsManager:getsecretvalue", "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", current, true},
-		"another action":         {read, "secretsmanager:PutSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", current, false},
-		"another resource":       {read, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:other/x-AbCdEf", current, false},
-		"another value":          {read, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", iam.Context{"secretsmanager:versionstage": {"MINE"}}, false},
-		"a key that is missing":  {read, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", nil, false},
-		"a Deny wins":            {`[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*"}]`, "s3:GetObject", "x", nil, false},
-		"not denied":             {`[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*"}]`, "sqs:SendMessage", "x", nil, true},
-		"six characters":         {`[{"Effect":"Allow","Action":"a:b","Resource":"secret:x-??????"}]`, "a:b", "secret:x-AbCdEf", nil, true},
-		"seven":                  {`[{"Effect":"Allow","Action":"a:b","Resource":"secret:x-??????"}]`, "a:b", "secret:x-AbCdEfG", nil, false},
-		"nothing said":           {`[]`, "a:b", "x", nil, false},
+		"allowed": {
+			statements: read, action: "secretsmanager:GetSecretValue",
+			resource: "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", context: current, want: true,
+		},
+		"any case of the action": {
+			statements: read, action: "SecretsManager:getsecretvalue",
+			resource: "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", context: current, want: true,
+		},
+		"another action": {
+			statements: read, action: "secretsmanager:PutSecretValue",
+			resource: "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", context: current, want: false,
+		},
+		"another resource": {
+			statements: read, action: "secretsmanager:GetSecretValue",
+			resource: "arn:aws:secretsmanager:eu-west-1:1:secret:other/x-AbCdEf", context: current, want: false,
+		},
+		"another value": {
+			statements: read, action: "secretsmanager:GetSecretValue",
+			resource: "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf",
+			context:  iam.Context{"secretsmanager:versionstage": {"MINE"}}, want: false,
+		},
+		"a key that is missing": {
+			statements: read, action: "secretsmanager:GetSecretValue",
+			resource: "arn:aws:secretsmanager:eu-west-1:1:secret:app/x-AbCdEf", context: nil, want: false,
+		},
+		"a Deny wins": {
+			statements: `[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*"}]`,
+			action:     "s3:GetObject", resource: "x", context: nil, want: false,
+		},
+		"not denied": {
+			statements: `[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*"}]`,
+			action:     "sqs:SendMessage", resource: "x", context: nil, want: true,
+		},
+		"six characters": {
+			statements: `[{"Effect":"Allow","Action":"a:b","Resource":"secret:x-??????"}]`, action: "a:b",
+			resource: "secret:x-AbCdEf", context: nil, want: true,
+		},
+		"seven": {
+			statements: `[{"Effect":"Allow","Action":"a:b","Resource":"secret:x-??????"}]`, action: "a:b",
+			resource: "secret:x-AbCdEfG", context: nil, want: false,
+		},
+		"nothing said": {`[]`, "a:b", "x", nil, false},
 	}
 	const identity = `[{"Effect":"Allow","Action":"sts:GetWebIdentityToken","Resource":"*","Condition":{
 		"Null":{"sts:IdentityTokenAudience":"false"},"ForAllValues:StringEquals":{"sts:IdentityTokenAudience":["one","two"]},

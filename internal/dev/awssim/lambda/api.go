@@ -205,7 +205,10 @@ func (a *API) respond(failed bool) http.HandlerFunc {
 			p.answer <- failure("Runtime.TruncatedResponse", "the response was cut off")
 			return
 		case len(body) > maxResponse:
-			p.answer <- failure("Function.ResponseSizeTooLarge", fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxResponse))
+			p.answer <- failure(
+				"Function.ResponseSizeTooLarge",
+				fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxResponse),
+			)
 			reject(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "Exceeded maximum allowed payload size")
 			return
 		}

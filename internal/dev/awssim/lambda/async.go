@@ -61,7 +61,9 @@ func (a *Async) Accept(ctx context.Context, payload []byte) error {
 	case !json.Valid(payload):
 		return errors.New("InvalidRequestContentException: Could not parse request body into json")
 	case len(payload) > maxEvent:
-		return errors.New("RequestTooLargeException: Request must be smaller than 1048576 bytes for the InvokeFunction operation")
+		return errors.New(
+			"RequestTooLargeException: Request must be smaller than 1048576 bytes for the InvokeFunction operation",
+		)
 	}
 	a.try(ctx, &event{payload: payload, id: a.Function.config.NewID(), accepted: a.Function.config.Now()})
 	return nil

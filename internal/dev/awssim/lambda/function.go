@@ -135,7 +135,9 @@ func (f *Function) invoke(ctx context.Context, event []byte, id string) (Invocat
 		return i, err
 	}
 	i.Cold, i.Process = cold, e.number
-	answer, dead, err := e.Invoke(ctx, Event{RequestID: id, Payload: event, FunctionARN: f.config.ARN, TraceID: traceID(i.At, id)}, f.config.Timeout)
+	answer, dead, err := e.Invoke(
+		ctx, Event{RequestID: id, Payload: event, FunctionARN: f.config.ARN, TraceID: traceID(i.At, id)}, f.config.Timeout,
+	)
 	out := e.Output()
 	i.Payload, i.Failed, i.ErrorType, i.Message = answer.Payload, answer.Failed, answer.ErrorType, answer.Message
 	i.Stdout, i.Stderr = out.Stdout, out.Stderr

@@ -94,8 +94,8 @@ func (p *Process) alive(ctx context.Context, limit time.Duration) (context.Conte
 	})
 }
 
-// Invoke runs one event, and returns when the process asks for the next one. Dead means that the process is gone, or was
-// ended here because its time was up.
+// Invoke runs one event, and returns when the process asks for the next one. Dead means that the process is gone, or
+// was ended here because its time was up.
 func (p *Process) Invoke(ctx context.Context, e Event, timeout time.Duration) (answer Answer, dead bool, err error) {
 	e.Deadline = time.Now().Add(timeout)
 	run, cancel := p.alive(ctx, timeout)
@@ -112,9 +112,14 @@ func (p *Process) Invoke(ctx context.Context, e Event, timeout time.Duration) (a
 	}
 	switch {
 	case errors.Is(err, errExited):
-		return failure("Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited %s", e.RequestID, p.how())), true, nil
+		return failure(
+			"Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited %s", e.RequestID, p.how()),
+		), true, nil
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-		return failure("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", e.RequestID, timeout.Seconds())), true, nil
+		return failure(
+			"Sandbox.Timedout",
+			fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", e.RequestID, timeout.Seconds()),
+		), true, nil
 	case err == nil:
 		err = context.Cause(ctx)
 	}

@@ -65,7 +65,8 @@ func handle(ctx context.Context, e struct{ Do, Say string }) (map[string]any, er
 	lc, _ := lambdacontext.FromContext(ctx)
 	deadline, _ := ctx.Deadline()
 	return map[string]any{
-		"id": lc.AwsRequestID, "arn": lc.InvokedFunctionArn, "seconds": time.Until(deadline).Round(time.Second).Seconds(), "mine": os.Getenv("MINE"), "path": os.Getenv("PATH"),
+		"id": lc.AwsRequestID, "arn": lc.InvokedFunctionArn, "seconds": time.Until(deadline).Round(time.Second).Seconds(),
+		"mine": os.Getenv("MINE"), "path": os.Getenv("PATH"),
 	}, nil
 }
 
@@ -98,14 +99,29 @@ func TestInvoke(t *testing.T) {
 		stderr                    string
 		cold                      bool // of the event after it
 	}{
-		"works":           {`{"Say":"hello"}`, "", "", "", false},
-		"writes":          {`{"Do":"shout","Say":"hello"}`, "", "", "to stderr\n", false},
-		"returns errors":  {`{"Do":"fail","Say":"hello"}`, "rejectedError", "as it was told", "", false},
-		"panics":          {`{"Do":"panic","Say":"hello"}`, "string", "as it was told", "", true},
-		"ends":            {`{"Do":"exit","Say":"hello"}`, "Runtime.ExitError", "exit status 7", "", true},
-		"takes too long":  {`{"Do":"sleep","Say":"hello"}`, "Sandbox.Timedout", "Task timed out after 2.00 seconds", "", true},
-		"cannot be read":  {`{"Do":7,"Say":"hello"}`, "UnmarshalTypeError", "json", "", false},
-		"is only a value": {`"x"`, "UnmarshalTypeError", "json", "", false},
+		"works": {event: `{"Say":"hello"}`, errorType: "", message: "", stderr: "", cold: false},
+		"writes": {
+			event: `{"Do":"shout","Say":"hello"}`, errorType: "", message: "", stderr: "to stderr\n", cold: false,
+		},
+		"returns errors": {
+			event: `{"Do":"fail","Say":"hello"}`, errorType: "rejectedError", message: "as it was told", stderr: "",
+			cold: false,
+		},
+		"panics": {
+			event: `{"Do":"panic","Say":"hello"}`, errorType: "string", message: "as it was told", stderr: "", cold: true,
+		},
+		"ends": {
+			event: `{"Do":"exit","Say":"hello"}`, errorType: "Runtime.ExitError", message: "exit status 7", stderr: "",
+			cold: true,
+		},
+		"takes too long": {
+			event: `{"Do":"sleep","Say":"hello"}`, errorType: "Sandbox.Timedout", message: "Task timed out after 2.00 seconds",
+			stderr: "", cold: true,
+		},
+		"cannot be read": {
+			event: `{"Do":7,"Say":"hello"}`, errorType: "UnmarshalTypeError", message: "json", stderr: "", cold: false,
+		},
+		"is only a value": {event: `"x"`, errorType: "UnmarshalTypeError", message: "json", stderr: "", cold: false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +133,8 @@ func TestInvoke(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if i.ErrorType != c.errorType || !strings.Contains(i.Message, c.message) || i.Failed != (c.errorType != "") || !i.Cold {
+			if i.ErrorType != c.errorType || !strings.Contains(i.Message, c.message) || i.Failed != (c.errorType != "") ||
+				!i.Cold {
 				t.Errorf("got %q %q, failed %t, cold %t\n%s", i.ErrorType, i.Message, i.Failed, i.Cold, i.Stderr)
 			}
 			if strings.Contains(c.event, "hello") && c.errorType != "UnmarshalTypeError" {
@@ -148,7 +165,8 @@ func TestInvoke(t *testing.T) {
 func TestNoStart(t *testing.T) {
 	t.Parallel()
 	f := start(t, config(t, "no start"))
-	if _, err := f.Invoke(t.Context(), []byte(`{}`)); err == nil || !strings.Contains(err.Error(), "this function does not start") {
+	if _, err := f.Invoke(t.Context(), []byte(`{}`)); err == nil ||
+		!strings.Contains(err.Error(), "this function does not start") {
 		t.Error(err)
 	}
 	missing := config(t, "yes")
@@ -237,10 +255,22 @@ func TestAsync(t *testing.T) {
 		records int
 		counts  map[string]float64
 	}{
-		"succeeds":    {`{}`, 2, nil, 1, 0, 0, map[string]float64{"Invocations": 1, "Errors": 0}},
-		"fails":       {`{"Do":"fail"}`, 2, nil, 3, 3 * time.Minute, 1, map[string]float64{"Invocations": 3, "Errors": 3, "AsyncEventsDropped": 1}},
-		"no retries":  {`{"Do":"fail"}`, 0, nil, 1, 0, 1, map[string]float64{"Invocations": 1, "Errors": 1, "AsyncEventsDropped": 1}},
-		"record lost": {`{"Do":"fail"}`, 0, errors.New("denied"), 1, 0, 0, map[string]float64{"Invocations": 1, "Errors": 1, "AsyncEventsDropped": 1, "DestinationDeliveryFailures": 1}},
+		"succeeds": {
+			event: `{}`, retries: 2, lost: nil, runs: 1, took: 0, records: 0,
+			counts: map[string]float64{"Invocations": 1, "Errors": 0},
+		},
+		"fails": {
+			event: `{"Do":"fail"}`, retries: 2, lost: nil, runs: 3, took: 3 * time.Minute, records: 1,
+			counts: map[string]float64{"Invocations": 3, "Errors": 3, "AsyncEventsDropped": 1},
+		},
+		"no retries": {
+			event: `{"Do":"fail"}`, retries: 0, lost: nil, runs: 1, took: 0, records: 1,
+			counts: map[string]float64{"Invocations": 1, "Errors": 1, "AsyncEventsDropped": 1},
+		},
+		"record lost": {
+			event: `{"Do":"fail"}`, retries: 0, lost: errors.New("denied"), runs: 1, took: 0, records: 0,
+			counts: map[string]float64{"Invocations": 1, "Errors": 1, "AsyncEventsDropped": 1, "DestinationDeliveryFailures": 1},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -269,9 +299,11 @@ func TestAsync(t *testing.T) {
 					t.Fatal(err)
 				}
 				want := map[string]any{
-					"version": "1.0", "timestamp": q.now.Format("2006-01-02T15:04:05.000Z"), "requestPayload": map[string]any{"Do": "fail"},
+					"version": "1.0", "timestamp": q.now.Format("2006-01-02T15:04:05.000Z"),
+					"requestPayload": map[string]any{"Do": "fail"},
 					"requestContext": map[string]any{
-						"requestId": q.runs[0].RequestID, "functionArn": a.Function.ARN() + ":$LATEST", "condition": "RetriesExhausted", "approximateInvokeCount": float64(c.runs),
+						"requestId": q.runs[0].RequestID, "functionArn": a.Function.ARN() + ":$LATEST", "condition": "RetriesExhausted",
+						"approximateInvokeCount": float64(c.runs),
 					},
 					"responseContext": map[string]any{"statusCode": 200.0, "executedVersion": "$LATEST", "functionError": "Unhandled"},
 					"responsePayload": map[string]any{"errorType": "rejectedError", "errorMessage": "as it was told"},
@@ -296,7 +328,9 @@ func TestThrottledTooLong(t *testing.T) {
 	q := &queued{}
 	a := q.async(t, 0, 15*time.Minute, 1)
 	c := config(t, "yes")
-	c.Now, c.MaxConcurrency, c.Environment = func() time.Time { return q.now }, 1, append(c.Environment, "WAIT_AT="+web.URL)
+	c.Now, c.MaxConcurrency, c.Environment = func() time.Time {
+		return q.now
+	}, 1, append(c.Environment, "WAIT_AT="+web.URL)
 	a.Function = start(t, c)
 	ended := make(chan error)
 	go func() {
@@ -312,7 +346,8 @@ func TestThrottledTooLong(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if len(q.runs) != 0 || len(q.records) != 1 || !strings.Contains(q.records[0], "EventAgeExceeded") || q.counts["Throttles"] < 5 {
+	if len(q.runs) != 0 || len(q.records) != 1 || !strings.Contains(q.records[0], "EventAgeExceeded") ||
+		q.counts["Throttles"] < 5 {
 		t.Errorf("%d runs, records %q, counts %v", len(q.runs), q.records, q.counts)
 	}
 }

@@ -56,7 +56,8 @@ const maxSubject = 100
 func (a Account) AlarmMessage(c Change, topic string) Message {
 	subject := fmt.Sprintf("%s: %q in %s", c.To, c.Alarm.Name, a.regionName())
 	return Message{
-		At: c.At, Topic: topic, Subject: subject[:min(len(subject), maxSubject)], Body: a.body(c), Email: a.email(c), Alarm: c.Alarm.Name,
+		At: c.At, Topic: topic, Subject: subject[:min(len(subject), maxSubject)], Body: a.body(c), Email: a.email(c),
+		Alarm: c.Alarm.Name,
 	}
 }
 
@@ -72,12 +73,15 @@ func (a Account) body(c Change) string {
 	body := map[string]any{
 		"AlarmName": c.Alarm.Name, "AlarmDescription": c.Alarm.Description, "AWSAccountId": a.ID,
 		"AlarmConfigurationUpdatedTimestamp": stamp(c.ConfiguredAt),
-		"NewStateValue":                      c.To, "NewStateReason": c.Reason, "StateChangeTime": stamp(c.At), "Region": a.regionName(),
+		"NewStateValue":                      c.To, "NewStateReason": c.Reason, "StateChangeTime": stamp(c.At),
+		"Region":   a.regionName(),
 		"AlarmArn": a.alarmARN(c.Alarm.Name), "OldStateValue": c.From,
-		"OKActions": none(c.Alarm.OKActions), "AlarmActions": none(c.Alarm.AlarmActions), "InsufficientDataActions": none(c.Alarm.InsufficientDataActions),
+		"OKActions": none(c.Alarm.OKActions), "AlarmActions": none(c.Alarm.AlarmActions),
+		"InsufficientDataActions": none(c.Alarm.InsufficientDataActions),
 		"Trigger": map[string]any{
 			"MetricName": c.Alarm.MetricName, "Namespace": c.Alarm.Namespace, "StatisticType": "Statistic",
-			"Statistic": strings.ToUpper(c.Alarm.Statistic), "Unit": nil, "Dimensions": dimensions, "Period": int(c.Alarm.Period / time.Second),
+			"Statistic": strings.ToUpper(c.Alarm.Statistic), "Unit": nil, "Dimensions": dimensions,
+			"Period":            int(c.Alarm.Period / time.Second),
 			"EvaluationPeriods": c.Alarm.EvaluationPeriods, "DatapointsToAlarm": c.Alarm.DatapointsToAlarm,
 			"ComparisonOperator": c.Alarm.ComparisonOperator, "Threshold": c.Alarm.Threshold,
 			"TreatMissingData": c.Alarm.TreatMissingData, "EvaluateLowSampleCountPercentile": "",
@@ -101,16 +105,37 @@ func none(list []string) []string {
 func (a Account) email(c Change) string {
 	var b strings.Builder
 	state := c.To
-	fmt.Fprintf(&b, "You are receiving this email because your Amazon CloudWatch Alarm %q in the %s region has entered the %s state, because %q at %q.\n",
+	fmt.Fprintf(&b,
+		"You are receiving this email because your Amazon CloudWatch Alarm %q in the %s region has entered the %s state, "+
+			"because %q at %q.\n",
 		c.Alarm.Name, a.regionName(), state, c.Reason, c.At.UTC().Format("Monday 02 January, 2006 15:04:05 UTC"))
-	fmt.Fprintf(&b, "\nView this alarm in the AWS Management Console:\nhttps://%[1]s.console.aws.amazon.com/cloudwatch/deeplink.js?region=%[1]s#alarmsV2:alarm/%[2]s\n", a.Region, c.Alarm.Name)
-	fmt.Fprintf(&b, "\nAlarm Details:\n- Name:                       %s\n- Description:                %s\n- State Change:               %s -> %s\n- Reason for State Change:    %s\n- Timestamp:                  %s\n- AWS Account:                %s\n- Alarm Arn:                  %s\n",
-		c.Alarm.Name, c.Alarm.Description, c.From, c.To, c.Reason, c.At.UTC().Format("Monday 02 January, 2006 15:04:05 UTC"), a.ID, a.alarmARN(c.Alarm.Name))
-	fmt.Fprintf(&b, "\nThreshold:\n- The alarm is in the ALARM state when the metric is %s %s for at least %d of the last %d period(s) of %d seconds.\n",
-		c.Alarm.ComparisonOperator, decimal(c.Alarm.Threshold), max(c.Alarm.DatapointsToAlarm, 1), c.Alarm.EvaluationPeriods, int(c.Alarm.Period/time.Second))
-	fmt.Fprintf(&b, "\nMonitored Metric:\n- MetricNamespace:            %s\n- MetricName:                 %s\n- Dimensions:                 %s\n- Period:                     %d seconds\n- Statistic:                  %s\n- Unit:                       not specified\n- TreatMissingData:           %s\n",
-		c.Alarm.Namespace, c.Alarm.MetricName, dimensionsText(c.Alarm.Dimensions), int(c.Alarm.Period/time.Second), c.Alarm.Statistic, c.Alarm.TreatMissingData)
-	fmt.Fprintf(&b, "\nState Change Actions:\n- OK: %s\n- ALARM: %s\n- INSUFFICIENT_DATA: %s\n", actions(c.Alarm.OKActions), actions(c.Alarm.AlarmActions), actions(c.Alarm.InsufficientDataActions))
+	fmt.Fprintf(
+		&b,
+		"\nView this alarm in the AWS Management "+
+			"Console:\nhttps://%[1]s.console.aws.amazon.com/cloudwatch/deeplink.js?region=%[1]s#alarmsV2:alarm/%[2]s\n",
+		a.Region, c.Alarm.Name,
+	)
+	fmt.Fprintf(&b,
+		"\nAlarm Details:\n- Name:                       %s\n- Description:                %s\n- State Change:            "+
+			"   %s -> %s\n- Reason for State Change:    %s\n- Timestamp:                  %s\n- AWS Account:                "+
+			"%s\n- Alarm Arn:                  %s\n",
+		c.Alarm.Name, c.Alarm.Description, c.From, c.To, c.Reason, c.At.UTC().Format("Monday 02 January, 2006 15:04:05 UTC"),
+		a.ID, a.alarmARN(c.Alarm.Name))
+	fmt.Fprintf(&b,
+		"\nThreshold:\n- The alarm is in the ALARM state when the metric is %s %s for at least %d of the last %d "+
+			"period(s) of %d seconds.\n",
+		c.Alarm.ComparisonOperator, decimal(c.Alarm.Threshold), max(c.Alarm.DatapointsToAlarm, 1), c.Alarm.EvaluationPeriods,
+		int(c.Alarm.Period/time.Second))
+	fmt.Fprintf(&b,
+		"\nMonitored Metric:\n- MetricNamespace:            %s\n- MetricName:                 %s\n- Dimensions:           "+
+			"      %s\n- Period:                     %d seconds\n- Statistic:                  %s\n- Unit:                   "+
+			"    not specified\n- TreatMissingData:           %s\n",
+		c.Alarm.Namespace, c.Alarm.MetricName, dimensionsText(c.Alarm.Dimensions), int(c.Alarm.Period/time.Second),
+		c.Alarm.Statistic, c.Alarm.TreatMissingData)
+	fmt.Fprintf(
+		&b, "\nState Change Actions:\n- OK: %s\n- ALARM: %s\n- INSUFFICIENT_DATA: %s\n", actions(c.Alarm.OKActions),
+		actions(c.Alarm.AlarmActions), actions(c.Alarm.InsufficientDataActions),
+	)
 	return b.String()
 }
 

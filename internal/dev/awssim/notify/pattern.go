@@ -1,6 +1,6 @@
 // Package notify is a model of the way from an alarm to an inbox: an alarm's message on an SNS topic, EventBridge's
-// state-change event with its rules, subscriptions with their filters, and the email at the end. It is a model, not AWS:
-// the texts follow published examples of real ones.
+// state-change event with its rules, subscriptions with their filters, and the email at the end. It is a model, not
+// AWS: the texts follow published examples of real ones.
 package notify
 
 import (
@@ -141,7 +141,9 @@ func (p Pattern) matches(v any, present bool) bool {
 			return false
 		}
 	}
-	return len(p.anyOf) == 0 || slices.ContainsFunc(p.anyOf, func(choice Pattern) bool { return choice.matches(v, present) })
+	return len(p.anyOf) == 0 || slices.ContainsFunc(p.anyOf, func(choice Pattern) bool {
+		return choice.matches(v, present)
+	})
 }
 
 // equal compares a value of a document with one of a template, whose whole numbers are ints.

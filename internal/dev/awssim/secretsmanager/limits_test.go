@@ -21,12 +21,19 @@ func TestLabelsOfAllVersions(t *testing.T) {
 	s.mustCreate(t, *name, "value 0")
 	versions := []string{id(1), id(2)}
 	for n, version := range versions {
-		if _, err := s.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String(fmt.Sprint("value ", n+1)), ClientRequestToken: &version}); err != nil {
+		if _, err := s.PutSecretValue(
+			ctx,
+			&secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String(fmt.Sprint("value ", n+
+				1)), ClientRequestToken: &version},
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
 	label := func(stage, version string) error {
-		_, err := s.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{SecretId: name, VersionStage: &stage, MoveToVersionId: &version})
+		_, err := s.UpdateSecretVersionStage(
+			ctx,
+			&secretsmanager.UpdateSecretVersionStageInput{SecretId: name, VersionStage: &stage, MoveToVersionId: &version},
+		)
 		return err
 	}
 	for n := range 18 { // AWSCURRENT and AWSPREVIOUS are two
@@ -37,14 +44,21 @@ func TestLabelsOfAllVersions(t *testing.T) {
 	if got := code(label("one-more", versions[0])); got != "LimitExceededException" {
 		t.Errorf("one more label: %q", got)
 	}
-	_, err := s.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String("value 4"), VersionStages: []string{"AWSPENDING"}})
+	_, err := s.PutSecretValue(
+		ctx,
+		&secretsmanager.PutSecretValueInput{
+			SecretId: name, SecretString: aws.String("value 4"), VersionStages: []string{"AWSPENDING"},
+		},
+	)
 	if got := code(err); got != "LimitExceededException" {
 		t.Errorf("one more label with a value: %q", got)
 	}
 	if found, _ := s.store.Secret(*name); len(found.Versions) != 3 {
 		t.Errorf("what was refused left a version: %d", len(found.Versions))
 	}
-	if _, err := s.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String("value 5")}); err != nil {
+	if _, err := s.PutSecretValue(
+		ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String("value 5")},
+	); err != nil {
 		t.Errorf("labels that only move: %v", err)
 	}
 }
@@ -66,10 +80,16 @@ func TestRejectedRotation(t *testing.T) {
 		s.server.Wait()
 		return err
 	}
-	if err := rotate(secretsmanager.RotateSecretInput{RotationLambdaARN: aws.String(mine), ClientRequestToken: aws.String(id(1))}); err != nil {
+	if err := rotate(
+		secretsmanager.RotateSecretInput{RotationLambdaARN: aws.String(mine), ClientRequestToken: aws.String(id(1))},
+	); err != nil {
 		t.Fatal(err)
 	}
-	if got := code(rotate(secretsmanager.RotateSecretInput{RotationLambdaARN: aws.String(another), ClientRequestToken: aws.String(id(2))})); got != "InvalidRequestException" {
+	if got := code(
+		rotate(
+			secretsmanager.RotateSecretInput{RotationLambdaARN: aws.String(another), ClientRequestToken: aws.String(id(2))},
+		),
+	); got != "InvalidRequestException" {
 		t.Errorf("the second: %q", got)
 	}
 	if want := []string{mine + " " + id(1), mine + " " + id(1)}; !slices.Equal(want, invoked) {
@@ -87,7 +107,13 @@ func TestEmptyVersionIsNoValue(t *testing.T) {
 	ctx, name := t.Context(), aws.String("app/token")
 	s.mustCreate(t, *name, "value 0")
 	put := func(n int) error {
-		_, err := s.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String(fmt.Sprint("value ", n)), ClientRequestToken: aws.String(id(n)), VersionStages: []string{"AWSPENDING"}})
+		_, err := s.PutSecretValue(
+			ctx,
+			&secretsmanager.PutSecretValueInput{
+				SecretId: name, SecretString: aws.String(fmt.Sprint("value ", n)), ClientRequestToken: aws.String(id(n)),
+				VersionStages: []string{"AWSPENDING"},
+			},
+		)
 		return err
 	}
 	for n := 1; n < 99; n++ {
@@ -95,10 +121,21 @@ func TestEmptyVersionIsNoValue(t *testing.T) {
 			t.Fatalf("value %d: %v", n, err)
 		}
 	}
-	if _, err := s.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{SecretId: name, VersionStage: aws.String("AWSPENDING"), RemoveFromVersionId: aws.String(id(98))}); err != nil {
+	if _, err := s.UpdateSecretVersionStage(
+		ctx,
+		&secretsmanager.UpdateSecretVersionStageInput{
+			SecretId: name, VersionStage: aws.String("AWSPENDING"), RemoveFromVersionId: aws.String(id(98)),
+		},
+	); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Client.RotateSecret(ctx, &secretsmanager.RotateSecretInput{SecretId: name, ClientRequestToken: aws.String(id(99)), RotationLambdaARN: aws.String("arn:aws:lambda:eu-west-1:123456789012:function:rotator")}); err != nil {
+	if _, err := s.Client.RotateSecret(
+		ctx,
+		&secretsmanager.RotateSecretInput{
+			SecretId: name, ClientRequestToken: aws.String(id(99)),
+			RotationLambdaARN: aws.String("arn:aws:lambda:eu-west-1:123456789012:function:rotator"),
+		},
+	); err != nil {
 		t.Fatal(err)
 	}
 	s.server.Wait()

@@ -71,10 +71,14 @@ type (
 func (p payload) check(required bool) *api.Error {
 	switch {
 	case p.SecretString != nil && p.SecretBinary != nil:
-		return api.Reject("InvalidParameterException", "You can't specify both a binary secret value and a string secret value in the same secret.")
+		return api.Reject(
+			"InvalidParameterException",
+			"You can't specify both a binary secret value and a string secret value in the same secret.",
+		)
 	case required && p.SecretString == nil && p.SecretBinary == nil:
 		return api.Reject("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
-	case p.SecretString != nil && (*p.SecretString == "" || len(*p.SecretString) > maxValue), len(p.SecretBinary) > maxValue:
+	case p.SecretString != nil && (*p.SecretString == "" ||
+		len(*p.SecretString) > maxValue), len(p.SecretBinary) > maxValue:
 		return api.Reject("InvalidParameterException", "The secret value must have 1 to %d bytes.", maxValue)
 	}
 	return nil
@@ -84,7 +88,10 @@ func (s *Store) create(r createRequest) (*versionAnswer, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !secretName.MatchString(r.Name) {
-		return nil, api.Reject("InvalidParameterException", "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
+		return nil, api.Reject(
+			"InvalidParameterException",
+			"Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+		)
 	}
 	if rejected := r.check(false); rejected != nil {
 		return nil, rejected
@@ -97,18 +104,27 @@ func (s *Store) create(r createRequest) (*versionAnswer, *api.Error) {
 		v := found.version(id)
 		switch {
 		case !found.Deleted.IsZero():
-			return nil, api.Reject("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled for deletion.")
+			return nil, api.Reject(
+				"InvalidRequestException",
+				"You can't create this secret because a secret with this name is already scheduled for deletion.",
+			)
 		case v != nil && v.same(r.SecretString, r.SecretBinary):
 			return &versionAnswer{found.ARN, found.Name, id, nil}, nil
 		}
-		return nil, api.Reject("ResourceExistsException", "The operation failed because the secret %s already exists.", r.Name)
+		return nil, api.Reject(
+			"ResourceExistsException", "The operation failed because the secret %s already exists.", r.Name,
+		)
 	}
 	now := s.config.Now()
-	created := &Secret{Name: r.Name, ARN: s.newARN(r.Name), Description: r.Description, KMSKeyID: r.KmsKeyId, Created: now, Changed: now}
+	created := &Secret{
+		Name: r.Name, ARN: s.newARN(r.Name), Description: r.Description, KMSKeyID: r.KmsKeyId, Created: now, Changed: now,
+	}
 	s.secrets[r.Name] = created
 	answer := &versionAnswer{ARN: created.ARN, Name: created.Name}
 	if r.SecretString != nil || r.SecretBinary != nil {
-		created.Versions = []*Version{{ID: id, Text: r.SecretString, Binary: r.SecretBinary, Created: now, Stages: []string{Current}}}
+		created.Versions = []*Version{
+			{ID: id, Text: r.SecretString, Binary: r.SecretBinary, Created: now, Stages: []string{Current}},
+		}
 		answer.VersionID = id
 	}
 	return answer, nil
@@ -125,7 +141,9 @@ func (s *Store) put(r putRequest) (*versionAnswer, *api.Error) {
 		return nil, rejected
 	}
 	if len(r.VersionStages) > maxStages || slices.Contains(r.VersionStages, "") {
-		return nil, api.Reject("InvalidParameterException", "VersionStages must have 1 to %d stages of 1 to 256 characters.", maxStages)
+		return nil, api.Reject(
+			"InvalidParameterException", "VersionStages must have 1 to %d stages of 1 to 256 characters.", maxStages,
+		)
 	}
 	id, rejected := s.token(r.ClientRequestToken)
 	if rejected != nil {
@@ -148,7 +166,11 @@ func (s *Store) put(r putRequest) (*versionAnswer, *api.Error) {
 	case v.same(r.SecretString, r.SecretBinary):
 		return &versionAnswer{found.ARN, found.Name, id, slices.Clone(v.Stages)}, nil
 	default:
-		return nil, api.Reject("ResourceExistsException", "A resource with the ID you requested already exists. You can't modify an existing version, you can only create new versions.")
+		return nil, api.Reject(
+			"ResourceExistsException",
+			"A resource with the ID you requested already exists. You can't modify an existing version, you can only create "+
+				"new versions.",
+		)
 	}
 	v.Text, v.Binary, v.Created = r.SecretString, r.SecretBinary, now
 	stages := r.VersionStages
@@ -178,14 +200,21 @@ func (s *Store) get(r getRequest) (*valueAnswer, *api.Error) {
 	case r.VersionID == "":
 		v = found.staged(stage)
 	case found.version(r.VersionID) == nil:
-		return nil, api.Reject("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for VersionId: %s", r.VersionID)
+		return nil, api.Reject(
+			"ResourceNotFoundException", "Secrets Manager can't find the specified secret value for VersionId: %s",
+			r.VersionID,
+		)
 	default:
 		if v = found.version(r.VersionID); stage != "" && !v.has(stage) {
-			return nil, api.Reject("InvalidRequestException", "You provided a VersionStage that is not associated to the provided VersionId.")
+			return nil, api.Reject(
+				"InvalidRequestException", "You provided a VersionStage that is not associated to the provided VersionId.",
+			)
 		}
 	}
 	if v == nil || v.empty() {
-		return nil, api.Reject("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: %s", stage)
+		return nil, api.Reject(
+			"ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: %s", stage,
+		)
 	}
 	return &valueAnswer{
 		versionAnswer: versionAnswer{found.ARN, found.Name, v.ID, slices.Clone(v.Stages)},
@@ -207,19 +236,32 @@ func (s *Store) updateStage(r stageRequest) (*versionAnswer, *api.Error) {
 	var to *Version
 	if r.MoveToVersionID != "" {
 		if to = found.version(r.MoveToVersionID); to == nil {
-			return nil, api.Reject("ResourceNotFoundException", "Secrets Manager can't find the specified secret version: %s", r.MoveToVersionID)
+			return nil, api.Reject(
+				"ResourceNotFoundException", "Secrets Manager can't find the specified secret version: %s", r.MoveToVersionID,
+			)
 		}
 	}
 	holder := found.staged(r.VersionStage)
 	switch {
 	case r.RemoveFromVersionID != "" && (holder == nil || holder.ID != r.RemoveFromVersionID):
-		return nil, api.Reject("InvalidParameterException", "The parameter RemoveFromVersionId is set to version %s but staging label %s is not attached to that version.", r.RemoveFromVersionID, r.VersionStage)
+		return nil, api.Reject(
+			"InvalidParameterException",
+			"The parameter RemoveFromVersionId is set to version %s but staging label %s is not attached to that version.",
+			r.RemoveFromVersionID, r.VersionStage,
+		)
 	case to == nil && r.RemoveFromVersionID == "":
 		return nil, api.Reject("InvalidParameterException", "You must provide MoveToVersionId or RemoveFromVersionId.")
 	case to == nil && r.VersionStage == Current:
-		return nil, api.Reject("InvalidParameterException", "You can't remove the staging label AWSCURRENT without moving it to another version.")
+		return nil, api.Reject(
+			"InvalidParameterException", "You can't remove the staging label AWSCURRENT without moving it to another version.",
+		)
 	case holder != nil && holder != to && r.RemoveFromVersionID == "":
-		return nil, api.Reject("InvalidParameterException", "The parameter RemoveFromVersionId can't be empty. Staging label %s is currently attached to version %s, so you must explicitly reference that version in RemoveFromVersionId.", r.VersionStage, holder.ID)
+		return nil, api.Reject(
+			"InvalidParameterException",
+			"The parameter RemoveFromVersionId can't be empty. Staging label %s is currently attached to version %s, so you "+
+				"must explicitly reference that version in RemoveFromVersionId.",
+			r.VersionStage, holder.ID,
+		)
 	case to != nil && found.full([]string{r.VersionStage}):
 		return nil, api.Reject("LimitExceededException", "You have exceeded the maximum number of staging labels.")
 	}
@@ -240,8 +282,9 @@ func (s *Store) describe(r idRequest) (*describeAnswer, *api.Error) {
 	}
 	answer := &describeAnswer{
 		ARN: found.ARN, Name: found.Name, Description: found.Description, KmsKeyId: found.KMSKeyID,
-		RotationLambdaARN: found.RotationLambdaARN, RotationEnabled: found.RotationEnabled, RotationRules: found.RotationRules,
-		CreatedDate: seconds(found.Created), LastChangedDate: seconds(found.Changed), VersionIdsToStages: found.stages(),
+		RotationLambdaARN: found.RotationLambdaARN, RotationEnabled: found.RotationEnabled,
+		RotationRules: found.RotationRules,
+		CreatedDate:   seconds(found.Created), LastChangedDate: seconds(found.Changed), VersionIdsToStages: found.stages(),
 	}
 	if !found.Rotated.IsZero() {
 		rotated := seconds(found.Rotated)
@@ -288,9 +331,13 @@ func (s *Store) delete(r deleteRequest) (*deleteAnswer, *api.Error) {
 	days := r.RecoveryWindowInDays
 	switch {
 	case r.ForceDeleteWithoutRecovery && days != 0:
-		return nil, api.Reject("InvalidParameterException", "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.")
+		return nil, api.Reject(
+			"InvalidParameterException", "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.",
+		)
 	case days != 0 && (days < 7 || days > 30):
-		return nil, api.Reject("InvalidParameterException", "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).")
+		return nil, api.Reject(
+			"InvalidParameterException", "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).",
+		)
 	case days == 0:
 		days = defaultRecovery
 	}

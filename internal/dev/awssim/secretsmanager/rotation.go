@@ -116,7 +116,9 @@ func (s *Store) startRotation(r rotateRequest) (func(context.Context), *versionA
 	}
 	name := found.Name
 	if lambdaARN == "" {
-		return nil, nil, api.Reject("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
+		return nil, nil, api.Reject(
+			"InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.",
+		)
 	}
 	token, rejected := s.token(r.ClientRequestToken)
 	if rejected != nil {
@@ -128,7 +130,11 @@ func (s *Store) startRotation(r rotateRequest) (func(context.Context), *versionA
 		return nil, nil, api.Reject("InvalidRequestException", "You can't rotate a secret without a value.")
 	case pending != nil && !pending.has(Current):
 		again := pending.ID
-		return func(ctx context.Context) { s.runSteps(ctx, name, again) }, nil, api.Reject("InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
+		return func(ctx context.Context) {
+				s.runSteps(ctx, name, again)
+			}, nil, api.Reject(
+				"InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.",
+			)
 	case found.version(token) != nil:
 		return nil, nil, api.Reject("InvalidRequestException", "A version with this ClientRequestToken exists already.")
 	}
@@ -140,7 +146,9 @@ func (s *Store) startRotation(r rotateRequest) (func(context.Context), *versionA
 	v := &Version{ID: token, Created: s.config.Now()}
 	found.Versions = append(found.Versions, v)
 	found.move(Pending, v)
-	return func(ctx context.Context) { s.runSteps(ctx, name, token) }, &versionAnswer{ARN: found.ARN, Name: name, VersionID: token}, nil
+	return func(ctx context.Context) {
+		s.runSteps(ctx, name, token)
+	}, &versionAnswer{ARN: found.ARN, Name: name, VersionID: token}, nil
 }
 
 // cancelRotation switches rotation off. AWSPENDING stays where it is.

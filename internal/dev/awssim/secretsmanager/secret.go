@@ -1,6 +1,6 @@
-// Package secretsmanager is a model of AWS Secrets Manager, over HTTP as AWS's SDKs speak it: versions that never change,
-// stages that move by compare-and-swap, rotation, and the errors of its API reference. It is a model, not AWS: it
-// knows the operations that this repository's functions and tests use, and rejects the others.
+// Package secretsmanager is a model of AWS Secrets Manager, over HTTP as AWS's SDKs speak it: versions that never
+// change, stages that move by compare-and-swap, rotation, and the errors of its API reference. It is a model, not AWS:
+// it knows the operations that this repository's functions and tests use, and rejects the others.
 package secretsmanager
 
 import (

@@ -51,7 +51,9 @@ func NewServer(store *Store) *Server { return &Server{Store: store} }
 func (s *Server) Calls(operation string) []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(s.calls), func(c Call) bool { return operation != "" && c.Operation != operation })
+	return slices.DeleteFunc(slices.Clone(s.calls), func(c Call) bool {
+		return operation != "" && c.Operation != operation
+	})
 }
 
 // Keep switches off, for long replays, that every call is kept.
@@ -79,7 +81,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	operation, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
 	call := Call{At: s.Store.config.Now(), Operation: operation}
 	if err != nil || !ok || r.Method != http.MethodPost || r.URL.Path != "/" {
-		s.reject(w, call, &api.Error{Status: http.StatusNotFound, Code: "UnknownOperationException", Message: "this is not a request to Secrets Manager"})
+		s.reject(
+			w, call,
+			&api.Error{
+				Status: http.StatusNotFound, Code: "UnknownOperationException",
+				Message: "this is not a request to Secrets Manager",
+			},
+		)
 		return
 	}
 	var subject about
@@ -107,7 +115,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.reject(w, call, rejected)
 		return
 	}
-	answer, rejected, answered := s.Faults.Next(operation, call.Secret).Serve(r.Context(), func() (any, *api.Error) { return s.serve(operation, body) })
+	answer, rejected, answered := s.Faults.Next(operation, call.Secret).Serve(r.Context(), func() (any, *api.Error) {
+		return s.serve(operation, body)
+	})
 	switch {
 	case !answered:
 		call.Rejected = "no answer"
@@ -151,7 +161,9 @@ func (s *Server) serve(operation string, body []byte) (any, *api.Error) {
 			return answer, rejected
 		})
 	}
-	return nil, &api.Error{Status: http.StatusBadRequest, Code: "UnknownOperationException", Message: "this model does not know " + operation}
+	return nil, &api.Error{
+		Status: http.StatusBadRequest, Code: "UnknownOperationException", Message: "this model does not know " + operation,
+	}
 }
 
 func decoded[Request, Answer any](body []byte, operation func(Request) (*Answer, *api.Error)) (any, *api.Error) {

@@ -73,7 +73,9 @@ func TestStages(t *testing.T) {
 	staged := func() map[string]string {
 		values := map[string]string{}
 		for _, stage := range []string{"AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"} {
-			if out, err := s.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("app/token"), VersionStage: &stage}); err == nil {
+			if out, err := s.GetSecretValue(
+				t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("app/token"), VersionStage: &stage},
+			); err == nil {
 				values[stage] = *out.SecretString
 			} else if code(err) != "ResourceNotFoundException" {
 				t.Fatal(err)
@@ -86,25 +88,32 @@ func TestStages(t *testing.T) {
 		do   func() error
 		want map[string]string
 	}{
-		{"created", func() error { return nil }, map[string]string{"AWSCURRENT": "value one"}},
-		{"pending", func() error {
+		{name: "created", do: func() error { return nil }, want: map[string]string{"AWSCURRENT": "value one"}},
+		{name: "pending", do: func() error {
 			_, err := s.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{
-				SecretId: aws.String("app/token"), SecretString: aws.String("value two"), ClientRequestToken: aws.String(id(2)), VersionStages: []string{"AWSPENDING"},
+				SecretId: aws.String("app/token"), SecretString: aws.String("value two"), ClientRequestToken: aws.String(id(2)),
+				VersionStages: []string{"AWSPENDING"},
 			})
 			return err
-		}, map[string]string{"AWSCURRENT": "value one", "AWSPENDING": "value two"}},
-		{"finished", func() error {
+		}, want: map[string]string{"AWSCURRENT": "value one", "AWSPENDING": "value two"}},
+		{name: "finished", do: func() error {
 			_, err := s.UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
-				SecretId: aws.String("app/token"), VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: aws.String(id(2)), RemoveFromVersionId: &first,
+				SecretId: aws.String("app/token"), VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: aws.String(id(2)),
+				RemoveFromVersionId: &first,
 			})
 			return err
-		}, map[string]string{"AWSCURRENT": "value two", "AWSPENDING": "value two", "AWSPREVIOUS": "value one"}},
-		{"put by a person", func() error {
-			_, err := s.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: aws.String("app/token"), SecretString: aws.String("value three")})
+		}, want: map[string]string{"AWSCURRENT": "value two", "AWSPENDING": "value two", "AWSPREVIOUS": "value one"}},
+		{name: "put by a person", do: func() error {
+			_, err := s.PutSecretValue(
+				t.Context(),
+				&secretsmanager.PutSecretValueInput{SecretId: aws.String("app/token"), SecretString: aws.String("value three")},
+			)
 			return err
-		}, map[string]string{"AWSCURRENT": "value three", "AWSPENDING": "value two", "AWSPREVIOUS": "value two"}},
-		{"back by a person", func() error {
-			described, err := s.DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: aws.String("app/token")})
+		}, want: map[string]string{"AWSCURRENT": "value three", "AWSPENDING": "value two", "AWSPREVIOUS": "value two"}},
+		{name: "back by a person", do: func() error {
+			described, err := s.DescribeSecret(
+				t.Context(), &secretsmanager.DescribeSecretInput{SecretId: aws.String("app/token")},
+			)
 			if err != nil {
 				return err
 			}
@@ -117,10 +126,11 @@ func TestStages(t *testing.T) {
 				}
 			}
 			_, err = s.UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
-				SecretId: aws.String("app/token"), VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: aws.String(id(2)), RemoveFromVersionId: &current,
+				SecretId: aws.String("app/token"), VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: aws.String(id(2)),
+				RemoveFromVersionId: &current,
 			})
 			return err
-		}, map[string]string{"AWSCURRENT": "value two", "AWSPENDING": "value two", "AWSPREVIOUS": "value three"}},
+		}, want: map[string]string{"AWSCURRENT": "value two", "AWSPENDING": "value two", "AWSPREVIOUS": "value three"}},
 	}
 	for _, step := range steps {
 		if err := step.do(); err != nil {
@@ -140,38 +150,53 @@ func TestRejections(t *testing.T) {
 		do   func(*service, context.Context) error
 		want string
 	}{
-		"no secret": {func(s *service, ctx context.Context) error {
+		"no secret": {do: func(s *service, ctx context.Context) error {
 			_, err := s.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String("app/other")})
 			return err
-		}, "ResourceNotFoundException"},
-		"no such stage": {func(s *service, ctx context.Context) error {
-			_, err := s.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: name, VersionStage: aws.String("AWSPENDING")})
+		}, want: "ResourceNotFoundException"},
+		"no such stage": {do: func(s *service, ctx context.Context) error {
+			_, err := s.GetSecretValue(
+				ctx, &secretsmanager.GetSecretValueInput{SecretId: name, VersionStage: aws.String("AWSPENDING")},
+			)
 			return err
-		}, "ResourceNotFoundException"},
-		"no value yet": {func(s *service, ctx context.Context) error {
+		}, want: "ResourceNotFoundException"},
+		"no value yet": {do: func(s *service, ctx context.Context) error {
 			if _, err := s.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("app/empty")}); err != nil {
 				return err
 			}
 			_, err := s.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String("app/empty")})
 			return err
-		}, "ResourceNotFoundException"},
-		"marked for deletion": {func(s *service, ctx context.Context) error {
+		}, want: "ResourceNotFoundException"},
+		"marked for deletion": {do: func(s *service, ctx context.Context) error {
 			if _, err := s.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: name}); err != nil {
 				return err
 			}
 			_, err := s.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: name})
 			return err
-		}, "InvalidRequestException"},
-		"version and stage that differ": {func(s *service, ctx context.Context) error {
-			if _, err := s.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String("two"), ClientRequestToken: aws.String(id(2))}); err != nil {
+		}, want: "InvalidRequestException"},
+		"version and stage that differ": {do: func(s *service, ctx context.Context) error {
+			if _, err := s.PutSecretValue(
+				ctx,
+				&secretsmanager.PutSecretValueInput{
+					SecretId: name, SecretString: aws.String("two"), ClientRequestToken: aws.String(id(2)),
+				},
+			); err != nil {
 				return err
 			}
-			_, err := s.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: name, VersionId: aws.String(id(2)), VersionStage: aws.String("AWSPREVIOUS")})
+			_, err := s.GetSecretValue(
+				ctx,
+				&secretsmanager.GetSecretValueInput{
+					SecretId: name, VersionId: aws.String(id(2)), VersionStage: aws.String("AWSPREVIOUS"),
+				},
+			)
 			return err
-		}, "InvalidRequestException"},
-		"another value under the same token": {func(s *service, ctx context.Context) error {
+		}, want: "InvalidRequestException"},
+		"another value under the same token": {do: func(s *service, ctx context.Context) error {
 			for _, value := range []string{"two", "two", "three"} {
-				if _, err := s.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: &value, ClientRequestToken: aws.String(id(2))}); err != nil {
+				if _, err := s.PutSecretValue(
+					ctx,
+					&secretsmanager.PutSecretValueInput{SecretId: name, SecretString: &value, ClientRequestToken: aws.String(id(2))},
+				); err != nil {
 					if value == "two" {
 						return errors.New("the same value under the same token is no error")
 					}
@@ -179,30 +204,58 @@ func TestRejections(t *testing.T) {
 				}
 			}
 			return nil
-		}, "ResourceExistsException"},
-		"a stage that moved meanwhile": {func(s *service, ctx context.Context) error {
-			if _, err := s.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String("two"), ClientRequestToken: aws.String(id(2)), VersionStages: []string{"AWSPENDING"}}); err != nil {
+		}, want: "ResourceExistsException"},
+		"a stage that moved meanwhile": {do: func(s *service, ctx context.Context) error {
+			if _, err := s.PutSecretValue(
+				ctx,
+				&secretsmanager.PutSecretValueInput{
+					SecretId: name, SecretString: aws.String("two"), ClientRequestToken: aws.String(id(2)),
+					VersionStages: []string{"AWSPENDING"},
+				},
+			); err != nil {
 				return err
 			}
 			_, err := s.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
-				SecretId: name, VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: aws.String(id(2)), RemoveFromVersionId: aws.String(id(7)),
+				SecretId: name, VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: aws.String(id(2)),
+				RemoveFromVersionId: aws.String(id(7)),
 			})
 			return err
-		}, "InvalidParameterException"},
-		"a stage moved without saying from where": {func(s *service, ctx context.Context) error {
-			if _, err := s.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String("two"), ClientRequestToken: aws.String(id(2)), VersionStages: []string{"AWSPENDING"}}); err != nil {
+		}, want: "InvalidParameterException"},
+		"a stage moved without saying from where": {do: func(s *service, ctx context.Context) error {
+			if _, err := s.PutSecretValue(
+				ctx,
+				&secretsmanager.PutSecretValueInput{
+					SecretId: name, SecretString: aws.String("two"), ClientRequestToken: aws.String(id(2)),
+					VersionStages: []string{"AWSPENDING"},
+				},
+			); err != nil {
 				return err
 			}
-			_, err := s.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{SecretId: name, VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: aws.String(id(2))})
+			_, err := s.UpdateSecretVersionStage(
+				ctx,
+				&secretsmanager.UpdateSecretVersionStageInput{
+					SecretId: name, VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: aws.String(id(2)),
+				},
+			)
 			return err
-		}, "InvalidParameterException"},
-		"a short token": {func(s *service, ctx context.Context) error {
-			_, err := s.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String("two"), ClientRequestToken: aws.String("short")})
+		}, want: "InvalidParameterException"},
+		"a short token": {do: func(s *service, ctx context.Context) error {
+			_, err := s.PutSecretValue(
+				ctx,
+				&secretsmanager.PutSecretValueInput{
+					SecretId: name, SecretString: aws.String("two"), ClientRequestToken: aws.String("short"),
+				},
+			)
 			return err
-		}, "InvalidParameterException"},
-		"too many versions in a day": {func(s *service, ctx context.Context) error {
+		}, want: "InvalidParameterException"},
+		"too many versions in a day": {do: func(s *service, ctx context.Context) error {
 			for n := range 100 {
-				if _, err := s.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String(fmt.Sprint("value ", n)), ClientRequestToken: aws.String(id(n))}); err != nil {
+				if _, err := s.PutSecretValue(
+					ctx,
+					&secretsmanager.PutSecretValueInput{
+						SecretId: name, SecretString: aws.String(fmt.Sprint("value ", n)), ClientRequestToken: aws.String(id(n)),
+					},
+				); err != nil {
 					if n < 99 {
 						return fmt.Errorf("version %d", n)
 					}
@@ -210,31 +263,33 @@ func TestRejections(t *testing.T) {
 				}
 			}
 			return nil
-		}, "LimitExceededException"},
-		"many versions over days": {func(s *service, ctx context.Context) error {
+		}, want: "LimitExceededException"},
+		"many versions over days": {do: func(s *service, ctx context.Context) error {
 			for n := range 300 {
 				s.now = s.now.Add(time.Hour)
-				if _, err := s.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String(fmt.Sprint("value ", n))}); err != nil {
+				if _, err := s.PutSecretValue(
+					ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String(fmt.Sprint("value ", n))},
+				); err != nil {
 					return err
 				}
 			}
 			return nil
-		}, ""},
-		"rotation without a function": {func(s *service, ctx context.Context) error {
+		}, want: ""},
+		"rotation without a function": {do: func(s *service, ctx context.Context) error {
 			_, err := s.Client.RotateSecret(ctx, &secretsmanager.RotateSecretInput{SecretId: name})
 			return err
-		}, "InvalidRequestException"},
-		"throttled": {func(s *service, ctx context.Context) error {
+		}, want: "InvalidRequestException"},
+		"throttled": {do: func(s *service, ctx context.Context) error {
 			s.server.Faults.Set("GetSecretValue", *name, api.Throttled)
 			_, err := s.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: name})
 			return err
-		}, "ThrottlingException"},
-		"hung up": {func(s *service, ctx context.Context) error {
+		}, want: "ThrottlingException"},
+		"hung up": {do: func(s *service, ctx context.Context) error {
 			s.server.Faults.Set("", "", api.HungUp)
 			_, err := s.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: name})
 			return err
-		}, "no answer"},
-		"a fault that is over": {func(s *service, ctx context.Context) error {
+		}, want: "no answer"},
+		"a fault that is over": {do: func(s *service, ctx context.Context) error {
 			s.server.Faults.Set("GetSecretValue", "", api.Internal.Once(1))
 			_, first := s.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: name})
 			_, second := s.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: name})
@@ -242,17 +297,21 @@ func TestRejections(t *testing.T) {
 				return fmt.Errorf("the first: %w", first)
 			}
 			return second
-		}, ""},
-		"denied": {func(s *service, ctx context.Context) error {
+		}, want: ""},
+		"denied": {do: func(s *service, ctx context.Context) error {
 			s.server.Authorize = func(key string, a api.Access) *api.Error {
-				if key == "FAKEKEY" && a.Action == "secretsmanager:GetSecretValue" && strings.HasPrefix(a.Resource, "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app/token-") && slices.Equal(a.Context["secretsmanager:versionstage"], []string{"AWSCURRENT"}) {
+				if key == "FAKEKEY" && a.Action == "secretsmanager:GetSecretValue" &&
+					strings.HasPrefix(a.Resource, "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app/token-") &&
+					slices.Equal(a.Context["secretsmanager:versionstage"], []string{"AWSCURRENT"}) {
 					return api.Denied.Error
 				}
 				return nil
 			}
-			_, err := s.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: name, VersionStage: aws.String("AWSCURRENT")})
+			_, err := s.GetSecretValue(
+				ctx, &secretsmanager.GetSecretValueInput{SecretId: name, VersionStage: aws.String("AWSCURRENT")},
+			)
 			return err
-		}, "AccessDeniedException"},
+		}, want: "AccessDeniedException"},
 	}
 	for title, c := range cases {
 		t.Run(title, func(t *testing.T) {
@@ -274,10 +333,10 @@ func TestRotation(t *testing.T) {
 		steps   []string
 		current string
 	}{
-		"all steps":         {"", secrets.Steps, "renewed"},
-		"testSecret fails":  {"testSecret", secrets.Steps[:3], "value one"},
-		"finish does not":   {"nothing moved", secrets.Steps, "value one"},
-		"the first refuses": {"createSecret", secrets.Steps[:1], "value one"},
+		"all steps":         {failing: "", steps: secrets.Steps, current: "renewed"},
+		"testSecret fails":  {failing: "testSecret", steps: secrets.Steps[:3], current: "value one"},
+		"finish does not":   {failing: "nothing moved", steps: secrets.Steps, current: "value one"},
+		"the first refuses": {failing: "createSecret", steps: secrets.Steps[:1], current: "value one"},
 	}
 	for title, c := range cases {
 		t.Run(title, func(t *testing.T) {
@@ -292,19 +351,37 @@ func TestRotation(t *testing.T) {
 				}
 				switch e.Step {
 				case "createSecret":
-					_, err := s.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &e.SecretID, SecretString: aws.String("renewed"), ClientRequestToken: &e.ClientRequestToken, VersionStages: []string{"AWSPENDING"}})
+					_, err := s.PutSecretValue(
+						ctx,
+						&secretsmanager.PutSecretValueInput{
+							SecretId: &e.SecretID, SecretString: aws.String("renewed"), ClientRequestToken: &e.ClientRequestToken,
+							VersionStages: []string{"AWSPENDING"},
+						},
+					)
 					return err
 				case "finishSecret":
 					if c.failing == "nothing moved" {
 						return nil
 					}
-					_, err := s.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{SecretId: &e.SecretID, VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: &e.ClientRequestToken, RemoveFromVersionId: &first})
+					_, err := s.UpdateSecretVersionStage(
+						ctx,
+						&secretsmanager.UpdateSecretVersionStageInput{
+							SecretId: &e.SecretID, VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: &e.ClientRequestToken,
+							RemoveFromVersionId: &first,
+						},
+					)
 					return err
 				}
 				return nil
 			})
 			first = s.mustCreate(t, "app/token", "value one")
-			_, err := s.Client.RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{SecretId: aws.String("app/token"), RotationLambdaARN: aws.String("arn:aws:lambda:eu-west-1:123456789012:function:rotator")})
+			_, err := s.Client.RotateSecret(
+				t.Context(),
+				&secretsmanager.RotateSecretInput{
+					SecretId:          aws.String("app/token"),
+					RotationLambdaARN: aws.String("arn:aws:lambda:eu-west-1:123456789012:function:rotator"),
+				},
+			)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -54,7 +54,9 @@ func NewStore(c Config) *Store {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	for field, otherwise := range map[*string]string{&c.Region: "eu-west-1", &c.AccountID: "123456789012", &c.Partition: "aws"} {
+	for field, otherwise := range map[*string]string{
+		&c.Region: "eu-west-1", &c.AccountID: "123456789012", &c.Partition: "aws",
+	} {
 		if *field == "" {
 			*field = otherwise
 		}
@@ -157,7 +159,9 @@ func (s *Store) living(id string) (*Secret, *api.Error) {
 	case found == nil:
 		return nil, api.Reject("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 	case !found.Deleted.IsZero():
-		return nil, api.Reject("InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion.")
+		return nil, api.Reject(
+			"InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion.",
+		)
 	}
 	return found, nil
 }

@@ -1,6 +1,6 @@
 // Package sqs is a model of an SQS queue as far as failed runs and undelivered starts use one: messages that wait
-// until someone deletes them or their retention is over, and the metric that an alarm evaluates. It is a model, not SQS:
-// no one receives, so it has no visibility timeout and no redrive.
+// until someone deletes them or their retention is over, and the metric that an alarm evaluates. It is a model, not
+// SQS: no one receives, so it has no visibility timeout and no redrive.
 package sqs
 
 import (
@@ -73,7 +73,10 @@ func (q *Queue) Send(body string, attributes map[string]string) error {
 	}
 	q.sent++
 	q.touched = q.now()
-	q.messages = append(q.messages, Message{ID: fmt.Sprintf("message-%d", q.sent), Body: body, Attributes: maps.Clone(attributes), Sent: q.touched})
+	q.messages = append(
+		q.messages,
+		Message{ID: fmt.Sprintf("message-%d", q.sent), Body: body, Attributes: maps.Clone(attributes), Sent: q.touched},
+	)
 	return nil
 }
 

@@ -21,15 +21,15 @@ func TestQueue(t *testing.T) {
 		visible int
 		told    bool
 	}{
-		{"new", func() {}, 0, 0, false},
-		{"one message", func() { mustSend(t, q) }, 0, 1, true},
-		{"looked at", func() { _ = q.Messages() }, 5 * time.Hour, 1, true},
-		{"silent, though full", func() {}, 2 * time.Hour, 1, false},
-		{"another message", func() { mustSend(t, q) }, 0, 2, true},
-		{"one taken away", func() { q.Delete(q.Messages()[0].ID) }, 0, 1, true},
-		{"purged", q.Purge, 0, 0, true},
-		{"another", func() { mustSend(t, q) }, 0, 1, true},
-		{"too old", func() {}, 15 * 24 * time.Hour, 0, false},
+		{name: "new", do: func() {}, wait: 0, visible: 0, told: false},
+		{name: "one message", do: func() { mustSend(t, q) }, wait: 0, visible: 1, told: true},
+		{name: "looked at", do: func() { _ = q.Messages() }, wait: 5 * time.Hour, visible: 1, told: true},
+		{name: "silent, though full", do: func() {}, wait: 2 * time.Hour, visible: 1, told: false},
+		{name: "another message", do: func() { mustSend(t, q) }, wait: 0, visible: 2, told: true},
+		{name: "one taken away", do: func() { q.Delete(q.Messages()[0].ID) }, wait: 0, visible: 1, told: true},
+		{name: "purged", do: q.Purge, wait: 0, visible: 0, told: true},
+		{name: "another", do: func() { mustSend(t, q) }, wait: 0, visible: 1, told: true},
+		{name: "too old", do: func() {}, wait: 15 * 24 * time.Hour, visible: 0, told: false},
 	}
 	for _, s := range steps {
 		s.do()

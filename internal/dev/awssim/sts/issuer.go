@@ -64,7 +64,9 @@ func (s *Server) sign(issuer string, c Call, expires time.Time) (string, error) 
 	s.mu.Unlock()
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
 		"iss": issuer, "aud": audience, "sub": principal, "jti": id, "iat": c.At.Unix(), "exp": expires.Unix(),
-		"https://sts.amazonaws.com/": map[string]any{"aws_account": s.config.AccountID, "source_region": s.config.Region, "principal_id": principal},
+		"https://sts.amazonaws.com/": map[string]any{
+			"aws_account": s.config.AccountID, "source_region": s.config.Region, "principal_id": principal,
+		},
 	})
 	var key any = k.rsa
 	token.Header["kid"] = rsaID
@@ -118,7 +120,11 @@ func (s *Server) JWKS() (map[string]any, error) {
 	text := base64.RawURLEncoding.EncodeToString
 	half := len(point) / 2 //nolint:mnd // SEC 1 section 2.3.3: 4, x, y
 	return map[string]any{"keys": []any{
-		map[string]any{"kid": rsaID, "kty": "RSA", "alg": "RS256", "use": "sig", "n": text(k.rsa.N.Bytes()), "e": text(big.NewInt(int64(k.rsa.E)).Bytes())},
-		map[string]any{"kid": ecID, "kty": "EC", "alg": "ES384", "use": "sig", "crv": "P-384", "x": text(point[1 : 1+half]), "y": text(point[1+half:])},
+		map[string]any{
+			"kid": rsaID, "kty": "RSA", "alg": "RS256", "use": "sig", "n": text(k.rsa.N.Bytes()),
+			"e": text(big.NewInt(int64(k.rsa.E)).Bytes()),
+		},
+		map[string]any{"kid": ecID, "kty": "EC", "alg": "ES384", "use": "sig", "crv": "P-384", "x": text(point[1 : 1+
+			half]), "y": text(point[1+half:])},
 	}}, nil
 }

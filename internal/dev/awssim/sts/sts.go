@@ -39,7 +39,8 @@ var (
 		Message: "Outbound web identity federation is not enabled for this account. Enable it first.",
 	}}
 	TooLarge = api.Fault{Error: &api.Error{
-		Status: http.StatusBadRequest, Code: "JWTPayloadSizeExceededException", Message: "The requested token payload size exceeds the maximum allowed size.",
+		Status: http.StatusBadRequest, Code: "JWTPayloadSizeExceededException",
+		Message: "The requested token payload size exceeds the maximum allowed size.",
 	}}
 	Escalation = api.Fault{Error: &api.Error{
 		Status: http.StatusForbidden, Code: "SessionDurationEscalationException",
@@ -156,7 +157,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.reject(w, call, rejected)
 		return
 	}
-	answer, rejected, answered := s.Faults.Next(Operation, "").Serve(r.Context(), func() (any, *api.Error) { return s.token(&call) })
+	answer, rejected, answered := s.Faults.Next(Operation, "").Serve(r.Context(), func() (any, *api.Error) {
+		return s.token(&call)
+	})
 	switch {
 	case !answered:
 		call.Rejected = "no answer"
@@ -172,7 +175,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func readForm(r *http.Request) (url.Values, *api.Error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest))
-	if err != nil || r.Method != http.MethodPost || r.URL.Path != "/" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+	if err != nil || r.Method != http.MethodPost || r.URL.Path != "/" ||
+		r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
 		return nil, api.Reject("MalformedQueryString", "this is not a request to STS")
 	}
 	form, err := url.ParseQuery(string(body))
@@ -180,7 +184,9 @@ func readForm(r *http.Request) (url.Values, *api.Error) {
 		return nil, api.Reject("MalformedQueryString", "The query string contains a syntax error")
 	}
 	if form.Get("Action") != Operation || form.Get("Version") != "2011-06-15" {
-		return nil, api.Reject("InvalidAction", "Could not find operation %s for version %s", form.Get("Action"), form.Get("Version"))
+		return nil, api.Reject(
+			"InvalidAction", "Could not find operation %s for version %s", form.Get("Action"), form.Get("Version"),
+		)
 	}
 	return form, nil
 }
@@ -198,7 +204,9 @@ func (c *Call) read(form url.Values) *api.Error {
 			return api.Reject("ValidationError", "this model does not know %s", name)
 		}
 	}
-	if n := len(c.Audiences); n == 0 || n > maxAudiences || slices.ContainsFunc(c.Audiences, func(a string) bool { return a == "" || len(a) > maxAudience }) {
+	if n := len(c.Audiences); n == 0 || n > maxAudiences || slices.ContainsFunc(c.Audiences, func(a string) bool {
+		return a == "" || len(a) > maxAudience
+	}) {
 		return api.Reject("ValidationError", "Audience must have 1 to 10 members of 1 to 1000 characters")
 	}
 	c.Algorithm, c.Seconds = form.Get("SigningAlgorithm"), defaultDuration
@@ -216,13 +224,16 @@ func (c *Call) read(form url.Values) *api.Error {
 
 func (c *Call) access() api.Access {
 	return api.Access{Action: "sts:" + Operation, Resource: "*", Context: iam.Context{
-		"sts:identitytokenaudience": c.Audiences, "sts:durationseconds": {strconv.Itoa(c.Seconds)}, "sts:signingalgorithm": {c.Algorithm},
+		"sts:identitytokenaudience": c.Audiences, "sts:durationseconds": {strconv.Itoa(c.Seconds)},
+		"sts:signingalgorithm": {c.Algorithm},
 	}}
 }
 
 // inSTS writes a rejection as STS does, whose codes are older than those of the services that speak JSON.
 func inSTS(e *api.Error) *api.Error {
-	codes := map[string]string{"AccessDeniedException": "AccessDenied", "UnrecognizedClientException": "InvalidClientTokenId"}
+	codes := map[string]string{
+		"AccessDeniedException": "AccessDenied", "UnrecognizedClientException": "InvalidClientTokenId",
+	}
 	if e == nil || codes[e.Code] == "" {
 		return e
 	}

@@ -40,9 +40,11 @@ func newServer() *sts.Server {
 func ask(t *testing.T, s *sts.Server, changes map[string]string) answer {
 	t.Helper()
 	form := url.Values{
-		"Action": {"GetWebIdentityToken"}, "Version": {"2011-06-15"}, "SigningAlgorithm": {"RS256"}, "Audience.member.1": {"one"},
+		"Action": {"GetWebIdentityToken"}, "Version": {"2011-06-15"}, "SigningAlgorithm": {"RS256"},
+		"Audience.member.1": {"one"},
 	}
-	authorization := "AWS4-HMAC-SHA256 Credential=KEY/20270101/eu-west-1/sts/aws4_request, SignedHeaders=host, Signature=00"
+	authorization := "AWS4-HMAC-SHA256 Credential=KEY/20270101/eu-west-1/sts/aws4_request, SignedHeaders=host, " +
+		"Signature=00"
 	for name, value := range changes {
 		switch {
 		case name == "Authorization":
@@ -72,7 +74,9 @@ func TestTokensAreVerifiedByWhatTheIssuerPublishes(t *testing.T) {
 	s.Enable(issuer)
 	found, err := idp.Discover(issuer, func(url string) ([]byte, error) {
 		w := httptest.NewRecorder()
-		s.Discovery().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimPrefix(url, issuer), nil))
+		s.Discovery().ServeHTTP(
+			w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimPrefix(url, issuer), nil),
+		)
 		return io.ReadAll(w.Body)
 	})
 	if err != nil || len(found) != 2 {
@@ -88,10 +92,14 @@ func TestTokensAreVerifiedByWhatTheIssuerPublishes(t *testing.T) {
 			t.Errorf("%s: it expires at %s", algorithm, got.Expires)
 		}
 		claims := jwt.MapClaims{}
-		_, err := jwt.NewParser(jwt.WithTimeFunc(func() time.Time { return now }), jwt.WithIssuer(issuer), jwt.WithAllAudiences(audiences...),
-			jwt.WithSubject("arn:aws:iam::123456789012:role/Caller"), jwt.WithIssuedAt(), jwt.WithValidMethods([]string{algorithm}),
+		_, err := jwt.NewParser(jwt.WithTimeFunc(func() time.Time { return now }), jwt.WithIssuer(issuer),
+			jwt.WithAllAudiences(audiences...),
+			jwt.WithSubject("arn:aws:iam::123456789012:role/Caller"), jwt.WithIssuedAt(),
+			jwt.WithValidMethods([]string{algorithm}),
 		).ParseWithClaims(got.Token, claims, func(token *jwt.Token) (any, error) {
-			at := slices.IndexFunc(found, func(k idp.Key) bool { return k.ID == token.Header["kid"] && k.Algorithm == algorithm })
+			at := slices.IndexFunc(found, func(k idp.Key) bool {
+				return k.ID == token.Header["kid"] && k.Algorithm == algorithm
+			})
 			return found[at].Public, nil
 		})
 		if err != nil {
@@ -115,21 +123,43 @@ func TestRequestsThatSTSRejects(t *testing.T) {
 		status  int
 		code    string
 	}{
-		"federation is disabled": {prepare: (*sts.Server).Disable, status: 403, code: "OutboundWebIdentityFederationDisabledException"},
+		"federation is disabled": {
+			prepare: (*sts.Server).Disable, status: 403, code: "OutboundWebIdentityFederationDisabledException",
+		},
 		"no permission": {prepare: func(s *sts.Server) {
 			s.Authorize = func(string, api.Access) *api.Error { return api.Reject("AccessDeniedException", "no") }
 		}, status: 403, code: "AccessDenied"},
-		"a fault that was set":     {prepare: func(s *sts.Server) { s.Faults.Set(sts.Operation, "", sts.TooLarge) }, status: 400, code: "JWTPayloadSizeExceededException"},
-		"no signature":             {changes: map[string]string{"Authorization": ""}, status: 403, code: "MissingAuthenticationTokenException"},
-		"no audience":              {changes: map[string]string{"Audience.member.1": ""}, status: 400, code: "ValidationError"},
-		"an audience without end":  {changes: map[string]string{"Audience.member.1": strings.Repeat("x", 1001)}, status: 400, code: "ValidationError"},
-		"eleven audiences":         {changes: eleven(), status: 400, code: "ValidationError"},
-		"a gap in the audiences":   {changes: map[string]string{"Audience.member.3": "three"}, status: 400, code: "ValidationError"},
-		"no algorithm":             {changes: map[string]string{"SigningAlgorithm": ""}, status: 400, code: "ValidationError"},
-		"another algorithm":        {changes: map[string]string{"SigningAlgorithm": "ES256"}, status: 400, code: "ValidationError"},
-		"a life of 59 seconds":     {changes: map[string]string{"DurationSeconds": "59"}, status: 400, code: "ValidationError"},
-		"a life of an hour and 1s": {changes: map[string]string{"DurationSeconds": "3601"}, status: 400, code: "ValidationError"},
-		"another operation":        {changes: map[string]string{"Action": "GetCallerIdentity"}, status: 400, code: "InvalidAction"},
+		"a fault that was set": {prepare: func(s *sts.Server) {
+			s.Faults.Set(sts.Operation, "", sts.TooLarge)
+		}, status: 400, code: "JWTPayloadSizeExceededException"},
+		"no signature": {
+			changes: map[string]string{"Authorization": ""}, status: 403, code: "MissingAuthenticationTokenException",
+		},
+		"no audience": {
+			changes: map[string]string{"Audience.member.1": ""}, status: 400, code: "ValidationError",
+		},
+		"an audience without end": {
+			changes: map[string]string{"Audience.member.1": strings.Repeat("x", 1001)}, status: 400, code: "ValidationError",
+		},
+		"eleven audiences": {changes: eleven(), status: 400, code: "ValidationError"},
+		"a gap in the audiences": {
+			changes: map[string]string{"Audience.member.3": "three"}, status: 400, code: "ValidationError",
+		},
+		"no algorithm": {
+			changes: map[string]string{"SigningAlgorithm": ""}, status: 400, code: "ValidationError",
+		},
+		"another algorithm": {
+			changes: map[string]string{"SigningAlgorithm": "ES256"}, status: 400, code: "ValidationError",
+		},
+		"a life of 59 seconds": {
+			changes: map[string]string{"DurationSeconds": "59"}, status: 400, code: "ValidationError",
+		},
+		"a life of an hour and 1s": {
+			changes: map[string]string{"DurationSeconds": "3601"}, status: 400, code: "ValidationError",
+		},
+		"another operation": {
+			changes: map[string]string{"Action": "GetCallerIdentity"}, status: 400, code: "InvalidAction",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -30,7 +30,9 @@ type function struct {
 }
 
 func (f function) handle(ctx context.Context, j job) error {
-	secret, err := f.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(os.Getenv("BENCH_SECRET"))})
+	secret, err := f.secrets.GetSecretValue(
+		ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(os.Getenv("BENCH_SECRET"))},
+	)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Command zipsize prints how many bytes a file has in a zip of its own. It is a program apart, as the race detector makes
-// the compressor ten times slower.
+// Command zipsize prints how many bytes a file has in a zip of its own. It is a program apart, as the race detector
+// makes the compressor ten times slower.
 package main
 
 import (
@@ -26,7 +26,9 @@ func zipped(path string) (int64, error) {
 	}
 	var packed counter
 	z := zip.NewWriter(&packed)
-	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestCompression) })
+	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
+		return flate.NewWriter(w, flate.BestCompression)
+	})
 	file, err := z.Create("bootstrap")
 	if err != nil {
 		return 0, err

@@ -1,5 +1,6 @@
-// Command fork writes the template of someone's fork to standard output: the shipped one with other tokens and jobs, and
-// with what people add to a template of theirs. fork.sh puts it in place of template.yaml and runs what a fork's CI runs.
+// Command fork writes the template of someone's fork to standard output: the shipped one with other tokens and jobs,
+// and with what people add to a template of theirs. fork.sh puts it in place of template.yaml and runs what a fork's CI
+// runs.
 package main
 
 import (
@@ -90,9 +91,19 @@ func edits(template string) []edit {
 		{"- [ExampleApi]", "- [Billing, 'NO', Warehouse]"},
 		{"- [DailyReport, HourlySync]", "- ['On', NightlyInvoices, MonthEnd, Stock, StockCheck]"},
 		{"\nMappings:\n", "\nGlobals:\n  Function:\n    Tags: { Team: billing, CostCenter: '0420' }\n\nMappings:\n"},
-		{"\nParameters:\n", "\nParameters:\n  SecondEmail: { Type: String, Default: team@cronbearer.dev, Description: Second recipient of the alarms }\n"},
-		{"  PermissionsBoundary:\n    Type: String\n    Default: ''\n", "  PermissionsBoundary:\n    Type: String\n    Default: arn:aws:iam::123456789012:policy/team\n"},
-		{"\nOutputs:\n", "\n" + resources + "Outputs:\n  AuditTable: { Description: Table of the team's own, Value: !Ref Audit }\n"},
+		{
+			"\nParameters:\n",
+			"\nParameters:\n  SecondEmail: { Type: String, Default: team@cronbearer.dev, Description: Second recipient of " +
+				"the alarms }\n",
+		},
+		{
+			"  PermissionsBoundary:\n    Type: String\n    Default: ''\n",
+			"  PermissionsBoundary:\n    Type: String\n    Default: arn:aws:iam::123456789012:policy/team\n",
+		},
+		{
+			"\nOutputs:\n",
+			"\n" + resources + "Outputs:\n  AuditTable: { Description: Table of the team's own, Value: !Ref Audit }\n",
+		},
 	}
 }
 

@@ -1,5 +1,5 @@
-// Command configuration writes the table of the shipped template's parameters into docs/configuration.md, between its two
-// marks.
+// Command configuration writes the table of the shipped template's parameters into docs/configuration.md, between its
+// two marks.
 //
 //	go run ./internal/dev/lint/configuration [-check]
 //
