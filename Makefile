@@ -49,6 +49,12 @@ build-%:
 demo: native ## See a token die and come back, on this machine: no AWS account needed
 	@CGO_ENABLED=0 go run $(GOFLAGS_ALL) ./internal/dev/demo
 
+# The operator's tool, for those who have only Go and make: make plan ARGS='--since main'. `check` is make's own.
+TOOL :=
+.PHONY: $(TOOL)
+$(TOOL):
+	@go run ./infra/cronbearer $(@:-jobs=) $(ARGS)
+
 validate: ## Look for mistakes in your template.yaml, or in TEMPLATE=<file>: a second
 	@go run ./internal/dev/templatecheck -env $(ENV) $(TEMPLATE)
 
