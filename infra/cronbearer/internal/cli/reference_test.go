@@ -279,7 +279,7 @@ func TestEveryCommandIsATarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := regexp.MustCompile(`(?m)^TOOL := (.*)$`).FindSubmatch(data)
+	list := regexp.MustCompile(`(?m)^TOOL :=(.*)$`).FindSubmatch(data)
 	if list == nil {
 		t.Fatal("the Makefile has no TOOL")
 	}
