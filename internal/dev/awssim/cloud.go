@@ -95,10 +95,10 @@ type Cloud struct {
 	*hosts
 	*functions
 	*scheduler
+	*alerts
 
 	account  *account
 	queues   *queues
-	alerts   *alerts
 	deployer *deployer
 	targets  map[string]*upstream.Server // by host
 	dir      string

@@ -125,7 +125,9 @@ func (d *deployer) addTopic(s *cfn.Stack, r cfn.Resource) error {
 
 func (d *deployer) addSubscription(_ *cfn.Stack, r cfn.Resource) error {
 	p := r.Properties
-	var filter *notify.Pattern
+	subscription := notify.Subscription{
+		Protocol: fmt.Sprint(p["Protocol"]), Endpoint: fmt.Sprint(p["Endpoint"]), FilterPolicy: p["FilterPolicy"],
+	}
 	if policy, ok := p["FilterPolicy"]; ok {
 		if p["FilterPolicyScope"] != "MessageBody" {
 			return errors.New("this model filters by MessageBody only; CloudWatch's messages have no attributes")
@@ -134,9 +136,9 @@ func (d *deployer) addSubscription(_ *cfn.Stack, r cfn.Resource) error {
 		if err != nil {
 			return err
 		}
-		filter = &parsed
+		subscription.Filter = &parsed
 	}
-	d.alerts.topic(fmt.Sprint(p["TopicArn"])).Subscribe(fmt.Sprint(p["Protocol"]), fmt.Sprint(p["Endpoint"]), filter)
+	d.alerts.topic(fmt.Sprint(p["TopicArn"])).Subscribe(subscription)
 	return nil
 }
 

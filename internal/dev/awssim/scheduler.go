@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,12 +63,25 @@ type invoker interface {
 type scheduled struct {
 	name, arn, group, role, target, input, deadLetters string
 
-	schedule *schedule.Schedule
-	disabled bool
-	window   time.Duration
-	retries  int
-	age      time.Duration
-	off      bool // by switchOff; guarded by the scheduler's mu
+	schedule   *schedule.Schedule
+	disabled   bool
+	window     time.Duration
+	retries    int
+	age        time.Duration
+	start, end time.Time      // of StartDate and EndDate; zero: none
+	properties map[string]any // as CloudFormation names them
+	created    time.Time
+	changed    time.Time
+	off        bool // by switchOff; guarded by the scheduler's mu
+	replaced   bool // by an update; guarded by the scheduler's mu
+}
+
+// A Schedule is one schedule as GetSchedule returns it.
+type Schedule struct {
+	Name, Group, ARN string
+	// Properties are those of AWS::Scheduler::Schedule.
+	Properties        map[string]any
+	Created, Modified time.Time
 }
 
 // parseSchedule reads the resolved Properties of an AWS::Scheduler::Schedule.
@@ -75,7 +90,7 @@ func parseSchedule(name string, p map[string]any) (*scheduled, error) {
 	one := &scheduled{
 		name: name, group: "default", disabled: p["State"] == "DISABLED",
 		role: fmt.Sprint(target["RoleArn"]), target: fmt.Sprint(target["Arn"]), input: fmt.Sprint(target["Input"]),
-		retries: defaultRetries, age: defaultDeliveryAge,
+		retries: defaultRetries, age: defaultDeliveryAge, properties: p,
 	}
 	if group, ok := p["GroupName"].(string); ok {
 		one.group = group
@@ -98,6 +113,17 @@ func parseSchedule(name string, p map[string]any) (*scheduled, error) {
 		minutes, _ := cfn.Number(flexible["MaximumWindowInMinutes"])
 		one.window = time.Duration(minutes) * time.Minute
 	}
+	for name, to := range map[string]*time.Time{"StartDate": &one.start, "EndDate": &one.end} {
+		text, ok := p[name].(string)
+		if !ok {
+			continue
+		}
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return nil, fmt.Errorf("its %s is not a time: %w", name, err)
+		}
+		*to = at
+	}
 	timezone, _ := p["ScheduleExpressionTimezone"].(string)
 	var err error
 	one.schedule, err = schedule.Parse(fmt.Sprint(p["ScheduleExpression"]), timezone)
@@ -111,12 +137,60 @@ func (s *scheduler) add(one *scheduled) error {
 	}
 	one.arn = s.account.arn("scheduler", "schedule/"+one.group+"/"+one.name)
 	created := s.timeline.Now().Truncate(time.Second)
+	one.created, one.changed = created, created
 	one.schedule = one.schedule.Anchored(created)
 	s.mu.Lock()
 	s.schedules = append(s.schedules, one)
 	s.mu.Unlock()
 	if !one.disabled && !s.frozen {
 		s.plan(one, created.Add(-time.Nanosecond))
+	}
+	return nil
+}
+
+// Schedules returns the schedules of the account, in the order in which they were created.
+func (s *scheduler) Schedules() []Schedule {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []Schedule
+	for _, one := range s.schedules {
+		list = append(list, Schedule{
+			Name: one.name, Group: one.group, ARN: one.arn, Properties: maps.Clone(one.properties),
+			Created: one.created, Modified: one.changed,
+		})
+	}
+	return list
+}
+
+// ErrNoSchedule says that there is no schedule of that name in the group.
+var ErrNoSchedule = errors.New("the schedule does not exist")
+
+// UpdateSchedule replaces all properties of a schedule: what is left out becomes the default, as AWS's page says of
+// UpdateSchedule. A rate counts from its StartDate, or from now.
+func (s *scheduler) UpdateSchedule(group, name string, properties map[string]any) error {
+	next, err := parseSchedule(name, properties)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	i := slices.IndexFunc(s.schedules, func(one *scheduled) bool { return one.group == group && one.name == name })
+	if i < 0 {
+		s.mu.Unlock()
+		return ErrNoSchedule
+	}
+	before := s.schedules[i]
+	before.replaced = true
+	now := s.timeline.Now().Truncate(time.Second)
+	next.arn, next.group, next.created, next.changed, next.off = before.arn, group, before.created, now, before.off
+	anchor := now
+	if next.start.After(now) {
+		anchor = next.start
+	}
+	next.schedule = next.schedule.Anchored(anchor)
+	s.schedules[i] = next
+	s.mu.Unlock()
+	if !next.disabled && !s.frozen {
+		s.plan(next, now.Add(-time.Nanosecond))
 	}
 	return nil
 }
@@ -136,11 +210,17 @@ func (s *scheduler) switchOff(name string, off bool) bool {
 
 // plan plans the first start after a moment.
 func (s *scheduler) plan(one *scheduled, after time.Time) {
+	if after.Before(one.start) {
+		after = one.start.Add(-time.Nanosecond)
+	}
 	nominal, ok := one.schedule.Next(after)
-	if !ok {
+	if !ok || !one.end.IsZero() && nominal.After(one.end) {
 		return
 	}
 	s.timeline.At(nominal.Add(s.chance(one, nominal)), func(ctx context.Context) {
+		if s.isReplaced(one) {
+			return
+		}
 		s.plan(one, nominal)
 		if !s.isOff(one) {
 			s.deliver(ctx, one, nominal, 0)
@@ -167,6 +247,12 @@ func (s *scheduler) PauseStarts(pause bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.paused = pause
+}
+
+func (s *scheduler) isReplaced(one *scheduled) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return one.replaced
 }
 
 func (s *scheduler) isOff(one *scheduled) bool {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/iam"
@@ -36,17 +37,45 @@ type Topic struct {
 	Open        bool
 	Account     string
 
-	subscriptions []subscription
+	mu            sync.Mutex
+	subscriptions []Subscription
 }
 
-type subscription struct {
-	protocol, endpoint string
-	filter             *Pattern
+// A Subscription of a topic. One that is not confirmed gets nothing.
+type Subscription struct {
+	Protocol, Endpoint string
+	Filter             *Pattern // on message bodies; nil: none
+	// FilterPolicy is the filter as it was written, for whoever reads it back.
+	FilterPolicy any
+	Unconfirmed  bool
 }
 
-// Subscribe adds a subscription. filter is a policy on message bodies, nil for none.
-func (t *Topic) Subscribe(protocol, endpoint string, filter *Pattern) {
-	t.subscriptions = append(t.subscriptions, subscription{protocol, endpoint, filter})
+// Subscribe adds a subscription.
+func (t *Topic) Subscribe(s Subscription) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.subscriptions = append(t.subscriptions, s)
+}
+
+// Subscriptions returns the subscriptions in the order in which they were added.
+func (t *Topic) Subscriptions() []Subscription {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.subscriptions)
+}
+
+// Confirm marks the subscriptions of an endpoint as confirmed, as its reader does by the link in AWS's email, or as not yet
+// confirmed. It reports whether there is one.
+func (t *Topic) Confirm(endpoint string, confirmed bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	found := false
+	for i := range t.subscriptions {
+		if t.subscriptions[i].Endpoint == endpoint {
+			t.subscriptions[i].Unconfirmed, found = !confirmed, true
+		}
+	}
+	return found
 }
 
 // Publish returns the emails that a message leads to, or says why the publisher may not.
@@ -57,11 +86,11 @@ func (t *Topic) Publish(publisher, source string, m Message) ([]Email, error) {
 	var document any
 	_ = json.Unmarshal([]byte(m.Body), &document) // a body that is not JSON fits no filter
 	var emails []Email
-	for _, s := range t.subscriptions {
-		if s.protocol != "email" || (s.filter != nil && !s.filter.Matches(document)) {
+	for _, s := range t.Subscriptions() {
+		if s.Protocol != "email" || s.Unconfirmed || (s.Filter != nil && !s.Filter.Matches(document)) {
 			continue
 		}
-		email := Email{At: m.At, To: s.endpoint, Subject: m.Subject, Body: m.Email, Alarm: m.Alarm}
+		email := Email{At: m.At, To: s.Endpoint, Subject: m.Subject, Body: m.Email, Alarm: m.Alarm}
 		if email.Subject == "" {
 			email.Subject = "AWS Notification Message"
 		}

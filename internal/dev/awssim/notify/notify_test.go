@@ -199,7 +199,7 @@ func TestTopic(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.topic.ARN, c.topic.Account = "arn:topic", "123456789012"
-			c.topic.Subscribe("email", "you@example.com", nil)
+			c.topic.Subscribe(notify.Subscription{Protocol: "email", Endpoint: "you@example.com"})
 			emails, err := c.topic.Publish(c.publisher, "arn:aws:cloudwatch:eu-west-1:123456789012:"+
 				c.source, account.AlarmMessage(change(), "arn:topic"))
 			if c.problem == "" && (err != nil || len(emails) != 1) {

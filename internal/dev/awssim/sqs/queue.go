@@ -1,12 +1,14 @@
-// Package sqs is a model of an SQS queue as far as failed runs and undelivered starts use one: messages that wait
-// until someone deletes them or their retention is over, and the metric that an alarm evaluates. It is a model, not
-// SQS: no one receives, so it has no visibility timeout and no redrive.
+// Package sqs is a model of an SQS queue as far as failed runs and undelivered starts use one: messages that wait until someone
+// deletes them or their retention is over, receipts with their visibility timeout, and the metric that an alarm evaluates. It is a
+// model, not SQS: a receive returns what is visible in order and never misses a message, and there is no redrive.
 package sqs
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +32,18 @@ type Message struct {
 	Body       string
 	Attributes map[string]string
 	Sent       time.Time
+
+	receipt     string    // of the last receive
+	hiddenUntil time.Time // by the visibility timeout of the last receive
+	received    int
+}
+
+// A Received message is hidden from others until its visibility timeout is over or it is deleted.
+type Received struct {
+	Message
+
+	Receipt string
+	Count   int // how often it was received
 }
 
 // Queue is one queue. Safe for concurrent use.
@@ -96,6 +110,68 @@ func (q *Queue) Delete(id string) {
 	q.messages = slices.DeleteFunc(q.messages, func(m Message) bool { return m.ID == id })
 }
 
+// ErrReceipt says that a receipt handle is not, or no longer, that of a message.
+var ErrReceipt = errors.New("the receipt handle is invalid")
+
+// Receive returns up to n visible messages and hides them for a while.
+func (q *Queue) Receive(n int, visibility time.Duration) []Received {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.expire()
+	now := q.now()
+	q.touched = now
+	var list []Received
+	for i := range q.messages {
+		m := &q.messages[i]
+		if len(list) == n {
+			break
+		}
+		if m.hiddenUntil.After(now) {
+			continue
+		}
+		m.received++
+		m.receipt, m.hiddenUntil = fmt.Sprintf("%s/%d", m.ID, m.received), now.Add(visibility)
+		list = append(list, Received{Message: *m, Receipt: m.receipt, Count: m.received})
+	}
+	return list
+}
+
+// SetVisibility hides a received message from now on for a while; 0 shows it again.
+func (q *Queue) SetVisibility(receipt string, visibility time.Duration) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.messages {
+		if receipt != "" && q.messages[i].receipt == receipt {
+			q.messages[i].hiddenUntil = q.now().Add(visibility)
+			return nil
+		}
+	}
+	return ErrReceipt
+}
+
+// DeleteReceived deletes the message of a receipt handle. It is no error if the message is already gone.
+func (q *Queue) DeleteReceived(receipt string) error {
+	id, _, ok := strings.Cut(receipt, "/")
+	if !ok {
+		return ErrReceipt
+	}
+	q.Delete(id)
+	return nil
+}
+
+// Hidden returns how many messages wait and are not visible.
+func (q *Queue) Hidden() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for _, m := range q.messages {
+		if m.hiddenUntil.After(q.now()) {
+			n++
+		}
+	}
+	return n
+}
+
 // Purge takes all messages away.
 func (q *Queue) Purge() {
 	q.mu.Lock()
@@ -116,7 +192,13 @@ func (q *Queue) Visible() (int, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.expire()
-	return len(q.messages), !q.touched.IsZero() && q.now().Sub(q.touched) <= activeFor
+	visible := 0
+	for _, m := range q.messages {
+		if !m.hiddenUntil.After(q.now()) {
+			visible++
+		}
+	}
+	return visible, !q.touched.IsZero() && q.now().Sub(q.touched) <= activeFor
 }
 
 func (q *Queue) expire() {
