@@ -173,27 +173,27 @@ func TestTopic(t *testing.T) {
 			`"kms:GenerateDataKey*"],"Resource":"*"}]}`,
 	)
 	cases := map[string]struct {
-		topic             notify.Topic
+		topic             *notify.Topic
 		publisher, source string
 		problem           string
 	}{
 		"allowed": {
-			topic: notify.Topic{Policy: open, Key: key, Encrypted: true}, publisher: notify.CloudWatch,
+			topic: &notify.Topic{Policy: open, Key: key, Encrypted: true}, publisher: notify.CloudWatch,
 			source: "alarm:app-Silent-Job", problem: "",
 		},
 		"another stack's": {
-			topic: notify.Topic{Policy: open}, publisher: notify.CloudWatch, source: "alarm:other-Silent-Job",
+			topic: &notify.Topic{Policy: open}, publisher: notify.CloudWatch, source: "alarm:other-Silent-Job",
 			problem: "policy of topic",
 		},
 		"another service": {
-			topic: notify.Topic{Policy: open, Key: key, Encrypted: true}, publisher: notify.EventBridge, source: "rule",
+			topic: &notify.Topic{Policy: open, Key: key, Encrypted: true}, publisher: notify.EventBridge, source: "rule",
 			problem: "policy of topic",
 		},
 		"alias/aws/sns": {
-			topic: notify.Topic{Policy: open, Encrypted: true}, publisher: notify.CloudWatch, source: "alarm:app-Silent-Job",
+			topic: &notify.Topic{Policy: open, Encrypted: true}, publisher: notify.CloudWatch, source: "alarm:app-Silent-Job",
 			problem: "policy of the key",
 		},
-		"the user's topic": {topic: notify.Topic{Open: true}, publisher: notify.EventBridge, source: "rule", problem: ""},
+		"the user's topic": {topic: &notify.Topic{Open: true}, publisher: notify.EventBridge, source: "rule", problem: ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
