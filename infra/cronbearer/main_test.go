@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "rewrite what the scripts and docs/cli e
 
 // The scripts run the tool's own Main, in processes of their own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"cronbearer": func() {
+	testscript.Main(suite{m}, map[string]func(){"cronbearer": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		os.Exit(cli.Main(ctx, os.Args[1:], cli.System()))
@@ -45,6 +45,7 @@ const now = "2026-11-28T01:12:00Z"
 //	session FILE   runs the lines of FILE that start with "$ " in one shell, as at a terminal of 80 columns, and compares the
 //	               whole transcript with FILE; the sessions of the documentation are these
 //	schema NAME    validates standard output against docs/cli/schema/NAME.json
+//	cloud VERB     a simulated account for the commands that need one
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("../..")
@@ -60,6 +61,7 @@ func TestSessions(t *testing.T) {
 			e.Setenv("TZ", "America/New_York")
 			e.Setenv("NO_COLOR", "1")
 			e.Setenv("REPOSITORY", root)
+			e.Values[cloudKey] = &holder{}
 			e.Setenv("GOCACHE", goEnv(t, "GOCACHE"))
 			e.Setenv("GOMODCACHE", goEnv(t, "GOMODCACHE"))
 			template := filepath.Join(e.WorkDir, "template.yaml")
@@ -69,6 +71,7 @@ func TestSessions(t *testing.T) {
 			return os.WriteFile(template, []byte(shipped.Template()), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"cloud":   cloud(root),
 			"session": session,
 			"schema":  func(ts *testscript.TestScript, neg bool, args []string) { validate(ts, neg, args, root) },
 		},

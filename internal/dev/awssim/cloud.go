@@ -358,3 +358,30 @@ func (c *Cloud) SwitchOff(schedule string, off bool) error {
 	}
 	return nil
 }
+
+// SetAlarmState sets an alarm's state by its whole name, as the API's SetAlarmState does; actions follow a change.
+func (c *Cloud) SetAlarmState(name string, state alarm.State, reason, reasonData string) error {
+	t, err := c.Alarms.SetState(name, state, reason, reasonData, c.Now())
+	if err != nil {
+		return fmt.Errorf("set alarm state: %w", err)
+	}
+	if t.From != t.To {
+		c.changed(t)
+	}
+	return nil
+}
+
+// FunctionID returns the logical id of a function by its name or ARN; "" if the template has none of that name.
+func (c *Cloud) FunctionID(nameOrARN string) string {
+	for _, one := range c.functions.all() {
+		if one.Name() == nameOrARN || one.ARN() == nameOrARN {
+			return one.id
+		}
+	}
+	return ""
+}
+
+// QueueByURL returns a queue by its URL; nil if there is none.
+func (c *Cloud) QueueByURL(url string) *sqs.Queue {
+	return c.queues.find(c.account.arn("sqs", queueName(url)))
+}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/account"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/view"
 )
@@ -28,7 +29,10 @@ type App struct {
 	Template string
 	// Env is the environment of samconfig.toml that --env names.
 	Env string
+	// Dial returns the clients of the account for a command; nil: AWS's, or the simulated account of --local.
+	Dial func(ctx context.Context, o AccountOptions, command string) (account.Clients, error)
 
+	account   AccountOptions
 	documents map[string]any
 }
 
@@ -38,7 +42,7 @@ func System() *App {
 	if at, err := time.Parse(time.RFC3339, os.Getenv("CRONBEARER_TEST_NOW")); err == nil {
 		now = func() time.Time { return at }
 	}
-	return &App{IO: view.System(os.Getenv), Now: now, Getenv: os.Getenv}
+	return &App{IO: view.System(os.Getenv), Now: now, Getenv: os.Getenv, Dial: dial}
 }
 
 // Main runs the command that the arguments name and returns the exit code.
@@ -66,7 +70,7 @@ func (a *App) report(command *cobra.Command, e *exit.Error) {
 	case a.IO.JSON:
 		a.reportJSON(e)
 	default:
-		fmt.Fprintln(a.IO.Err, view.Wrap("cronbearer: "+e.Error(), 0, a.IO.TextWidth()))
+		fmt.Fprintln(a.IO.Err, view.Wrap(e.Error(), 0, a.IO.TextWidth()))
 		for _, text := range []string{e.Fix, e.More} {
 			if text != "" {
 				fmt.Fprintln(a.IO.Err, view.Wrap(text, 2, a.IO.TextWidth())) //nolint:mnd // an indent
@@ -142,6 +146,7 @@ need an AWS account with the application deployed.`,
 // commands lists the commands, in the order of a job's life.
 func (a *App) commands() []*cobra.Command {
 	return []*cobra.Command{
+		newRightsCommand(a),
 		newVersionCommand(a),
 	}
 }

@@ -159,6 +159,9 @@ func (q *Queue) DeleteReceived(receipt string) error {
 	return nil
 }
 
+// Retention returns how long a message waits before SQS deletes it.
+func (q *Queue) Retention() time.Duration { return q.retention }
+
 // Hidden returns how many messages wait and are not visible.
 func (q *Queue) Hidden() int {
 	q.mu.Lock()

@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/account"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/awsapi"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/local"
+	"github.com/cronbearer/cronbearer/internal/dev/samconfig"
+)
+
+// AccountOptions are the flags of the commands that need an account.
+type AccountOptions struct {
+	Profile, Region, Stack string
+	// Local is the address of a simulated account.
+	Local string
+}
+
+// localAddress is where `cronbearer dev` listens unless it is told otherwise.
+const localAddress = "http://127.0.0.1:7341"
+
+// needsAccount gives a command the flags of an account.
+func (a *App) needsAccount(c *cobra.Command) *cobra.Command {
+	flags := c.Flags()
+	flags.StringVar(&a.account.Profile, "profile", "", "the `name` of an AWS profile (AWS_PROFILE)")
+	flags.StringVar(&a.account.Region, "region", "", "the AWS `Region` (AWS_REGION)")
+	flags.StringVar(&a.account.Stack, "stack", "", "the `name` of the stack (CRONBEARER_STACK, then samconfig.toml)")
+	flags.StringVar(&a.account.Local, "local", "", "use the account of a running cronbearer dev (CRONBEARER_LOCAL)")
+	flags.Lookup("local").NoOptDefVal = localAddress
+	return c
+}
+
+// dial returns AWS's clients, or those of a simulated account.
+func dial(ctx context.Context, o AccountOptions, command string) (account.Clients, error) {
+	if o.Local != "" {
+		return local.Dial(ctx, o.Local, command)
+	}
+	return awsapi.New(ctx, awsapi.Options{Profile: o.Profile, Region: o.Region})
+}
+
+// session is an open account: the clients of one command, and the stack.
+type session struct {
+	account.Clients
+
+	Stack   *account.Stack
+	command string
+	now     func() time.Time
+}
+
+// accountDocument is embedded in the JSON document of a command that needs an account.
+type accountDocument struct {
+	Stack     string `json:"stack"`
+	Account   string `json:"account"`
+	Region    string `json:"region"`
+	Principal string `json:"principal"`
+}
+
+func (s *session) document() accountDocument {
+	return accountDocument{
+		Stack: s.Stack.Name, Account: s.Stack.AccountID, Region: s.Stack.Region, Principal: s.Stack.Principal,
+	}
+}
+
+// open finds the stack and says where it is: the first line for people, on standard error when the output is piped.
+func (a *App) open(ctx context.Context, c *cobra.Command) (*session, error) {
+	command := strings.TrimPrefix(c.CommandPath(), "cronbearer ")
+	options := a.account
+	options.Local = cmp.Or(options.Local, a.Getenv("CRONBEARER_LOCAL"))
+	stack, err := a.stackName(options)
+	if err != nil {
+		return nil, err
+	}
+	clients, err := a.Dial(ctx, options, command)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{Clients: clients, command: command, now: a.Now}
+	if clients.Now != nil {
+		s.now = clients.Now
+	}
+	if s.Stack, err = account.FindStack(ctx, clients, stack); err != nil {
+		return nil, s.explained(err)
+	}
+	where := s.Stack.Where()
+	if clients.Simulated {
+		where += " (simulated)"
+	}
+	if a.IO.OutTTY && !a.IO.JSON {
+		a.IO.Println(where)
+	} else {
+		a.IO.Notef("%s", where)
+	}
+	return s, nil
+}
+
+// stackName returns the name of the stack: the flag, CRONBEARER_STACK, samconfig.toml, in that order.
+func (a *App) stackName(o AccountOptions) (string, error) {
+	if name := cmp.Or(o.Stack, a.Getenv("CRONBEARER_STACK")); name != "" {
+		return name, nil
+	}
+	path := filepath.Join(filepath.Dir(a.Template), "samconfig.toml")
+	saved, err := samconfig.Read(path, a.Env)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", &exit.Error{Status: exit.No, Code: "SamconfigUnreadable", Text: err.Error(), Err: err}
+	}
+	return cmp.Or(saved.Stack, "cronbearer"), nil
+}
+
+// explain returns an error of a request as the tool reports it.
+func (s *session) explain(action, on string, err error) error {
+	return s.explained(account.Explain(action, on, err))
+}
+
+// explained adds who was denied, and which command prints the policy.
+func (s *session) explained(err error) error {
+	if e, ok := errors.AsType[*exit.Error](err); ok && e.Code == "AccessDenied" {
+		who := ""
+		if s.Stack != nil {
+			who = " (you are " + s.Stack.Principal + ")"
+		}
+		e.Text = strings.Replace(e.Text, "not allowed: ", "Not allowed: ", 1) + who + "."
+		e.Fix = "The policy: cronbearer rights " + s.command
+	}
+	return err
+}
