@@ -359,8 +359,8 @@ func (c *Cloud) SwitchOff(schedule string, off bool) error {
 	return nil
 }
 
-// SetAlarmState sets an alarm's state by its whole name, as the API's SetAlarmState does; actions follow a change.
-func (c *Cloud) SetAlarmState(name string, state alarm.State, reason, reasonData string) error {
+// SetState sets an alarm's state by its whole name, as the API's SetAlarmState does; actions follow a change.
+func (c *Cloud) SetState(name string, state alarm.State, reason, reasonData string) error {
 	t, err := c.Alarms.SetState(name, state, reason, reasonData, c.Now())
 	if err != nil {
 		return fmt.Errorf("set alarm state: %w", err)

@@ -140,7 +140,7 @@ func (s *Server) getMetricData(
 func (s *Server) setAlarmState(
 	_ context.Context, in *cloudwatch.SetAlarmStateInput,
 ) (*cloudwatch.SetAlarmStateOutput, error) {
-	err := s.cloud.SetAlarmState(
+	err := s.cloud.SetState(
 		aws.ToString(in.AlarmName), alarm.State(in.StateValue), aws.ToString(in.StateReason), aws.ToString(in.StateReasonData),
 	)
 	switch {
