@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -35,10 +36,42 @@ func TestDemo(t *testing.T) {
 	if strings.Contains(text, "\x1b") {
 		t.Error("colour in plain text")
 	}
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > columns {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
 	for _, secret := range []string{oldToken, newToken, "localhost"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("it shows %q", secret)
 		}
+	}
+}
+
+// TestReadmeQuotesTheDemo: the lines that the README shows are the demo's, in their order.
+func TestReadmeQuotesTheDemo(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile(filepath.Join(awssimtest.Root(), "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, quoted, _ := strings.Cut(string(readme), "\n```text\ntime ")
+	quoted, _, found := strings.Cut("time "+quoted, "```")
+	if !found {
+		t.Fatal("the README shows no output of the demo")
+	}
+	var out bytes.Buffer
+	if err := run(t.Context(), &out, awssimtest.Binaries(t)["Caller"], awssimtest.Template(), false); err != nil {
+		t.Fatal(err)
+	}
+	rest := out.String()
+	for line := range strings.Lines(quoted) {
+		before, after, found := strings.Cut("\n"+rest, "\n"+line)
+		if !found {
+			t.Errorf("the demo does not write, after %q: %s", before[max(0, len(before)-100):], line)
+			continue
+		}
+		rest = after
 	}
 }
 

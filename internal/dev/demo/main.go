@@ -55,7 +55,7 @@ func run(ctx context.Context, out io.Writer, binary, template string, colour boo
 	if err != nil {
 		return err
 	}
-	p.public = cloud.Public
+	p.public, p.stack = cloud.Public, cloud.Stack.StackName
 	defer func() { err = errors.Join(err, cloud.Close()) }()
 	if err := (&story{cloud: cloud, page: p}).play(ctx); err != nil {
 		return err

@@ -87,7 +87,7 @@ func playRenewal(ctx context.Context, p *page, binaries map[string]string, templ
 		return err
 	}
 	defer func() { err = errors.Join(err, r.cloud.Close()) }()
-	p.public = r.cloud.Public
+	p.public, p.stack = r.cloud.Public, r.cloud.Stack.StackName
 	if err := r.deploy(filepath.Join(filepath.Dir(template), "..", "..", "..", "infra", "rotation.yaml")); err != nil {
 		return err
 	}
@@ -164,8 +164,8 @@ func (r *renewal) play(ctx context.Context) error {
 	r.page.line("")
 	r.page.narrate(
 		begin,
-		"second act: a token that lives for one hour; the rotator renews it every 30 minutes by a refresh token that is "+
-			"good once",
+		"second act: a token that expires after an hour; every 30 minutes the rotator renews it with a refresh token "+
+			"that can be used once",
 	)
 	if err := r.pass(ctx, begin.Add(24*time.Hour+10*time.Minute), alarm.OK); err != nil {
 		return fmt.Errorf("while the token renews itself: %w", err)
@@ -202,7 +202,7 @@ func (r *renewal) play(ctx context.Context) error {
 		return errors.New("no rotation was left half done")
 	}
 	if err := r.pass(ctx, begin.Add(25*time.Hour+10*time.Minute), alarm.OK); err != nil {
-		return fmt.Errorf("with the new log-in: %w", err)
+		return fmt.Errorf("after the new authorization: %w", err)
 	}
 	return r.end()
 }
@@ -221,7 +221,7 @@ func (r *renewal) pass(ctx context.Context, until time.Time, rotation alarm.Stat
 	}
 	for _, name := range []string{rejectedAlarm, failedAlarm, deadLettersAlarm, expiringAlarm} {
 		if r.cloud.AlarmState(name) == alarm.InAlarm {
-			problems = append(problems, fmt.Errorf("alarm %s rings", name))
+			problems = append(problems, fmt.Errorf("alarm %s fires", name))
 		}
 	}
 	return errors.Join(problems...)
@@ -239,7 +239,7 @@ func (r *renewal) email() error {
 	}
 	for text := range strings.SplitSeq(emails[0].Body, "\n") {
 		if strings.Contains(text, "ReauthorizationRequired") {
-			r.page.line("%-9s  %s", "", r.page.paint(dim, "the email: "+strings.TrimSpace(text)))
+			r.page.paragraph(dim, fmt.Sprintf("%-9s  the email: ", ""), strings.TrimSpace(text))
 			return nil
 		}
 	}

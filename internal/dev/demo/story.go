@@ -62,7 +62,7 @@ func (s *story) play(ctx context.Context) error {
 		return fmt.Errorf("while the token is good: %w", err)
 	}
 
-	s.page.narrate(s.cloud.Now(), host+" ends the token")
+	s.page.narrate(s.cloud.Now(), host+" revokes the token")
 	api.Revoke(oldToken)
 	if err := s.pass(ctx, chapter{
 		until:  "11:30",
@@ -76,7 +76,7 @@ func (s *story) play(ctx context.Context) error {
 	}
 
 	s.page.narrate(
-		s.cloud.Now(), host+" has a fault of its own for a while: that says nothing of the token, and clears nothing",
+		s.cloud.Now(), host+" fails for a while: that is no news of the token, so nothing clears",
 	)
 	api.Next(upstream.Broken, upstream.Broken, upstream.Broken) // a run tries three times
 	if err := s.pass(ctx, chapter{
@@ -108,7 +108,7 @@ func (s *story) play(ctx context.Context) error {
 		return fmt.Errorf("with the new token: %w", err)
 	}
 
-	s.page.narrate(s.cloud.Now(), "the failed runs are dealt with, and taken out of their queue")
+	s.page.narrate(s.cloud.Now(), "the failed runs are dealt with, and their queue is purged")
 	if kept := len(s.cloud.Queue("FailedRuns").Messages()); kept != 4 {
 		return fmt.Errorf("%d failed runs are kept, not 4", kept)
 	}
@@ -193,9 +193,8 @@ func (s *story) end() error {
 		return fmt.Errorf("the dead token led to %d emails, not to one and its end", len(emails))
 	}
 	s.page.line("")
-	s.page.line("One dead token, four failed runs: two alarms, TokenRejected and FailedRuns, and one email each when "+
-		"they fired and cleared."+
-		" This is the first, of %s:", clock(emails[0].At))
+	s.page.paragraph("", "", "One dead token, four failed runs: two alarms, TokenRejected and FailedRuns, and one email "+
+		"each when they fired and cleared. This is the first, of "+clock(emails[0].At)+":")
 	s.page.email(emails[0])
 	for _, r := range s.cloud.Runs() {
 		for _, text := range [][]byte{r.Stdout, r.Stderr, r.Payload} {

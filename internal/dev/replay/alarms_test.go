@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -46,18 +47,18 @@ func scenes() []scene {
 	both := func(a, b func(*stage)) func(*stage) { return func(s *stage) { a(s); b(s) } }
 	return []scene{
 		{
-			title: "A token is refused", alarm: "TokenRejected-ExampleApi", state: alarm.InAlarm, reminded: true,
+			title: "A token is rejected", alarm: "TokenRejected-ExampleApi", state: alarm.InAlarm, reminded: true,
 			cause:  "The API answers 401 to a token that it accepted before.",
-			fix:    "A person stores a token that it accepts; the next run is accepted.",
+			fix:    "An operator stores a token that it accepts; the next run is accepted.",
 			begin:  func(s *stage) { s.api.Revoke(first) },
 			within: 22 * time.Hour,
 			end:    (*stage).fix,
 			after:  time.Hour,
 		},
 		{
-			title: "A token ends soon", alarm: "TokenExpiring-ExampleApi", state: alarm.InAlarm,
-			cause:   "The secret says that its token ends in ten days; WarnDays is 14.",
-			fix:     "A person stores a token that lasts a year; the next run reads it.",
+			title: "A token expires soon", alarm: "TokenExpiring-ExampleApi", state: alarm.InAlarm,
+			cause:   "The secret says that its token expires in ten days; `WarnDays` is 14.",
+			fix:     "An operator stores a token that is valid for a year; the next run reads it.",
 			prepare: func(s *stage) { s.putStatic(first, 24*365*time.Hour) },
 			begin:   func(s *stage) { s.putStatic(first, 24*10*time.Hour) },
 			within:  2 * time.Hour,
@@ -66,15 +67,15 @@ func scenes() []scene {
 		},
 		{
 			title: "A job does not run", alarm: "Silent-HourlySync", state: alarm.InsufficientData,
-			cause:  "Somebody switches its schedule off.",
-			fix:    "It is switched on again.",
+			cause:  "Someone disables its schedule.",
+			fix:    "The schedule is enabled again.",
 			begin:  func(s *stage) { s.switchOff("HourlySync", true) },
 			within: 8 * time.Hour,
 			end:    func(s *stage) { s.switchOff("HourlySync", false) },
 			after:  2 * time.Hour,
 		},
 		{
-			title: "A job runs, and no run works", alarm: "Silent-HourlySync", state: alarm.InAlarm,
+			title: "A job runs, and every run fails", alarm: "Silent-HourlySync", state: alarm.InAlarm,
 			cause:  "The API answers 500 for hours.",
 			fix:    "It answers 200 again.",
 			begin:  answer(upstream.Broken),
@@ -83,9 +84,9 @@ func scenes() []scene {
 			after:  2 * time.Hour,
 		},
 		{
-			title: "A new job has never worked", alarm: "Silent-HourlySync", state: alarm.InAlarm,
+			title: "A new job has never succeeded", alarm: "Silent-HourlySync", state: alarm.InAlarm,
 			cause:   "The API has no such path: it answers 404 from the first run on.",
-			fix:     "The path is there.",
+			fix:     "The path is added.",
 			prepare: answer(upstream.Answer{Status: 404}),
 			quiet:   time.Hour,
 			begin:   func(*stage) {},
@@ -96,7 +97,7 @@ func scenes() []scene {
 		{
 			title: "Runs have failed", alarm: "FailedRuns", state: alarm.InAlarm,
 			cause:  "The API answers 500 to one run.",
-			fix:    "A person deals with it and empties the queue.",
+			fix:    "An operator looks into it and purges the queue.",
 			begin:  next(upstream.Broken, upstream.Broken, upstream.Broken),
 			within: 2 * time.Hour,
 			end:    empty("FailedRuns"),
@@ -105,7 +106,7 @@ func scenes() []scene {
 		{
 			title: "Starts could not be delivered", alarm: "DeadLetters", state: alarm.InAlarm,
 			cause:  "The schedules' role may no longer start the function.",
-			fix:    "It may again, and a person empties the queue.",
+			fix:    "The permission is restored, and an operator purges the queue.",
 			begin:  forbid("SchedulerRole", "lambda:InvokeFunction"),
 			within: 90 * time.Minute,
 			end:    both(empty("DeadLetters"), (*stage).restore),
@@ -113,17 +114,17 @@ func scenes() []scene {
 		},
 		{
 			title: "Scheduler gave up on starts", alarm: "StartsDropped", state: alarm.InAlarm,
-			cause:  "The same; this alarm also tells when the dead-letter queue takes nothing.",
-			fix:    "It may again; the alarm clears automatically.",
+			cause:  "The same, and the role may not write to the dead-letter queue either.",
+			fix:    "The permission is restored; the alarm clears automatically.",
 			begin:  forbid("SchedulerRole", "*"),
 			within: 50 * time.Minute,
 			end:    (*stage).restore,
 			after:  6 * time.Hour,
 		},
 		{
-			title: "Lambda turns runs away", alarm: "Throttled", state: alarm.InAlarm,
-			cause:  "Other functions take all of the account's concurrency.",
-			fix:    "They give it back.",
+			title: "Lambda throttles runs", alarm: "Throttled", state: alarm.InAlarm,
+			cause:  "Other functions use up the account's concurrency.",
+			fix:    "They release it.",
 			begin:  func(s *stage) { s.ExhaustConcurrency(true) },
 			within: 52 * time.Minute,
 			end:    func(s *stage) { s.ExhaustConcurrency(false) },
@@ -132,7 +133,7 @@ func scenes() []scene {
 		{
 			title: "A failed run could not be kept", alarm: "RecordsLost", state: alarm.InAlarm,
 			cause:  "The caller's role may no longer send to the queue of failed runs, and a run fails.",
-			fix:    "It may again; the alarm clears automatically.",
+			fix:    "The permission is restored; the alarm clears automatically.",
 			begin:  both(next(upstream.Broken, upstream.Broken, upstream.Broken), forbid("CallerRole", "sqs:SendMessage")),
 			within: 50 * time.Minute,
 			end:    (*stage).restore,
@@ -140,7 +141,7 @@ func scenes() []scene {
 		},
 		{
 			title: "A token could not be renewed", alarm: "RotationFailed-example-api", state: alarm.InAlarm,
-			cause:   "The provider ends what a person agreed to: it refuses the refresh token.",
+			cause:   "The user's consent is revoked: the provider rejects the refresh token.",
 			fix:     "An operator re-authorizes and stores the whole new secret.",
 			prepare: (*stage).rotating,
 			begin:   (*stage).revokeConsent,
@@ -188,25 +189,25 @@ func (c scene) play(t *testing.T) []notify.Email {
 
 const head = `# Alert emails
 
-<!-- From the local cloud, by make docs. A test holds it up to date. -->
+<!-- Generated: make generate. -->
 
-The first email of each kind, as the real template and the real binaries led to it in the [local cloud](../internal/dev/awssim): each
-alarm was fired by its cause and cleared by what clears it in life. Subjects and bodies have the form of CloudWatch's own emails;
-what SNS puts below them, how to unsubscribe, is left out. The texts that are Cronbearer's own are the description, a
-reminder's reason and the messages without a form.
+What each alarm sends, so that you can write mailbox rules and know what to expect. The real template and the real binaries
+produced these emails on the [simulator](../internal/dev/awssim): each alarm was fired by its real cause and cleared by the real
+fix. The first email is complete, in the form of CloudWatch's own emails (without the unsubscribe footer that SNS appends); of the
+others you see the subject and the part that Cronbearer writes.
 
-One dead token sends two of them, however many jobs use it: that it was rejected, and that runs have failed. A dead refresh token
-sends three before its access token is gone: that the token could not be renewed, that a start could not be delivered, and that
-the token expires.
+One dead token sends two emails, however many jobs use it: the token was rejected, and runs have failed. A dead refresh token
+sends three before its access token expires: the token could not be renewed, a start could not be delivered, and the token
+expires soon.
 
 The stack is called ` + "`cronbearer`" + `, its token ` + "`ExampleApi`" + `, its jobs ` +
 	"`HourlySync` and `DailyReport`" + `.
 
-| what happened | the email's subject | the runbook |
+| event | subject | runbook |
 | --- | --- | --- |
 `
 
-// TestEachAlarmIsFiredAndClearedByItsRealCause plays all scenes: their emails are docs/messages.md.
+// TestEachAlarmIsFiredAndClearedByItsRealCause plays all scenes: docs/messages.md shows their emails.
 func TestEachAlarmIsFiredAndClearedByItsRealCause(t *testing.T) {
 	t.Parallel()
 	list := scenes()
@@ -241,7 +242,7 @@ func TestEachAlarmIsFiredAndClearedByItsRealCause(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.Split(string(kept), "\n"), strings.Split(page, "\n")); diff != "" {
-		t.Errorf("docs/messages.md is out of date: run make docs (-kept +now)\n%s", diff)
+		t.Errorf("docs/messages.md is out of date: run make generate (-kept +now)\n%s", diff)
 	}
 }
 
@@ -263,31 +264,61 @@ func (c scene) page(t *testing.T, emails []notify.Email, whole bool) (row, part 
 		t.Fatalf("%s: its email names no runbook", c.title)
 	}
 	row = fmt.Sprintf("| [%s](#%s) | `%s` | [%s](%s) |\n", c.title, anchor, emails[0].Subject, advice[2], advice[1])
-	part = fmt.Sprintf("\n## %s\n\n%s\n\n%s", c.title, c.cause, block(emails[0], whole))
+	first := message(emails[0], ours(t, emails[0]))
+	if whole {
+		first = message(emails[0], stable(emails[0].Body))
+	}
+	part = fmt.Sprintf("\n## %s\n\n%s\n\n%s", c.title, c.cause, first)
 	if c.reminded {
-		part += "\nWhile it lasts, at most once in `RemindAfter`:\n\n" + block(emails[1], false)
+		part += "\nWhile that lasts, a reminder at most once in `RemindAfter`. Its reason says so:\n\n" +
+			message(emails[1], stable(between(t, emails[1].Body, "- Reason for State Change:", "\n")))
 	}
 	last := emails[len(emails)-1]
-	// The subject that SNS gives a message without one, such as EventBridge's.
-	if last.Subject == "AWS Notification Message" {
-		return row, part + fmt.Sprintf("\n%s Then comes:\n\n%s", c.fix, block(last, false))
+	if last.Subject == withoutSubject {
+		return row, part + fmt.Sprintf("\n%s Then you get:\n\n%s", c.fix, message(last, ours(t, last)))
 	}
-	return row, part + fmt.Sprintf("\n%s Then comes `%s`, of the same form.\n", c.fix, last.Subject)
+	return row, part + fmt.Sprintf("\n%s Then you get `%s`.\n", c.fix, last.Subject)
 }
 
-// block is an email as a text block, whole or without the part that says how the alarm is configured, and without what
-// depends on this machine: seconds, and the fractions of days.
-func block(m notify.Email, whole bool) string {
-	body := seconds.ReplaceAllString(fraction.ReplaceAllString(m.Body, "$1"), "$1:00 UTC")
-	body = strings.TrimRight(millis.ReplaceAllString(body, "$1:00.000+0000"), "\n")
-	if configuration := strings.Index(body, "\n\nThreshold:\n"); configuration >= 0 && !whole {
-		body = body[:configuration] + "\n\n[…]"
+// withoutSubject is what SNS gives a message that has no subject, such as EventBridge's.
+const withoutSubject = "AWS Notification Message"
+
+// ours is the part of an email that the template writes: the alarm's description, or the summary of a message that is
+// JSON.
+func ours(t *testing.T, m notify.Email) string {
+	t.Helper()
+	if m.Subject != withoutSubject {
+		return stable(between(t, m.Body, "- Description:", "\n- State Change:"))
 	}
-	lines := strings.Split(body, "\n")
+	var message struct{ Summary string }
+	if err := json.Unmarshal([]byte(m.Body), &message); err != nil || message.Summary == "" {
+		t.Fatalf("no summary (%v): %s", err, m.Body)
+	}
+	return stable(message.Summary)
+}
+
+func between(t *testing.T, text, from, to string) string {
+	t.Helper()
+	_, rest, begins := strings.Cut(text, from)
+	part, _, ends := strings.Cut(rest, to)
+	if !begins || !ends {
+		t.Fatalf("nothing between %q and %q: %s", from, to, text)
+	}
+	return strings.TrimSpace(part)
+}
+
+// stable leaves out what depends on this machine: seconds, and the fractions of days.
+func stable(text string) string {
+	text = seconds.ReplaceAllString(fraction.ReplaceAllString(text, "$1"), "$1:00 UTC")
+	lines := strings.Split(strings.TrimRight(millis.ReplaceAllString(text, "$1:00.000+0000"), "\n"), "\n")
 	for i, line := range lines {
 		lines[i] = strings.TrimRight(line, " ")
 	}
-	return "```text\nTo:      " + m.To + "\nSubject: " + m.Subject + "\n\n" + strings.Join(lines, "\n") + "\n```\n"
+	return strings.Join(lines, "\n")
+}
+
+func message(m notify.Email, body string) string {
+	return "```text\nSubject: " + m.Subject + "\n\n" + body + "\n```\n"
 }
 
 // TestEachAlarmHasItsScene: an alarm that no scene fires is one of which no one has seen a message.
