@@ -22,8 +22,13 @@ func decode(data []byte) (*yaml.Node, map[string]any, error) {
 	if err := decoder.Decode(&document); err != nil {
 		return nil, nil, syntax(err)
 	}
-	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		p.add("", "a template is one YAML document")
+	var second yaml.Node
+	switch err := decoder.Decode(&second); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		return nil, nil, syntax(err)
+	default:
+		p.at(second.Content[0], "a template is one YAML document, and a second begins here")
 		return nil, nil, p.err()
 	}
 	template, ok := value(p, document.Content[0]).(map[string]any)
@@ -58,7 +63,7 @@ func plain(p *problems, n *yaml.Node) any {
 		m := make(map[string]any, len(n.Content)/2)
 		for i := 0; i < len(n.Content); i += 2 {
 			key := n.Content[i]
-			if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
+			if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" || !strings.HasPrefix(key.Tag, "!!") {
 				p.at(key, "only a plain key is allowed here")
 				continue
 			}

@@ -49,7 +49,8 @@ type Problem struct {
 	Key          string // SilentAfter; "" for the place as such
 	Text         string // what is wrong
 	Fix          string // what to do; "" where Text says it
-	Line, Column int    // from 1; 0 where there is none
+	Line, Column int    // from 1, in characters
+	Unread       bool   // the template cannot be read because of it, so that nothing else was checked
 }
 
 // String is the problem as a line without its position.
@@ -70,10 +71,7 @@ func (p Problem) String() string {
 
 // In is the problem as editors and terminals jump to it: file:line:column: text.
 func (p Problem) In(file string) string {
-	if p.Line == 0 {
-		return file + ": " + p.String()
-	}
-	return fmt.Sprintf("%s:%d:%d: %s", file, p.Line, max(p.Column, 1), p)
+	return fmt.Sprintf("%s:%d:%d: %s", file, max(p.Line, 1), max(p.Column, 1), p)
 }
 
 // Template returns everything about a template that its owner should know, in the order of its lines, each mistake
@@ -121,6 +119,7 @@ type checker struct {
 	problems []Problem
 	blocks   map[string]map[string]block // by mapping and name
 	lists    map[string][]*yaml.Node     // the names in a loop's list
+	lines    []string
 	// rows with a mistake, as Jobs.DailyReport: what follows from them is not reported
 	broken map[string]bool
 }
@@ -132,9 +131,27 @@ func (c *checker) add(p Problem) {
 	if p.Severity == Mistake {
 		c.broken[p.Place] = true
 	}
+	if p.Line == 0 {
+		p.Line, p.Column = c.position(p)
+	}
+	p.Text, p.Fix = concealed(p.Text), concealed(p.Fix)
 	if !slices.Contains(c.problems, p) {
 		c.problems = append(c.problems, p)
 	}
+}
+
+// position is where a problem without a place of its own belongs: the deepest part of its place that the template has.
+func (c *checker) position(p Problem) (line, column int) {
+	if c.stack == nil {
+		return 1, 1
+	}
+	path := strings.Split(p.Place, ".")
+	if path[0] == jobs || path[0] == tokens {
+		path = append([]string{"Mappings"}, path...)
+	}
+	key, value, _ := c.stack.Locate(append(path, p.Key)...)
+	n := cmp.Or(key, value)
+	return n.Line, n.Column
 }
 
 // at adds a problem at a node of the template.

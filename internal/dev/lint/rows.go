@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -76,16 +77,30 @@ var rules = map[string]map[string]rule{
 
 // rows checks the blocks that the user writes, as they are written.
 func (c *checker) rows(data []byte) {
+	c.lines = strings.Split(string(data), "\n")
 	c.broken, c.blocks, c.lists = map[string]bool{}, map[string]map[string]block{}, map[string][]*yaml.Node{}
+	c.tabs(data)
 	for _, mapping := range []string{tokens, jobs} {
 		c.read(mapping)
 		c.names(mapping)
 		for _, name := range c.sortedBlocks(mapping) {
-			c.row(data, mapping, name)
+			c.row(mapping, name)
 		}
 	}
 	for _, name := range c.sortedBlocks(jobs) {
 		c.tokenOf(name)
+	}
+}
+
+// tabs reports those that our own parser reads over, and SAM CLI's does not.
+func (c *checker) tabs(data []byte) {
+	if bytes.IndexByte(data, '\t') < 0 {
+		return
+	}
+	for _, s := range suspects(data) {
+		if s.Text == aTab {
+			c.add(s)
+		}
 	}
 }
 
@@ -259,14 +274,14 @@ func goodName(mapping, name string) string {
 }
 
 // row checks the keys of a block and their values.
-func (c *checker) row(data []byte, mapping, name string) {
+func (c *checker) row(mapping, name string) {
 	b, place := c.blocks[mapping][name], mapping+"."+name
 	if b.value.Kind != yaml.MappingNode {
 		c.at(b.key, Problem{Place: place, Text: "it has no keys", Fix: "write at least " +
 			strings.Join(required(mapping), ", ")})
 		return
 	}
-	if c.misread(data, place, b) {
+	if c.misread(c.lines, place, b) {
 		return
 	}
 	meant := map[string]bool{} // the keys that a misspelt one was meant for: not missing too
@@ -292,18 +307,22 @@ func (c *checker) row(data []byte, mapping, name string) {
 	}
 }
 
-// misread reports the values of a row in one line that YAML reads otherwise than they are meant, though it reads them.
-func (c *checker) misread(data []byte, place string, b block) bool {
-	if b.value.Style&yaml.FlowStyle == 0 {
+// misread reports the values of a row in braces that YAML reads otherwise than they are meant, though it reads them.
+func (c *checker) misread(lines []string, place string, b block) bool {
+	first, last := b.value.Line-1, b.value.Line-1
+	if b.value.Style&yaml.FlowStyle == 0 || first >= len(lines) {
 		return false
 	}
-	text := lineOf(data, b.value.Line)
-	if b.value.Column > len(text) {
-		return false
+	for _, n := range b.value.Content {
+		last = max(last, n.Line-1)
 	}
-	found := flow(string(text[b.value.Column-1:]), b.value.Line, b.value.Column)
+	start := offset(lines[first], b.value.Column-1)
+	found := flow(lines[first][start:], first+1, start+1)
+	for i := first + 1; i <= min(last, len(lines)-1); i++ {
+		found = append(found, flow("{"+lines[i], i+1, 0)...)
+	}
 	for _, p := range found {
-		p.Place = place
+		p.Place, p.Column = place, characters(lines[p.Line-1], p.Column-1)+1
 		c.add(p)
 	}
 	return len(found) > 0
@@ -496,6 +515,26 @@ var tokenShapes = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\b(bearer )[A-Za-z0-9._~+/=-]{16}`),
 }
 
+// concealed is one of our texts without what looks like a token: texts quote what is written in the template.
+func concealed(text string) string {
+	for _, shape := range tokenShapes {
+		for from := 0; ; {
+			at := shape.FindStringSubmatchIndex(text[from:])
+			if at == nil {
+				break
+			}
+			beginning, rest := text[:from+at[3]], text[from+at[1]:]
+			from = len(beginning)
+			text = beginning + "…" + strings.TrimLeftFunc(rest, isTokenRune)
+		}
+	}
+	return text
+}
+
+func isTokenRune(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._~+/=-", r)
+}
+
 // tokenShape is the beginning of what looks like a token, or "".
 func tokenShape(value string) string {
 	for _, shape := range tokenShapes {
@@ -596,10 +635,13 @@ const maxWarnDays = 3650
 
 func days(value string) (text, fix string) {
 	n, err := strconv.ParseFloat(value, 64)
-	if amount.MatchString(value) && err == nil && n > 0 && n <= maxWarnDays {
+	octal := len(value) > 1 && value[0] == '0' && value[1] != '.'
+	if amount.MatchString(value) && !octal && err == nil && n > 0 && n <= maxWarnDays {
 		return "", ""
 	}
-	if d := spoken(value); d > 0 {
+	if octal && err == nil {
+		fix = "write " + strconv.FormatFloat(n, 'g', 4, 64) + ", as YAML takes a number that begins with 0 for an octal one"
+	} else if d := spoken(value); d > 0 {
 		fix = "write " + strconv.FormatFloat(d.Hours()/24, 'g', 4, 64)
 	}
 	return fmt.Sprintf("%s is not a number of days above 0, at most %d", quoted(value), maxWarnDays), fix
@@ -636,9 +678,9 @@ func boolean(value string) (text, fix string) {
 	switch strings.ToLower(value) {
 	case "true", "false":
 		return "", ""
-	case "yes", "on":
+	case "yes", "y", "on":
 		fix = "write true"
-	case "no", "off":
+	case "no", "n", "off":
 		fix = "write false"
 	}
 	return quoted(value) + " is not true or false", fix

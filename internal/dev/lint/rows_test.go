@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -102,6 +104,27 @@ const (
 		`ExampleApi, SilentAfter: 3 }`
 	hourlyRow = `HourlySync: { Schedule: "rate(1 hour)",`
 )
+
+// placed requires that each problem stands at a line of the template, and in it at what is meant: no white space, but for
+// what is missing there.
+func placed(t *testing.T, data []byte, problems []lint.Problem) {
+	t.Helper()
+	lines := strings.Split(string(data), "\n")
+	for _, p := range problems {
+		if p.Line < 1 || p.Line > len(lines) {
+			t.Errorf("there is no such line: %s", p.In("template.yaml"))
+			continue
+		}
+		line := []rune(lines[p.Line-1] + "\n")
+		switch missing := strings.Contains(p.Text, "missing") || strings.Contains(p.Text, "closed") ||
+			strings.Contains(p.Text, "has no value") || strings.Contains(p.Text, "a tab") || !utf8.ValidString(string(line)); {
+		case p.Column < 1 || p.Column > len(line):
+			t.Errorf("there is no such column: %s", p.In("template.yaml"))
+		case unicode.IsSpace(line[p.Column-1]) && !missing && !strings.Contains(p.Text, "no one sees"):
+			t.Errorf("there is nothing: %s", p.In("template.yaml"))
+		}
+	}
+}
 
 func TestShippedTemplateIsSound(t *testing.T) {
 	t.Parallel()
@@ -394,7 +417,7 @@ func TestMistakesInRows(t *testing.T) {
 		"no YAML at all": {
 			edits: []edit{{zone, `Timezone 'Europe/London`}},
 			want: []string{
-				`8:1: this is no YAML: could not find expected ':'`,
+				`8:7: a colon is missing after Timezone: write Timezone: and its value`,
 			},
 		},
 		"job in the list without a block": {
@@ -1029,6 +1052,115 @@ func TestMistakesInRows(t *testing.T) {
 				`{jobs}:8: Resources.Fn::ForEach::Jobs: a comma is missing in its list: write DailyReport, HourlySync`,
 			},
 		},
+		"cron in the second line of a row in braces, unquoted": {
+			edits: []edit{{hourlyRow, "HourlySync: { Window: 1,\n      Schedule: cron(0 6 ? * MON *),"}},
+			want: []string{
+				`14:17: Schedule: quote it: inside { } YAML takes the ? for a key: write Schedule: 'cron(0 6 ? * MON *)'`,
+			},
+		},
+		"two rows that are no YAML": {
+			edits: []edit{
+				{zone, "Note: renewed by hand: ask Anna"}, {`Schedule: "rate(1 hour)"`, "Schedule: cron(0 6 ? * MON *)"},
+			},
+			want: []string{
+				`8:13: Note: quote it: YAML takes the : for a key: write Note: 'renewed by hand: ask Anna'`,
+				`13:29: Schedule: quote it: inside { } YAML takes the ? for a key: write Schedule: 'cron(0 6 ? * MON *)'`,
+			},
+		},
+		"column after letters beyond ASCII": {
+			edits: []edit{{"Secret: example-api, WarnDays: 14", "Note: 'für Jörg', Key: no, Secret: example-api"}},
+			want:  []string{"4:42: Tokens.ExampleApi.Key: YAML takes no for a boolean: quote it: 'no'"},
+		},
+		"quotes in one line after letters beyond ASCII": {
+			edits: []edit{{"Secret: example-api, WarnDays: 14", "Note: 'für Jörg's', Secret: example-api"}},
+			want: []string{
+				`4:34: the value of Note ends with this ': write a ' that belongs to the value twice: ''`,
+			},
+		},
+		"apostrophe in a body": {
+			edits: []edit{{body, `Body: '{"note":"it's daily"}'`}},
+			want: []string{
+				`11:25: the value of Body ends with this ': write a ' that belongs to the value twice: ''`,
+			},
+		},
+		"apostrophe in a body, in one line": {
+			edits: []edit{{"SilentAfter: 3 }", `SilentAfter: 3, Body: '{"note":"it's daily"}' }`}},
+			want: []string{
+				`13:143: the value of Body ends with this ': write a ' that belongs to the value twice: ''`,
+			},
+		},
+		"body between double quotes": {
+			edits: []edit{{body, `Body: "{"kind":"daily"}"`}},
+			want:  []string{`11:15: the value of Body ends with this ": write it between single quotes`},
+		},
+		"body between double quotes, in one line": {
+			edits: []edit{{"SilentAfter: 3 }", `SilentAfter: 3, Body: "{"kind":"daily"}" }`}},
+			want:  []string{`13:133: the value of Body ends with this ": write it between single quotes`},
+		},
+		"quote not closed, in one line": {
+			edits: []edit{{`"rate(1 hour)", Call`, `"rate(1 hour), Call`}},
+			want:  []string{`13:29: the " of Schedule is not closed: write it at the end of the value too`},
+		},
+		"placeholder as a body, unquoted in one line": {
+			edits: []edit{{"SilentAfter: 3 }", "SilentAfter: 3, Body: {{runId}} }"}},
+			want: []string{
+				`13:131: Body: quote it: inside { } YAML takes the { for a block: write Body: '{{runId}}'`,
+			},
+		},
+		"backslash between double quotes": {
+			edits: []edit{{body, `Body: "\d+"`}},
+			want: []string{
+				`11:7: this is no YAML: found unknown escape character: write it between single quotes: in double quotes \ begins ` +
+					`an escape`,
+			},
+		},
+		"tab after a colon, which only SAM's parser rejects": {
+			edits: []edit{{zone, "Timezone:\tEurope/London"}},
+			want:  []string{"8:16: a tab, which YAML does not allow here: write spaces"},
+		},
+		"tab in one line, which only SAM's parser rejects": {
+			edits: []edit{{", WarnDays", ",\tWarnDays"}},
+			want:  []string{"4:39: a tab, which YAML does not allow here: write spaces"},
+		},
+		"space that no one sees": {
+			edits: []edit{{"      " + zone, "    \u00a0 " + zone}},
+			want:  []string{"8:5: a character that no one sees (U+00A0) stands here: take it out"},
+		},
+		"control character": {
+			edits: []edit{{zone, "Timezone: Europe/\x07London"}},
+			want:  []string{"8:24: a control character (U+0007) stands here: take it out"},
+		},
+		"quote before a key": {
+			edits: []edit{{silent, `"SilentAfter: 75`}},
+			want:  []string{`12:7: the " before this key is not closed: take it out`},
+		},
+		"sign before a key": {
+			edits: []edit{{zone, "@ Timezone: UTC"}},
+			want:  []string{"8:7: a row has no @ before a key: take it out"},
+		},
+		"line that is no key": {
+			edits: []edit{{zone, "Europe/London"}},
+			want:  []string{"8:7: this is no key with its value: write the key, a colon, a space and the value"},
+		},
+		"second document": {
+			edits: []edit{{"\nResources:\n", "\n---\nResources:\n"}},
+			want:  []string{"181:1: a template is one YAML document, and a second begins here"},
+		},
+		"key with a tag": {
+			edits: []edit{{hourlyRow, "!x " + hourlyRow}},
+			want:  []string{"13:5: a row has no ! before a key: take it out"},
+		},
+		"days that are octal": {
+			edits: []edit{{"WarnDays: 14", "WarnDays: 010"}},
+			want: []string{
+				`4:50: Tokens.ExampleApi.WarnDays: "010" is not a number of days above 0, at most 3650: write 10, as YAML takes ` +
+					`a number that begins with 0 for an octal one`,
+			},
+		},
+		"truth that is y": {
+			edits: []edit{{zone, "Idempotent: y"}},
+			want:  []string{`8:19: Jobs.DailyReport.Idempotent: "y" is not true or false: write true`},
+		},
 		"brace not closed": {
 			edits: []edit{{"SilentAfter: 3 }", "SilentAfter: 3"}},
 			want: []string{
@@ -1086,7 +1218,7 @@ func TestMistakesInRows(t *testing.T) {
 		"line in another encoding": {
 			edits: []edit{{zone, "Note: Jos\xe9"}},
 			want: []string{
-				`8:1: this line is not UTF-8: save the file in that encoding`,
+				`8:16: this is not UTF-8: save the file in that encoding`,
 			},
 		},
 		"mapping under another name": {
@@ -1127,10 +1259,12 @@ func TestMistakesInRows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			data := edited(t, template, c.edits...)
-			got := report(lint.Template(data, lint.Options{Now: now}))
+			problems := lint.Template(data, lint.Options{Now: now})
+			got := report(problems)
 			if diff := cmp.Diff(c.want, got, words(string(data))); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
+			placed(t, data, problems)
 		})
 	}
 }
@@ -1157,6 +1291,9 @@ func FuzzTemplate(f *testing.F) {
 				t.Errorf("%#v", p)
 			}
 			seen[p] = true
+			if p.Line < 1 || p.Column < 1 {
+				t.Errorf("no place: %#v", p)
+			}
 		}
 	})
 }
