@@ -81,6 +81,7 @@ func tokenOf(secret string) string { return "fake-token-of-" + strings.ReplaceAl
 //	cloud accept HOST TOKEN  the API of a host accepts a token
 //	cloud put SECRET VALUE   store a new version, as someone else does
 //	cloud deny OPERATION     deny an operation of the tool, such as GetSchedule; throttle OPERATION and clear likewise
+//	cloud unlimited          commands may do everything, not only what their policies say
 //	cloud unconfirm EMAIL    the reader has not followed the link yet; confirm EMAIL
 //	cloud emails             print the subjects of the emails so far
 //	cloud calls              print the actions that the tool's commands have used
@@ -169,6 +170,10 @@ var verbs = map[string]func(*testscript.TestScript, *simulated, []string) error{
 	},
 	"clear": func(_ *testscript.TestScript, s *simulated, _ []string) error {
 		s.server.Faults.Clear()
+		return nil
+	},
+	"unlimited": func(_ *testscript.TestScript, s *simulated, _ []string) error {
+		s.server.Unlimited = true
 		return nil
 	},
 	"unconfirm": func(_ *testscript.TestScript, s *simulated, args []string) error { return s.confirm(args[0], false) },

@@ -107,9 +107,6 @@ type Lambda interface {
 
 // Scheduler is satisfied by *scheduler.Client.
 type Scheduler interface {
-	ListSchedules(
-		context.Context, *scheduler.ListSchedulesInput, ...func(*scheduler.Options),
-	) (*scheduler.ListSchedulesOutput, error)
 	GetSchedule(
 		context.Context, *scheduler.GetScheduleInput, ...func(*scheduler.Options),
 	) (*scheduler.GetScheduleOutput, error)

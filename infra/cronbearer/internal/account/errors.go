@@ -29,7 +29,7 @@ func Explain(action, on string, err error) error {
 	_, isNet := errors.AsType[net.Error](err)
 	switch {
 	case isAPI && denied(api.ErrorCode()):
-		e.Code, e.Text = "AccessDenied", "not allowed: "+action+target(on)
+		e.Code, e.Text = "AccessDenied", "Not allowed: "+action+target(on)
 		e.Fix = "cronbearer rights prints the policy that it needs"
 	case isAPI && throttled(api.ErrorCode()):
 		e.Code, e.Text, e.Fix = "Throttled", "AWS throttled "+action+target(on), "try again in a minute"
@@ -82,4 +82,10 @@ func firstSentence(text string) string {
 	}
 	const longest = 300
 	return text[:min(len(text), longest)]
+}
+
+// isCode reports whether an error is AWS's of a code.
+func isCode(err error, code string) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return ok && api.ErrorCode() == code
 }

@@ -127,7 +127,7 @@ func (s *session) explained(err error) error {
 		if s.Stack != nil {
 			who = " (you are " + s.Stack.Principal + ")"
 		}
-		e.Text = strings.Replace(e.Text, "not allowed: ", "Not allowed: ", 1) + who + "."
+		e.Text += who + "."
 		e.Fix = "The policy: cronbearer rights " + s.command
 	}
 	return err

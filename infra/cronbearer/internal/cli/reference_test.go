@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/account"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/cli"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/view"
@@ -37,6 +39,9 @@ func app(t *testing.T) (*cli.App, *bytes.Buffer, *bytes.Buffer) {
 		IO:     &view.IO{In: strings.NewReader(""), Out: &out, Err: &errs, Width: view.DefaultWidth, Zone: time.UTC},
 		Now:    func() time.Time { return time.Date(2026, 11, 28, 1, 12, 0, 0, time.UTC) },
 		Getenv: func(string) string { return "" },
+		Dial: func(context.Context, cli.AccountOptions, string) (account.Clients, error) {
+			return account.Clients{}, &exit.Error{Status: exit.AWS, Code: "NoCredentials", Text: "there are no AWS credentials"}
+		},
 	}, &out, &errs
 }
 

@@ -47,7 +47,7 @@ func System() *App {
 
 // Main runs the command that the arguments name and returns the exit code.
 func Main(ctx context.Context, arguments []string, a *App) int {
-	root := Root(a)
+	root := Root(a) //nolint:contextcheck // a command has the context of its execution
 	root.SetArgs(arguments)
 	a.IO.JSON = slices.Contains(arguments, "--json")
 	command, err := root.ExecuteContextC(ctx)
@@ -146,6 +146,7 @@ need an AWS account with the application deployed.`,
 // commands lists the commands, in the order of a job's life.
 func (a *App) commands() []*cobra.Command {
 	return []*cobra.Command{
+		newStatusCommand(a),
 		newRightsCommand(a),
 		newVersionCommand(a),
 	}

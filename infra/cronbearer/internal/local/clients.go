@@ -138,12 +138,6 @@ func (c lambdaClient) Invoke(
 	return call[lambda.InvokeOutput](ctx, c.conn, "lambda:Invoke", in)
 }
 
-func (c schedulerClient) ListSchedules(
-	ctx context.Context, in *scheduler.ListSchedulesInput, _ ...func(*scheduler.Options),
-) (*scheduler.ListSchedulesOutput, error) {
-	return call[scheduler.ListSchedulesOutput](ctx, c.conn, "scheduler:ListSchedules", in)
-}
-
 func (c schedulerClient) GetSchedule(
 	ctx context.Context, in *scheduler.GetScheduleInput, _ ...func(*scheduler.Options),
 ) (*scheduler.GetScheduleOutput, error) {

@@ -23,7 +23,6 @@ import (
 )
 
 func (s *Server) registerScheduler() {
-	on(s, "scheduler:ListSchedules", func(*scheduler.ListSchedulesInput) string { return "*" }, s.listSchedules)
 	on(s, "scheduler:GetSchedule", func(in *scheduler.GetScheduleInput) string { return s.scheduleARN(in.GroupName, in.Name) },
 		s.getSchedule)
 	on(s, "scheduler:UpdateSchedule",
@@ -46,24 +45,6 @@ func (s *Server) scheduleARN(group, name *string) string {
 		g = "default"
 	}
 	return s.arn("scheduler", "schedule/"+g+"/"+aws.ToString(name))
-}
-
-func (s *Server) listSchedules(
-	_ context.Context, in *scheduler.ListSchedulesInput,
-) (*scheduler.ListSchedulesOutput, error) {
-	out := &scheduler.ListSchedulesOutput{}
-	for _, one := range s.cloud.Schedules() {
-		if in.GroupName != nil && *in.GroupName != one.Group || !strings.HasPrefix(one.Name, aws.ToString(in.NamePrefix)) {
-			continue
-		}
-		target := targetOf(one.Properties)
-		out.Schedules = append(out.Schedules, schedulertypes.ScheduleSummary{
-			Arn: &one.ARN, Name: &one.Name, GroupName: &one.Group, CreationDate: &one.Created,
-			LastModificationDate: &one.Modified, State: stateOf(one.Properties),
-			Target: &schedulertypes.TargetSummary{Arn: target.Arn},
-		})
-	}
-	return out, nil
 }
 
 func stateOf(properties map[string]any) schedulertypes.ScheduleState {

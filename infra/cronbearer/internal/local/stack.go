@@ -13,7 +13,6 @@ import (
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"github.com/cronbearer/cronbearer/internal/dev/awssim"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/api"
 	"github.com/cronbearer/cronbearer/internal/dev/cfn"
 )
@@ -58,7 +57,7 @@ func (s *Server) describeStacks(
 	stack := s.cloud.Stack
 	one := cfntypes.Stack{
 		StackName: &stack.StackName, StackId: aws.String(s.stackARN(stack.StackName)),
-		StackStatus: cfntypes.StackStatusCreateComplete, CreationTime: aws.Time(awssim.Start),
+		StackStatus: cfntypes.StackStatusCreateComplete, CreationTime: &s.started,
 	}
 	for _, name := range slices.Sorted(maps.Keys(stack.Outputs)) {
 		one.Outputs = append(one.Outputs, cfntypes.Output{
@@ -87,7 +86,7 @@ func (s *Server) listStackResources(
 		}
 		out.StackResourceSummaries = append(out.StackResourceSummaries, cfntypes.StackResourceSummary{
 			LogicalResourceId: &id, PhysicalResourceId: aws.String(stack.Ref(id)), ResourceType: &kind,
-			ResourceStatus: cfntypes.ResourceStatusCreateComplete, LastUpdatedTimestamp: aws.Time(awssim.Start),
+			ResourceStatus: cfntypes.ResourceStatusCreateComplete, LastUpdatedTimestamp: &s.started,
 		})
 	}
 	return out, nil

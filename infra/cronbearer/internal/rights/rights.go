@@ -72,9 +72,6 @@ func Table() []Permission {
 		{Level: Look, Action: "cloudwatch:ListAlarmMuteRules", Resources: anything, Commands: []string{
 			"status", "drill", "resume",
 		}},
-		{Level: Look, Action: "scheduler:ListSchedules", Resources: anything, Commands: []string{
-			"status", "run", "backfill", "pause", "resume",
-		}},
 		{Level: Look, Action: "scheduler:GetSchedule", Resources: schedules, Commands: []string{
 			"status", "run", "backfill", "pause", "resume", "token set",
 		}},

@@ -1,0 +1,256 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/status"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/view"
+)
+
+type statusDocument struct {
+	view.Versioned
+	accountDocument
+	*status.Report
+}
+
+// watchEvery is how often --watch reads again.
+const watchEvery = 30 * time.Second
+
+func newStatusCommand(a *App) *cobra.Command {
+	var watch, exitCode bool
+	c := &cobra.Command{
+		Use: "status", Short: "Show tokens, jobs, queues and people, and what to do next", GroupID: running, Args: arguments(),
+		Long: `Show the state of a deployed application: each token with its verdict, its
+expiry and its age; each job with its last run and its next start; what is kept
+in the queues; who is notified, and when that was last tried. The last line is
+the next command to type.
+
+What could not be read is shown as ?, with the reason. With --exit-code the exit
+code is 1 while an alarm is in ALARM.`,
+		Example: `  cronbearer status
+  cronbearer status --json
+  cronbearer status --exit-code`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := a.open(c.Context(), c)
+			if err != nil {
+				return err
+			}
+			for {
+				report := status.Read(c.Context(), s.Clients, s.Stack, s.now())
+				if err := a.printStatus(s, report); err != nil || !watch {
+					return cmp.Or(err, statusError(report, exitCode))
+				}
+				if err := pause(c.Context(), watchEvery); err != nil {
+					return err
+				}
+				a.IO.Println()
+			}
+		},
+	}
+	c.Flags().BoolVar(&watch, "watch", false, "read again every 30 seconds until interrupted")
+	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 1 while an alarm is in ALARM")
+	a.describes("status", statusDocument{})
+	return a.needsAccount(c)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func statusError(r *status.Report, exitCode bool) error {
+	if exitCode && len(r.InAlarm) > 0 {
+		return exit.Silent(exit.No)
+	}
+	return nil
+}
+
+func (a *App) printStatus(s *session, r *status.Report) error {
+	if a.IO.JSON {
+		return a.IO.WriteJSON(statusDocument{view.V1, s.document(), r})
+	}
+	if !a.IO.OutTTY {
+		a.printStatusLines(r)
+		return nil
+	}
+	alarms := "no alarm is in ALARM"
+	if n := len(r.InAlarm); n > 0 {
+		alarms = view.Count(n, "alarm") + " in ALARM"
+	}
+	a.IO.Printf("Deployed %s, %s. Times are %s.\n\n", view.Ago(r.Deployed, r.At), alarms, r.At.In(a.IO.Zone).Format("MST"))
+	a.printTokens(r)
+	a.IO.Println()
+	a.printJobs(r)
+	a.IO.Println()
+	a.printPeople(r)
+	for _, name := range r.Names() {
+		a.IO.Println("? " + strings.TrimLeft(view.Wrap(name+": "+r.Unknown[name], 2, a.IO.TextWidth()), " ")) //nolint:mnd // the mark
+	}
+	if r.Next == "" {
+		a.IO.Println("Nothing to do.")
+		return nil
+	}
+	a.IO.Printf("Next: %s   (%s)\n", r.Next, r.Why)
+	return nil
+}
+
+func (a *App) printTokens(r *status.Report) {
+	t := a.IO.Table("TOKEN", "VERDICT", "SINCE", "EXPIRES", "STORED")
+	for _, token := range r.Tokens {
+		t.Row(token.Name, verdictText(token), a.since(token, r.At), a.expiry(token, r.At), a.stored(token, r))
+	}
+	t.Print()
+}
+
+func verdictText(t status.Token) string {
+	switch {
+	case t.Missing:
+		return "✗ no such secret"
+	case t.Verdict == status.Rejected && t.Status != 0:
+		return fmt.Sprintf("✗ rejected, %d", t.Status)
+	case t.Verdict == status.Rejected:
+		return "✗ rejected"
+	case t.Verdict == status.Accepted:
+		return "✓ accepted"
+	case t.Verdict == status.NeverUsed:
+		return "‖ never used"
+	}
+	return "?"
+}
+
+func (a *App) since(t status.Token, now time.Time) string {
+	if t.Since == nil {
+		return "-"
+	}
+	if t.Verdict == status.Accepted {
+		return view.Ago(*t.Since, now)
+	}
+	return view.Time(*t.Since, now, a.IO.Zone)
+}
+
+func (a *App) expiry(t status.Token, now time.Time) string {
+	switch {
+	case t.Rotated:
+		return "renewed by us"
+	case t.Expires == nil:
+		return "not known"
+	}
+	return view.Date(*t.Expires, now, a.IO.Zone) + ", " + view.Ago(*t.Expires, now)
+}
+
+func (a *App) stored(t status.Token, r *status.Report) string {
+	if t.Stored == nil {
+		return "?"
+	}
+	return view.Ago(*t.Stored, r.At)
+}
+
+func (a *App) printJobs(r *status.Report) {
+	t := a.IO.Table("JOB", "LAST RUN", "LAST SUCCESS", "NEXT")
+	for _, j := range r.Jobs {
+		last, worked := lastRun(j), "-"
+		if r.Unknown["runs"] != "" {
+			last, worked = "?", "?"
+		} else if j.LastSuccess != nil {
+			worked = view.Time(*j.LastSuccess, r.At, a.IO.Zone)
+		}
+		t.Row(j.Name, last, worked, a.next(j, r.At))
+	}
+	t.Print()
+}
+
+func lastRun(j status.Job) string {
+	switch j.Outcome {
+	case "":
+		return "never"
+	case "succeeded", "skipped":
+		return "✓ " + j.Outcome
+	}
+	return "✗ " + j.Outcome
+}
+
+func (a *App) next(j status.Job, now time.Time) string {
+	if j.Next == nil {
+		if j.Paused {
+			return "‖ paused"
+		}
+		return "none"
+	}
+	text := view.Time(*j.Next, now, a.IO.Zone) + ", " + view.Ago(*j.Next, now)
+	if j.Paused {
+		return "‖ paused until " + text
+	}
+	return text
+}
+
+func (a *App) printPeople(r *status.Report) {
+	count := func(n *int) string {
+		if n == nil {
+			return "?"
+		}
+		return fmt.Sprint(*n)
+	}
+	a.IO.Printf("QUEUED       %s failed runs, %s undelivered starts\n", count(r.Queues.FailedRuns), count(r.Queues.DeadLetters))
+	var people []string
+	for _, one := range r.Subscribers {
+		mark := "✓"
+		if !one.Confirmed {
+			mark = "✗ not confirmed"
+		}
+		people = append(people, one.Endpoint+" "+mark)
+	}
+	text := strings.Join(people, "   ")
+	if len(people) == 0 {
+		text = "no one"
+		if r.Unknown["subscribers"] != "" {
+			text = "?"
+		}
+	}
+	a.IO.Println("SUBSCRIBERS  " + strings.TrimLeft(view.Wrap(text, len("SUBSCRIBERS  "), a.IO.TextWidth()), " "))
+	switch {
+	case r.LastDrill == nil:
+		a.IO.Println("             no drill yet")
+	case r.LastDrill.OK:
+		a.IO.Println("             last drill " + view.Ago(r.LastDrill.At, r.At))
+	default:
+		a.IO.Println("             last drill " + view.Ago(r.LastDrill.At, r.At) + ": not everyone was reached")
+	}
+}
+
+// printStatusLines writes one line a fact, for programs.
+func (a *App) printStatusLines(r *status.Report) {
+	stamp := func(at *time.Time) string {
+		if at == nil {
+			return ""
+		}
+		return at.UTC().Format(time.RFC3339)
+	}
+	line := func(cells ...string) { a.IO.Println(strings.Join(cells, "\t")) }
+	for _, t := range r.Tokens {
+		line("token", t.Name, t.Verdict, stamp(t.Since), stamp(t.Expires), stamp(t.Stored))
+	}
+	for _, j := range r.Jobs {
+		line("job", j.Name, j.Outcome, stamp(j.LastRun), stamp(j.LastSuccess), stamp(j.Next))
+	}
+	for _, one := range r.Subscribers {
+		line("subscriber", one.Endpoint, fmt.Sprint(one.Confirmed))
+	}
+	for _, name := range r.InAlarm {
+		line("alarm", name)
+	}
+	for _, name := range r.Names() {
+		line("unknown", name, r.Unknown[name])
+	}
+	line("next", r.Next)
+}
