@@ -20,12 +20,17 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/cronbearer/cronbearer/internal/dev/cfn"
+	"github.com/cronbearer/cronbearer/internal/hosts"
 )
 
 // Options say what the template is checked for.
 type Options struct {
 	// Stack is what it will be deployed as. Parameters without a value get one, AllowedHosts only if Deploy is not set.
 	Stack cfn.Options
+	// SecretHosts are the hosts that the secrets of tokens allow, of those tokens whose secret is known.
+	SecretHosts map[string]hosts.List
+	// Asked: whoever deploys is asked for AllowedHosts, so that it need not be known yet.
+	Asked bool
 	// Deploy also rejects hosts that no one can own (RFC 2606, RFC 6761).
 	Deploy bool
 	// Now is the moment after which every schedule must still start a run.
@@ -106,7 +111,7 @@ func (c *checker) guessed() cfn.Options {
 	o := c.options.Stack
 	o.Guess = true
 	o.Parameters = map[string]string{}
-	if !c.options.Deploy {
+	if !c.options.Deploy || c.options.Asked {
 		o.Parameters[allowedHosts] = "api.example.com"
 	}
 	maps.Copy(o.Parameters, c.options.Stack.Parameters)
@@ -134,6 +139,7 @@ func (c *checker) add(p Problem) {
 	if p.Line == 0 {
 		p.Line, p.Column = c.position(p)
 	}
+	p.Place, p.Key = concealed(p.Place), concealed(p.Key)
 	p.Text, p.Fix = concealed(p.Text), concealed(p.Fix)
 	if !slices.Contains(c.problems, p) {
 		c.problems = append(c.problems, p)

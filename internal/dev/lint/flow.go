@@ -49,6 +49,11 @@ func flow(text string, line, column int) []Problem {
 		}
 		key := strings.Trim(rest[:colon], " ,'\"")
 		i += colon + 1
+		if i < len(text) && text[i] != ' ' && rest[:colon] == strings.TrimRight(rest[:colon], `'"`) && isKey(key) {
+			p := tight(key)
+			p.Line, p.Column = line, column+i
+			found = append(found, p)
+		}
 		for i < len(text) && text[i] == ' ' {
 			i++
 		}
@@ -74,9 +79,10 @@ func misreadValue(key, value string) (Problem, bool) {
 	case value == "" || strings.ContainsRune("{[!", rune(value[0])):
 		return Problem{}, false
 	}
-	if tight := glued.FindStringSubmatchIndex(value); !quoted && tight != nil && isKey(value[tight[2]:tight[3]]) {
-		return Problem{Text: "the colon of " + value[tight[2]:tight[3]] +
-			" needs a space after it", Fix: "write it", Column: tight[3] + 1}, true
+	if found := glued.FindStringSubmatchIndex(value); !quoted && found != nil && isKey(value[found[2]:found[3]]) {
+		p := tight(value[found[2]:found[3]])
+		p.Column = found[3] + 1
+		return p, true
 	}
 	after := 0
 	if quoted {
@@ -93,6 +99,11 @@ func misreadValue(key, value string) (Problem, bool) {
 		return unquoted(key, value, what, 0, 0), true
 	}
 	return Problem{}, false
+}
+
+// tight is the problem of a key without the space after its colon.
+func tight(key string) Problem {
+	return Problem{Text: "the colon of " + key + " needs a space after it", Fix: "write it"}
 }
 
 // misquoted looks at a quoted value of a row in one line.

@@ -44,6 +44,7 @@ func (c *checker) jobs() {
 		}
 		event := c.event(name, input)
 		c.schedule(name, properties, event)
+		c.destination(name, event)
 		if !c.broken[jobs+"."+name] {
 			token := textAt(c.stack.Mappings[jobs][name], "Token")
 			good[token] = append(good[token], name)
@@ -158,15 +159,7 @@ func (c *checker) schedule(name string, properties map[string]any, event job.Job
 			" never starts a run again", Fix: "write a time that is to come, or take the job out"})
 		return
 	}
-	if field, days, names := s.NumberedDays(); field != "" {
-		c.jobProblem(name, "Schedule", Problem{
-			Severity: Warning, Text: field + " is " + days + ", as AWS counts from Sunday = 1",
-			Fix: "write " + names + ", or the days that you mean, such as MON-FRI",
-		})
-	}
-	if text, fix := oddZone(zone); text != "" {
-		c.jobProblem(name, "Timezone", Problem{Severity: Warning, Text: text, Fix: fix})
-	}
+	c.odd(name, expression, zone, s)
 	row := c.stack.Mappings[jobs][name]
 	window := time.Duration(numberAt(row, "Window")) * time.Minute
 	if event.MaxAge > 0 && event.MaxAge <= window+delivery {
@@ -210,7 +203,11 @@ func (c *checker) silence(name string, s *schedule.Schedule, window time.Duratio
 func (c *checker) badSchedule(name, expression string, err error) {
 	zone, _ := errors.AsType[*schedule.ZoneError](err)
 	if zone != nil {
-		c.jobProblem(name, "Timezone", Problem{Text: zone.Error()})
+		p := Problem{Text: zone.Error()}
+		if place, ok := abbreviations[strings.ToUpper(zone.Name)]; ok {
+			p = Problem{Text: quoted(zone.Name) + " is no IANA time zone", Fix: "write " + place + ", or the zone of your city"}
+		}
+		c.jobProblem(name, "Timezone", p)
 	}
 	if _, err := schedule.Parse(expression, ""); err != nil || zone == nil {
 		if err == nil { // a time that the clocks of the zone jump over
@@ -220,26 +217,6 @@ func (c *checker) badSchedule(name, expression string, err error) {
 			name, "Schedule", Problem{Text: strings.ReplaceAll(strings.TrimPrefix(err.Error(), "schedule "), "\n", "; ")},
 		)
 	}
-}
-
-// fixedZones are zones of IANA that people write for a place whose clocks change.
-var fixedZones = map[string]string{
-	"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu",
-	"Etc/GMT": "Europe/London", "GMT": "Europe/London",
-}
-
-var offsetZone = regexp.MustCompile(`^Etc/GMT([+-])([0-9]{1,2})$`)
-
-// oddZone reports what a zone means that exists, and is seldom meant.
-func oddZone(zone string) (text, fix string) {
-	if place, ok := fixedZones[zone]; ok {
-		return zone + " knows no daylight saving time", "write " + place + ", or the zone of your city, unless you mean that"
-	}
-	if found := offsetZone.FindStringSubmatch(zone); found != nil && found[2] != "0" {
-		sign := map[string]string{"+": "-", "-": "+"}[found[1]]
-		return zone + " is UTC" + sign + found[2] + ": its sign is the other way round", "write the zone of your city"
-	}
-	return "", ""
 }
 
 // rejects warns where one token is judged by different rules: what one job takes for its end, another takes for a good
@@ -279,6 +256,9 @@ func (c *checker) examples() {
 		}
 	}
 	given := c.options.Stack.Parameters[allowedHosts]
+	if c.options.Asked {
+		return
+	}
 	if _, there := c.stack.Parameters[allowedHosts]; there && given == "" {
 		given = c.stack.Values[allowedHosts]
 		if c.stack.Parameters[allowedHosts].Default == nil {

@@ -90,6 +90,7 @@ func (c *checker) rows(data []byte) {
 	for _, name := range c.sortedBlocks(jobs) {
 		c.tokenOf(name)
 	}
+	c.twins()
 }
 
 // tabs reports those that our own parser reads over, and SAM CLI's does not.
@@ -378,6 +379,9 @@ func (r rule) problem(key string, n *yaml.Node) (Problem, bool) {
 			"a token comes from Secrets Manager when the job runs: see Secret",
 		)
 	}
+	if certain, _ := pastedToken(n.Value); certain && key == "Secret" {
+		return Problem{}, false // value says so, and shows none of it
+	}
 	if r.kind == text && what != "" {
 		if text, fix := r.check(n.Value); text != "" && what == "a number" {
 			return mistake(text, fix) // a duration without its unit
@@ -417,27 +421,20 @@ func notPlain(r rune) bool { return r == '"' || r == '\\' || unicode.IsControl(r
 // value checks what a rule that knows only the value cannot.
 func (c *checker) value(mapping, name, key string, n *yaml.Node) {
 	p := Problem{Place: mapping + "." + name, Key: key}
-	switch {
-	case key == "Secret":
-		if p.Text, p.Fix = c.secret(n.Value); p.Text == "" && random(n.Value) {
-			p.Severity, p.Text = Warning, "looks random, as tokens do"
-			p.Fix = "if it is the token itself, store it in Secrets Manager and write the secret's name here"
+	if key == "Secret" {
+		found, bad := notAName(n.Value)
+		if text, fix := c.secret(n.Value); text != "" && (!bad || found.Severity == Warning) {
+			found, bad = Problem{Text: text, Fix: fix}, true
 		}
-		if p.Text != "" {
-			c.at(n, p)
+		if found.Place, found.Key = p.Place, key; bad {
+			c.at(n, found)
 		}
-	case key == "Call" || key == "Body" || key == "Headers":
-		if variable := shellVariable.FindString(n.Value); variable != "" {
-			p.Severity, p.Text, p.Fix = Warning, variable+
-				" goes out as it stands: only {{…}} is replaced", "write {{scheduledDate}}, {{scheduledTime}} or {{runId}} if "+
-				"you mean one of them"
-			c.at(n, p)
-		}
+		return
 	}
+	c.unreplaced(p, n)
+	c.commented(p, n)
+	c.credentials(p, n)
 }
-
-// shellVariable is what people write who come from a crontab.
-var shellVariable = regexp.MustCompile(`\$\{[^}]*\}|\$\([^)]*\)|\$[A-Z][A-Z0-9_]+`)
 
 // tokenOf checks that a job's token is one of the template's.
 func (c *checker) tokenOf(name string) {
@@ -528,7 +525,12 @@ func concealed(text string) string {
 			text = beginning + "…" + strings.TrimLeftFunc(rest, isTokenRune)
 		}
 	}
-	return text
+	return unbroken.ReplaceAllStringFunc(text, func(word string) string {
+		if random(word) {
+			return "…"
+		}
+		return word
+	})
 }
 
 func isTokenRune(r rune) bool {
@@ -543,15 +545,6 @@ func tokenShape(value string) string {
 		}
 	}
 	return ""
-}
-
-var unbroken = regexp.MustCompile(`^[A-Za-z0-9+=]{32,}$`)
-
-// random reports whether a text has the shape of a token of no known kind: long, without a word's end, of mixed
-// characters.
-func random(value string) bool {
-	return unbroken.MatchString(value) && strings.ContainsFunc(value, unicode.IsDigit) &&
-		strings.ContainsFunc(value, unicode.IsLetter)
 }
 
 func plainText(value string) (text, fix string) {

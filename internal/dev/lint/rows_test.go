@@ -1230,8 +1230,100 @@ func TestMistakesInRows(t *testing.T) {
 		"secret that looks random": {
 			edits: []edit{{"Secret: example-api", "Secret: 0123456789abcdef0123456789abcdef01234567"}},
 			want: []string{
+				`4:27: Tokens.ExampleApi.Secret: that looks like a token, and the template is no place for one: store it in ` +
+					`Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
+			},
+		},
+		"secret that is a UUID": {
+			edits: []edit{{"Secret: example-api", "Secret: 0f8fad5b-d9cb-469f-a165-70867728950e"}},
+			want: []string{
 				`4:27: warning: Tokens.ExampleApi.Secret: looks random, as tokens do: if it is the token itself, store it in ` +
 					`Secrets Manager and write the secret's name here`,
+			},
+		},
+		"secret of mixed letters and digits": {
+			edits: []edit{{"Secret: example-api", "Secret: q7RkP2vXz9Lm4TnB8wYc3HdJ"}},
+			want: []string{
+				`4:27: Tokens.ExampleApi.Secret: that looks like a token, and the template is no place for one: store it in ` +
+					`Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
+			},
+		},
+		"token in braces that is no YAML": {
+			edits: []edit{{"Secret: example-api", "Secret: ghp_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789?"}},
+			want: []string{
+				`4:27: Secret: quote it: inside { } YAML takes the ? for a key: write Secret: 'ghp_…?'`,
+			},
+		},
+		"secret with the end of its ARN": {
+			edits: []edit{{"Secret: example-api", "Secret: example-api-AbCdEf"}},
+			want: []string{
+				`4:27: warning: Tokens.ExampleApi.Secret: ends with -AbCdEf, as the ARN of a secret does and its name does ` +
+					`not: write the name without it if you copied it from the ARN`,
+			},
+		},
+		"two tokens with one secret": {
+			edits: []edit{{tokenRow, tokenRow + "\n    Other: { Secret: example-api }"}, {tokenList, "[ExampleApi, Other]"}},
+			want: []string{
+				`5:22: warning: Tokens.Other.Secret: ExampleApi has the same one, so a rejected token would be reported ` +
+					`twice: name the secret that you mean, or use ExampleApi in the jobs`,
+			},
+		},
+		"every minute of nine o'clock": {
+			edits: []edit{{cron, "Schedule: cron(* 9 ? * MON-FRI *)"}},
+			want: []string{
+				`7:17: warning: Jobs.DailyReport.Schedule: starts at every minute of hour 9, 60 times: write 0 instead of ` +
+					`the first * to start once`,
+			},
+		},
+		"zone that is Greenwich": {
+			edits: []edit{{zone, "Timezone: GMT"}},
+			want: []string{
+				`8:17: warning: Jobs.DailyReport.Timezone: GMT knows no daylight saving time: write Europe/London, or the ` +
+					`zone of your city, unless you mean that`,
+			},
+		},
+		"zone by its abbreviation": {
+			edits: []edit{{zone, "Timezone: pst"}},
+			want: []string{
+				`8:17: Jobs.DailyReport.Timezone: "pst" is no IANA time zone: write America/Los_Angeles, or the zone of your ` +
+					`city`,
+			},
+		},
+		"placeholder in single braces": {
+			edits: []edit{{"{{scheduledDate}}", "{scheduledDate-1d}"}},
+			want: []string{
+				`9:13: warning: Jobs.DailyReport.Call: {scheduledDate-1d} goes out as it stands: only {{…}} is replaced: write ` +
+					`{{scheduledDate}}, {{scheduledTime}} or {{runId}} if you mean one of them`,
+			},
+		},
+		"variable of CloudFormation in a note": {
+			edits: []edit{{zone, "Note: runs in ${AWS::Region}"}},
+			want: []string{
+				`8:13: warning: Jobs.DailyReport.Note: ${AWS::Region} stays as it stands: nothing is replaced in a row: write ` +
+					`the value itself`,
+			},
+		},
+		"note that ends at a number sign": {
+			edits: []edit{{zone, "Note: renewed as in #12"}},
+			want: []string{
+				`8:13: warning: Jobs.DailyReport.Note: ends before the #, with which YAML begins a comment: quote the value if ` +
+					`the rest belongs to it, or write a space after the #`,
+			},
+		},
+		"key in a query": {
+			edits: []edit{{"?for={{scheduledDate}}", "?api_key=1f3c9a7d5e2b"}},
+			want: []string{
+				`9:13: warning: Jobs.DailyReport.Call: the query holds api_key, which everyone sees who may read the stack or ` +
+					`the target's logs: the caller sends one secret, as a bearer token; ask the API for one, or put this into the ` +
+					`secret of the token`,
+			},
+		},
+		"key in a header": {
+			edits: []edit{{body, `Headers: '{"X-Api-Key":"1f3c9a7d5e2b","X-Kind":"daily-report-1"}'`}},
+			want: []string{
+				`11:16: warning: Jobs.DailyReport.Headers: the header X-Api-Key holds what everyone sees who may read the ` +
+					`stack: the caller sends one secret, as a bearer token; ask the API for one, or put this into the secret of ` +
+					`the token`,
 			},
 		},
 		"timeout with a space": {

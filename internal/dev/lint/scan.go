@@ -133,8 +133,8 @@ func (s *scan) entry(line, trimmed string, indent int) {
 		s.rows, s.indents, s.filled = strings.HasPrefix(line, "Mappings:"), nil, false
 	}
 	if found := glued.FindStringSubmatch(trimmed); s.rows && found != nil && isKey(found[1]) {
-		s.add(strings.Index(line, found[1]+":")+len(found[1])+2, "the colon of "+found[1]+
-			" needs a space after it", "write it")
+		p := tight(found[1])
+		s.add(strings.Index(line, found[1]+":")+len(found[1])+2, p.Text, p.Fix)
 		return
 	}
 	if s.rows && strings.HasPrefix(trimmed, "- ") {

@@ -12,6 +12,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/cfn"
 	"github.com/cronbearer/cronbearer/internal/dev/lint"
 	"github.com/cronbearer/cronbearer/internal/dev/shipped"
+	"github.com/cronbearer/cronbearer/internal/hosts"
 )
 
 // TestKeysOfRowsAreAllowed writes the keys that the shipped rows do not use.
@@ -365,8 +366,10 @@ func TestDeployRejectsExamples(t *testing.T) {
 			host: "api.cronbearer.dev", allowed: "API.TEST., api.cronbearer.dev",
 			want: []string{allowed + "API.TEST. is an example: write your own host"},
 		},
-		"localhost": {host: "api.cronbearer.dev", allowed: "localhost:8443", want: []string{allowed +
-			"localhost:8443 is an example: write your own host"}},
+		"localhost": {
+			host: "api.cronbearer.dev", allowed: "localhost:8443, api.cronbearer.dev", want: []string{allowed +
+				"localhost:8443 is an example: write your own host"},
+		},
 		"no hosts":          {host: "api.cronbearer.dev", allowed: "", want: []string{allowed + "needs a value"}},
 		"nearly an example": {host: "notexample.com", allowed: "notexample.com", want: nil},
 	}
@@ -383,6 +386,84 @@ func TestDeployRejectsExamples(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestHostsThatAreNotAllowed: a run that calls one fails, and no one is told before.
+func TestHostsThatAreNotAllowed(t *testing.T) {
+	t.Parallel()
+	const nowhere = " is not in AllowedHosts (api.example.com), so each run would fail as invalid_job unless the secret has it " +
+		"in its member hosts: correct the host, or add it to AllowedHosts"
+	list := func(text string) map[string]hosts.List {
+		l, err := hosts.ParseCommaSeparated(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return map[string]hosts.List{"ExampleApi": l}
+	}
+	cases := map[string]struct {
+		allowed string
+		secret  map[string]hosts.List
+		call    string
+		want    []string
+	}{
+		"nothing is known":      {call: "GET https://other.example.com/"},
+		"allowed":               {allowed: "api.example.com", call: "GET https://API.example.com./"},
+		"wildcard":              {allowed: "*.example.com", call: "GET https://other.example.com/"},
+		"of another name":       {allowed: "api.example.com", call: "GET https://other.example.com/", want: []string{"other.example.com" + nowhere}},
+		"of another port":       {allowed: "api.example.com", call: "GET https://api.example.com:8443/", want: []string{"api.example.com:8443" + nowhere}},
+		"allowed by the secret": {allowed: "api.example.com", secret: list("other.example.com,api.example.com"), call: "GET https://other.example.com/"},
+		"not allowed by the secret": {secret: list("api.example.com"), call: "GET https://other.example.com/", want: []string{
+			"the secret of ExampleApi does not allow other.example.com, so each run would fail as invalid_job: add it to the " +
+				"member hosts of the secret",
+		}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data := edited(t, small(), edit{call, "Call: " + c.call}, edit{`Call: "GET https://api.example.com/v1/sync"`, "Call: '" + c.call + "'"})
+			o := lint.Options{Now: now, SecretHosts: c.secret}
+			if c.allowed != "" {
+				o.Stack.Parameters = map[string]string{"AllowedHosts": c.allowed}
+			}
+			var want []string
+			for _, text := range c.want {
+				want = append(want, "9:13: warning: Jobs.DailyReport.Call: "+text, "13:51: warning: Jobs.HourlySync.Call: "+text)
+			}
+			if diff := cmp.Diff(want, report(lint.Template(data, o))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestNoProblemShowsAToken: whatever else is wrong with the row that it was pasted into.
+func TestNoProblemShowsAToken(t *testing.T) {
+	t.Parallel()
+	for _, token := range []string{
+		"ghp_q7RkP2vXz9Lm4TnB8wYc3HdJ5sFg6KaE1u", "xoxb-123456789012-q7RkP2vXz9Lm4TnB", "q7RkP2vXz9Lm4TnB8wYc3HdJ5sFg6KaE",
+		"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.q7RkP2vXz9Lm4TnB8wYc3HdJ5sFg", "9d41c0ffee9d41c0ffee9d41c0ffee9d",
+		"31415926535897932384626433832795",
+	} {
+		for _, row := range []string{
+			"Secret: %s", "Secret: %s?", "Secret: '%s", "Secret: /%s", "Secret: cronbearer/%s", "Secret: %s x", "Secret: %s: x", "Key: %s, Secret: a",
+			"Note: %s?, Secret: a", "Reject: %s, Secret: a", "Secret: a, WarnDays: %s", "Secret: a, Secret: %s", "Secret: [%s]", "Secret: @%s",
+			`Secret: "%s" x`, "Secret:%s",
+		} {
+			data := edited(t, small(), edit{"Secret: example-api, WarnDays: 14", fmt.Sprintf(row, token)})
+			problems := lint.Template(data, lint.Options{Now: now})
+			if len(problems) == 0 && !strings.HasPrefix(row, "Key") {
+				t.Errorf("nothing is said of %s", row)
+			}
+			for _, p := range problems {
+				for i := 0; i+12 <= len(token); i++ {
+					if strings.Contains(p.String(), token[i:i+12]) {
+						t.Errorf("%s: %s", row, p)
+						break
+					}
+				}
+			}
+		}
 	}
 }
 
