@@ -167,9 +167,6 @@ type SQS interface {
 	DeleteMessage(
 		context.Context, *sqs.DeleteMessageInput, ...func(*sqs.Options),
 	) (*sqs.DeleteMessageOutput, error)
-	PurgeQueue(
-		context.Context, *sqs.PurgeQueueInput, ...func(*sqs.Options),
-	) (*sqs.PurgeQueueOutput, error)
 }
 
 // STS is satisfied by *sts.Client.

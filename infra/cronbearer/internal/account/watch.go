@@ -236,7 +236,7 @@ func Waiting(ctx context.Context, c SQS, url string) (int, error) {
 		},
 	})
 	if err != nil {
-		return 0, Explain("sqs:GetQueueAttributes", url, err)
+		return 0, Explain("sqs:GetQueueAttributes", url[strings.LastIndexByte(url, '/')+1:], err)
 	}
 	total := 0
 	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"} {

@@ -147,6 +147,9 @@ need an AWS account with the application deployed.`,
 func (a *App) commands() []*cobra.Command {
 	return []*cobra.Command{
 		newStatusCommand(a),
+		newFailedCommand(a),
+		newResendCommand(a),
+		newDropCommand(a),
 		newRightsCommand(a),
 		newVersionCommand(a),
 	}

@@ -234,12 +234,6 @@ func (c sqsClient) DeleteMessage(
 	return call[sqs.DeleteMessageOutput](ctx, c.conn, "sqs:DeleteMessage", in)
 }
 
-func (c sqsClient) PurgeQueue(
-	ctx context.Context, in *sqs.PurgeQueueInput, _ ...func(*sqs.Options),
-) (*sqs.PurgeQueueOutput, error) {
-	return call[sqs.PurgeQueueOutput](ctx, c.conn, "sqs:PurgeQueue", in)
-}
-
 func (c stsClient) GetCallerIdentity(
 	ctx context.Context, in *sts.GetCallerIdentityInput, _ ...func(*sts.Options),
 ) (*sts.GetCallerIdentityOutput, error) {

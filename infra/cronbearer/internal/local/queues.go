@@ -20,14 +20,6 @@ func (s *Server) registerSQS() {
 	on(s, "sqs:ChangeMessageVisibility",
 		func(in *sqs.ChangeMessageVisibilityInput) string { return s.queueARN(in.QueueUrl) }, s.changeMessageVisibility)
 	on(s, "sqs:DeleteMessage", func(in *sqs.DeleteMessageInput) string { return s.queueARN(in.QueueUrl) }, s.deleteMessage)
-	on(s, "sqs:PurgeQueue", func(in *sqs.PurgeQueueInput) string { return s.queueARN(in.QueueUrl) },
-		func(_ context.Context, in *sqs.PurgeQueueInput) (*sqs.PurgeQueueOutput, error) {
-			queue, err := s.queue(in.QueueUrl)
-			if err == nil {
-				queue.Purge()
-			}
-			return &sqs.PurgeQueueOutput{}, err
-		})
 }
 
 func (s *Server) queueARN(url *string) string {
@@ -81,7 +73,7 @@ func (s *Server) receiveMessage(_ context.Context, in *sqs.ReceiveMessageInput) 
 	out := &sqs.ReceiveMessageOutput{}
 	for _, m := range queue.Receive(n, time.Duration(visibility)*time.Second) {
 		one := sqstypes.Message{
-			MessageId: &m.ID, ReceiptHandle: &m.Receipt, Body: &m.Body,
+			MessageId: &m.ID, ReceiptHandle: &m.Receipt, Body: aws.String(s.cloud.Public(m.Body)),
 			Attributes: map[string]string{
 				"SentTimestamp":           strconv.FormatInt(m.Sent.UnixMilli(), 10),
 				"ApproximateReceiveCount": strconv.Itoa(m.Count),

@@ -84,7 +84,7 @@ func Table() []Permission {
 		{Level: Look, Action: "logs:StartQuery", Resources: logGroups, Commands: []string{"status", "runs"}},
 		{Level: Look, Action: "logs:GetQueryResults", Resources: anything, Commands: []string{"status", "runs"}},
 		{Level: Look, Action: "logs:FilterLogEvents", Resources: logGroups, Commands: []string{"runs"}},
-		{Level: Look, Action: "sqs:GetQueueAttributes", Resources: queues, Commands: []string{"status", "drop"}},
+		{Level: Look, Action: "sqs:GetQueueAttributes", Resources: queues, Commands: []string{"status"}},
 		{Level: Look, Action: "sqs:ReceiveMessage", Resources: queues, Commands: []string{"failed", "resend", "drop"}},
 		{Level: Look, Action: "sqs:ChangeMessageVisibility", Resources: queues, Commands: []string{
 			"failed", "resend", "drop",
@@ -108,7 +108,6 @@ func Table() []Permission {
 			Commands: []string{"pause", "resume"},
 		},
 		{Level: Operate, Action: "sqs:DeleteMessage", Resources: queues, Commands: []string{"resend", "drop"}},
-		{Level: Operate, Action: "sqs:PurgeQueue", Resources: queues, Commands: []string{"drop"}},
 		{Level: Operate, Action: "cloudwatch:SetAlarmState", Resources: alarms, Commands: []string{"drill"}},
 		{
 			Level: Operate, Action: "cloudwatch:PutAlarmMuteRule",

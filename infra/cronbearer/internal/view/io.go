@@ -74,7 +74,7 @@ func (s *IO) Println(arguments ...any) { fmt.Fprintln(s.Out, arguments...) }
 // Notef writes a line for people to standard error: progress and remarks. Under --json it writes nothing.
 func (s *IO) Notef(format string, arguments ...any) {
 	if !s.JSON {
-		fmt.Fprintf(s.Err, format+"\n", arguments...)
+		fmt.Fprintln(s.Err, Wrap(fmt.Sprintf(format, arguments...), 0, s.TextWidth()))
 	}
 }
 
