@@ -14,6 +14,7 @@ import (
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/account"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/awsapi"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/invoke"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/local"
 	"github.com/cronbearer/cronbearer/internal/dev/samconfig"
 )
@@ -115,11 +116,6 @@ func (a *App) stackName(o AccountOptions) (string, error) {
 	return cmp.Or(saved.Stack, "cronbearer"), nil
 }
 
-// explain returns an error of a request as the tool reports it.
-func (s *session) explain(action, on string, err error) error {
-	return s.explained(account.Explain(action, on, err))
-}
-
 // explained adds who was denied, and which command prints the policy.
 func (s *session) explained(err error) error {
 	if e, ok := errors.AsType[*exit.Error](err); ok && e.Code == "AccessDenied" {
@@ -131,4 +127,13 @@ func (s *session) explained(err error) error {
 		e.Fix = "The policy: cronbearer rights " + s.command
 	}
 	return err
+}
+
+// invoke runs an event. How long it took on a virtual clock says nothing, so it is left out there.
+func (s *session) invoke(ctx context.Context, event []byte) (invoke.Result, error) {
+	r, err := invoke.Run(ctx, s.Lambda, s.Stack, event)
+	if s.Simulated {
+		r.DurationMS = 0
+	}
+	return r, s.explained(err)
 }

@@ -180,7 +180,7 @@ func (a *App) sendAgain(ctx context.Context, s *session, m failed.Message) (invo
 	if err := m.Hold(ctx, s.SQS); err != nil {
 		return invoke.Result{}, err
 	}
-	r, err := invoke.Run(ctx, s.Lambda, s.Stack, event)
+	r, err := s.invoke(ctx, event)
 	if err != nil {
 		return r, err
 	}
