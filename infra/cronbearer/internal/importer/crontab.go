@@ -1,0 +1,196 @@
+package importer
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// crontabReader reads crontab(5) line by line: an assignment holds for the lines below it.
+type crontabReader struct {
+	im        *importer
+	variables map[string]string
+	// zone is CRON_TZ of line zoneLine; commands is TZ.
+	zone     string
+	zoneLine int
+	commands string
+}
+
+func (im *importer) crontab(data []byte) error {
+	c := crontabReader{im: im, variables: map[string]string{}}
+	im.plain = map[string]string{}
+	for i, line := range strings.Split(string(data), "\n") {
+		c.line(i+1, strings.TrimSpace(strings.TrimSuffix(line, "\r")))
+	}
+	im.zoneNote()
+	return nil
+}
+
+// zoneNote says which zone stood in for one that the source does not give.
+func (im *importer) zoneNote() {
+	if im.options.Zone == "" && slices.ContainsFunc(im.result.Entries, func(e Entry) bool {
+		return len(e.Jobs) > 0 && e.ZoneFrom == assumed
+	}) {
+		im.result.Notes = append(im.result.Notes,
+			"Times without a zone are taken for UTC: --timezone names the zone of the machine that ran them.")
+	}
+}
+
+const assumed = "assumed"
+
+var assignment = regexp.MustCompile(`^["']?([A-Za-z_][A-Za-z0-9_]*)["']?\s*=\s*(.*)$`)
+
+func (c *crontabReader) line(number int, text string) {
+	c.im.finds.add(number, inShell(text)...)
+	if text == "" || strings.HasPrefix(text, "#") {
+		return
+	}
+	if m := assignment.FindStringSubmatch(text); m != nil {
+		c.assign(number, m[1], unquote(m[2]))
+		return
+	}
+	c.entry(number, text)
+}
+
+func unquote(value string) string {
+	value = strings.TrimSpace(value)
+	for _, q := range []string{`"`, `'`} {
+		if len(value) > 1 && strings.HasPrefix(value, q) && strings.HasSuffix(value, q) {
+			return value[1 : len(value)-1]
+		}
+	}
+	return value
+}
+
+func (c *crontabReader) assign(number int, name, value string) {
+	switch name {
+	case "CRON_TZ":
+		c.zone, c.zoneLine = value, number
+		return
+	case "TZ":
+		c.commands = value
+		if c.zone == "" {
+			c.im.result.Notes = append(c.im.result.Notes, fmt.Sprintf("TZ in line %d is the zone of the commands; "+
+				"cron reads its times in CRON_TZ or the machine's zone.", number))
+		}
+	case "RANDOM_DELAY":
+		c.im.result.Notes = append(c.im.result.Notes, fmt.Sprintf("RANDOM_DELAY in line %d is left out: Window spreads starts.",
+			number))
+	}
+	if saysSecret(name) && value != "" {
+		c.im.finds.add(number, value)
+	}
+	c.variables[name] = value
+	c.im.plain[value] = name
+}
+
+// entry reads a line with a schedule and a command.
+func (c *crontabReader) entry(number int, text string) {
+	times, command := cutFields(text, len(fields))
+	if strings.HasPrefix(text, "@") {
+		times, command = cutFields(text, 1)
+	}
+	o := origin{line: number, schedule: times}
+	table, err := parseCron(times, vixie)
+	if err != nil {
+		o.schedule = ""
+		c.im.reject(o, "", err)
+		return
+	}
+	o.table = table
+	o.zone, o.zoneFrom = c.zone, fmt.Sprintf("CRON_TZ of line %d", c.zoneLine)
+	if c.zone == "" {
+		o.zone, o.zoneFrom = c.im.options.Zone, "--timezone"
+	}
+	if o.zone == "" {
+		o.zone, o.zoneFrom = "UTC", assumed
+	}
+	command, input := percents(withoutUser(command))
+	s := script{
+		marks: &c.im.marks, zones: zones{job: o.zone, commands: c.commands}, variables: maps.Clone(c.variables),
+		bash: path.Base(c.variables["SHELL"]) == "bash", input: input, line: number,
+	}
+	err = s.run(command)
+	if input != nil && errors.Is(err, errSyntax) {
+		err = errors.New(`cron ends the command at a % without \ before it, and the shell cannot read the rest`)
+	}
+	if err != nil {
+		c.im.reject(o, "", err)
+		return
+	}
+	r, err := s.request()
+	if err != nil {
+		c.im.reject(o, "", err)
+		return
+	}
+	r.line = number
+	c.im.take(o, r)
+}
+
+// cutFields cuts the first n words off.
+func cutFields(text string, n int) (first, rest string) {
+	var words []string
+	for range n {
+		text = strings.TrimLeft(text, " \t")
+		end := strings.IndexAny(text, " \t")
+		if end < 0 {
+			end = len(text)
+		}
+		if end > 0 {
+			words = append(words, text[:end])
+		}
+		text = text[end:]
+	}
+	return strings.Join(words, " "), strings.TrimLeft(text, " \t")
+}
+
+// percents ends a command at the first % without a backslash: what follows is its standard input, each further % a line break.
+func percents(text string) (command string, input *string) {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && i+1 < len(text) && text[i+1] == '%':
+			b.WriteByte('%')
+			i++
+		case text[i] == '%' && input == nil:
+			command = b.String()
+			b.Reset()
+			input = new(string)
+		case text[i] == '%':
+			b.WriteByte('\n')
+		default:
+			b.WriteByte(text[i])
+		}
+	}
+	if input == nil {
+		return b.String(), nil
+	}
+	*input = b.String()
+	return command, input
+}
+
+var user = regexp.MustCompile(`^[a-z_][a-z0-9_.-]*\$?$`)
+
+// withoutUser takes the user out of a line of the system's form, as in /etc/crontab. Such a line has a command only after its
+// user; nothing else tells the two forms apart.
+func withoutUser(command string) string {
+	name, rest := cutFields(command, 1)
+	next, _ := cutFields(rest, 1)
+	if user.MatchString(name) && next != "" && !begins(name) && begins(next) {
+		return rest
+	}
+	return command
+}
+
+// begins reports whether a word begins a command that is known here.
+func begins(w string) bool {
+	name := path.Base(w)
+	_, wraps := wrappers[name]
+	return name == "curl" || wraps || isAssignment(w) || slices.Contains(quiet, name) ||
+		slices.Contains([]string{"sh", "bash", "dash", "ash", "test", "[", "wget"}, name) || strings.HasPrefix(w, "/") ||
+		strings.HasPrefix(w, "(") || strings.HasPrefix(w, "[")
+}
