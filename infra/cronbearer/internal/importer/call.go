@@ -279,8 +279,8 @@ func bodyText(body string) (text, contentType string) {
 	return string(jsondoc.AppendString(nil, body)), "text/plain; charset=utf-8"
 }
 
-var errBodySecret = errors.New("its body holds a credential, and a job sends a bearer token: a call that logs in belongs " +
-	"into the token's secret (login, oauth2)")
+var errBodySecret = errors.New("its body holds a credential, and a job sends a bearer token: " +
+	"a call that logs in belongs into the token's secret (login, oauth2)")
 
 // bodySecrets looks for credentials in a body, by the names of its members or parameters and by shape.
 func (c *caller) bodySecrets(body string) error {

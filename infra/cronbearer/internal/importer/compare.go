@@ -7,8 +7,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/schedule"
 )
 
-// A ClockChange is what a change of the clocks makes of a job's starts, where the source's scheduler and AWS differ: AWS skips a
-// time that the clocks jump over, and starts once at one that they repeat.
+// A ClockChange is what a change of the clocks makes of a job's starts, where the source's scheduler and AWS differ:
+// AWS skips a time that the clocks jump over, and starts once at one that they repeat.
 type ClockChange struct {
 	At time.Time `json:"at"`
 	// Lost are starts that only the source makes, Added those that only AWS makes.
@@ -32,7 +32,8 @@ const (
 	compared = 60
 )
 
-// compare holds the source's starts against those of the expressions that replace it. Clocks are looked at from now to until.
+// compare holds the source's starts against those of the expressions that replace it. Clocks are looked at from now to
+// until.
 func compare(t timetable, zone *time.Location, schedules []*schedule.Schedule, now, until time.Time) Starts {
 	s := Starts{Agree: true}
 	oldAt, newAt := now, now
@@ -65,7 +66,9 @@ func compare(t timetable, zone *time.Location, schedules []*schedule.Schedule, n
 }
 
 // onlyClocks reports whether the starts, those of clock changes left out, are the same.
-func onlyClocks(t timetable, zone *time.Location, schedules []*schedule.Schedule, now time.Time, clocks []ClockChange) bool {
+func onlyClocks(
+	t timetable, zone *time.Location, schedules []*schedule.Schedule, now time.Time, clocks []ClockChange,
+) bool {
 	var odd []time.Time
 	for _, c := range clocks {
 		odd = append(append(odd, c.Lost...), c.Added...)
@@ -135,8 +138,8 @@ func clockChanges(
 	return changes
 }
 
-// transitions returns the changes of a zone's clocks. They are found day by day: time.ZoneBounds is off at the end of leap
-// years, of which package schedule knows.
+// transitions returns the changes of a zone's clocks. They are found day by day: time.ZoneBounds is off at the end of
+// leap years, of which package schedule knows.
 func transitions(zone *time.Location, from, until time.Time) []time.Time {
 	offset := func(at time.Time) int {
 		_, seconds := at.In(zone).Zone()

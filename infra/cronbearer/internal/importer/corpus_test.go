@@ -18,8 +18,9 @@ var (
 	until = now.AddDate(2, 0, 0)
 )
 
-// TestCorpusStartsAsBeforeButForAnnouncedClockChanges compares each line's starts over two years: those of cron, as cron.c
-// makes them minute by minute, and those of the jobs, as AWS's rules make them. Where they differ, Import has said so.
+// TestCorpusStartsAsBeforeButForAnnouncedClockChanges compares each line's starts over two years: those of cron, as
+// cron.c makes them minute by minute, and those of the jobs, as AWS's rules make them. Where they differ, Import has
+// said so.
 func TestCorpusStartsAsBeforeButForAnnouncedClockChanges(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("testdata/corpus.crontab")
@@ -147,8 +148,9 @@ type daemonMinute struct {
 	wild, fixed bool
 }
 
-// daemon replays the main loop of vixie cron (cron.c) over two years: it keeps a virtual time, catches up when the clocks jump
-// ahead, and waits when they go back. Jobs with * in minutes or hours go by the clock, the others by the virtual time.
+// daemon replays the main loop of vixie cron (cron.c) over two years: it keeps a virtual time, catches up when the
+// clocks jump ahead, and waits when they go back. Jobs with * in minutes or hours go by the clock, the others by the
+// virtual time.
 func daemon(t *testing.T, name string) []daemonMinute {
 	t.Helper()
 	zone, err := time.LoadLocation(name)
@@ -188,7 +190,8 @@ func daemon(t *testing.T, name string) []daemonMinute {
 	return looks
 }
 
-// cronStarts reads a line's schedule by the rules of crontab(5), in a way of its own, and returns when the daemon starts it.
+// cronStarts reads a line's schedule by the rules of crontab(5), in a way of its own, and returns when the daemon
+// starts it.
 func cronStarts(t *testing.T, line string, looks []daemonMinute) []int64 {
 	t.Helper()
 	words := strings.Fields(line)

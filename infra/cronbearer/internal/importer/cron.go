@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// timetable is when a job starts, as cron's five fields say it: sets of minutes, hours, days, months and days of the week.
+// timetable is when a job starts, as cron's five fields say it: sets of minutes, hours, days, months and days of the
+// week.
 type timetable struct {
 	minutes, hours, days, months, weekdays set
 	// either: on days that fit one of the two day fields. Without it a day must fit both.
@@ -120,7 +121,8 @@ func (f field) parse(text string) (set, error) {
 	return s, nil
 }
 
-// parsePart reads *, 5, 1-5, each also with a step. A step after a number runs to the field's end, as in cronie and robfig.
+// parsePart reads *, 5, 1-5, each also with a step. A step after a number runs to the field's end, as in cronie and
+// robfig.
 func (f field) parsePart(text string) (set, bool) {
 	values, stepText, stepped := strings.Cut(text, "/")
 	step := 1
@@ -180,8 +182,8 @@ type part struct {
 var errBothDays = errors.New("cron starts it on days that fit both day fields, and AWS takes one of the two: " +
 	"let the endpoint check the other")
 
-// parts returns the expressions that together are the timetable. Days of the week are written as names: AWS counts them from
-// Sunday as 1.
+// parts returns the expressions that together are the timetable. Days of the week are written as names: AWS counts them
+// from Sunday as 1.
 func (t timetable) parts() ([]part, error) {
 	byDay, byWeek := t.days != allDays, t.weekdays != allWeekdays
 	if t.either && (!byDay || !byWeek) {

@@ -78,8 +78,8 @@ func (c *crontabReader) assign(number int, name, value string) {
 				"cron reads its times in CRON_TZ or the machine's zone.", number))
 		}
 	case "RANDOM_DELAY":
-		c.im.result.Notes = append(c.im.result.Notes, fmt.Sprintf("RANDOM_DELAY in line %d is left out: Window spreads starts.",
-			number))
+		c.im.result.Notes = append(c.im.result.Notes,
+			fmt.Sprintf("RANDOM_DELAY in line %d is left out: Window spreads starts.", number))
 	}
 	if saysSecret(name) && value != "" {
 		c.im.finds.add(number, value)
@@ -148,7 +148,8 @@ func cutFields(text string, n int) (first, rest string) {
 	return strings.Join(words, " "), strings.TrimLeft(text, " \t")
 }
 
-// percents ends a command at the first % without a backslash: what follows is its standard input, each further % a line break.
+// percents ends a command at the first % without a backslash: what follows is its standard input, each further % a line
+// break.
 func percents(text string) (command string, input *string) {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -175,8 +176,8 @@ func percents(text string) (command string, input *string) {
 
 var user = regexp.MustCompile(`^[a-z_][a-z0-9_.-]*\$?$`)
 
-// withoutUser takes the user out of a line of the system's form, as in /etc/crontab. Such a line has a command only after its
-// user; nothing else tells the two forms apart.
+// withoutUser takes the user out of a line of the system's form, as in /etc/crontab. Such a line has a command only
+// after its user; nothing else tells the two forms apart.
 func withoutUser(command string) string {
 	name, rest := cutFields(command, 1)
 	next, _ := cutFields(rest, 1)

@@ -20,7 +20,8 @@ type document struct {
 	line  int
 }
 
-// documents reads one JSON value after another, as a loop over requests writes them, and the elements of lists at the top.
+// documents reads one JSON value after another, as a loop over requests writes them, and the elements of lists at the
+// top.
 func documents(data []byte) ([]document, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	var found []document
@@ -133,7 +134,8 @@ func (im *importer) cronJobOrg(data []byte) error {
 }
 
 func (im *importer) cronJobOrgJob(d document) {
-	o := origin{line: d.line, name: text(d.value, "title"), zone: text(d.value, "schedule", "timezone"), zoneFrom: "the job's"}
+	o := origin{line: d.line, name: text(d.value, "title"), zoneFrom: "the job's"}
+	o.zone = text(d.value, "schedule", "timezone")
 	if o.zone == "" {
 		o.zone = "UTC"
 	}
@@ -163,7 +165,8 @@ func (im *importer) registerAll(r request) {
 
 func (im *importer) shownName(name string) string {
 	const longest = 40
-	if im.finds.in(name) || len(name) > longest || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || isMark(r) }) {
+	odd := func(r rune) bool { return r < ' ' || isMark(r) }
+	if im.finds.in(name) || len(name) > longest || strings.ContainsFunc(name, odd) {
 		return ""
 	}
 	return name

@@ -1,12 +1,12 @@
-// Package importer reads the schedules of other programs (crontabs, cron-job.org, GitHub Actions, Kubernetes, Google Cloud
-// Scheduler) and makes jobs and tokens of the template of them. It says what it took over, what it could not take over and why,
-// and where the old and the new starts differ. It runs nothing of what it reads, opens no connection, and prints and writes
-// nothing.
+// Package importer reads the schedules of other programs (crontabs, cron-job.org, GitHub Actions, Kubernetes, Google
+// Cloud Scheduler) and makes jobs and tokens of the template of them. It says what it took over, what it could not take
+// over and why, and where the old and the new starts differ. It runs nothing of what it reads, opens no connection, and
+// prints and writes nothing.
 //
 // The policy: what a source's client would do and a job cannot do keeps the call from being taken over; what a job does
-// differently is a note. Credentials in a source end here. They are compared with each other and with everything that is
-// returned, and are no part of it: a text that holds one is rejected where it would go into a template, and redacted where it
-// would go into a report.
+// differently is a note. Credentials in a source end here. They are compared with each other and with everything that
+// is returned, and are no part of it: a text that holds one is rejected where it would go into a template, and redacted
+// where it would go into a report.
 package importer
 
 import (
@@ -37,7 +37,8 @@ type Options struct {
 // Result is what a source holds.
 type Result struct {
 	Entries []Entry
-	// Tokens are those of the jobs that were taken over and that the template does not have, in the order of their first use.
+	// Tokens are those of the jobs that were taken over and that the template does not have, in the order of their first
+	// use.
 	Tokens []Token
 	// Hosts are those of the jobs: AllowedHosts must have them.
 	Hosts []string
@@ -258,7 +259,7 @@ func (im *importer) schedule(e *Entry, o origin, c call) error {
 		e.Starts = &starts
 	}
 	if len(parts) > 1 {
-		e.Notes = append(e.Notes, `cron means "or" where both day fields are set; AWS takes one of them, so there are two jobs`)
+		e.Notes = append(e.Notes, `cron means "or" where both day fields are set; AWS takes one, so there are two jobs`)
 	}
 	return nil
 }
@@ -304,8 +305,8 @@ func (im *importer) used(name string, line int) {
 	}
 }
 
-// tokenName names a token after its variable, else after its host. A token of the template that has the variable's name is that
-// token.
+// tokenName names a token after its variable, else after its host. A token of the template that has the variable's name
+// is that token.
 func (im *importer) tokenName(c call) (name string, exists bool) {
 	variable := im.plain[c.credential]
 	if k, ok := im.marks.sole(c.credential); ok {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"regexp"
 	"strings"
@@ -173,9 +174,7 @@ func isShell(name string) bool {
 // environment adds the variables of an env block.
 func (im *importer) environment(outer map[string]string, env *yaml.Node) map[string]string {
 	inner := map[string]string{}
-	for name, value := range outer {
-		inner[name] = value
-	}
+	maps.Copy(inner, outer)
 	for _, p := range pairs(env) {
 		name, value := p[0].Value, scalar(p[1])
 		if saysSecret(name) && value != "" && !strings.Contains(value, "${{") {
@@ -283,7 +282,8 @@ func rateOf(text string) (string, bool) {
 
 func (im *importer) cronJob(n *yaml.Node) {
 	o := origin{
-		line: n.Line, name: scalar(at(n, "metadata", "name")), zone: scalar(at(n, "spec", "timeZone")), zoneFrom: "the CronJob's",
+		line: n.Line, name: scalar(at(n, "metadata", "name")),
+		zone: scalar(at(n, "spec", "timeZone")), zoneFrom: "the CronJob's",
 		disabled: scalar(at(n, "spec", "suspend")) == "true",
 	}
 	text := strings.TrimSpace(scalar(at(n, "spec", "schedule")))

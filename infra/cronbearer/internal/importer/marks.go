@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A mark is one rune of a private plane that stands in a text for what the source does not say: a variable, a command's output.
-// So words, URLs and bodies with such parts are ordinary strings until they are written.
+// A mark is one rune of a private plane that stands in a text for what the source does not say: a variable, a command's
+// output. So words, URLs and bodies with such parts are ordinary strings until they are written.
 type mark struct {
 	// placeholder is what is written for it.
 	placeholder string
@@ -26,7 +26,7 @@ type marks []mark
 
 func (m *marks) add(k mark) string {
 	*m = append(*m, k)
-	return string(rune(firstMark + len(*m) - 1))
+	return string(rune(firstMark + len(*m) - 1)) //nolint:gosec // far fewer than a plane has
 }
 
 func (m *marks) variable(name string) string { return m.add(mark{variable: name}) }

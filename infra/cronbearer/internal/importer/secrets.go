@@ -9,13 +9,14 @@ import (
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-// What a source holds is read for credentials by their place, by the name in front of them and by their shape. A value once
-// found is kept only to be compared: it is never part of what Import returns. What looks like one by mistake costs its job a
-// line in the report; what is missed would stand in a template.
+// What a source holds is read for credentials by their place, by the name in front of them and by their shape. A value
+// once found is kept only to be compared: it is never part of what Import returns. What looks like one by mistake costs
+// its job a line in the report; what is missed would stand in a template.
 
 // vendors are the beginnings of tokens that say whose they are.
 var vendors = regexp.MustCompile(`(?:gh[pousr]_|github_pat_|glpat-|sk[-_]|rk_|xox[abeprs]-|xapp-|AKIA|ASIA|AIza|ya29\.|` +
-	`eyJ|SG\.|npm_|dop_v1_|hf_|shp(?:at|ss|ca|pa)_|whsec_|lin_api_|dckr_pat_|pypi-|ATATT|ATCTT|sq0|secret_)[A-Za-z0-9_\-.]{12,}`)
+	`eyJ|SG\.|npm_|dop_v1_|hf_|shp(?:at|ss|ca|pa)_|whsec_|lin_api_|dckr_pat_|pypi-|ATATT|ATCTT|sq0|secret_)` +
+	`[A-Za-z0-9_\-.]{12,}`)
 
 var (
 	uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
@@ -35,7 +36,8 @@ func shaped(text string) []string {
 	return found
 }
 
-// random reports whether less than half of a long word is spoken. A UUID is no secret by its shape: resources have them.
+// random reports whether less than half of a long word is spoken. A UUID is no secret by its shape: resources have
+// them.
 func random(w string) bool {
 	if !strings.ContainsAny(w, "0123456789") || !strings.ContainsFunc(w, unicode.IsLetter) {
 		return false

@@ -133,7 +133,7 @@ func (s *script) simple(stmt *syntax.Stmt, command *syntax.CallExpr) error {
 	if err != nil {
 		return err
 	}
-	c := curlCall{line: s.line + int(stmt.Pos().Line()) - 1, input: s.input} //nolint:gosec // a line number
+	c := curlCall{line: s.line + int(stmt.Pos().Line()) - 1, input: s.input}
 	for _, r := range stmt.Redirs {
 		if err := s.redirect(r, &c); err != nil {
 			return err
