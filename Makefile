@@ -31,7 +31,7 @@ EMULATOR_READY := $(EMULATOR)/ready
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
 .PHONY: help native build demo validate copy test check check-template check-build check-deploy check-go check-tree check-able check-fork check-interop lint fmt \
-	docs fuzz bench vuln deploy sam tools clean
+	generate fuzz bench vuln deploy sam tools clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -70,9 +70,9 @@ test: ## Run all tests: offline, with the race detector where a C compiler is th
 
 check: validate check-tree check-go check-template check-build check-deploy check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
 
-check-tree: # What git tracks: nothing of one machine, nothing that does not exist, no page that is out of date.
+check-tree: # What git tracks: nothing of one machine, and no generated page that is out of date.
 	@sh internal/dev/check/tree.sh
-	@go run ./internal/dev/lint/configuration -check
+	@go run ./internal/dev/generate -check
 
 check-go: $(GOLANGCI_LINT) # Modules, formatting, lint.
 	go mod verify
@@ -108,10 +108,8 @@ fmt: $(GOLANGCI_LINT) ## Format the Go code
 copy: # After a change of the shipped template: the copy that tests and demo read.
 	cp template.yaml internal/dev/shipped/template.yaml
 
-docs: ## Write what is generated in docs: parameters, prices, and the mails of each alarm
-	go run ./internal/dev/lint/configuration
-	go test ./internal/dev/replay -run RealCause -update
-	go test ./internal/dev/pricing -run Page -update
+generate: ## Write everything that is generated: pages, tables, diagrams, golden files
+	@go run ./internal/dev/generate
 
 fuzz: ## Run each fuzz test for FUZZTIME (30s)
 	@sh internal/dev/check/fuzz.sh $(FUZZTIME)

@@ -24,9 +24,9 @@ func eventSchema(t testing.TB) *jsonschema.Schema {
 }
 
 // check reports what the schema says of an event; valid is false for what is no JSON to it.
-func check(
+func check( //nolint:revive // the error is the answer
 	schema *jsonschema.Schema, text []byte,
-) (problem error, valid bool) { //nolint:revive // the error is the answer
+) (problem error, valid bool) {
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return err, false

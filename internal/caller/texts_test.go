@@ -251,6 +251,6 @@ func golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got; -update writes it):\n%s", file, diff)
+		t.Errorf("%s (-golden +now; make generate writes it):\n%s", file, diff)
 	}
 }

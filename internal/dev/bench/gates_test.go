@@ -72,7 +72,7 @@ func TestGates(t *testing.T) {
 	}
 }
 
-// missed are the gates of targets that are known to be missed, with the reason in docs/scale-and-cost.md, "Size": what
+// missed are the gates of targets that are known to be missed, with the reason in docs/performance.md, "Zip size": what
 // was measured and 1 %, so that it does not get worse. The bench goes on reporting the target.
 var missed = map[string]float64{"arm64 zip / empty": 1.44}
 

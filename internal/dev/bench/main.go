@@ -222,5 +222,5 @@ func (b *bench) print(out io.Writer) {
 	}
 	b.results.table(out, b.list)
 	b.results.judge(out)
-	fmt.Fprint(out, "\nT11 and T12 are computed: docs/scale-and-cost.md.\n")
+	fmt.Fprint(out, "\nT11 and T12 are computed: docs/performance.md and docs/costs.md.\n")
 }

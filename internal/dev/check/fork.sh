@@ -39,9 +39,8 @@ if [ "${1:-}" = full ]; then
 	step make check
 	exit 0
 fi
-step go test ./internal/dev/shipped ./internal/dev/lint/... ./internal/dev/cfn ./internal/dev/notifications
+step go test ./internal/dev/shipped ./internal/dev/lint/... ./internal/dev/cfn ./internal/dev/notifications ./docs
 step sh internal/dev/check/tree.sh
-step go run ./internal/dev/lint/configuration -check
 # And a mistake in it is caught.
 sed 's/Token: Warehouse, Action/Token: Warhouse, Action/' template.yaml >mistaken.yaml
 if make validate TEMPLATE=mistaken.yaml >"$root/.build/fork.log" 2>&1 || ! grep -q 'did you mean Warehouse' "$root/.build/fork.log"; then

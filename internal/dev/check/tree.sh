@@ -1,5 +1,5 @@
 #!/bin/sh
-# tree.sh: what git tracks belongs to no machine and no registry, and what the documents name is there.
+# tree.sh: what git tracks belongs to no machine and no registry. What documents name is checked by go test ./docs.
 set -u
 if ! git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
 	echo "no git here: the tracked files are not looked at"
@@ -29,24 +29,5 @@ refuse "a merge that was not finished" '^(<{7}|>{7}|={7}$)' .
 refuse "a white space at the end of a line" '[ 	]+$' . ':!LICENSE' ':!*.golden'
 refuse "an access key" 'AKIA[0-9A-Z]{15}[0-9A-DF-Z]' .
 
-# What the documents tell people to type must exist.
-documents=$(git ls-files '*.md')
-targets=$(sed -nE 's/^([a-z-]+)( [a-z-]+)*:.*/\1/p' Makefile)
-for target in $(grep -ohE '(^|`|&& )make [a-z][a-z-]*' $documents | sed -E 's/.*make //' | sort -u); do
-	echo "$targets" | grep -qx "$target" || fail "a document says make $target, which the Makefile does not know"
-done
-for path in $(grep -ohE 'go (run|test|build) (-[^ ]+ )*\./[A-Za-z0-9_/.-]+' $documents | sed -E 's/.* //; s/[.]+$//; s,/$,,' | sort -u); do
-	[ -e "$path" ] || fail "a document names $path, which is not there"
-done
-for path in $(grep -ohE '(^|[^/A-Za-z0-9_.-]|file://)(events|infra|docs|functions|internal)/[A-Za-z0-9_/.-]+' $documents |
-	sed -E 's,^(file://|[^a-z]),,; s/[.]+$//; s,/$,,' | sort -u); do
-	[ -e "$path" ] || fail "a document names $path, which is not there"
-done
-# Links of one document to another.
-for document in $documents; do
-	for link in $(grep -oE '\]\([^)# ]+' "$document" | sed 's/^](//' | grep -vE '^(https?:|mailto:)'); do
-		[ -e "$(dirname "$document")/$link" ] || fail "$document links to $link, which is not there"
-	done
-done
-[ "$status" -eq 0 ] && echo "tracked files: nothing of one machine, and what the documents name is there"
+[ "$status" -eq 0 ] && echo "tracked files: nothing of one machine"
 exit "$status"

@@ -41,8 +41,7 @@ func (p *page) paint(code, text string) string {
 func (p *page) line(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
 
 func (p *page) title() {
-	p.line("%s", p.paint(bold, "Cronbearer on a model of AWS (not AWS itself): the real template.yaml, the real binary, a "+
-		"virtual clock."))
+	p.line("%s", p.paint(bold, "Cronbearer on a model of AWS, not AWS itself: the real template and binaries, a virtual clock."))
 	p.line("")
 	p.line(
 		"%s",

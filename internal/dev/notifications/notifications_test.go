@@ -26,7 +26,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/cfn"
 )
 
-var update = flag.Bool("update", false, "write the emails into docs/notifications.md")
+var update = flag.Bool("update", false, "write the email into docs/notifications.md")
 
 func TestMain(m *testing.M) { os.Exit(awssimtest.Main(m)) }
 
@@ -64,25 +64,6 @@ var chat = []string{
 	"SlackWorkspaceId", "T0123ABCD", "SlackChannelId", "C0123ABCD",
 	"TeamsTenantId", "0a1b2c3d-0000-4000-8000-0a1b2c3d4e5f", "TeamId", "1a1b2c3d-0000-4000-8000-0a1b2c3d4e5f",
 	"TeamsChannelId", "19%3Aabc_DEF-1%40thread.tacv2",
-}
-
-// TestEmailOfADeadToken: the real binary meets a 401, and the page shows the email that follows.
-func TestEmailOfADeadToken(t *testing.T) {
-	t.Parallel()
-	c := cloud(t) // the API accepts no token
-	event, err := os.ReadFile("../../../events/call-token-rejected.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Invoke(t.Context(), "Caller", event); err != nil {
-		t.Fatal(err)
-	}
-	advance(t, c, 3*time.Minute)
-	emails := c.Emails(alarm)
-	if len(emails) != 1 {
-		t.Fatalf("%d emails, want one", len(emails))
-	}
-	shown(t, "mail", "Subject: "+emails[0].Subject+"\n\n"+wrapped(emails[0].Body))
 }
 
 // TestDrill runs the page's two commands through CloudWatch's API.
@@ -150,8 +131,7 @@ func shown(t *testing.T, kind, want string) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf(
-			"the block %q (-email +page; to renew it: go test -parallel 1 ./internal/dev/notifications -update)\n%s", kind,
-			diff,
+			"docs/notifications.md, block %s, is out of date: run make generate (-email +page)\n%s", kind, diff,
 		)
 	}
 }

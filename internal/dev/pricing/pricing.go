@@ -16,7 +16,7 @@ type Price struct {
 	Source string
 }
 
-// AWS's price pages load their figures by script, so most sources are others'. docs/scale-and-cost.md has them all.
+// AWS's price pages load their figures by script, so most sources are others'. docs/costs.md has them all.
 var (
 	Starts = Price{
 		"EventBridge Scheduler, a million starts", 1.00, "cloudburn.io, Amazon EventBridge pricing, March 2026",

@@ -15,17 +15,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/dev/markdown"
 	"github.com/cronbearer/cronbearer/internal/dev/pricing"
 	"github.com/cronbearer/cronbearer/internal/dev/shipped"
 )
 
-var update = flag.Bool("update", false, "write the tables into docs/scale-and-cost.md")
+var update = flag.Bool("update", false, "write the tables into docs/costs.md")
 
 func hourly(n int) []pricing.Job { return slices.Repeat([]pricing.Job{{Starts: 730}}, n) }
 
 func expiring(n int) []pricing.Token { return slices.Repeat([]pricing.Token{{Expires: true}}, n) }
 
-// The two columns of docs/scale-and-cost.md: ten jobs, and 500 stacks of 200 whose environments stay warm in the crowd.
+// The two columns of docs/costs.md: ten jobs, and 500 stacks of 200 whose environments stay warm in the crowd.
 func few() []pricing.Item {
 	return pricing.Bill(pricing.Stack{OwnTopic: true, Tokens: expiring(2), Jobs: hourly(10)})
 }
@@ -119,12 +120,18 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// TestReadmeHasThePrices compares each row of the README's table with the arithmetic.
-func TestReadmeHasThePrices(t *testing.T) {
+// TestPagesHaveThePrices compares each price that the README and the page of costs name with the arithmetic.
+func TestPagesHaveThePrices(t *testing.T) {
 	t.Parallel()
-	readme := read(t, "README.md")
-	if !strings.Contains(readme, pricing.AsOf) {
-		t.Errorf("the README does not say that its prices are of %s", pricing.AsOf)
+	for _, name := range []string{"README.md", "docs/costs.md"} {
+		checkPrices(t, name, read(t, name))
+	}
+}
+
+func checkPrices(t *testing.T, name, page string) {
+	t.Helper()
+	if !strings.Contains(page, pricing.AsOf) {
+		t.Errorf("%s does not say that its prices are of %s", name, pricing.AsOf)
 	}
 	of := func(s pricing.Stack, group string) float64 { return pricing.Total(pricing.Bill(s), group) }
 	dollars := regexp.MustCompile(`\$([0-9]+\.[0-9]+)`)
@@ -142,20 +149,20 @@ func TestReadmeHasThePrices(t *testing.T) {
 				pricing.Stack{Jobs: []pricing.Job{{Starts: 1000}}}, "runs",
 			) - pricing.MetricCalls.USD - pricing.SecretReads.USD/10,
 		},
-		"So one token and two jobs": {pricing.Total(pricing.Bill(pricing.Stack{
+		"One token and two jobs": {pricing.Total(pricing.Bill(pricing.Stack{
 			OwnTopic: true, Tokens: expiring(1), Jobs: []pricing.Job{{Starts: 730}, {Starts: 21}},
 		}))},
 	} {
-		line := regexp.MustCompile(`(?m)^(\| )?` + row + `.*$`).FindString(readme)
+		line := regexp.MustCompile(`(?m)^(\| )?` + row + `.*$`).FindString(page)
 		got := dollars.FindAllStringSubmatch(line, -1)
 		if len(got) < len(want) {
-			t.Errorf("README, %s: %d prices, want %d: %s", row, len(got), len(want), line)
+			t.Errorf("%s, %s: %d prices, want %d: %s", name, row, len(got), len(want), line)
 			continue
 		}
 		for i, v := range want {
 			_, decimals, _ := strings.Cut(got[i][1], ".")
 			if text := strconv.FormatFloat(v, 'f', len(decimals), 64); text != got[i][1] {
-				t.Errorf("README, %s: $%s, the arithmetic has %s", row, got[i][1], text)
+				t.Errorf("%s, %s: $%s, the arithmetic has %s", name, row, got[i][1], text)
 			}
 		}
 	}
@@ -177,13 +184,18 @@ func TestTemplateHasWhatIsCounted(t *testing.T) {
 	}
 }
 
-// TestPageOfCosts: the page has each price with its source, and the two bills. go test ./internal/dev/pricing -update
-// writes them.
+// TestPageOfCosts: the page has each price with its source, and the two bills.
 func TestPageOfCosts(t *testing.T) {
 	t.Parallel()
-	const name = "docs/scale-and-cost.md"
+	const name = "docs/costs.md"
 	kept := read(t, name)
-	page := between(t, between(t, kept, "bills", bills()), "prices", prices())
+	page := kept
+	for section, text := range map[string]string{"bills": bills(), "prices": prices()} {
+		var err error
+		if page, err = markdown.Section(page, section, text); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if *update {
 		if err := os.WriteFile(filepath.Join("..", "..", "..", name), []byte(page), 0o600); err != nil {
 			t.Fatal(err)
@@ -191,20 +203,8 @@ func TestPageOfCosts(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(strings.Split(page, "\n"), strings.Split(kept, "\n")); diff != "" {
-		t.Errorf("%s is out of date: run make docs (-want +kept)\n%s", name, diff)
+		t.Errorf("%s is out of date: run make generate (-want +kept)\n%s", name, diff)
 	}
-}
-
-// between replaces what is between a page's two marks.
-func between(t *testing.T, page, mark, text string) string {
-	t.Helper()
-	begin, end := "<!-- "+mark+": from internal/dev/pricing, by make docs -->\n", "<!-- "+mark+": end -->"
-	before, rest, begins := strings.Cut(page, begin)
-	_, after, ends := strings.Cut(rest, end)
-	if !begins || !ends {
-		t.Fatalf("the page has no marks for %s", mark)
-	}
-	return before + begin + "\n" + text + "\n" + end + after
 }
 
 func prices() string {

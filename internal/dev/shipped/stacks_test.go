@@ -104,7 +104,7 @@ func TestTemplateBecomes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("go test ./internal/dev/shipped -update writes it anew (-want +got)\n%s", diff)
+				t.Errorf("%s is out of date: run make generate (-golden +now)\n%s", golden, diff)
 			}
 		})
 	}

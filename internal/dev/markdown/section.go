@@ -1,0 +1,22 @@
+// Package markdown replaces the generated sections of pages that people write. It knows nothing of Markdown beyond its
+// comments, and is not for pages that are generated whole.
+package markdown
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Section returns the page with text between the marks of a section:
+//
+//	<!-- NAME: make generate -->
+//	<!-- NAME: end -->
+func Section(page, name, text string) (string, error) {
+	begin, end := "<!-- "+name+": make generate -->\n", "<!-- "+name+": end -->\n"
+	before, rest, begins := strings.Cut(page, begin)
+	_, after, ends := strings.Cut(rest, end)
+	if !begins || !ends {
+		return "", fmt.Errorf("the page has no marks for its section %s", name)
+	}
+	return before + begin + "\n" + strings.Trim(text, "\n") + "\n\n" + end + after, nil
+}
