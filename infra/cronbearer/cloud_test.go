@@ -84,6 +84,7 @@ func tokenOf(secret string) string { return "fake-token-of-" + strings.ReplaceAl
 //	cloud unlimited          commands may do everything, not only what their policies say
 //	cloud unconfirm EMAIL    the reader has not followed the link yet; confirm EMAIL
 //	cloud emails             print the subjects of the emails so far
+//	cloud bodies             print the bodies of the emails so far
 //	cloud calls              print the actions that the tool's commands have used
 func cloud(root string) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
@@ -181,6 +182,12 @@ var verbs = map[string]func(*testscript.TestScript, *simulated, []string) error{
 	"emails": func(ts *testscript.TestScript, s *simulated, _ []string) error {
 		for _, email := range s.Emails("") {
 			fmt.Fprintln(ts.Stdout(), email.At.UTC().Format(time.RFC3339), email.To, email.Subject)
+		}
+		return nil
+	},
+	"bodies": func(ts *testscript.TestScript, s *simulated, _ []string) error {
+		for _, email := range s.Emails("") {
+			fmt.Fprintln(ts.Stdout(), email.Body)
 		}
 		return nil
 	},

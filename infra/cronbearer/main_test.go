@@ -58,6 +58,7 @@ func TestSessions(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CRONBEARER_TEST_NOW", now)
+			e.Setenv("CRONBEARER_TEST_WORD", "otter")
 			e.Setenv("TZ", "America/New_York")
 			e.Setenv("NO_COLOR", "1")
 			e.Setenv("REPOSITORY", root)
@@ -115,7 +116,8 @@ func transcript(ts *testscript.TestScript, text string) string {
 	run.Dir = ts.MkAbs(".")
 	run.Env = append(os.Environ(), "CRONBEARER_FORCE_TTY=80")
 	for _, name := range []string{
-		"PATH", "HOME", "WORK", "TZ", "NO_COLOR", "REPOSITORY", "CRONBEARER_TEST_NOW", "CRONBEARER_LOCAL", "GOCACHE", "GOMODCACHE",
+		"PATH", "HOME", "WORK", "TZ", "NO_COLOR", "REPOSITORY", "CRONBEARER_TEST_NOW", "CRONBEARER_TEST_WORD", "CRONBEARER_LOCAL",
+		"GOCACHE", "GOMODCACHE",
 	} {
 		run.Env = append(run.Env, name+"="+ts.Getenv(name))
 	}

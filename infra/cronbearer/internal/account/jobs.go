@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,22 +37,23 @@ func (j Job) Paused(now time.Time) bool {
 	return j.Schedule.State == types.ScheduleStateDisabled || j.Schedule.StartDate != nil && j.Schedule.StartDate.After(now)
 }
 
-// Parsed returns the schedule's expression. A rate counts from its StartDate, or from its creation.
+// Parsed returns the schedule's expression as it has been since its creation, which a rate counts from.
 func (j Job) Parsed() (*schedule.Schedule, error) {
+	return j.anchored(aws.ToTime(j.Schedule.CreationDate))
+}
+
+func (j Job) anchored(at time.Time) (*schedule.Schedule, error) {
 	s, err := schedule.Parse(aws.ToString(j.Schedule.ScheduleExpression), aws.ToString(j.Schedule.ScheduleExpressionTimezone))
 	if err != nil {
 		return nil, fmt.Errorf("job %s: %w", j.Name, err)
 	}
-	anchor := aws.ToTime(j.Schedule.CreationDate)
-	if j.Schedule.StartDate != nil {
-		anchor = *j.Schedule.StartDate
-	}
-	return s.Anchored(anchor), nil
+	return s.Anchored(at), nil
 }
 
 // Next returns the first start after a moment, and false if none follows or the job is disabled.
 func (j Job) Next(after time.Time) (time.Time, bool) {
-	s, err := j.Parsed()
+	// A rate counts from its StartDate or, as far as AWS says, from its last change.
+	s, err := j.anchored(aws.ToTime(cmp.Or(j.Schedule.StartDate, j.Schedule.LastModificationDate, j.Schedule.CreationDate)))
 	if err != nil || j.Schedule.State == types.ScheduleStateDisabled {
 		return time.Time{}, false
 	}

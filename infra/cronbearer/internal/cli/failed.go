@@ -204,10 +204,13 @@ func (a *App) printRun(job string, scheduled, now time.Time, r invoke.Result, no
 		mark = "✗"
 	}
 	if !a.IO.OutTTY {
-		a.IO.Println(strings.Join([]string{job, scheduled.UTC().Format(time.RFC3339), r.Outcome, r.ErrorType, note}, "\t"))
+		a.IO.Println(strings.Join([]string{
+			job, scheduled.UTC().Format(time.RFC3339), r.Outcome, r.ErrorType, cmp.Or(note, r.RunID),
+		}, "\t"))
 		return
 	}
-	a.IO.Printf("%s  %s  %s %s   %s\n", job, view.Time(scheduled, now, a.IO.Zone), mark, r.Line(), note)
+	line := fmt.Sprintf("%s  %s  %s %s   %s", job, view.Time(scheduled, now, a.IO.Zone), mark, r.Line(), note)
+	a.IO.Println(strings.TrimRight(line, " "))
 }
 
 func (a *App) resent(s *session, results []invoke.Result, rejected []string, bad, kept int) error {

@@ -150,6 +150,10 @@ func (a *App) commands() []*cobra.Command {
 		newFailedCommand(a),
 		newResendCommand(a),
 		newDropCommand(a),
+		newPauseCommand(a),
+		newResumeCommand(a),
+		newBackfillCommand(a),
+		newDrillCommand(a),
 		newRightsCommand(a),
 		newVersionCommand(a),
 	}

@@ -47,7 +47,7 @@ code is 1 while an alarm is in ALARM.`,
 				if err := a.printStatus(s, report); err != nil || !watch {
 					return cmp.Or(err, statusError(report, exitCode))
 				}
-				if err := pause(c.Context(), watchEvery); err != nil {
+				if err := wait(c.Context(), watchEvery); err != nil {
 					return err
 				}
 				a.IO.Println()
@@ -60,7 +60,7 @@ code is 1 while an alarm is in ALARM.`,
 	return a.needsAccount(c)
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+func wait(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

@@ -65,13 +65,11 @@ func Table() []Permission {
 		{Level: Look, Action: "cloudformation:ListStackResources", Resources: stack, Commands: all},
 
 		{Level: Look, Action: "cloudwatch:DescribeAlarms", Resources: anything, Commands: []string{
-			"status", "token set", "token show", "drill", "resend",
+			"status", "pause", "token set", "token show", "drill",
 		}},
 		{Level: Look, Action: "cloudwatch:DescribeAlarmHistory", Resources: anything, Commands: []string{"drill"}},
 		{Level: Look, Action: "cloudwatch:GetMetricData", Resources: anything, Commands: []string{"status"}},
-		{Level: Look, Action: "cloudwatch:ListAlarmMuteRules", Resources: anything, Commands: []string{
-			"status", "drill", "resume",
-		}},
+		{Level: Look, Action: "cloudwatch:ListAlarmMuteRules", Resources: anything, Commands: []string{"drill"}},
 		{Level: Look, Action: "scheduler:GetSchedule", Resources: schedules, Commands: []string{
 			"status", "run", "backfill", "pause", "resume", "token set",
 		}},
@@ -92,7 +90,7 @@ func Table() []Permission {
 		{Level: Look, Action: "sns:GetTopicAttributes", Resources: topics, Commands: []string{"drill"}},
 		{Level: Look, Action: "sns:ListSubscriptionsByTopic", Resources: topics, Commands: []string{"status", "drill"}},
 		{Level: Look, Action: "sns:GetSubscriptionAttributes", Resources: anything, Commands: []string{"drill"}},
-		{Level: Look, Action: "sns:ListTagsForResource", Resources: topics, Commands: []string{"status"}},
+		{Level: Look, Action: "sns:ListTagsForResource", Resources: topics, Commands: []string{"status", "drill"}},
 		{Level: Look, Action: "kms:DescribeKey", Resources: keys, Commands: []string{"drill"}},
 		{Level: Look, Action: "kms:GetKeyPolicy", Resources: keys, Commands: []string{"drill"}},
 

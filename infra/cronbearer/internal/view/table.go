@@ -92,3 +92,22 @@ func wrapped(paragraph string, indent, width int) []string {
 	}
 	return append(lines, strings.TrimRight(margin+line, " "))
 }
+
+// WrapCommand breaks a command line before its flags, with backslashes, so that it can be pasted.
+func WrapCommand(command string, indent, width int) string {
+	margin := strings.Repeat(" ", indent)
+	var lines []string
+	line := ""
+	for i, part := range strings.Split(command, " --") {
+		if i > 0 {
+			part = "--" + part
+		}
+		if line != "" && indent+utf8.RuneCountInString(line)+utf8.RuneCountInString(part)+len(" "+" \\") > width {
+			lines = append(lines, margin+line+" \\")
+			line = "  " + part
+			continue
+		}
+		line = strings.TrimPrefix(line+" "+part, " ")
+	}
+	return strings.Join(append(lines, margin+line), "\n")
+}
