@@ -107,7 +107,7 @@ func (a *App) printChecks(checks ...drill.Check) {
 		text := strings.TrimLeft(view.Wrap(c.Text, indent+2, a.IO.TextWidth()), " ")
 		a.IO.Printf("%-*s%s %s\n", indent, c.Name, mark, text)
 		if c.Fix != "" {
-			a.IO.Println(view.WrapCommand(c.Fix, indent+2, a.IO.TextWidth()))
+			a.IO.Println(view.WrapCommand(c.Fix, 2, a.IO.TextWidth()))
 		}
 	}
 }

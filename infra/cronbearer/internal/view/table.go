@@ -93,21 +93,19 @@ func wrapped(paragraph string, indent, width int) []string {
 	return append(lines, strings.TrimRight(margin+line, " "))
 }
 
-// WrapCommand breaks a command line before its flags, with backslashes, so that it can be pasted.
+// WrapCommand breaks a command line at spaces, with backslashes, so that it can be pasted.
 func WrapCommand(command string, indent, width int) string {
+	const end = " \\"
+	lines := wrapped(command, 0, width-indent-len(end)-between)
 	margin := strings.Repeat(" ", indent)
-	var lines []string
-	line := ""
-	for i, part := range strings.Split(command, " --") {
+	for i := range lines {
 		if i > 0 {
-			part = "--" + part
+			lines[i] = strings.Repeat(" ", between) + lines[i]
 		}
-		if line != "" && indent+utf8.RuneCountInString(line)+utf8.RuneCountInString(part)+len(" "+" \\") > width {
-			lines = append(lines, margin+line+" \\")
-			line = "  " + part
-			continue
+		lines[i] = margin + lines[i]
+		if i < len(lines)-1 {
+			lines[i] += end
 		}
-		line = strings.TrimPrefix(line+" "+part, " ")
 	}
-	return strings.Join(append(lines, margin+line), "\n")
+	return strings.Join(lines, "\n")
 }
