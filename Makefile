@@ -50,13 +50,13 @@ demo: native ## See a token die and come back, on this machine: no AWS account n
 	@CGO_ENABLED=0 go run $(GOFLAGS_ALL) ./internal/dev/demo
 
 # The operator's tool, for those who have only Go and make: make plan ARGS='--since main'. `check` is make's own.
-TOOL := status failed resend drop pause resume backfill drill rights
+TOOL := check-jobs status failed resend drop pause resume backfill drill rights
 .PHONY: $(TOOL)
 $(TOOL):
 	@go run ./infra/cronbearer $(@:-jobs=) $(ARGS)
 
 validate: ## Look for mistakes in your template.yaml, or in TEMPLATE=<file>: a second
-	@go run ./internal/dev/templatecheck -env $(ENV) $(TEMPLATE)
+	@go run ./infra/cronbearer check -t $(TEMPLATE) --env $(ENV)
 
 # The race detector wants cgo, and so a C compiler. A machine without one still tests. Vet gets the same flag, so that nothing
 # is compiled twice.

@@ -28,6 +28,8 @@ type Options struct {
 	// Guess makes up a value for each parameter that has neither a default nor one in Parameters, and passes over those in
 	// Parameters that the template does not have.
 	Guess bool
+	// Without reports what to leave out: a row of a mapping that is looped over, and its name in the loop's list.
+	Without func(loop, name string) bool
 }
 
 // Stack is a template resolved for one stack.
@@ -78,7 +80,7 @@ func Load(path string, o Options) (*Stack, error) {
 // The error is a TemplateError. Next to an error the stack, if there is one, has the parameters, mappings and
 // loops that could be read, for a reader who can say more of the mistake.
 func Parse(data []byte, o Options) (*Stack, error) {
-	document, template, err := decode(data)
+	document, template, err := decode(data, o.Without)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 
 // decode turns a template into plain values, the short forms (!Ref, !Sub, …)
 // into their long ones.
-func decode(data []byte) (*yaml.Node, map[string]any, error) {
+func decode(data []byte, without func(loop, name string) bool) (*yaml.Node, map[string]any, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document yaml.Node
 	p := &problems{}
@@ -30,6 +30,9 @@ func decode(data []byte) (*yaml.Node, map[string]any, error) {
 	default:
 		p.at(second.Content[0], "a template is one YAML document, and a second begins here")
 		return nil, nil, p.err()
+	}
+	if without != nil {
+		prune(document.Content[0], without)
 	}
 	template, ok := value(p, document.Content[0]).(map[string]any)
 	if !ok {
@@ -259,4 +262,32 @@ func (p *problems) err() error {
 		return nil
 	}
 	return p.list
+}
+
+// prune takes rows of mappings out of a document, and their names out of the lists of their loops. The rest keeps its
+// lines.
+func prune(document *yaml.Node, without func(loop, name string) bool) {
+	_, resources := child(document, "Resources")
+	_, mappings := child(document, "Mappings")
+	if resources == nil || mappings == nil {
+		return
+	}
+	for i := 0; i+1 < len(resources.Content); i += 2 {
+		loop, ok := strings.CutPrefix(resources.Content[i].Value, loopPrefix)
+		if !ok {
+			continue
+		}
+		if _, list := child(resources.Content[i+1], "1"); list != nil {
+			list.Content = slices.DeleteFunc(list.Content, func(n *yaml.Node) bool { return without(loop, n.Value) })
+		}
+		if _, rows := child(mappings, loop); rows != nil && rows.Kind == yaml.MappingNode {
+			var kept []*yaml.Node
+			for j := 0; j+1 < len(rows.Content); j += 2 {
+				if !without(loop, rows.Content[j].Value) {
+					kept = append(kept, rows.Content[j], rows.Content[j+1])
+				}
+			}
+			rows.Content = kept
+		}
+	}
 }

@@ -44,7 +44,7 @@ restore() { cp "$root/$1" "$1"; }
 template=internal/dev/shipped/template.yaml
 mistake $template 'rate(1 hour)' 'rate(1 week)'
 caught E9 "$bin/cfn-lint" --custom-rules internal/dev/check/cfn-lint.rules -- $template
-caught HourlySync go run ./internal/dev/templatecheck $template
+caught HourlySync go run ./infra/cronbearer check -t $template
 mistake $template 'cron(0 9 ? ' 'cron(0 9 * '
 caught E9 "$bin/cfn-lint" --custom-rules internal/dev/check/cfn-lint.rules -- $template
 mistake $template 'Timezone: Europe/London' 'Timezone: London'
@@ -52,14 +52,14 @@ caught E9 "$bin/cfn-lint" --custom-rules internal/dev/check/cfn-lint.rules -- $t
 mistake $template 'TreatMissingData: ignore' 'TreatMissingDate: ignore'
 caught TreatMissingDate env SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 __SAM_CLI_APP_DIR="$root/.tools/sam" "$bin/sam" validate --lint --language-extensions --template $template
 mistake $template 'ExampleApi: { Secret' 'ExampleAPI: { Secret'
-caught ExampleAPI go run ./internal/dev/templatecheck $template
+caught ExampleAPI go run ./infra/cronbearer check -t $template
 mistake $template '!GetAtt Caller.Arn' '!GetAtt Called.Arn'
 caught Called "$bin/cfn-lint" -- $template
 restore $template
 sed 's/"ScheduleExpression": "rate(1 hour)"/"ScheduleExpression": "rate(2 hours)"/' "$root/.build/check/expanded-defaults.json" >expanded.json
-caught 'rate(2 hours)' go run ./internal/dev/templatecheck -parameter AllowedHosts=api.example.com -same-as expanded.json $template
+caught 'rate(2 hours)' go run ./infra/cronbearer check -t $template --parameter AllowedHosts=api.example.com --same-as expanded.json
 rm expanded.json
-caught 'is an example' go run ./internal/dev/templatecheck -deploy -parameter AllowedHosts=a.b $template
+caught 'is an example' go run ./infra/cronbearer check -t $template --deploy --parameter AllowedHosts=a.b
 
 # The copy that the tests read, in the project's own CI.
 echo '# changed' >>template.yaml

@@ -45,7 +45,7 @@ deploy() {
 		cat "$work/deploy.log" >&2
 		exit 1
 	fi
-	"$bin/python" internal/dev/templatecheck/sam_expand.py "$built" "$@" >"$work/expanded.json"
+	"$bin/python" internal/dev/check/sam_expand.py "$built" "$@" >"$work/expanded.json"
 	"$emulator/python" "$here/emulated.py" "$status" "$work/expanded.json"
 	echo "deployed by SAM CLI to an emulator, $how: $status"
 }

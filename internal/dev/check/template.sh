@@ -23,15 +23,15 @@ expand() {
 	name=$1
 	shift
 	echo "expanded by SAM CLI and by internal/dev/cfn: $name"
-	"$bin/python" internal/dev/templatecheck/sam_expand.py "$template" "$@" >"$work/expanded-$name.json"
+	"$bin/python" internal/dev/check/sam_expand.py "$template" "$@" >"$work/expanded-$name.json"
 	# Resolved maps and conditions look unused (W7001, W8001, W8003); SAM CLI leaves in what a condition takes out, with
 	# its references emptied (W1001, E3512). The lint of the template itself, above, looks at all of them.
 	"$bin/cfn-lint" --custom-rules "$here/cfn-lint.rules" --ignore-checks W1001 W7001 W8001 W8003 E3512 -- "$work/expanded-$name.json"
 	for parameter in "$@"; do
-		set -- "$@" -parameter "$parameter"
+		set -- "$@" --parameter "$parameter"
 		shift
 	done
-	go run ./internal/dev/templatecheck -same-as "$work/expanded-$name.json" "$@" "$template"
+	go run ./infra/cronbearer check -t "$template" --same-as "$work/expanded-$name.json" "$@"
 }
 expand defaults AllowedHosts=api.example.com
 expand everything 'AllowedHosts=api.example.com,*.example.net:8443' AlarmEmail=ops@example.com \

@@ -17,7 +17,7 @@ func (c config) arguments(env string) []string {
 		list = append(list, "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
 	}
 	if c.Stack == "" {
-		list = append(list, "--stack-name", stackOf(env))
+		list = append(list, "--stack-name", c.StackName())
 	}
 	if c.asks() {
 		list = append(list, "--guided")
@@ -27,10 +27,3 @@ func (c config) arguments(env string) []string {
 
 // asks reports whether the answers of a first deployment are still missing.
 func (c config) asks() bool { return c.Parameters["AllowedHosts"] == "" }
-
-func stackOf(env string) string {
-	if env == "default" {
-		return "cronbearer"
-	}
-	return "cronbearer-" + env
-}

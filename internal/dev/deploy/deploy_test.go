@@ -147,7 +147,7 @@ func TestDeploy(t *testing.T) {
 			write(t, filepath.Join(dir, "template.yaml"), c.template, 0o600)
 			var out bytes.Buffer
 			err := deployment{
-				sam: sam, env: c.env, config: filepath.Join(dir, "samconfig.toml"), template: filepath.Join(dir, "template.yaml"),
+				sam: sam, env: c.env, template: filepath.Join(dir, "template.yaml"),
 				out: &out, now: now,
 			}.run(t.Context())
 			called, _ := os.ReadFile(calls)

@@ -12,7 +12,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,13 +19,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cronbearer/cronbearer/internal/dev/cfn"
 	"github.com/cronbearer/cronbearer/internal/dev/lint"
 	"github.com/cronbearer/cronbearer/internal/dev/samconfig"
 )
 
 func main() {
-	d := deployment{config: "samconfig.toml", out: os.Stderr, now: time.Now(), sam: os.Getenv("SAM")}
+	d := deployment{out: os.Stderr, now: time.Now(), sam: os.Getenv("SAM")}
 	flag.StringVar(&d.env, "env", "default", "the `environment` of samconfig.toml")
 	flag.StringVar(&d.template, "template", "template.yaml", "the `file` to deploy")
 	tools := flag.String("tools", ".tools/venv/bin", "the `folder` into which make sam puts SAM CLI")
@@ -42,16 +40,16 @@ func main() {
 }
 
 type deployment struct {
-	sam, env, config, template string
-	out                        io.Writer
-	now                        time.Time
+	sam, env, template string
+	out                io.Writer
+	now                time.Time
 }
 
 func (d deployment) run(ctx context.Context) error {
 	if err := d.version(ctx); err != nil {
 		return err
 	}
-	saved, err := samconfig.Read(d.config, d.env)
+	saved, err := samconfig.Read(filepath.Join(filepath.Dir(d.template), "samconfig.toml"), d.env)
 	if err != nil {
 		return err
 	}
@@ -90,20 +88,16 @@ func (d deployment) version(ctx context.Context) error {
 	return nil
 }
 
-// check is make validate with what this environment deploys, and without examples.
+// check is `cronbearer check --deploy`.
 func (d deployment) check(c config) error {
-	data, err := os.ReadFile(d.template)
+	problems, err := lint.File{
+		Path: d.template, Env: d.env, Options: lint.Options{Deploy: true, Asked: c.asks(), Now: d.now},
+	}.Check()
 	if err != nil {
-		return fmt.Errorf("read the template: %w", err)
-	}
-	parameters := maps.Clone(c.Parameters)
-	if c.asks() {
-		// SAM CLI will ask for it; this stands for the answer meanwhile.
-		parameters["AllowedHosts"] = "not.yet.known"
+		return err
 	}
 	mistakes := 0
-	stack := cfn.Options{StackName: cmp.Or(c.Stack, stackOf(d.env)), Parameters: parameters}
-	for _, p := range lint.Template(data, lint.Options{Deploy: true, Now: d.now, Stack: stack}) {
+	for _, p := range problems {
 		if p.Severity == lint.Mistake {
 			mistakes++
 		}

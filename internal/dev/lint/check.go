@@ -58,25 +58,41 @@ type Problem struct {
 	Unread       bool   // the template cannot be read because of it, so that nothing else was checked
 }
 
-// String is the problem as a line without its position.
-func (p Problem) String() string {
-	severity := map[Severity]string{Warning: "warning: ", Note: "note: "}[p.Severity]
-	where := p.Place
-	if p.Key != "" && where != "" {
-		where += "."
-	}
-	if where += p.Key; where != "" {
-		where += ": "
-	}
-	if p.Fix == "" {
-		return severity + where + p.Text
-	}
-	return severity + where + p.Text + ": " + p.Fix
+func (s Severity) String() string {
+	return map[Severity]string{Mistake: "error", Warning: "warning", Note: "note"}[s]
 }
 
-// In is the problem as editors and terminals jump to it: file:line:column: text.
+// Where is the place with its key: Jobs.DailyReport.SilentAfter; "" for the template as such.
+func (p Problem) Where() string {
+	if p.Place == "" || p.Key == "" {
+		return p.Place + p.Key
+	}
+	return p.Place + "." + p.Key
+}
+
+// Message is the problem without its position and its severity.
+func (p Problem) Message() string {
+	text := p.Text
+	if where := p.Where(); where != "" {
+		text = where + ": " + text
+	}
+	if p.Fix != "" {
+		text += ": " + p.Fix
+	}
+	return text
+}
+
+// String is the problem as a line without its position.
+func (p Problem) String() string {
+	if p.Severity == Mistake {
+		return p.Message()
+	}
+	return p.Severity.String() + ": " + p.Message()
+}
+
+// In is the problem as editors and terminals jump to it: file:line:column: error: text.
 func (p Problem) In(file string) string {
-	return fmt.Sprintf("%s:%d:%d: %s", file, max(p.Line, 1), max(p.Column, 1), p)
+	return fmt.Sprintf("%s:%d:%d: %s: %s", file, max(p.Line, 1), max(p.Column, 1), p.Severity, p.Message())
 }
 
 // Template returns everything about a template that its owner should know, in the order of its lines, each mistake
@@ -93,7 +109,10 @@ func Template(data []byte, o Options) []Problem {
 	c.stack = stack
 	c.rows(data)
 	c.unresolved(found)
-	if len(stack.Resources) > 0 {
+	if len(stack.Resources) == 0 {
+		c.rest(data)
+	}
+	if len(c.stack.Resources) > 0 {
 		c.jobs()
 		c.safety(data)
 	}
@@ -101,6 +120,28 @@ func Template(data []byte, o Options) []Problem {
 		c.departures()
 	}
 	return c.sorted()
+}
+
+// rest reads the template without the rows that have a mistake, so that this does not hide the mistakes of the others.
+func (c *checker) rest(data []byte) {
+	broken := maps.Clone(c.broken)
+	o := c.guessed()
+	o.Without = func(loop, name string) bool {
+		_, there := c.blocks[loop][name]
+		token, _ := c.stack.Mappings[loop][name]["Token"].(string)
+		return broken[loop+"."+name] || (loop == tokens || loop == jobs) && !there || loop == jobs && broken[tokens+"."+token]
+	}
+	stack, err := cfn.Parse(data, o)
+	if stack == nil || len(stack.Resources) == 0 {
+		return
+	}
+	var found cfn.TemplateError
+	errors.As(err, &found)
+	for name := range c.blocks[jobs] {
+		c.broken[jobs+"."+name] = o.Without(jobs, name)
+	}
+	c.stack = stack
+	c.unresolved(found)
 }
 
 // allowedHosts is the parameter that has no default.
@@ -127,6 +168,8 @@ type checker struct {
 	lines    []string
 	// rows with a mistake, as Jobs.DailyReport: what follows from them is not reported
 	broken map[string]bool
+	// unclear are the rows that YAML reads otherwise than they are meant
+	unclear map[string]bool
 }
 
 // block is one row of the template as it is written.

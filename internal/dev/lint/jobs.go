@@ -33,6 +33,7 @@ func (c *checker) jobs() {
 	good := map[string][]string{} // jobs by token
 	for _, name := range c.sortedBlocks(jobs) {
 		if c.skipped(jobs, name) {
+			c.alone(name)
 			continue
 		}
 		properties := c.stack.Resources["Job"+name].Properties
@@ -59,7 +60,7 @@ func (c *checker) jobs() {
 func (c *checker) jobProblem(name, key string, p Problem) {
 	p.Place, p.Key = jobs+"."+name, key
 	n := c.blocks[jobs][name].key
-	if _, value, ok := c.stack.Locate("Mappings", jobs, name, key); ok && key != "" {
+	if value := c.written(jobs, name, key); value != nil {
 		n = value
 	}
 	c.at(n, p)
@@ -150,16 +151,9 @@ func (c *checker) invalid(name, problem string) {
 func (c *checker) schedule(name string, properties map[string]any, event job.Job) {
 	expression, zone := textAt(properties, "ScheduleExpression"), textAt(properties, "ScheduleExpressionTimezone")
 	s, err := schedule.Parse(expression, zone)
-	if err != nil {
-		c.badSchedule(name, expression, err)
+	if !c.starts(name, expression, zone, s, err) {
 		return
 	}
-	if _, ok := s.Next(c.options.Now); !ok {
-		c.jobProblem(name, "Schedule", Problem{Text: expression +
-			" never starts a run again", Fix: "write a time that is to come, or take the job out"})
-		return
-	}
-	c.odd(name, expression, zone, s)
 	row := c.stack.Mappings[jobs][name]
 	window := time.Duration(numberAt(row, "Window")) * time.Minute
 	if event.MaxAge > 0 && event.MaxAge <= window+delivery {
@@ -170,17 +164,79 @@ func (c *checker) schedule(name string, properties map[string]any, event job.Job
 		})
 	}
 	if textAt(row, "Watch") != "ignore" {
-		c.silence(name, s, window)
+		c.silence(name, s, window, int(numberAt(row, "SilentAfter")))
 	}
 }
 
+// starts checks an expression and its zone, and reports whether what hangs on them can be checked.
+func (c *checker) starts(name, expression, zone string, s *schedule.Schedule, err error) bool {
+	if err != nil {
+		c.badSchedule(name, expression, zone, err)
+		return false
+	}
+	if _, ok := s.Next(c.options.Now); !ok {
+		c.jobProblem(name, "Schedule", Problem{Text: expression +
+			" never starts a run again", Fix: "write a time that is to come, or take the job out"})
+		return false
+	}
+	c.odd(name, expression, zone, s)
+	return true
+}
+
+// alone checks the schedule of a job that has another mistake, so that this does not hide one of the schedule.
+func (c *checker) alone(name string) {
+	expression, ok := c.sound(name, "Schedule")
+	if !ok || expression == "" {
+		return
+	}
+	zone, _ := c.sound(name, "Timezone")
+	s, err := schedule.Parse(expression, zone)
+	if !c.starts(name, expression, zone, s, err) {
+		return
+	}
+	given, known := c.sound(name, "SilentAfter")
+	window, hasWindow := c.sound(name, "Window")
+	watch, hasWatch := c.sound(name, "Watch")
+	hours, _ := strconv.Atoi(given)
+	minutes, _ := strconv.Atoi(window)
+	if known && given != "" && hasWindow && hasWatch && watch != "ignore" {
+		c.silence(name, s, time.Duration(minutes)*time.Minute, hours)
+	}
+}
+
+// sound returns the value of a key of a job, "" if the job does not have it, and whether nothing is wrong with it.
+func (c *checker) sound(name, key string) (string, bool) {
+	place := jobs + "." + name
+	n := c.written(jobs, name, key)
+	switch {
+	case c.unclear[place], slices.ContainsFunc(c.problems, func(p Problem) bool {
+		return p.Place == place && p.Key == key && p.Severity == Mistake
+	}):
+		return "", false
+	case n == nil:
+		return "", true
+	default:
+		return n.Value, n.Kind == yaml.ScalarNode
+	}
+}
+
+// written is the value of a key as the template has it, or nil.
+func (c *checker) written(mapping, name, key string) *yaml.Node {
+	row := c.blocks[mapping][name].value
+	for i := 0; row != nil && row.Kind == yaml.MappingNode && i+1 < len(row.Content); i += 2 {
+		if row.Content[i].Value == key {
+			return row.Content[i+1]
+		}
+	}
+	return nil
+}
+
 // silence computes the smallest SilentAfter that never cries wolf.
-func (c *checker) silence(name string, s *schedule.Schedule, window time.Duration) {
+func (c *checker) silence(name string, s *schedule.Schedule, window time.Duration, given int) {
 	gap := s.LongestGap()
 	minimum := schedule.LeastSilentAfter(gap, window, longestRun)
 	sum := "the longest gap between two starts is " + plain(gap) + ", plus a Window of " + plain(window) +
 		", one run, one hour"
-	given := int(numberAt(c.stack.Mappings[jobs][name], "SilentAfter"))
 	switch {
 	case s.OneTime():
 		c.jobProblem(
@@ -200,7 +256,7 @@ func (c *checker) silence(name string, s *schedule.Schedule, window time.Duratio
 }
 
 // badSchedule places the problems of an expression and of a time zone.
-func (c *checker) badSchedule(name, expression string, err error) {
+func (c *checker) badSchedule(name, expression, zoneName string, err error) {
 	zone, _ := errors.AsType[*schedule.ZoneError](err)
 	if zone != nil {
 		p := Problem{Text: zone.Error()}
@@ -211,7 +267,7 @@ func (c *checker) badSchedule(name, expression string, err error) {
 	}
 	if _, err := schedule.Parse(expression, ""); err != nil || zone == nil {
 		if err == nil { // a time that the clocks of the zone jump over
-			_, err = schedule.Parse(expression, textAt(c.stack.Resources["Job"+name].Properties, "ScheduleExpressionTimezone"))
+			_, err = schedule.Parse(expression, zoneName)
 		}
 		c.jobProblem(
 			name, "Schedule", Problem{Text: strings.ReplaceAll(strings.TrimPrefix(err.Error(), "schedule "), "\n", "; ")},

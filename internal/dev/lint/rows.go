@@ -78,6 +78,7 @@ var rules = map[string]map[string]rule{
 // rows checks the blocks that the user writes, as they are written.
 func (c *checker) rows(data []byte) {
 	c.lines = strings.Split(string(data), "\n")
+	c.unclear = map[string]bool{}
 	c.broken, c.blocks, c.lists = map[string]bool{}, map[string]map[string]block{}, map[string][]*yaml.Node{}
 	c.tabs(data)
 	for _, mapping := range []string{tokens, jobs} {
@@ -283,6 +284,7 @@ func (c *checker) row(mapping, name string) {
 		return
 	}
 	if c.misread(c.lines, place, b) {
+		c.unclear[place] = true
 		return
 	}
 	meant := map[string]bool{} // the keys that a misspelt one was meant for: not missing too

@@ -1022,6 +1022,15 @@ func TestMistakesInRows(t *testing.T) {
 				`10:15: Jobs.DailyReport.Window: "1h" is not a whole number of minutes: write 60`,
 			},
 		},
+		"mistake that hides no other": {
+			edits: []edit{{body, "Body: { kind: daily }"}, {"SilentAfter: 3 }", "SilentAfter: 1 }"}},
+			want: []string{
+				`11:13: Jobs.DailyReport.Body: is YAML, and must be JSON text: put it between single quotes: Body: ` +
+					`'{"kind":"daily"}'`,
+				`13:122: Jobs.HourlySync.SilentAfter: 1 is too short: the longest gap between two starts is 1h, plus a Window ` +
+					`of 0, one run, one hour: write at least 3`,
+			},
+		},
 		"space missing after a key": {
 			edits: []edit{{silent, "SilentAfter:75"}},
 			want: []string{

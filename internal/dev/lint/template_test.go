@@ -559,7 +559,7 @@ func TestProblemNamesItsFile(t *testing.T) {
 				Place: "Jobs.DailyReport", Key: "SilentAfter", Text: `"3h" is not a whole number of hours`, Fix: "write 3",
 				Line: 12, Column: 20,
 			},
-			want: `template.yaml:12:20: Jobs.DailyReport.SilentAfter: "3h" is not a whole number of hours: write 3`,
+			want: `template.yaml:12:20: error: Jobs.DailyReport.SilentAfter: "3h" is not a whole number of hours: write 3`,
 		},
 		"warning": {
 			problem: lint.Problem{Severity: lint.Warning, Place: "Jobs.DailyReport", Text: "odd", Line: 12, Column: 20},
@@ -569,7 +569,7 @@ func TestProblemNamesItsFile(t *testing.T) {
 			problem: lint.Problem{Severity: lint.Note, Text: "not as shipped"}, want: "template.yaml:1:1: note: not as shipped",
 		},
 		"line without column": {
-			problem: lint.Problem{Key: "Note", Text: "quote it", Line: 3}, want: "template.yaml:3:1: Note: quote it",
+			problem: lint.Problem{Key: "Note", Text: "quote it", Line: 3}, want: "template.yaml:3:1: error: Note: quote it",
 		},
 	}
 	for name, c := range cases {

@@ -29,7 +29,7 @@ func (c *checker) destination(name string, event job.Job) {
 	case known && list.Allows(target):
 		return
 	case known:
-		p.Text = "the secret of " + token + " does not allow " + event.Host() + ", so each run would fail as invalid_job"
+		p.Text = notAllowedBy + token + " does not allow " + event.Host() + ", so each run would fail as invalid_job"
 		p.Fix = "add it to the member hosts of the secret"
 	default:
 		given := c.allowedHosts()
@@ -43,6 +43,8 @@ func (c *checker) destination(name string, event job.Job) {
 	}
 	c.jobProblem(name, "Call", p)
 }
+
+const notAllowedBy = "the secret of "
 
 // allowedHosts is the value that is given, or the template's own; "" where there is none.
 func (c *checker) allowedHosts() string {

@@ -15,18 +15,36 @@ import (
 // Config is one environment of samconfig.toml as `sam deploy` reads it: its deploy.parameters over its
 // global.parameters. An environment inherits nothing from the default one.
 type Config struct {
+	Env        string
 	Values     map[string]any
 	Stack      string // "" if it is not saved
 	Parameters map[string]string
 }
 
-// Read reads an environment of the file. One that is not there is empty.
+// Default is the environment that SAM CLI uses unless it is told otherwise.
+const Default = "default"
+
+// StackName is what `make deploy` names the stack: what is saved or, for a first deployment, a name of the environment's
+// own.
+func (c Config) StackName() string {
+	switch {
+	case c.Stack != "":
+		return c.Stack
+	case c.Env == "" || c.Env == Default:
+		return "cronbearer"
+	default:
+		return "cronbearer-" + c.Env
+	}
+}
+
+// Read reads an environment of the file. One that is not there is empty, and so is one of a file that is not there, of
+// which the error says so.
 func Read(path, env string) (Config, error) {
 	var file map[string]any
 	if _, err := toml.DecodeFile(path, &file); err != nil {
-		return Config{}, fmt.Errorf("%s, where SAM CLI saves its answers: %w", path, err)
+		return Config{Env: env}, fmt.Errorf("%s, where SAM CLI saves its answers: %w", path, err)
 	}
-	c := Config{Values: map[string]any{}}
+	c := Config{Env: env, Values: map[string]any{}}
 	for _, command := range []string{"global", "deploy"} {
 		maps.Copy(c.Values, table(table(table(file, env), command), "parameters"))
 	}

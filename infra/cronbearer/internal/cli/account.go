@@ -113,7 +113,7 @@ func (a *App) stackName(o AccountOptions) (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", &exit.Error{Status: exit.No, Code: "SamconfigUnreadable", Text: err.Error(), Err: err}
 	}
-	return cmp.Or(saved.Stack, "cronbearer"), nil
+	return saved.StackName(), nil
 }
 
 // explained adds who was denied, and which command prints the policy.

@@ -146,6 +146,7 @@ need an AWS account with the application deployed.`,
 // commands lists the commands, in the order of a job's life.
 func (a *App) commands() []*cobra.Command {
 	return []*cobra.Command{
+		newCheckCommand(a),
 		newStatusCommand(a),
 		newFailedCommand(a),
 		newResendCommand(a),

@@ -1,4 +1,4 @@
-"""Prints a template as SAM CLI expands it, for `templatecheck -same-as`: run with the Python of SAM CLI's environment.
+"""Prints a template as SAM CLI expands it, for `cronbearer check --same-as`: run with the Python of SAM CLI's environment.
 
     python sam_expand.py template.yaml [Name=value]…
 """
