@@ -44,6 +44,11 @@ func generators() []generator {
 			Writes:  []string{"docs/costs.md"},
 		},
 		{
+			Package: "docs",
+			Tests:   []string{"TestConfigurationPageIsGenerated", "TestArchitectureDrawsTheImports"},
+			Writes:  []string{"docs/configuration.md", "docs/architecture.md"},
+		},
+		{
 			Package: "internal/dev/replay",
 			Tests:   []string{"TestEachAlarmIsFiredAndClearedByItsRealCause"},
 			Writes:  []string{"docs/messages.md"},
@@ -52,11 +57,6 @@ func generators() []generator {
 			Package: "internal/dev/notifications",
 			Tests:   []string{"TestDrill"},
 			Writes:  []string{"docs/notifications.md"},
-		},
-		{
-			Package: "docs",
-			Tests:   []string{"TestConfigurationPageIsGenerated", "TestArchitectureDrawsTheImports"},
-			Writes:  []string{"docs/configuration.md", "docs/architecture.md"},
 		},
 		{
 			Package: "infra/cronbearer/internal/cli",
