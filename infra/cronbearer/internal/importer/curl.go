@@ -209,7 +209,7 @@ func (c *curlReader) read(arguments []string) error {
 			}
 			arguments = rest
 		case c.wholeVariable(a):
-			return errors.New("its options are in a variable, whose value the file does not give")
+			return errors.New("its URL or its options are in a variable, whose value the file does not give")
 		default:
 			c.urls = append(c.urls, a)
 		}

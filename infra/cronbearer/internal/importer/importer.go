@@ -12,6 +12,7 @@ package importer
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,6 +140,9 @@ func Import(kind string, data []byte, o Options) (*Result, error) {
 	}
 	im.finds.source = strings.Split(text, "\n")
 	for i, line := range im.finds.source {
+		if kind == "gcp" {
+			line = encodedBody.ReplaceAllString(line, "") // it is decoded before it is read for tokens
+		}
 		im.finds.add(i+1, shaped(line)...)
 	}
 	if err := Kinds()[i].read(im, data); err != nil {
@@ -146,6 +150,8 @@ func Import(kind string, data []byte, o Options) (*Result, error) {
 	}
 	return im.finish(), nil
 }
+
+var encodedBody = regexp.MustCompile(`"body"\s*:\s*"[^"]*"`)
 
 // importer reads one source.
 type importer struct {
@@ -226,6 +232,9 @@ func (im *importer) schedule(e *Entry, o origin, c call) error {
 			return err
 		}
 	}
+	if _, starts := o.table.next(im.options.Now, time.UTC); o.every == "" && !starts {
+		return errors.New("it never starts")
+	}
 	var schedules []*schedule.Schedule
 	for _, p := range parts {
 		s, err := schedule.Parse(p.expression, o.zone)
@@ -234,9 +243,6 @@ func (im *importer) schedule(e *Entry, o origin, c call) error {
 		}
 		if err != nil {
 			return errors.New("AWS has no expression for its schedule")
-		}
-		if _, ok := s.Next(im.options.Now); !ok {
-			return errors.New("it never starts")
 		}
 		schedules = append(schedules, s)
 	}

@@ -148,6 +148,9 @@ func (im *importer) steps(w *yaml.Node) []step {
 		inner := im.environment(outer, at(job[1], "env"))
 		for _, s := range items(at(job[1], "steps")) {
 			run := at(s, "run")
+			if run != nil {
+				im.scan(run)
+			}
 			if run == nil || !strings.Contains(run.Value, "curl") {
 				continue
 			}
@@ -213,14 +216,23 @@ func (im *importer) expressions(text string, env map[string]string) string {
 	})
 }
 
+// scan registers the credentials of a script in plain text.
+func (im *importer) scan(n *yaml.Node) {
+	for i, text := range strings.Split(n.Value, "\n") {
+		im.finds.add(firstLine(n)+i, inShell(expression.ReplaceAllString(text, "$$"))...)
+	}
+}
+
+// firstLine is that of a text: of a block the one below its | or >.
+func firstLine(n *yaml.Node) int {
+	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		return n.Line + 1
+	}
+	return n.Line
+}
+
 func (im *importer) step(o origin, st step) {
-	line := st.run.Line
-	if st.run.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-		line++
-	}
-	for i, text := range strings.Split(st.run.Value, "\n") {
-		im.finds.add(line+i, inShell(expression.ReplaceAllString(text, "$$"))...)
-	}
+	line := firstLine(st.run)
 	s := script{
 		marks: &im.marks, zones: zones{job: o.zone, commands: "UTC"}, bash: st.bash, line: line, variables: st.variables,
 	}
@@ -333,12 +345,6 @@ func (im *importer) podRequest(o origin, n *yaml.Node) (request, error) {
 	case at(c, "command") == nil:
 		words, lines = append([]string{"curl"}, words...), append([]int{resolve(c).Line}, lines...)
 	}
-	for i, w := range words {
-		line := lines[min(i, len(lines)-1)]
-		for j, text := range strings.Split(w, "\n") {
-			im.finds.add(line+j, inShell(text)...)
-		}
-	}
 	s := script{
 		marks: &im.marks, zones: zones{job: o.zone, commands: "UTC"}, variables: variables, bash: true, line: lines[0],
 	}
@@ -376,17 +382,14 @@ func (im *importer) podWords(c *yaml.Node, variables map[string]string) (words [
 	for _, key := range []string{"command", "args"} {
 		for _, n := range items(at(c, key)) {
 			n = resolve(n)
-			line := n.Line
-			if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-				line++
-			}
+			im.scan(n)
 			words = append(words, podVariable.ReplaceAllStringFunc(n.Value, func(found string) string {
 				if value, ok := variables[found[2:len(found)-1]]; ok {
 					return value
 				}
 				return found
 			}))
-			lines = append(lines, line)
+			lines = append(lines, firstLine(n))
 		}
 	}
 	return words, lines

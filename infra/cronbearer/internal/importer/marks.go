@@ -3,6 +3,7 @@ package importer
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,6 +19,8 @@ type mark struct {
 	reason string
 	// note is added to a job that has the placeholder.
 	note string
+	// command is the text of a command whose output it is: the same text is the same token.
+	command string
 }
 
 const firstMark = 0xF0000
@@ -29,7 +32,16 @@ func (m *marks) add(k mark) string {
 	return string(rune(firstMark + len(*m) - 1)) //nolint:gosec // far fewer than a plane has
 }
 
-func (m *marks) variable(name string) string { return m.add(mark{variable: name}) }
+// variable returns the mark of a variable, the same for the same name.
+func (m *marks) variable(name string) string { return m.same(mark{variable: name}) }
+
+// same adds a mark unless it is there.
+func (m *marks) same(k mark) string {
+	if i := slices.Index(*m, k); i >= 0 {
+		return string(rune(firstMark + i)) //nolint:gosec // far fewer than a plane has
+	}
+	return m.add(k)
+}
 
 func (m *marks) of(r rune) (mark, bool) {
 	i := int(r) - firstMark

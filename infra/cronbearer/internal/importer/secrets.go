@@ -125,19 +125,16 @@ func (f *finds) line(number int) {
 // in reports whether a text that is to be written has a credential in it.
 func (f *finds) in(text string) bool {
 	return len(shaped(text)) > 0 || slices.ContainsFunc(f.values, func(v string) bool {
-		return len(v) >= redact.MinSecret && strings.Contains(text, v)
+		return len(v) >= redact.MinSecret && strings.Contains(strings.ToLower(text), strings.ToLower(v))
 	})
 }
 
 // clean returns a text of the report without credentials.
 func (f *finds) clean(text string) string {
-	for _, v := range f.values {
+	for _, v := range append(shaped(text), f.values...) {
 		if len(v) >= redact.MinSecret {
-			text = strings.ReplaceAll(text, v, redact.Redacted)
+			text = regexp.MustCompile("(?i)"+regexp.QuoteMeta(v)).ReplaceAllLiteralString(text, redact.Redacted)
 		}
-	}
-	for _, v := range shaped(text) {
-		text = strings.ReplaceAll(text, v, redact.Redacted)
 	}
 	return text
 }

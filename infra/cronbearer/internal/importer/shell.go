@@ -282,7 +282,9 @@ func (e environment) Each(func(string, expand.Variable) bool) {}
 
 // substitute stands in for the output of a command: of date it is known.
 func (s *script) substitute(w io.Writer, c *syntax.CmdSubst) error {
-	k := mark{reason: "the output of a command, other than a date"}
+	var text strings.Builder
+	_ = syntax.NewPrinter().Print(&text, c) // a Builder takes everything
+	k := mark{reason: "the output of a command, other than a date", command: text.String()}
 	if len(c.Stmts) == 1 {
 		if call, ok := c.Stmts[0].Cmd.(*syntax.CallExpr); ok && len(call.Args) > 0 && call.Args[0].Lit() == "date" {
 			if z, arguments, ok := s.dateArguments(call); ok {
@@ -290,7 +292,7 @@ func (s *script) substitute(w io.Writer, c *syntax.CmdSubst) error {
 			}
 		}
 	}
-	_, err := io.WriteString(w, s.marks.add(k))
+	_, err := io.WriteString(w, s.marks.same(k))
 	return err
 }
 

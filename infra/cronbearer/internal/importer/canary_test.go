@@ -1,0 +1,220 @@
+package importer_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/importer"
+)
+
+// canaries are tokens by their shape. The last two are none: only their place says what they are.
+var canaries = map[string]string{
+	"GitHub":   "ghp_Zq3xV9kL2mN8pR4tW7yB1cD5fG6hJ0sA1bC2",
+	"hex":      "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
+	"JWT":      "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.Zq3xV9kL2mN8pR4tW7yB1cD5fG6h",
+	"Slack":    "xoxb-123456789012-AbCdEfGhIjKlMnOpQrStUvWx",
+	"password": "correct-horse-battery",
+	"UUID":     "3f2c1b4a-8d7e-4f60-9a1b-2c3d4e5f6071",
+}
+
+// places are those of a credential in each kind of source; @@ stands for it. The value says whether its place or name alone
+// gives it away: where it does not, only what looks like a token is tried.
+func places() map[string]map[string]bool {
+	const rest = " https://api.example.com/v1/run"
+	lines := map[string]bool{
+		`curl -H "Authorization: Bearer @@"` + rest:                             true,
+		`curl -sSfH 'authorization: bearer @@'` + rest:                          true,
+		`curl -H "Authorization: @@"` + rest:                                    true,
+		`curl -H "Authorization: token @@"` + rest:                              true,
+		`curl -H "Authorization: Basic @@"` + rest:                              true,
+		`curl -H "Authorization: Digest a=b, response=@@"` + rest:               true,
+		`curl -H Authorization:\ Bearer\ @@` + rest:                             true,
+		`curl --oauth2-bearer @@` + rest:                                        true,
+		`curl --oauth2-bearer @@ -k` + rest:                                     true,
+		`curl -H "X-Api-Key: @@"` + rest:                                        true,
+		`curl -H "X-Custom: @@"` + rest:                                         false,
+		`curl -H "@@: 1"` + rest:                                                false,
+		`curl -A @@` + rest:                                                     false,
+		`curl -u me:@@` + rest:                                                  true,
+		`curl -ume:@@` + rest:                                                   true,
+		`curl --user "me:@@"` + rest:                                            true,
+		`curl https://me:@@@api.example.com/v1/run`:                             true,
+		`curl https://@@@api.example.com/v1/run`:                                true,
+		`curl "https://api.example.com/v1/run?token=@@"`:                        true,
+		`curl "https://api.example.com/v1/run?a=1&api_key=@@&b=2"`:              true,
+		`curl "https://api.example.com/v1/run?q=@@"`:                            false,
+		`curl "https://api.example.com/v1/run?@@"`:                              false,
+		`curl -G -d access_token=@@` + rest:                                     true,
+		`curl --url-query sig=@@` + rest:                                        true,
+		`curl --oauth2-bearer $T https://hooks.example.com/services/@@`:         false,
+		`curl --oauth2-bearer $T https://@@.example.com/`:                       false,
+		`curl --oauth2-bearer $T https://api.example.com/v1/run#@@`:             false,
+		`curl --oauth2-bearer $T --json '{"token":"@@"}'` + rest:                true,
+		`curl --oauth2-bearer $T --json '{"a":{"b":[{"Secret":"@@"}]}}'` + rest: true,
+		`curl --oauth2-bearer $T --json '{"a":{"b":["@@"]}}'` + rest:            false,
+		`curl --oauth2-bearer $T --json '{"@@":1}'` + rest:                      false,
+		`curl --oauth2-bearer $T -d 'x=1&password=@@'` + rest:                   true,
+		`curl --oauth2-bearer $T --data-urlencode 'client_secret=@@'` + rest:    true,
+		`curl --oauth2-bearer $T -d 'text=@@'` + rest:                           false,
+		`curl --oauth2-bearer $T -d @-` + rest + `%{"token":"@@"}`:              true,
+		`curl --oauth2-bearer $T -b session=@@` + rest:                          true,
+		`curl --oauth2-bearer $T -H "Cookie: session=@@"` + rest:                true,
+		`curl --oauth2-bearer $T -X @@` + rest:                                  false,
+		`curl --oauth2-bearer $T --@@` + rest:                                   false,
+		`curl --oauth2-bearer $T -o /tmp/@@` + rest:                             false,
+		`curl --oauth2-bearer $T` + rest + ` | tee @@`:                          false,
+		`curl --oauth2-bearer $T` + rest + ` > @@`:                              false,
+		`curl --oauth2-bearer $T` + rest + ` && curl https://hc-ping.com/@@`:    false,
+		`TOKEN=@@ curl --oauth2-bearer "$TOKEN"` + rest:                         true,
+		`TOKEN=@@; curl --oauth2-bearer "$TOKEN"` + rest:                        true,
+		`env TOKEN=@@ curl --oauth2-bearer "$TOKEN"` + rest:                     true,
+		`curl --oauth2-bearer "${TOKEN:-@@}"` + rest:                            true,
+		`curl --oauth2-bearer "$(vault @@)"` + rest:                             false,
+		`curl "$@@"`:                                   false,
+		`curl --oauth2-bearer "$@@"` + rest:            false,
+		`flock /run/@@ curl --oauth2-bearer $T` + rest: false,
+		`@@`:                         false,
+		`mysqldump --password=@@ db`: true,
+		`/opt/@@/run.sh`:             false,
+		`sh -c 'curl --oauth2-bearer @@` + rest + `'`: true,
+		`curl -H "Authorization: Bearer @@`:           true,
+	}
+	crontab := map[string]bool{
+		"TOKEN=@@\n0 0 * * * curl --oauth2-bearer $TOKEN https://api.example.com/v1/run": true,
+		"TOKEN=@@\n0 0 * * * curl https://api.example.com/v1/run/$TOKEN":                 true,
+		"OTHER=@@\n0 0 * * * curl --oauth2-bearer $T https://api.example.com/v1/$OTHER":  false,
+		"@@=1\n": false,
+		"CRON_TZ=@@\n0 0 * * * curl --oauth2-bearer $T https://api.example.com/v1/run":                            false,
+		"TZ=@@\nCRON_TZ=Asia/Tokyo\n0 0 * * * curl --oauth2-bearer $T 'https://api.example.com/?a='$(date +\\%F)": false,
+		"# curl -H 'Authorization: Bearer @@'\n":                                                                  true,
+		"@@ 0 * * * curl --oauth2-bearer $T https://api.example.com/v1/run":                                       false,
+		"@@@ curl --oauth2-bearer $T https://api.example.com/v1/run":                                              false,
+		"0 0 * * * @@ curl --oauth2-bearer $T https://api.example.com/v1/run":                                     false,
+	}
+	for command, named := range lines {
+		crontab["0 0 * * * "+command+"\n"] = named
+	}
+	workflow := map[string]bool{
+		"on: { schedule: [{ cron: '@@' }] }\njobs: { a: { steps: [{ run: 'curl --oauth2-bearer $T https://api.example.com/v1/run' }] } }":                          false,
+		"on: { schedule: [{ cron: '0 0 * * *', timezone: '@@' }] }\njobs: { a: { steps: [{ run: 'curl --oauth2-bearer $T https://a.example.com/' }] } }":           false,
+		"on: { schedule: [{ cron: '0 0 * * *' }] }\nenv: { TOKEN: '@@' }\njobs: { a: { steps: [{ run: 'curl --oauth2-bearer $TOKEN https://a.example.com/' }] } }": true,
+		"a: [@@": false,
+	}
+	pods := map[string]bool{
+		"kind: CronJob\nmetadata: { name: '@@' }\nspec: { schedule: '0 0 * * *', jobTemplate: { spec: { template: { spec: { containers: [" +
+			"{ command: [curl, --oauth2-bearer, $(T), 'https://a.example.com/'] }] } } } } }": false,
+		"kind: CronJob\nspec: { schedule: '0 0 * * *', jobTemplate: { spec: { template: { spec: { containers: [" +
+			"{ env: [{ name: TOKEN, value: '@@' }], command: [curl, --oauth2-bearer, $(TOKEN), 'https://a.example.com/'] }] } } } } }": true,
+		"kind: CronJob\nspec: { schedule: '@@', jobTemplate: { spec: { template: { spec: { containers: [" +
+			"{ image: curl, args: [--oauth2-bearer, '@@', 'https://a.example.com/'] }] } } } } }": true,
+	}
+	for command, named := range lines {
+		quoted, _ := json.Marshal(command)
+		workflow["on: { schedule: [{ cron: '0 0 * * *' }] }\njobs:\n  a:\n    steps:\n      - run: "+string(quoted)+"\n"] = named
+		pods["kind: CronJob\nspec: { schedule: '0 0 * * *', jobTemplate: { spec: { template: { spec: { containers: [{ command: [sh, -c, "+
+			string(quoted)+"] }] } } } } }\n"] = named
+	}
+	org, gcp := map[string]bool{}, map[string]bool{}
+	for where, named := range map[string]bool{
+		`"headers":{"Authorization":"Bearer @@"},"body":""`: true, `"headers":{"X-Auth-Token":"@@"},"body":""`: true,
+		`"headers":{"X-A":"@@"},"body":""`: false, `"headers":{},"body":"{\"password\":\"@@\"}"`: true,
+		`"headers":{},"body":"@@"`: false, `"headers":{"Authorization":"Basic @@"},"body":""`: true,
+	} {
+		org[`{"jobId":1,"title":"t","url":"https://api.example.com/","schedule":{"minutes":[0],"hours":[0],"mdays":[-1],"months":[-1],`+
+			`"wdays":[-1]},"requestMethod":1,"extendedData":{`+where+`}}`] = named
+	}
+	for where, named := range map[string]bool{
+		`"title":"@@","url":"https://api.example.com/?token=1234"`: false, `"title":"","url":"https://api.example.com/?key=@@"`: true,
+		`"title":"","url":"https://a:@@@api.example.com/"`: true, `"url":"https://api.example.com/@@"`: false,
+		`"url":"https://api.example.com/","auth":{"enable":true,"user":"u","password":"@@"}`: true,
+	} {
+		org[`{"jobs":[{"jobId":1,`+where+`,"schedule":{"timezone":"UTC","minutes":[0],"hours":[0],"mdays":[-1],"months":[-1],"wdays":[-1]},`+
+			`"extendedData":{"headers":[],"body":""}}]}`] = named
+	}
+	for where, named := range map[string]bool{
+		`"uri":"https://api.example.com/","headers":{"Authorization":"Bearer @@"}`:      true,
+		`"uri":"https://api.example.com/?access_token=@@"`:                              true,
+		`"uri":"https://api.example.com/@@"`:                                            false,
+		`"uri":"https://api.example.com/","oidcToken":{"audience":"@@"}`:                false,
+		`"uri":"https://api.example.com/","body":"BASE64","headers":{"X-Token":"1234"}`: true,
+	} {
+		gcp[`[{"name":"projects/p/jobs/@","schedule":"0 0 * * *","httpTarget":{`+where+`}}]`] = named
+	}
+	gcp[`[{"name":"projects/p/jobs/@@","schedule":"0 0 * * *","httpTarget":{"uri":"https://api.example.com/?token=12345"}}]`] = false
+	gcp[`[{"name":"a","schedule":"@@","httpTarget":{"uri":"https://api.example.com/?token=12345"}}]`] = false
+	all := map[string]map[string]bool{"crontab": crontab, "github": workflow, "k8s": pods, "cronjob-org": org, "gcp": gcp}
+	return all
+}
+
+// everything is what a source comes to, the error included.
+func everything(kind, source string) (string, *importer.Result) {
+	result, err := importer.Import(kind, []byte(source), importer.Options{Now: now, Until: now.AddDate(0, 1, 0)})
+	text, marshalErr := json.Marshal(result)
+	return fmt.Sprintf("%s %v %v %+v", text, err, marshalErr, result), result
+}
+
+// TestTokensOfASourceAreNowhereInTheResult puts a canary into every place of every kind of source, and looks for it, and for
+// its halves, in all that comes back. Where it is in plain text, its line is named.
+func TestTokensOfASourceAreNowhereInTheResult(t *testing.T) {
+	t.Parallel()
+	tried := 0
+	for kind, sources := range places() {
+		for source, named := range sources {
+			for shape, canary := range canaries {
+				if !named && (shape == "password" || shape == "UUID") {
+					continue
+				}
+				tried++
+				text := strings.ReplaceAll(source, "@@", canary)
+				body := base64.StdEncoding.EncodeToString([]byte(`{"secret":"` + canary + `"}`))
+				text = strings.ReplaceAll(text, "BASE64", body)
+				got, result := everything(kind, text)
+				half := canary[len(canary)/2:]
+				for _, piece := range []string{canary, canary[:len(canary)/2], half, body} {
+					if strings.Contains(strings.ToLower(got), strings.ToLower(piece)) {
+						t.Errorf("%s, a %s: %s\n%s", kind, shape, text, got)
+					}
+				}
+				if named && result != nil && len(result.PlainText) == 0 {
+					t.Errorf("%s, a %s: no line is named: %s", kind, shape, text)
+				}
+			}
+		}
+	}
+	if tried < 500 { //nolint:mnd // what there is
+		t.Errorf("%d places are too few", tried)
+	}
+}
+
+// FuzzImport changes sources: nothing panics, and a token by its shape comes back from none.
+func FuzzImport(f *testing.F) {
+	kinds := importer.Kinds()
+	for i, k := range kinds {
+		for source := range places()[k.Name] {
+			f.Add(i, source)
+		}
+	}
+	for _, name := range []string{"corpus.crontab", "workflow.yml", "cronjobs.yaml", "cronjob-org.json", "gcloud.json"} {
+		data, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for i := range kinds {
+			f.Add(i, string(data))
+		}
+	}
+	canary := canaries["GitHub"]
+	f.Fuzz(func(t *testing.T, kind int, source string) {
+		if kind < 0 || kind >= len(kinds) || len(source) > 10_000 {
+			return
+		}
+		got, _ := everything(kinds[kind].Name, strings.ReplaceAll(source, "@@", canary))
+		if strings.Contains(strings.ToLower(got), strings.ToLower(canary[4:])) {
+			t.Errorf("the token comes back: %s", got)
+		}
+	})
+}
