@@ -134,7 +134,7 @@ func Import(kind string, data []byte, o Options) (*Result, error) {
 	for _, name := range o.Tokens {
 		im.tokens[name] = true
 	}
-	text := string(data)
+	text := strings.ToValidUTF8(string(data), "\ufffd")
 	if strings.ContainsFunc(text, isMark) || strings.ContainsRune(text, 0) {
 		return nil, sourceError("it is no text")
 	}
@@ -145,7 +145,7 @@ func Import(kind string, data []byte, o Options) (*Result, error) {
 		}
 		im.finds.add(i+1, shaped(line)...)
 	}
-	if err := Kinds()[i].read(im, data); err != nil {
+	if err := Kinds()[i].read(im, []byte(text)); err != nil {
 		return nil, err
 	}
 	return im.finish(), nil

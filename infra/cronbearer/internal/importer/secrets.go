@@ -132,8 +132,12 @@ func (f *finds) in(text string) bool {
 // clean returns a text of the report without credentials.
 func (f *finds) clean(text string) string {
 	for _, v := range append(shaped(text), f.values...) {
-		if len(v) >= redact.MinSecret {
-			text = regexp.MustCompile("(?i)"+regexp.QuoteMeta(v)).ReplaceAllLiteralString(text, redact.Redacted)
+		if len(v) < redact.MinSecret {
+			continue
+		}
+		text = strings.ReplaceAll(text, v, redact.Redacted)
+		if pattern, err := regexp.Compile("(?i)" + regexp.QuoteMeta(v)); err == nil { // it is UTF-8
+			text = pattern.ReplaceAllLiteralString(text, redact.Redacted)
 		}
 	}
 	return text
