@@ -156,6 +156,7 @@ func (a *App) commands() []*cobra.Command {
 		newBackfillCommand(a),
 		newDrillCommand(a),
 		newRightsCommand(a),
+		newImportCommand(a),
 		newVersionCommand(a),
 	}
 }

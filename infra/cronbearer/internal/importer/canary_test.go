@@ -21,8 +21,8 @@ var canaries = map[string]string{
 	"UUID":     "3f2c1b4a-8d7e-4f60-9a1b-2c3d4e5f6071",
 }
 
-// places are those of a credential in each kind of source; @@ stands for it. The value says whether its place or name alone
-// gives it away: where it does not, only what looks like a token is tried.
+// places are those of a credential in each kind of source; @@ stands for it. The value says whether its place or name
+// alone gives it away: where it does not, only what looks like a token is tried.
 func places() map[string]map[string]bool {
 	const rest = " https://api.example.com/v1/run"
 	lines := map[string]bool{
@@ -98,42 +98,46 @@ func places() map[string]map[string]bool {
 	for command, named := range lines {
 		crontab["0 0 * * * "+command+"\n"] = named
 	}
+	const steps = "jobs: { a: { steps: [{ run: 'curl --oauth2-bearer $TOKEN https://a.example.com/' }] } }"
 	workflow := map[string]bool{
-		"on: { schedule: [{ cron: '@@' }] }\njobs: { a: { steps: [{ run: 'curl --oauth2-bearer $T https://api.example.com/v1/run' }] } }":                          false,
-		"on: { schedule: [{ cron: '0 0 * * *', timezone: '@@' }] }\njobs: { a: { steps: [{ run: 'curl --oauth2-bearer $T https://a.example.com/' }] } }":           false,
-		"on: { schedule: [{ cron: '0 0 * * *' }] }\nenv: { TOKEN: '@@' }\njobs: { a: { steps: [{ run: 'curl --oauth2-bearer $TOKEN https://a.example.com/' }] } }": true,
+		"on: { schedule: [{ cron: '@@' }] }\n" + steps:                              false,
+		"on: { schedule: [{ cron: '0 0 * * *', timezone: '@@' }] }\n" + steps:       false,
+		"on: { schedule: [{ cron: '0 0 * * *' }] }\nenv: { TOKEN: '@@' }\n" + steps: true,
 		"a: [@@": false,
 	}
+	pod := func(name, schedule, container string) string {
+		return "kind: CronJob\nmetadata: { name: '" + name + "' }\nspec: { schedule: '" + schedule + "', " +
+			"jobTemplate: { spec: { template: { spec: { containers: [{ " + container + " }] } } } } }\n"
+	}
+	const call = "command: [curl, --oauth2-bearer, $(TOKEN), 'https://a.example.com/']"
 	pods := map[string]bool{
-		"kind: CronJob\nmetadata: { name: '@@' }\nspec: { schedule: '0 0 * * *', jobTemplate: { spec: { template: { spec: { containers: [" +
-			"{ command: [curl, --oauth2-bearer, $(T), 'https://a.example.com/'] }] } } } } }": false,
-		"kind: CronJob\nspec: { schedule: '0 0 * * *', jobTemplate: { spec: { template: { spec: { containers: [" +
-			"{ env: [{ name: TOKEN, value: '@@' }], command: [curl, --oauth2-bearer, $(TOKEN), 'https://a.example.com/'] }] } } } } }": true,
-		"kind: CronJob\nspec: { schedule: '@@', jobTemplate: { spec: { template: { spec: { containers: [" +
-			"{ image: curl, args: [--oauth2-bearer, '@@', 'https://a.example.com/'] }] } } } } }": true,
+		pod("@@", "0 0 * * *", call):                                                           false,
+		pod("a", "0 0 * * *", "env: [{ name: TOKEN, value: '@@' }], "+call):                    true,
+		pod("a", "@@", "image: curl, args: [--oauth2-bearer, '@@', 'https://a.example.com/']"): true,
 	}
 	for command, named := range lines {
 		quoted, _ := json.Marshal(command)
-		workflow["on: { schedule: [{ cron: '0 0 * * *' }] }\njobs:\n  a:\n    steps:\n      - run: "+string(quoted)+"\n"] = named
-		pods["kind: CronJob\nspec: { schedule: '0 0 * * *', jobTemplate: { spec: { template: { spec: { containers: [{ command: [sh, -c, "+
-			string(quoted)+"] }] } } } } }\n"] = named
+		workflow["on: { schedule: [{ cron: '0 0 * * *' }] }\n"+
+			"jobs:\n  a:\n    steps:\n      - run: "+string(quoted)+"\n"] = named
+		pods[pod("a", "0 0 * * *", "command: [sh, -c, "+string(quoted)+"]")] = named
 	}
+	const midnight = `"schedule":{"minutes":[0],"hours":[0],"mdays":[-1],"months":[-1],"wdays":[-1]},`
 	org, gcp := map[string]bool{}, map[string]bool{}
 	for where, named := range map[string]bool{
 		`"headers":{"Authorization":"Bearer @@"},"body":""`: true, `"headers":{"X-Auth-Token":"@@"},"body":""`: true,
 		`"headers":{"X-A":"@@"},"body":""`: false, `"headers":{},"body":"{\"password\":\"@@\"}"`: true,
 		`"headers":{},"body":"@@"`: false, `"headers":{"Authorization":"Basic @@"},"body":""`: true,
 	} {
-		org[`{"jobId":1,"title":"t","url":"https://api.example.com/","schedule":{"minutes":[0],"hours":[0],"mdays":[-1],"months":[-1],`+
-			`"wdays":[-1]},"requestMethod":1,"extendedData":{`+where+`}}`] = named
+		org[`{"jobId":1,"title":"t","url":"https://api.example.com/",`+midnight+
+			`"requestMethod":1,"extendedData":{`+where+`}}`] = named
 	}
 	for where, named := range map[string]bool{
-		`"title":"@@","url":"https://api.example.com/?token=1234"`: false, `"title":"","url":"https://api.example.com/?key=@@"`: true,
-		`"title":"","url":"https://a:@@@api.example.com/"`: true, `"url":"https://api.example.com/@@"`: false,
+		`"title":"@@","url":"https://api.example.com/?token=1234"`: false,
+		`"title":"","url":"https://api.example.com/?key=@@"`:       true,
+		`"title":"","url":"https://a:@@@api.example.com/"`:         true, `"url":"https://api.example.com/@@"`: false,
 		`"url":"https://api.example.com/","auth":{"enable":true,"user":"u","password":"@@"}`: true,
 	} {
-		org[`{"jobs":[{"jobId":1,`+where+`,"schedule":{"timezone":"UTC","minutes":[0],"hours":[0],"mdays":[-1],"months":[-1],"wdays":[-1]},`+
-			`"extendedData":{"headers":[],"body":""}}]}`] = named
+		org[`{"jobs":[{"jobId":1,`+where+`,`+midnight+`"extendedData":{"headers":[],"body":""}}]}`] = named
 	}
 	for where, named := range map[string]bool{
 		`"uri":"https://api.example.com/","headers":{"Authorization":"Bearer @@"}`:      true,
@@ -144,8 +148,9 @@ func places() map[string]map[string]bool {
 	} {
 		gcp[`[{"name":"projects/p/jobs/@","schedule":"0 0 * * *","httpTarget":{`+where+`}}]`] = named
 	}
-	gcp[`[{"name":"projects/p/jobs/@@","schedule":"0 0 * * *","httpTarget":{"uri":"https://api.example.com/?token=12345"}}]`] = false
-	gcp[`[{"name":"a","schedule":"@@","httpTarget":{"uri":"https://api.example.com/?token=12345"}}]`] = false
+	const target = `"httpTarget":{"uri":"https://api.example.com/?token=12345"}`
+	gcp[`[{"name":"projects/p/jobs/@@","schedule":"0 0 * * *",`+target+`}]`] = false
+	gcp[`[{"name":"a","schedule":"@@",`+target+`}]`] = false
 	all := map[string]map[string]bool{"crontab": crontab, "github": workflow, "k8s": pods, "cronjob-org": org, "gcp": gcp}
 	return all
 }
@@ -157,8 +162,8 @@ func everything(kind, source string) (string, *importer.Result) {
 	return fmt.Sprintf("%s %v %v %+v", text, err, marshalErr, result), result
 }
 
-// TestTokensOfASourceAreNowhereInTheResult puts a canary into every place of every kind of source, and looks for it, and for
-// its halves, in all that comes back. Where it is in plain text, its line is named.
+// TestTokensOfASourceAreNowhereInTheResult puts a canary into every place of every kind of source, and looks for it,
+// and for its halves, in all that comes back. Where it is in plain text, its line is named.
 func TestTokensOfASourceAreNowhereInTheResult(t *testing.T) {
 	t.Parallel()
 	tried := 0

@@ -33,14 +33,15 @@ func (im *importer) crontab(data []byte) error {
 // zoneNote says which zone stood in for one that the source does not give.
 func (im *importer) zoneNote() {
 	if im.options.Zone == "" && slices.ContainsFunc(im.result.Entries, func(e Entry) bool {
-		return len(e.Jobs) > 0 && e.ZoneFrom == assumed
+		return len(e.Jobs) > 0 && e.ZoneFrom == Assumed
 	}) {
 		im.result.Notes = append(im.result.Notes,
 			"Times without a zone are taken for UTC: --timezone names the zone of the machine that ran them.")
 	}
 }
 
-const assumed = "assumed"
+// Assumed is the ZoneFrom of a zone that nothing says.
+const Assumed = "assumed"
 
 var assignment = regexp.MustCompile(`^["']?([A-Za-z_][A-Za-z0-9_]*)["']?\s*=\s*(.*)$`)
 
@@ -107,7 +108,7 @@ func (c *crontabReader) entry(number int, text string) {
 		o.zone, o.zoneFrom = c.im.options.Zone, "--timezone"
 	}
 	if o.zone == "" {
-		o.zone, o.zoneFrom = "UTC", assumed
+		o.zone, o.zoneFrom = "UTC", Assumed
 	}
 	command, input := percents(withoutUser(command))
 	s := script{

@@ -20,7 +20,8 @@ func one(t *testing.T, before, command string, o importer.Options) (importer.Ent
 	return result.Entries[0], result
 }
 
-// TestCurlOptionsBecomeKeysOfTheJob has a command and what is made of it. Each command sends a token unless it says otherwise.
+// TestCurlOptionsBecomeKeysOfTheJob has a command and what is made of it. Each command sends a token unless it says
+// otherwise.
 func TestCurlOptionsBecomeKeysOfTheJob(t *testing.T) {
 	t.Parallel()
 	const bearer = `-H "Authorization: Bearer $API_TOKEN" `
@@ -253,8 +254,9 @@ func TestWhatAJobCannotDoIsNotTakenOverAndSaysWhy(t *testing.T) {
 		"curl -sSfkL" + rest:  "-k switches off the check of certificates, which Cronbearer never does",
 		"curl -L" + rest:      "-L follows redirects, which Cronbearer never does: write their target",
 		"curl -F a=@b" + rest: "-F sends a multipart form, which a job cannot",
-		"curl -u me:pass https://api.example.com/v1/run":      "-u sends a password (Basic), and a job sends a bearer token",
-		"curl https://me:pass@api.example.com/v1/run":         "its URL has a user and password (Basic), and a job sends a bearer token",
+		"curl -u me:pass https://api.example.com/v1/run": "-u sends a password (Basic), and a job sends a bearer token",
+		"curl https://me:pass@api.example.com/v1/run": "its URL has a user and password (Basic), and a job sends a " +
+			"bearer token",
 		"curl -H 'Authorization: Basic bWU6cGFzcw==' " + rest: "it sends a password (Basic), and a job sends a bearer token",
 		"curl -b a=bcdef" + rest:                              "-b sends cookies, and a job sends a bearer token",
 		"curl -H 'Cookie: a=b'" + rest:                        "it sends cookies, and a job sends a bearer token",
@@ -262,30 +264,35 @@ func TestWhatAJobCannotDoIsNotTakenOverAndSaysWhy(t *testing.T) {
 		"curl -T file" + rest:                                 "-T sends a file: write its content into Body",
 		"curl -d @file" + rest:                                "-d reads a file (@): write its content into the line",
 		"curl --json @file" + rest:                            "--json reads a file (@): write its content into the line",
-		"curl --data-urlencode a@file" + rest:                 "--data-urlencode reads a file (@): write its content into the line",
-		"curl -d @-" + rest:                                   "-d reads standard input, which the file does not give",
-		"curl -H @file" + rest:                                "-H reads a file: write its headers into the line",
-		"curl -K file" + rest:                                 "-K reads a file of options: write them into the line",
-		"curl -n https://api.example.com/":                    "-n reads a password from .netrc, and a job sends a bearer token",
-		"curl -x proxy:3128" + rest:                           "-x uses a proxy, which Cronbearer never does",
-		"curl -X GET -d a=1" + rest:                           "it sends a body with GET, which servers read as they like",
-		"curl -X TRACE" + rest:                                "it uses TRACE, which a job cannot",
-		"curl --nonsense" + rest:                              "--nonsense is not known here",
-		"curl $OPTIONS" + rest:                                "its URL or its options are in a variable, whose value the file does not give",
-		"curl" + rest + " https://api.example.com/v1/other":   "it has several URLs: write a line for each",
-		"curl" + rest + "/[1-5]":                              "curl makes several requests of brackets and braces in a URL",
-		"curl -H 'Host: other.example.com'" + rest:            "it sets the header Host: write that host into the URL",
-		"curl --oauth2-bearer $API_TOKEN":                     "it has no URL",
+		"curl --data-urlencode a@file" + rest: "--data-urlencode reads a file (@): write its content into " +
+			"the line",
+		"curl -d @-" + rest:    "-d reads standard input, which the file does not give",
+		"curl -H @file" + rest: "-H reads a file: write its headers into the line",
+		"curl -K file" + rest:  "-K reads a file of options: write them into the line",
+		"curl -n https://api.example.com/": "-n reads a password from .netrc, and a job sends a bearer " +
+			"token",
+		"curl -x proxy:3128" + rest: "-x uses a proxy, which Cronbearer never does",
+		"curl -X GET -d a=1" + rest: "it sends a body with GET, which servers read as they like",
+		"curl -X TRACE" + rest:      "it uses TRACE, which a job cannot",
+		"curl --nonsense" + rest:    "--nonsense is not known here",
+		"curl $OPTIONS" + rest: "its URL or its options are in a variable, whose value the " +
+			"file does not give",
+		"curl" + rest + " https://api.example.com/v1/other": "it has several URLs: write a line for each",
+		"curl" + rest + "/[1-5]":                            "curl makes several requests of brackets and braces in a URL",
+		"curl -H 'Host: other.example.com'" + rest:          "it sets the header Host: write that host into the URL",
+		"curl --oauth2-bearer $API_TOKEN":                   "it has no URL",
 		"curl --oauth2-bearer $API_TOKEN http://api.example.com/": "http:// sends the token in the clear, " +
 			"which Cronbearer never does: write https://",
 		"curl --oauth2-bearer $API_TOKEN api.example.com/": "http:// sends the token in the clear, " +
 			"which Cronbearer never does: write https://",
 		"curl --oauth2-bearer $API_TOKEN ftp://api.example.com/": "its URL is none of https",
 		"curl --oauth2-bearer $API_TOKEN https://192.0.2.1/":     "call: an IP address is not allowed: write a host name",
-		"curl --oauth2-bearer $API_TOKEN https://$H/":            "its URL has the variable $H, whose value the file does not give",
-		"curl --oauth2-bearer $API_TOKEN $H":                     "its URL or its options are in a variable, whose value the file does not give",
-		"curl -d a=$(hostname)" + rest:                           "the body has the output of a command, other than a date",
-		`curl -d a=$(date +\%s)` + rest:                          "the body has a date in a form that no placeholder has",
+		"curl --oauth2-bearer $API_TOKEN https://$H/": "its URL has the variable $H, whose value the file does not " +
+			"give",
+		"curl --oauth2-bearer $API_TOKEN $H": "its URL or its options are in a variable, whose value the " +
+			"file does not give",
+		"curl -d a=$(hostname)" + rest:  "the body has the output of a command, other than a date",
+		`curl -d a=$(date +\%s)` + rest: "the body has a date in a form that no placeholder has",
 		`curl -d a=$(date +%s)` + rest: `cron ends the command at a % without \ before it, ` +
 			`and the shell cannot read the rest`,
 		"curl -d '{{x}}'" + rest:                               "the body has {{, which would be read as a placeholder",

@@ -32,12 +32,12 @@ func documents(data []byte) ([]document, error) {
 			return found, nil
 		}
 		if err != nil {
-			return nil, sourceError("it is no JSON, from line %d on", lineAt(data, int(decoder.InputOffset())))
+			return nil, sourceError("it is not JSON, from line %d on", lineAt(data, int(decoder.InputOffset())))
 		}
 		start := int(decoder.InputOffset()) - len(raw)
 		values, err := elements(raw)
 		if err != nil {
-			return nil, sourceError("it is no JSON that can be read, from line %d on", lineAt(data, start))
+			return nil, sourceError("it is not valid JSON, from line %d on", lineAt(data, start))
 		}
 		for _, v := range values {
 			found = append(found, document{v.value, lineAt(data, start+v.line)})
@@ -244,7 +244,7 @@ func (im *importer) gcp(data []byte) error {
 	}
 	for _, d := range docs {
 		if d.value.Kind != jsondoc.Object || d.value.Get("schedule").Kind != jsondoc.String {
-			return sourceError("the JSON in line %d is no job of gcloud scheduler jobs list --format json", d.line)
+			return sourceError("the JSON in line %d is not a job of gcloud scheduler jobs list --format json", d.line)
 		}
 		im.gcpJob(d)
 	}

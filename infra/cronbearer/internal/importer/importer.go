@@ -33,7 +33,12 @@ type Options struct {
 	Token string
 	// Jobs and Tokens are the names that the template has.
 	Jobs, Tokens []string
+	// Calls are the names of the template's jobs by their Identity: what is there is not taken over again.
+	Calls map[string]string
 }
+
+// Identity is what two jobs that do the same have in common.
+func Identity(schedule, zone, call string) string { return schedule + "\n" + zone + "\n" + call }
 
 // Result is what a source holds.
 type Result struct {
@@ -85,6 +90,32 @@ type Job struct {
 	Ignore bool
 }
 
+// Keys are the keys of its row and their values, in the order of the template.
+func (j Job) Keys() [][2]string {
+	all := [][2]string{
+		{"Schedule", j.Schedule}, {"Timezone", j.Timezone}, {"Call", j.Call}, {"Token", j.Token}, {"Headers", j.Headers},
+		{"Body", j.Body}, {"Timeout", j.Timeout}, {"Attempts", numeral(j.Attempts)}, {"SilentAfter", numeral(j.SilentAfter)},
+		{"Watch", given(j.Ignore, "ignore")}, {"State", given(j.Disabled, "DISABLED")},
+	}
+	return slices.DeleteFunc(all, func(k [2]string) bool {
+		return k[1] == "" || k[0] == "Timezone" && k[1] == "UTC"
+	})
+}
+
+func numeral(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+func given(is bool, word string) string {
+	if is {
+		return word
+	}
+	return ""
+}
+
 // A Token is a row of the template's Tokens.
 type Token struct {
 	Name, Secret string
@@ -94,11 +125,13 @@ type Token struct {
 	PlainText bool
 }
 
-// ErrSource is the error of a source that is not what its kind says. Its text holds nothing of the source.
-var ErrSource = errors.New("it cannot be read")
+// A SourceError is the error of a source that is not what its kind says. Its text holds nothing of the source.
+type SourceError struct{ Text string }
+
+func (e *SourceError) Error() string { return e.Text }
 
 func sourceError(format string, arguments ...any) error {
-	return fmt.Errorf("%w: %s", ErrSource, fmt.Sprintf(format, arguments...))
+	return &SourceError{fmt.Sprintf(format, arguments...)}
 }
 
 // A Kind is a kind of source.
@@ -136,7 +169,7 @@ func Import(kind string, data []byte, o Options) (*Result, error) {
 	}
 	text := strings.ToValidUTF8(string(data), "\ufffd")
 	if strings.ContainsFunc(text, isMark) || strings.ContainsRune(text, 0) {
-		return nil, sourceError("it is no text")
+		return nil, sourceError("it is not text")
 	}
 	im.finds.source = strings.Split(text, "\n")
 	for i, line := range im.finds.source {
@@ -243,6 +276,9 @@ func (im *importer) schedule(e *Entry, o origin, c call) error {
 		}
 		if err != nil {
 			return errors.New("AWS has no expression for its schedule")
+		}
+		if name, ok := im.options.Calls[Identity(p.expression, o.zone, c.text)]; ok {
+			return fmt.Errorf("the template has it: job %s", name)
 		}
 		schedules = append(schedules, s)
 	}

@@ -87,15 +87,16 @@ func TestWhatIsNoSourceOfItsKindIsAnError(t *testing.T) {
 		"eventbridge": {""},
 	} {
 		for _, text := range texts {
-			if _, err := importer.Import(kind, []byte(text), importer.Options{Now: now}); !errors.Is(err, importer.ErrSource) {
+			_, err := importer.Import(kind, []byte(text), importer.Options{Now: now})
+			if _, ok := errors.AsType[*importer.SourceError](err); !ok {
 				t.Errorf("%s, %q: %v", kind, text, err)
 			}
 		}
 	}
 }
 
-// TestTokenOfTheTemplateIsUsedAgain: a variable that names a token of the template is that token, and names of jobs that the
-// template has are not taken twice.
+// TestTokenOfTheTemplateIsUsedAgain: a variable that names a token of the template is that token, and names of jobs
+// that the template has are not taken twice.
 func TestTokenOfTheTemplateIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	e, result := one(t, "", `curl --oauth2-bearer "$EXAMPLE_API" https://api.example.com/v1/sync`,
@@ -114,7 +115,7 @@ func TestDatesFollowTheZones(t *testing.T) {
 		"CRON_TZ=Europe/London\n":                "?for={{localDate}}",
 		"CRON_TZ=Europe/London\nTZ=UTC\n":        "?for={{scheduledDate}}",
 		"CRON_TZ=Asia/Tokyo\nTZ=Asia/Tokyo\n":    "?for={{localDate}}",
-		"CRON_TZ=Asia/Tokyo\nTZ=Europe/London\n": "the URL has the date in Europe/London, which is neither UTC nor the zone of the job",
+		"CRON_TZ=Asia/Tokyo\nTZ=Europe/London\n": "the URL has the date in Europe/London, which is neither UTC nor the zone",
 		"CRON_TZ=Nowhere\n":                      "its time zone:",
 	} {
 		e, _ := one(t, before, command, importer.Options{})
@@ -129,7 +130,8 @@ func TestDatesFollowTheZones(t *testing.T) {
 	}
 }
 
-// TestScheduleThatAWSCannotHoldIsNotTakenOver has the schedules without an expression, and those that cron does not know.
+// TestScheduleThatAWSCannotHoldIsNotTakenOver has the schedules without an expression, and those that cron does not
+// know.
 func TestScheduleThatAWSCannotHoldIsNotTakenOver(t *testing.T) {
 	t.Parallel()
 	for times, reason := range map[string]string{

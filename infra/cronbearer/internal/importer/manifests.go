@@ -25,7 +25,7 @@ func yamlDocuments(data []byte) ([]*yaml.Node, error) {
 			return found, nil
 		}
 		if err != nil {
-			return nil, sourceError("it is no YAML") // the parser's own words quote the source
+			return nil, sourceError("it is not YAML") // the parser's own words quote the source
 		}
 		if len(n.Content) == 1 {
 			found = append(found, n.Content[0])

@@ -14,9 +14,11 @@ import (
 // its job a line in the report; what is missed would stand in a template.
 
 // vendors are the beginnings of tokens that say whose they are.
-var vendors = regexp.MustCompile(`(?:gh[pousr]_|github_pat_|glpat-|sk[-_]|rk_|xox[abeprs]-|xapp-|AKIA|ASIA|AIza|ya29\.|` +
-	`eyJ|SG\.|npm_|dop_v1_|hf_|shp(?:at|ss|ca|pa)_|whsec_|lin_api_|dckr_pat_|pypi-|ATATT|ATCTT|sq0|secret_)` +
-	`[A-Za-z0-9_\-.]{12,}`)
+var vendors = regexp.MustCompile(
+	`(?:gh[pousr]_|github_pat_|glpat-|sk[-_]|rk_|xox[abeprs]-|xapp-|AKIA|ASIA|AIza|ya29\.|` +
+		`eyJ|SG\.|npm_|dop_v1_|hf_|shp(?:at|ss|ca|pa)_|whsec_|lin_api_|dckr_pat_|pypi-|ATATT|ATCTT|sq0|secret_)` +
+		`[A-Za-z0-9_\-.]{12,}`,
+)
 
 var (
 	uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
@@ -51,8 +53,10 @@ func random(w string) bool {
 }
 
 var (
-	secretName = regexp.MustCompile(`(?i)token|key|secret|passw|passphrase|pwd|auth|credential|bearer|jwt|cookie|session|^sig$|` +
-		`signature|^pass$|^otp$|^pin$`)
+	secretName = regexp.MustCompile(
+		`(?i)token|key|secret|passw|passphrase|pwd|auth|credential|bearer|jwt|cookie|session|` +
+			`^sig$|signature|^pass$|^otp$|^pin$`,
+	)
 	openName = regexp.MustCompile(`(?i)idempotency|keyword|sort|primary|foreign|author|public|keyboard|keyspace`)
 )
 

@@ -311,8 +311,8 @@ func (s *script) dateArguments(call *syntax.CallExpr) (zones, []string, bool) {
 
 // quiet are commands that only surround a call.
 var quiet = []string{
-	"sleep", "true", ":", "cd", "exit", "set", "echo", "printf", "logger", "date", "umask", "ulimit", "source", ".", "export",
-	"wait", "unset", "shopt", "trap", "touch", "mkdir",
+	"sleep", "true", ":", "cd", "exit", "set", "echo", "printf", "logger", "date", "umask", "ulimit", "source", ".",
+	"export", "wait", "unset", "shopt", "trap", "touch", "mkdir",
 }
 
 // command reads the words of one command: curl, what only surrounds it, or what runs another command.
@@ -395,8 +395,9 @@ var wrappers = map[string]struct {
 	valued string
 	words  int
 }{
-	"timeout": {"ks", 1}, "flock": {"wE", 1}, "nice": {"n", 0}, "ionice": {"cnpP", 0}, "nohup": {"", 0}, "chronic": {"", 0},
-	"cronic": {"", 0}, "setsid": {"", 0}, "stdbuf": {"ioe", 0}, "time": {"fo", 0}, "command": {"", 0}, "exec": {"a", 0},
+	"timeout": {"ks", 1}, "flock": {"wE", 1}, "nice": {"n", 0}, "ionice": {"cnpP", 0}, "nohup": {"", 0},
+	"chronic": {"", 0},
+	"cronic":  {"", 0}, "setsid": {"", 0}, "stdbuf": {"ioe", 0}, "time": {"fo", 0}, "command": {"", 0}, "exec": {"a", 0},
 	"sudo": {"ugpCTrt", 0}, "systemd-cat": {"tp", 0}, "env": {"uSC", 0}, "busybox": {"", 0}, "doas": {"u", 0},
 }
 
