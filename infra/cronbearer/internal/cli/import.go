@@ -130,7 +130,7 @@ func (a *App) importFrom(kind, path string, f importFlags) error {
 	if err != nil {
 		return exit.Failed("SourceUnreadable", "%s: %s", path, err)
 	}
-	return a.imported(path, template, result, f)
+	return a.imported(path, result)
 }
 
 func knownKind(kind string) error {
@@ -198,7 +198,7 @@ func (a *App) importOptions(template []byte, f importFlags) (importer.Options, e
 }
 
 // imported prints what was found and, unless it is only to be shown, adds it to the template.
-func (a *App) imported(path string, template []byte, result *importer.Result, f importFlags) error {
+func (a *App) imported(path string, result *importer.Result) error {
 	written := false
 	var err error
 	if path == "-" {
@@ -212,7 +212,6 @@ func (a *App) imported(path string, template []byte, result *importer.Result, f 
 	default:
 		a.importReport(path, result)
 	}
-	_, _ = template, f
 	if err == nil && len(result.Jobs()) == 0 {
 		return exit.Silent(exit.No)
 	}
@@ -374,11 +373,11 @@ func (a *App) importEntry(e importer.Entry, width int) {
 // importStarts prints the old and the new starts, one below the other.
 func (a *App) importStarts(s importer.Starts, indent int) {
 	row := func(name string, times []time.Time) string {
-		text := strings.Repeat(" ", indent) + name
+		words := []string{strings.Repeat(" ", indent) + name}
 		for _, at := range times {
-			text += "  " + at.Format("Mon _2 Jan 15:04")
+			words = append(words, at.Format("Mon _2 Jan 15:04"))
 		}
-		return text
+		return strings.Join(words, "  ")
 	}
 	verdict := "  agree"
 	if !s.Agree {

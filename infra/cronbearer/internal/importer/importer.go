@@ -93,9 +93,17 @@ type Job struct {
 // Keys are the keys of its row and their values, in the order of the template.
 func (j Job) Keys() [][2]string {
 	all := [][2]string{
-		{"Schedule", j.Schedule}, {"Timezone", j.Timezone}, {"Call", j.Call}, {"Token", j.Token}, {"Headers", j.Headers},
-		{"Body", j.Body}, {"Timeout", j.Timeout}, {"Attempts", numeral(j.Attempts)}, {"SilentAfter", numeral(j.SilentAfter)},
-		{"Watch", given(j.Ignore, "ignore")}, {"State", given(j.Disabled, "DISABLED")},
+		{"Schedule", j.Schedule},
+		{"Timezone", j.Timezone},
+		{"Call", j.Call},
+		{"Token", j.Token},
+		{"Headers", j.Headers},
+		{"Body", j.Body},
+		{"Timeout", j.Timeout},
+		{"Attempts", numeral(j.Attempts)},
+		{"SilentAfter", numeral(j.SilentAfter)},
+		{"Watch", given(j.Ignore, "ignore")},
+		{"State", given(j.Disabled, "DISABLED")},
 	}
 	return slices.DeleteFunc(all, func(k [2]string) bool {
 		return k[1] == "" || k[0] == "Timezone" && k[1] == "UTC"
