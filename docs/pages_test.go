@@ -147,7 +147,8 @@ func (r tree) problems(name, page string, text func(string) string, targets map[
 	}
 	for _, m := range codeSpan.FindAllStringSubmatch(prose, -1) {
 		file := strings.TrimSuffix(m[1], "/")
-		if fileName.MatchString(file) && !strings.HasPrefix(file, ".build/") && !theirs[file] && !r.has(file) && !r.has(path.Join(path.Dir(name), file)) &&
+		if fileName.MatchString(file) && !strings.HasPrefix(file, ".build/") && !theirs[file] && !r.has(file) &&
+			!r.has(path.Join(path.Dir(name), file)) &&
 			!r.ends(file) {
 			list = append(list, "names "+file+", which is not there")
 		}

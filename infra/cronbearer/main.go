@@ -1,5 +1,5 @@
-// Command cronbearer checks, plans, writes and operates the jobs of a Cronbearer application: of its template before it is
-// deployed, and of its stack afterwards. It is never part of what is deployed.
+// Command cronbearer checks, plans, writes and operates the jobs of a Cronbearer application: of its template before it
+// is deployed, and of its stack afterwards. It is never part of what is deployed.
 //
 //	go install github.com/cronbearer/cronbearer/infra/cronbearer@latest
 package main

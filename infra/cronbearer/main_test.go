@@ -39,8 +39,8 @@ func TestMain(m *testing.M) {
 // now is the time of every session: a Saturday night, winter in Europe and in America.
 const now = "2026-11-28T01:12:00Z"
 
-// TestSessions runs testdata/script. Each script starts in a folder with the shipped template, at one moment, for a reader in
-// New York. Its commands besides testscript's own:
+// TestSessions runs testdata/script. Each script starts in a folder with the shipped template, at one moment, for a
+// reader in New York. Its commands besides testscript's own:
 //
 //	session FILE   runs the lines of FILE that start with "$ " in one shell, as at a terminal of 80 columns, and compares the
 //	               whole transcript with FILE; the sessions of the documentation are these
@@ -116,7 +116,8 @@ func transcript(ts *testscript.TestScript, text string) string {
 	run.Dir = ts.MkAbs(".")
 	run.Env = append(os.Environ(), "CRONBEARER_FORCE_TTY=80")
 	for _, name := range []string{
-		"PATH", "HOME", "WORK", "TZ", "NO_COLOR", "REPOSITORY", "CRONBEARER_TEST_NOW", "CRONBEARER_TEST_WORD", "CRONBEARER_LOCAL",
+		"PATH", "HOME", "WORK", "TZ", "NO_COLOR", "REPOSITORY", "CRONBEARER_TEST_NOW", "CRONBEARER_TEST_WORD",
+		"CRONBEARER_LOCAL",
 		"GOCACHE", "GOMODCACHE",
 	} {
 		run.Env = append(run.Env, name+"="+ts.Getenv(name))

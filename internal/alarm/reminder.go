@@ -27,8 +27,12 @@ import (
 
 // CloudWatch is the part of *cloudwatch.Client that reminding calls.
 type CloudWatch interface {
-	DescribeAlarms(context.Context, *cloudwatch.DescribeAlarmsInput, ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error)
-	SetAlarmState(context.Context, *cloudwatch.SetAlarmStateInput, ...func(*cloudwatch.Options)) (*cloudwatch.SetAlarmStateOutput, error)
+	DescribeAlarms(
+		context.Context, *cloudwatch.DescribeAlarmsInput, ...func(*cloudwatch.Options),
+	) (*cloudwatch.DescribeAlarmsOutput, error)
+	SetAlarmState(
+		context.Context, *cloudwatch.SetAlarmStateInput, ...func(*cloudwatch.Options),
+	) (*cloudwatch.SetAlarmStateOutput, error)
 }
 
 const (

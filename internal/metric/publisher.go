@@ -25,7 +25,9 @@ const publishLimit = 6 * time.Second
 
 // CloudWatch is the part of *cloudwatch.Client that publishing calls. Its retryer makes two tries of 2.5 s at most.
 type CloudWatch interface {
-	PutMetricData(context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.PutMetricDataOutput, error)
+	PutMetricData(
+		context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options),
+	) (*cloudwatch.PutMetricDataOutput, error)
 }
 
 // Publisher puts the data of one run into one PutMetricData, and waits for it: a frozen environment finishes nothing

@@ -131,7 +131,9 @@ func (s *alerts) Mutes() []Mute {
 func (s *alerts) Actions(alarmName string) []Action {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(s.actions), func(a Action) bool { return alarmName != "" && a.Alarm != alarmName })
+	return slices.DeleteFunc(slices.Clone(s.actions), func(a Action) bool {
+		return alarmName != "" && a.Alarm != alarmName
+	})
 }
 
 func (s *alerts) muted(alarmName string, now time.Time) bool {

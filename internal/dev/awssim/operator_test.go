@@ -32,8 +32,8 @@ func runsOf(c *awssim.Cloud, job string) int {
 	return n
 }
 
-// TestUpdatedScheduleIsReplacedAsAWhole: what an update leaves out becomes the default, a StartDate holds the starts back, and
-// the starts of the schedule as it was are gone.
+// TestUpdatedScheduleIsReplacedAsAWhole: what an update leaves out becomes the default, a StartDate holds the starts
+// back, and the starts of the schedule as it was are gone.
 func TestUpdatedScheduleIsReplacedAsAWhole(t *testing.T) {
 	t.Parallel()
 	c := awssimtest.Start(t, awssim.Options{})
@@ -79,7 +79,8 @@ func TestUpdatedScheduleIsReplacedAsAWhole(t *testing.T) {
 	}
 }
 
-// TestMutedAlarmActsWhenTheMuteEnds: a mute stops actions, not states; an alarm that is still in ALARM when its mute ends acts.
+// TestMutedAlarmActsWhenTheMuteEnds: a mute stops actions, not states; an alarm that is still in ALARM when its mute
+// ends acts.
 func TestMutedAlarmActsWhenTheMuteEnds(t *testing.T) {
 	t.Parallel()
 	const name = "cronbearer-TokenRejected-ExampleApi"
@@ -97,7 +98,8 @@ func TestMutedAlarmActsWhenTheMuteEnds(t *testing.T) {
 	}
 }
 
-// TestUnconfirmedMailboxGetsNothing: SNS delivers to confirmed subscriptions only, and CloudWatch's action succeeds anyway.
+// TestUnconfirmedMailboxGetsNothing: SNS delivers to confirmed subscriptions only, and CloudWatch's action succeeds
+// anyway.
 func TestUnconfirmedMailboxGetsNothing(t *testing.T) {
 	t.Parallel()
 	const name = "cronbearer-TokenRejected-ExampleApi"

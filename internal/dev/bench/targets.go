@@ -39,7 +39,8 @@ func exactly(of func(r *results) float64) func(*results) (interval, bool) {
 
 func row(subject string, p path, megabytes int) key { return key{subject, p.at, megabytes} }
 
-// targets are those of the project's contract on speed. T11 and T12 are computed: docs/performance.md and docs/costs.md.
+// targets are those of the project's contract on speed. T11 and T12 are computed: docs/performance.md and
+// docs/costs.md.
 func targets() []goal {
 	ours, empty := row(subjectOurs, accepted, 0), row(subjectEmpty, accepted, 0)
 	bare, naive := row(subjectBare, accepted, 0), row(subjectNaive, accepted, 0)

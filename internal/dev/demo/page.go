@@ -41,7 +41,10 @@ func (p *page) paint(code, text string) string {
 func (p *page) line(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
 
 func (p *page) title() {
-	p.line("%s", p.paint(bold, "Cronbearer on a model of AWS, not AWS itself: the real template and binaries, a virtual clock."))
+	p.line(
+		"%s",
+		p.paint(bold, "Cronbearer on a model of AWS, not AWS itself: the real template and binaries, a virtual clock."),
+	)
 	p.line("")
 	p.line(
 		"%s",
@@ -101,7 +104,8 @@ func (p *page) observe(e awssim.Event) {
 		if worthTelling(*e.Alarm) {
 			p.line(
 				"%-9s  %-46s %s", clock(e.At), "",
-				p.paint(tone(string(e.Alarm.To)), fmt.Sprintf("%s: %s → %s", strings.TrimPrefix(e.Alarm.Alarm.Name, p.stack+"-"), e.Alarm.From, e.Alarm.To)),
+				p.paint(tone(string(e.Alarm.To)), fmt.Sprintf("%s: %s → %s", strings.TrimPrefix(e.Alarm.Alarm.Name, p.stack+
+					"-"), e.Alarm.From, e.Alarm.To)),
 			)
 		}
 	case e.Email != nil:

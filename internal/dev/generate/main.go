@@ -1,6 +1,6 @@
-// Command generate rewrites every generated page and golden file of the repository. Each has a test that compares it with
-// what it is made from, and that writes it under -update; this command knows all of those tests, and one of its own fails
-// when it misses one. It generates nothing itself.
+// Command generate rewrites every generated page and golden file of the repository. Each has a test that compares it
+// with what it is made from, and that writes it under -update; this command knows all of those tests, and one of its
+// own fails when it misses one. It generates nothing itself.
 //
 //	go run ./internal/dev/generate          # make generate
 //	go run ./internal/dev/generate -check   # compares only: what has not changed comes from go test's cache

@@ -1,7 +1,7 @@
-// Package account is what the operator's tool needs of an AWS account: one small interface a service, with the SDK's own types,
-// so that a command meets the SDK's clients (package awsapi) and the simulator (package local) through the same door; and the
-// deployed stack, whose logical names it turns into the physical ones. It prints nothing, and it decides nothing about a job or a
-// token.
+// Package account is what the operator's tool needs of an AWS account: one small interface a service, with the SDK's
+// own types, so that a command meets the SDK's clients (package awsapi) and the simulator (package local) through the
+// same door; and the deployed stack, whose logical names it turns into the physical ones. It prints nothing, and it
+// decides nothing about a job or a token.
 package account
 
 import (

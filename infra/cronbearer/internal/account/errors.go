@@ -63,7 +63,8 @@ func denied(code string) bool {
 }
 
 func throttled(code string) bool {
-	return strings.HasPrefix(code, "Throttl") || strings.HasPrefix(code, "TooManyRequests") || code == "RequestLimitExceeded"
+	return strings.HasPrefix(code, "Throttl") || strings.HasPrefix(code, "TooManyRequests") ||
+		code == "RequestLimitExceeded"
 }
 
 func expired(code string) bool {

@@ -34,7 +34,8 @@ type event struct {
 
 // Paused reports whether nothing starts the job now: it is disabled, or its StartDate is to come.
 func (j Job) Paused(now time.Time) bool {
-	return j.Schedule.State == types.ScheduleStateDisabled || j.Schedule.StartDate != nil && j.Schedule.StartDate.After(now)
+	return j.Schedule.State == types.ScheduleStateDisabled || j.Schedule.StartDate != nil &&
+		j.Schedule.StartDate.After(now)
 }
 
 // Parsed returns the schedule's expression as it has been since its creation, which a rate counts from.
@@ -43,7 +44,9 @@ func (j Job) Parsed() (*schedule.Schedule, error) {
 }
 
 func (j Job) anchored(at time.Time) (*schedule.Schedule, error) {
-	s, err := schedule.Parse(aws.ToString(j.Schedule.ScheduleExpression), aws.ToString(j.Schedule.ScheduleExpressionTimezone))
+	s, err := schedule.Parse(
+		aws.ToString(j.Schedule.ScheduleExpression), aws.ToString(j.Schedule.ScheduleExpressionTimezone),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("job %s: %w", j.Name, err)
 	}
@@ -53,7 +56,9 @@ func (j Job) anchored(at time.Time) (*schedule.Schedule, error) {
 // Next returns the first start after a moment, and false if none follows or the job is disabled.
 func (j Job) Next(after time.Time) (time.Time, bool) {
 	// A rate counts from its StartDate or, as far as AWS says, from its last change.
-	s, err := j.anchored(aws.ToTime(cmp.Or(j.Schedule.StartDate, j.Schedule.LastModificationDate, j.Schedule.CreationDate)))
+	s, err := j.anchored(
+		aws.ToTime(cmp.Or(j.Schedule.StartDate, j.Schedule.LastModificationDate, j.Schedule.CreationDate)),
+	)
 	if err != nil || j.Schedule.State == types.ScheduleStateDisabled {
 		return time.Time{}, false
 	}
@@ -76,8 +81,8 @@ func (j Job) Zone() *time.Location {
 	return zone
 }
 
-// Event returns the event of a start, with Scheduler's context attributes filled in (Scheduler User Guide, "Adding context
-// attributes").
+// Event returns the event of a start, with Scheduler's context attributes filled in (Scheduler User Guide, "Adding
+// context attributes").
 func (j Job) Event(at time.Time) []byte {
 	return []byte(strings.NewReplacer(
 		"<aws.scheduler.schedule-arn>", aws.ToString(j.Schedule.Arn),

@@ -31,11 +31,12 @@ type Alarm struct {
 	Kind, Of string
 }
 
-// Firing reports whether the alarm is in ALARM; for Silent alarms INSUFFICIENT_DATA notifies, too, but a new job starts there.
+// Firing reports whether the alarm is in ALARM; for Silent alarms INSUFFICIENT_DATA notifies, too, but a new job starts
+// there.
 func (a Alarm) Firing() bool { return a.StateValue == cwtypes.StateValueAlarm }
 
-// RejectedSince is when the token of a TokenRejected alarm was rejected first: a reminder resets the transition's time, and
-// carries the first one along.
+// RejectedSince is when the token of a TokenRejected alarm was rejected first: a reminder resets the transition's time,
+// and carries the first one along.
 func (a Alarm) RejectedSince() time.Time {
 	var data struct{ RejectedSince time.Time }
 	if json.Unmarshal([]byte(aws.ToString(a.StateReasonData)), &data) == nil && !data.RejectedSince.IsZero() {
@@ -142,7 +143,8 @@ func rowsOf(results [][]logstypes.ResultField) []map[string]string {
 	return rows
 }
 
-// SecretID returns the name of a job's secret in Secrets Manager, as the caller does: an ARN stays, the stack's prefix is added.
+// SecretID returns the name of a job's secret in Secrets Manager, as the caller does: an ARN stays, the stack's prefix
+// is added.
 func (s *Stack) SecretID(secret string) string {
 	prefix := s.Outputs["SecretPrefix"]
 	if strings.HasPrefix(secret, "arn:") || strings.HasPrefix(secret, prefix) {
@@ -198,7 +200,9 @@ func FindSecret(ctx context.Context, c SecretsManager, id string) (Secret, error
 const unknownDays = 3650
 
 // DaysToExpiry returns the newest TokenDaysToExpiry of each token, in days. A token of unknown expiry is left out.
-func DaysToExpiry(ctx context.Context, c CloudWatch, s *Stack, tokens []string, now time.Time) (map[string]float64, error) {
+func DaysToExpiry(
+	ctx context.Context, c CloudWatch, s *Stack, tokens []string, now time.Time,
+) (map[string]float64, error) {
 	days := map[string]float64{}
 	const most = 500 // queries of one GetMetricData
 	for chunk := range slices.Chunk(tokens, most) {
@@ -232,7 +236,8 @@ func DaysToExpiry(ctx context.Context, c CloudWatch, s *Stack, tokens []string, 
 func Waiting(ctx context.Context, c SQS, url string) (int, error) {
 	out, err := c.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{
-			sqstypes.QueueAttributeNameApproximateNumberOfMessages, sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+			sqstypes.QueueAttributeNameApproximateNumberOfMessages,
+			sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
 		},
 	})
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package awsapi has the SDK's clients, with its ordinary chain of credentials. It is the only package that imports the SDK's
-// configuration, and only main imports it: the functions and the demo never compile it.
+// Package awsapi has the SDK's clients, with its ordinary chain of credentials. It is the only package that imports the
+// SDK's configuration, and only main imports it: the functions and the demo never compile it.
 package awsapi
 
 import (
@@ -38,7 +38,8 @@ func New(ctx context.Context, o Options) (account.Clients, error) {
 	c, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return account.Clients{}, &exit.Error{
-			Status: exit.AWS, Code: "NoCredentials", Text: fmt.Sprintf("the AWS configuration cannot be read: %v", err), Err: err,
+			Status: exit.AWS, Code: "NoCredentials", Text: fmt.Sprintf("the AWS configuration cannot be read: %v", err),
+			Err: err,
 			Fix: "check --profile and " + sharedConfig(),
 		}
 	}

@@ -83,7 +83,9 @@ func (a *App) backfill(ctx context.Context, s *session, name string, from, to ti
 	case err != nil:
 		return err
 	case more:
-		return exit.Failed("TooMany", "%s starts more than %d times between the two: choose a shorter time", name, maxBackfill)
+		return exit.Failed(
+			"TooMany", "%s starts more than %d times between the two: choose a shorter time", name, maxBackfill,
+		)
 	case len(starts) == 0:
 		return exit.Failed("NoStart", "%s does not start between the two", name)
 	}
@@ -112,7 +114,9 @@ func (a *App) listStarts(name string, starts []time.Time, now time.Time) {
 }
 
 func (a *App) backfilled(ctx context.Context, s *session, j account.Job, starts []time.Time) error {
-	d := backfillDocument{Versioned: view.V1, accountDocument: s.document(), Runs: []invoke.Result{}, NotRun: []time.Time{}}
+	d := backfillDocument{
+		Versioned: view.V1, accountDocument: s.document(), Runs: []invoke.Result{}, NotRun: []time.Time{},
+	}
 	bad := 0
 	for i, at := range starts {
 		event, err := invoke.WithoutMaxAge(j.Event(at))

@@ -89,7 +89,10 @@ func (a *App) pause(ctx context.Context, s *session, name string, until time.Tim
 		a.IO.Printf("✓ %s starts again by itself from %s\n", name, stamp(until))
 	}
 	a.IO.Printf("✓ Silent-%s is muted until %s\n", name, stamp(p.MutedUntil))
-	a.IO.Notef("template.yaml does not know of it: a deployment that changes this job starts it. State: DISABLED there keeps it off.")
+	a.IO.Notef(
+		"template.yaml does not know of it: a deployment that changes this job starts it. State: DISABLED there keeps it " +
+			"off.",
+	)
 	return nil
 }
 

@@ -212,8 +212,8 @@ func allScripts(t *testing.T) string {
 	return b.String()
 }
 
-// TestJSONIsOneDocument runs each command that has --json with a closed standard input and no terminal, in a folder without a
-// template: what is written is one document on one stream, and the exit code fits.
+// TestJSONIsOneDocument runs each command that has --json with a closed standard input and no terminal, in a folder
+// without a template: what is written is one document on one stream, and the exit code fits.
 func TestJSONIsOneDocument(t *testing.T) {
 	t.Parallel()
 	each(tree(t), func(c *cobra.Command) {
@@ -277,7 +277,8 @@ func TestCompletionsAreWritten(t *testing.T) {
 	}
 }
 
-// TestEveryCommandIsATarget: whoever has only Go and make runs `make plan`; check is make's own, so it is `make check-jobs`.
+// TestEveryCommandIsATarget: whoever has only Go and make runs `make plan`; check is make's own, so it is `make
+// check-jobs`.
 func TestEveryCommandIsATarget(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("../../../../Makefile")

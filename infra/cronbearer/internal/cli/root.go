@@ -1,6 +1,6 @@
-// Package cli is the command tree of the operator's tool: one file a command, with its flags, its wiring and its printing. What
-// a command computes lives in a package of its subject, without cobra and without printing. Commands reach the world through
-// App alone, so that a test can give them another clock, another folder and other streams.
+// Package cli is the command tree of the operator's tool: one file a command, with its flags, its wiring and its
+// printing. What a command computes lives in a package of its subject, without cobra and without printing. Commands
+// reach the world through App alone, so that a test can give them another clock, another folder and other streams.
 package cli
 
 import (

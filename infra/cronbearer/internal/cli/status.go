@@ -26,7 +26,8 @@ const watchEvery = 30 * time.Second
 func newStatusCommand(a *App) *cobra.Command {
 	var watch, exitCode bool
 	c := &cobra.Command{
-		Use: "status", Short: "Show tokens, jobs, queues and people, and what to do next", GroupID: running, Args: arguments(),
+		Use: "status", Short: "Show tokens, jobs, queues and people, and what to do next", GroupID: running,
+		Args: arguments(),
 		Long: `Show the state of a deployed application: each token with its verdict, its
 expiry and its age; each job with its last run and its next start; what is kept
 in the queues; who is notified, and when that was last tried. The last line is
@@ -95,7 +96,8 @@ func (a *App) printStatus(s *session, r *status.Report) error {
 	a.IO.Println()
 	a.printPeople(r)
 	for _, name := range r.Names() {
-		a.IO.Println("? " + strings.TrimLeft(view.Wrap(name+": "+r.Unknown[name], 2, a.IO.TextWidth()), " ")) //nolint:mnd // the mark
+		a.IO.Println("? " + strings.TrimLeft(view.Wrap(name+": "+
+			r.Unknown[name], 2, a.IO.TextWidth()), " ")) //nolint:mnd // the mark
 	}
 	if r.Next == "" {
 		a.IO.Println("Nothing to do.")
@@ -201,7 +203,9 @@ func (a *App) printPeople(r *status.Report) {
 		}
 		return fmt.Sprint(*n)
 	}
-	a.IO.Printf("QUEUED       %s failed runs, %s undelivered starts\n", count(r.Queues.FailedRuns), count(r.Queues.DeadLetters))
+	a.IO.Printf(
+		"QUEUED       %s failed runs, %s undelivered starts\n", count(r.Queues.FailedRuns), count(r.Queues.DeadLetters),
+	)
 	var people []string
 	for _, one := range r.Subscribers {
 		mark := "✓"

@@ -1,6 +1,7 @@
-// Package drill proves that an alarm of the stack reaches its readers: it checks the alarms' actions, the policies of the topic and
-// of its key, and the subscriptions, then sets one alarm that is OK to ALARM with a word in its reason, sees in the alarm's history
-// that CloudWatch published it, and puts it back. Only a person knows whether the email came: they type the word. It prints nothing.
+// Package drill proves that an alarm of the stack reaches its readers: it checks the alarms' actions, the policies of
+// the topic and of its key, and the subscriptions, then sets one alarm that is OK to ALARM with a word in its reason,
+// sees in the alarm's history that CloudWatch published it, and puts it back. Only a person knows whether the email
+// came: they type the word. It prints nothing.
 package drill
 
 import (
@@ -40,9 +41,12 @@ type Check struct {
 const Prefix = "DRILL: nothing is wrong."
 
 // words are short, and hard to take for one another.
-var words = strings.Fields("acorn amber anchor badger bamboo beacon canyon cedar cobalt comet copper coral delta ember falcon " +
-	"fern garnet glacier harbor hazel heron indigo island jasper juniper kestrel lagoon lantern lotus maple marble meadow nectar " +
-	"nickel oasis onyx orchid otter pebble pepper piano quartz raven ripple saffron salmon sierra silver spruce summit tango teal " +
+var words = strings.Fields("acorn amber anchor badger bamboo beacon canyon cedar cobalt comet copper coral delta " +
+	"ember falcon " +
+	"fern garnet glacier harbor hazel heron indigo island jasper juniper kestrel lagoon lantern lotus maple marble " +
+	"meadow nectar " +
+	"nickel oasis onyx orchid otter pebble pepper piano quartz raven ripple saffron salmon sierra silver spruce summit " +
+	"tango teal " +
 	"thistle topaz tulip tundra umber valley velvet walnut willow yarrow zenith zinc")
 
 // Word returns a word at random.
@@ -249,8 +253,8 @@ const (
 	look     = 2 * time.Second
 )
 
-// Fire sets an alarm that is OK to ALARM with the word in its reason, waits until its history shows that CloudWatch published it,
-// and puts it back, whatever happens meanwhile.
+// Fire sets an alarm that is OK to ALARM with the word in its reason, waits until its history shows that CloudWatch
+// published it, and puts it back, whatever happens meanwhile.
 func (d *Drill) Fire(ctx context.Context, word string) (Check, error) {
 	c := Check{Name: "alarm"}
 	name := d.choose()
@@ -294,7 +298,8 @@ func (d *Drill) set(ctx context.Context, name string, state cwtypes.StateValue, 
 	return account.Explain("cloudwatch:SetAlarmState", "alarm:"+name, err)
 }
 
-// published reads the alarm's history until it has the action: the only word from inside AWS that topic and key let it pass.
+// published reads the alarm's history until it has the action: the only word from inside AWS that topic and key let it
+// pass.
 func (d *Drill) published(ctx context.Context, name string) (text string, ok bool, err error) {
 	for waited := time.Duration(0); waited < patience; waited += look {
 		out, err := d.Clients.CloudWatch.DescribeAlarmHistory(ctx, &cloudwatch.DescribeAlarmHistoryInput{

@@ -1,5 +1,5 @@
-// Package exit has the exit codes of the operator's tool and the error that carries one, so that one switch in one place
-// turns whatever a command returns into a code and a message. It prints nothing itself.
+// Package exit has the exit codes of the operator's tool and the error that carries one, so that one switch in one
+// place turns whatever a command returns into a code and a message. It prints nothing itself.
 package exit
 
 import (
@@ -60,7 +60,8 @@ func Usagef(format string, arguments ...any) *Error {
 // Silent returns an error for a command that has already printed its answer.
 func Silent(status int) *Error { return &Error{Status: status, Code: "Reported"} }
 
-// From returns err as an *Error: itself if it is one, the code for an interrupt if that is its cause, and a failure otherwise.
+// From returns err as an *Error: itself if it is one, the code for an interrupt if that is its cause, and a failure
+// otherwise.
 func From(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

@@ -1,6 +1,6 @@
-// Package failed reads the two queues of an application: runs that failed, and starts that could not be delivered. Messages are
-// hidden from others while they are read and shown again afterwards; one is deleted only when its run has succeeded, or when
-// someone drops it. SQS samples, so the counts are approximate. It prints nothing.
+// Package failed reads the two queues of an application: runs that failed, and starts that could not be delivered.
+// Messages are hidden from others while they are read and shown again afterwards; one is deleted only when its run has
+// succeeded, or when someone drops it. SQS samples, so the counts are approximate. It prints nothing.
 package failed
 
 import (
@@ -35,8 +35,8 @@ type Message struct {
 	Scheduled time.Time `json:"scheduledTime"` // when it was to run; when it was kept if the event does not say
 	Queue     string    `json:"queue"`
 	ID        string    `json:"id"`
-	// Event is what the caller was, or was to be, invoked with; nil for a message that is no start of a job, such as an alarm's
-	// that its topic did not take.
+	// Event is what the caller was, or was to be, invoked with; nil for a message that is no start of a job, such as an
+	// alarm's that its topic did not take.
 	Event []byte `json:"-"`
 
 	url, receipt string
@@ -65,8 +65,8 @@ func Read(ctx context.Context, c account.SQS, s *account.Stack) ([]Message, erro
 	return all, nil
 }
 
-// receive reads one queue until it has answered twice with nothing, as SQS asks only some of its servers each time, or until what
-// it read first would be shown again.
+// receive reads one queue until it has answered twice with nothing, as SQS asks only some of its servers each time, or
+// until what it read first would be shown again.
 func receive(ctx context.Context, c account.SQS, queue, url string) ([]Message, error) {
 	var all []Message
 	began := time.Now()
@@ -143,7 +143,9 @@ func (m Message) Hold(ctx context.Context, c account.SQS) error {
 
 // Delete removes a message for good.
 func (m Message) Delete(ctx context.Context, c account.SQS) error {
-	_, err := c.DeleteMessage(context.WithoutCancel(ctx), &sqs.DeleteMessageInput{QueueUrl: &m.url, ReceiptHandle: &m.receipt})
+	_, err := c.DeleteMessage(
+		context.WithoutCancel(ctx), &sqs.DeleteMessageInput{QueueUrl: &m.url, ReceiptHandle: &m.receipt},
+	)
 	return account.Explain("sqs:DeleteMessage", queueName(m.url), err)
 }
 
@@ -180,7 +182,8 @@ func Groups(messages []Message) []Group {
 	return groups
 }
 
-// Choose splits messages into those to send and those that stay: the newest of each job, or all. What is no start stays.
+// Choose splits messages into those to send and those that stay: the newest of each job, or all. What is no start
+// stays.
 func Choose(messages []Message, all bool) (chosen, rest []Message) {
 	newest := map[string]int{}
 	for i, m := range messages {

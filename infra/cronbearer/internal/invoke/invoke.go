@@ -1,5 +1,5 @@
-// Package invoke runs a job of the stack once and waits: with the event that its schedule sends, or with one that was kept. Lambda
-// keeps nothing of such a run, so its failure is in no queue afterwards. It prints nothing.
+// Package invoke runs a job of the stack once and waits: with the event that its schedule sends, or with one that was
+// kept. Lambda keeps nothing of such a run, so its failure is in no queue afterwards. It prints nothing.
 package invoke
 
 import (

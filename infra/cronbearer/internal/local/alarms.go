@@ -70,11 +70,13 @@ func (s *Server) metricAlarm(a alarm.Status) cwtypes.MetricAlarm {
 		StateReason: &a.StateReason, StateReasonData: &a.StateReasonData, StateUpdatedTimestamp: &a.StateUpdatedTimestamp,
 		StateTransitionedTimestamp:         &a.StateTransitionedTimestamp,
 		AlarmConfigurationUpdatedTimestamp: &a.AlarmConfigurationUpdatedTimestamp,
-		Namespace:                          &a.Alarm.Namespace, MetricName: &a.Alarm.MetricName, Threshold: &a.Alarm.Threshold,
-		Statistic: cwtypes.Statistic(a.Alarm.Statistic), ComparisonOperator: cwtypes.ComparisonOperator(a.Alarm.ComparisonOperator),
-		Period:            aws.Int32(int32(a.Alarm.Period / time.Second)), // #nosec G115: at most a day
-		TreatMissingData:  &a.Alarm.TreatMissingData,
-		EvaluationPeriods: aws.Int32(int32(a.Alarm.EvaluationPeriods)), // #nosec G115: a small number
+		Namespace:                          &a.Alarm.Namespace, MetricName: &a.Alarm.MetricName,
+		Threshold:          &a.Alarm.Threshold,
+		Statistic:          cwtypes.Statistic(a.Alarm.Statistic),
+		ComparisonOperator: cwtypes.ComparisonOperator(a.Alarm.ComparisonOperator),
+		Period:             aws.Int32(int32(a.Alarm.Period / time.Second)), // #nosec G115: at most a day
+		TreatMissingData:   &a.Alarm.TreatMissingData,
+		EvaluationPeriods:  aws.Int32(int32(a.Alarm.EvaluationPeriods)), // #nosec G115: a small number
 	}
 	for _, d := range a.Alarm.Dimensions {
 		m.Dimensions = append(m.Dimensions, cwtypes.Dimension{Name: &d.Name, Value: &d.Value})
@@ -123,7 +125,9 @@ func (s *Server) getMetricData(
 			Namespace: aws.ToString(q.MetricStat.Metric.Namespace), Name: aws.ToString(q.MetricStat.Metric.MetricName),
 		}
 		for _, d := range q.MetricStat.Metric.Dimensions {
-			metric.Dimensions = append(metric.Dimensions, alarm.Dimension{Name: aws.ToString(d.Name), Value: aws.ToString(d.Value)})
+			metric.Dimensions = append(
+				metric.Dimensions, alarm.Dimension{Name: aws.ToString(d.Name), Value: aws.ToString(d.Value)},
+			)
 		}
 		result := cwtypes.MetricDataResult{Id: q.Id, StatusCode: cwtypes.StatusCodeComplete}
 		points := s.cloud.Samples.Aggregate(metric, aws.ToString(q.MetricStat.Stat),
@@ -141,7 +145,8 @@ func (s *Server) setAlarmState(
 	_ context.Context, in *cloudwatch.SetAlarmStateInput,
 ) (*cloudwatch.SetAlarmStateOutput, error) {
 	err := s.cloud.SetState(
-		aws.ToString(in.AlarmName), alarm.State(in.StateValue), aws.ToString(in.StateReason), aws.ToString(in.StateReasonData),
+		aws.ToString(in.AlarmName), alarm.State(in.StateValue), aws.ToString(in.StateReason),
+		aws.ToString(in.StateReasonData),
 	)
 	switch {
 	case errors.Is(err, alarm.ErrNotFound):

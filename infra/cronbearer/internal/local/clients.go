@@ -17,8 +17,8 @@ import (
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/account"
 )
 
-// clients returns the interfaces of package account over a connection: each operation is one call with the SDK's own input and
-// output types.
+// clients returns the interfaces of package account over a connection: each operation is one call with the SDK's own
+// input and output types.
 func (c *conn) clients() account.Clients {
 	return account.Clients{
 		CloudFormation: cloudformationClient{c},

@@ -1,7 +1,7 @@
-// Package local is the simulator's side of the operator's tool: a running `cronbearer dev`, or a test, is an account that the
-// other commands use with --local. The two speak plain JSON on loopback, with the inputs and outputs of AWS's SDK; AWS's own
-// protocols are checked elsewhere, against emulators that others wrote. A command may do what its policy allows (package rights)
-// and nothing else, so that a missing statement is found here and not in an account.
+// Package local is the simulator's side of the operator's tool: a running `cronbearer dev`, or a test, is an account
+// that the other commands use with --local. The two speak plain JSON on loopback, with the inputs and outputs of AWS's
+// SDK; AWS's own protocols are checked elsewhere, against emulators that others wrote. A command may do what its policy
+// allows (package rights) and nothing else, so that a missing statement is found here and not in an account.
 //
 // It is a model, not AWS.
 package local
@@ -29,8 +29,8 @@ type conn struct {
 	http             *http.Client
 }
 
-// Dial returns the clients of a simulated account for one command, which is named as in the policies: "token set". address is
-// what `cronbearer dev` prints, http://127.0.0.1:7341. The clients' Now is the account's virtual clock.
+// Dial returns the clients of a simulated account for one command, which is named as in the policies: "token set".
+// address is what `cronbearer dev` prints, http://127.0.0.1:7341. The clients' Now is the account's virtual clock.
 func Dial(ctx context.Context, address, command string) (account.Clients, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" || u.Hostname() != "127.0.0.1" && u.Hostname() != "localhost" {

@@ -16,8 +16,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/api"
 )
 
-// registerLogs registers CloudWatch Logs. It is no Logs Insights engine: it answers the queries that the tool makes, each by its
-// text, from the runs of the simulated functions, and rejects every other.
+// registerLogs registers CloudWatch Logs. It is no Logs Insights engine: it answers the queries that the tool makes,
+// each by its text, from the runs of the simulated functions, and rejects every other.
 func (s *Server) registerLogs() {
 	on(s, "logs:StartQuery", func(in *logs.StartQueryInput) string { return s.logGroupARN(aws.ToString(in.LogGroupName)) },
 		s.startQuery)
@@ -40,7 +40,9 @@ func (s *Server) startQuery(_ context.Context, in *logs.StartQueryInput) (*logs.
 		return nil, err
 	}
 	if aws.ToString(in.QueryString) != account.LastRunsQuery {
-		return nil, api.Reject("MalformedQueryException", "this model does not know the query %q", aws.ToString(in.QueryString))
+		return nil, api.Reject(
+			"MalformedQueryException", "this model does not know the query %q", aws.ToString(in.QueryString),
+		)
 	}
 	id, err := json.Marshal(queryID{aws.ToString(in.QueryString), aws.ToInt64(in.StartTime), aws.ToInt64(in.EndTime)})
 	return &logs.StartQueryOutput{QueryId: aws.String(string(id))}, err
@@ -100,7 +102,9 @@ func (s *Server) filterLogEvents(
 		return nil, err
 	}
 	if aws.ToString(in.FilterPattern) != account.RunsPattern {
-		return nil, api.Reject("InvalidParameterException", "this model does not know the filter %q", aws.ToString(in.FilterPattern))
+		return nil, api.Reject(
+			"InvalidParameterException", "this model does not know the filter %q", aws.ToString(in.FilterPattern),
+		)
 	}
 	end := time.UnixMilli(aws.ToInt64(in.EndTime))
 	if in.EndTime == nil {

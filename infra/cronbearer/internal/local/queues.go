@@ -16,7 +16,9 @@ import (
 func (s *Server) registerSQS() {
 	on(s, "sqs:GetQueueAttributes", func(in *sqs.GetQueueAttributesInput) string { return s.queueARN(in.QueueUrl) },
 		s.getQueueAttributes)
-	on(s, "sqs:ReceiveMessage", func(in *sqs.ReceiveMessageInput) string { return s.queueARN(in.QueueUrl) }, s.receiveMessage)
+	on(s, "sqs:ReceiveMessage", func(in *sqs.ReceiveMessageInput) string {
+		return s.queueARN(in.QueueUrl)
+	}, s.receiveMessage)
 	on(s, "sqs:ChangeMessageVisibility",
 		func(in *sqs.ChangeMessageVisibilityInput) string { return s.queueARN(in.QueueUrl) }, s.changeMessageVisibility)
 	on(s, "sqs:DeleteMessage", func(in *sqs.DeleteMessageInput) string { return s.queueARN(in.QueueUrl) }, s.deleteMessage)
@@ -96,7 +98,9 @@ func (s *Server) changeMessageVisibility(
 		return nil, err
 	}
 	visibility := time.Duration(in.VisibilityTimeout) * time.Second
-	return &sqs.ChangeMessageVisibilityOutput{}, receiptError(queue.SetVisibility(aws.ToString(in.ReceiptHandle), visibility))
+	return &sqs.ChangeMessageVisibilityOutput{}, receiptError(
+		queue.SetVisibility(aws.ToString(in.ReceiptHandle), visibility),
+	)
 }
 
 func (s *Server) deleteMessage(_ context.Context, in *sqs.DeleteMessageInput) (*sqs.DeleteMessageOutput, error) {

@@ -23,7 +23,8 @@ import (
 )
 
 func (s *Server) registerScheduler() {
-	on(s, "scheduler:GetSchedule", func(in *scheduler.GetScheduleInput) string { return s.scheduleARN(in.GroupName, in.Name) },
+	on(s, "scheduler:GetSchedule",
+		func(in *scheduler.GetScheduleInput) string { return s.scheduleARN(in.GroupName, in.Name) },
 		s.getSchedule)
 	on(s, "scheduler:UpdateSchedule",
 		func(in *scheduler.UpdateScheduleInput) string { return s.scheduleARN(in.GroupName, in.Name) }, s.updateSchedule,
@@ -99,10 +100,12 @@ func (s *Server) getSchedule(_ context.Context, in *scheduler.GetScheduleInput) 
 			window, _ := p["FlexibleTimeWindow"].(map[string]any)
 			return &scheduler.GetScheduleOutput{
 				Arn: &one.ARN, Name: &one.Name, GroupName: &one.Group, CreationDate: &one.Created,
-				LastModificationDate: &one.Modified, State: stateOf(p), Target: targetOf(p), Description: stringOf(p["Description"]),
+				LastModificationDate: &one.Modified, State: stateOf(p), Target: targetOf(p),
+				Description:                stringOf(p["Description"]),
 				ScheduleExpression:         stringOf(p["ScheduleExpression"]),
 				ScheduleExpressionTimezone: stringOf(p["ScheduleExpressionTimezone"]),
-				StartDate:                  timeOf(p["StartDate"]), EndDate: timeOf(p["EndDate"]), KmsKeyArn: stringOf(p["KmsKeyArn"]),
+				StartDate:                  timeOf(p["StartDate"]), EndDate: timeOf(p["EndDate"]),
+				KmsKeyArn: stringOf(p["KmsKeyArn"]),
 				FlexibleTimeWindow: &schedulertypes.FlexibleTimeWindow{
 					Mode:                   schedulertypes.FlexibleTimeWindowMode(fmt.Sprint(window["Mode"])),
 					MaximumWindowInMinutes: int32Of(window["MaximumWindowInMinutes"]),
@@ -156,7 +159,8 @@ func propertiesOf(in *scheduler.UpdateScheduleInput) map[string]any {
 		window["MaximumWindowInMinutes"] = int(*in.FlexibleTimeWindow.MaximumWindowInMinutes)
 	}
 	target := map[string]any{
-		"Arn": aws.ToString(in.Target.Arn), "RoleArn": aws.ToString(in.Target.RoleArn), "Input": aws.ToString(in.Target.Input),
+		"Arn": aws.ToString(in.Target.Arn), "RoleArn": aws.ToString(in.Target.RoleArn),
+		"Input": aws.ToString(in.Target.Input),
 	}
 	if retry := in.Target.RetryPolicy; retry != nil {
 		policy := map[string]any{}
@@ -176,7 +180,9 @@ func propertiesOf(in *scheduler.UpdateScheduleInput) map[string]any {
 }
 
 func (s *Server) registerLambda() {
-	on(s, "lambda:Invoke", func(in *lambda.InvokeInput) string { return s.functionARN(aws.ToString(in.FunctionName)) }, s.invoke)
+	on(s, "lambda:Invoke", func(in *lambda.InvokeInput) string {
+		return s.functionARN(aws.ToString(in.FunctionName))
+	}, s.invoke)
 }
 
 func (s *Server) functionARN(name string) string {
@@ -192,7 +198,9 @@ const tailBytes = 4096
 func (s *Server) invoke(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error) {
 	id := s.cloud.FunctionID(aws.ToString(in.FunctionName))
 	if id == "" {
-		return nil, api.Reject("ResourceNotFoundException", "Function not found: %s", s.functionARN(aws.ToString(in.FunctionName)))
+		return nil, api.Reject(
+			"ResourceNotFoundException", "Function not found: %s", s.functionARN(aws.ToString(in.FunctionName)),
+		)
 	}
 	if !json.Valid(in.Payload) {
 		return nil, api.Reject("InvalidRequestContentException", "Could not parse request body into json")

@@ -16,7 +16,9 @@ func (s *Server) registerSecretsManager() {
 		s.describeSecret)
 	on(s, "secretsmanager:ListSecretVersionIds",
 		func(in *sm.ListSecretVersionIdsInput) string { return s.secretARN(in.SecretId) }, s.listSecretVersionIDs)
-	on(s, "secretsmanager:CreateSecret", func(in *sm.CreateSecretInput) string { return s.secretARN(in.Name) }, s.createSecret)
+	on(s, "secretsmanager:CreateSecret", func(in *sm.CreateSecretInput) string {
+		return s.secretARN(in.Name)
+	}, s.createSecret)
 	on(s, "secretsmanager:PutSecretValue", func(in *sm.PutSecretValueInput) string { return s.secretARN(in.SecretId) },
 		s.putSecretValue)
 	on(s, "secretsmanager:RotateSecret", func(in *sm.RotateSecretInput) string { return s.secretARN(in.SecretId) },
@@ -93,7 +95,9 @@ func (s *Server) createSecret(_ context.Context, in *sm.CreateSecretInput) (*sm.
 
 func (s *Server) putSecretValue(_ context.Context, in *sm.PutSecretValueInput) (*sm.PutSecretValueOutput, error) {
 	value := s.cloud.Local(aws.ToString(in.SecretString))
-	arn, version, err := s.cloud.Secrets.PutSecretValue(aws.ToString(in.SecretId), value, aws.ToString(in.ClientRequestToken))
+	arn, version, err := s.cloud.Secrets.PutSecretValue(
+		aws.ToString(in.SecretId), value, aws.ToString(in.ClientRequestToken),
+	)
 	if err != nil {
 		return nil, err
 	}

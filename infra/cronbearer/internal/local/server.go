@@ -51,7 +51,9 @@ type access struct {
 
 // NewServer returns a Server for an account.
 func NewServer(cloud *awssim.Cloud) *Server {
-	s := &Server{cloud: cloud, operations: map[string]operation{}, started: cloud.Now(), topicTags: map[string]map[string]string{}}
+	s := &Server{
+		cloud: cloud, operations: map[string]operation{}, started: cloud.Now(), topicTags: map[string]map[string]string{},
+	}
 	s.register()
 	return s
 }
@@ -118,7 +120,8 @@ func (s *Server) Calls() []Call {
 	return slices.Clone(s.calls)
 }
 
-// ServeHTTP answers a command. Only this machine's own programs may call: a page in a browser names itself as the origin.
+// ServeHTTP answers a command. Only this machine's own programs may call: a page in a browser names itself as the
+// origin.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost || r.URL.Path != callPath || r.Header.Get("Origin") != "" ||
 		!strings.HasPrefix(r.Host, "127.0.0.1:") && !strings.HasPrefix(r.Host, "localhost:") {

@@ -12,8 +12,8 @@ import (
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/rights"
 )
 
-// TestEveryPermissionIsAnOperation: what the tool may do in an account is what the simulated account knows, and the other way
-// round, so that no command is tried without its policy.
+// TestEveryPermissionIsAnOperation: what the tool may do in an account is what the simulated account knows, and the
+// other way round, so that no command is tried without its policy.
 func TestEveryPermissionIsAnOperation(t *testing.T) {
 	t.Parallel()
 	granted := map[string]bool{"sts:GetCallerIdentity": true} // needs no permission

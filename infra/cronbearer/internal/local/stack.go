@@ -28,7 +28,8 @@ func (s *Server) registerSTS() {
 
 func (s *Server) registerCloudFormation() {
 	on(s, "cloudformation:DescribeStacks",
-		func(in *cloudformation.DescribeStacksInput) string { return s.stackARN(aws.ToString(in.StackName)) }, s.describeStacks)
+		func(in *cloudformation.DescribeStacksInput) string { return s.stackARN(aws.ToString(in.StackName)) },
+		s.describeStacks)
 	on(s, "cloudformation:ListStackResources",
 		func(in *cloudformation.ListStackResourcesInput) string { return s.stackARN(aws.ToString(in.StackName)) },
 		s.listStackResources)

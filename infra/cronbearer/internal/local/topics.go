@@ -51,7 +51,8 @@ func (s *Server) getTopicAttributes(
 		}
 	}
 	attributes := map[string]string{
-		"TopicArn": topic.ARN, "SubscriptionsConfirmed": strconv.Itoa(confirmed), "SubscriptionsPending": strconv.Itoa(pending),
+		"TopicArn": topic.ARN, "SubscriptionsConfirmed": strconv.Itoa(confirmed),
+		"SubscriptionsPending": strconv.Itoa(pending),
 	}
 	for _, r := range s.cloud.Stack.OfType("AWS::SNS::TopicPolicy") {
 		if topics, _ := r.Properties["Topics"].([]any); slices.Contains(topics, any(topic.ARN)) {

@@ -1,6 +1,6 @@
-// Package pause stops and starts one job of a stack without a deployment. Scheduler's update replaces a schedule as a whole, so
-// each field is copied. The job's Silent alarm is muted meanwhile. The template does not know of it: a deployment that changes the
-// job starts it. It prints nothing.
+// Package pause stops and starts one job of a stack without a deployment. Scheduler's update replaces a schedule as a
+// whole, so each field is copied. The job's Silent alarm is muted meanwhile. The template does not know of it: a
+// deployment that changes the job starts it. It prints nothing.
 package pause
 
 import (
@@ -29,7 +29,8 @@ type Pause struct {
 	MutedUntil time.Time
 }
 
-// Job pauses a job. silentAfter is the window of its Silent alarm, which needs that long after the first start to see a success.
+// Job pauses a job. silentAfter is the window of its Silent alarm, which needs that long after the first start to see a
+// success.
 func Job(
 	ctx context.Context, c account.Clients, s *account.Stack, j account.Job, until, now time.Time, silentAfter time.Duration,
 ) (Pause, error) {
@@ -68,7 +69,8 @@ func scheduleName(j account.Job) string {
 	return "schedule/" + aws.ToString(j.Schedule.GroupName) + "/" + aws.ToString(j.Schedule.Name)
 }
 
-// Update returns the input that leaves a schedule as it is: UpdateSchedule resets what is not sent (Scheduler API Reference).
+// Update returns the input that leaves a schedule as it is: UpdateSchedule resets what is not sent (Scheduler API
+// Reference).
 func Update(s *scheduler.GetScheduleOutput) *scheduler.UpdateScheduleInput {
 	return &scheduler.UpdateScheduleInput{
 		ActionAfterCompletion: s.ActionAfterCompletion, Description: s.Description, EndDate: s.EndDate,
@@ -122,7 +124,8 @@ func isoDuration(d time.Duration) string {
 	return b.String()
 }
 
-// Starts returns the starts of a schedule in a time, its end included, and at most a number of them; more reports that there are more.
+// Starts returns the starts of a schedule in a time, its end included, and at most a number of them; more reports that
+// there are more.
 func Starts(j account.Job, from, until time.Time, most int) (starts []time.Time, more bool, err error) {
 	s, err := j.Parsed()
 	if err != nil {

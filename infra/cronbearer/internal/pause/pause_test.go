@@ -10,8 +10,8 @@ import (
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/pause"
 )
 
-// TestUpdateCarriesEveryFieldOfASchedule: UpdateSchedule resets what is not sent, so whatever field a new version of the SDK brings
-// is copied or fails here.
+// TestUpdateCarriesEveryFieldOfASchedule: UpdateSchedule resets what is not sent, so whatever field a new version of
+// the SDK brings is copied or fails here.
 func TestUpdateCarriesEveryFieldOfASchedule(t *testing.T) {
 	t.Parallel()
 	var got scheduler.GetScheduleOutput

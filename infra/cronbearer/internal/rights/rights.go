@@ -1,6 +1,6 @@
-// Package rights is the one table of what each command of the operator's tool may do in an account. From it come the policy that
-// `cronbearer rights` prints, the three managed policies of infra/operator.yaml, and what the simulated account allows a command.
-// No permission reads a stored secret.
+// Package rights is the one table of what each command of the operator's tool may do in an account. From it come the
+// policy that `cronbearer rights` prints, the three managed policies of infra/operator.yaml, and what the simulated
+// account allows a command. No permission reads a stored secret.
 package rights
 
 import (
@@ -148,8 +148,8 @@ type Statement struct {
 	Condition map[string]map[string]any `json:",omitempty"`
 }
 
-// Policy returns the permissions as an IAM policy, one statement for each set of resources. values replaces the variables of the
-// ARNs: "StackName", "AWS::Region" and so on; without a value a variable stays.
+// Policy returns the permissions as an IAM policy, one statement for each set of resources. values replaces the
+// variables of the ARNs: "StackName", "AWS::Region" and so on; without a value a variable stays.
 func Policy(permissions []Permission, values map[string]string) Document {
 	var pairs []string
 	for _, name := range slices.Sorted(maps.Keys(values)) {

@@ -1,6 +1,6 @@
-// Package status reads the state of a deployed application: its tokens, its jobs, what waits in the queues, and the people who are
-// notified. What could not be read is unknown and named with its reason: nothing is guessed. The report ends with the command that
-// helps most. It prints nothing.
+// Package status reads the state of a deployed application: its tokens, its jobs, what waits in the queues, and the
+// people who are notified. What could not be read is unknown and named with its reason: nothing is guessed. The report
+// ends with the command that helps most. It prints nothing.
 package status
 
 import (
@@ -106,14 +106,22 @@ func Read(ctx context.Context, c account.Clients, s *account.Stack, now time.Tim
 	}
 	found := &reading{secrets: map[string]account.Secret{}}
 	r.fail(account.All(map[string]func() error{
-		"alarms":       into(&found.alarms, func() ([]account.Alarm, error) { return account.FindAlarms(ctx, c.CloudWatch, s) }),
-		"jobs":         into(&found.jobs, func() ([]account.Job, error) { return account.FindJobs(ctx, c.Scheduler, s) }),
-		"runs":         into(&found.runs, func() ([]account.Run, error) { return account.LastRuns(ctx, c.Logs, s, now) }),
-		"expiry":       into(&found.days, func() (map[string]float64, error) { return account.DaysToExpiry(ctx, c.CloudWatch, s, s.Tokens(), now) }),
-		"failed runs":  into(&r.Queues.FailedRuns, func() (*int, error) { return waiting(ctx, c, s.Outputs["FailedRunsUrl"]) }),
-		"dead letters": into(&r.Queues.DeadLetters, func() (*int, error) { return waiting(ctx, c, s.Outputs["DeadLettersUrl"]) }),
-		"subscribers":  func() error { return r.subscribers(ctx, c, s) },
-		"drill":        func() error { return r.drill(ctx, c, s) },
+		"alarms": into(&found.alarms, func() ([]account.Alarm, error) {
+			return account.FindAlarms(ctx, c.CloudWatch, s)
+		}),
+		"jobs": into(&found.jobs, func() ([]account.Job, error) { return account.FindJobs(ctx, c.Scheduler, s) }),
+		"runs": into(&found.runs, func() ([]account.Run, error) { return account.LastRuns(ctx, c.Logs, s, now) }),
+		"expiry": into(&found.days, func() (map[string]float64, error) {
+			return account.DaysToExpiry(ctx, c.CloudWatch, s, s.Tokens(), now)
+		}),
+		"failed runs": into(&r.Queues.FailedRuns, func() (*int, error) {
+			return waiting(ctx, c, s.Outputs["FailedRunsUrl"])
+		}),
+		"dead letters": into(&r.Queues.DeadLetters, func() (*int, error) {
+			return waiting(ctx, c, s.Outputs["DeadLettersUrl"])
+		}),
+		"subscribers": func() error { return r.subscribers(ctx, c, s) },
+		"drill":       func() error { return r.drill(ctx, c, s) },
 	}))
 	r.fail(found.describe(ctx, c, s))
 	r.alarms(found)
@@ -267,7 +275,9 @@ func (r *Report) jobs(f *reading) {
 		if run := f.newest(func(run account.Run) bool { return run.Job == j.Name }); run != nil {
 			one.Outcome, one.LastRun = run.Outcome, &run.At
 		}
-		if run := f.newest(func(run account.Run) bool { return run.Job == j.Name && run.Outcome == "succeeded" }); run != nil {
+		if run := f.newest(func(run account.Run) bool {
+			return run.Job == j.Name && run.Outcome == "succeeded"
+		}); run != nil {
 			one.LastSuccess = &run.At
 		}
 		if next, ok := j.Next(r.At); ok {
@@ -308,7 +318,9 @@ func (r *Report) advise() {
 	case r.LastDrill == nil && r.Unknown["drill"] == "":
 		r.Next, r.Why = "cronbearer drill", "no one has checked that alarms reach you"
 	case r.LastDrill != nil && r.At.Sub(r.LastDrill.At) > drillEvery:
-		r.Next, r.Why = "cronbearer drill", fmt.Sprintf("the last drill was %d days ago", int(r.At.Sub(r.LastDrill.At).Hours()/24))
+		r.Next, r.Why = "cronbearer drill", fmt.Sprintf(
+			"the last drill was %d days ago", int(r.At.Sub(r.LastDrill.At).Hours()/24),
+		)
 	}
 }
 

@@ -1,7 +1,7 @@
-// Package view is how the operator's tool talks to people and to programs: the streams and what they are connected to, prompts,
-// tables, wrapped text, JSON documents. It decides nothing about what is said. The rules are those of the GitHub CLI: a prompt
-// needs a terminal on both sides, a table becomes tab-separated values when it is piped, and colour adds nothing that words do
-// not say.
+// Package view is how the operator's tool talks to people and to programs: the streams and what they are connected to,
+// prompts, tables, wrapped text, JSON documents. It decides nothing about what is said. The rules are those of the
+// GitHub CLI: a prompt needs a terminal on both sides, a table becomes tab-separated values when it is piped, and
+// colour adds nothing that words do not say.
 package view
 
 import (
@@ -40,8 +40,8 @@ type IO struct {
 	lines *bufio.Reader
 }
 
-// System returns the process's own streams. CRONBEARER_FORCE_TTY=<columns> makes standard output a terminal of that width,
-// for recordings and tests; NO_COLOR and TERM=dumb switch colour off.
+// System returns the process's own streams. CRONBEARER_FORCE_TTY=<columns> makes standard output a terminal of that
+// width, for recordings and tests; NO_COLOR and TERM=dumb switch colour off.
 func System(getenv func(string) string) *IO {
 	s := &IO{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Width: DefaultWidth, Zone: time.Local,
@@ -93,8 +93,8 @@ func (s *IO) Ask(question, flag string) (string, error) {
 	return s.line()
 }
 
-// Confirm asks a question whose answer is no unless it is y or yes. With yes it is not asked. Without a terminal it fails and
-// names the flag.
+// Confirm asks a question whose answer is no unless it is y or yes. With yes it is not asked. Without a terminal it
+// fails and names the flag.
 func (s *IO) Confirm(question string, yes bool) error {
 	if yes {
 		return nil

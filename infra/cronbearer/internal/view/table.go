@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// A Table is aligned columns under headers for people, and tab-separated values without headers for programs. The cells are
-// names, times and marks: each rune is one column wide. The last column wraps.
+// A Table is aligned columns under headers for people, and tab-separated values without headers for programs. The cells
+// are names, times and marks: each rune is one column wide. The last column wraps.
 type Table struct {
 	io      *IO
 	headers []string
@@ -66,8 +66,8 @@ func (t *Table) line(row []string, widths []int) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-// Wrap breaks text at spaces so that no line is wider than width, and indents each line. A word that is longer than a line
-// stays whole, so that commands and names can be copied. Line breaks in text are kept.
+// Wrap breaks text at spaces so that no line is wider than width, and indents each line. A word that is longer than a
+// line stays whole, so that commands and names can be copied. Line breaks in text are kept.
 func Wrap(text string, indent, width int) string {
 	var lines []string
 	for paragraph := range strings.SplitSeq(text, "\n") {

@@ -1,5 +1,5 @@
-// Package when reads the times that people type: "Mon 08:00", "tomorrow", "2026-11-30 08:00", "+3h". A time without a zone is the
-// reader's.
+// Package when reads the times that people type: "Mon 08:00", "tomorrow", "2026-11-30 08:00", "+3h". A time without a
+// zone is the reader's.
 package when
 
 import (

@@ -64,8 +64,8 @@ func (t *Topic) Subscriptions() []Subscription {
 	return slices.Clone(t.subscriptions)
 }
 
-// Confirm marks the subscriptions of an endpoint as confirmed, as its reader does by the link in AWS's email, or as not yet
-// confirmed. It reports whether there is one.
+// Confirm marks the subscriptions of an endpoint as confirmed, as its reader does by the link in AWS's email, or as not
+// yet confirmed. It reports whether there is one.
 func (t *Topic) Confirm(endpoint string, confirmed bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -201,17 +201,20 @@ func (s *Store) token(given string) (string, *api.Error) {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:], nil
 }
 
-// CreateSecret creates a secret as the API's CreateSecret does, with the request's token as the version's id. It returns the
-// secret's ARN and the version's id.
+// CreateSecret creates a secret as the API's CreateSecret does, with the request's token as the version's id. It
+// returns the secret's ARN and the version's id.
 func (s *Store) CreateSecret(name, value, token string) (arn, version string, err error) {
-	answer, rejected := s.create(createRequest{payload: payload{SecretString: &value}, Name: name, ClientRequestToken: token})
+	answer, rejected := s.create(
+		createRequest{payload: payload{SecretString: &value}, Name: name, ClientRequestToken: token},
+	)
 	if rejected != nil {
 		return "", "", rejected
 	}
 	return answer.ARN, answer.VersionID, nil
 }
 
-// PutSecretValue stores a new AWSCURRENT as the API's PutSecretValue does. It returns the secret's ARN and the version's id.
+// PutSecretValue stores a new AWSCURRENT as the API's PutSecretValue does. It returns the secret's ARN and the
+// version's id.
 func (s *Store) PutSecretValue(id, value, token string) (arn, version string, err error) {
 	answer, rejected := s.put(putRequest{payload: payload{SecretString: &value}, SecretID: id, ClientRequestToken: token})
 	if rejected != nil {

@@ -1,6 +1,7 @@
-// Package sqs is a model of an SQS queue as far as failed runs and undelivered starts use one: messages that wait until someone
-// deletes them or their retention is over, receipts with their visibility timeout, and the metric that an alarm evaluates. It is a
-// model, not SQS: a receive returns what is visible in order and never misses a message, and there is no redrive.
+// Package sqs is a model of an SQS queue as far as failed runs and undelivered starts use one: messages that wait until
+// someone deletes them or their retention is over, receipts with their visibility timeout, and the metric that an alarm
+// evaluates. It is a model, not SQS: a receive returns what is visible in order and never misses a message, and there
+// is no redrive.
 package sqs
 
 import (

@@ -1,11 +1,12 @@
-// Command zitadel is the second authorization server of the interoperability checks: the provider of github.com/zitadel/oidc,
-// certified by the OpenID Foundation and of another family than the first (Go and go-jose, not Node.js and jose), over HTTPS
-// on loopback. What decides here is theirs: reading requests, client authentication, assertions, token exchange, and the
-// storage of their example, which keeps and rotates tokens. Ours are the clients, the scopes, whose keys are trusted, and that
-// a reused refresh token ends the session. It is a module of its own, so that none of it reaches the functions' go.mod.
+// Command zitadel is the second authorization server of the interoperability checks: the provider of
+// github.com/zitadel/oidc, certified by the OpenID Foundation and of another family than the first (Go and go-jose, not
+// Node.js and jose), over HTTPS on loopback. What decides here is theirs: reading requests, client authentication,
+// assertions, token exchange, and the storage of their example, which keeps and rotates tokens. Ours are the clients,
+// the scopes, whose keys are trusted, and that a reused refresh token ends the session. It is a module of its own, so
+// that none of it reaches the functions' go.mod.
 //
-// It is driven like server.mjs: lines of JSON on standard input, each answered with one line on standard output. The first
-// line is the configuration. It exits when standard input is closed, so that it never outlives the check.
+// It is driven like server.mjs: lines of JSON on standard input, each answered with one line on standard output. The
+// first line is the configuration. It exits when standard input is closed, so that it never outlives the check.
 package main
 
 import (
@@ -129,7 +130,8 @@ func newServer(issuer string, clients []clientMetadata) (*server, error) {
 	_, _ = rand.Read(secret[:]) // never fails
 	st := newStore(issuer, clients)
 	provider, err := op.NewProvider(&op.Config{
-		CryptoKey: secret, CryptoKeyId: "key", AuthMethodPost: true, AuthMethodPrivateKeyJWT: true, GrantTypeRefreshToken: true,
+		CryptoKey: secret, CryptoKeyId: "key", AuthMethodPost: true, AuthMethodPrivateKeyJWT: true,
+		GrantTypeRefreshToken: true,
 	}, st, op.StaticIssuer(issuer))
 	if err != nil {
 		return nil, fmt.Errorf("the provider: %w", err)
@@ -151,8 +153,9 @@ func (s *server) handler() http.Handler {
 	})
 }
 
-// VerifyClient takes a client assertion for each grant, where LegacyServer looks only for a secret with client_credentials,
-// and answers a wrong one with invalid_client, where it answers 500. The verification itself is the library's.
+// VerifyClient takes a client assertion for each grant, where LegacyServer looks only for a secret with
+// client_credentials, and answers a wrong one with invalid_client, where it answers 500. The verification itself is the
+// library's.
 func (s *server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
 	if r.Data.ClientAssertion == "" {
 		client, err := s.LegacyServer.VerifyClient(ctx, r)

@@ -155,8 +155,8 @@ func (s *store) GetKeyByIDAndClientID(_ context.Context, keyID, name string) (*j
 	return nil, errors.New("no such key")
 }
 
-// checkThumbprint has go-jose hold the assertion's x5t#S256 against the client's certificate, as a JWK may carry both (RFC 7517
-// sections 4.7 and 4.9). Entra finds the key by it.
+// checkThumbprint has go-jose hold the assertion's x5t#S256 against the client's certificate, as a JWK may carry both
+// (RFC 7517 sections 4.7 and 4.9). Entra finds the key by it.
 func (s *store) checkThumbprint(id, assertion string) error {
 	s.mu.Lock()
 	text := s.clients[id].Certificate
@@ -191,13 +191,17 @@ func (s *store) checkThumbprint(id, assertion string) error {
 }
 
 // VerifyExchangeSubjectToken takes a JWT of a trusted issuer for this server.
-func (s *store) VerifyExchangeSubjectToken(ctx context.Context, token string, kind oidc.TokenType) (string, string, map[string]any, error) {
+func (s *store) VerifyExchangeSubjectToken(
+	ctx context.Context, token string, kind oidc.TokenType,
+) (string, string, map[string]any, error) {
 	if kind != oidc.JWTTokenType {
 		return "", "", nil, errors.New("not a token of this server")
 	}
 	const maxAge = time.Hour
 	anySubject := op.SubjectCheck(func(*oidc.JWTTokenRequest) error { return nil })
-	verified, err := op.VerifyJWTAssertion(ctx, token, op.NewJWTProfileVerifier(s, s.issuer, maxAge, time.Second, anySubject))
+	verified, err := op.VerifyJWTAssertion(
+		ctx, token, op.NewJWTProfileVerifier(s, s.issuer, maxAge, time.Second, anySubject),
+	)
 	if err != nil {
 		return "", "", nil, fmt.Errorf("subject token: %w", err)
 	}
@@ -205,7 +209,9 @@ func (s *store) VerifyExchangeSubjectToken(ctx context.Context, token string, ki
 }
 
 // VerifyExchangeActorToken takes none.
-func (s *store) VerifyExchangeActorToken(context.Context, string, oidc.TokenType) (string, string, map[string]any, error) {
+func (s *store) VerifyExchangeActorToken(
+	context.Context, string, oidc.TokenType,
+) (string, string, map[string]any, error) {
 	return "", "", nil, errors.New("no actor is known")
 }
 
@@ -230,7 +236,9 @@ func (s *store) CreateAccessToken(ctx context.Context, request op.TokenRequest) 
 }
 
 // CreateAccessAndRefreshTokens remembers the refresh token that was exchanged.
-func (s *store) CreateAccessAndRefreshTokens(ctx context.Context, request op.TokenRequest, current string) (string, string, time.Time, error) {
+func (s *store) CreateAccessAndRefreshTokens(
+	ctx context.Context, request op.TokenRequest, current string,
+) (string, string, time.Time, error) {
 	id, refresh, expires, err := s.Storage.CreateAccessAndRefreshTokens(ctx, request, current)
 	s.remember(id, request)
 	if r, ok := request.(op.RefreshTokenRequest); ok && err == nil {
@@ -241,8 +249,8 @@ func (s *store) CreateAccessAndRefreshTokens(ctx context.Context, request op.Tok
 	return id, refresh, expires, err
 }
 
-// TokenRequestByRefreshToken ends the session of a refresh token that is used twice (RFC 9700 section 4.14.2). Their example
-// only rejects it.
+// TokenRequestByRefreshToken ends the session of a refresh token that is used twice (RFC 9700 section 4.14.2). Their
+// example only rejects it.
 func (s *store) TokenRequestByRefreshToken(ctx context.Context, token string) (op.RefreshTokenRequest, error) {
 	request, err := s.Storage.TokenRequestByRefreshToken(ctx, token)
 	if err == nil {
@@ -259,7 +267,8 @@ func (s *store) TokenRequestByRefreshToken(ctx context.Context, token string) (o
 
 func (s *store) remember(id string, request op.TokenRequest) {
 	i := issued{client: request.GetSubject(), audience: request.GetAudience(), scopes: request.GetScopes()}
-	if known, ok := request.(interface{ GetClientID() string }); ok { // their client_credentials and jwt_bearer have only a subject
+	// their client_credentials and jwt_bearer have only a subject
+	if known, ok := request.(interface{ GetClientID() string }); ok {
 		i.client = known.GetClientID()
 	}
 	if exchange, ok := request.(op.TokenExchangeRequest); ok {
