@@ -43,9 +43,13 @@ func seeds(t testing.TB) []string {
 	t.Helper()
 	list := []string{
 		smallestEvent,
-		`{"job":"DailyReport","action":"call","token":"ExampleApi","secret":"example-api","secretKey":"","call":"POST https://api.example.com/v1/reports?for={{scheduledDate}}",
-			"headers":{"Accept":"application/json"},"body":{"kind":"daily"},"timeout":"30s","attempts":3,"idempotent":false,"maxAge":"1h",
-			"expect":{"status":["2xx"],"contentType":"application/json","json":{"/ok":true}},"reject":{"status":[403],"json":{"/error":["token_expired","token_revoked"]}},"timezone":"Europe/London",
+		`{"job":"DailyReport","action":"call","token":"ExampleApi","secret":"example-api","secretKey":"",
+			"call":"POST https://api.example.com/v1/reports?for={{scheduledDate}}",
+			"headers":{"Accept":"application/json"},"body":{"kind":"daily"},"timeout":"30s","attempts":3,"idempotent":false,
+			"maxAge":"1h",
+			"expect":{"status":["2xx"],"contentType":"application/json","json":{"/ok":true}},
+			"reject":{"status":[403],"json":{"/error":["token_expired","token_revoked"]}},
+			"timezone":"Europe/London",
 			"scheduleArn":"<aws.scheduler.schedule-arn>","scheduledTime":"<aws.scheduler.scheduled-time>"}`,
 		`{"job":"J","token":"T","secret":"arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf","action":"check",` +
 			`"call":null}`,

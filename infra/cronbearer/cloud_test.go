@@ -75,7 +75,7 @@ func tokenOf(secret string) string { return "fake-token-of-" + strings.ReplaceAl
 
 // cloud is a command of the scripts:
 //
-//	cloud start              deploy the script's template.yaml with the real functions; the commands find it by themselves
+//	cloud start              deploy the script's template.yaml with the real functions; the commands find it
 //	cloud advance 3h         let time pass: jobs run, alarms are evaluated
 //	cloud kill HOST TOKEN    the API of a host rejects a token from now on; accept HOST TOKEN undoes it
 //	cloud accept HOST TOKEN  the API of a host accepts a token

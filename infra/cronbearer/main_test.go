@@ -42,8 +42,8 @@ const now = "2026-11-28T01:12:00Z"
 // TestSessions runs testdata/script. Each script starts in a folder with the shipped template, at one moment, for a
 // reader in New York. Its commands besides testscript's own:
 //
-//	session FILE   runs the lines of FILE that start with "$ " in one shell, as at a terminal of 80 columns, and compares the
-//	               whole transcript with FILE; the sessions of the documentation are these
+//	session FILE   runs the lines of FILE that start with "$ " in one shell, as at a terminal of 80 columns, and
+//	               compares the whole transcript with FILE; the sessions of the documentation are these
 //	schema NAME    validates standard output against docs/cli/schema/NAME.json
 //	cloud VERB     a simulated account for the commands that need one
 func TestSessions(t *testing.T) {

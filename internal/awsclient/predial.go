@@ -91,21 +91,25 @@ func (d *dialer) predial(endpoints []url.URL) {
 // SecretsManagerURL is where Secrets Manager is called.
 func SecretsManagerURL(s config.Settings) url.URL {
 	base, fips, dualStack := endpoint(s, s.SecretsEndpoint)
-	e, _ := secretsmanager.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), secretsmanager.EndpointParameters{
-		Region: aws.String(s.Region), Endpoint: base,
-		UseFIPS:      aws.Bool(fips == aws.FIPSEndpointStateEnabled),
-		UseDualStack: aws.Bool(dualStack == aws.DualStackEndpointStateEnabled),
-	})
+	e, _ := secretsmanager.NewDefaultEndpointResolverV2().ResolveEndpoint(
+		context.Background(), secretsmanager.EndpointParameters{
+			Region: aws.String(s.Region), Endpoint: base,
+			UseFIPS:      aws.Bool(fips == aws.FIPSEndpointStateEnabled),
+			UseDualStack: aws.Bool(dualStack == aws.DualStackEndpointStateEnabled),
+		},
+	)
 	return e.URI
 }
 
 // CloudWatchURL is where CloudWatch is called.
 func CloudWatchURL(s config.Settings) url.URL {
 	base, fips, dualStack := endpoint(s, s.CloudWatchEndpoint)
-	e, _ := cloudwatch.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), cloudwatch.EndpointParameters{
-		Region: aws.String(s.Region), Endpoint: base,
-		UseFIPS:      aws.Bool(fips == aws.FIPSEndpointStateEnabled),
-		UseDualStack: aws.Bool(dualStack == aws.DualStackEndpointStateEnabled),
-	})
+	e, _ := cloudwatch.NewDefaultEndpointResolverV2().ResolveEndpoint(
+		context.Background(), cloudwatch.EndpointParameters{
+			Region: aws.String(s.Region), Endpoint: base,
+			UseFIPS:      aws.Bool(fips == aws.FIPSEndpointStateEnabled),
+			UseDualStack: aws.Bool(dualStack == aws.DualStackEndpointStateEnabled),
+		},
+	)
 	return e.URI
 }

@@ -13,7 +13,8 @@ import (
 type unread struct{ smithyhttp.ClientProtocol }
 
 func (p unread) DeserializeResponse(
-	ctx context.Context, operation *smithy.OperationSchema, types *smithy.TypeRegistry, response *smithyhttp.Response, out smithy.Deserializable,
+	ctx context.Context, operation *smithy.OperationSchema, types *smithy.TypeRegistry,
+	response *smithyhttp.Response, out smithy.Deserializable,
 ) error {
 	if operation.Output == nil && 200 <= response.StatusCode && response.StatusCode <= 299 {
 		return nil

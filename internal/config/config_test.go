@@ -116,7 +116,8 @@ func TestRead(t *testing.T) {
 				"AWS_ENDPOINT_URL": "https://a.example", "AWS_ENDPOINT_URL_CLOUDWATCH": "https://b.example",
 			},
 			want: func(s *config.Settings) {
-				s.SecretsEndpoint, s.CloudWatchEndpoint, s.STSEndpoint = "https://a.example", "https://b.example", "https://a.example"
+				s.SecretsEndpoint, s.CloudWatchEndpoint = "https://a.example", "https://b.example"
+				s.STSEndpoint = "https://a.example"
 			},
 		},
 		"another service's": {
@@ -131,7 +132,8 @@ func TestRead(t *testing.T) {
 				"AWS_ENDPOINT_URL_CLOUDWATCH": "http://[::1]:2",
 			},
 			want: func(s *config.Settings) {
-				s.SecretsEndpoint, s.CloudWatchEndpoint, s.STSEndpoint = "http://localhost:1", "http://[::1]:2", "http://127.0.0.1:4566"
+				s.SecretsEndpoint, s.CloudWatchEndpoint = "http://localhost:1", "http://[::1]:2"
+				s.STSEndpoint = "http://127.0.0.1:4566"
 			},
 		},
 		"STS's": {set: environment{"AWS_ENDPOINT_URL_STS": "https://a.example"}, want: func(s *config.Settings) {

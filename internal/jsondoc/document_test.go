@@ -174,7 +174,9 @@ func hasDuplicate(text string) bool {
 }
 
 // A tree of this document is a hundred times as large.
-func TestDocumentTakesNoMemoryForWhatNobodyAsks(t *testing.T) { //nolint:paralleltest // it counts what the process allocates
+//
+//nolint:paralleltest // it counts what the process allocates
+func TestDocumentTakesNoMemoryForWhatNobodyAsks(t *testing.T) {
 	text := []byte(`{"list":[0` + strings.Repeat(",0", 1<<19) + `],"ok":true}`)
 	p, err := jsondoc.ParsePointer("/ok")
 	if err != nil {

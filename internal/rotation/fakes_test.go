@@ -229,7 +229,9 @@ func (sm *secretsManager) put(in *secretsmanager.PutSecretValueInput) (*secretsm
 	return &secretsmanager.PutSecretValueOutput{VersionId: in.ClientRequestToken}, nil
 }
 
-func (sm *secretsManager) update(in *secretsmanager.UpdateSecretVersionStageInput) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
+func (sm *secretsManager) update(
+	in *secretsmanager.UpdateSecretVersionStageInput,
+) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
 	label, to, from := aws.ToString(in.VersionStage), aws.ToString(in.MoveToVersionId), aws.ToString(
 		in.RemoveFromVersionId,
 	)
@@ -550,9 +552,10 @@ func (p *process) GetSecretValue(
 func (p *process) DescribeSecret(
 	ctx context.Context, in *secretsmanager.DescribeSecretInput, _ ...func(*secretsmanager.Options),
 ) (*secretsmanager.DescribeSecretOutput, error) {
-	return do(ctx, p, "DescribeSecret", in, func(*secretsmanager.DescribeSecretInput) (*secretsmanager.DescribeSecretOutput, error) {
+	describe := func(*secretsmanager.DescribeSecretInput) (*secretsmanager.DescribeSecretOutput, error) {
 		return p.world.sm.describe(), nil
-	})
+	}
+	return do(ctx, p, "DescribeSecret", in, describe)
 }
 
 func (p *process) PutMetricData(

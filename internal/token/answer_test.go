@@ -412,7 +412,9 @@ func TestGrantedSecretsAreScrubbed(t *testing.T) {
 }
 
 // A tree of such a body takes 93 MiB.
-func TestManySmallValuesAreReadInBoundedMemory(t *testing.T) { //nolint:paralleltest // it counts what the process allocates
+//
+//nolint:paralleltest // it counts what the process allocates
+func TestManySmallValuesAreReadInBoundedMemory(t *testing.T) {
 	body := `{"list":[0` + strings.Repeat(",0", 500_000) + `],"access_token":"abcdefgh"}`
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -14,7 +14,9 @@ import (
 )
 
 // A server that answers with another token of a megabyte each time must not fill the memory of a small function.
-func TestLargeTokensThatAreRefusedLeaveNoMemoryBehind(t *testing.T) { //nolint:paralleltest // it counts the memory of the process
+//
+//nolint:paralleltest // it counts the memory of the process
+func TestLargeTokensThatAreRefusedLeaveNoMemoryBehind(t *testing.T) {
 	n := 0
 	answers := roundTripper(func(r *http.Request) (*http.Response, error) {
 		n++

@@ -80,7 +80,8 @@ func (p *secretParser) auth(o *oauth.Config) {
 	switch o.Auth {
 	case "":
 		o.Auth = oauth.AuthBasic
-	case oauth.AuthBasic, oauth.AuthBasicRaw, oauth.AuthBody, oauth.AuthPrivateKeyJWT, oauth.AuthAWSIdentity, oauth.AuthNone:
+	case oauth.AuthBasic, oauth.AuthBasicRaw, oauth.AuthBody, oauth.AuthPrivateKeyJWT, oauth.AuthAWSIdentity,
+		oauth.AuthNone:
 	default:
 		p.problems.Addf("oauth2.auth must be %s", auths)
 	}

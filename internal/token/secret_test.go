@@ -736,8 +736,10 @@ func TestHostsOfSecret(t *testing.T) {
 
 func TestRotatedSecretIsReadWhole(t *testing.T) {
 	t.Parallel()
-	d, err := token.ParseSecret(`{"token":"abcdefgh","test":"GET https://example.com/me","rotate":{"call":"POST https://example.com/rotate/{{runId}}",
-		"headers":{"X-Key":"12345678","X-Api-Version":"2","X-Empty":"","X-On":"{{scheduledDate-1d}}"},"body":{"name":"cron-{{runId}}","a":2},
+	d, err := token.ParseSecret(`{"token":"abcdefgh","test":"GET https://example.com/me",
+		"rotate":{"call":"POST https://example.com/rotate/{{runId}}",
+		"headers":{"X-Key":"12345678","X-Api-Version":"2","X-Empty":"","X-On":"{{scheduledDate-1d}}"},
+		"body":{"name":"cron-{{runId}}","a":2},
 		"token":"/a~1b/0","expires_at":"/expires_at","expires_in":"/ttl"}}`, &redact.Scrubber{})
 	if err != nil {
 		t.Fatal(err)

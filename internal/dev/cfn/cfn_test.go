@@ -281,7 +281,10 @@ Resources:
     - [B, A]
     - Queue${Job}:
         Type: AWS::SQS::Queue
-        Properties: { Tag: !Ref Job, Text: !Sub 'of ${Job} in ${AWS::StackName}', Other: !GetAtt 'Topic${Job}.TopicName' }
+        Properties:
+          Tag: !Ref Job
+          Text: !Sub 'of ${Job} in ${AWS::StackName}'
+          Other: !GetAtt 'Topic${Job}.TopicName'
       Topic&{Job}: { Type: AWS::SNS::Topic }
 Outputs:
   Fn::ForEach::Urls: [Job, [A], { 'Url${Job}': { Value: !Ref 'Queue${Job}' } }]

@@ -168,16 +168,19 @@ func (s *suite) clientCredentials() []check {
 		fails("another client's key is refused", refusedKind, "answered 401|invalid_client", func() map[string]any {
 			return s.withKey("key-RS256", s.keys["issuer-RS256"])
 		}),
-		fails("another algorithm than the registered one is refused", refusedKind, "answered 401|invalid_client", func() map[string]any {
-			return and(rsa(), "algorithm", "PS256")
-		}),
+		fails("another algorithm than the registered one is refused",
+			refusedKind, "answered 401|invalid_client", func() map[string]any {
+				return and(rsa(), "algorithm", "PS256")
+			}),
 		fails("an expired assertion is refused", refusedKind, "answered 401|invalid_client", rsa, clockOff(-10*time.Minute)),
-		fails("an unknown scope is a mistake, not a refusal", mistakeKind, "answered 400|invalid_scope", func() map[string]any {
-			return and(basic(), "scope", "reports:write")
-		}),
-		fails("a grant that the client may not use is a mistake", mistakeKind, "answered 400|invalid_request", func() map[string]any {
-			return s.withPassword("forbidden", "basic")
-		}),
+		fails("an unknown scope is a mistake, not a refusal",
+			mistakeKind, "answered 400|invalid_scope", func() map[string]any {
+				return and(basic(), "scope", "reports:write")
+			}),
+		fails("a grant that the client may not use is a mistake",
+			mistakeKind, "answered 400|invalid_request", func() map[string]any {
+				return s.withPassword("forbidden", "basic")
+			}),
 		fails("a URL that is no token endpoint passes no judgment", passingKind, "answered 404", func() map[string]any {
 			return and(basic(), "token_url", s.server.issuer+"/nothing")
 		}),

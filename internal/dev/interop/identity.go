@@ -72,22 +72,25 @@ func (s *suite) identity() []check {
 			"a client assertion whose subject is the role is refused by this server", "token_unavailable",
 			"client_id mismatch", client, nil,
 		),
-		s.identityFails("another account's key is refused", "token_rejected", "invalid_client", client, func(w *world, issuer string) error {
-			w.STS.Principal = itself(issuer)
-			other := sts.NewServer(sts.Config{})
-			other.Enable(issuer)
-			keys, err := other.JWKS()
-			if err != nil {
-				return err
-			}
-			return s.register(issuer, keys)
-		}),
-		s.identityFails("an account that is not trusted is refused", "token_unavailable", "invalid_request", exchange, func(_ *world, issuer string) error {
-			return s.server.setIssuer(issuer, jwks{Keys: []map[string]string{}})
-		}),
-		s.identityFails("an identity that is for another server is refused", "token_unavailable", "invalid_request", func(issuer string) map[string]any {
-			return and(exchange(issuer), "audience of the identity", "urn:other")
-		}, nil),
+		s.identityFails("another account's key is refused",
+			"token_rejected", "invalid_client", client, func(w *world, issuer string) error {
+				w.STS.Principal = itself(issuer)
+				other := sts.NewServer(sts.Config{})
+				other.Enable(issuer)
+				keys, err := other.JWKS()
+				if err != nil {
+					return err
+				}
+				return s.register(issuer, keys)
+			}),
+		s.identityFails("an account that is not trusted is refused",
+			"token_unavailable", "invalid_request", exchange, func(_ *world, issuer string) error {
+				return s.server.setIssuer(issuer, jwks{Keys: []map[string]string{}})
+			}),
+		s.identityFails("an identity that is for another server is refused",
+			"token_unavailable", "invalid_request", func(issuer string) map[string]any {
+				return and(exchange(issuer), "audience of the identity", "urn:other")
+			}, nil),
 		check{"AWS identity: a replayed client assertion is refused", s.replayedIdentity},
 	)
 }

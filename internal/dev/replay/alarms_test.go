@@ -191,14 +191,14 @@ const head = `# Alert emails
 
 <!-- Generated: make generate. -->
 
-What each alarm sends, so that you can write mailbox rules and know what to expect. The real template and the real binaries
-produced these emails on the [simulator](../internal/dev/awssim): each alarm was fired by its real cause and cleared by the real
-fix. The first email is complete, in the form of CloudWatch's own emails (without the unsubscribe footer that SNS appends); of the
-others you see the subject and the part that Cronbearer writes.
+What each alarm sends, so that you can write mailbox rules and know what to expect. The real template and the real
+binaries produced these emails on the [simulator](../internal/dev/awssim): each alarm was fired by its real cause and
+cleared by the real fix. The first email is complete, in the form of CloudWatch's own emails (without the unsubscribe
+footer that SNS appends); of the others you see the subject and the part that Cronbearer writes.
 
-One dead token sends two emails, however many jobs use it: the token was rejected, and runs have failed. A dead refresh token
-sends three before its access token expires: the token could not be renewed, a start could not be delivered, and the token
-expires soon.
+One dead token sends two emails, however many jobs use it: the token was rejected, and runs have failed. A dead
+refresh token sends three before its access token expires: the token could not be renewed, a start could not be
+delivered, and the token expires soon.
 
 The stack is called ` + "`cronbearer`" + `, its token ` + "`ExampleApi`" + `, its jobs ` +
 	"`HourlySync` and `DailyReport`" + `.

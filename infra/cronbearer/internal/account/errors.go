@@ -34,7 +34,8 @@ func Explain(action, on string, err error) error {
 	case isAPI && throttled(api.ErrorCode()):
 		e.Code, e.Text, e.Fix = "Throttled", "AWS throttled "+action+target(on), "try again in a minute"
 	case isAPI && expired(api.ErrorCode()):
-		e.Code, e.Text, e.Fix = "NoCredentials", "the AWS credentials have expired or are not valid", "sign in again: aws sso login"
+		e.Code, e.Text = "NoCredentials", "the AWS credentials have expired or are not valid"
+		e.Fix = "sign in again: aws sso login"
 	case isAPI:
 		e.Code = api.ErrorCode()
 		e.Text = fmt.Sprintf("%s%s: %s: %s", action, target(on), api.ErrorCode(), firstSentence(api.ErrorMessage()))

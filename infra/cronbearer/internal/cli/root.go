@@ -238,8 +238,9 @@ Examples:
 {{.Example}}{{end}}{{if .HasAvailableSubCommands}}{{$cmds := .Commands}}{{if eq (len .Groups) 0}}
 
 Commands:{{range $cmds}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{else}}{{range $group := .Groups}}{{$used := false}}{{range $cmds}}{{if and
-  (eq .GroupID $group.ID) (or .IsAvailableCommand (eq .Name "help"))}}{{if not $used}}{{$used = true}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{else}}{{range $group := .Groups}}{{$used :=
+  false}}{{range $cmds}}{{if
+  and (eq .GroupID $group.ID) (or .IsAvailableCommand (eq .Name "help"))}}{{if not $used}}{{$used = true}}
 
 {{$group.Title}}{{end}}
   {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}

@@ -69,7 +69,8 @@ func (s *Server) register() {
 
 // on registers an action. resource returns the ARN that the action touches, "*" where IAM does not narrow it.
 func on[In, Out any](
-	s *Server, action string, resource func(*In) string, do func(context.Context, *In) (*Out, error), more ...func(*In) access,
+	s *Server, action string, resource func(*In) string,
+	do func(context.Context, *In) (*Out, error), more ...func(*In) access,
 ) {
 	s.operations[action] = operation{
 		access: func(input json.RawMessage) ([]access, error) {

@@ -32,7 +32,8 @@ type Pause struct {
 // Job pauses a job. silentAfter is the window of its Silent alarm, which needs that long after the first start to see a
 // success.
 func Job(
-	ctx context.Context, c account.Clients, s *account.Stack, j account.Job, until, now time.Time, silentAfter time.Duration,
+	ctx context.Context, c account.Clients, s *account.Stack, j account.Job,
+	until, now time.Time, silentAfter time.Duration,
 ) (Pause, error) {
 	in := Update(j.Schedule)
 	if until.IsZero() {

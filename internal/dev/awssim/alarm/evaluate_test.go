@@ -218,7 +218,8 @@ func TestMeasuredTransitions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := upTo(0, test.n)
-			a.Period, a.Statistic, a.Threshold, a.TreatMissingData, a.ComparisonOperator = 15*time.Minute, "Sum", 0, test.treatment, test.operator
+			a.Period, a.Statistic, a.Threshold = 15*time.Minute, "Sum", 0
+			a.TreatMissingData, a.ComparisonOperator = test.treatment, test.operator
 			store := alarm.NewSamples()
 			store.Put(a.Metric(), moment(t, test.datum), alarm.Value(test.value))
 			evaluate := func(at string) alarm.Verdict {
@@ -403,7 +404,8 @@ func TestReasons(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := upTo(test.m, test.n)
-			a.Period, a.Statistic, a.Threshold, a.ComparisonOperator, a.TreatMissingData = test.period, test.statistic, test.threshold, test.operator, test.treatment
+			a.Period, a.Statistic, a.Threshold = test.period, test.statistic, test.threshold
+			a.ComparisonOperator, a.TreatMissingData = test.operator, test.treatment
 			var list []alarm.Point
 			for _, p := range test.points {
 				list = append(list, alarm.Point{Start: moment(t, p.start), Value: p.value})

@@ -10,7 +10,8 @@ import (
 // TestRole evaluates statements as IAM does.
 func TestRole(t *testing.T) {
 	t.Parallel()
-	const read = `[{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"arn:aws:secretsmanager:eu-west-1:1:secret:app/*",
+	const read = `[{"Effect":"Allow","Action":"secretsmanager:GetSecretValue",
+		"Resource":"arn:aws:secretsmanager:eu-west-1:1:secret:app/*",
 		"Condition":{"StringEquals":{"secretsmanager:VersionStage":["AWSCURRENT","AWSPENDING"]}}}]`
 	current := iam.Context{"secretsmanager:versionstage": {"AWSCURRENT"}}
 	type row struct {

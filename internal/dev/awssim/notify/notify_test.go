@@ -166,8 +166,10 @@ func TestTopic(t *testing.T) {
 		}
 		return r
 	}
-	open := policy(`{"Statement":[{"Effect":"Allow","Principal":{"Service":"cloudwatch.amazonaws.com"},"Action":"sns:Publish","Resource":"arn:topic",
-		"Condition":{"StringEquals":{"aws:SourceAccount":"123456789012"},"ArnLike":{"aws:SourceArn":"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:app-*"}}}]}`)
+	open := policy(`{"Statement":[{"Effect":"Allow","Principal":{"Service":"cloudwatch.amazonaws.com"},
+		"Action":"sns:Publish","Resource":"arn:topic",
+		"Condition":{"StringEquals":{"aws:SourceAccount":"123456789012"},
+		"ArnLike":{"aws:SourceArn":"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:app-*"}}}]}`)
 	key := policy(
 		`{"Statement":[{"Effect":"Allow","Principal":{"Service":["cloudwatch.amazonaws.com"]},"Action":["kms:Decrypt",` +
 			`"kms:GenerateDataKey*"],"Resource":"*"}]}`,

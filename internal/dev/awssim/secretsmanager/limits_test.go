@@ -66,7 +66,8 @@ func TestLabelsOfAllVersions(t *testing.T) {
 // TestRefusedRotation stores nothing, and runs the rotation again that was left behind.
 func TestRejectedRotation(t *testing.T) {
 	t.Parallel()
-	const mine, another = "arn:aws:lambda:eu-west-1:123456789012:function:rotator", "arn:aws:lambda:eu-west-1:123456789012:function:another"
+	const mine = "arn:aws:lambda:eu-west-1:123456789012:function:rotator"
+	const another = "arn:aws:lambda:eu-west-1:123456789012:function:another"
 	var invoked []string
 	s := start(t, func(_ context.Context, arn string, e secrets.RotationEvent) error {
 		invoked = append(invoked, arn+" "+e.ClientRequestToken)

@@ -23,7 +23,8 @@ const (
       Reject: '{"status":[403],"json":{"/error":["token_expired","token_revoked"]}}'
     Warehouse: { Secret: warehouse }
 `
-	jobs = `    'On': { Schedule: rate(5 minutes), Call: 'GET https://api.cronbearer.dev/v2/on?full=1', Token: 'NO', SilentAfter: 3 }
+	jobs = `    'On':
+      { Schedule: rate(5 minutes), Call: 'GET https://api.cronbearer.dev/v2/on?full=1', Token: 'NO', SilentAfter: 3 }
     NightlyInvoices:
       Schedule: cron(30 1 * * ? *)
       Timezone: America/New_York
@@ -32,7 +33,8 @@ const (
       Body: '{"kind":"nightly"}'
       Idempotent: true
       SilentAfter: 50
-    MonthEnd: { Schedule: 'cron(0 21 LW * ? *)', Call: 'PUT https://billing.cronbearer.dev/close', Token: Billing, SilentAfter: 168, Watch: ignore }
+    MonthEnd: { Schedule: 'cron(0 21 LW * ? *)', Call: 'PUT https://billing.cronbearer.dev/close', Token: Billing,
+                SilentAfter: 168, Watch: ignore }
     Stock:
       Schedule: cron(0/30 6-22 ? * mon-sat *)
       Call: GET https://warehouse.cronbearer.dev/stock
@@ -42,7 +44,8 @@ const (
       MaxAge: 1h
       SilentAfter: 35
       Note: the warehouse team, room 3
-    StockCheck: { Schedule: rate(12 hours), Call: 'GET https://warehouse.cronbearer.dev/ping', Token: Warehouse, Action: check, SilentAfter: 14, State: DISABLED }
+    StockCheck: { Schedule: rate(12 hours), Call: 'GET https://warehouse.cronbearer.dev/ping', Token: Warehouse,
+                  Action: check, SilentAfter: 14, State: DISABLED }
 `
 	resources = `  Audit:
     Type: AWS::DynamoDB::Table
