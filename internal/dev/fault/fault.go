@@ -67,7 +67,6 @@ func Wait(ctx context.Context, d time.Duration) bool {
 
 // HangUp ends the connection of a request without an answer, on HTTP/1.1 and HTTP/2 alike.
 func HangUp() {
-	panic(
-		http.ErrAbortHandler,
-	) //nolint:forbidigo // net/http's own way to abort a response; its server recovers it in silence
+	// net/http's own way to abort a response; its server recovers it in silence.
+	panic(http.ErrAbortHandler) //nolint:forbidigo // see above
 }
