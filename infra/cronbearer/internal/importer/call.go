@@ -481,7 +481,20 @@ func (c *caller) check(out *call) error {
 	if invalid, ok := errors.AsType[*job.InvalidError](err); ok {
 		return errors.New(invalid.Problems[0])
 	}
-	out.host, out.path = parsed.Host(), parsed.URL().Path
+	out.host, out.path = strings.TrimSuffix(parsed.URL().Host, ":443"), parsed.URL().Path
+	return c.reachable(parsed.URL().Hostname())
+}
+
+// reachable rejects names that only the source's own machine or cluster knows.
+func (c *caller) reachable(host string) error {
+	for _, suffix := range []string{".localhost", ".local", ".svc"} {
+		if strings.HasSuffix("."+host, suffix) {
+			return errors.New("it calls a name that only its own machine or cluster knows")
+		}
+	}
+	if !strings.Contains(host, ".") || strings.HasSuffix(host, ".internal") {
+		c.note("%s is a name of a private network: VpcSubnetIds and VpcSecurityGroupIds let the caller reach it", host)
+	}
 	return nil
 }
 

@@ -62,6 +62,45 @@ func TestCorpusStartsAsBeforeButForAnnouncedClockChanges(t *testing.T) {
 	}
 }
 
+// TestSourcesThatGoByTheClockStartAsBeforeButForAnnouncedClockChanges is the same for Kubernetes, GitHub and Cloud
+// Scheduler, which start a job whenever the clock shows its time: not when the clocks jump over it, and twice when they
+// repeat it.
+func TestSourcesThatGoByTheClockStartAsBeforeButForAnnouncedClockChanges(t *testing.T) {
+	t.Parallel()
+	clocks := 0
+	for _, zone := range []string{"Europe/London", "America/New_York", "Australia/Lord_Howe"} {
+		looks := byTheClock(t, zone)
+		for _, times := range []string{"30 1 * * *", "15 2 * * *", "0 * * * *", "*/30 1-2 * * 0", "0 9 * * 1-5", "30 1 15 * *"} {
+			data := "kind: CronJob\nmetadata: { name: a }\nspec: { timeZone: " + zone + ", schedule: '" + times + "', " +
+				"jobTemplate: { spec: { template: { spec: { containers: [{ image: curl, " +
+				"args: [--oauth2-bearer, $TOKEN, 'https://api.example.com/'] }] } } } } }\n"
+			result, err := importer.Import("k8s", []byte(data), importer.Options{Now: now, Until: until})
+			if err != nil || len(result.Entries) != 1 || len(result.Entries[0].Jobs) != 1 {
+				t.Fatalf("%s: %+v, %v", times, result, err)
+			}
+			clocks += len(result.Entries[0].Starts.Clocks)
+			compareStarts(t, zone+" "+times, cronStarts(t, times, looks), result.Entries[0])
+		}
+	}
+	if clocks == 0 {
+		t.Error("no change of the clocks was met")
+	}
+}
+
+func byTheClock(t *testing.T, name string) []daemonMinute {
+	t.Helper()
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var looks []daemonMinute
+	for at := now.Unix() + 60; at <= until.Unix(); at += 60 {
+		_, offset := time.Unix(at, 0).In(zone).Zone()
+		looks = append(looks, daemonMinute{at, time.Unix(at+int64(offset), 0).UTC(), true, true})
+	}
+	return looks
+}
+
 func compareStarts(t *testing.T, what string, old []int64, e importer.Entry) {
 	t.Helper()
 	var replaced []int64

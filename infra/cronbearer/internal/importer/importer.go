@@ -175,7 +175,7 @@ func Import(kind string, data []byte, o Options) (*Result, error) {
 	for _, name := range o.Tokens {
 		im.tokens[name] = true
 	}
-	text := strings.ToValidUTF8(string(data), "\ufffd")
+	text := strings.TrimPrefix(strings.ToValidUTF8(string(data), "\ufffd"), "\ufeff")
 	if strings.ContainsFunc(text, isMark) || strings.ContainsRune(text, 0) {
 		return nil, sourceError("it is not text")
 	}

@@ -133,7 +133,7 @@ func (f *finds) in(text string) bool {
 	})
 }
 
-// clean returns a text of the report without credentials.
+// clean returns a text of the report without credentials, and without what a terminal obeys.
 func (f *finds) clean(text string) string {
 	for _, v := range append(shaped(text), f.values...) {
 		if len(v) < redact.MinSecret {
@@ -144,5 +144,10 @@ func (f *finds) clean(text string) string {
 			text = pattern.ReplaceAllLiteralString(text, redact.Redacted)
 		}
 	}
-	return text
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || isMark(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }

@@ -84,11 +84,13 @@ func (s *script) statement(stmt *syntax.Stmt) error {
 	case *syntax.TimeClause:
 		return s.statement(command.Stmt)
 	case *syntax.IfClause, *syntax.WhileClause, *syntax.ForClause, *syntax.CaseClause, *syntax.TestClause:
-		return errors.New("it has conditions or loops, and a job makes one call")
+		return errConditions
 	default:
 		return errors.New("it is more than a call of curl")
 	}
 }
+
+var errConditions = errors.New("it has conditions or loops, and a job makes one call")
 
 func (s *script) binary(b *syntax.BinaryCmd) error {
 	before := len(s.calls)
@@ -128,6 +130,10 @@ func (s *script) note(text string) {
 func (s *script) simple(stmt *syntax.Stmt, command *syntax.CallExpr) error {
 	if len(command.Args) == 0 {
 		return s.assign(command.Assigns)
+	}
+	if name := path.Base(command.Args[0].Lit()); slices.Contains(quiet, name) {
+		s.surround(name) // whatever it is called with
+		return nil
 	}
 	words, err := s.words(command.Args)
 	if err != nil {
@@ -329,6 +335,8 @@ func (s *script) command(words []string, c curlCall) error {
 			n, value, _ := strings.Cut(words[0], "=")
 			s.variables[n] = value
 			words = words[1:]
+		case name == "test" || name == "[":
+			return errConditions
 		case name == "sh" || name == "bash" || name == "dash" || name == "ash":
 			return s.shell(words[1:], c)
 		default:
