@@ -30,7 +30,7 @@ var (
 )
 
 // TestSecretsParse reads every block of JSON: one marked "secret" must be a usable secret, one marked "key" with a name
-// or pointer one whose token Key chooses, one marked "rules" the Expect and Reject of a job, one marked "refused" shows
+// or pointer one whose token Key chooses, one marked "rules" the Expect and Reject of a job, one marked "malformed" shows
 // what a page says cannot be read.
 func TestSecretsParse(t *testing.T) {
 	t.Parallel()
@@ -53,9 +53,9 @@ func TestSecretsParse(t *testing.T) {
 					continue
 				}
 				switch {
-				case kind != "secret" && kind != "refused":
-					t.Errorf("a block of JSON is marked %q, not secret, key or refused", kind)
-				case kind == "refused" && err == nil:
+				case kind != "secret" && kind != "malformed":
+					t.Errorf("a block of JSON is marked %q, not secret, key or malformed", kind)
+				case kind == "malformed" && err == nil:
 					t.Errorf("a secret that the page says cannot be read can be:\n%s", block[3])
 				case kind == "secret" && err != nil:
 					t.Errorf("the secret is refused: %v\n%s", err, block[3])
@@ -94,7 +94,7 @@ func TestPagesAreWhole(t *testing.T) {
 	}
 	for name, page := range all {
 		for _, heading := range []string{
-			"\n## The secret\n", "\n## How to get the values\n", "\n## What warns\n", "\n## Sources\n",
+			"\n## The secret\n", "\n## How to get the values\n", "\n## Alarms\n", "\n## Sources\n",
 		} {
 			if !strings.Contains(page, heading) {
 				t.Errorf("%s has no heading %q", name, strings.TrimSpace(heading))
