@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
@@ -32,12 +33,24 @@ const (
 
 // Normalize undoes what copying a token does to it, each at most once and in this order: a byte order mark and white
 // space, enclosing quotes, the header's name, the scheme. What is not a token then is not repaired but an error.
-func Normalize(text string) (string, error) {
+func Normalize(text string) (string, error) { return normalize(text, func(string) {}) }
+
+// Removed names what Normalize removes of a text, in that order, for the operator who stores it.
+func Removed(text string) []string {
+	var removed []string
+	_, _ = normalize(text, func(what string) { removed = append(removed, what) })
+	return removed
+}
+
+func normalize(text string, removed func(what string)) (string, error) {
+	around(text, removed)
 	text = TrimBOM(text)
 	if n := len(text); n >= 2 && text[0] == text[n-1] && (text[0] == '"' || text[0] == '\'') {
+		removed("the quotes around it")
 		text = strings.TrimSpace(text[1 : n-1])
 	}
 	if hasPrefixFold(text, headerName) {
+		removed(`"Authorization:" before it`)
 		text = strings.TrimSpace(text[len(headerName):])
 	}
 	if hasPrefixFold(text, scheme) {
@@ -45,10 +58,29 @@ func Normalize(text string) (string, error) {
 		case rest == "":
 			return "", errors.New("there is only the word Bearer and no token after it")
 		case strings.TrimSpace(rest) != rest:
+			removed(`"Bearer" before it`)
 			text = strings.TrimSpace(rest)
 		}
 	}
 	return text, Check(text)
+}
+
+// around names what TrimBOM removes.
+func around(text string, removed func(what string)) {
+	if strings.HasPrefix(strings.TrimSpace(text), byteOrderMark) {
+		removed("a byte order mark before it")
+	}
+	after := text[len(strings.TrimRightFunc(text, unicode.IsSpace)):]
+	before := text[:len(text)-len(strings.TrimLeftFunc(text, unicode.IsSpace))]
+	switch {
+	case strings.Trim(after, "\r\n") == "" && after != "":
+		removed("a line break after it")
+	case after != "":
+		removed("white space after it")
+	}
+	if before != "" && len(before) < len(text) {
+		removed("white space before it")
+	}
 }
 
 func hasPrefixFold(text, prefix string) bool {

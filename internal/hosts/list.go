@@ -49,6 +49,21 @@ func ParseCommaSeparated(text string) (List, error) {
 	return Parse(entries)
 }
 
+// Entries are the hosts of the list as they may be written, without the default port.
+func (l List) Entries() []string {
+	texts := make([]string, len(l.entries))
+	for i, e := range l.entries {
+		if e.wildcard {
+			texts[i] = "*."
+		}
+		texts[i] += e.name
+		if e.port != defaultPort {
+			texts[i] += ":" + e.port
+		}
+	}
+	return texts
+}
+
 func parseEntry(text string) (entry, error) {
 	if strings.Contains(text, "/") {
 		return entry{}, errors.New("write the host alone, without https:// and path")

@@ -258,3 +258,15 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestEntriesReadTheSame(t *testing.T) {
+	t.Parallel()
+	list, err := hosts.ParseCommaSeparated("API.example.com., *.example.net:8443, a.example.org:443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(list.Entries(), ", ")
+	if want := "api.example.com, *.example.net:8443, a.example.org"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -63,12 +63,16 @@ type MalformedError struct{ Problems jsondoc.Problems }
 
 func (e *MalformedError) Error() string { return e.Problems.String() }
 
-// textOf is a secret's text. Binary is text, too: UTF-8, or UTF-16 with a byte order mark, as some editors save it.
+// textOf is a secret's text. Binary is text, too.
 func textOf(out *secretsmanager.GetSecretValueOutput) string {
 	if out.SecretString != nil {
 		return *out.SecretString
 	}
-	b := out.SecretBinary
+	return Text(out.SecretBinary)
+}
+
+// Text is the text of a binary secret, or of a file: UTF-8, or UTF-16 with a byte order mark, as some editors save it.
+func Text(b []byte) string {
 	var order binary.ByteOrder
 	switch {
 	case bytes.HasPrefix(b, []byte{0xff, 0xfe}):

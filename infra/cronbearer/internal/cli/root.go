@@ -155,6 +155,7 @@ func (a *App) commands() []*cobra.Command {
 		newResumeCommand(a),
 		newBackfillCommand(a),
 		newDrillCommand(a),
+		newTokenCommand(a),
 		newRightsCommand(a),
 		newImportCommand(a),
 		newVersionCommand(a),
