@@ -3,7 +3,9 @@ package cli
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +16,8 @@ import (
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/importer"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/view"
 	"github.com/cronbearer/cronbearer/internal/dev/cfn"
+	"github.com/cronbearer/cronbearer/internal/dev/samconfig"
+	"github.com/cronbearer/cronbearer/internal/hosts"
 )
 
 type importDocument struct {
@@ -436,8 +440,8 @@ func (a *App) importSummary(path string, r *importer.Result) {
 		text += " Not taken over: " + view.Count(missed, "call") + "."
 	}
 	say(text)
-	if len(r.Hosts) > 0 {
-		say("AllowedHosts must have " + strings.Join(r.Hosts, ", ") + ".")
+	if missing := a.notAllowed(r.Hosts); len(missing) > 0 {
+		say("AllowedHosts must have " + strings.Join(missing, ", ") + ".")
 	}
 	if len(r.PlainText) > 0 {
 		say(plainText(path, r))
@@ -449,4 +453,19 @@ func (a *App) importSummary(path string, r *importer.Result) {
 		}
 		a.IO.Println(prefix + "cronbearer token set " + t.Name)
 	}
+}
+
+// notAllowed returns the hosts that AllowedHosts, as samconfig.toml has saved it, does not have.
+func (a *App) notAllowed(names []string) []string {
+	saved, err := samconfig.Read(filepath.Join(filepath.Dir(a.Template), "samconfig.toml"), a.Env)
+	if err != nil {
+		return names
+	}
+	allowed, err := hosts.ParseCommaSeparated(saved.Parameters["AllowedHosts"])
+	if err != nil {
+		return names
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return allowed.Allows(&url.URL{Scheme: "https", Host: name})
+	})
 }

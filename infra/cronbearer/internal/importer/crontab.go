@@ -18,13 +18,22 @@ type crontabReader struct {
 	zone     string
 	zoneLine int
 	commands string
+	// system: the sixth column is a user, as in /etc/crontab.
+	system bool
 }
 
 func (im *importer) crontab(data []byte) error {
 	c := crontabReader{im: im, variables: map[string]string{}}
 	im.plain = map[string]string{}
-	for i, line := range strings.Split(string(data), "\n") {
-		c.line(i+1, strings.TrimSpace(strings.TrimSuffix(line, "\r")))
+	lines := strings.Split(string(data), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(strings.TrimSuffix(lines[i], "\r"))
+	}
+	if c.system = systemForm(lines); c.system {
+		im.result.Notes = append(im.result.Notes, "The word after the times is read as the user, as in /etc/crontab.")
+	}
+	for i, line := range lines {
+		c.line(i+1, line)
 	}
 	im.zoneNote()
 	return nil
@@ -91,10 +100,7 @@ func (c *crontabReader) assign(number int, name, value string) {
 
 // entry reads a line with a schedule and a command.
 func (c *crontabReader) entry(number int, text string) {
-	times, command := cutFields(text, len(fields))
-	if strings.HasPrefix(text, "@") {
-		times, command = cutFields(text, 1)
-	}
+	times, command := cutTimes(text)
 	o := origin{line: number, schedule: times}
 	table, err := parseCron(times, vixie)
 	if err != nil {
@@ -110,7 +116,10 @@ func (c *crontabReader) entry(number int, text string) {
 	if o.zone == "" {
 		o.zone, o.zoneFrom = "UTC", Assumed
 	}
-	command, input := percents(withoutUser(command))
+	if c.system {
+		_, command = cutFields(command, 1)
+	}
+	command, input := percents(command)
 	s := script{
 		marks: &c.im.marks, zones: zones{job: o.zone, commands: c.commands}, variables: maps.Clone(c.variables),
 		bash: path.Base(c.variables["SHELL"]) == "bash", input: input, line: number,
@@ -130,6 +139,14 @@ func (c *crontabReader) entry(number int, text string) {
 	}
 	r.line = number
 	c.im.take(o, r)
+}
+
+// cutTimes cuts the five fields, or the nickname, off.
+func cutTimes(line string) (times, command string) {
+	if strings.HasPrefix(line, "@") {
+		return cutFields(line, 1)
+	}
+	return cutFields(line, len(fields))
 }
 
 // cutFields cuts the first n words off.
@@ -177,15 +194,23 @@ func percents(text string) (command string, input *string) {
 
 var user = regexp.MustCompile(`^[a-z_][a-z0-9_.-]*\$?$`)
 
-// withoutUser takes the user out of a line of the system's form, as in /etc/crontab. Such a line has a command only
-// after its user; nothing else tells the two forms apart.
-func withoutUser(command string) string {
-	name, rest := cutFields(command, 1)
-	next, _ := cutFields(rest, 1)
-	if user.MatchString(name) && next != "" && !begins(name) && begins(next) {
-		return rest
+// systemForm reports whether the lines have a user after the times, as in /etc/crontab: in each line a word that begins
+// no command that is known here, and in at least one the word after it does. Nothing else tells the two forms apart.
+func systemForm(lines []string) bool {
+	found := false
+	for _, line := range lines {
+		if line == "" || strings.HasPrefix(line, "#") || assignment.MatchString(line) {
+			continue
+		}
+		_, command := cutTimes(line)
+		name, rest := cutFields(command, 1)
+		next, _ := cutFields(rest, 1)
+		if !user.MatchString(name) || begins(name) || next == "" {
+			return false
+		}
+		found = found || begins(next)
 	}
-	return command
+	return found
 }
 
 // begins reports whether a word begins a command that is known here.

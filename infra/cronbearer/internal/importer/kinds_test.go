@@ -106,6 +106,30 @@ func TestTokenOfTheTemplateIsUsedAgain(t *testing.T) {
 	}
 }
 
+// TestUserColumnIsThatOfTheWholeFile: a program that runs curl is no user where another line has a command in its
+// place.
+func TestUserColumnIsThatOfTheWholeFile(t *testing.T) {
+	t.Parallel()
+	const call = `curl --oauth2-bearer "$T" https://api.example.com/v1/sync`
+	for text, reasons := range map[string][]string{
+		"0 0 * * * root " + call + "\n@daily www-data cd / && " + call + "\n": {"", ""},
+		"0 0 * * * torsocks " + call + "\n0 0 * * * " + call + "\n":           {"it runs torsocks: only curl is taken over", ""},
+		"0 0 * * * root " + call + "\n0 0 * * * root run-parts /etc\n":        {"", "it runs run-parts: only curl is taken over"},
+	} {
+		result, err := importer.Import("crontab", []byte(text), importer.Options{Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range result.Entries {
+			got = append(got, e.Reason)
+		}
+		if diff := cmp.Diff(reasons, got); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
+	}
+}
+
 // TestDatesFollowTheZones: the date of a command is UTC's, or that of the job's zone, or cannot be written.
 func TestDatesFollowTheZones(t *testing.T) {
 	t.Parallel()

@@ -351,8 +351,13 @@ func (s *script) command(words []string, c curlCall) error {
 }
 
 func (s *script) surround(name string) {
-	if name == "sleep" {
+	switch name {
+	case "sleep":
 		s.note("sleep is left out: Window spreads starts")
+	case "touch", "mkdir", "logger", "trap":
+		s.note(name + " is left out")
+	case ".", "source":
+		s.note("the file that it reads variables from is not read")
 	}
 }
 
