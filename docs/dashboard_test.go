@@ -187,6 +187,31 @@ func TestDashboardFitsTheApplication(t *testing.T) {
 	}
 }
 
+// TestPageListsWidgetsAndQueries under the names that they have in the console.
+func TestPageListsWidgetsAndQueries(t *testing.T) {
+	t.Parallel()
+	stack, widgets := dashboard(t)
+	var want []string
+	for _, w := range widgets {
+		if w.Type != "text" {
+			want = append(want, w.Properties.Title)
+		}
+	}
+	for _, r := range stack.OfType("AWS::Logs::QueryDefinition") {
+		_, name, _ := strings.Cut(fmt.Sprint(r.Properties["Name"]), "/")
+		want = append(want, name)
+	}
+	var listed []string
+	for _, m := range regexp.MustCompile(`(?m)^\| ([A-Z][^|]*?) \|`).FindAllStringSubmatch(read(t, "dashboard.md"), -1) {
+		listed = append(listed, m[1])
+	}
+	slices.Sort(want)
+	slices.Sort(listed)
+	if diff := cmp.Diff(want, listed); diff != "" {
+		t.Errorf("widgets and queries (-infra/dashboard.yaml +docs/dashboard.md)\n%s", diff)
+	}
+}
+
 // TestDashboardNamesNoTokenAndNoJob: a new one appears without a change.
 func TestDashboardNamesNoTokenAndNoJob(t *testing.T) {
 	t.Parallel()
