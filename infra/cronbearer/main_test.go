@@ -62,6 +62,7 @@ func TestSessions(t *testing.T) {
 			e.Setenv("TZ", "America/New_York")
 			e.Setenv("NO_COLOR", "1")
 			e.Setenv("REPOSITORY", root)
+			e.Setenv("CRONBEARER_TEST_ROOT", root)
 			e.Values[cloudKey] = &holder{}
 			e.Setenv("GOCACHE", goEnv(t, "GOCACHE"))
 			e.Setenv("GOMODCACHE", goEnv(t, "GOMODCACHE"))
@@ -116,7 +117,7 @@ func transcript(ts *testscript.TestScript, text string) string {
 	run.Dir = ts.MkAbs(".")
 	run.Env = append(os.Environ(), "CRONBEARER_FORCE_TTY=80")
 	for _, name := range []string{
-		"PATH", "HOME", "WORK", "TZ", "NO_COLOR", "REPOSITORY", "CRONBEARER_TEST_NOW", "CRONBEARER_TEST_WORD",
+		"PATH", "HOME", "WORK", "TZ", "NO_COLOR", "REPOSITORY", "CRONBEARER_TEST_NOW", "CRONBEARER_TEST_WORD", "CRONBEARER_TEST_ROOT",
 		"CRONBEARER_LOCAL",
 		"GOCACHE", "GOMODCACHE",
 	} {

@@ -75,6 +75,9 @@ type Options struct {
 	IdleLife time.Duration
 	// Light keeps no records of runs, requests and calls, for long replays. Observe gets every event anyway.
 	Light bool
+	// PassOver leaves out resources of types that the model does not know, which PassedOver then names: a user's template may
+	// hold what this application has nothing to do with.
+	PassOver bool
 	// Observe is called with every event, one at a time.
 	Observe func(Event)
 }
@@ -385,3 +388,6 @@ func (c *Cloud) FunctionID(nameOrARN string) string {
 func (c *Cloud) QueueByURL(url string) *sqs.Queue {
 	return c.queues.find(c.account.arn("sqs", queueName(url)))
 }
+
+// PassedOver names the resources that were left out.
+func (c *Cloud) PassedOver() []string { return c.deployer.passedOver }

@@ -41,6 +41,8 @@ type deployer struct {
 	options Options
 	dir     string            // for files of the functions' processes
 	machine map[string]string // environment of a function that follows this machine's names and clock
+
+	passedOver []string // resources that the model does not know
 }
 
 // deploy creates a stack's resources, those first on which others depend.
@@ -72,7 +74,11 @@ func (d *deployer) deploy(s *cfn.Stack) error {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.Resources)) {
-		if kind := s.Resources[id].Type; !slices.Contains(known, kind) {
+		switch kind := s.Resources[id].Type; {
+		case slices.Contains(known, kind):
+		case d.options.PassOver:
+			d.passedOver = append(d.passedOver, id+" ("+kind+")")
+		default:
 			problems = append(problems, fmt.Errorf("resource %s: this model knows no %s", id, kind))
 		}
 	}

@@ -75,6 +75,7 @@ type Server struct {
 	mu       sync.Mutex
 	tokens   map[string]life
 	standard Answer
+	chosen   func(Request) Answer
 	next     []Answer
 	rule     func(Request) (Answer, bool)
 	requests []Request
@@ -118,6 +119,13 @@ func (s *Server) Answer(a Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.standard = a
+}
+
+// AnswerBy chooses what a request with a good token gets, from now on; nil ends it.
+func (s *Server) AnswerBy(choose func(Request) Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.chosen = choose
 }
 
 // Next says what the next requests get, whatever their token: one answer each.
@@ -196,6 +204,8 @@ func (s *Server) choose(r *Request) Answer {
 		answer, s.next = s.next[0], s.next[1:]
 	case !known || (!good.from.IsZero() && r.At.Before(good.from)) || (!good.until.IsZero() && !r.At.Before(good.until)):
 		answer = Rejected
+	case s.chosen != nil:
+		answer = s.chosen(*r)
 	default:
 		answer = s.standard
 	}

@@ -108,13 +108,19 @@ func (a *App) stackName(o AccountOptions) (string, error) {
 	if name := cmp.Or(o.Stack, a.Getenv("CRONBEARER_STACK")); name != "" {
 		return name, nil
 	}
-	path := filepath.Join(filepath.Dir(a.Template), "samconfig.toml")
-	saved, err := samconfig.Read(path, a.Env)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	saved, err := samconfig.Read(a.samconfigPath(), a.Env)
+	if err != nil && !isNotExist(err) {
 		return "", &exit.Error{Status: exit.No, Code: "SamconfigUnreadable", Text: err.Error(), Err: err}
 	}
 	return saved.StackName(), nil
 }
+
+// samconfigPath returns the path of the samconfig.toml next to the template.
+func (a *App) samconfigPath() string {
+	return filepath.Join(filepath.Dir(a.Template), "samconfig.toml")
+}
+
+func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // explained adds who was denied, and which command prints the policy.
 func (s *session) explained(err error) error {

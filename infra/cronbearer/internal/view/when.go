@@ -35,7 +35,7 @@ func Span(d time.Duration) string {
 	d = d.Abs()
 	round := func(unit time.Duration) int { return int(math.Round(float64(d) / float64(unit))) }
 	switch {
-	case d < 90*time.Second:
+	case d < 59*time.Second:
 		return fmt.Sprintf("%d s", round(time.Second))
 	case d < 90*time.Minute:
 		return fmt.Sprintf("%d min", round(time.Minute))
@@ -59,4 +59,20 @@ func Count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Exact writes a length of time to the minute: "1 h 3 min", "3 days 2 h".
+func Exact(d time.Duration) string {
+	days, hours, minutes := d/Day, d%Day/time.Hour, d%time.Hour/time.Minute
+	switch {
+	case days > 0 && hours > 0:
+		return fmt.Sprintf("%s %d h", Count(int(days), "day"), hours)
+	case days > 0:
+		return Count(int(days), "day")
+	case hours > 0 && minutes > 0:
+		return fmt.Sprintf("%d h %d min", hours, minutes)
+	case hours > 0:
+		return fmt.Sprintf("%d h", hours)
+	}
+	return fmt.Sprintf("%d min", max(1, minutes))
 }

@@ -57,6 +57,19 @@ func (t *Topic) Subscribe(s Subscription) {
 	t.subscriptions = append(t.subscriptions, s)
 }
 
+// SetPolicy replaces the topic's policy. The function it returns restores the one before.
+func (t *Topic) SetPolicy(policy iam.Resource) (restore func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := t.Policy
+	t.Policy = policy
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.Policy = before
+	}
+}
+
 // Subscriptions returns the subscriptions in the order in which they were added.
 func (t *Topic) Subscriptions() []Subscription {
 	t.mu.Lock()
@@ -111,7 +124,10 @@ func (t *Topic) admit(publisher, source string) error {
 	if publisher == CloudWatch {
 		context["aws:sourceaccount"], context["aws:sourcearn"] = []string{t.Account}, []string{source}
 	}
-	if !t.Policy.Allows(publisher, "sns:Publish", t.ARN, context) {
+	t.mu.Lock()
+	policy := t.Policy
+	t.mu.Unlock()
+	if !policy.Allows(publisher, "sns:Publish", t.ARN, context) {
 		return fmt.Errorf("the policy of topic %s does not let %s publish", t.ARN, publisher)
 	}
 	for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {

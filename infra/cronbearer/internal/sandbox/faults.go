@@ -1,0 +1,214 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/iam"
+	"github.com/cronbearer/cronbearer/internal/dev/upstream"
+)
+
+// A Kind of fault.
+type Kind string
+
+// The faults. Those of a token are named with it, those of an API with its host, the others with nothing.
+const (
+	Kill           Kind = "kill"            // a token: the API rejects it with 401
+	Forbidden      Kind = "403"             // a host: the API answers 403
+	ServerError    Kind = "500"             // a host: the API answers 500
+	Slow           Kind = "slow"            // a host: the API hangs until the run gives up
+	SecretDeleted  Kind = "secret-deleted"  // a token: its secret is scheduled for deletion
+	RoleDenied     Kind = "role-denied"     // the caller's role may not read secrets
+	StartsFail     Kind = "starts-fail"     // Scheduler's deliveries are rejected
+	TopicDenied    Kind = "topic-denied"    // the topic's policy lets no one publish
+	Unconfirmed    Kind = "unconfirmed"     // an email address: its subscription is not confirmed
+	RefreshRevoked Kind = "refresh-revoked" // a token: the rotator's refresh token is revoked
+)
+
+// Kinds lists the faults with what they are named with.
+func Kinds() map[Kind]string {
+	return map[Kind]string{
+		Kill: "token", Forbidden: "host", ServerError: "host", Slow: "host", SecretDeleted: "token", RoleDenied: "",
+		StartsFail: "", TopicDenied: "", Unconfirmed: "email", RefreshRevoked: "token",
+	}
+}
+
+// A Fault is one thing that goes wrong.
+type Fault struct {
+	Kind Kind
+	Name string
+}
+
+func (f Fault) String() string {
+	if f.Name == "" {
+		return string(f.Kind)
+	}
+	return string(f.Kind) + " " + f.Name
+}
+
+// Apply switches a fault on. It stays until Restore.
+func (s *Sandbox) Apply(f Fault) error {
+	s.mu.Lock()
+	_, on := s.undo[f]
+	s.mu.Unlock()
+	if on {
+		return nil
+	}
+	undo, text, err := s.apply(f)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.undo[f] = undo
+	s.mu.Unlock()
+	s.note(Event{Kind: KindFault, Fault: f.Kind, Token: s.tokenOf(f), Text: text})
+	return nil
+}
+
+func (s *Sandbox) tokenOf(f Fault) string {
+	if Kinds()[f.Kind] == "token" {
+		return f.Name
+	}
+	return ""
+}
+
+// On returns the faults that are on.
+func (s *Sandbox) On() []Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []Fault
+	for f := range s.undo {
+		list = append(list, f)
+	}
+	slices.SortFunc(list, func(a, b Fault) int { return strings.Compare(a.String(), b.String()) })
+	return list
+}
+
+// Restore switches a fault off. A killed token is replaced by a new one, as an operator does.
+func (s *Sandbox) Restore(f Fault) error {
+	s.mu.Lock()
+	undo, on := s.undo[f]
+	delete(s.undo, f)
+	s.mu.Unlock()
+	if !on {
+		return fmt.Errorf("%s is not on", f)
+	}
+	if f.Kind == Kill {
+		return s.Store(f.Name, "")
+	}
+	undo()
+	s.note(Event{Kind: KindFault, Fault: f.Kind, Token: s.tokenOf(f), Text: f.String() + " is over"})
+	return nil
+}
+
+// apply returns how to undo the fault, and what to say of it.
+func (s *Sandbox) apply(f Fault) (undo func(), text string, err error) {
+	switch f.Kind {
+	case Kill:
+		return s.kill(f.Name)
+	case Forbidden, ServerError, Slow:
+		return s.fail(f)
+	case SecretDeleted:
+		return s.deleteSecret(f.Name)
+	case RoleDenied:
+		undo, err := s.Forbid("CallerRole", "secretsmanager:GetSecretValue")
+		return undo, "the caller's role may not read secrets", err
+	case StartsFail:
+		s.FailStarts(errors.New("AccessDeniedException: the role may not invoke the caller"), 0)
+		return s.ClearStarts, "Scheduler's starts are rejected", nil
+	case TopicDenied:
+		return s.denyTopic()
+	case Unconfirmed:
+		return s.unconfirm(f.Name)
+	case RefreshRevoked:
+		return nil, "", errors.New("refresh-revoked needs a renewed token: the sandbox renews none yet")
+	}
+	return nil, "", fmt.Errorf("there is no fault %s", f.Kind)
+}
+
+func (s *Sandbox) kill(name string) (func(), string, error) {
+	t, err := s.token(name)
+	if err != nil {
+		return nil, "", err
+	}
+	if t.given {
+		return nil, "", fmt.Errorf("the secret of %s is your own, and so is its API: revoke the token there", name)
+	}
+	for _, host := range s.hosts() {
+		s.Target(host).Revoke(t.value)
+	}
+	return func() {}, name + " dies", nil
+}
+
+func (s *Sandbox) fail(f Fault) (func(), string, error) {
+	if !slices.Contains(s.hosts(), f.Name) {
+		return nil, "", fmt.Errorf("no job calls a host %s; they call %s", f.Name, strings.Join(s.hosts(), ", "))
+	}
+	answers := map[Kind]upstream.Answer{
+		// The clock of the run's time-out is real, so that a slow API hangs up at once: the run meets the same.
+		Forbidden: {Status: 403, Body: `{"error":"forbidden"}`}, ServerError: upstream.Broken, Slow: upstream.HungUp,
+	}
+	target := s.Target(f.Name)
+	target.Rule(func(upstream.Request) (upstream.Answer, bool) { return answers[f.Kind], true })
+	text := f.Name + " answers " + string(f.Kind)
+	if f.Kind == Slow {
+		text = f.Name + " does not answer in time"
+	}
+	return func() { target.Rule(nil) }, text, nil
+}
+
+// answer is what an invented API answers to a token that it accepts: what the request's job calls a success.
+func (s *Sandbox) answer(host string) func(upstream.Request) upstream.Answer {
+	return func(q upstream.Request) upstream.Answer {
+		for _, j := range s.jobs {
+			if j.Host == host && j.matches(q) {
+				return j.answer
+			}
+		}
+		return upstream.OK
+	}
+}
+
+func (s *Sandbox) deleteSecret(name string) (func(), string, error) {
+	t, err := s.token(name)
+	if err != nil {
+		return nil, "", err
+	}
+	id := s.SecretID(t.Secret)
+	if err := s.Secrets.Delete(id); err != nil {
+		return nil, "", err
+	}
+	return func() { _ = s.Secrets.Restore(id) }, "the secret of " + name + " is deleted", nil // it was there
+}
+
+func (s *Sandbox) denyTopic() (func(), string, error) {
+	topics := s.Topics()
+	if len(topics) == 0 {
+		return nil, "", errors.New("the stack has no topic")
+	}
+	var undo []func()
+	for _, arn := range topics {
+		undo = append(undo, s.Topic(arn).SetPolicy(iam.Resource{}))
+	}
+	return func() {
+		for _, one := range undo {
+			one()
+		}
+	}, "the topic's policy lets no one publish", nil
+}
+
+func (s *Sandbox) unconfirm(email string) (func(), string, error) {
+	confirm := func(confirmed bool) bool {
+		found := false
+		for _, arn := range s.Topics() {
+			found = s.Topic(arn).Confirm(email, confirmed) || found
+		}
+		return found
+	}
+	if !confirm(false) {
+		return nil, "", fmt.Errorf("no subscription of %s", email)
+	}
+	return func() { confirm(true) }, email + " has not confirmed its subscription", nil
+}

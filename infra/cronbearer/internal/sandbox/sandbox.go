@@ -1,0 +1,279 @@
+// Package sandbox runs a user's own application on this machine: their template, the real functions, and a model of AWS on a
+// virtual clock. It invents what the template does not have: a value for each secret, and an API behind each host that answers
+// what the jobs expect. Faults are applied at any moment, and everything that happens comes out as a stream of events, without a
+// secret in it. It is what `cronbearer rehearse` and `cronbearer dev` stand on; it prints nothing, and it is a model, not AWS.
+package sandbox
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cronbearer/cronbearer/internal/dev/awssim"
+	"github.com/cronbearer/cronbearer/internal/dev/gobuild"
+	"github.com/cronbearer/cronbearer/internal/dev/upstream"
+)
+
+// Options say what is run.
+type Options struct {
+	Template   string // path
+	Stack      string
+	Parameters map[string]string
+	Start      time.Time // of the virtual clock
+	// Root is the repository whose functions are built; empty: the template's folder or one above it.
+	Root string
+	// Binaries by the function's logical id; nil: built.
+	Binaries map[string]string
+	// Secrets are values by the token's name; what is not there is invented.
+	Secrets map[string]string
+	// Target receives the requests in place of the invented APIs; nil: none does.
+	Target *url.URL
+	// Concurrency is how many runs that are due at one moment run at once.
+	Concurrency int
+	// Observe is called with each event, one at a time.
+	Observe func(Event)
+}
+
+// A Sandbox is one application. Its methods may be called from many goroutines, but only one calls Run.
+type Sandbox struct {
+	*awssim.Cloud
+
+	options Options
+	jobs    []Job
+	tokens  map[string]*Token
+
+	mu     sync.Mutex
+	undo   map[Fault]func() // faults that are on
+	events int
+	dir    string // of what was built; empty: nothing
+}
+
+// A Job of the template.
+type Job struct {
+	Name, Token, Host string
+	Schedule          string
+	Timezone          string
+	Disabled          bool
+	Window, Timeout   time.Duration
+
+	method, path string
+	answer       upstream.Answer
+}
+
+// A Token of the template, with the value that stands for it here.
+type Token struct {
+	Name, Secret string
+
+	key   string // of the Mapping: where in the secret the token stands
+	value string
+	made  int  // values so far
+	given bool // its secret is the user's own
+}
+
+// New deploys the template. Close ends everything.
+func New(ctx context.Context, o Options) (_ *Sandbox, err error) {
+	s := &Sandbox{options: o, tokens: map[string]*Token{}, undo: map[Fault]func(){}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	binaries := o.Binaries
+	if binaries == nil {
+		if binaries, err = s.build(ctx); err != nil {
+			return nil, err
+		}
+	}
+	s.Cloud, err = awssim.New(awssim.Options{
+		Template: o.Template, StackName: o.Stack, Parameters: o.Parameters, Binaries: binaries, Start: o.Start, PassOver: true,
+		Concurrency: o.Concurrency, Observe: s.observe, IdleLife: idleLife,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.readJobs()
+	return s, s.storeTokens()
+}
+
+// idleLife ends environments that have had no work for a while, as Lambda does: a template of fifty jobs would leave as many.
+const idleLife = 15 * time.Minute
+
+// Close ends the functions and removes what was built.
+func (s *Sandbox) Close() error {
+	var err error
+	if s.Cloud != nil {
+		err = s.Cloud.Close()
+	}
+	if s.dir != "" {
+		err = errors.Join(err, os.RemoveAll(s.dir))
+	}
+	return err
+}
+
+// repository returns the folder with the functions' sources: the template's, or one above it, or one above the current folder.
+func repository(root, template string) (string, []string, error) {
+	for _, from := range []string{cmp.Or(root, filepath.Dir(template)), "."} {
+		folder, err := filepath.Abs(from)
+		for ; err == nil; folder = filepath.Dir(folder) {
+			mains, err := filepath.Glob(filepath.Join(folder, "functions", "*", "main.go"))
+			if err == nil && len(mains) > 0 {
+				return folder, mains, nil
+			}
+			if folder == filepath.Dir(folder) {
+				break
+			}
+		}
+	}
+	return "", nil, fmt.Errorf("there is no functions/caller next to %s or above it: run it in your copy of the repository", template)
+}
+
+// build builds the functions.
+func (s *Sandbox) build(ctx context.Context) (map[string]string, error) {
+	folder, mains, err := repository(s.options.Root, s.options.Template)
+	if err != nil {
+		return nil, err
+	}
+	if s.dir, err = os.MkdirTemp("", "cronbearer-sandbox-"); err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	binaries := map[string]string{}
+	for _, main := range mains {
+		name := filepath.Base(filepath.Dir(main))
+		id := strings.ToUpper(name[:1]) + name[1:]
+		binaries[id] = filepath.Join(s.dir, name)
+		if err := (gobuild.Program{Dir: folder, Package: "./functions/" + name}).To(ctx, binaries[id]); err != nil {
+			return nil, err
+		}
+	}
+	return binaries, nil
+}
+
+// Jobs returns the jobs by name.
+func (s *Sandbox) Jobs() []Job { return slices.Clone(s.jobs) }
+
+// Tokens returns the names of the tokens that jobs use, in order.
+func (s *Sandbox) Tokens() []string { return slices.Sorted(maps.Keys(s.tokens)) }
+
+// JobsOf returns the jobs that use a token.
+func (s *Sandbox) JobsOf(token string) []Job {
+	return slices.DeleteFunc(s.Jobs(), func(j Job) bool { return j.Token != token })
+}
+
+func (s *Sandbox) readJobs() {
+	for _, r := range s.Stack.OfType("AWS::Scheduler::Schedule") {
+		j, secret, key, ok := parseJob(r)
+		if !ok {
+			continue
+		}
+		s.jobs = append(s.jobs, j)
+		if s.tokens[j.Token] == nil {
+			s.tokens[j.Token] = &Token{Name: j.Token, Secret: secret, key: key}
+		}
+	}
+	slices.SortFunc(s.jobs, func(a, b Job) int { return strings.Compare(a.Name, b.Name) })
+	for _, host := range s.hosts() {
+		if target := s.Target(host); target != nil {
+			target.AnswerBy(s.answer(host))
+		}
+	}
+}
+
+// hosts returns the hosts that the jobs call.
+func (s *Sandbox) hosts() []string {
+	var hosts []string
+	for _, j := range s.jobs {
+		if j.Host != "" && !slices.Contains(hosts, j.Host) {
+			hosts = append(hosts, j.Host)
+		}
+	}
+	return hosts
+}
+
+// storeTokens gives each secret its first value. Tokens that share a secret share its value.
+func (s *Sandbox) storeTokens() error {
+	bySecret := map[string]*Token{}
+	for _, name := range s.Tokens() {
+		t := s.tokens[name]
+		if first, ok := bySecret[t.Secret]; ok {
+			s.tokens[name] = first
+			continue
+		}
+		bySecret[t.Secret] = t
+		if err := s.store(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// store gives a token a new value, which its APIs accept.
+func (s *Sandbox) store(t *Token) error {
+	if text, ok := s.options.Secrets[t.Name]; ok {
+		t.given = true
+		_, err := s.PutSecret(t.Secret, text)
+		return err
+	}
+	t.made++
+	t.value = fmt.Sprintf("sandbox-token-%s-%04d", strings.ToLower(t.Name), t.made)
+	for _, host := range s.hosts() {
+		s.Target(host).Accept(t.value)
+	}
+	_, err := s.PutSecret(t.Secret, secretText(t.key, t.value))
+	return err
+}
+
+// Store replaces the value of a token's secret by the user's own text, or by a new invented one if it is empty.
+func (s *Sandbox) Store(name, text string) error {
+	t, err := s.token(name)
+	if err != nil {
+		return err
+	}
+	if text != "" {
+		s.mu.Lock()
+		if s.options.Secrets == nil {
+			s.options.Secrets = map[string]string{}
+		}
+		s.options.Secrets[t.Name] = text
+		s.mu.Unlock()
+	}
+	if err := s.store(t); err != nil {
+		return err
+	}
+	s.note(Event{Kind: KindFault, Token: t.Name, Text: "a new token is stored"})
+	return nil
+}
+
+func (s *Sandbox) token(name string) (*Token, error) {
+	if t := s.tokens[name]; t != nil {
+		return t, nil
+	}
+	return nil, fmt.Errorf("no job uses a token %s; there are %s", name, strings.Join(s.Tokens(), ", "))
+}
+
+// Step lets time pass until the next event that a person sees, or until a moment.
+func (s *Sandbox) Step(ctx context.Context, until time.Time) error {
+	s.mu.Lock()
+	before := s.events
+	s.mu.Unlock()
+	for s.Now().Before(until) {
+		if err := s.Run(ctx, s.Now().Add(time.Minute)); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		happened := s.events != before
+		s.mu.Unlock()
+		if happened {
+			return nil
+		}
+	}
+	return nil
+}
