@@ -46,6 +46,7 @@ const now = "2026-11-28T01:12:00Z"
 //	               compares the whole transcript with FILE; the sessions of the documentation are these
 //	schema NAME    validates standard output against docs/cli/schema/NAME.json
 //	cloud VERB     a simulated account for the commands that need one
+//	functions      build the real functions, once for all scripts, for the commands that run them
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("../..")
@@ -62,7 +63,6 @@ func TestSessions(t *testing.T) {
 			e.Setenv("TZ", "America/New_York")
 			e.Setenv("NO_COLOR", "1")
 			e.Setenv("REPOSITORY", root)
-			e.Setenv("CRONBEARER_TEST_ROOT", root)
 			e.Values[cloudKey] = &holder{}
 			e.Setenv("GOCACHE", goEnv(t, "GOCACHE"))
 			e.Setenv("GOMODCACHE", goEnv(t, "GOMODCACHE"))
@@ -73,7 +73,12 @@ func TestSessions(t *testing.T) {
 			return os.WriteFile(template, []byte(shipped.Template()), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"cloud":   cloud(root),
+			"cloud": cloud(root),
+			"functions": func(ts *testscript.TestScript, _ bool, _ []string) {
+				built, err := functions(root)
+				ts.Check(err)
+				ts.Setenv("CRONBEARER_TEST_FUNCTIONS", filepath.Dir(built["Caller"]))
+			},
 			"session": session,
 			"schema":  func(ts *testscript.TestScript, neg bool, args []string) { validate(ts, neg, args, root) },
 		},
@@ -117,7 +122,7 @@ func transcript(ts *testscript.TestScript, text string) string {
 	run.Dir = ts.MkAbs(".")
 	run.Env = append(os.Environ(), "CRONBEARER_FORCE_TTY=80")
 	for _, name := range []string{
-		"PATH", "HOME", "WORK", "TZ", "NO_COLOR", "REPOSITORY", "CRONBEARER_TEST_NOW", "CRONBEARER_TEST_WORD", "CRONBEARER_TEST_ROOT",
+		"PATH", "HOME", "WORK", "TZ", "NO_COLOR", "REPOSITORY", "CRONBEARER_TEST_NOW", "CRONBEARER_TEST_WORD", "CRONBEARER_TEST_FUNCTIONS",
 		"CRONBEARER_LOCAL",
 		"GOCACHE", "GOMODCACHE",
 	} {

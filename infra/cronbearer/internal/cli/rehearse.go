@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -151,7 +152,7 @@ func (a *App) sandbox(ctx context.Context, start time.Time, observe func(sandbox
 	}
 	s, err := sandbox.New(ctx, sandbox.Options{
 		Template: a.Template, Stack: saved.Stack, Parameters: saved.Parameters, Start: start, Observe: observe,
-		Root: a.Getenv("CRONBEARER_TEST_ROOT"),
+		Binaries: a.testBinaries(),
 	})
 	if err != nil {
 		return nil, &exit.Error{
@@ -159,6 +160,15 @@ func (a *App) sandbox(ctx context.Context, start time.Time, observe func(sandbox
 		}
 	}
 	return s, nil
+}
+
+// testBinaries are functions that a test has built; nil outside of tests.
+func (a *App) testBinaries() map[string]string {
+	folder := a.Getenv("CRONBEARER_TEST_FUNCTIONS")
+	if folder == "" {
+		return nil
+	}
+	return map[string]string{"Caller": filepath.Join(folder, "caller"), "Rotator": filepath.Join(folder, "rotator")}
 }
 
 // plan reads the faults of the command line.

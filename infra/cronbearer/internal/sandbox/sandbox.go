@@ -5,7 +5,6 @@
 package sandbox
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,9 +28,7 @@ type Options struct {
 	Stack      string
 	Parameters map[string]string
 	Start      time.Time // of the virtual clock
-	// Root is the repository whose functions are built; empty: the template's folder or one above it.
-	Root string
-	// Binaries by the function's logical id; nil: built.
+	// Binaries by the function's logical id; nil: built from the repository of the template.
 	Binaries map[string]string
 	// Secrets are values by the token's name; what is not there is invented.
 	Secrets map[string]string
@@ -120,8 +117,8 @@ func (s *Sandbox) Close() error {
 }
 
 // repository returns the folder with the functions' sources: the template's, or one above it, or one above the current folder.
-func repository(root, template string) (string, []string, error) {
-	for _, from := range []string{cmp.Or(root, filepath.Dir(template)), "."} {
+func repository(template string) (string, []string, error) {
+	for _, from := range []string{filepath.Dir(template), "."} {
 		folder, err := filepath.Abs(from)
 		for ; err == nil; folder = filepath.Dir(folder) {
 			mains, err := filepath.Glob(filepath.Join(folder, "functions", "*", "main.go"))
@@ -138,7 +135,7 @@ func repository(root, template string) (string, []string, error) {
 
 // build builds the functions.
 func (s *Sandbox) build(ctx context.Context) (map[string]string, error) {
-	folder, mains, err := repository(s.options.Root, s.options.Template)
+	folder, mains, err := repository(s.options.Template)
 	if err != nil {
 		return nil, err
 	}
