@@ -146,6 +146,10 @@ func (r tree) problems(name, page string, text func(string) string, targets map[
 		}
 	}
 	for _, m := range codeSpan.FindAllStringSubmatch(prose, -1) {
+		// The reference of the operator's tool names files of its readers.
+		if strings.HasPrefix(name, "docs/cli/") {
+			break
+		}
 		file := strings.TrimSuffix(m[1], "/")
 		if fileName.MatchString(file) && !strings.HasPrefix(file, ".build/") && !theirs[file] && !r.has(file) &&
 			!r.has(path.Join(path.Dir(name), file)) &&

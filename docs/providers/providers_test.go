@@ -30,8 +30,8 @@ var (
 )
 
 // TestSecretsParse reads every block of JSON: one marked "secret" must be a usable secret, one marked "key" with a name
-// or pointer one whose token Key chooses, one marked "rules" the Expect and Reject of a job, one marked "malformed" shows
-// what a page says cannot be read.
+// or pointer one whose token Key chooses, one marked "rules" the Expect and Reject of a job, one marked "malformed"
+// shows what a page says cannot be read.
 func TestSecretsParse(t *testing.T) {
 	t.Parallel()
 	keys := privateKeys(t)
