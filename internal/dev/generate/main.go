@@ -64,6 +64,11 @@ func generators() []generator {
 			Writes:  []string{"docs/cli/*.md", "docs/cli/schema/*.json"},
 		},
 		{
+			Package: "infra/cronbearer/internal/importer",
+			Tests:   []string{"TestKindsBecomeJobs"},
+			Writes:  []string{"infra/cronbearer/internal/importer/testdata/*.golden"},
+		},
+		{
 			Package: "infra/cronbearer",
 			Tests:   []string{"TestSessions", "TestSessionsOfTheDocumentation"},
 			Writes:  []string{"infra/cronbearer/testdata/script/*.txtar"},
