@@ -2,7 +2,7 @@
 # template.sh BIN [TEMPLATE]: lints the shipped templates, not the user's, and compares how SAM CLI expands TEMPLATE's loops
 # with how package cfn does. BIN holds sam, cfn-lint and their python.
 set -eu
-bin=$1 template=${2:-internal/dev/shipped/template.yaml}
+bin=$(cd "$1" && pwd) template=${2:-internal/dev/shipped/template.yaml}
 here=$(dirname "$0")
 . "$here/aws.sh"
 work=.build/check
@@ -42,3 +42,6 @@ expand everything 'AllowedHosts=api.example.com,*.example.net:8443' AlarmEmail=o
 	PermissionsBoundary=arn:aws-us-gov:iam::123456789012:policy/team IdentityAudiences=api://AzureADTokenExchange,https://api.example.com \
 	RunbookUrl=https://wiki.example.com/runbooks LogResponses=never \
 	RemindAfter=0 SecretCacheTtl=0 IdempotencyHeader= LogLevel=debug
+
+echo "what internal/dev/lint takes for YAML, read by SAM CLI"
+SAM_PYTHON=$bin/python go test -count=1 ./internal/dev/lint -run TestSAMReadsWhatIsAccepted

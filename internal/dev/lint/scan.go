@@ -76,7 +76,7 @@ func (s *scan) line(line string) {
 		return
 	case strings.IndexByte(line[:indent], '\t') >= 0:
 		s.add(strings.IndexByte(line, '\t')+1, aTab, "write spaces")
-	case s.rows && bareTab(line) > 0:
+	case (s.rows || strings.HasPrefix(line, "Mappings")) && bareTab(line) > 0:
 		s.add(bareTab(line), aTab, "write spaces")
 	default:
 		s.text = -1

@@ -66,51 +66,53 @@ func (c *checker) syntax(data []byte, f cfn.Problem) {
 }
 
 // unreadable finds the first line, from 0, from which on the template is no YAML however it goes on, and the parser's
-// words for it: the parser itself names the line in which the surrounding block starts.
+// words for it. The parser itself names the line in which the surrounding block starts; how far it has read is where it
+// noticed, and the last line before that up to which all is YAML is above the one that is meant.
 func unreadable(lines []string) (line int, words string) {
-	const ahead, farAhead = 12, 60
-	for good := 0; ; {
-		bad := len(lines)
-		for good+1 < bad {
-			middle := (good + bad) / 2
-			if end := readable(lines, middle, ahead); end < 0 {
-				bad = middle
-			} else {
-				good, bad = end, max(bad, end+1)
-			}
-		}
-		further := readable(lines, good+1, farAhead)
-		if further < 0 {
-			return min(good, len(lines)-1), syntaxError(lines)
-		}
-		good = further
-	}
-}
-
-// readable returns how many lines of a template, at least n, are YAML by themselves, or -1. In the middle of a block
-// they are not, so some more are tried.
-func readable(lines []string, n, ahead int) int {
-	for end := n; end < min(n+ahead, len(lines)); end++ {
-		if syntaxError(lines[:end]) == "" {
-			return end
+	const reach = 100
+	words, noticed := syntaxError(lines)
+	for end := noticed - 1; end >= max(0, noticed-reach); end-- {
+		if found, _ := syntaxError(lines[:end]); found == "" {
+			return end, words
 		}
 	}
-	return -1
+	return max(0, noticed-1), words
 }
 
 var parserWords = regexp.MustCompile(`^yaml: (?:line \d+: )?`)
 
-// syntaxError returns the YAML parser's words, without its line, or "".
-func syntaxError(lines []string) string {
-	decoder := yaml.NewDecoder(strings.NewReader(strings.Join(lines, "\n")))
+// syntaxError returns the YAML parser's words, without its line, or "", and how many lines it has read.
+func syntaxError(lines []string) (words string, read int) {
+	r := &lineReader{lines: lines}
+	decoder := yaml.NewDecoder(r)
 	for {
 		switch err := decoder.Decode(&yaml.Node{}); {
 		case errors.Is(err, io.EOF):
-			return ""
+			return "", r.next
 		case err != nil:
-			return parserWords.ReplaceAllString(err.Error(), "")
+			return parserWords.ReplaceAllString(err.Error(), ""), r.next
 		}
 	}
+}
+
+// lineReader gives one line at most for each Read, so that next is the number of lines that were needed.
+type lineReader struct {
+	lines []string
+	rest  string
+	next  int
+}
+
+func (r *lineReader) Read(p []byte) (int, error) {
+	if r.rest == "" {
+		if r.next == len(r.lines) {
+			return 0, io.EOF
+		}
+		r.rest = r.lines[r.next] + "\n"
+		r.next++
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
 }
 
 // explain says what people did where the parser speaks of YAML's grammar, and whether it is known to be that.
