@@ -14,13 +14,16 @@ func TestRemovedNamesWhatNormalizeRemoves(t *testing.T) {
 		text string
 		want []string
 	}{
-		"nothing":         {text: "abcdefgh"},
-		"empty":           {text: ""},
-		"a line break":    {text: "abcdefgh\r\n", want: []string{"a line break after it"}},
-		"white space":     {text: "\tabcdefgh \n", want: []string{"white space after it", "white space before it"}},
-		"a mark":          {text: "\ufeffabcdefgh", want: []string{"a byte order mark before it"}},
-		"quotes":          {text: `"abcdefgh"`, want: []string{"the quotes around it"}},
-		"a whole header":  {text: "authorization: bearer abcdefgh", want: []string{`"Authorization:" before it`, `"Bearer" before it`}},
+		"nothing":      {text: "abcdefgh"},
+		"empty":        {text: ""},
+		"a line break": {text: "abcdefgh\r\n", want: []string{"a line break after it"}},
+		"white space":  {text: "\tabcdefgh \n", want: []string{"white space after it", "white space before it"}},
+		"a mark":       {text: "\ufeffabcdefgh", want: []string{"a byte order mark before it"}},
+		"quotes":       {text: `"abcdefgh"`, want: []string{"the quotes around it"}},
+		"a whole header": {
+			text: "authorization: bearer abcdefgh",
+			want: []string{`"Authorization:" before it`, `"Bearer" before it`},
+		},
 		"Bearer, no more": {text: "Bearer"},
 		"bearer is part":  {text: "bearerabcdefgh"},
 	}

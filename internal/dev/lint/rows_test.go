@@ -33,7 +33,8 @@ var now = time.Date(2026, time.November, 24, 12, 0, 0, 0, time.UTC)
 //	10        Token: ExampleApi
 //	11        Body: '{"kind":"daily"}'
 //	12        SilentAfter: 75
-//	13      HourlySync: { Schedule: "rate(1 hour)", Call: "GET https://api.example.com/v1/sync", Token: ExampleApi, SilentAfter: 3 }
+//	13      HourlySync: { Schedule: "rate(1 hour)", Call: "GET https://api.example.com/v1/sync", Token: ExampleApi,
+//	          SilentAfter: 3 }, in one line
 func small() string {
 	_, rest, _ := strings.Cut(shipped.Template(), "\nMappings:\n")
 	lines := []string{"Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]", "Mappings:"}
@@ -105,8 +106,8 @@ const (
 	hourlyRow = `HourlySync: { Schedule: "rate(1 hour)",`
 )
 
-// placed requires that each problem stands at a line of the template, and in it at what is meant: no white space, but for
-// what is missing there.
+// placed requires that each problem stands at a line of the template, and in it at what is meant: no white space, but
+// for what is missing there.
 func placed(t *testing.T, data []byte, problems []lint.Problem) {
 	t.Helper()
 	lines := strings.Split(string(data), "\n")
@@ -1119,7 +1120,8 @@ func TestMistakesInRows(t *testing.T) {
 		"backslash between double quotes": {
 			edits: []edit{{body, `Body: "\d+"`}},
 			want: []string{
-				`11:7: this is no YAML: found unknown escape character: write it between single quotes: in double quotes \ begins ` +
+				`11:7: this is no YAML: found unknown escape character: write it between single quotes: in double quotes \ ` +
+					`begins ` +
 					`an escape`,
 			},
 		},

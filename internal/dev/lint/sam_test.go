@@ -81,8 +81,9 @@ func TestSAMReadsWhatIsAccepted(t *testing.T) {
 // damage puts something that YAML takes in another way into the rows.
 func damage(random *rand.Rand, template string, rows int) string {
 	signs := []string{
-		"\t", " \t", "'", `"`, ":", ": ", " #", "#", "?", "- ", "{", "}", "[", "]", ",", "&a ", "*a", "!", "!x ", "|", ">", "%",
-		"@", "`", `\`, "\r", "\n", "  ", " ", "\u0085", "\u00a0", "\u2028", "\ufeff", "é", "😀", "---", "0", "=", "~", "yes", "$",
+		"\t", " \t", "'", `"`, ":", ": ", " #", "#", "?", "- ", "{", "}", "[", "]", ",", "&a ", "*a", "!", "!x ", "|", ">",
+		"%", "@", "`", `\`, "\r", "\n", "  ", " ", "\u0085", "\u00a0", "\u2028", "\ufeff", "é", "😀", "---", "0", "=", "~",
+		"yes", "$",
 	}
 	at := random.IntN(rows)
 	return fmt.Sprint(template[:at], signs[random.IntN(len(signs))], template[at+random.IntN(3):])

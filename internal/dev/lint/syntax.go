@@ -153,16 +153,22 @@ var unknownAnchor = regexp.MustCompile(`^unknown anchor '([^']*)' referenced`)
 
 // grammar is what mostly helps against each of the parser's complaints.
 var grammar = map[string]string{
-	"mapping values are not allowed in this context": "quote a value that holds a colon with a space after it, or indent " +
+	"mapping values are not allowed in this context": "quote a value that holds a colon with a space after it, or " +
+		"indent " +
 		"the key like its neighbors",
-	"did not find expected key":                             "indent this line like its neighbors, and close the quotes and braces above it",
-	"could not find expected ':'":                           "write a key, a colon, a space and its value",
-	"did not find expected ',' or '}'":                      "write a comma between the keys, close the brace, and quote the values",
-	"did not find expected ',' or ']'":                      "write a comma between the entries, close the bracket, and quote the values",
-	"did not find expected node content":                    "write a value here, or quote it",
-	"found character that cannot start any token":           "quote the value",
-	"found unknown escape character":                        `write it between single quotes: in double quotes \ begins an escape`,
-	"did not find expected hexdecimal number":               `write it between single quotes: in double quotes \ begins an escape`,
+	"did not find expected key": "indent this line like its neighbors, and close the " +
+		"quotes and braces above it",
+	"could not find expected ':'": "write a key, a colon, a space and its value",
+	"did not find expected ',' or '}'": "write a comma between the keys, close the brace, and " +
+		"quote the values",
+	"did not find expected ',' or ']'": "write a comma between the entries, close the " +
+		"bracket, and quote the values",
+	"did not find expected node content":          "write a value here, or quote it",
+	"found character that cannot start any token": "quote the value",
+	"found unknown escape character": `write it between single quotes: in double quotes \ ` +
+		`begins an escape`,
+	"did not find expected hexdecimal number": `write it between single quotes: in double quotes \ ` +
+		`begins an escape`,
 	"did not find expected alphabetic or numeric character": "quote the value: * begins an alias and & an anchor",
 	"did not find expected comment or line break":           "quote the value: | and > begin a block of text",
 	"did not find expected whitespace or line break":        "quote the value: ! begins a tag",
@@ -175,7 +181,10 @@ var grammar = map[string]string{
 func extent(lines []string, line int) int {
 	indent := func(text string) int { return len(text) - len(strings.TrimLeft(text, " ")) }
 	last := line
-	for i := line + 1; i < len(lines) && (strings.TrimSpace(lines[i]) == "" || indent(lines[i]) > indent(lines[line])); i++ {
+	for i := line + 1; i < len(lines); i++ {
+		if strings.TrimSpace(lines[i]) != "" && indent(lines[i]) <= indent(lines[line]) {
+			break
+		}
 		last = i
 	}
 	return last
@@ -232,8 +241,10 @@ func offset(line string, column int) int {
 
 // invisible are the characters that come along when text is copied from a page, and that no one sees.
 func invisible(r rune) bool {
-	return r == '\u00a0' || r == '\u0085' || r == '\ufeff' || '\u200b' <= r && r <= '\u200f' || '\u2028' <= r && r <= '\u202f' ||
-		r == '\u2060' || r == '\u3000'
+	return r == '\u00a0' || r == '\u0085' || r == '\ufeff' || '\u200b' <= r && r <= '\u200f' ||
+		'\u2028' <= r && r <= '\u202f' ||
+		r == '\u2060' ||
+		r == '\u3000'
 }
 
 // unseen finds a character in a line that cannot be there: what no one sees, or what no text holds.

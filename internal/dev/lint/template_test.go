@@ -111,27 +111,35 @@ func TestAdditionsAreAllowed(t *testing.T) {
 		"a table, and who may read it": {edits: []edit{{
 			text: resources,
 			instead: resources + `  Table: { Type: AWS::DynamoDB::Table, Properties: { KeySchema: [] } }
-  Reader: { Type: AWS::IAM::Role, Properties: { Policies: [{ PolicyDocument: { Statement: [{ Effect: Allow, Action: '*', Resource: !GetAtt Table.StreamArn }] } }] } }
+  Reader: { Type: AWS::IAM::Role, Properties: { Policies: [
+    { PolicyDocument: { Statement: [{ Effect: Allow, Action: '*', Resource: !GetAtt Table.StreamArn }] } }] } }
 `,
 		}}},
 		"an alarm with a fixed name": {edits: []edit{{text: resources, instead: resources + `  Errors:
     Type: AWS::CloudWatch::Alarm
     Properties: { AlarmName: errors, Metrics: [], AlarmDescription: mine, EvaluationPeriods: 1 }
-  Fast: { Type: AWS::CloudWatch::Alarm, Properties: { Namespace: AWS/Lambda, MetricName: Errors, Period: 10, EvaluationPeriods: 3 } }
+  Fast: { Type: AWS::CloudWatch::Alarm, Properties: {
+     Namespace: AWS/Lambda, MetricName: Errors, Period: 10, EvaluationPeriods: 3 } }
 `}}},
-		"a subscription, a rule, a queue": {edits: []edit{{
-			text: resources,
-			instead: resources + `  Pager: { Type: AWS::SNS::Subscription, Properties: { TopicArn: !Ref AlarmTopic, Protocol: https, Endpoint: 'https://pager.example.com' } }
+		"a subscription, a rule, a queue": {edits: []edit{
+			{
+				text: resources,
+				instead: resources + `  Pager: { Type: AWS::SNS::Subscription, Properties: { TopicArn: !Ref AlarmTopic,
+    Protocol: https, Endpoint: 'https://pager.example.com' } }
   Rule: { Type: AWS::Events::Rule, Properties: { Targets: [{ Id: a, Arn: !ImportValue target }] } }
   Queue: { Type: AWS::SQS::Queue, DeletionPolicy: Snapshot }
 `,
-		}}},
-		"a function of SAM's": {edits: []edit{{
-			text: resources,
-			instead: resources + `  Own: { Type: AWS::Serverless::Function, Properties: { Runtime: python3.13, Events: { Api: { Type: HttpApi } } } }
+			},
+		}},
+		"a function of SAM's": {edits: []edit{
+			{
+				text: resources,
+				instead: resources + `  Own: { Type: AWS::Serverless::Function, Properties: {
+     Runtime: python3.13, Events: { Api: { Type: HttpApi } } } }
   Permission: { Type: AWS::Lambda::Permission, DependsOn: OwnRole, Properties: { FunctionName: !GetAtt OwnRole.Arn } }
 `,
-		}}},
+			},
+		}},
 		"a parameter without a default": {
 			edits: []edit{
 				{text: "\nParameters:\n", instead: "\nParameters:\n  Zone: { Type: 'AWS::Route53::HostedZone::Id' }\n"},
@@ -392,7 +400,8 @@ func TestDeployRejectsExamples(t *testing.T) {
 // TestHostsThatAreNotAllowed: a run that calls one fails, and no one is told before.
 func TestHostsThatAreNotAllowed(t *testing.T) {
 	t.Parallel()
-	const nowhere = " is not in AllowedHosts (api.example.com), so each run would fail as invalid_job unless the secret has it " +
+	const nowhere = " is not in AllowedHosts (api.example.com), so each run would fail as invalid_job unless the " +
+		"secret has it " +
 		"in its member hosts: correct the host, or add it to AllowedHosts"
 	list := func(text string) map[string]hosts.List {
 		l, err := hosts.ParseCommaSeparated(text)
@@ -407,12 +416,24 @@ func TestHostsThatAreNotAllowed(t *testing.T) {
 		call    string
 		want    []string
 	}{
-		"nothing is known":      {call: "GET https://other.example.com/"},
-		"allowed":               {allowed: "api.example.com", call: "GET https://API.example.com./"},
-		"wildcard":              {allowed: "*.example.com", call: "GET https://other.example.com/"},
-		"of another name":       {allowed: "api.example.com", call: "GET https://other.example.com/", want: []string{"other.example.com" + nowhere}},
-		"of another port":       {allowed: "api.example.com", call: "GET https://api.example.com:8443/", want: []string{"api.example.com:8443" + nowhere}},
-		"allowed by the secret": {allowed: "api.example.com", secret: list("other.example.com,api.example.com"), call: "GET https://other.example.com/"},
+		"nothing is known": {call: "GET https://other.example.com/"},
+		"allowed":          {allowed: "api.example.com", call: "GET https://API.example.com./"},
+		"wildcard":         {allowed: "*.example.com", call: "GET https://other.example.com/"},
+		"of another name": {
+			allowed: "api.example.com",
+			call:    "GET https://other.example.com/",
+			want:    []string{"other.example.com" + nowhere},
+		},
+		"of another port": {
+			allowed: "api.example.com",
+			call:    "GET https://api.example.com:8443/",
+			want:    []string{"api.example.com:8443" + nowhere},
+		},
+		"allowed by the secret": {
+			allowed: "api.example.com",
+			secret:  list("other.example.com,api.example.com"),
+			call:    "GET https://other.example.com/",
+		},
 		"not allowed by the secret": {secret: list("api.example.com"), call: "GET https://other.example.com/", want: []string{
 			"the secret of ExampleApi does not allow other.example.com, so each run would fail as invalid_job: add it to the " +
 				"member hosts of the secret",
@@ -421,7 +442,12 @@ func TestHostsThatAreNotAllowed(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			data := edited(t, small(), edit{call, "Call: " + c.call}, edit{`Call: "GET https://api.example.com/v1/sync"`, "Call: '" + c.call + "'"})
+			data := edited(
+				t,
+				small(),
+				edit{call, "Call: " + c.call},
+				edit{`Call: "GET https://api.example.com/v1/sync"`, "Call: '" + c.call + "'"},
+			)
 			o := lint.Options{Now: now, SecretHosts: c.secret}
 			if c.allowed != "" {
 				o.Stack.Parameters = map[string]string{"AllowedHosts": c.allowed}
@@ -446,8 +472,10 @@ func TestNoProblemShowsAToken(t *testing.T) {
 		"31415926535897932384626433832795",
 	} {
 		for _, row := range []string{
-			"Secret: %s", "Secret: %s?", "Secret: '%s", "Secret: /%s", "Secret: cronbearer/%s", "Secret: %s x", "Secret: %s: x", "Key: %s, Secret: a",
-			"Note: %s?, Secret: a", "Reject: %s, Secret: a", "Secret: a, WarnDays: %s", "Secret: a, Secret: %s", "Secret: [%s]", "Secret: @%s",
+			"Secret: %s", "Secret: %s?", "Secret: '%s", "Secret: /%s", "Secret: cronbearer/%s", "Secret: %s x", "Secret: %s: x",
+			"Key: %s, Secret: a",
+			"Note: %s?, Secret: a", "Reject: %s, Secret: a", "Secret: a, WarnDays: %s", "Secret: a, Secret: %s",
+			"Secret: [%s]", "Secret: @%s",
 			`Secret: "%s" x`, "Secret:%s",
 		} {
 			data := edited(t, small(), edit{"Secret: example-api, WarnDays: 14", fmt.Sprintf(row, token)})

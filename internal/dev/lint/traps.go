@@ -147,7 +147,8 @@ func (c *checker) unreplaced(p Problem, n *yaml.Node) {
 // commented warns of a value that YAML cuts off at a sign of the user's: Note: see #12.
 func (c *checker) commented(p Problem, n *yaml.Node) {
 	if plain := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0; plain && cutOff.MatchString(n.LineComment) {
-		p.Severity, p.Text, p.Fix = Warning, "ends before the #, with which YAML begins a comment", "quote the value if the rest "+
+		p.Severity, p.Text, p.Fix = Warning, "ends before the #, with which YAML begins a comment", "quote the value "+
+			"if the rest "+
 			"belongs to it, or write a space after the #"
 		c.at(n, p)
 	}
@@ -187,7 +188,8 @@ var (
 	secretHeader = regexp.MustCompile(`(?i)(?:api[_-]?key|token|secret|password|auth)`)
 )
 
-// likeSecret reports whether a value next to such a name can be one: long, with a digit, and not filled in for each run.
+// likeSecret reports whether a value next to such a name can be one: long, with a digit, and not filled in for each
+// run.
 func likeSecret(value string) bool {
 	const shortest = 12
 	return len(value) >= shortest && strings.ContainsAny(value, "0123456789") && !strings.Contains(value, "{{")
@@ -218,7 +220,8 @@ func (c *checker) twins() {
 // suffixed reports whether a name ends as an ARN does, with the six random characters that are not part of the name.
 func suffixed(secret string) bool {
 	end := arnSuffix.FindString(secret)
-	return !strings.HasPrefix(secret, "arn:") && strings.ContainsFunc(end, unicode.IsUpper) && strings.ContainsFunc(end, unicode.IsLower)
+	return !strings.HasPrefix(secret, "arn:") && strings.ContainsFunc(end, unicode.IsUpper) &&
+		strings.ContainsFunc(end, unicode.IsLower)
 }
 
 var arnSuffix = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
@@ -231,8 +234,9 @@ func pastedToken(value string) (certain, likely bool) {
 	case slices.ContainsFunc(unbroken.FindAllString(value, -1), random):
 		return true, false
 	default:
-		return false, uuid.MatchString(value) || wholeWord.MatchString(value) && strings.ContainsFunc(value, unicode.IsDigit) &&
-			strings.ContainsFunc(value, unicode.IsLetter)
+		return false, uuid.MatchString(value) ||
+			wholeWord.MatchString(value) && strings.ContainsFunc(value, unicode.IsDigit) &&
+				strings.ContainsFunc(value, unicode.IsLetter)
 	}
 }
 

@@ -53,7 +53,10 @@ func newCheckCommand(a *App) *cobra.Command {
 	o := &checkOptions{file: lint.File{Parameters: map[string]string{}}}
 	var parameters []string
 	c := &cobra.Command{
-		Use: "check", Short: "List every mistake of the template with its line and its fix", GroupID: writing, Args: arguments(),
+		Use:     "check",
+		Short:   "List every mistake of the template with its line and its fix",
+		GroupID: writing,
+		Args:    arguments(),
 		Long: `List every mistake of the template at once, each with its line, its column and
 its fix: what CloudFormation, EventBridge Scheduler or the caller would reject,
 and tokens or jobs that no alarm watches.
@@ -78,7 +81,8 @@ saved for the environment, unless they are given.`,
 		},
 	}
 	flags := c.Flags()
-	flags.BoolVar(&o.file.Options.Deploy, "deploy", false, "also reject hosts that are only examples, and require AllowedHosts")
+	flags.BoolVar(&o.file.Options.Deploy, "deploy", false, "also reject hosts that are only examples, and require "+
+		"AllowedHosts")
 	flags.BoolVar(&o.strict, "strict", false, "exit with 1 on warnings too")
 	flags.StringVar(&o.format, "format", formatText, "`text`, github or json")
 	flags.StringVar(&o.file.Stack, "stack", "", "the `name` of the stack (samconfig.toml)")

@@ -56,21 +56,65 @@ func fixFor(problem, text string) string {
 // files that their consoles offer. Members that the parser itself takes for slips of the pen are not among them.
 var meant = map[string]map[string]string{
 	"": {
-		"access_token": "token", "accessToken": "token", "bearer": "token", "bearer_token": "token", "bearerToken": "token",
-		"id_token": "token", "idToken": "token", "auth_token": "token", "authToken": "token", "api_token": "token",
-		"apiToken": "token", "api_key": "token", "apiKey": "token", "apikey": "token", "pat": "token", "key": "token",
-		"value": "token", "secret": "token", "password": "token", "authorization": "token", "Authorization": "token",
-		"expires": "expires_at", "expiry": "expires_at", "expiration": "expires_at", "exp": "expires_at",
-		"expires_on": "expires_at", "expiresOn": "expires_at", "expiry_date": "expires_at", "expiryDate": "expires_at",
-		"valid_until": "expires_at", "validUntil": "expires_at", "not_after": "expires_at", "notAfter": "expires_at",
-		"expirationDate": "expires_at", "expires_in": "expires_at", "expiresIn": "expires_at",
-		"grant_type": "oauth2.grant", "grantType": "oauth2.grant", "client_id": "oauth2.client_id",
-		"clientId": "oauth2.client_id", "client_secret": "oauth2.client_secret", "clientSecret": "oauth2.client_secret",
-		"token_url": "oauth2.token_url", "tokenUrl": "oauth2.token_url", "token_uri": "oauth2.token_url",
-		"token_endpoint": "oauth2.token_url", "scope": "oauth2.scope", "scopes": "oauth2.scope",
-		"audience": "oauth2.audience", "refresh_token": "oauth2.refresh_token", "refreshToken": "oauth2.refresh_token",
-		"private_key": "oauth2.private_key", "client_email": "oauth2.issuer", "privateKey": "oauth2.private_key", "tenant_id": "oauth2.token_url",
-		"tenantId": "oauth2.token_url", "username": "login.body", "user": "login.body", "rotation": "rotate",
+		"access_token":   "token",
+		"accessToken":    "token",
+		"bearer":         "token",
+		"bearer_token":   "token",
+		"bearerToken":    "token",
+		"id_token":       "token",
+		"idToken":        "token",
+		"auth_token":     "token",
+		"authToken":      "token",
+		"api_token":      "token",
+		"apiToken":       "token",
+		"api_key":        "token",
+		"apiKey":         "token",
+		"apikey":         "token",
+		"pat":            "token",
+		"key":            "token",
+		"value":          "token",
+		"secret":         "token",
+		"password":       "token",
+		"authorization":  "token",
+		"Authorization":  "token",
+		"expires":        "expires_at",
+		"expiry":         "expires_at",
+		"expiration":     "expires_at",
+		"exp":            "expires_at",
+		"expires_on":     "expires_at",
+		"expiresOn":      "expires_at",
+		"expiry_date":    "expires_at",
+		"expiryDate":     "expires_at",
+		"valid_until":    "expires_at",
+		"validUntil":     "expires_at",
+		"not_after":      "expires_at",
+		"notAfter":       "expires_at",
+		"expirationDate": "expires_at",
+		"expires_in":     "expires_at",
+		"expiresIn":      "expires_at",
+		"grant_type":     "oauth2.grant",
+		"grantType":      "oauth2.grant",
+		"client_id":      "oauth2.client_id",
+		"clientId":       "oauth2.client_id",
+		"client_secret":  "oauth2.client_secret",
+		"clientSecret":   "oauth2.client_secret",
+		"token_url":      "oauth2.token_url",
+		"tokenUrl":       "oauth2.token_url",
+		"token_uri":      "oauth2.token_url",
+		"token_endpoint": "oauth2.token_url",
+		"scope":          "oauth2.scope",
+		"scopes":         "oauth2.scope",
+		"audience":       "oauth2.audience",
+		"refresh_token":  "oauth2.refresh_token",
+		"refreshToken":   "oauth2.refresh_token",
+		"private_key":    "oauth2.private_key",
+		"client_email":   "oauth2.issuer",
+		"privateKey":     "oauth2.private_key",
+		"tenant_id":      "oauth2.token_url",
+		"tenantId":       "oauth2.token_url",
+		"username":       "login.body",
+		"user":           "login.body",
+		"rotation":       "rotate",
 	},
 	"oauth2": {
 		"grant_type": "grant", "grantType": "grant", "token_uri": "token_url", "tokenUri": "token_url",
@@ -140,10 +184,15 @@ func aliases(whole jsondoc.Value, key string) []alias {
 }
 
 func named(where, right string, whole jsondoc.Value) alias {
-	a := alias{where: where, right: right, Problem: Problem{Text: where + " is named " + right + " here", Fix: "rename it to " + right}}
+	a := alias{
+		where:   where,
+		right:   right,
+		Problem: Problem{Text: where + " is named " + right + " here", Fix: "rename it to " + right},
+	}
 	switch {
 	case where == "access_token" && whole.Get("token_type").Kind == jsondoc.String:
-		a.Fix = "store the client as oauth2, so that the caller obtains tokens like this one: they live for minutes or hours " +
+		a.Fix = "store the client as oauth2, so that the caller obtains tokens like this one: they live for minutes " +
+			"or hours " +
 			"(docs/providers/generic-oauth2.md)"
 	case right == "token" && whole.Get("token").Kind == jsondoc.Absent:
 		a.Fix = "rename it to token, or write Key: " + where + " into the token's block in template.yaml"

@@ -1,6 +1,6 @@
-// Package secret says what the caller would understand of a secret before it is stored: the caller's own parser reads it.
-// What it returns never holds a value of the secret, only its kind, its dates, its hosts and the names of its members. It
-// stores nothing and asks no one: whether a token works is seen when it is used.
+// Package secret says what the caller would understand of a secret before it is stored: the caller's own parser reads
+// it. What it returns never holds a value of the secret, only its kind, its dates, its hosts and the names of its
+// members. It stores nothing and asks no one: whether a token works is seen when it is used.
 package secret
 
 import (
@@ -72,7 +72,8 @@ func Read(data []byte, key string, now time.Time) Report {
 		text = bearer.TrimBOM(text)
 	}
 	if len(data) > MaxBytes {
-		r.problem(fmt.Sprintf("has %d bytes, and Secrets Manager takes %d", len(data), MaxBytes), "store what the caller needs")
+		r.problem(fmt.Sprintf("has %d bytes, and Secrets Manager takes %d", len(data), MaxBytes), "store what the "+
+			"caller needs")
 		return r
 	}
 	whole, _, err := jsondoc.Parse([]byte(bearer.TrimBOM(text)))

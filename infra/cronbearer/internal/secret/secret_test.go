@@ -44,7 +44,8 @@ func silent(t *testing.T, r secret.Report) {
 
 func TestMistakesAreNamedWithFixes(t *testing.T) {
 	t.Parallel()
-	const oauth2 = `{"oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/t","client_id":"a","client_secret":"` + canary + `"`
+	const oauth2 = `{"oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/t",` +
+		`"client_id":"a","client_secret":"` + canary + `"`
 	cases := map[string]struct {
 		text, key string
 		want      []string
@@ -54,49 +55,64 @@ func TestMistakesAreNamedWithFixes(t *testing.T) {
 			"the secret's text: it is an assignment such as API_TOKEN=…: store only what follows the equals sign",
 		}},
 		"command": {text: "aws secretsmanager put-secret-value --secret-string " + canary, want: []string{
-			"the secret's text: the token has white space inside, at byte 4: that is a command, not a token: store what it prints",
+			"the secret's text: the token has white space inside, at byte 4: that is a command, not a token: store what " +
+				"it prints",
 		}},
 		"two lines": {text: canary + "\nsecond", want: []string{
-			"the secret's text: the token has white space inside, at byte 17: store the token alone, in one line: not the line of a " +
+			"the secret's text: the token has white space inside, at byte 17: store the token alone, in one line: not " +
+				"the line of a " +
 				"file or of a command around it",
 		}},
 		"only Bearer": {text: "Bearer", want: []string{
 			"the secret's text: there is only the word Bearer and no token after it: write the token after it",
 		}},
 		"angle brackets": {text: "<" + canary + ">", want: []string{
-			"the secret's text: the token has one of the characters \" ' \\ , ; < > ` that a token cannot have, at byte 1: store the " +
+			"the secret's text: the token has one of the characters \" ' \\ , ; < > ` that a token cannot have, at byte " +
+				"1: store the " +
 				"token alone, without quotes, commas and angle brackets",
 		}},
 		"letters beyond ASCII": {text: canary + "é", want: []string{
-			"the secret's text: the token has a character that is not visible ASCII, at byte 17: copy the token again from its " +
+			"the secret's text: the token has a character that is not visible ASCII, at byte 17: copy the token again " +
+				"from its " +
 				"source, as plain text",
 		}},
 		"private key": {text: "-----BEGIN PRIVATE KEY-----\n" + canary, want: []string{
-			"the secret's text: it is a PEM block such as a private key, not a token: a private key obtains tokens: write it as " +
+			"the secret's text: it is a PEM block such as a private key, not a token: a private key obtains tokens: " +
+				"write it as " +
 				"private_key of jwt or oauth2 (docs/providers)",
 		}},
 		"broken JSON": {text: `{"token":"` + canary + `",}`, want: []string{
 			"the secret begins with { and is not valid JSON at byte 29: unexpected character: " +
 				"correct the JSON at that byte; if it is no JSON, store the token alone, without the brace",
 		}},
-		"answer of a token endpoint": {text: `{"access_token":"` + canary + `","token_type":"Bearer","expires_in":3600}`, want: []string{
-			"unknown member expires_in: did you mean expires_at?: write the date as expires_at, such as 2027-01-31T00:00:00Z",
-			"access_token is named token here: store the client as oauth2, so that the caller obtains tokens like this one: they " +
-				"live for minutes or hours (docs/providers/generic-oauth2.md)",
-		}},
+		"answer of a token endpoint": {
+			text: `{"access_token":"` + canary + `","token_type":"Bearer","expires_in":3600}`,
+			want: []string{
+				"unknown member expires_in: did you mean expires_at?: write the date as expires_at, such as 2027-01-31T00:00:00Z",
+				"access_token is named token here: store the client as oauth2, so that the caller obtains tokens like this " +
+					"one: they " +
+					"live for minutes or hours (docs/providers/generic-oauth2.md)",
+			},
+		},
 		"accessToken": {text: `{"accessToken":"` + canary + `"}`, want: []string{
-			"accessToken is named token here: rename it to token, or write Key: accessToken into the token's block in template.yaml",
+			"accessToken is named token here: rename it to token, or write Key: accessToken into the token's block in " +
+				"template.yaml",
 		}},
-		"client without oauth2": {text: `{"grant_type":"client_credentials","clientId":"a","client_secret":"` + canary + `"}`, want: []string{
-			"token is missing, and so is a way to obtain one (oauth2, login, jwt, aws_identity): the secret has clientId, " +
-				"client_secret, grant_type. If one of these is the token, say so with Key in template.yaml (secretKey in the event): add it",
-			`grant_type is named oauth2.grant here: write {"oauth2": {…}} with it inside (docs/providers/generic-oauth2.md)`,
-			`clientId is named oauth2.client_id here: write {"oauth2": {…}} with it inside (docs/providers/generic-oauth2.md)`,
-			`client_secret is named oauth2.client_secret here: write {"oauth2": {…}} with it inside (docs/providers/generic-oauth2.md)`,
-		}},
+		"client without oauth2": {
+			text: `{"grant_type":"client_credentials","clientId":"a","client_secret":"` + canary + `"}`,
+			want: []string{
+				"token is missing, and so is a way to obtain one (oauth2, login, jwt, aws_identity): the secret has clientId, " +
+					"client_secret, grant_type. If one of these is the token, say so with Key in template.yaml (secretKey in " +
+					"the event): add it",
+				`grant_type is named oauth2.grant here: write {"oauth2": {…}} with it inside (docs/providers/generic-oauth2.md)`,
+				`clientId is named oauth2.client_id here: write {"oauth2": {…}} with it inside (docs/providers/generic-oauth2.md)`,
+				`client_secret is named oauth2.client_secret here: write {"oauth2": {…}} with it inside ` +
+					`(docs/providers/generic-oauth2.md)`,
+			},
+		},
 		"names of RFC 6749": {
-			text: `{"oauth2":{"grant_type":"client_credentials","token_endpoint":"https://id.example.com/t","clientId":"a","client_secret":"` +
-				canary + `"}}`,
+			text: `{"oauth2":{"grant_type":"client_credentials","token_endpoint":"https://id.example.com/t",` +
+				`"clientId":"a","client_secret":"` + canary + `"}}`,
 			want: []string{
 				"unknown member oauth2.clientId: did you mean oauth2.client_id?: rename it, or take it out",
 				"oauth2.grant_type is named oauth2.grant here: rename it to oauth2.grant",
@@ -104,7 +120,8 @@ func TestMistakesAreNamedWithFixes(t *testing.T) {
 			},
 		},
 		"placeholder": {
-			text: `{"oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/t","client_id":"a","client_secret":"<value>"}}`,
+			text: `{"oauth2":{"grant":"client_credentials","token_url":"https://id.example.com/t",` +
+				`"client_id":"a","client_secret":"<value>"}}`,
 			want: []string{"oauth2.client_secret has a placeholder that was not filled in: write the value there"},
 		},
 		"expired": {text: `{"token":"` + canary + `","expires_at":"2026-11-01"}`, want: []string{
@@ -114,7 +131,8 @@ func TestMistakesAreNamedWithFixes(t *testing.T) {
 			"token and oauth2 exclude each other: remove token, as the caller obtains one itself, or remove oauth2: keep one",
 		}},
 		"key that is not there": {text: `{"data":{"token":"` + canary + `"}}`, key: "token", want: []string{
-			`there is no string at Key "token": the secret has data: write one of these names as Key, or a JSON pointer such as ` +
+			`there is no string at Key "token": the secret has data: write one of these names as Key, or a JSON pointer ` +
+				`such as ` +
 				`/data/token`,
 		}},
 		"key of plain text": {text: canary, key: "token", want: []string{
@@ -160,7 +178,10 @@ func TestUnderstood(t *testing.T) {
 		"a line break": {text: canary + "\n", want: secret.Report{
 			Kind: secret.PlainText, Bytes: 16, Removed: []string{"a line break after it"},
 		}},
-		"UTF-16": {text: utf16, want: secret.Report{Kind: secret.PlainText, Bytes: 16, Removed: []string{"the encoding UTF-16"}}},
+		"UTF-16": {
+			text: utf16,
+			want: secret.Report{Kind: secret.PlainText, Bytes: 16, Removed: []string{"the encoding UTF-16"}},
+		},
 		"in JSON, with Bearer": {
 			text: `{"token":"Bearer ` + canary + `","expires_at":"2027-01-31","pat":"x","team":"y"}`,
 			want: secret.Report{
@@ -172,7 +193,11 @@ func TestUnderstood(t *testing.T) {
 				},
 			},
 		},
-		"at a Key": {text: `{"data":{"t":"` + canary + `"},"client_id":"x"}`, key: "/data/t", want: secret.Report{Kind: secret.Member, Bytes: 16}},
+		"at a Key": {
+			text: `{"data":{"t":"` + canary + `"},"client_id":"x"}`,
+			key:  "/data/t",
+			want: secret.Report{Kind: secret.Member, Bytes: 16},
+		},
 		"an expiry that cannot be read": {text: `{"token":"` + canary + `","expires_at":"soon"}`, want: secret.Report{
 			Kind: secret.InJSON, Bytes: 16, Warnings: []secret.Problem{{
 				Text: "expires_at is neither an RFC 3339 time such as 2027-01-31T00:00:00Z, nor a date, nor Unix seconds or " +
@@ -194,8 +219,8 @@ func TestUnderstood(t *testing.T) {
 
 var secretBlock = regexp.MustCompile("(?ms)^```json secret\n(.*?)^```$")
 
-// TestProvidersPagesAreUnderstood reads each secret of the documentation: nothing is wrong but that it is not filled in.
-// Then each is damaged at every byte, with a canary for each value, and nothing shows one.
+// TestProvidersPagesAreUnderstood reads each secret of the documentation: nothing is wrong but that it is not filled
+// in. Then each is damaged at every byte, with a canary for each value, and nothing shows one.
 func TestProvidersPagesAreUnderstood(t *testing.T) {
 	t.Parallel()
 	paths, err := filepath.Glob("../../../../docs/providers/*.md")
