@@ -18,7 +18,8 @@ func TestGates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := gobuild.DependOn(root, "go.mod", "functions", "internal", "internal/dev/bench"); err != nil {
+	sizer := gobuild.Program{Dir: root, Package: "./internal/dev/bench/zipsize"}
+	if err := gobuild.DependOn(buildOf(root, subjectOurs), buildOf(root, subjectEmpty), sizer); err != nil {
 		t.Fatal(err)
 	}
 	w, err := newWorld(t.TempDir())

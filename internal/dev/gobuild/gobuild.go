@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Flags are the Makefile's GOFLAGS_ALL.
@@ -41,29 +41,41 @@ func (p Program) To(ctx context.Context, output string) error {
 
 // Function is functions/<name> of the repository, on whose sources the caller's test then depends.
 func Function(root, name string) (Program, error) {
-	if err := DependOn(root, "functions", "internal", "go.mod", "go.sum"); err != nil {
-		return Program{}, err
-	}
-	return Program{Dir: root, Package: "./functions/" + name}, nil
+	p := Program{Dir: root, Package: "./functions/" + name}
+	return p, DependOn(p)
 }
 
-// DependOn looks at files of which other processes make programs, so that go test knows that a result depends on them:
-// it knows nothing of what another go command reads, and would show a result of yesterday.
-func DependOn(root string, names ...string) error {
-	for _, name := range names {
-		err := filepath.WalkDir(filepath.Join(root, name), func(path string, entry os.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case entry.Name() == "node_modules":
-				return filepath.SkipDir
-			}
-			_, err = os.Stat(path)
-			return err
-		})
+// DependOn looks at the sources of programs, so that go test knows that a result depends on them: it knows nothing of
+// what another go command reads, and would show a result of yesterday. It looks at nothing else: an edit of a test, or
+// of a package that no program imports, leaves the result in the cache.
+func DependOn(programs ...Program) error {
+	for _, p := range programs {
+		files, err := p.Sources()
 		if err != nil {
-			return fmt.Errorf("sources: %w", err)
+			return err
+		}
+		for _, file := range files {
+			if _, err := os.Stat(file); err != nil {
+				return fmt.Errorf("sources: %w", err)
+			}
 		}
 	}
 	return nil
+}
+
+// Sources are the files of the program's module that it is made of, and their folders: those change when a file is
+// added. The other modules are versioned by go.mod.
+func (p Program) Sources() ([]string, error) {
+	const format = `{{with .Module}}{{if .Main}}{{.GoMod}}{{"\n"}}{{$.Dir}}{{"\n"}}` +
+		`{{range $.GoFiles}}{{$.Dir}}/{{.}}{{"\n"}}{{end}}{{range $.EmbedFiles}}{{$.Dir}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}`
+	// The list itself must not be an input of the test, so another process makes it.
+	command := exec.Command("go", "list", "-deps", "-tags", "lambda.norpc", "-f", format, p.Package) //nolint:noctx // ms
+	command.Dir = p.Dir
+	text, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("sources of %s: %w", p.Package, err)
+	}
+	files := strings.Fields(string(text))
+	slices.Sort(files)
+	return slices.Compact(files), nil
 }

@@ -41,3 +41,31 @@ func TestProgramThatDoesNotCompileIsReported(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestSourcesOfAFunction: what a test depends on when it builds a function is what the function is made of.
+func TestSourcesOfAFunction(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs(filepath.Join("..", "..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := gobuild.Program{Dir: root, Package: "./functions/caller"}.Sources()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") || strings.Contains(file, "/internal/dev/") {
+			t.Errorf("the caller is not made of %s", file)
+		}
+		listed[file] = true
+	}
+	for _, want := range []string{
+		"go.mod", "functions/caller", "functions/caller/main.go", "internal/caller", "internal/caller/run.go",
+		"internal/hosts/list.go",
+	} {
+		if !listed[filepath.Join(root, filepath.FromSlash(want))] {
+			t.Errorf("no %s among %d files", want, len(files))
+		}
+	}
+}
