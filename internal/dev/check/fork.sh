@@ -42,7 +42,7 @@ fi
 step go test ./internal/dev/shipped ./internal/dev/lint/... ./internal/dev/cfn ./internal/dev/notifications ./docs
 step sh internal/dev/check/tree.sh
 # And a mistake in it is caught.
-sed 's/Token: Warehouse, Action/Token: Warhouse, Action/' template.yaml >mistaken.yaml
+sed 's/Token: Warehouse,/Token: Warhouse,/' template.yaml >mistaken.yaml
 if make validate TEMPLATE=mistaken.yaml >"$root/.build/fork.log" 2>&1 || ! grep -q 'did you mean Warehouse' "$root/.build/fork.log"; then
 	cat "$root/.build/fork.log" >&2
 	echo "the fork: make validate did not catch a misspelt token" >&2

@@ -26,7 +26,7 @@ refuse "a partition is written out; use \${AWS::Partition}" 'arn:aws[:]' '*.yaml
 refuse "a registry is named; the clients know theirs" '(pypi|pythonhosted|npmjs)[.]org|registry[.]npmjs|proxy[.]golang[.]org|crates[.]io|deb[.]debian[.]org' .
 refuse "a path of one machine" '(^|[^A-Za-z0-9_.$}-])/(work|root|Users)/[A-Za-z]|/home/[a-z]+/' . ':!LICENSE'
 refuse "a merge that was not finished" '^(<{7}|>{7}|={7}$)' .
-refuse "a white space at the end of a line" '[ 	]+$' . ':!LICENSE' ':!*.golden'
+refuse "a white space at the end of a line" '[ 	]+$' . ':!LICENSE' ':!*.golden' ':!*.txtar'
 refuse "an access key" 'AKIA[0-9A-Z]{15}[0-9A-DF-Z]' .
 
 [ "$status" -eq 0 ] && echo "tracked files: nothing of one machine"

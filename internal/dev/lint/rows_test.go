@@ -1368,6 +1368,11 @@ func TestMistakesInRows(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 			placed(t, data, problems)
+			// On Windows.
+			other := report(lint.Template([]byte(strings.ReplaceAll(string(data), "\n", "\r\n")), lint.Options{Now: now}))
+			if diff := cmp.Diff(got, other); diff != "" {
+				t.Errorf("with CRLF (-LF +CRLF)\n%s", diff)
+			}
 		})
 	}
 }
