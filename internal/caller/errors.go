@@ -1,29 +1,25 @@
 package caller
 
+import "github.com/cronbearer/cronbearer/internal/handler"
+
 // Lambda shows the name of the error's type, so each failed outcome has one. The text is for the operator who reads
 // it at three in the morning.
 type (
 	// TokenRejectedError reports that the target, or the token endpoint, rejects the credential.
-	TokenRejectedError struct{ text }
+	TokenRejectedError struct{ handler.Text }
 	// TargetFailedError reports that the target answered, and not as expect requires.
-	TargetFailedError struct{ text }
+	TargetFailedError struct{ handler.Text }
 	// UnreachableError reports that no complete answer came.
-	UnreachableError struct{ text }
+	UnreachableError struct{ handler.Text }
 	// TokenUnavailableError reports that there was no token to call with.
-	TokenUnavailableError struct{ text }
+	TokenUnavailableError struct{ handler.Text }
 	// InvalidJobError reports that the event, its binding or the function's configuration is wrong.
-	InvalidJobError struct{ text }
-	// InternalError reports that a run ended in an internal error.
-	InternalError struct{ text }
+	InvalidJobError struct{ handler.Text }
 )
-
-type text string
-
-func (t text) Error() string { return string(t) }
 
 // typedError gives a failed outcome's error its type.
 func typedError(o Outcome, message string) error {
-	t := text(message)
+	t := handler.Text(message)
 	switch o {
 	case TokenRejected:
 		return &TokenRejectedError{t}

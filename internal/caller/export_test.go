@@ -17,8 +17,8 @@ type CloudWatch = cloudWatch
 func Assemble(
 	s config.Settings, secrets token.SecretsManager, cloudWatch CloudWatch, toTargets *http.Transport, out io.Writer,
 ) *Handler {
-	h := newHandler(out)
+	h := NewHandler(func(string) (string, bool) { return "", false }, out)
 	env := &execenv.Environment{Clock: clock.New(s.ClockFile), ToAWS: &http.Transport{}, ToTargets: toTargets}
-	h.app, h.bad = assemble(s, env, secrets, cloudWatch, h.scrub, h.out), nil
+	h.app, h.bad = assemble(s, env, secrets, cloudWatch, h.Scrub, h.Out), nil
 	return h
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/caller"
 	"github.com/cronbearer/cronbearer/internal/config"
 	"github.com/cronbearer/cronbearer/internal/dev/testnet"
+	"github.com/cronbearer/cronbearer/internal/handler"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -130,7 +131,7 @@ func (r *rig) invoke(ctx context.Context, text []byte) ran {
 			}
 		}
 	}
-	if _, internal := errors.AsType[*caller.InternalError](err); !internal && lines != 1 {
+	if _, internal := errors.AsType[*handler.InternalError](err); !internal && lines != 1 {
 		r.t.Errorf("%d lines of the run, want 1: %s", lines, got.log)
 	}
 	if (err == nil) != (response != nil) {
@@ -172,7 +173,8 @@ func (g ran) kind() string {
 	if g.err == nil {
 		return ""
 	}
-	return strings.TrimPrefix(fmt.Sprintf("%T", g.err), "*caller.")
+	_, name, _ := strings.Cut(fmt.Sprintf("%T", g.err), ".")
+	return name
 }
 
 // serve answers by token: a status for each, 401 for all others. It returns the tokens it got, in order.

@@ -1,17 +1,13 @@
 package rotation
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
-	"runtime/debug"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 
 	"github.com/cronbearer/cronbearer/internal/awsclient"
@@ -19,6 +15,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/egress"
 	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/execenv"
+	"github.com/cronbearer/cronbearer/internal/handler"
 	"github.com/cronbearer/cronbearer/internal/metric"
 	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
@@ -36,13 +33,12 @@ const (
 	alarmShare = 3
 )
 
-// Handler implements lambda.Handler on the event's bytes.
+// Handler implements lambda.Handler for the steps of rotations.
 type Handler struct {
-	app         *app
-	bad         error // why there is no app
-	scrub       *redact.Scrubber
-	credentials []redact.Secret // the function's own, which stay registered
-	out         io.Writer
+	*handler.Handler
+
+	app *app
+	bad error // why there is no app
 }
 
 // app is what one environment holds for its steps.
@@ -58,11 +54,10 @@ type result struct {
 	Outcome Outcome `json:"outcome"`
 }
 
-// NewHandler returns a Handler that logs to out. A bad configuration must not end the process, which Lambda would start
-// over and over: each step reports it.
+// NewHandler returns a Handler that logs to out.
 func NewHandler(lookup config.LookupEnv, out io.Writer) *Handler {
-	scrub := &redact.Scrubber{}
-	h := &Handler{scrub: scrub, credentials: awsclient.KeepCredentials(lookup, scrub), out: runlog.Guard(out)}
+	h := &Handler{}
+	h.Handler = handler.New(lookup, out, h.invoke)
 	h.app, h.bad = h.newApp(lookup)
 	return h
 }
@@ -95,15 +90,15 @@ func (u unusable) PutMetricData(
 func (h *Handler) assemble(
 	s config.Settings, env *execenv.Environment, api SecretsManager, cloudWatch metric.CloudWatch,
 ) *app {
-	log := runlog.New(h.out, s.LogLevel, h.scrub)
+	log := runlog.New(h.Out, s.LogLevel, h.Scrub)
 	return &app{env, &rotator{
 		api: api,
 		store: token.NewStore(
-			api, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, Now: env.Clock.Now}, h.scrub, log,
+			api, token.StoreOptions{Prefix: s.SecretPrefix, Region: s.Region, Now: env.Clock.Now}, h.Scrub, log,
 		),
-		oauth:        oauth.NewClient(egress.OnceOnly(env.ToTargets), env.Clock.Now, h.scrub),
+		oauth:        oauth.NewClient(egress.OnceOnly(env.ToTargets), env.Clock.Now, h.Scrub),
 		targets:      egress.NewTrust(env.ToTargets, endpoint.NewClient),
-		scrub:        h.scrub,
+		scrub:        h.Scrub,
 		prefix:       s.SecretPrefix,
 		allowedHosts: s.AllowedHosts,
 		now:          env.Clock.Now,
@@ -113,58 +108,42 @@ func (h *Handler) assemble(
 	}, metric.NewPublisher(cloudWatch, s.MetricNamespace, s.StackName)}
 }
 
-// RuntimeLog receives what aws-lambda-go logs by itself.
-func (h *Handler) RuntimeLog() io.Writer { return runlog.Runtime(h.out, h.scrub) }
-
-// Invoke is one step of a rotation. It returns how it ended, or a typed error.
-func (h *Handler) Invoke(ctx context.Context, data []byte) ([]byte, error) {
-	started := time.Now()
+// invoke is one step of a rotation. A panic fails it like any other error: its metric is published anyway.
+func (h *Handler) invoke(ctx context.Context, call handler.Invocation) handler.Answer {
 	s := &rotation{}
-	outcome, err := h.step(ctx, s, data)
+	var outcome Outcome
+	err := h.Catch(ctx, func() (err error) {
+		outcome, err = h.step(ctx, s, call)
+		return err
+	})
 	h.report(ctx, s, outcome, err)
-	log := runlog.New(h.out, slog.LevelDebug, h.scrub). // LOG_LEVEL never filters the line of a step
-								With(
-			"secret", s.SecretID, "step", s.Step, "version", s.Version, "duration_ms",
-			time.Since(started).Milliseconds(),
-		)
 	if err != nil {
 		outcome, err = h.typed(err)
-		log.ErrorContext(ctx, "rotation step", "outcome", outcome, "error", err.Error())
-		return nil, err
 	}
-	log.InfoContext(ctx, "rotation step", "outcome", outcome)
-	return json.Marshal(result{outcome})
+	response, jsonErr := h.JSON(result{outcome})
+	return handler.Answer{
+		Message: "rotation step",
+		Attrs: []any{
+			"secret", s.SecretID, "step", s.Step, "version", s.Version,
+			"duration_ms", time.Since(call.Started).Milliseconds(), "outcome", outcome,
+		},
+		Result: response,
+		Err:    cmp.Or(err, jsonErr),
+	}
 }
 
-// step runs the step of an event. A bug in it is an error like any other.
-func (h *Handler) step(ctx context.Context, s *rotation, data []byte) (outcome Outcome, err error) {
-	defer func() {
-		if bug := recover(); bug != nil {
-			runlog.New(h.out, slog.LevelDebug, h.scrub).ErrorContext(
-				ctx, "the program failed", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()),
-			)
-			outcome, err = "", &InternalError{text(fmt.Sprintf("internal error, please report it: %v", bug))}
-		}
-	}()
-	e, eventErr := parseEvent(data)
+// step runs the step of an event.
+func (h *Handler) step(ctx context.Context, s *rotation, call handler.Invocation) (Outcome, error) {
+	e, eventErr := parseEvent(call.Event)
 	s.Event = e
-	h.scrub.Add(e.RotationToken)
-	a, err := h.app, h.bad
-	if err == nil {
-		if clockErr := a.Begin(); clockErr != nil {
-			err = fmt.Errorf("environment variable %s: %w", config.TestClock, clockErr)
-		}
-	}
-	if err != nil {
+	h.Scrub.Add(e.RotationToken)
+	if err := handler.Begin(h.app, h.bad); err != nil {
 		return "", refused("the rotator is not configured: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
+	a := h.app
 	defer a.End()
 	if eventErr != nil {
 		return "", eventErr
-	}
-	function := ""
-	if lc, ok := lambdacontext.FromContext(ctx); ok {
-		function = lc.InvokedFunctionArn
 	}
 	s.rotator = a.rotator
 	storing, cancel := retry.WithMargin(ctx, lastWords)
@@ -183,7 +162,7 @@ func (h *Handler) step(ctx context.Context, s *rotation, data []byte) (outcome O
 			}
 		}()
 	}
-	return a.rotator.step(storing, s, function)
+	return a.rotator.step(storing, s, call.FunctionARN)
 }
 
 // report publishes how a rotation went: that a step of it failed by itself, or that it is finished.
@@ -202,23 +181,23 @@ func (h *Handler) publish(ctx context.Context, s *rotation, hasFailed bool) {
 	}
 	err := h.app.publisher.PublishRotation(ctx, s.now(), s.name, hasFailed)
 	if lost, ok := errors.AsType[*metric.NotStoredError](err); ok {
-		runlog.New(h.out, slog.LevelDebug, h.scrub).WarnContext(ctx, "the metric of a rotation could not be stored",
+		h.Log.WarnContext(ctx, "the metric of a rotation could not be stored",
 			"secret", s.SecretID, "error", lost.Error())
-		_, _ = h.out.Write(lost.Line)
+		_, _ = h.Out.Write(lost.Line)
 	}
 }
 
 // typed scrubs an error and gives it the type that Lambda shows.
 func (h *Handler) typed(err error) (Outcome, error) {
-	t := text(h.scrub.Clean(err.Error(), redact.MaxError))
+	t := handler.Text(h.Scrub.Clean(err.Error(), redact.MaxError))
 	if _, ok := errors.AsType[*RotationRefusedError](err); ok {
 		return Refused, &RotationRefusedError{t}
 	}
 	if _, ok := errors.AsType[*ReauthorizationRequiredError](err); ok {
 		return ReauthorizationRequired, &ReauthorizationRequiredError{t}
 	}
-	if _, ok := errors.AsType[*InternalError](err); ok {
-		return Failed, &InternalError{t}
+	if _, ok := errors.AsType[*handler.InternalError](err); ok {
+		return Failed, &handler.InternalError{Text: t}
 	}
 	return Failed, &RotationFailedError{t}
 }

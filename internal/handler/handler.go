@@ -1,0 +1,134 @@
+// Package handler is the skeleton of both functions: what happens to an invocation around the work that is a function's
+// own. It takes the event's bytes, because aws-lambda-go's typed handlers decode the event themselves and turn a broken
+// one into a SyntaxError, of which no one would learn which job or secret it was. A panic becomes an InternalError, as
+// Lambda would end the environment for it and lose the metrics; each invocation leaves one line in the log, which
+// LOG_LEVEL never filters; and what leaves the process is scrubbed, also of the function's own credentials. It knows
+// neither jobs nor rotations.
+package handler
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/cronbearer/cronbearer/internal/awsclient"
+	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/isolate"
+	"github.com/cronbearer/cronbearer/internal/redact"
+	"github.com/cronbearer/cronbearer/internal/runlog"
+)
+
+// Text is the message of an error that a function returns. Lambda reports the name of an error's type as errorType, so
+// each outcome that is a failure has a type of its own, which embeds a Text.
+type Text string //nolint:errname // part of an error
+
+func (t Text) Error() string { return string(t) }
+
+// InternalError reports that an invocation ended in an internal error.
+type InternalError struct{ Text }
+
+// Function is what a function does with an invocation: it is complete but for the line and the answer to Lambda.
+type Function func(context.Context, Invocation) Answer
+
+// Invocation is what Lambda says of one invocation.
+type Invocation struct {
+	Event       []byte
+	Started     time.Time
+	RequestID   string
+	FunctionARN string // with the alias or version that was invoked
+}
+
+// Answer is how an invocation ended.
+type Answer struct {
+	Message string // of its line: a constant of the function
+	Attrs   []any  // of its line
+	Result  []byte // JSON, for Lambda
+	Err     error  // typed and scrubbed; Lambda gets it in place of the result
+}
+
+// Handler implements lambda.Handler.
+type Handler struct {
+	Scrub *redact.Scrubber
+	Out   io.Writer
+	Log   *slog.Logger // of what LOG_LEVEL never filters
+
+	credentials []redact.Secret // the function's own, which stay registered
+	function    Function
+}
+
+// New returns a Handler that logs to out.
+func New(lookup config.LookupEnv, out io.Writer, function Function) *Handler {
+	scrub := &redact.Scrubber{}
+	out = runlog.Guard(out)
+	return &Handler{
+		Scrub: scrub, Out: out, Log: runlog.New(out, slog.LevelDebug, scrub),
+		credentials: awsclient.KeepCredentials(lookup, scrub), function: function,
+	}
+}
+
+// RuntimeLog receives what aws-lambda-go logs by itself.
+func (h *Handler) RuntimeLog() io.Writer { return runlog.Runtime(h.Out, h.Scrub) }
+
+// Invoke is one invocation.
+func (h *Handler) Invoke(ctx context.Context, event []byte) (result []byte, err error) {
+	call := Invocation{Event: event, Started: time.Now()}
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		call.RequestID, call.FunctionARN = lc.AwsRequestID, lc.InvokedFunctionArn
+	}
+	err = h.Catch(ctx, func() error {
+		a := h.function(ctx, call)
+		if a.Err != nil {
+			h.Log.ErrorContext(ctx, a.Message, append(a.Attrs, "error", a.Err.Error())...) //nolint:sloglint // one of two
+			return a.Err
+		}
+		h.Log.InfoContext(ctx, a.Message, a.Attrs...) //nolint:sloglint // one of two
+		result = a.Result
+		return nil
+	})
+	return result, err
+}
+
+// Catch calls f, logs its panic with the stack, and returns it as an *InternalError.
+func (h *Handler) Catch(ctx context.Context, f func() error) error {
+	err := isolate.Catch(f)
+	if caught, ok := err.(*isolate.PanicError); ok { //nolint:errorlint // f's own panic, not one that it has handled
+		h.Log.ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(caught.Value), "stack", string(caught.Stack))
+		return h.Internal(caught.Value)
+	}
+	return err
+}
+
+// Internal returns the error for what only a mistake in the program causes.
+func (h *Handler) Internal(cause any) error {
+	text := h.Scrub.Clean(fmt.Sprintf("internal error, please report it: %v", cause), redact.MaxError)
+	return &InternalError{Text(text)}
+}
+
+// Environment is what outlives an invocation (package execenv).
+type Environment interface{ Begin() error }
+
+// Begin prepares the environment for an invocation. A bad configuration, for which there is no environment, must not
+// end the process, which Lambda would start over and over: each invocation reports it.
+func Begin(env Environment, configuration error) error {
+	if configuration != nil {
+		return configuration
+	}
+	if err := env.Begin(); err != nil {
+		return fmt.Errorf("environment variable %s: %w", config.TestClock, err)
+	}
+	return nil
+}
+
+// JSON returns v as an invocation's result.
+func (h *Handler) JSON(v any) (json.RawMessage, error) {
+	result, err := json.Marshal(v)
+	if err != nil {
+		return nil, h.Internal("the result: " + err.Error())
+	}
+	return result, nil
+}
