@@ -152,7 +152,8 @@ func TestMistakesInRows(t *testing.T) {
 		"faults.md: cron in one line, unquoted": {
 			edits: []edit{{`Schedule: "rate(1 hour)"`, `Schedule: cron(0 6 ? * MON *)`}},
 			want: []string{
-				`13:29: Schedule: quote it: inside { } YAML takes the ? for a key: write Schedule: 'cron(0 6 ? * MON *)'`,
+				`13:29: Jobs.HourlySync.Schedule: quote it: inside { } YAML takes the ? for a key: write Schedule: 'cron(0 ` +
+					`6 ? * MON *)'`,
 			},
 		},
 		"faults.md: 1-5 is Sunday to Thursday": {
@@ -351,21 +352,21 @@ func TestMistakesInRows(t *testing.T) {
 		"placeholder in one line, unquoted": {
 			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `GET https://api.example.com/v1/sync/{{runId}}`}},
 			want: []string{
-				`13:51: Call: quote it: inside { } YAML takes the { for a block: write Call: 'GET ` +
+				`13:51: Jobs.HourlySync.Call: quote it: inside { } YAML takes the { for a block: write Call: 'GET ` +
 					`https://api.example.com/v1/sync/{{runId}}'`,
 			},
 		},
 		"query in one line, unquoted": {
 			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `GET https://api.example.com/v1/sync?full=1`}},
 			want: []string{
-				`13:51: Call: quote it: inside { } YAML takes the ? for a key: write Call: 'GET ` +
+				`13:51: Jobs.HourlySync.Call: quote it: inside { } YAML takes the ? for a key: write Call: 'GET ` +
 					`https://api.example.com/v1/sync?full=1'`,
 			},
 		},
 		"brackets in one line, unquoted": {
 			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `GET https://api.example.com/v1/sync/[a]`}},
 			want: []string{
-				`13:51: Call: quote it: inside { } YAML takes the [ for a list: write Call: 'GET ` +
+				`13:51: Jobs.HourlySync.Call: quote it: inside { } YAML takes the [ for a list: write Call: 'GET ` +
 					`https://api.example.com/v1/sync/[a]'`,
 			},
 		},
@@ -380,25 +381,26 @@ func TestMistakesInRows(t *testing.T) {
 			edits: []edit{{zone, `Timezone: Europe/London
 	  Window: 5`}},
 			want: []string{
-				`9:1: a tab, which YAML does not allow here: write spaces`,
+				`9:1: Jobs.DailyReport: a tab, which YAML does not allow here: write spaces`,
 			},
 		},
 		"colon in a note": {
 			edits: []edit{{zone, `Note: renewed by hand: ask Anna`}},
 			want: []string{
-				`8:13: Note: quote it: YAML takes the : for a key: write Note: 'renewed by hand: ask Anna'`,
+				`8:13: Jobs.DailyReport.Note: quote it: YAML takes the : for a key: write Note: 'renewed by hand: ask Anna'`,
 			},
 		},
 		"note that begins with an at sign": {
 			edits: []edit{{zone, `Note: @anna renews it`}},
 			want: []string{
-				`8:13: Note: quote it: YAML takes the @ at its beginning for a reserved sign: write Note: '@anna renews it'`,
+				`8:13: Jobs.DailyReport.Note: quote it: YAML takes the @ at its beginning for a reserved sign: write Note: ` +
+					`'@anna renews it'`,
 			},
 		},
 		"note that begins with an asterisk": {
 			edits: []edit{{zone, `Note: *important*`}},
 			want: []string{
-				`8:13: Note: quote it: YAML takes the * at its beginning for an alias: write Note: '*important*'`,
+				`8:13: Jobs.DailyReport.Note: quote it: YAML takes the * at its beginning for an alias: write Note: '*important*'`,
 			},
 		},
 		"key twice": {
@@ -418,7 +420,7 @@ func TestMistakesInRows(t *testing.T) {
 		"no YAML at all": {
 			edits: []edit{{zone, `Timezone 'Europe/London`}},
 			want: []string{
-				`8:7: a colon is missing after Timezone: write Timezone: and its value`,
+				`8:7: Jobs.DailyReport: a colon is missing after Timezone: write Timezone: and its value`,
 			},
 		},
 		"job in the list without a block": {
@@ -1035,7 +1037,7 @@ func TestMistakesInRows(t *testing.T) {
 		"space missing after a key": {
 			edits: []edit{{silent, "SilentAfter:75"}},
 			want: []string{
-				`12:19: the colon of SilentAfter needs a space after it: write it`,
+				`12:19: Jobs.DailyReport: the colon of SilentAfter needs a space after it: write it`,
 			},
 		},
 		"space missing after a key, in one line": {
@@ -1047,13 +1049,13 @@ func TestMistakesInRows(t *testing.T) {
 		"comma missing in one line": {
 			edits: []edit{{`"rate(1 hour)", Call`, `rate(1 hour) Call`}},
 			want: []string{
-				`13:41: Schedule: a comma is missing before Call: write it`,
+				`13:41: Jobs.HourlySync.Schedule: a comma is missing before Call: write it`,
 			},
 		},
 		"comma missing after a quoted value": {
 			edits: []edit{{`"rate(1 hour)", Call`, `"rate(1 hour)" Call`}},
 			want: []string{
-				`13:43: Schedule: a comma is missing before Call: write it`,
+				`13:43: Jobs.HourlySync.Schedule: a comma is missing before Call: write it`,
 			},
 		},
 		"comma missing in a list": {
@@ -1065,7 +1067,8 @@ func TestMistakesInRows(t *testing.T) {
 		"cron in the second line of a row in braces, unquoted": {
 			edits: []edit{{hourlyRow, "HourlySync: { Window: 1,\n      Schedule: cron(0 6 ? * MON *),"}},
 			want: []string{
-				`14:17: Schedule: quote it: inside { } YAML takes the ? for a key: write Schedule: 'cron(0 6 ? * MON *)'`,
+				`14:17: Jobs.HourlySync.Schedule: quote it: inside { } YAML takes the ? for a key: write Schedule: 'cron(0 ` +
+					`6 ? * MON *)'`,
 			},
 		},
 		"two rows that are no YAML": {
@@ -1073,8 +1076,9 @@ func TestMistakesInRows(t *testing.T) {
 				{zone, "Note: renewed by hand: ask Anna"}, {`Schedule: "rate(1 hour)"`, "Schedule: cron(0 6 ? * MON *)"},
 			},
 			want: []string{
-				`8:13: Note: quote it: YAML takes the : for a key: write Note: 'renewed by hand: ask Anna'`,
-				`13:29: Schedule: quote it: inside { } YAML takes the ? for a key: write Schedule: 'cron(0 6 ? * MON *)'`,
+				`8:13: Jobs.DailyReport.Note: quote it: YAML takes the : for a key: write Note: 'renewed by hand: ask Anna'`,
+				`13:29: Jobs.HourlySync.Schedule: quote it: inside { } YAML takes the ? for a key: write Schedule: 'cron(0 ` +
+					`6 ? * MON *)'`,
 			},
 		},
 		"column after letters beyond ASCII": {
@@ -1084,37 +1088,37 @@ func TestMistakesInRows(t *testing.T) {
 		"quotes in one line after letters beyond ASCII": {
 			edits: []edit{{"Secret: example-api, WarnDays: 14", "Note: 'für Jörg's', Secret: example-api"}},
 			want: []string{
-				`4:34: the value of Note ends with this ': write a ' that belongs to the value twice: ''`,
+				`4:34: Tokens.ExampleApi: the value of Note ends with this ': write a ' that belongs to the value twice: ''`,
 			},
 		},
 		"apostrophe in a body": {
 			edits: []edit{{body, `Body: '{"note":"it's daily"}'`}},
 			want: []string{
-				`11:25: the value of Body ends with this ': write a ' that belongs to the value twice: ''`,
+				`11:25: Jobs.DailyReport: the value of Body ends with this ': write a ' that belongs to the value twice: ''`,
 			},
 		},
 		"apostrophe in a body, in one line": {
 			edits: []edit{{"SilentAfter: 3 }", `SilentAfter: 3, Body: '{"note":"it's daily"}' }`}},
 			want: []string{
-				`13:143: the value of Body ends with this ': write a ' that belongs to the value twice: ''`,
+				`13:143: Jobs.HourlySync: the value of Body ends with this ': write a ' that belongs to the value twice: ''`,
 			},
 		},
 		"body between double quotes": {
 			edits: []edit{{body, `Body: "{"kind":"daily"}"`}},
-			want:  []string{`11:15: the value of Body ends with this ": write it between single quotes`},
+			want:  []string{`11:15: Jobs.DailyReport: the value of Body ends with this ": write it between single quotes`},
 		},
 		"body between double quotes, in one line": {
 			edits: []edit{{"SilentAfter: 3 }", `SilentAfter: 3, Body: "{"kind":"daily"}" }`}},
-			want:  []string{`13:133: the value of Body ends with this ": write it between single quotes`},
+			want:  []string{`13:133: Jobs.HourlySync: the value of Body ends with this ": write it between single quotes`},
 		},
 		"quote not closed, in one line": {
 			edits: []edit{{`"rate(1 hour)", Call`, `"rate(1 hour), Call`}},
-			want:  []string{`13:29: the " of Schedule is not closed: write it at the end of the value too`},
+			want:  []string{`13:29: Jobs.HourlySync: the " of Schedule is not closed: write it at the end of the value too`},
 		},
 		"placeholder as a body, unquoted in one line": {
 			edits: []edit{{"SilentAfter: 3 }", "SilentAfter: 3, Body: {{runId}} }"}},
 			want: []string{
-				`13:131: Body: quote it: inside { } YAML takes the { for a block: write Body: '{{runId}}'`,
+				`13:131: Jobs.HourlySync.Body: quote it: inside { } YAML takes the { for a block: write Body: '{{runId}}'`,
 			},
 		},
 		"backslash between double quotes": {
@@ -1127,7 +1131,7 @@ func TestMistakesInRows(t *testing.T) {
 		},
 		"tab after a colon, which only SAM's parser rejects": {
 			edits: []edit{{zone, "Timezone:\tEurope/London"}},
-			want:  []string{"8:16: a tab, which YAML does not allow here: write spaces"},
+			want:  []string{"8:16: Jobs.DailyReport: a tab, which YAML does not allow here: write spaces"},
 		},
 		"tab in one line, which only SAM's parser rejects": {
 			edits: []edit{{", WarnDays", ",\tWarnDays"}},
@@ -1135,23 +1139,24 @@ func TestMistakesInRows(t *testing.T) {
 		},
 		"space that no one sees": {
 			edits: []edit{{"      " + zone, "    \u00a0 " + zone}},
-			want:  []string{"8:5: a character that no one sees (U+00A0) stands here: take it out"},
+			want:  []string{"8:5: Jobs.DailyReport: a character that no one sees (U+00A0) stands here: take it out"},
 		},
 		"control character": {
 			edits: []edit{{zone, "Timezone: Europe/\x07London"}},
-			want:  []string{"8:24: a control character (U+0007) stands here: take it out"},
+			want:  []string{"8:24: Jobs.DailyReport: a control character (U+0007) stands here: take it out"},
 		},
 		"quote before a key": {
 			edits: []edit{{silent, `"SilentAfter: 75`}},
-			want:  []string{`12:7: the " before this key is not closed: take it out`},
+			want:  []string{`12:7: Jobs.DailyReport: the " before this key is not closed: take it out`},
 		},
 		"sign before a key": {
 			edits: []edit{{zone, "@ Timezone: UTC"}},
-			want:  []string{"8:7: a row has no @ before a key: take it out"},
+			want:  []string{"8:7: Jobs.DailyReport: a row has no @ before a key: take it out"},
 		},
 		"line that is no key": {
 			edits: []edit{{zone, "Europe/London"}},
-			want:  []string{"8:7: this is no key with its value: write the key, a colon, a space and the value"},
+			want: []string{"8:7: Jobs.DailyReport: this is no key with its value: write the key, a colon, a space and " +
+				"the value"},
 		},
 		"second document": {
 			edits: []edit{{"\nResources:\n", "\n---\nResources:\n"}},
@@ -1175,31 +1180,31 @@ func TestMistakesInRows(t *testing.T) {
 		"brace not closed": {
 			edits: []edit{{"SilentAfter: 3 }", "SilentAfter: 3"}},
 			want: []string{
-				`13:123: the { of HourlySync is not closed: write } at the end`,
+				`13:123: Jobs.HourlySync: the { of HourlySync is not closed: write } at the end`,
 			},
 		},
 		"quote not closed": {
 			edits: []edit{{zone, "Note: 'ask Anna"}},
 			want: []string{
-				`8:13: the ' of Note is not closed: write it at the end too`,
+				`8:13: Jobs.DailyReport: the ' of Note is not closed: write it at the end too`,
 			},
 		},
 		"quote in a quoted value": {
 			edits: []edit{{zone, "Note: 'it's Anna's'"}},
 			want: []string{
-				`8:16: the value of Note ends with this ': write a ' that belongs to the value twice: ''`,
+				`8:16: Jobs.DailyReport: the value of Note ends with this ': write a ' that belongs to the value twice: ''`,
 			},
 		},
 		"key one column to the left": {
 			edits: []edit{{"      " + zone, "     " + zone}},
 			want: []string{
-				`8:6: this key stands in no column of the keys above it: indent it like its neighbors`,
+				`8:6: Jobs.Timezone: this key stands in no column of the keys above it: indent it like its neighbors`,
 			},
 		},
 		"key one column to the right": {
 			edits: []edit{{"      " + zone, "       " + zone}},
 			want: []string{
-				`8:8: this key is indented below one that has a value: indent it like its neighbors`,
+				`8:8: Jobs.DailyReport: this key is indented below one that has a value: indent it like its neighbors`,
 			},
 		},
 		"rows as a list": {
@@ -1211,25 +1216,25 @@ func TestMistakesInRows(t *testing.T) {
 		"placeholder as a body, unquoted": {
 			edits: []edit{{body, "Body: {{runId}}"}},
 			want: []string{
-				`11:13: Body: quote it: YAML takes the { for a block: write Body: '{{runId}}'`,
+				`11:13: Jobs.DailyReport.Body: quote it: YAML takes the { for a block: write Body: '{{runId}}'`,
 			},
 		},
 		"note that begins with a dash": {
 			edits: []edit{{zone, "Note: - ask Anna"}},
 			want: []string{
-				`8:13: Note: quote it: YAML takes the - for a list: write Note: '- ask Anna'`,
+				`8:13: Jobs.DailyReport.Note: quote it: YAML takes the - for a list: write Note: '- ask Anna'`,
 			},
 		},
 		"merge that was not finished": {
 			edits: []edit{{"    " + hourly, "<<<<<<< HEAD\n    " + hourly}},
 			want: []string{
-				`13:1: a merge that was not finished: choose one of the two sides`,
+				`13:1: Jobs.DailyReport: a merge that was not finished: choose one of the two sides`,
 			},
 		},
 		"line in another encoding": {
 			edits: []edit{{zone, "Note: Jos\xe9"}},
 			want: []string{
-				`8:16: this is not UTF-8: save the file in that encoding`,
+				`8:16: Jobs.DailyReport: this is not UTF-8: save the file in that encoding`,
 			},
 		},
 		"mapping under another name": {
@@ -1262,7 +1267,7 @@ func TestMistakesInRows(t *testing.T) {
 		"token in braces that is no YAML": {
 			edits: []edit{{"Secret: example-api", "Secret: ghp_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789?"}},
 			want: []string{
-				`4:27: Secret: quote it: inside { } YAML takes the ? for a key: write Secret: 'ghp_…?'`,
+				`4:27: Tokens.ExampleApi.Secret: quote it: inside { } YAML takes the ? for a key: write Secret: 'ghp_…?'`,
 			},
 		},
 		"secret with the end of its ARN": {

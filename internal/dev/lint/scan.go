@@ -35,8 +35,10 @@ func suspects(data []byte) []Problem {
 		s.number = i + 1
 		before := len(s.found)
 		s.line(line)
-		for i := range s.found[before:] { // until here they are bytes
-			s.found[before+i].Column = characters(line, s.found[before+i].Column-1) + 1
+		for i := range s.found[before:] {
+			p := &s.found[before+i]
+			p.Column = characters(line, p.Column-1) + 1 // until here it was in bytes
+			p.Place = s.place()
 		}
 	}
 	return s.found
@@ -52,6 +54,27 @@ type scan struct {
 	open    bool  // within a row in braces that goes on in the next line
 	plain   int   // the indentation of the last key whose value may go on in the next line; -1: it cannot
 	filled  bool  // the last key has a value on its line
+	mapping string
+	row     string
+}
+
+// place is the row that the line is of.
+func (s *scan) place() string {
+	if !s.rows || s.mapping != tokens && s.mapping != jobs || s.row == "" {
+		return ""
+	}
+	return s.mapping + "." + s.row
+}
+
+// enter notes in which row the lines are that follow.
+func (s *scan) enter(key string) {
+	const mapping, row = 2, 3 // below Mappings
+	switch key = strings.Trim(key, `'"`); len(s.indents) {
+	case mapping:
+		s.mapping, s.row = key, ""
+	case row:
+		s.row = key
+	}
 }
 
 func (s *scan) add(column int, text, fix string) {
@@ -148,7 +171,10 @@ func (s *scan) entry(line, trimmed string, indent int) {
 		}
 		return
 	}
-	s.indentation(len(parts[1]))
+	if s.rows {
+		s.indentation(len(parts[1]))
+		s.enter(parts[2])
+	}
 	s.value(line, indent, parts[2], parts[3])
 }
 
@@ -179,6 +205,10 @@ func (s *scan) value(line string, indent int, key, value string) {
 
 // noEntry reports a line of the rows that is no key with its value.
 func (s *scan) noEntry(trimmed string, indent int) {
+	const row = 2
+	if len(s.indents) > row && indent <= s.indents[row] {
+		s.row = "" // whatever it is, it is not of the row above
+	}
 	first := keyWord.FindString(trimmed)
 	sign, _ := utf8.DecodeRuneInString(trimmed)
 	switch {
@@ -197,9 +227,6 @@ var keyWord = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*`)
 
 // indentation finds a key of a row that stands in no column of the keys around it.
 func (s *scan) indentation(column int) {
-	if !s.rows {
-		return
-	}
 	closed := false
 	for len(s.indents) > 0 && s.indents[len(s.indents)-1] > column {
 		s.indents, closed = s.indents[:len(s.indents)-1], true
