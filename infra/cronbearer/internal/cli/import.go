@@ -71,7 +71,7 @@ func newImportCommand(a *App) *cobra.Command {
 		ValidArgsFunction: completeKinds,
 		RunE:              func(_ *cobra.Command, given []string) error { return a.importFrom(given[0], given[1], f) },
 	}
-	c.Flags().BoolVar(&f.dry, "dry", false, "print what would be written, and write nothing")
+	c.Flags().BoolVar(&f.dry, "dry", false, "print only, as it does without")
 	c.Flags().BoolVar(&f.dry, "dry-run", false, "the same as --dry")
 	c.Flags().StringVar(&f.zone, "timezone", "", "the time zone of times that have none (default UTC)")
 	c.Flags().StringVar(&f.token, "token", "", "the name of the token for calls that send none")
@@ -85,8 +85,8 @@ const importExample = `  cronbearer import crontab mycrontab --dry
 
 func importLong() string {
 	var b strings.Builder
-	b.WriteString(`Read the schedules of another program and add jobs and tokens like them to the
-template. Nothing of the source is run and nothing is called.
+	b.WriteString(`Read the schedules of another program and print the rows of jobs and tokens like
+them, for the template. Nothing of the source is run and nothing is called.
 
 Kinds:
 `)
