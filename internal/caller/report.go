@@ -95,17 +95,17 @@ func unavailable(err error, v token.Version) finding {
 	if v.ID != "" {
 		f.kind = v.Kind()
 	}
-	if u, ok := errors.AsType[*token.UnavailableError](err); ok && u.Lasting {
+	if u, ok := errors.AsType[*token.UnavailableError](err); ok && u.Permanent {
 		f.Verdict = endpoint.Rejected
 	}
 	if m, ok := errors.AsType[*oauth.Error](err); ok {
 		switch {
 		case m.Unbound:
 			f.Outcome = InvalidJob
-		case m.Lasting:
+		case m.Permanent:
 			f.Verdict = endpoint.Rejected
 		}
-		if m.Refused {
+		if m.Rejected {
 			f.Outcome = TokenRejected
 		}
 	}
@@ -116,7 +116,7 @@ func invalid(reason string, v token.Version) finding {
 	return finding{Result: ofVersion(v, InvalidJob), reason: reason, undated: undated(v)}
 }
 
-func (t try) undated() time.Time {
+func (t attempt) undated() time.Time {
 	if t.unread {
 		return time.Time{}
 	}

@@ -44,13 +44,13 @@ type run struct {
 	start  time.Time // wall-clock
 	log    *slog.Logger
 
-	tried   []try        // calls, in order
+	tried   []attempt    // calls, in order
 	settled bool         // a token got its moment
 	probe   *token.Probe // the call is that of the secret; nil: the job's
 }
 
-// try is a call with one token.
-type try struct {
+// attempt is a call with one token.
+type attempt struct {
 	version token.Version
 	value   redact.Secret
 	expiry  time.Time // zero: unknown, or minted
@@ -127,7 +127,7 @@ func (r *run) make(ctx context.Context, out request.Request, version token.Versi
 		return unbound(out, version)
 	}
 	first, err := r.tokenOf(ctx, version, redact.Secret{})
-	if newer, ok := r.newerThanRefused(ctx, version, err); ok {
+	if newer, ok := r.newerThanRejected(ctx, version, err); ok {
 		version = newer
 		if !r.bound(version, version).Allows(out.URL) {
 			return unbound(out, version)
@@ -165,12 +165,12 @@ func (r *run) bound(v, current token.Version) hosts.List {
 }
 
 // tokenOf is the version's token, or one minted for it that is not the rejected one.
-func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secret) (try, error) {
-	t := try{version: v, value: v.Token, expiry: v.Expiry, with: string(v.Stage)}
+func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secret) (attempt, error) {
+	t := attempt{version: v, value: v.Token, expiry: v.Expiry, with: string(v.Stage)}
 	if v.Minted() {
 		minted, err := r.minter.Mint(ctx, v, rejected)
 		if err != nil {
-			return try{}, err
+			return attempt{}, err
 		}
 		t.value, t.minted, t.with = minted.Token, minted.At, "minted" // the expiry is that of what mints
 		if minted.Warning != "" && !minted.At.Before(r.start) {       // once, by the run that minted it
@@ -180,10 +180,10 @@ func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secr
 	return t, nil
 }
 
-// newerThanRefused re-reads AWSCURRENT when a token request was refused: the version in memory may be up to five
+// newerThanRejected re-reads AWSCURRENT when a token request was refused: the version in memory may be up to five
 // minutes old, and what replaced it is asked at once.
-func (r *run) newerThanRefused(ctx context.Context, version token.Version, err error) (token.Version, bool) {
-	if refused, ok := errors.AsType[*oauth.Error](err); !ok || !refused.Refused {
+func (r *run) newerThanRejected(ctx context.Context, version token.Version, err error) (token.Version, bool) {
+	if failed, ok := errors.AsType[*oauth.Error](err); !ok || !failed.Rejected {
 		return token.Version{}, false
 	}
 	fresh, err := r.secret().CurrentAfter(ctx, r.job.Secret, r.clock.Now())
@@ -194,7 +194,7 @@ func (r *run) newerThanRefused(ctx context.Context, version token.Version, err e
 	return fresh, fresh.ID != version.ID
 }
 
-func (r *run) call(ctx context.Context, out request.Request, t try) {
+func (r *run) call(ctx context.Context, out request.Request, t attempt) {
 	asked := r.clock.Now()
 	t.answer = r.targets.For(t.version.CA).Call(ctx, r.policy, out, t.value)
 	if t.expiry.IsZero() && t.minted.IsZero() {
@@ -207,13 +207,13 @@ func (r *run) call(ctx context.Context, out request.Request, t try) {
 }
 
 // forecast reads a token's expiry from the answer to a call with it.
-func (r *run) forecast(ctx context.Context, t *try, asked time.Time) {
+func (r *run) forecast(ctx context.Context, t *attempt, asked time.Time) {
 	unread := t.answer.Unread
 	t.expiry = t.answer.Expiry
 	if t.expiry.IsZero() && r.probe != nil && t.answer.Body != nil {
-		var fault string
-		if t.expiry, fault = r.probe.Expiry(*t.answer.Body, asked); fault != "" {
-			unread = fault
+		var problem string
+		if t.expiry, problem = r.probe.Expiry(*t.answer.Body, asked); problem != "" {
+			unread = problem
 		}
 	}
 	if unread != "" {
@@ -227,7 +227,7 @@ func (r *run) warnOf(ctx context.Context, v token.Version, warning string) {
 	r.log.WarnContext(ctx, "check the secret", "secret", v.Secret, "version", v.ID, "warning", warning)
 }
 
-func (r *run) last() try { return r.tried[len(r.tried)-1] }
+func (r *run) last() attempt { return r.tried[len(r.tried)-1] }
 
 // Some providers need a moment until they accept what they gave: GitHub's tokens are refused for about a second.
 const (
@@ -284,14 +284,14 @@ func (r *run) decide(current token.Version) finding {
 			Verdict: a.Verdict, Status: a.Status, TokenVersion: r.last().version.ID, TokenExpiresAt: known(decisive.expiry),
 			TargetRequestID: a.RequestID,
 		},
-		reason: a.Fault, said: a.Said, kind: decisive.version.Kind(), undated: decisive.undated(), missesScope: a.MissesScope,
+		reason: a.Reason, said: a.Said, kind: decisive.version.Kind(), undated: decisive.undated(), missesScope: a.MissesScope,
 	}
 	switch {
 	case a.Verdict == endpoint.Accepted:
 		f.Outcome = Succeeded
 	case a.Verdict == endpoint.Rejected:
 		f.Outcome = TokenRejected
-	case a.Refused:
+	case a.Blocked:
 		f.Outcome = InvalidJob
 	case a.Status == 0:
 		f.Outcome = Unreachable

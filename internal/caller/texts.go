@@ -121,7 +121,7 @@ func (f finding) unavailableAdvice(s secretCommands) string {
 		return fmt.Sprintf("%s with %s, correct it, and store all of it with %s. ", correct, s.read(), s.storeAll())
 	}
 	if refused, ok := errors.AsType[*oauth.Error](f.err); ok {
-		if !refused.Lasting {
+		if !refused.Permanent {
 			return "The next start asks again. "
 		}
 		return fmt.Sprintf(

@@ -80,7 +80,7 @@ func (r *run) mintAgain(ctx context.Context, out request.Request, current token.
 	if err != nil {
 		r.log.WarnContext(ctx, "no other token could be minted", "error", err.Error())
 		if !r.last().minted.IsZero() {
-			r.tried[len(r.tried)-1].answer.Fault += ", and no other token could be minted: " + err.Error()
+			r.tried[len(r.tried)-1].answer.Reason += ", and no other token could be minted: " + err.Error()
 			return nil
 		}
 		f := unavailable(err, current)

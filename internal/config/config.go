@@ -142,11 +142,11 @@ func (r *reader) bad(name, format string, args ...any) {
 	r.problems = append(r.problems, fmt.Errorf("environment variable %s: "+format, append([]any{name}, args...)...))
 }
 
-func (r *reader) text(name, otherwise string) string {
+func (r *reader) text(name, fallback string) string {
 	if v, _ := r.lookup(name); v != "" {
 		return v
 	}
-	return otherwise
+	return fallback
 }
 
 func (r *reader) namespace() string {
@@ -174,11 +174,11 @@ func (r *reader) hosts(name string) hosts.List {
 	return list
 }
 
-// duration reads 90s, 5m, 20h or 0; most 0 means no upper limit.
-func (r *reader) duration(name string, otherwise, most time.Duration) time.Duration {
+// duration reads 90s, 5m, 20h or 0; limit 0 means no upper limit.
+func (r *reader) duration(name string, fallback, limit time.Duration) time.Duration {
 	text := r.text(name, "")
 	if text == "" {
-		return otherwise
+		return fallback
 	}
 	d, err := time.ParseDuration(text)
 	switch {
@@ -186,12 +186,12 @@ func (r *reader) duration(name string, otherwise, most time.Duration) time.Durat
 		r.bad(name, "must be a duration such as 90s, 5m or 20h")
 	case d < 0:
 		r.bad(name, "must not be negative")
-	case most > 0 && d > most:
-		r.bad(name, "must be at most %s", most)
+	case limit > 0 && d > limit:
+		r.bad(name, "must be at most %s", limit)
 	default:
 		return d
 	}
-	return otherwise
+	return fallback
 }
 
 func (r *reader) flag(name string) bool {

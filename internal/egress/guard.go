@@ -23,10 +23,10 @@ type Guard struct {
 	AllowLoopback bool // tests on one machine
 }
 
-// AddressRefusedError says that a host resolved to an address that the guard refuses.
-type AddressRefusedError struct{ Address netip.Addr }
+// BlockedError says that a host resolved to an address that the guard refuses.
+type BlockedError struct{ Address netip.Addr }
 
-func (e *AddressRefusedError) Error() string {
+func (e *BlockedError) Error() string {
 	return fmt.Sprintf(
 		"address %s is not public: no token goes to loopback, link-local, private or reserved addresses", e.Address,
 	)
@@ -40,7 +40,7 @@ func (g Guard) control(_ context.Context, _, address string, _ syscall.RawConn) 
 		return fmt.Errorf("address of a connection: %w", err)
 	}
 	if !g.Allows(ap.Addr()) {
-		return &AddressRefusedError{ap.Addr().Unmap().WithZone("")}
+		return &BlockedError{ap.Addr().Unmap().WithZone("")}
 	}
 	return nil
 }

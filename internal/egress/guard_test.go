@@ -102,7 +102,7 @@ func TestGuard(t *testing.T) {
 						t.Errorf("guard %s: Allows(%s) = %t, want %t", which, addr, got, want)
 					}
 					err := g.guard.Dialing(netip.AddrPortFrom(addr, 443).String())
-					refused, isRefused := errors.AsType[*egress.AddressRefusedError](err)
+					refused, isRefused := errors.AsType[*egress.BlockedError](err)
 					if want != (err == nil) || isRefused == want {
 						t.Errorf("guard %s: dialing %s: %v, want it allowed: %t", which, addr, err, want)
 					}

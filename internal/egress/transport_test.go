@@ -65,8 +65,8 @@ func TestGuardStandsBehindDNS(t *testing.T) {
 	}
 	for _, guard := range []egress.Guard{{}, {AllowPrivate: true}} {
 		_, err = get(t, egress.NewTransport(roots, guard), "https://localhost:"+port)
-		if _, refused := errors.AsType[*egress.AddressRefusedError](err); !refused {
-			t.Errorf("guard %+v: a name for this machine: %v, want an *AddressRefusedError", guard, err)
+		if _, refused := errors.AsType[*egress.BlockedError](err); !refused {
+			t.Errorf("guard %+v: a name for this machine: %v, want an *BlockedError", guard, err)
 		}
 	}
 	if connections.Load() != 0 {

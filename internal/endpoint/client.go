@@ -47,10 +47,10 @@ type Answer struct {
 	Rejections int       // how many of them were rejected
 	Expiry     time.Time // the token's, as the target reports it; zero: unknown
 	Unread     string    // why the expiry that the target reports could not be read; empty: it was, or there is none
-	Fault      string    // what was wrong, for people; empty when accepted
+	Reason     string    // what was wrong, for people; empty when accepted
 	Said       string    // the target's own words about that, one line; empty: none
 	RequestID  string    // the target's id of the request; empty: none
-	Refused    bool      // the guard refused the target's address
+	Blocked    bool      // the guard refused the target's address
 	// MissesScope: the token is good and a right is missing (RFC 6750 section 3.1, insufficient_scope).
 	MissesScope bool
 	Body        *jsondoc.Document // of an answer that the job reads; nil: none, or not JSON
@@ -94,7 +94,7 @@ func (c *Client) transportFor(p Policy) http.RoundTripper {
 func (c *Client) Call(ctx context.Context, p Policy, r request.Request, t redact.Secret) Answer {
 	budget := retry.Budget{Now: c.now}
 	budget.Deadline, _ = ctx.Deadline()
-	total := Answer{Verdict: Unknown, Fault: "no time was left for an attempt"}
+	total := Answer{Verdict: Unknown, Reason: "no time was left for an attempt"}
 	loop := retry.Loop{Budget: budget, Max: p.Attempts, Backoff: c.backoff, Sleep: c.sleep}
 	retry.Do(ctx, loop, func(int) retry.Next {
 		timeout, ok := budget.Attempt(p.Timeout)
@@ -134,12 +134,12 @@ func (c *Client) attempt(
 	response, err := c.transportFor(p).RoundTrip(authorized(ctx, r, t))
 	a.Sent = int(sent.Load())
 	if err != nil {
-		refused, isRefused := errors.AsType[*egress.AddressRefusedError](err)
-		if isRefused {
-			a.Refused, a.Fault = true, refused.Error()
+		blocked, isBlocked := errors.AsType[*egress.BlockedError](err)
+		if isBlocked {
+			a.Blocked, a.Reason = true, blocked.Error()
 			return a
 		}
-		a.Fault = egress.Explain(err, timeout)
+		a.Reason = egress.Explain(err, timeout)
 		a.next.Retry = connected.Load() == 0 || p.Replayable
 		return a
 	}
@@ -162,7 +162,7 @@ func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp f
 	a.Expiry, a.Unread = headerExpiry(response.Header)
 	// RFC 9110 section 15.2.2: no one asked for another protocol. What follows is no body and has no end.
 	if a.Status == http.StatusSwitchingProtocols {
-		a.Fault = "the target answered 101 and switched to a protocol that no one asked for"
+		a.Reason = "the target answered 101 and switched to a protocol that no one asked for"
 		return
 	}
 	what := fmt.Sprintf("the target answered %d", a.Status)
@@ -171,8 +171,8 @@ func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp f
 	challenged := readBearer(response.Header)
 	missesScope := challenged.insufficientScope && !challenged.invalidToken
 	unauthorized := a.Status == http.StatusUnauthorized
-	refused := unauthorized && !missesScope || challenged.invalidToken && 400 <= a.Status && a.Status <= 499
-	if refused {
+	blocked := unauthorized && !missesScope || challenged.invalidToken && 400 <= a.Status && a.Status <= 499
+	if blocked {
 		a.NotDone = true
 		a.reject(what + challenged.explain())
 		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
@@ -190,19 +190,19 @@ func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp f
 	unmet := p.Rules.Unmet(a.Status, response.Header.Get("Content-Type"), body.doc)
 	switch {
 	case body.unread != nil:
-		a.Fault = fmt.Sprintf("%s, but its body %s", what, body.unread)
+		a.Reason = fmt.Sprintf("%s, but its body %s", what, body.unread)
 	case p.Rules.RejectsBody(body.doc):
 		a.reject(what + " with a body that reject.json names")
 	case unmet == "" && !(unauthorized && missesScope):
 		a.Verdict = Accepted
 		return
 	case limit.Limited:
-		a.Fault = what + ": " + limit.String()
+		a.Reason = what + ": " + limit.String()
 	case missesScope:
 		a.MissesScope = true
-		a.Fault = what + challenged.explain()
+		a.Reason = what + challenged.explain()
 	default:
-		a.Fault = what + ": " + unmet + pointsTo(response)
+		a.Reason = what + ": " + unmet + pointsTo(response)
 	}
 	a.Said = said(response.Header, body.text, body.doc)
 	if a.Verdict == Rejected {
@@ -261,7 +261,7 @@ func (b bearerChallenges) explain() string {
 // statusRetried reports whether a status may pass by itself. Where it does not say that nothing was done, as 503 with
 // Retry-After does, only what may be sent twice is.
 func statusRetried(p Policy, status int, hasWait bool) bool {
-	return status == http.StatusServiceUnavailable && hasWait || retry.Passing(status) && p.Replayable
+	return status == http.StatusServiceUnavailable && hasWait || retry.Transient(status) && p.Replayable
 }
 
 // needsBody reports whether a rule looks at the body of an answer with this head.
@@ -272,8 +272,8 @@ func needsBody(p Policy, status int, contentType string) bool {
 		head.Unmet(status, contentType, jsondoc.Document{}) == ""
 }
 
-func (a *attempted) reject(fault string) {
-	a.Verdict, a.Fault = Rejected, fault
+func (a *attempted) reject(reason string) {
+	a.Verdict, a.Reason = Rejected, reason
 	a.Rejections++
 }
 

@@ -149,13 +149,13 @@ func TestVerdicts(t *testing.T) {
 	type want struct {
 		verdict endpoint.Verdict
 		status  int
-		fault   string
+		reason  string
 	}
 	accepted := func(status int) want { return want{endpoint.Accepted, status, ""} }
 	rejected := func(status int) want {
 		return want{endpoint.Rejected, status, fmt.Sprintf("the target answered %d", status)}
 	}
-	unknown := func(status int, fault string) want { return want{endpoint.Unknown, status, fault} }
+	unknown := func(status int, reason string) want { return want{endpoint.Unknown, status, reason} }
 
 	cases := map[string]struct {
 		event event
@@ -315,15 +315,15 @@ func TestVerdicts(t *testing.T) {
 		300, 301, 302, 303, 304, 307, 308, 400, 402, 403, 404, 407, 408, 418, 429, 500, 502, 503, 504, 599, 999,
 	} {
 		for name, rules := range map[string]event{"": none, ", expect.json": expectJSON, ", reject.json": rejectJSON} {
-			fault := "expect.status"
+			reason := "expect.status"
 			if status == http.StatusTooManyRequests {
-				fault = "a rate limit"
+				reason = "a rate limit"
 			}
 			cases[fmt.Sprintf("%d%s", status, name)] = struct {
 				event event
 				serve func(int, *testnet.Conn)
 				want  want
-			}{event: rules, serve: always(reply(status, jsonType, ok)), want: unknown(status, fault)}
+			}{event: rules, serve: always(reply(status, jsonType, ok)), want: unknown(status, reason)}
 		}
 	}
 	for name, rules := range map[string]event{"": none, ", expect.json": expectJSON, ", reject.json": rejectJSON} {
@@ -347,19 +347,19 @@ func TestVerdicts(t *testing.T) {
 					took > 200*time.Millisecond {
 					t.Errorf("it took %s", took)
 				}
-				if got.Verdict != c.want.verdict || got.Status != c.want.status || !strings.Contains(got.Fault, c.want.fault) ||
-					(c.want.fault == "") != (got.Fault == "") && name != "two lengths" {
+				if got.Verdict != c.want.verdict || got.Status != c.want.status || !strings.Contains(got.Reason, c.want.reason) ||
+					(c.want.reason == "") != (got.Reason == "") && name != "two lengths" {
 					t.Errorf(
-						"got %s, %d, %q; want %s, %d, %q", got.Verdict, got.Status, got.Fault, c.want.verdict, c.want.status,
-						c.want.fault,
+						"got %s, %d, %q; want %s, %d, %q", got.Verdict, got.Status, got.Reason, c.want.verdict, c.want.status,
+						c.want.reason,
 					)
 				}
 				rejections := 0
 				if c.want.verdict == endpoint.Rejected {
 					rejections = 1
 				}
-				if got.Sent != 1 || got.Rejections != rejections || got.Refused {
-					t.Errorf("sent %d, rejections %d, refused %t", got.Sent, got.Rejections, got.Refused)
+				if got.Sent != 1 || got.Rejections != rejections || got.Blocked {
+					t.Errorf("sent %d, rejections %d, refused %t", got.Sent, got.Rejections, got.Blocked)
 				}
 			})
 		})
@@ -494,7 +494,7 @@ func TestRetries(t *testing.T) {
 								return
 							}
 							if got.Sent != want {
-								t.Errorf("sent %d, want %d: %s", got.Sent, want, got.Fault)
+								t.Errorf("sent %d, want %d: %s", got.Sent, want, got.Reason)
 							}
 						})
 					})
@@ -611,32 +611,32 @@ func TestDeadlines(t *testing.T) {
 		attempts int
 		sent     int
 		took     time.Duration
-		fault    string
+		reason   string
 	}{
 		"the event's time-out": {
-			left: time.Minute, timeout: "5s", attempts: 1, sent: 1, took: 5 * time.Second, fault: "no answer came within 5s",
+			left: time.Minute, timeout: "5s", attempts: 1, sent: 1, took: 5 * time.Second, reason: "no answer came within 5s",
 		},
 		"the time left less 2 s": {
 			left: 6 * time.Second, timeout: "30s", attempts: 3, sent: 1, took: 4 * time.Second,
-			fault: "no answer came within 4s",
+			reason: "no answer came within 4s",
 		},
 		"a second attempt gets the rest": {
 			left: 10 * time.Second, timeout: "5s", attempts: 3, sent: 2, took: 8 * time.Second,
-			fault: "no answer came within 2s",
+			reason: "no answer came within 2s",
 		},
 		"none in less than a second": {
 			left: 10 * time.Second, timeout: "6500ms", attempts: 3, sent: 1, took: 6500 * time.Millisecond,
-			fault: "no answer came within 6.5s",
+			reason: "no answer came within 6.5s",
 		},
 		"no time for the first": {
 			left: 2900 * time.Millisecond, timeout: "5s", attempts: 3, sent: 0, took: 0,
-			fault: "no time was left for an attempt",
+			reason: "no time was left for an attempt",
 		},
 		"past": {
-			left: -time.Second, timeout: "5s", attempts: 3, sent: 0, took: 0, fault: "no time was left for an attempt",
+			left: -time.Second, timeout: "5s", attempts: 3, sent: 0, took: 0, reason: "no time was left for an attempt",
 		},
 		"no deadline: each attempt as such": {
-			left: 0, timeout: "5s", attempts: 3, sent: 3, took: 17 * time.Second, fault: "no answer came within 5s",
+			left: 0, timeout: "5s", attempts: 3, sent: 3, took: 17 * time.Second, reason: "no answer came within 5s",
 		},
 	}
 	for name, c := range cases {
@@ -650,8 +650,8 @@ func TestDeadlines(t *testing.T) {
 					deadline = begun.Add(c.left)
 				}
 				got := call(t, n, event{"timeout": c.timeout, "attempts": c.attempts}, deadline)
-				if took := time.Since(begun); got.Sent != c.sent || took != c.took || got.Fault != c.fault {
-					t.Errorf("sent %d in %s, %q; want %d in %s, %q", got.Sent, took, got.Fault, c.sent, c.took, c.fault)
+				if took := time.Since(begun); got.Sent != c.sent || took != c.took || got.Reason != c.reason {
+					t.Errorf("sent %d in %s, %q; want %d in %s, %q", got.Sent, took, got.Reason, c.sent, c.took, c.reason)
 				}
 				if got.Verdict != endpoint.Unknown || got.Status != 0 {
 					t.Errorf("%s, %d", got.Verdict, got.Status)
@@ -725,12 +725,12 @@ func TestDeadIdleConnection(t *testing.T) {
 				client := endpoint.NewClient(n.Transport())
 				warm, request := parse(t, event{"call": "GET https://example.com/warm"})
 				if got := client.Call(t.Context(), warm, request, redact.New(bearer)); got.Verdict != endpoint.Accepted {
-					t.Fatal(got.Fault)
+					t.Fatal(got.Reason)
 				}
 				j, r := parse(t, c.changes)
 				got := client.Call(t.Context(), j, r, redact.New(bearer))
 				if got.Verdict != endpoint.Accepted || got.Sent != c.sent {
-					t.Errorf("%s, sent %d, want %d: %s", got.Verdict, got.Sent, c.sent, got.Fault)
+					t.Errorf("%s, sent %d, want %d: %s", got.Verdict, got.Sent, c.sent, got.Reason)
 				}
 				if requests != 1+c.sent || len(n.Dials()) != 2 {
 					t.Errorf("the target saw %d requests on %d connections", requests, len(n.Dials()))
@@ -792,7 +792,7 @@ func TestRequestOnTheWire(t *testing.T) {
 			time.Time{},
 		)
 		if got.Verdict != endpoint.Accepted {
-			t.Fatal(got.Fault)
+			t.Fatal(got.Reason)
 		}
 		want := http.Header{
 			"Authorization": {"Bearer " + bearer}, "Accept": {"text/plain"}, "X-Mine": {"1"}, "User-Agent": {"cronbearer"},
@@ -825,7 +825,7 @@ func TestEmptyBodyHasALength(t *testing.T) {
 			if got := call(
 				t, n, event{"call": "POST https://example.com/", "body": body}, time.Time{},
 			); got.Verdict != endpoint.Accepted {
-				t.Errorf("%s: %s", name, got.Fault)
+				t.Errorf("%s: %s", name, got.Reason)
 			}
 		})
 	}
@@ -885,11 +885,11 @@ func TestGuardRefusesTheTarget(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
 		j, r := parse(t, event{"call": method + " https://localhost:8443/"})
 		got := client.Call(t.Context(), j, r, redact.New(bearer))
-		if !got.Refused || got.Sent != 0 || got.Status != 0 || got.Verdict != endpoint.Unknown || waits != 0 {
+		if !got.Blocked || got.Sent != 0 || got.Status != 0 || got.Verdict != endpoint.Unknown || waits != 0 {
 			t.Errorf("%s: %+v after %d waits", method, got, waits)
 		}
-		if !strings.Contains(got.Fault, "127.0.0.1") && !strings.Contains(got.Fault, "::1") {
-			t.Errorf("%s: %q does not name the address", method, got.Fault)
+		if !strings.Contains(got.Reason, "127.0.0.1") && !strings.Contains(got.Reason, "::1") {
+			t.Errorf("%s: %q does not name the address", method, got.Reason)
 		}
 	}
 }

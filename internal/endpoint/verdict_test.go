@@ -162,8 +162,8 @@ func TestChallengesDecideOfTheToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := answerOf(t, reply(c.status, jsonType+header+c.challenge+"\r\n", `{"error":"dead"}`), c.rules)
-			if got.Verdict != c.want || got.NotDone != c.notDone || !strings.Contains(got.Fault, c.says) {
-				t.Errorf("%s, not done: %t, %q; want %s, %t, %q", got.Verdict, got.NotDone, got.Fault, c.want, c.notDone, c.says)
+			if got.Verdict != c.want || got.NotDone != c.notDone || !strings.Contains(got.Reason, c.says) {
+				t.Errorf("%s, not done: %t, %q; want %s, %t, %q", got.Verdict, got.NotDone, got.Reason, c.want, c.notDone, c.says)
 			}
 		})
 	}
@@ -262,11 +262,11 @@ func TestRateLimitIsNoVerdict(t *testing.T) {
 				})
 				got := call(t, n, c.rules, time.Time{})
 				if got.Verdict != c.want || got.Sent != c.sent || got.Status != c.status {
-					t.Errorf("%s after %d requests, want %s after %d: %s", got.Verdict, got.Sent, c.want, c.sent, got.Fault)
+					t.Errorf("%s after %d requests, want %s after %d: %s", got.Verdict, got.Sent, c.want, c.sent, got.Reason)
 				}
 				if limited := c.waits > 0 && c.headers != ""; limited &&
-					!strings.Contains(got.Fault, "a rate limit, for another ") {
-					t.Errorf("it does not say for how long: %s", got.Fault)
+					!strings.Contains(got.Reason, "a rate limit, for another ") {
+					t.Errorf("it does not say for how long: %s", got.Reason)
 				}
 				if len(at) > 1 && at[1].Sub(at[0]).Round(time.Second) != c.waits {
 					t.Errorf("it waited for %s, want %s", at[1].Sub(at[0]), c.waits)
@@ -310,16 +310,16 @@ func TestRedirectSaysWhereItPoints(t *testing.T) {
 		"/" + strings.Repeat("long/", 200):        "…: redirects are not followed",
 	} {
 		got := answerOf(t, reply(301, "Location: "+location+"\r\n", ""), nil)
-		if got.Verdict != endpoint.Unknown || !strings.Contains(got.Fault, want) {
-			t.Errorf("%s: %s, %q; want %q", location, got.Verdict, got.Fault, want)
+		if got.Verdict != endpoint.Unknown || !strings.Contains(got.Reason, want) {
+			t.Errorf("%s: %s, %q; want %q", location, got.Verdict, got.Reason, want)
 		}
-		if strings.Contains(got.Fault, "session") || strings.Contains(got.Fault, "secret") ||
-			strings.Contains(got.Fault, "word") || len(got.Fault) > 600 {
-			t.Errorf("%s: %q shows more than scheme, host and path", location, got.Fault)
+		if strings.Contains(got.Reason, "session") || strings.Contains(got.Reason, "secret") ||
+			strings.Contains(got.Reason, "word") || len(got.Reason) > 600 {
+			t.Errorf("%s: %q shows more than scheme, host and path", location, got.Reason)
 		}
 	}
-	if got := answerOf(t, reply(304, "", ""), nil); strings.Contains(got.Fault, "points") {
-		t.Error(got.Fault)
+	if got := answerOf(t, reply(304, "", ""), nil); strings.Contains(got.Reason, "points") {
+		t.Error(got.Reason)
 	}
 }
 
@@ -545,8 +545,8 @@ func TestBodyInTheEncodingThatAJobAsksForIsDecoded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := answerOf(t, reply(c.status, jsonType+"Content-Encoding: "+c.header+"\r\n", c.body), c.rules)
-			if got.Verdict != c.want || !strings.Contains(got.Fault, c.says) {
-				t.Errorf("%s, %q", got.Verdict, got.Fault)
+			if got.Verdict != c.want || !strings.Contains(got.Reason, c.says) {
+				t.Errorf("%s, %q", got.Verdict, got.Reason)
 			}
 			if c.status >= 400 && got.Said != "message: wrong day" {
 				t.Errorf("said %q", got.Said)

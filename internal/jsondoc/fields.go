@@ -94,15 +94,15 @@ func (f *Fields) Bool(name string) bool {
 }
 
 // Int reads an optional whole number between low and high.
-func (f *Fields) Int(name string, low, high, otherwise int) int {
+func (f *Fields) Int(name string, low, high, fallback int) int {
 	v, ok := f.get(name, Number)
 	if !ok {
-		return otherwise
+		return fallback
 	}
 	n, whole := WholeNumber(v)
 	if !whole || n < low || n > high {
 		f.problems.Addf("%s%s must be a whole number from %d to %d", f.where, name, low, high)
-		return otherwise
+		return fallback
 	}
 	return n
 }
@@ -179,9 +179,9 @@ func Quote(text string) string { return strconv.Quote(Shorten(text)) }
 
 // Shorten is the beginning of a word, for texts that show a name without quotes.
 func Shorten(text string) string {
-	const most = 64
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "…" // the cut may be inside a character
+	const limit = 64
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "") + "…" // the cut may be inside a character
 	}
 	return text
 }

@@ -36,12 +36,12 @@ type Error struct {
 	Host         string
 	Reason       string
 	Code         string // the provider's own, such as invalid_grant (RFC 6749 section 5.2), in lower case; empty: none
-	Refused      bool   // the provider refuses the client, its assertion or its refresh token
-	Lasting      bool   // permanent: no retry fixes it
-	InvalidGrant bool   // refused is the refresh token, or the assertion: not the client
-	Unbound      bool   // the host is none that the token is bound to: nothing was asked
+	Rejected     bool   // the provider rejects the client, its assertion or its refresh token
+	Permanent    bool   // no retry fixes it
+	InvalidGrant bool   // the refresh token or the assertion is rejected, not the client (RFC 6749 section 5.2)
+	Unbound      bool   // the token is not bound to the host: nothing was sent
 
-	Next retry.Next // what is left to be done
+	Next retry.Next // whether a retry may follow, and when
 }
 
 func (e *Error) Error() string {
@@ -92,9 +92,9 @@ func (c *Client) Trusting(ca *egress.CA) *Client {
 	return &trusting
 }
 
-// lasting is a failure that no retry fixes.
-func lasting(from, host, format string, args ...any) *Error {
-	return &Error{From: from, Host: host, Reason: fmt.Sprintf(format, args...), Lasting: true}
+// permanent is a failure that no retry fixes.
+func permanent(from, host, format string, args ...any) *Error {
+	return &Error{From: from, Host: host, Reason: fmt.Sprintf(format, args...), Permanent: true}
 }
 
 // Once makes one token request and no second one, as a one-time refresh token must not be posted twice. It waits for as
@@ -125,7 +125,7 @@ func (c *Client) within(ctx context.Context, o *Config, timeout time.Duration) (
 	}
 	request, err := c.request(ctx, o, signed)
 	if err != nil {
-		return Granted{}, lasting("", o.TokenURL.Host, "was not asked: %s", err)
+		return Granted{}, permanent("", o.TokenURL.Host, "was not asked: %s", err)
 	}
 	a, failed := c.send(request, "", timeout)
 	if failed != nil {
@@ -144,7 +144,7 @@ func (c *Client) within(ctx context.Context, o *Config, timeout time.Duration) (
 	case a.get("access_token").Kind != jsondoc.String:
 		a.sort(failed, o)
 	case problem != "":
-		failed.Lasting, failed.Reason = true, fmt.Sprintf("answered %d, but %s", a.status, problem)
+		failed.Permanent, failed.Reason = true, fmt.Sprintf("answered %d, but %s", a.status, problem)
 	default:
 		return granted, nil
 	}
@@ -158,8 +158,8 @@ func (c *Client) send(request *http.Request, from string, timeout time.Duration)
 	started := time.Now()
 	response, err := c.transport.RoundTrip(request.WithContext(ctx))
 	if err != nil {
-		if blocked, ok := errors.AsType[*egress.AddressRefusedError](err); ok {
-			return nil, lasting(from, request.URL.Host, "was not asked: %s", blocked)
+		if blocked, ok := errors.AsType[*egress.BlockedError](err); ok {
+			return nil, permanent(from, request.URL.Host, "was not asked: %s", blocked)
 		}
 		return nil, &Error{
 			From: from, Host: request.URL.Host, Next: retry.Next{Retry: true},
@@ -189,11 +189,11 @@ func (a *answer) sort(e *Error, o *Config) {
 	invalidGrant, refusal := refusals[e.Code]
 	switch {
 	case refusal, a.status == http.StatusUnauthorized:
-		e.Refused, e.Lasting, e.InvalidGrant = true, true, invalidGrant
+		e.Rejected, e.Permanent, e.InvalidGrant = true, true, invalidGrant
 	case slices.Contains(mistakes, e.Code) && a.status < http.StatusInternalServerError:
-		e.Lasting = true
+		e.Permanent = true
 	case a.successful() && !a.doc.IsZero() && a.isObject() && e.Code == "":
-		e.Lasting = true // an answer of the right form, without an access_token
+		e.Permanent = true // an answer of the right form, without an access_token
 	}
 	e.Reason = fmt.Sprintf("answered %d%s%s", a.status, a.words(), a.redirected())
 	switch {
@@ -201,12 +201,12 @@ func (a *answer) sort(e *Error, o *Config) {
 		e.Reason += ", but " + a.unread
 	case a.successful() && !a.isObject():
 		e.Reason += ", but not with a JSON object" // a maintenance page, say: it proves nothing
-	case a.successful() && !e.Refused:
+	case a.successful() && !e.Rejected:
 		e.Reason += ", without an access_token"
-	case e.Refused && !invalidGrant && e.Code != "unauthorized_client":
+	case e.Rejected && !invalidGrant && e.Code != "unauthorized_client":
 		e.Reason += ". " + o.credentialHint()
 	}
-	e.Next = a.next(e.Refused)
+	e.Next = a.next(e.Rejected)
 }
 
 func (a *answer) isObject() bool { return a.doc.Lookup(jsondoc.Pointer{}).Kind == jsondoc.Object }
@@ -223,6 +223,6 @@ func (a *answer) retryable(refused bool) bool {
 	case a.status == http.StatusForbidden:
 		return a.limit.Retry && !refused
 	default:
-		return a.limit.Retry || retry.Passing(a.status) || a.cutOff && !refused
+		return a.limit.Retry || retry.Transient(a.status) || a.cutOff && !refused
 	}
 }

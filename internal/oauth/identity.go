@@ -52,7 +52,7 @@ func (c *Client) Identity(ctx context.Context, i *AWSIdentity) (Granted, error) 
 // identity asks for a JWT.
 func (c *Client) identity(ctx context.Context, i *AWSIdentity) (string, *Error) {
 	if c.sts == nil {
-		return "", lasting(stsCall, "(none)", "was not asked: only the caller has an AWS identity")
+		return "", permanent(stsCall, "(none)", "was not asked: only the caller has an AWS identity")
 	}
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
@@ -72,7 +72,7 @@ func (c *Client) identity(ctx context.Context, i *AWSIdentity) (string, *Error) 
 		return "", c.identityError(err)
 	}
 	if err := bearer.Check(token); err != nil {
-		return "", lasting(stsCall, c.sts.Host(), "gave a JWT that cannot be used: %s", err)
+		return "", permanent(stsCall, c.sts.Host(), "gave a JWT that cannot be used: %s", err)
 	}
 	return token, nil
 }
@@ -91,20 +91,20 @@ func (c *Client) identityError(err error) *Error {
 	host, words := c.sts.Host(), redact.AWS(err)
 	switch identityCode(err) {
 	case "OutboundWebIdentityFederationDisabled":
-		return lasting(
+		return permanent(
 			stsCall, host,
 			"gives no identity, as the account has outbound identity federation disabled: enable it once with %s",
 			enableIdentity,
 		)
 	case "AccessDenied":
-		return lasting(
+		return permanent(
 			stsCall, host,
 			"gives no identity (%s): every audience in aws_identity must be in parameter IdentityAudiences of the stack, and "+
 				"the account needs %s once",
 			words, enableIdentity,
 		)
 	case "JWTPayloadSizeExceeded":
-		return lasting(stsCall, host, "gives no identity (%s): aws_identity has too many audiences, or too long ones", words)
+		return permanent(stsCall, host, "gives no identity (%s): aws_identity has too many audiences, or too long ones", words)
 	case "SessionDurationEscalation":
 		return passing(
 			stsCall, host,

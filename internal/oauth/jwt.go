@@ -30,7 +30,7 @@ func (c *Client) Sign(j *JWT) (Granted, error) {
 	now := c.now()
 	signed, err := c.signJWT(j, now)
 	if err != nil {
-		return Granted{}, lasting("the secret's", "jwt", "gave no token: %s", err)
+		return Granted{}, permanent("the secret's", "jwt", "gave no token: %s", err)
 	}
 	return Granted{Token: c.scrub.Keep(signed), Asked: now, Expiry: now.Add(j.Lifetime)}, nil
 }

@@ -41,7 +41,7 @@ func (c *Client) login(ctx context.Context, l *Login, j *JWT, i *AWSIdentity) (G
 	if j != nil {
 		var err error
 		if signed, err = c.signJWT(j, asked); err != nil {
-			return Granted{}, lasting(LoginCall, host, "was not made: %s", err)
+			return Granted{}, permanent(LoginCall, host, "was not made: %s", err)
 		}
 	}
 	if i != nil {
@@ -52,7 +52,7 @@ func (c *Client) login(ctx context.Context, l *Login, j *JWT, i *AWSIdentity) (G
 	}
 	parts, err := l.Request(LoginValues(asked, signed, identity))
 	if err != nil {
-		return Granted{}, lasting(LoginCall, host, "was not made: %s", err)
+		return Granted{}, permanent(LoginCall, host, "was not made: %s", err)
 	}
 	request := parts.HTTP(ctx)
 	if request.Header.Get("Accept") == "" {
@@ -75,7 +75,7 @@ func (c *Client) loggedIn(a *answer, l *Login, asked time.Time, host string) (Gr
 	unmet := l.Rules.Unmet(a.status, a.header.Get("Content-Type"), a.doc)
 	switch {
 	case a.refuses(l.Rules):
-		failed.Refused, failed.Lasting, failed.Next.Retry = true, true, false
+		failed.Rejected, failed.Permanent, failed.Next.Retry = true, true, false
 		failed.Reason += ". Check what login sends: its call, headers and body"
 		return Granted{}, failed
 	case a.unread != "":
@@ -85,7 +85,7 @@ func (c *Client) loggedIn(a *answer, l *Login, asked time.Time, host string) (Gr
 		failed.Reason += ": login's " + unmet
 		return Granted{}, failed
 	case value.Kind != jsondoc.String && value.Kind != jsondoc.Number:
-		return Granted{}, lasting(
+		return Granted{}, permanent(
 			LoginCall, host, "answered %d, but there is no string at login.token (%s)", a.status,
 			jsondoc.Quote(l.Token.String()),
 		)
@@ -93,7 +93,7 @@ func (c *Client) loggedIn(a *answer, l *Login, asked time.Time, host string) (Gr
 	normalized, err := bearer.Normalize(value.Text)
 	token := c.scrub.Keep(normalized)
 	if err != nil {
-		return Granted{}, lasting(LoginCall, host, "answered %d, but with a token that cannot be used: %s", a.status, err)
+		return Granted{}, permanent(LoginCall, host, "answered %d, but with a token that cannot be used: %s", a.status, err)
 	}
 	g := Granted{Token: token, Asked: asked}
 	g.Expiry, g.Warning = l.Expiry(a.doc, asked)
@@ -119,6 +119,6 @@ func (a *answer) refuses(rules request.Rules) bool {
 	case rules.RejectsStatus(a.status):
 		return true
 	default:
-		return 400 <= a.status && a.status <= 499 && !retry.Passing(a.status)
+		return 400 <= a.status && a.status <= 499 && !retry.Transient(a.status)
 	}
 }

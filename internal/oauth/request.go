@@ -40,7 +40,7 @@ func (c *Client) assertions(ctx context.Context, o *Config) (map[string]string, 
 	for name, claims := range o.claims() {
 		assertion, err := c.sign(o.Key, claims)
 		if err != nil {
-			return nil, lasting("", o.TokenURL.Host, "was not asked: %s", err)
+			return nil, permanent("", o.TokenURL.Host, "was not asked: %s", err)
 		}
 		signed[name] = assertion
 	}

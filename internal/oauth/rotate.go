@@ -35,7 +35,7 @@ func (c *Client) Rotate(ctx context.Context, r *Rotate, current redact.Secret, v
 	asked := c.now()
 	parts, err := r.Request(RotateValues(asked, version))
 	if err != nil {
-		return Granted{}, &Error{From: rotateCall, Host: r.URL().Host, Reason: "was not made: " + err.Error(), Lasting: true}
+		return Granted{}, &Error{From: rotateCall, Host: r.URL().Host, Reason: "was not made: " + err.Error(), Permanent: true}
 	}
 	request := parts.HTTP(ctx)
 	if request.Header.Get("Accept") == "" {
@@ -51,7 +51,7 @@ func (c *Client) Rotate(ctx context.Context, r *Rotate, current redact.Secret, v
 	switch {
 	case a.status == http.StatusUnauthorized:
 		return Granted{}, &Error{From: rotateCall, Host: host, Reason: "answered 401" +
-			a.words(), Refused: true, Lasting: true}
+			a.words(), Rejected: true, Permanent: true}
 	case !a.successful():
 		return Granted{}, &Error{
 			From: rotateCall, Host: host, Reason: fmt.Sprintf("answered %d%s%s", a.status, a.words(), a.redirected()),
@@ -60,7 +60,7 @@ func (c *Client) Rotate(ctx context.Context, r *Rotate, current redact.Secret, v
 	granted, err := r.Read(redact.New(a.body), asked, c.scrub)
 	if err != nil {
 		return granted, &Error{
-			From: rotateCall, Host: host, Reason: fmt.Sprintf("answered %d, but %s", a.status, err), Lasting: true,
+			From: rotateCall, Host: host, Reason: fmt.Sprintf("answered %d, but %s", a.status, err), Permanent: true,
 		}
 	}
 	return granted, nil

@@ -191,14 +191,14 @@ func (p ruleParser) jsonRules(f *jsondoc.Fields, where string) []JSONRule {
 			shown = "the pointer " + jsondoc.Quote(m.Name)
 		}
 		pointer, err := jsondoc.ParsePointer(m.Name)
-		values, fault := scalars(m.Value)
+		values, problem := scalars(m.Value)
 		switch {
 		case err != nil:
 			p.problems.Addf("%s: %s %s", where, shown, err)
-		case fault != "":
+		case problem != "":
 			p.problems.Addf(
 				"%s: the value of %s %s, which nothing matches: write a string, a number, true, false, null, or a list of these",
-				where, shown, fault,
+				where, shown, problem,
 			)
 		default:
 			rules = append(rules, JSONRule{pointer, values})
@@ -208,7 +208,7 @@ func (p ruleParser) jsonRules(f *jsondoc.Fields, where string) []JSONRule {
 }
 
 // scalars returns the values of which any one is enough.
-func scalars(v jsondoc.Value) (values []jsondoc.Value, fault string) {
+func scalars(v jsondoc.Value) (values []jsondoc.Value, problem string) {
 	values = []jsondoc.Value{v}
 	if v.Kind == jsondoc.Array {
 		values = v.Items

@@ -26,8 +26,8 @@ func ReadLimit(response *http.Response, now time.Time) Limit {
 	return l
 }
 
-// Passing reports whether a status may pass by itself (RFC 9110 section 15).
-func Passing(status int) bool {
+// Transient reports whether a retry may get another answer than a status (RFC 9110 section 15).
+func Transient(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly:
 		return true

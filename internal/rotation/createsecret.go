@@ -286,7 +286,7 @@ func askTime(ctx context.Context) (asking context.Context, cancel context.Cancel
 // refusedFor reports whether the provider refused what it was asked with, so that nothing has changed.
 func refusedFor(err error) bool {
 	mint, ok := errors.AsType[*oauth.Error](err)
-	return ok && mint.Refused
+	return ok && mint.Rejected
 }
 
 func (s *rotation) notRenewed(ctx context.Context, p plan, err error) error {
@@ -294,10 +294,10 @@ func (s *rotation) notRenewed(ctx context.Context, p plan, err error) error {
 	switch {
 	case !ok:
 		return failed("secret %s was not renewed: %s. %s", s.SecretID, err, runbook)
-	case mint.Refused && (p.current.Rotate != nil || mint.InvalidGrant):
+	case mint.Rejected && (p.current.Rotate != nil || mint.InvalidGrant):
 		s.remember(ctx)
 		return s.reauthorize(p.current, mint.Error())
-	case mint.Refused:
+	case mint.Rejected:
 		return failed(
 			"secret %s was not renewed: %s. The provider rejects the client; the refresh token was not used. %s", s.SecretID,
 			mint, runbook,

@@ -61,7 +61,7 @@ func (s *rotation) edited(ctx context.Context, v token.Version) (edit, error) {
 	return e, nil
 }
 
-func (s *rotation) theirsWins(ctx context.Context, v token.Version, e edit) error {
+func (s *rotation) yieldTo(ctx context.Context, v token.Version, e edit) error {
 	why := fmt.Sprintf("AWSCURRENT was replaced while the token was renewed, and what was stored there counts (%s)", e.why)
 	return s.giveUp(ctx, why, kept{answer: jsonOf(v.Document), refreshToken: refreshTokenOf(v), credential: e.credential})
 }
@@ -77,7 +77,7 @@ func (s *rotation) finish(ctx context.Context) (Outcome, error) {
 	case err != nil:
 		return "", err
 	case e.theirs:
-		return "", s.theirsWins(ctx, v, e)
+		return "", s.yieldTo(ctx, v, e)
 	case e.made:
 		return s.merge(ctx, v, e)
 	}
@@ -101,7 +101,7 @@ func (s *rotation) merge(ctx context.Context, v token.Version, e edit) (Outcome,
 		value := renewed(e.current.Document, writtenInto(v.Document))
 		if _, err := token.ParseSecret(value.Reveal(), s.scrub); err != nil || len(value.Reveal()) > maxValue {
 			e.why = "with the new token it would not be a secret that can be used"
-			return "", s.theirsWins(ctx, v, e)
+			return "", s.yieldTo(ctx, v, e)
 		}
 		sum := sha256.Sum256([]byte(s.Version + "\x00" + e.current.ID))
 		id := mergedID + hex.EncodeToString(sum[:16])

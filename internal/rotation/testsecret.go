@@ -30,7 +30,7 @@ func (s *rotation) test(ctx context.Context) (Outcome, error) {
 		return "", err
 	}
 	if edit.theirs {
-		return "", s.theirsWins(ctx, v, edit)
+		return "", s.yieldTo(ctx, v, edit)
 	}
 	if v.Test == nil {
 		return NotTested, nil
@@ -103,7 +103,7 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 		answer = s.targets.For(v.CA).Call(working, policy, test, v.Token)
 		switch {
 		case answer.Verdict == endpoint.Unknown:
-			return retry.Next{Retry: !answer.Refused}
+			return retry.Next{Retry: !answer.Blocked}
 		case answer.Verdict == endpoint.Rejected && n == 1 && s.now().Sub(s.born(v)) < settling:
 			return retry.Next{Retry: true, Wait: settlingPause, HasWait: true}
 		default:
@@ -148,7 +148,7 @@ func (s *rotation) rejected(ctx context.Context, v token.Version, host, why stri
 // why says what was wrong with an answer to a test call, in the target's own words, too, where they may be shown.
 func (s *rotation) why(a endpoint.Answer) string {
 	if !s.quotes || a.Said == "" {
-		return a.Fault
+		return a.Reason
 	}
-	return a.Fault + ": " + a.Said
+	return a.Reason + ": " + a.Said
 }

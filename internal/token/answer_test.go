@@ -74,93 +74,93 @@ func TestFailedTokenRequests(t *testing.T) {
 	t.Parallel()
 	json := http.Header{"Content-Type": {"application/json"}}
 	tests := map[string]struct {
-		answer           answer
-		refused, lasting bool
-		requests         int // 0: one
-		says             string
+		answer             answer
+		refused, permanent bool
+		requests           int // 0: one
+		says               string
 	}{
 		"401 invalid_client": {
-			answer: answer{status: 401, body: failure("invalid_client")}, refused: true, lasting: true, says: "invalid_client",
+			answer: answer{status: 401, body: failure("invalid_client")}, refused: true, permanent: true, says: "invalid_client",
 		},
 		"400 invalid_client": {
-			answer: answer{status: 400, body: failure("invalid_client")}, refused: true, lasting: true,
+			answer: answer{status: 400, body: failure("invalid_client")}, refused: true, permanent: true,
 			says: "answered 400, invalid_client: why",
 		},
 		"400 invalid_grant": {
-			answer: answer{status: 400, body: failure("invalid_grant")}, refused: true, lasting: true, says: "invalid_grant",
+			answer: answer{status: 400, body: failure("invalid_grant")}, refused: true, permanent: true, says: "invalid_grant",
 		},
 		"400 unauthorized_client": {
-			answer: answer{status: 400, body: failure("unauthorized_client")}, refused: true, lasting: true,
+			answer: answer{status: 400, body: failure("unauthorized_client")}, refused: true, permanent: true,
 			says: "unauthorized_client",
 		},
 		"401 unauthorized_client": {
-			answer: answer{status: 401, body: failure("unauthorized_client")}, refused: true, lasting: true,
+			answer: answer{status: 401, body: failure("unauthorized_client")}, refused: true, permanent: true,
 			says: "unauthorized_client",
 		},
 		"403 invalid_grant (Auth0)": {
-			answer: answer{status: 403, body: failure("invalid_grant")}, refused: true, lasting: true,
+			answer: answer{status: 403, body: failure("invalid_grant")}, refused: true, permanent: true,
 			says: "answered 403, invalid_grant: why",
 		},
 		"403 with Retry-After, refused": {
 			answer:  answer{status: 403, header: http.Header{"Retry-After": {"1"}}, body: failure("invalid_client")},
-			refused: true, lasting: true, says: "invalid_client",
+			refused: true, permanent: true, says: "invalid_client",
 		},
 		"200 invalid_client (Zoho)": {
-			answer: answer{status: 200, body: `{"error":"invalid_client"}`}, refused: true, lasting: true,
+			answer: answer{status: 200, body: `{"error":"invalid_client"}`}, refused: true, permanent: true,
 			says: "answered 200, invalid_client",
 		},
 		"200 bad_refresh_token": {
-			answer: answer{status: 200, body: failure("bad_refresh_token")}, refused: true, lasting: true,
+			answer: answer{status: 200, body: failure("bad_refresh_token")}, refused: true, permanent: true,
 			says: "bad_refresh_token: why",
 		},
 		"200 incorrect_client_credentials (GitHub)": {
-			answer: answer{status: 200, body: failure("incorrect_client_credentials")}, refused: true, lasting: true,
+			answer: answer{status: 200, body: failure("incorrect_client_credentials")}, refused: true, permanent: true,
 			says: "incorrect_client_credentials: why",
 		},
 		"404 invalid_client": {
-			answer: answer{status: 404, body: failure("invalid_client")}, refused: true, lasting: true, says: "answered 404",
+			answer: answer{status: 404, body: failure("invalid_client")}, refused: true, permanent: true, says: "answered 404",
 		},
 		"in capital letters": {
-			answer: answer{status: 400, body: failure("INVALID_CLIENT")}, refused: true, lasting: true, says: "INVALID_CLIENT",
+			answer: answer{status: 400, body: failure("INVALID_CLIENT")}, refused: true, permanent: true, says: "INVALID_CLIENT",
 		},
 		"errorCode (Okta)": {
 			answer: answer{status: 401, body: `{"errorCode":"invalid_client","errorSummary":"No client."}`}, refused: true,
-			lasting: true, says: "invalid_client: No client.",
+			permanent: true, says: "invalid_client: No client.",
 		},
 		"error.type": {
 			answer: answer{status: 400, body: `{"error":{"type":"invalid_grant","message":"why"}}`}, refused: true,
-			lasting: true, says: "invalid_grant: why",
+			permanent: true, says: "invalid_grant: why",
 		},
 		"401 without a body": {
-			answer: answer{status: 401}, refused: true, lasting: true, says: "answered 401. Check oauth2.client_id",
+			answer: answer{status: 401}, refused: true, permanent: true, says: "answered 401. Check oauth2.client_id",
 		},
 		"401 with another code": {
-			answer: answer{status: 401, body: failure("access_denied")}, refused: true, lasting: true, says: "access_denied",
+			answer: answer{status: 401, body: failure("access_denied")}, refused: true, permanent: true, says: "access_denied",
 		},
 		"401 with a body over 1 MiB": {answer: answer{status: 401, body: strings.Repeat(" ", 1<<20+
-			1)}, refused: true, lasting: true, says: "larger than 1 MiB"},
+			1)}, refused: true, permanent: true, says: "larger than 1 MiB"},
 		"500 invalid_client": {
-			answer: answer{status: 500, body: failure("invalid_client")}, refused: true, lasting: true, requests: 3,
+			answer: answer{status: 500, body: failure("invalid_client")}, refused: true, permanent: true, requests: 3,
 			says: "answered 500",
 		},
 		"503 invalid_client": {
-			answer: answer{status: 503, body: failure("invalid_client")}, refused: true, lasting: true, requests: 3,
+			answer: answer{status: 503, body: failure("invalid_client")}, refused: true, permanent: true, requests: 3,
 			says: "answered 503",
 		},
 		"400 invalid_request": {
-			answer: answer{status: 400, body: failure("invalid_request")}, lasting: true, says: "invalid_request",
+			answer: answer{status: 400, body: failure("invalid_request")}, permanent: true, says: "invalid_request",
 		},
 		"400 invalid_scope": {
-			answer: answer{status: 400, body: failure("invalid_scope")}, lasting: true, says: "invalid_scope",
+			answer: answer{status: 400, body: failure("invalid_scope")}, permanent: true, says: "invalid_scope",
 		},
 		"403 invalid_scope": {
-			answer: answer{status: 403, body: failure("invalid_scope")}, lasting: true, says: "invalid_scope",
+			answer: answer{status: 403, body: failure("invalid_scope")}, permanent: true, says: "invalid_scope",
 		},
 		"200 invalid_scope": {
-			answer: answer{status: 200, body: failure("invalid_scope")}, lasting: true, says: "invalid_scope",
+			answer: answer{status: 200, body: failure("invalid_scope")}, permanent: true, says: "invalid_scope",
 		},
 		"400 unsupported_grant_type": {
-			answer: answer{status: 400, body: failure("unsupported_grant_type")}, lasting: true,
+			answer: answer{status: 400, body: failure("unsupported_grant_type")}, permanent: true,
 			says: "unsupported_grant_type",
 		},
 		"500 invalid_request": {
@@ -224,26 +224,26 @@ func TestFailedTokenRequests(t *testing.T) {
 			answer: answer{status: 200, body: failure("slow_down")}, says: "answered 200, slow_down: why",
 		},
 		"200 without a token": {
-			answer: answer{status: 200, body: `{"token_type":"Bearer"}`}, lasting: true, says: "without an access_token",
+			answer: answer{status: 200, body: `{"token_type":"Bearer"}`}, permanent: true, says: "without an access_token",
 		},
 		"200 with a numeric token": {
-			answer: answer{status: 200, body: `{"access_token":1234567890,"token_type":"Bearer"}`}, lasting: true,
+			answer: answer{status: 200, body: `{"access_token":1234567890,"token_type":"Bearer"}`}, permanent: true,
 			says: "without an access_token",
 		},
 		"200 with a short token": {
-			answer: answer{status: 200, body: `{"access_token":"1234567","token_type":"Bearer"}`}, lasting: true,
+			answer: answer{status: 200, body: `{"access_token":"1234567","token_type":"Bearer"}`}, permanent: true,
 			says: "shorter than 8 bytes",
 		},
 		"200 with a token of spaces": {answer: answer{status: 200, body: `{"access_token":"` + canary +
-			` x","token_type":"Bearer"}`}, lasting: true, says: "white space"},
+			` x","token_type":"Bearer"}`}, permanent: true, says: "white space"},
 		"200 with token_type MAC": {answer: answer{status: 200, body: `{"access_token":"` + canary +
-			`","token_type":"MAC"}`}, lasting: true, says: "token_type is mac"},
+			`","token_type":"MAC"}`}, permanent: true, says: "token_type is mac"},
 		"200 with token_type DPoP": {answer: answer{status: 200, body: `{"access_token":"` + canary +
-			`","token_type":"DPoP"}`}, lasting: true, says: "token_type is dpop"},
+			`","token_type":"DPoP"}`}, permanent: true, says: "token_type is dpop"},
 		"200 with token_type N_A": {answer: answer{status: 200, body: `{"access_token":"` + canary +
-			`","token_type":"N_A"}`}, lasting: true, says: "token_type is n_a"},
+			`","token_type":"N_A"}`}, permanent: true, says: "token_type is n_a"},
 		"200 with token_type pop": {answer: answer{status: 200, body: `{"access_token":"` + canary +
-			`","token_type":"pop"}`}, lasting: true, says: "token_type is pop"},
+			`","token_type":"pop"}`}, permanent: true, says: "token_type is pop"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -253,9 +253,9 @@ func TestFailedTokenRequests(t *testing.T) {
 			if !ok {
 				t.Fatalf("got %v, want an *oauth.Error", err)
 			}
-			if failed.Refused != tt.refused || failed.Lasting != tt.lasting || failed.Host != "example.com" {
+			if failed.Rejected != tt.refused || failed.Permanent != tt.permanent || failed.Host != "example.com" {
 				t.Errorf(
-					"refused %t, want %t; lasting %t, want %t; host %s", failed.Refused, tt.refused, failed.Lasting, tt.lasting,
+					"refused %t, want %t; lasting %t, want %t; host %s", failed.Rejected, tt.refused, failed.Permanent, tt.permanent,
 					failed.Host,
 				)
 			}

@@ -47,7 +47,7 @@ func (p *secretParser) call(f *jsondoc.Fields, where, example string, rules call
 func (p *secretParser) callHeaders(headers jsondoc.Value, where string, rules callRules) []jsondoc.Member {
 	seen := make([]string, 0, len(headers.Members))
 	for i, m := range headers.Members {
-		if rules.secret || saysCredential(m.Name) {
+		if rules.secret || namesCredential(m.Name) {
 			p.scrubAround(m.Value.Text)
 		}
 		name := http.CanonicalHeaderKey(m.Name)

@@ -176,32 +176,32 @@ func TestErrorsOfAWSIdentity(t *testing.T) {
 		return &smithy.GenericAPIError{Code: code, Message: "The first sentence. " + canary}
 	}
 	tests := map[string]struct {
-		errs    []error
-		odd     string
-		lasting bool
-		asked   int // in all; 0: one
-		says    string
-		minted  bool
+		errs      []error
+		odd       string
+		permanent bool
+		asked     int // in all; 0: one
+		says      string
+		minted    bool
 	}{
 		"disabled": {
-			errs: []error{code("OutboundWebIdentityFederationDisabledException")}, lasting: true,
+			errs: []error{code("OutboundWebIdentityFederationDisabledException")}, permanent: true,
 			says: "`aws iam enable-outbound-web-identity-federation`",
 		},
 		"disabled, the shorter code": {
-			errs: []error{code("OutboundWebIdentityFederationDisabled")}, lasting: true,
+			errs: []error{code("OutboundWebIdentityFederationDisabled")}, permanent: true,
 			says: "`aws iam enable-outbound-web-identity-federation`",
 		},
 		"denied": {
-			errs: []error{code("AccessDenied"), code("AccessDenied")}, lasting: true, asked: 2,
+			errs: []error{code("AccessDenied"), code("AccessDenied")}, permanent: true, asked: 2,
 			says: "(AccessDenied: The first sentence): every audience in aws_identity must be in parameter IdentityAudiences",
 		},
 		"denied, the longer code": {
-			errs: []error{code("AccessDeniedException"), code("AccessDeniedException")}, lasting: true, asked: 2,
+			errs: []error{code("AccessDeniedException"), code("AccessDeniedException")}, permanent: true, asked: 2,
 			says: "enable-outbound-web-identity-federation",
 		},
 		"denied once": {errs: []error{code("AccessDenied")}, asked: 2, minted: true},
 		"too large": {
-			errs: []error{code("JWTPayloadSizeExceededException")}, lasting: true, says: "too many audiences",
+			errs: []error{code("JWTPayloadSizeExceededException")}, permanent: true, says: "too many audiences",
 		},
 		"the session is nearly over": {errs: []error{code("SessionDurationEscalationException")}, asked: 2, minted: true},
 		"the session is over": {
@@ -215,7 +215,7 @@ func TestErrorsOfAWSIdentity(t *testing.T) {
 		"own credentials expired": {errs: slices.Repeat([]error{code("ExpiredToken")}, 3), asked: 3, says: "ExpiredToken"},
 		"no answer": {errs: slices.Repeat([]error{errors.New("dial tcp: refused. " +
 			canary)}, 3), asked: 3, says: "gave no identity: dial tcp: refused"},
-		"a JWT that cannot be used": {odd: "a b", lasting: true, says: "cannot be used"},
+		"a JWT that cannot be used": {odd: "a b", permanent: true, says: "cannot be used"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -232,8 +232,8 @@ func TestErrorsOfAWSIdentity(t *testing.T) {
 				return
 			}
 			failed, ok := errors.AsType[*oauth.Error](err)
-			if !ok || failed.Refused || failed.Lasting != tt.lasting {
-				t.Errorf("got %#v, want a permanent one: %t", failed, tt.lasting)
+			if !ok || failed.Rejected || failed.Permanent != tt.permanent {
+				t.Errorf("got %#v, want a permanent one: %t", failed, tt.permanent)
 			}
 			if text := err.Error(); !strings.Contains(text, tt.says) || strings.Contains(text, canary) ||
 				!strings.HasPrefix(text, "AWS STS at sts.eu-west-1.amazonaws.com ") {

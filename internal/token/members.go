@@ -85,12 +85,12 @@ func (p *secretParser) only(object jsondoc.Value, where string, names []string) 
 			kept = append(kept, m)
 			continue
 		}
-		meant := meantBy(m.Name, names)
+		meant := closest(m.Name, names)
 		switch {
 		case meant != "":
 			p.misspelt = true
 			p.problems.Addf("unknown member %s: did you mean %s?", where+shownName(m.Name), where+meant)
-		case speaksOfHosts(m.Name):
+		case mentionsHosts(m.Name):
 			p.misspelt = true
 			p.problems.Addf(
 				"unknown member %s: did you mean hosts? It stands at the top of the secret and binds the token to hosts",
@@ -104,8 +104,8 @@ func (p *secretParser) only(object jsondoc.Value, where string, names []string) 
 	return object
 }
 
-// meantBy is the known name that a name is close to.
-func meantBy(name string, known []string) string {
+// closest is the known name that a name is close to.
+func closest(name string, known []string) string {
 	best, bestEdits := "", len(name)
 	name = strings.ToLower(name)
 	for _, k := range known {
@@ -151,7 +151,7 @@ func editDistance(a, b string) int {
 	return rows[len(a)][len(b)]
 }
 
-func speaksOfHosts(name string) bool {
+func mentionsHosts(name string) bool {
 	name = strings.ToLower(name)
 	return strings.Contains(name, "host") || strings.Contains(name, "domain")
 }
@@ -230,7 +230,7 @@ func (p *secretParser) secretPEM(f *jsondoc.Fields, where, name string) (string,
 // credentialWords are in the names of headers and members whose values are scrubbed.
 var credentialWords = []string{"auth", "token", "key", "secret", "password", "cookie", "credential"}
 
-func saysCredential(name string) bool {
+func namesCredential(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc(credentialWords, func(word string) bool { return strings.Contains(name, word) })
 }
@@ -244,6 +244,6 @@ func (p *secretParser) scrubNamed(v jsondoc.Value, credential bool) {
 		p.scrubNamed(item, credential)
 	}
 	for _, m := range v.Members {
-		p.scrubNamed(m.Value, credential || saysCredential(m.Name))
+		p.scrubNamed(m.Value, credential || namesCredential(m.Name))
 	}
 }

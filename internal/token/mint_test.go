@@ -619,19 +619,19 @@ func TestFailedLogins(t *testing.T) {
 	t.Parallel()
 	rules := func(more string) string { return strings.Replace(loginJSON, `"token"`, more+`,"token"`, 1) }
 	tests := map[string]struct {
-		login            string // empty: loginJSON
-		answer           answer
-		refused, lasting bool
-		requests         int // 0: one
-		says             string
+		login              string // empty: loginJSON
+		answer             answer
+		refused, permanent bool
+		requests           int // 0: one
+		says               string
 	}{
 		"401": {
-			answer: answer{status: 401, body: `{"message":"bad password"}`}, refused: true, lasting: true,
+			answer: answer{status: 401, body: `{"message":"bad password"}`}, refused: true, permanent: true,
 			says: "the login call to example.com answered 401, bad password",
 		},
-		"400": {answer: answer{status: 400}, refused: true, lasting: true, says: "answered 400"},
-		"404": {answer: answer{status: 404}, refused: true, lasting: true, says: "answered 404"},
-		"403": {answer: answer{status: 403}, refused: true, lasting: true, says: "answered 403"},
+		"400": {answer: answer{status: 400}, refused: true, permanent: true, says: "answered 400"},
+		"404": {answer: answer{status: 404}, refused: true, permanent: true, says: "answered 404"},
+		"403": {answer: answer{status: 403}, refused: true, permanent: true, says: "answered 403"},
 		"403, rate limit": {
 			answer: answer{status: 403, header: http.Header{"Retry-After": {"1"}}}, requests: 3, says: "answered 403",
 		},
@@ -642,17 +642,17 @@ func TestFailedLogins(t *testing.T) {
 		"302": {answer: answer{status: 302, header: http.Header{"Location": {"/sign-in?a=" +
 			canary}}}, says: "it points to https://example.com/sign-in"},
 		"rule for a status": {
-			login: rules(`"reject":{"status":[500]}`), answer: answer{status: 500}, refused: true, lasting: true,
+			login: rules(`"reject":{"status":[500]}`), answer: answer{status: 500}, refused: true, permanent: true,
 			says: "answered 500",
 		},
 		"rule for a body": {
 			login:  rules(`"reject":{"json":{"/ok":false}}`),
-			answer: answer{status: 200, body: `{"ok":false,"error":"bad_auth"}`}, refused: true, lasting: true,
+			answer: answer{status: 200, body: `{"ok":false,"error":"bad_auth"}`}, refused: true, permanent: true,
 			says: "bad_auth",
 		},
 		"rule and a token": {
 			login:  rules(`"reject":{"json":{"/ok":false}}`),
-			answer: answer{status: 200, body: `{"ok":false,"token":"abcdefgh"}`}, refused: true, lasting: true,
+			answer: answer{status: 200, body: `{"ok":false,"token":"abcdefgh"}`}, refused: true, permanent: true,
 			says: "answered 200",
 		},
 		"expect is not met": {
@@ -660,13 +660,13 @@ func TestFailedLogins(t *testing.T) {
 			answer: answer{status: 200, body: `{"ok":null,"token":"abcdefgh"}`}, says: "not what expect.json wants",
 		},
 		"2xx without a token": {answer: answer{status: 200, body: `{"tokens":"` + canary +
-			`"}`}, lasting: true, says: `there is no string at login.token ("/token")`},
+			`"}`}, permanent: true, says: `there is no string at login.token ("/token")`},
 		"2xx without JSON": {answer: answer{status: 200, body: "<html>" +
-			canary}, lasting: true, says: "there is no string at login.token"},
+			canary}, permanent: true, says: "there is no string at login.token"},
 		"2xx with an object": {answer: answer{status: 200, body: `{"token":{"a":"` + canary +
-			`"}}`}, lasting: true, says: "there is no string at login.token"},
+			`"}}`}, permanent: true, says: "there is no string at login.token"},
 		"2xx with an unusable token": {answer: answer{status: 200, body: `{"token":"` + canary +
-			` x"}`}, lasting: true, says: "white space inside"},
+			` x"}`}, permanent: true, says: "white space inside"},
 		"2xx that is cut off": {
 			answer: answer{status: 200, header: http.Header{"Content-Length": {"1000"}}, body: `{"token":`}, requests: 3,
 			says: "cut off",
@@ -689,7 +689,7 @@ func TestFailedLogins(t *testing.T) {
 			v := loginVersion(t, login, nil)
 			_, err := m.Mint(t.Context(), v, redact.Secret{})
 			failed, ok := errors.AsType[*oauth.Error](err)
-			if !ok || failed.Refused != tt.refused || failed.Lasting != tt.lasting || server.count != max(tt.requests, 1) {
+			if !ok || failed.Rejected != tt.refused || failed.Permanent != tt.permanent || server.count != max(tt.requests, 1) {
 				t.Fatalf("got %#v after %d calls", failed, server.count)
 			}
 			if text := scrub.Scrub(err.Error()); !strings.Contains(text, tt.says) || strings.Contains(text, canary) ||

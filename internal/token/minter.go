@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	mintTries = 3 // requests of a minting at most
+	maxMintAttempts = 3 // requests of a minting at most
 
 	// unknownLife is what a token gets whose expires_in is missing or makes no sense (RFC 6749 section 5.1 leaves it
 	// open), and longestLife bounds one that does.
@@ -112,7 +112,7 @@ func (m *Minter) bound(d Document) error {
 	}
 	if u := d.Login.URL(); !list.Allows(u) {
 		return &oauth.Error{
-			From: oauth.LoginCall, Host: u.Host, Unbound: true, Lasting: true,
+			From: oauth.LoginCall, Host: u.Host, Unbound: true, Permanent: true,
 			Reason: "was not made: the token is not bound to that host. Add it to hosts in the secret, or to ALLOWED_HOSTS " +
 				"(parameter AllowedHosts) if the secret has no hosts",
 		}
@@ -139,7 +139,7 @@ func (e *mint) keep(version string, got outcome[Minted], now time.Time) {
 	if got.err == nil {
 		e.version, e.minted = version, got.value
 	}
-	if err, ok := errors.AsType[*oauth.Error](got.err); ok && err.Refused {
+	if err, ok := errors.AsType[*oauth.Error](got.err); ok && err.Rejected {
 		e.refusal = &refusal{version, err, now}
 	}
 }
@@ -196,7 +196,7 @@ func (m *Minter) ask(ctx context.Context, d Document) (oauth.Granted, error) {
 	defer cancel()
 	var granted oauth.Granted
 	var err error
-	loop := retry.Loop{Budget: budget, Max: mintTries, Backoff: retry.Backoff, Sleep: m.sleep}
+	loop := retry.Loop{Budget: budget, Max: maxMintAttempts, Backoff: retry.Backoff, Sleep: m.sleep}
 	retry.Do(ctx, loop, func(int) retry.Next {
 		granted, err = m.once(ctx, d)
 		if failed, ok := errors.AsType[*oauth.Error](err); ok {

@@ -388,7 +388,7 @@ func TestTokenEndpointThatTheGuardRefuses(t *testing.T) {
 		redact.Secret{},
 	)
 	failed, ok := errors.AsType[*oauth.Error](err)
-	if !ok || failed.Refused || !failed.Lasting || len(waits.waits) != 0 {
+	if !ok || failed.Rejected || !failed.Permanent || len(waits.waits) != 0 {
 		t.Fatalf("got %v after %d waits, want a lasting *oauth.Error at once", err, len(waits.waits))
 	}
 	if text := err.Error(); !strings.Contains(text, "localhost:8443") || !strings.Contains(text, "is not public") {
@@ -666,7 +666,7 @@ func TestRefusalIsRememberedForItsVersion(t *testing.T) {
 		clock.move(step.move)
 		_, err := m.Mint(t.Context(), step.version, redact.Secret{})
 		failed, ok := errors.AsType[*oauth.Error](err)
-		if !ok || !failed.Refused || !failed.Lasting || !strings.Contains(err.Error(), step.says) ||
+		if !ok || !failed.Rejected || !failed.Permanent || !strings.Contains(err.Error(), step.says) ||
 			len(server.requests()) != step.requests {
 			t.Fatalf("%s: %d requests, want %d; %v", step.why, len(server.requests()), step.requests, err)
 		}
@@ -784,7 +784,7 @@ func TestWaitingForAMintingEndsWithTheRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := m.Mint(ctx, v, redact.Secret{})
-	if failed, ok := errors.AsType[*oauth.Error](err); !ok || failed.Lasting || failed.Host != "example.com" {
+	if failed, ok := errors.AsType[*oauth.Error](err); !ok || failed.Permanent || failed.Host != "example.com" {
 		t.Errorf("got %v, want a passing *oauth.Error", err)
 	}
 	m.Forget(v, redact.New("minted-0000")) // returns

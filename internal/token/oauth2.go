@@ -61,7 +61,7 @@ func (p *secretParser) oauth2(object jsondoc.Value) *oauth.Config {
 			p.problems.Addf("oauth2.private_key is missing: it signs the assertion")
 		}
 	}
-	p.notTwice(o)
+	p.rejectDuplicates(o)
 	return o
 }
 
@@ -168,8 +168,8 @@ func (p *secretParser) parameters(object jsondoc.Value) []jsondoc.Member {
 	return object.Members
 }
 
-// notTwice rejects a parameter that another member sets: it would be a matter of chance which of the two counts.
-func (p *secretParser) notTwice(o *oauth.Config) {
+// rejectDuplicates rejects a parameter that another member sets: it would be a matter of chance which of the two counts.
+func (p *secretParser) rejectDuplicates(o *oauth.Config) {
 	for i, m := range o.Parameters {
 		if o.Sets(m.Name) {
 			p.problems.Addf("oauth2.parameters: parameter %d is set by another member of oauth2: remove one", i+1)

@@ -56,10 +56,10 @@ func (v Version) YoungerThan(d time.Duration, now time.Time) bool {
 
 // UnavailableError says why a token is not available.
 type UnavailableError struct {
-	Secret  string
-	Reason  string
-	Lasting bool // permanent: the secret is missing, deleted, denied, undecryptable or malformed
-	Err     error
+	Secret    string
+	Reason    string
+	Permanent bool // permanent: the secret is missing, deleted, denied, undecryptable or malformed
+	Err       error
 }
 
 func (e *UnavailableError) Error() string { return e.Reason }
@@ -146,7 +146,7 @@ func (k Keyed) Current(ctx context.Context, secret string) (Version, error) {
 	s, id := k.store, k.store.ID(secret)
 	e := s.entry(entryKey{id, k.key})
 	v, err := k.read(ctx, id, e, freshness{ttl: s.TTL})
-	if unavailable, ok := errors.AsType[*UnavailableError](err); !ok || unavailable.Lasting {
+	if unavailable, ok := errors.AsType[*UnavailableError](err); !ok || unavailable.Permanent {
 		return v, err
 	}
 	if stale, age, ok := e.stale(s.Now()); ok {
@@ -212,7 +212,7 @@ func (e *entry) keep(got outcome[Version]) {
 	switch unavailable, ok := errors.AsType[*UnavailableError](got.err); {
 	case got.err == nil:
 		e.version = &got.value
-	case ok && unavailable.Lasting:
+	case ok && unavailable.Permanent:
 		e.version = nil
 	}
 }
@@ -310,7 +310,7 @@ func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError
 	}
 	switch code {
 	case "ResourceNotFoundException":
-		e.Lasting, e.Reason = true, fmt.Sprintf(
+		e.Permanent, e.Reason = true, fmt.Sprintf(
 			"secret %s does not exist or has no version %s: create it, or put a value into it", id, stage,
 		)
 		if region := s.otherRegion(id); region != "" {
@@ -320,11 +320,11 @@ func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError
 			)
 		}
 	case "InvalidRequestException":
-		e.Lasting, e.Reason = true, fmt.Sprintf(
+		e.Permanent, e.Reason = true, fmt.Sprintf(
 			"secret %s is scheduled for deletion: restore it (aws secretsmanager restore-secret)", id,
 		)
 	case "AccessDeniedException":
-		e.Lasting, e.Reason = true, fmt.Sprintf(
+		e.Permanent, e.Reason = true, fmt.Sprintf(
 			"reading secret %s is denied: it must be under the stack's prefix or in ExtraSecretArns, and its KMS key must be "+
 				"SecretsKeyArn",
 			id,
@@ -333,7 +333,7 @@ func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError
 			e.Reason += fmt.Sprintf("; it is in Region %s, and this function reads secrets of %s only", region, s.Region)
 		}
 	case "DecryptionFailure", "DecryptionFailureException":
-		e.Lasting, e.Reason = true, fmt.Sprintf("secret %s cannot be decrypted: look at its KMS key", id)
+		e.Permanent, e.Reason = true, fmt.Sprintf("secret %s cannot be decrypted: look at its KMS key", id)
 	case "no answer":
 		e.Reason = fmt.Sprintf("Secrets Manager did not answer for secret %s", id)
 	default:

@@ -360,7 +360,7 @@ func TestStaleTokenServesWhileSecretsManagerFails(t *testing.T) {
 	}
 }
 
-func TestLastingErrorDropsWhatWasKept(t *testing.T) {
+func TestPermanentErrorDropsWhatWasKept(t *testing.T) {
 	t.Parallel()
 	api, clock := newSecrets(t), newWall()
 	api.put("s", token.Current, "v1", "abcdefgh")
@@ -383,29 +383,29 @@ func TestLastingErrorDropsWhatWasKept(t *testing.T) {
 func TestErrorsOfReadingAreSorted(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		err     error
-		lasting bool
-		says    string
+		err       error
+		permanent bool
+		says      string
 	}{
 		"missing": {
-			err: &types.ResourceNotFoundException{}, lasting: true, says: "does not exist or has no version AWSCURRENT",
+			err: &types.ResourceNotFoundException{}, permanent: true, says: "does not exist or has no version AWSCURRENT",
 		},
-		"deleted":       {err: &types.InvalidRequestException{}, lasting: true, says: "restore-secret"},
-		"denied":        {err: apiError("AccessDeniedException"), lasting: true, says: "is denied"},
-		"undecryptable": {err: &types.DecryptionFailure{}, lasting: true, says: "cannot be decrypted"},
+		"deleted":       {err: &types.InvalidRequestException{}, permanent: true, says: "restore-secret"},
+		"denied":        {err: apiError("AccessDeniedException"), permanent: true, says: "is denied"},
+		"undecryptable": {err: &types.DecryptionFailure{}, permanent: true, says: "cannot be decrypted"},
 		"undecryptable, as the documentation's samples have it": {
-			err: apiError("DecryptionFailureException"), lasting: true, says: "cannot be decrypted",
+			err: apiError("DecryptionFailureException"), permanent: true, says: "cannot be decrypted",
 		},
-		"internal error": {err: &types.InternalServiceError{}, lasting: false, says: "InternalServiceError"},
-		"throttled":      {err: apiError(throttled), lasting: false, says: throttled},
+		"internal error": {err: &types.InternalServiceError{}, permanent: false, says: "InternalServiceError"},
+		"throttled":      {err: apiError(throttled), permanent: false, says: throttled},
 		"invalid parameter": {
-			err: &types.InvalidParameterException{}, lasting: false, says: "InvalidParameterException",
+			err: &types.InvalidParameterException{}, permanent: false, says: "InvalidParameterException",
 		},
-		"own credentials expired": {err: apiError("ExpiredTokenException"), lasting: false, says: "ExpiredTokenException"},
+		"own credentials expired": {err: apiError("ExpiredTokenException"), permanent: false, says: "ExpiredTokenException"},
 		"own credentials missing": {
-			err: errors.New("the function has no AWS credentials"), lasting: false, says: "did not answer",
+			err: errors.New("the function has no AWS credentials"), permanent: false, says: "did not answer",
 		},
-		"deadline": {err: context.DeadlineExceeded, lasting: false, says: "did not answer"},
+		"deadline": {err: context.DeadlineExceeded, permanent: false, says: "did not answer"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -422,8 +422,8 @@ func TestErrorsOfReadingAreSorted(t *testing.T) {
 			if !ok {
 				t.Fatalf("got %v, want an *UnavailableError", err)
 			}
-			if unavailable.Lasting != c.lasting || unavailable.Secret != "p/s" {
-				t.Errorf("lasting: %t, want %t; secret %s", unavailable.Lasting, c.lasting, unavailable.Secret)
+			if unavailable.Permanent != c.permanent || unavailable.Secret != "p/s" {
+				t.Errorf("lasting: %t, want %t; secret %s", unavailable.Permanent, c.permanent, unavailable.Secret)
 			}
 			if text := err.Error(); !strings.Contains(text, c.says) || !strings.Contains(text, "p/s") ||
 				strings.Contains(text, canary) {
@@ -433,7 +433,7 @@ func TestErrorsOfReadingAreSorted(t *testing.T) {
 	}
 }
 
-func TestMalformedSecretIsLastingAndNotKept(t *testing.T) {
+func TestMalformedSecretIsPermanentAndNotKept(t *testing.T) {
 	t.Parallel()
 	api := newSecrets(t)
 	api.put("s", token.Current, "v1", `{"token":"`+canary+` "x"}`)
@@ -442,7 +442,7 @@ func TestMalformedSecretIsLastingAndNotKept(t *testing.T) {
 	)
 	_, err := s.Current(t.Context(), "s")
 	unavailable, ok := errors.AsType[*token.UnavailableError](err)
-	if !ok || !unavailable.Lasting {
+	if !ok || !unavailable.Permanent {
 		t.Fatalf("got %v, want a lasting *UnavailableError", err)
 	}
 	if text := err.Error(); strings.Contains(text, canary) || !strings.Contains(text, "v1") ||
@@ -565,7 +565,7 @@ func TestWaitingForAReadLeavesTimeForTheReport(t *testing.T) {
 			err := read(ctx)
 			cancel()
 			unavailable, ok := errors.AsType[*token.UnavailableError](err)
-			if !ok || unavailable.Lasting || !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) != wait {
+			if !ok || unavailable.Permanent || !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) != wait {
 				t.Errorf("%s: got %v after %s, want an end after %s", what, err, time.Since(begun), wait)
 			}
 		}
@@ -606,7 +606,7 @@ func TestFirstDenialIsAskedAgainWithinFiveSeconds(t *testing.T) {
 		}
 		api.fail(denied())
 		_, err = s.Current(t.Context(), "s")
-		if unavailable, ok := errors.AsType[*token.UnavailableError](err); !ok || !unavailable.Lasting || api.count() != 4 {
+		if unavailable, ok := errors.AsType[*token.UnavailableError](err); !ok || !unavailable.Permanent || api.count() != 4 {
 			t.Errorf("got %v after %d reads, want a permanent error after two", err, api.count())
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -630,7 +630,7 @@ func TestAnswerWithoutAValueIsTransient(t *testing.T) {
 	}
 	clock.move(time.Hour)
 	_, err := s.Current(t.Context(), "s")
-	if unavailable, ok := errors.AsType[*token.UnavailableError](err); !ok || unavailable.Lasting ||
+	if unavailable, ok := errors.AsType[*token.UnavailableError](err); !ok || unavailable.Permanent ||
 		!strings.Contains(err.Error(), "without a value") {
 		t.Errorf("got %v, want a transient error", err)
 	}

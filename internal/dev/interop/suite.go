@@ -236,8 +236,8 @@ func (s *suite) isKind(err error, want kind, words string) error {
 		return errors.New("a token was granted")
 	case !ok:
 		return fmt.Errorf("not an oauth.Error: %w", err)
-	case minting.Refused != want.refused || minting.Lasting != want.lasting:
-		return fmt.Errorf("refused is %t and lasting %t, in: %w", minting.Refused, minting.Lasting, err)
+	case minting.Rejected != want.refused || minting.Permanent != want.lasting:
+		return fmt.Errorf("refused is %t and lasting %t, in: %w", minting.Rejected, minting.Permanent, err)
 	case !strings.HasPrefix(minting.Error(), "the token endpoint "+strings.TrimPrefix(s.server.issuer, "https://")):
 		return fmt.Errorf("the error does not name the host: %w", err)
 	}

@@ -60,7 +60,7 @@ func (n *Net) dial(_ context.Context, _, address string) (net.Conn, error) {
 	private, refused := n.refused[address]
 	n.mu.Unlock()
 	if refused {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &egress.AddressRefusedError{Address: private}}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &egress.BlockedError{Address: private}}
 	}
 	if serve == nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
