@@ -170,6 +170,8 @@ type checker struct {
 	broken map[string]bool
 	// unclear are the rows that YAML reads otherwise than they are meant
 	unclear map[string]bool
+	// displaced are rows that stand where mappings do
+	displaced map[string]bool
 }
 
 // block is one row of the template as it is written.
@@ -265,7 +267,7 @@ func (c *checker) unresolved(found cfn.TemplateError) {
 func (c *checker) follows(where string) bool {
 	section, rest := cut(where)
 	name, _ := cut(rest)
-	if section == "Mappings" && (name == tokens || name == jobs) {
+	if section == "Mappings" && (name == tokens || name == jobs || c.displaced[name]) {
 		return true // rows says it better
 	}
 	if loop, ok := strings.CutPrefix(name, "Fn::ForEach::"); ok &&

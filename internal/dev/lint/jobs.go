@@ -259,21 +259,24 @@ func (c *checker) silence(name string, s *schedule.Schedule, window time.Duratio
 func (c *checker) badSchedule(name, expression, zoneName string, err error) {
 	zone, _ := errors.AsType[*schedule.ZoneError](err)
 	if zone != nil {
-		p := Problem{Text: zone.Error()}
-		if place, ok := abbreviations[strings.ToUpper(zone.Name)]; ok {
-			p = Problem{Text: quoted(zone.Name) + " is no IANA time zone", Fix: "write " + place + ", or the zone of your city"}
-		}
-		c.jobProblem(name, "Timezone", p)
+		c.jobProblem(name, "Timezone", noZone(zone.Name, zone))
 	}
 	if _, err := schedule.Parse(expression, ""); err != nil || zone == nil {
 		if err == nil { // a time that the clocks of the zone jump over
 			_, err = schedule.Parse(expression, zoneName)
 		}
-		c.jobProblem(
-			name, "Schedule", Problem{Text: strings.ReplaceAll(strings.TrimPrefix(err.Error(), "schedule "), "\n", "; ")},
-		)
+		p := Problem{Text: strings.ReplaceAll(strings.TrimPrefix(err.Error(), "schedule "), "\n", "; ")}
+		if crontab.MatchString(expression) {
+			p.Text = quoted(expression) + " is a crontab's"
+			p.Fix = "write cron(minutes hours day-of-month month day-of-week year), with ? in one of the two day fields and " +
+				"names for the days, such as cron(0 9 ? * MON-FRI *); cronbearer import crontab translates"
+		}
+		c.jobProblem(name, "Schedule", p)
 	}
 }
+
+// crontab is a line of one: five fields, or a word such as @daily.
+var crontab = regexp.MustCompile(`^(?:@[a-z]+|[0-9*/,-]+(?:\s+[0-9A-Za-z*/,-]+){4})$`)
 
 // rejects warns where one token is judged by different rules: what one job takes for its end, another takes for a good
 // answer, and the token's alarm flaps.

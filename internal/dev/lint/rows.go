@@ -78,7 +78,7 @@ var rules = map[string]map[string]rule{
 // rows checks the blocks that the user writes, as they are written.
 func (c *checker) rows(data []byte) {
 	c.lines = strings.Split(string(data), "\n")
-	c.unclear = map[string]bool{}
+	c.unclear, c.displaced = map[string]bool{}, map[string]bool{}
 	c.broken, c.blocks, c.lists = map[string]bool{}, map[string]map[string]block{}, map[string][]*yaml.Node{}
 	c.tabs(data)
 	for _, mapping := range []string{tokens, jobs} {
@@ -196,6 +196,12 @@ func (c *checker) names(mapping string) {
 		if twin := near(name, onlyBlocks); twin != "" {
 			p.Fix = "the block is called " + twin + ": write the same name in both"
 			c.broken[mapping+"."+twin] = true
+		}
+		if key, _, ok := c.stack.Locate("Mappings", name); ok {
+			c.displaced[name] = true
+			p.Text, p.Fix = "it stands next to the mapping "+mapping+" and not in it", "indent its block by two spaces more"
+			c.at(key, p)
+			continue
 		}
 		c.at(listed[name], p)
 	}

@@ -919,8 +919,7 @@ func TestMistakesInRows(t *testing.T) {
 			want: []string{
 				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * * MON-FRI *)": day-of-month and day-of-week cannot be given ` +
 					`together; put ? into one of them`,
-				`8:17: Jobs.DailyReport.Timezone: "London" is no IANA time zone; write its full name, such as Europe/London, or ` +
-					`leave it out for UTC`,
+				`8:17: Jobs.DailyReport.Timezone: "London" is no IANA time zone: write Europe/London`,
 			},
 		},
 		"rate of nothing": {
@@ -1303,6 +1302,37 @@ func TestMistakesInRows(t *testing.T) {
 			want: []string{
 				`8:17: Jobs.DailyReport.Timezone: "pst" is no IANA time zone: write America/Los_Angeles, or the zone of your ` +
 					`city`,
+			},
+		},
+		"zone by its city, in small letters": {
+			edits: []edit{{zone, "Timezone: new york"}},
+			want:  []string{`8:17: Jobs.DailyReport.Timezone: "new york" is no IANA time zone: write America/New_York`},
+		},
+		"zone by its offset": {
+			edits: []edit{{zone, "Timezone: UTC+1"}},
+			want: []string{
+				`8:17: Jobs.DailyReport.Timezone: "UTC+1" is no IANA time zone: write the zone of your city, or Etc/GMT-1, ` +
+					`whose sign is the other way round and which knows no daylight saving time`,
+			},
+		},
+		"schedule of a crontab": {
+			edits: []edit{{cron, "Schedule: 0 9 * * 1-5"}},
+			want: []string{
+				`7:17: Jobs.DailyReport.Schedule: "0 9 * * 1-5" is a crontab's: write cron(minutes hours day-of-month month ` +
+					`day-of-week year), with ? in one of the two day fields and names for the days, such as cron(0 9 ? * ` +
+					`MON-FRI *); cronbearer import crontab translates`,
+			},
+		},
+		"row next to its mapping": {
+			edits: []edit{{"    " + hourly, "  " + hourly}},
+			want: []string{
+				"13:3: Jobs.HourlySync: it stands next to the mapping Jobs and not in it: indent its block by two spaces more",
+			},
+		},
+		"name of a row that is gone": {
+			edits: []edit{{"    DailyReport:\n", ""}},
+			want: []string{
+				"6:7: this is a key of a row, and no row begins above it: write the name of the row above it, and a colon",
 			},
 		},
 		"placeholder in single braces": {

@@ -56,6 +56,7 @@ type scan struct {
 	filled  bool  // the last key has a value on its line
 	mapping string
 	row     string
+	lost    bool // below no row
 }
 
 // place is the row that the line is of.
@@ -73,7 +74,14 @@ func (s *scan) enter(key string) {
 	case mapping:
 		s.mapping, s.row = key, ""
 	case row:
-		s.row = key
+		if s.row == "" && isKey(key) && s.filled && (s.mapping == tokens || s.mapping == jobs) {
+			if !s.lost {
+				s.add(s.indents[row-1]+1, noRow, "write the name of the row above it, and a colon")
+			}
+			s.lost = true
+			return
+		}
+		s.row, s.lost = key, false
 	}
 }
 
@@ -122,6 +130,7 @@ const (
 	// notClosed is the end of the text where YAML reads on below.
 	notClosed = "is not closed"
 	noList    = "rows are no list"
+	noRow     = "this is a key of a row, and no row begins above it"
 )
 
 // bareTab is the column of a tab outside quotes and comments, or 0. Our own parser reads over it, that of SAM CLI does
@@ -173,6 +182,9 @@ func (s *scan) entry(line, trimmed string, indent int) {
 	}
 	if s.rows {
 		s.indentation(len(parts[1]))
+	}
+	s.filled = parts[3] != "" && parts[3][0] != '#'
+	if s.rows {
 		s.enter(parts[2])
 	}
 	s.value(line, indent, parts[2], parts[3])
@@ -180,7 +192,7 @@ func (s *scan) entry(line, trimmed string, indent int) {
 
 // value looks at the value of a key in a block.
 func (s *scan) value(line string, indent int, key, value string) {
-	s.filled, s.plain = value != "" && value[0] != '#', -1
+	s.plain = -1
 	column := len(line) - len(value) + 1
 	switch plain := comment.ReplaceAllString(value, ""); {
 	case strings.HasPrefix(value, "|"), strings.HasPrefix(value, ">"):

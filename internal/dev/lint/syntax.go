@@ -119,8 +119,10 @@ func (r *lineReader) Read(p []byte) (int, error) {
 func explain(lines []string, line int, words string) (Problem, bool) {
 	all := suspects([]byte(strings.Join(lines, "\n")))
 	last := extent(lines, line)
-	if s, ok := before(all, line+1, noList); ok {
-		return s, true
+	for _, opening := range []string{noList, noRow} {
+		if s, ok := before(all, line+1, opening); ok {
+			return s, true
+		}
 	}
 	for _, s := range all {
 		if line+1 <= s.Line && s.Line <= last+1 {

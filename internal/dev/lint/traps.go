@@ -79,36 +79,6 @@ func (c *checker) odd(name, expression, zone string, s *schedule.Schedule) {
 // everyMinute is how people who come from other crons write nine o'clock.
 var everyMinute = regexp.MustCompile(`^cron\(\s*(?:\*|\*/1|0/1)\s+([0-9][0-9,-]*)\s`)
 
-// fixedZones are zones of IANA that people write for a place whose clocks change.
-var fixedZones = map[string]string{
-	"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu",
-	"GMT": "Europe/London", "GMT0": "Europe/London", "GMT+0": "Europe/London", "GMT-0": "Europe/London",
-	"Greenwich": "Europe/London", "Etc/GMT": "Europe/London", "Etc/Greenwich": "Europe/London",
-}
-
-// abbreviations are no zones of IANA, and what people mean who write them.
-var abbreviations = map[string]string{
-	"PST": "America/Los_Angeles", "PDT": "America/Los_Angeles", "PT": "America/Los_Angeles", "MDT": "America/Denver",
-	"CST": "America/Chicago", "CDT": "America/Chicago", "EDT": "America/New_York", "ET": "America/New_York",
-	"BST": "Europe/London", "CEST": "Europe/Berlin", "EEST": "Europe/Helsinki", "WEST": "Europe/Lisbon",
-	"IST": "Asia/Kolkata", "JST": "Asia/Tokyo", "AEST": "Australia/Sydney", "AEDT": "Australia/Sydney",
-	"NZST": "Pacific/Auckland", "Z": "UTC",
-}
-
-var offsetZone = regexp.MustCompile(`^Etc/GMT([+-])([0-9]{1,2})$`)
-
-// oddZone reports what a zone means that exists, and is seldom meant.
-func oddZone(zone string) (text, fix string) {
-	if place, ok := fixedZones[zone]; ok {
-		return zone + " knows no daylight saving time", "write " + place + ", or the zone of your city, unless you mean that"
-	}
-	if found := offsetZone.FindStringSubmatch(zone); found != nil && found[2] != "0" {
-		sign := map[string]string{"+": "-", "-": "+"}[found[1]]
-		return zone + " is UTC" + sign + found[2] + ": its sign is the other way round", "write the zone of your city"
-	}
-	return "", ""
-}
-
 // replaced are the keys whose values go out with their placeholders filled.
 var replaced = []string{"Call", "Body", "Headers"}
 
