@@ -184,8 +184,8 @@ func (c *checker) add(p Problem) {
 	if p.Line == 0 {
 		p.Line, p.Column = c.position(p)
 	}
-	p.Place, p.Key = concealed(p.Place), concealed(p.Key)
-	p.Text, p.Fix = concealed(p.Text), concealed(p.Fix)
+	p.Place, p.Key = Concealed(p.Place), Concealed(p.Key)
+	p.Text, p.Fix = Concealed(p.Text), Concealed(p.Fix)
 	if !slices.Contains(c.problems, p) {
 		c.problems = append(c.problems, p)
 	}

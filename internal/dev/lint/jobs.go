@@ -231,10 +231,13 @@ func (c *checker) written(mapping, name, key string) *yaml.Node {
 	return nil
 }
 
+// LeastSilentAfter is the smallest SilentAfter of a job, in hours, from the longest gap between its starts and its Window.
+func LeastSilentAfter(gap, window time.Duration) int { return schedule.LeastSilentAfter(gap, window, longestRun) }
+
 // silence computes the smallest SilentAfter that never cries wolf.
 func (c *checker) silence(name string, s *schedule.Schedule, window time.Duration, given int) {
 	gap := s.LongestGap()
-	minimum := schedule.LeastSilentAfter(gap, window, longestRun)
+	minimum := LeastSilentAfter(gap, window)
 	sum := "the longest gap between two starts is " + plain(gap) + ", plus a Window of " + plain(window) +
 		", one run, one hour"
 	switch {

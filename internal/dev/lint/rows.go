@@ -520,8 +520,8 @@ var tokenShapes = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\b(bearer )[A-Za-z0-9._~+/=-]{16}`),
 }
 
-// concealed is one of our texts without what looks like a token: texts quote what is written in the template.
-func concealed(text string) string {
+// Concealed is one of our texts without what looks like a token: texts quote what is written in the template.
+func Concealed(text string) string {
 	for _, shape := range tokenShapes {
 		for from := 0; ; {
 			at := shape.FindStringSubmatchIndex(text[from:])

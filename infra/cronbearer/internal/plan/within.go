@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"container/heap"
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/dev/schedule"
@@ -27,89 +26,80 @@ type Start struct {
 type Within struct {
 	// Time is the longest; 0 if no job of the token starts again, so that no one is notified.
 	Time time.Duration
-	// Gap is the longest time between two starts of any of its jobs, and Job the one that ends it most often.
-	Gap time.Duration
-	Job string
+	// Gap is the time between two starts that it is made of, and Job the one that ends it: it may start as much as Window
+	// late and run for Timeout.
+	Gap             time.Duration
+	Job             string
+	Window, Timeout time.Duration
 }
 
-// enough is a gap below which the union of several schedules is not counted out: no job's own gap is longer.
-const enough = 15 * time.Minute
+// year is how far the starts of several jobs are counted.
+const year = 365 * 24 * time.Hour
 
-// year is how far the union of several schedules is counted.
-const year = 366 * 24 * time.Hour
-
-// NotifiedWithin returns how long a token that dies right after a start can go unnoticed: the longest gap between the starts of all
-// its jobs, Scheduler's minute and window, a run, and CloudWatch's minutes. The phase of a rate is not known, so that it only bounds
-// the gap by its own.
+// NotifiedWithin returns how long a token that dies right after a start can go unnoticed: the longest time until one of its
+// jobs has started again, with Scheduler's minute and window, a run, and CloudWatch's minutes. The phase of a rate is not
+// known, so that it only bounds the time by its own gap, wherever the others start.
 func NotifiedWithin(starts []Start, now time.Time) Within {
 	var w Within
 	var crons []Start
-	var slack time.Duration
 	for _, s := range starts {
 		gap := s.Schedule.LongestGap()
 		if gap == 0 {
 			continue // one start, or none
 		}
-		if w.Gap == 0 || gap < w.Gap {
-			w.Gap, w.Job = gap, s.Job
+		if found := s.within(gap); w.Time == 0 || found.Time < w.Time {
+			w = found
 		}
-		slack = max(slack, s.Window+s.Timeout)
 		if !s.Rate {
 			crons = append(crons, s)
 		}
 	}
-	if w.Gap == 0 {
-		return Within{}
-	}
-	if len(crons) > 1 && w.Gap > enough {
-		if gap := unionGap(crons, now); gap > 0 && gap < w.Gap {
-			w.Gap = gap
+	if len(crons) > 1 {
+		if found := union(crons, now); found.Time > 0 && found.Time < w.Time {
+			w = found
 		}
 	}
-	w.Time = w.Gap + schedulerDelay + slack + cloudWatchDelay
 	return w
 }
 
-// unionGap is the longest time between two starts of any of the schedules within a year.
-func unionGap(starts []Start, now time.Time) time.Duration {
-	var queue nexts
-	for _, s := range starts {
-		if at, ok := s.Schedule.Next(now); ok {
-			queue = append(queue, next{at, s.Schedule})
-		}
+func (s Start) within(gap time.Duration) Within {
+	return Within{
+		Time: gap + schedulerDelay + s.Window + s.Timeout + cloudWatchDelay,
+		Gap:  gap, Job: s.Job, Window: s.Window, Timeout: s.Timeout,
 	}
-	heap.Init(&queue)
-	longest, last := time.Duration(0), time.Time{}
-	for len(queue) > 0 && queue[0].at.Before(now.Add(year)) {
-		if !last.IsZero() {
-			longest = max(longest, queue[0].at.Sub(last))
-		}
-		last = queue[0].at
-		if at, ok := queue[0].schedule.Next(last); ok {
-			queue[0].at = at
-			heap.Fix(&queue, 0)
-		} else {
-			heap.Pop(&queue)
-		}
-	}
-	return longest
 }
 
-// next is the next start of a schedule.
-type next struct {
-	at       time.Time
-	schedule *schedule.Schedule
-}
-
-// nexts is a container/heap.
-type nexts []next
-
-func (n nexts) Len() int           { return len(n) }
-func (n nexts) Less(i, j int) bool { return n[i].at.Before(n[j].at) }
-func (n nexts) Swap(i, j int)      { n[i], n[j] = n[j], n[i] }
-func (n *nexts) Push(x any)        { *n = append(*n, x.(next)) } //nolint:forcetypeassert // container/heap
-func (n *nexts) Pop() any {
-	last := (*n)[len(*n)-1]
-	*n = (*n)[:len(*n)-1]
-	return last
+// union is the longest time within a year until one of several jobs has run. Each minute of the year has the job that
+// starts in it and is done first; seen from the end, each start that follows a pause is the end of it, unless a later
+// one is done earlier.
+func union(starts []Start, now time.Time) Within {
+	from := now.Truncate(time.Minute)
+	first := make([]int32, year/time.Minute) // the job of each minute, from 1
+	done := func(i int32) time.Duration { return starts[i-1].Window + starts[i-1].Timeout }
+	for i, s := range starts {
+		job := int32(i + 1) //nolint:gosec // a template has no 2 billion jobs
+		for at := range s.Schedule.Between(from, from.Add(year)) {
+			m := at.Sub(from) / time.Minute
+			if first[m] == 0 || done(job) < done(first[m]) {
+				first[m] = job
+			}
+		}
+	}
+	var worst Within
+	best, bestAt := int32(0), 0
+	for m := len(first) - 1; m >= 0; m-- {
+		job := first[m]
+		if job == 0 {
+			continue
+		}
+		if best > 0 { // the token dies right after this start, and is found out by the best of those that follow
+			if found := starts[best-1].within(time.Duration(bestAt-m) * time.Minute); found.Time > worst.Time {
+				worst = found
+			}
+		}
+		if best == 0 || time.Duration(m)*time.Minute+done(job) <= time.Duration(bestAt)*time.Minute+done(best) {
+			best, bestAt = job, m
+		}
+	}
+	return worst
 }
