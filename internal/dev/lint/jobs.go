@@ -232,7 +232,9 @@ func (c *checker) written(mapping, name, key string) *yaml.Node {
 }
 
 // LeastSilentAfter is the smallest SilentAfter of a job, in hours, from the longest gap between its starts and its Window.
-func LeastSilentAfter(gap, window time.Duration) int { return schedule.LeastSilentAfter(gap, window, longestRun) }
+func LeastSilentAfter(gap, window time.Duration) int {
+	return schedule.LeastSilentAfter(gap, window, longestRun)
+}
 
 // silence computes the smallest SilentAfter that never cries wolf.
 func (c *checker) silence(name string, s *schedule.Schedule, window time.Duration, given int) {

@@ -158,7 +158,9 @@ func (j *Job) count(s *schedule.Schedule, now time.Time) {
 func (j Job) Short() bool { return j.Watched && j.SilentAfter < j.Least }
 
 // Starts is the number of starts in a month of 730 hours.
-func (j Job) Starts() float64 { return float64(j.StartsPerYear) * float64(pricing.Month) / float64(year) }
+func (j Job) Starts() float64 {
+	return float64(j.StartsPerYear) * float64(pricing.Month) / float64(year)
+}
 
 // Bill is what the job adds to a month's price.
 func (j Job) Bill() []pricing.Item {
