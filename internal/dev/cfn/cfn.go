@@ -123,6 +123,9 @@ var sections = []string{
 	"Parameters", "Resources", "Rules", "Transform",
 }
 
+// Sections are the names of a template's sections.
+func Sections() []string { return slices.Clone(sections) }
+
 // OfType returns the resources of a type, sorted by logical id.
 func (s *Stack) OfType(t string) []Resource {
 	var found []Resource

@@ -259,7 +259,11 @@ func (c *checker) unresolved(found cfn.TemplateError) {
 			continue
 		}
 		seen[[2]int{f.Line, f.Column}] = true
-		c.add(Problem{Place: f.Where, Text: f.Text, Line: f.Line, Column: f.Column})
+		p := Problem{Place: f.Where, Text: f.Text, Line: f.Line, Column: f.Column}
+		if meant := near(f.Where, cfn.Sections()); strings.HasSuffix(f.Text, "no such section") && meant != "" {
+			p.Fix = "did you mean " + meant + "?"
+		}
+		c.add(p)
 	}
 }
 

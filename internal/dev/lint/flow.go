@@ -78,6 +78,8 @@ func misreadValue(key, value string) (Problem, bool) {
 		return unquoted(key, value, "inside { } YAML takes the { for a block", 0, 0), true
 	case value == "" || strings.ContainsRune("{[!", rune(value[0])):
 		return Problem{}, false
+	case quoted && closing(value) < 0:
+		return misquoted(key, value)
 	}
 	if found := glued.FindStringSubmatchIndex(value); !quoted && found != nil && isKey(value[found[2]:found[3]]) {
 		p := tight(value[found[2]:found[3]])
@@ -86,7 +88,7 @@ func misreadValue(key, value string) (Problem, bool) {
 	}
 	after := 0
 	if quoted {
-		after = 1 + max(0, closing(value))
+		after = 1 + closing(value)
 	}
 	if next := missed.FindStringSubmatchIndex(value[after:]); next != nil && isKey(value[after+next[2]:after+next[3]]) {
 		return Problem{Key: key, Text: "a comma is missing before " + value[after+next[2]:after+

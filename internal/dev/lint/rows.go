@@ -378,6 +378,8 @@ func (r rule) problem(key string, n *yaml.Node) (Problem, bool) {
 		return mistake("has no value", "write one, or leave the key out")
 	case what == "null" && r.kind != number && r.kind != truth:
 		return mistake("YAML takes "+n.Value+" for null", "quote it, or leave the key out")
+	case curled(key, n.Value):
+		return mistake("has typographic quotes, as text programs write them", `write straight ones: ' and "`)
 	case tokenShape(n.Value) != "":
 		return mistake("that looks like a token ("+tokenShape(n.Value)+"…), and the template is no place for one",
 			"store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed")
@@ -406,6 +408,14 @@ func (r rule) problem(key string, n *yaml.Node) (Problem, bool) {
 		return mistake(text, fix)
 	}
 	return Problem{}, false
+}
+
+// curled reports whether the quotes of a value came from a text program: around it, or instead of those of its JSON.
+func curled(key, value string) bool {
+	if rules[jobs][key].kind == pasted {
+		return strings.ContainsAny(value, "“”„") && !json.Valid([]byte(value)) || strings.HasPrefix(value, "‘")
+	}
+	return key != "Note" && strings.IndexAny(value, "“‘„") == 0
 }
 
 // characters rejects what would break the event: its text stands in JSON.

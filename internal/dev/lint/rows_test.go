@@ -1335,6 +1335,35 @@ func TestMistakesInRows(t *testing.T) {
 				"6:7: this is a key of a row, and no row begins above it: write the name of the row above it, and a colon",
 			},
 		},
+		"single quote not closed, in one line": {
+			edits: []edit{{"Secret: example-api", "Secret: 'example-api"}},
+			want: []string{
+				`4:27: Tokens.ExampleApi: the ' of Secret is not closed: write it at the end of the value too`,
+			},
+		},
+		"quotes of a text program around a body": {
+			edits: []edit{{body, `Body: ‘{"kind":"daily"}’`}},
+			want: []string{
+				`11:13: Jobs.DailyReport.Body: has typographic quotes, as text programs write them: write straight ones: ' and "`,
+			},
+		},
+		"quotes of a text program within a body": {
+			edits: []edit{{body, `Body: '{“kind”:“daily”}'`}},
+			want: []string{
+				`11:13: Jobs.DailyReport.Body: has typographic quotes, as text programs write them: write straight ones: ' and "`,
+			},
+		},
+		"quotes of a text program around a zone": {
+			edits: []edit{{zone, "Timezone: “Europe/London”"}},
+			want: []string{
+				`8:17: Jobs.DailyReport.Timezone: has typographic quotes, as text programs write them: write straight ones: ` +
+					`' and "`,
+			},
+		},
+		"quotes of a text program as text": {
+			edits: []edit{{body, `Body: '{"said":"“now”"}'`}, {zone, "Note: “Anna” renews it"}},
+			want:  nil,
+		},
 		"placeholder in single braces": {
 			edits: []edit{{"{{scheduledDate}}", "{scheduledDate-1d}"}},
 			want: []string{

@@ -311,7 +311,7 @@ func TestWhatNoTemplateMayHold(t *testing.T) {
 		},
 		"section that is misspelt": {
 			edits: []edit{{"\nOutputs:\n", "\nOutput:\n"}},
-			want:  []string{"Output: CloudFormation knows no such section"},
+			want:  []string{"Output: CloudFormation knows no such section: did you mean Outputs?"},
 		},
 	}
 	for name, c := range cases {
