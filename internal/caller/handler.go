@@ -2,6 +2,7 @@ package caller
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -39,9 +40,9 @@ func NewHandler(lookup config.LookupEnv, out io.Writer) *Handler {
 }
 
 // invoke is one run: from the event to what was found, the report of it, the result.
-func (h *Handler) invoke(ctx context.Context, call handler.Invocation) handler.Answer {
+func (h *Handler) invoke(ctx context.Context, call handler.Invocation) (json.RawMessage, error) {
 	if err := handler.Begin(h.app, h.bad); err != nil {
-		return h.misconfigured(call, err)
+		return h.misconfigured(ctx, call, err)
 	}
 	a := h.app
 	defer a.End()
@@ -68,7 +69,7 @@ func (h *Handler) invoke(ctx context.Context, call handler.Invocation) handler.A
 		}
 	}
 	f.DurationMS = time.Since(call.Started).Milliseconds()
-	return h.answer(f.Result, message)
+	return h.finish(ctx, f.Result, message)
 }
 
 // report publishes, and reminds of a rejection that is stored. Whatever goes wrong is an error, and changes nothing
@@ -86,17 +87,25 @@ func (h *Handler) report(ctx context.Context, a *app, f finding) error {
 	})
 }
 
-// answer is the run's one line and its result, or its error.
-func (h *Handler) answer(res Result, message string) handler.Answer {
+// finish logs the run's one line and returns its result, or its error.
+func (h *Handler) finish(ctx context.Context, res Result, message string) (json.RawMessage, error) {
 	result, err := h.JSON(res.scrubbed(h.Scrub))
-	if err == nil && res.failed() {
-		err = typedError(res.Outcome, h.Scrub.Clean(message, redact.MaxError))
+	if err != nil {
+		return nil, err
 	}
-	return handler.Answer{Message: "run", Attrs: []any{"result", result}, Result: result, Err: err}
+	if res.failed() {
+		err := typedError(res.Outcome, h.Scrub.Clean(message, redact.MaxError))
+		h.Log.ErrorContext(ctx, "run", "result", result, "error", err)
+		return nil, err
+	}
+	h.Log.InfoContext(ctx, "run", "result", result)
+	return result, nil
 }
 
-// misconfigured is the answer of a run whose configuration cannot be read. There is no one to publish to.
-func (h *Handler) misconfigured(call handler.Invocation, cause error) handler.Answer {
+// misconfigured finishes a run whose configuration cannot be read. There is no one to publish to.
+func (h *Handler) misconfigured(
+	ctx context.Context, call handler.Invocation, cause error,
+) (json.RawMessage, error) {
 	j, jobErr := job.Parse(call.Event, job.Options{})
 	f := finding{
 		Result: Result{
@@ -105,5 +114,5 @@ func (h *Handler) misconfigured(call handler.Invocation, cause error) handler.An
 		},
 		reason: strings.ReplaceAll(errors.Join(cause, jobErr).Error(), "\n", "; "),
 	}
-	return h.answer(f.Result, f.message(secretCommands{}))
+	return h.finish(ctx, f.Result, f.message(secretCommands{}))
 }

@@ -284,7 +284,8 @@ func (r *run) decide(current token.Version) finding {
 			Verdict: a.Verdict, Status: a.Status, TokenVersion: r.last().version.ID, TokenExpiresAt: known(decisive.expiry),
 			TargetRequestID: a.RequestID,
 		},
-		reason: a.Reason, said: a.Said, kind: decisive.version.Kind(), undated: decisive.undated(), missesScope: a.MissesScope,
+		reason: a.Reason, said: a.Said, missesScope: a.MissesScope,
+		kind: decisive.version.Kind(), undated: decisive.undated(),
 	}
 	switch {
 	case a.Verdict == endpoint.Accepted:

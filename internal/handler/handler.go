@@ -1,9 +1,9 @@
 // Package handler is the skeleton of both functions: what happens to an invocation around the work that is a function's
 // own. It takes the event's bytes, because aws-lambda-go's typed handlers decode the event themselves and turn a broken
 // one into a SyntaxError, of which no one would learn which job or secret it was. A panic becomes an InternalError, as
-// Lambda would end the environment for it and lose the metrics; each invocation leaves one line in the log, which
-// LOG_LEVEL never filters; and what leaves the process is scrubbed, also of the function's own credentials. It knows
-// neither jobs nor rotations.
+// Lambda would end the environment for it and lose the metrics. The line of an invocation goes to a log that LOG_LEVEL
+// never filters, and what leaves the process is scrubbed, also of the function's own credentials. It knows neither jobs
+// nor rotations.
 package handler
 
 import (
@@ -32,8 +32,9 @@ func (t Text) Error() string { return string(t) }
 // InternalError reports that an invocation ended in an internal error.
 type InternalError struct{ Text }
 
-// Function is what a function does with an invocation: it is complete but for the line and the answer to Lambda.
-type Function func(context.Context, Invocation) Answer
+// Function is what a function does with an invocation. It logs the one line and returns the result, or a typed error
+// that is scrubbed.
+type Function func(context.Context, Invocation) (json.RawMessage, error)
 
 // Invocation is what Lambda says of one invocation.
 type Invocation struct {
@@ -41,14 +42,6 @@ type Invocation struct {
 	Started     time.Time
 	RequestID   string
 	FunctionARN string // with the alias or version that was invoked
-}
-
-// Answer is how an invocation ended.
-type Answer struct {
-	Message string // of its line: a constant of the function
-	Attrs   []any  // of its line
-	Result  []byte // JSON, for Lambda
-	Err     error  // typed and scrubbed; Lambda gets it in place of the result
 }
 
 // Handler implements lambda.Handler.
@@ -81,16 +74,13 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (result []byte, err 
 		call.RequestID, call.FunctionARN = lc.AwsRequestID, lc.InvokedFunctionArn
 	}
 	err = h.Catch(ctx, func() error {
-		a := h.function(ctx, call)
-		if a.Err != nil {
-			h.Log.ErrorContext(ctx, a.Message, append(a.Attrs, "error", a.Err.Error())...) //nolint:sloglint // one of two
-			return a.Err
-		}
-		h.Log.InfoContext(ctx, a.Message, a.Attrs...) //nolint:sloglint // one of two
-		result = a.Result
-		return nil
+		result, err = h.function(ctx, call)
+		return err
 	})
-	return result, err
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
 }
 
 // Catch calls f, logs its panic with the stack, and returns it as an *InternalError.

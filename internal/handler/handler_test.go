@@ -21,14 +21,14 @@ const (
 type failedError struct{ handler.Text }
 
 // invoke runs one invocation of a function, and returns what Lambda gets and the lines of the log.
-func invoke(t *testing.T, function func(*handler.Handler, handler.Invocation) handler.Answer) (
-	result []byte, lines []map[string]any, err error,
-) {
+func invoke(
+	t *testing.T, function func(*handler.Handler, handler.Invocation) (json.RawMessage, error),
+) (result []byte, lines []map[string]any, err error) {
 	t.Helper()
 	var out bytes.Buffer
 	var h *handler.Handler
 	lookup := func(name string) (string, bool) { return sessionToken, name == "AWS_SESSION_TOKEN" }
-	h = handler.New(lookup, &out, func(_ context.Context, call handler.Invocation) handler.Answer {
+	h = handler.New(lookup, &out, func(_ context.Context, call handler.Invocation) (json.RawMessage, error) {
 		return function(h, call)
 	})
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{
@@ -50,33 +50,32 @@ func invoke(t *testing.T, function func(*handler.Handler, handler.Invocation) ha
 
 func TestInvocationHasWhatLambdaSaysOfIt(t *testing.T) {
 	t.Parallel()
-	result, lines, err := invoke(t, func(_ *handler.Handler, call handler.Invocation) handler.Answer {
+	result, lines, err := invoke(t, func(h *handler.Handler, call handler.Invocation) (json.RawMessage, error) {
 		if string(call.Event) != "{}" || call.RequestID != "r-1" || call.FunctionARN != functionARN || call.Started.IsZero() {
 			t.Errorf("%+v", call)
 		}
-		return handler.Answer{Message: "run", Attrs: []any{"n", 1}, Result: []byte(`{"a":1}`)}
+		h.Log.InfoContext(t.Context(), "run", "n", 1)
+		return json.RawMessage(`{"a":1}`), nil
 	})
 	if string(result) != `{"a":1}` || err != nil || len(lines) != 1 ||
-		lines[0]["message"] != "run" || lines[0]["level"] != "INFO" || lines[0]["n"] != 1.0 ||
-		lines[0]["requestId"] != "r-1" {
+		lines[0]["message"] != "run" || lines[0]["level"] != "INFO" || lines[0]["n"] != 1.0 {
 		t.Errorf("%s, %v, %v", result, err, lines)
 	}
 }
 
-func TestTypedErrorIsReturnedInPlaceOfTheResultAndLoggedOnce(t *testing.T) {
+func TestTypedErrorIsReturnedInPlaceOfTheResult(t *testing.T) {
 	t.Parallel()
-	result, lines, err := invoke(t, func(*handler.Handler, handler.Invocation) handler.Answer {
-		return handler.Answer{Message: "run", Result: []byte(`{}`), Err: &failedError{"because"}}
+	result, lines, err := invoke(t, func(*handler.Handler, handler.Invocation) (json.RawMessage, error) {
+		return json.RawMessage(`{}`), &failedError{"because"}
 	})
-	if _, ok := errors.AsType[*failedError](err); !ok || result != nil || len(lines) != 1 ||
-		lines[0]["level"] != "ERROR" || lines[0]["error"] != "because" {
+	if _, ok := errors.AsType[*failedError](err); !ok || result != nil || len(lines) != 0 || err.Error() != "because" {
 		t.Errorf("%s, %v, %v", result, err, lines)
 	}
 }
 
 func TestPanicIsAnInternalErrorWithItsStackAndWithoutCredentials(t *testing.T) {
 	t.Parallel()
-	result, lines, err := invoke(t, func(*handler.Handler, handler.Invocation) handler.Answer {
+	result, lines, err := invoke(t, func(*handler.Handler, handler.Invocation) (json.RawMessage, error) {
 		panic("bad " + sessionToken)
 	})
 	if _, ok := errors.AsType[*handler.InternalError](err); !ok || result != nil || len(lines) != 1 ||
@@ -87,11 +86,10 @@ func TestPanicIsAnInternalErrorWithItsStackAndWithoutCredentials(t *testing.T) {
 
 func TestValueThatIsNoJSONIsAnInternalError(t *testing.T) {
 	t.Parallel()
-	_, lines, err := invoke(t, func(h *handler.Handler, _ handler.Invocation) handler.Answer {
-		result, err := h.JSON(func() {})
-		return handler.Answer{Message: "run", Result: result, Err: err}
+	_, lines, err := invoke(t, func(h *handler.Handler, _ handler.Invocation) (json.RawMessage, error) {
+		return h.JSON(func() {})
 	})
-	if _, ok := errors.AsType[*handler.InternalError](err); !ok || len(lines) != 1 {
+	if _, ok := errors.AsType[*handler.InternalError](err); !ok || len(lines) != 0 {
 		t.Errorf("%v, %v", err, lines)
 	}
 }

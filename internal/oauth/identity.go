@@ -104,7 +104,9 @@ func (c *Client) identityError(err error) *Error {
 			words, enableIdentity,
 		)
 	case "JWTPayloadSizeExceeded":
-		return permanent(stsCall, host, "gives no identity (%s): aws_identity has too many audiences, or too long ones", words)
+		return permanent(
+			stsCall, host, "gives no identity (%s): aws_identity has too many audiences, or too long ones", words,
+		)
 	case "SessionDurationEscalation":
 		return passing(
 			stsCall, host,

@@ -35,7 +35,7 @@ func (c *Client) Rotate(ctx context.Context, r *Rotate, current redact.Secret, v
 	asked := c.now()
 	parts, err := r.Request(RotateValues(asked, version))
 	if err != nil {
-		return Granted{}, &Error{From: rotateCall, Host: r.URL().Host, Reason: "was not made: " + err.Error(), Permanent: true}
+		return Granted{}, permanent(rotateCall, r.URL().Host, "was not made: %s", err)
 	}
 	request := parts.HTTP(ctx)
 	if request.Header.Get("Accept") == "" {

@@ -1,8 +1,8 @@
 package rotation
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -109,7 +109,7 @@ func (h *Handler) assemble(
 }
 
 // invoke is one step of a rotation. A panic fails it like any other error: its metric is published anyway.
-func (h *Handler) invoke(ctx context.Context, call handler.Invocation) handler.Answer {
+func (h *Handler) invoke(ctx context.Context, call handler.Invocation) (json.RawMessage, error) {
 	s := &rotation{}
 	var outcome Outcome
 	err := h.Catch(ctx, func() (err error) {
@@ -117,19 +117,17 @@ func (h *Handler) invoke(ctx context.Context, call handler.Invocation) handler.A
 		return err
 	})
 	h.report(ctx, s, outcome, err)
+	log := h.Log.With(
+		"secret", s.SecretID, "step", s.Step, "version", s.Version,
+		"duration_ms", time.Since(call.Started).Milliseconds(),
+	)
 	if err != nil {
 		outcome, err = h.typed(err)
+		log.ErrorContext(ctx, "rotation step", "outcome", outcome, "error", err.Error())
+		return nil, err
 	}
-	response, jsonErr := h.JSON(result{outcome})
-	return handler.Answer{
-		Message: "rotation step",
-		Attrs: []any{
-			"secret", s.SecretID, "step", s.Step, "version", s.Version,
-			"duration_ms", time.Since(call.Started).Milliseconds(), "outcome", outcome,
-		},
-		Result: response,
-		Err:    cmp.Or(err, jsonErr),
-	}
+	log.InfoContext(ctx, "rotation step", "outcome", outcome)
+	return h.JSON(result{outcome})
 }
 
 // step runs the step of an event.

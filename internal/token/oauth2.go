@@ -168,7 +168,7 @@ func (p *secretParser) parameters(object jsondoc.Value) []jsondoc.Member {
 	return object.Members
 }
 
-// rejectDuplicates rejects a parameter that another member sets: it would be a matter of chance which of the two counts.
+// rejectDuplicates rejects a parameter that another member sets: which of the two counts would be up to the provider.
 func (p *secretParser) rejectDuplicates(o *oauth.Config) {
 	for i, m := range o.Parameters {
 		if o.Sets(m.Name) {
