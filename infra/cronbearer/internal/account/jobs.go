@@ -21,15 +21,21 @@ import (
 
 // A Job is a deployed schedule whose target is the caller, with what its event says.
 type Job struct {
-	Name, Token, Secret, Action string
+	Name, Token, Secret, SecretKey, Action string
+	// Call is the method and URL, with their placeholders.
+	Call string
 	// Schedule is the schedule as Scheduler has it: with every field, as an update replaces all of them.
 	Schedule *scheduler.GetScheduleOutput
 }
 
 // event is the part of a schedule's Input that the tool shows.
 type event struct {
-	Job, Token, Secret, Action, Call string
-	Timeout                          string
+	Job, Token, Secret, SecretKey, Action, Call string
+}
+
+// ReadsOnly reports whether a run changes nothing at its target (RFC 9110 section 9.2.1).
+func (j Job) ReadsOnly() bool {
+	return j.Action == "check" || strings.HasPrefix(j.Call, "GET ") || strings.HasPrefix(j.Call, "HEAD ")
 }
 
 // Paused reports whether nothing starts the job now: it is disabled, or its StartDate is to come.
@@ -135,7 +141,9 @@ func getJob(ctx context.Context, c Scheduler, s *Stack, physical string) (Job, e
 	if out.Target == nil || json.Unmarshal([]byte(aws.ToString(out.Target.Input)), &e) != nil || e.Job == "" {
 		return Job{}, errNotAJob
 	}
-	return Job{Name: e.Job, Token: e.Token, Secret: e.Secret, Action: e.Action, Schedule: out}, nil
+	return Job{
+		Name: e.Job, Token: e.Token, Secret: e.Secret, SecretKey: e.SecretKey, Action: e.Action, Call: e.Call, Schedule: out,
+	}, nil
 }
 
 // errNotAJob marks a schedule of the stack that starts something else.

@@ -62,7 +62,9 @@ Times: ` + when.Forms,
 	flags.StringArrayVar(&o.fault, "fault", nil, "a fault, as `kind:name@time`")
 	flags.StringVar(&o.length, "for", "7d", "how `long` the rehearsal is")
 	flags.StringVar(&o.start, "start", "", "the `time` at which it begins (now)")
-	flags.StringVar(&o.limit, "notified-within", "", "exit with 1 if a dead token can go unnoticed for longer than this `duration`")
+	flags.StringVar(
+		&o.limit, "notified-within", "", "exit with 1 if a dead token can go unnoticed for longer than this `duration`",
+	)
 	a.describes("rehearse", rehearseDocument{})
 	return c
 }
@@ -263,7 +265,8 @@ func (a *App) printRehearsal(r *rehearse.Report) {
 		return
 	}
 	a.IO.Printf("%s of the real functions in %s, %s. Times are %s.\n",
-		view.Count(r.Runs, "run"), view.Span(r.End.Sub(r.Start)), view.Count(r.Emails, "email"), r.Start.In(a.IO.Zone).Format("MST"))
+		view.Count(r.Runs, "run"), view.Span(r.End.Sub(r.Start)), view.Count(r.Emails, "email"),
+		r.Start.In(a.IO.Zone).Format("MST"))
 	for _, v := range r.Verdicts {
 		if v.Worst == 0 {
 			a.IO.Printf("%s: no job starts again, so no one would be notified\n", v.Token)

@@ -188,7 +188,7 @@ func arguments(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, given []string) error {
 		switch {
 		case len(given) > len(names) && len(names) == 0:
-			return exit.Usagef("%s takes no argument, and %q was given", c.CommandPath(), given[0])
+			return exit.Usagef("%s takes no argument", c.CommandPath()) // which may be a token, so that it is not shown
 		case len(given) > len(names):
 			return exit.Usagef("%s takes %d argument(s), and %d were given", c.CommandPath(), len(names), len(given))
 		case len(given) < len(names):

@@ -55,7 +55,7 @@ func (r Result) Line() string {
 	if r.OK() && r.DurationMS > 0 {
 		text += fmt.Sprintf(" in %d ms", r.DurationMS)
 	}
-	if r.RecoveredWith != "" {
+	if r.RecoveredWith != "" && r.RecoveredWith != "AWSCURRENT" { // the token in memory was the one before
 		text += ", with " + r.RecoveredWith
 	}
 	return text

@@ -1,5 +1,5 @@
-// Package rehearse plays faults against a user's own application for a while, and says what they would have been told: each message
-// with its delay, and the worst case by arithmetic. It prints nothing.
+// Package rehearse plays faults against a user's own application for a while, and says what they would have been told:
+// each message with its delay, and the worst case by arithmetic. It prints nothing.
 package rehearse
 
 import (

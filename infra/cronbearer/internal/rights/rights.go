@@ -65,19 +65,19 @@ func Table() []Permission {
 		{Level: Look, Action: "cloudformation:ListStackResources", Resources: stack, Commands: all},
 
 		{Level: Look, Action: "cloudwatch:DescribeAlarms", Resources: anything, Commands: []string{
-			"status", "pause", "token set", "token show", "drill",
+			"status", "pause", "token set", "token show", "token rotate", "drill",
 		}},
 		{Level: Look, Action: "cloudwatch:DescribeAlarmHistory", Resources: anything, Commands: []string{"drill"}},
 		{Level: Look, Action: "cloudwatch:GetMetricData", Resources: anything, Commands: []string{"status"}},
 		{Level: Look, Action: "cloudwatch:ListAlarmMuteRules", Resources: anything, Commands: []string{"drill"}},
 		{Level: Look, Action: "scheduler:GetSchedule", Resources: schedules, Commands: []string{
-			"status", "run", "backfill", "pause", "resume", "token set",
+			"status", "run", "backfill", "pause", "resume", "token set", "token show", "token rotate",
 		}},
 		{Level: Look, Action: "secretsmanager:DescribeSecret", Resources: secrets, Commands: []string{
 			"status", "token set", "token show", "token rotate",
 		}},
 		{Level: Look, Action: "secretsmanager:ListSecretVersionIds", Resources: secrets, Commands: []string{
-			"status", "token set", "token show",
+			"status", "token set", "token show", "token rotate",
 		}},
 		{Level: Look, Action: "logs:StartQuery", Resources: logGroups, Commands: []string{"status", "runs"}},
 		{Level: Look, Action: "logs:GetQueryResults", Resources: anything, Commands: []string{"status", "runs"}},

@@ -1,7 +1,8 @@
-// Package sandbox runs a user's own application on this machine: their template, the real functions, and a model of AWS on a
-// virtual clock. It invents what the template does not have: a value for each secret, and an API behind each host that answers
-// what the jobs expect. Faults are applied at any moment, and everything that happens comes out as a stream of events, without a
-// secret in it. It is what `cronbearer rehearse` and `cronbearer dev` stand on; it prints nothing, and it is a model, not AWS.
+// Package sandbox runs a user's own application on this machine: their template, the real functions, and a model of AWS
+// on a virtual clock. It invents what the template does not have: a value for each secret, and an API behind each host
+// that answers what the jobs expect. Faults are applied at any moment, and everything that happens comes out as a
+// stream of events, without a secret in it. It is what `cronbearer rehearse` and `cronbearer dev` stand on; it prints
+// nothing, and it is a model, not AWS.
 package sandbox
 
 import (
@@ -90,8 +91,9 @@ func New(ctx context.Context, o Options) (_ *Sandbox, err error) {
 			return nil, err
 		}
 	}
-	s.Cloud, err = awssim.New(awssim.Options{
-		Template: o.Template, StackName: o.Stack, Parameters: o.Parameters, Binaries: binaries, Start: o.Start, PassOver: true,
+	s.Cloud, err = awssim.New(awssim.Options{ //nolint:contextcheck // its servers end with Close
+		Template: o.Template, StackName: o.Stack, Parameters: o.Parameters, Binaries: binaries, Start: o.Start,
+		PassOver:    true,
 		Concurrency: o.Concurrency, Observe: s.observe, IdleLife: idleLife,
 	})
 	if err != nil {
@@ -101,7 +103,8 @@ func New(ctx context.Context, o Options) (_ *Sandbox, err error) {
 	return s, s.storeTokens()
 }
 
-// idleLife ends environments that have had no work for a while, as Lambda does: a template of fifty jobs would leave as many.
+// idleLife ends environments that have had no work for a while, as Lambda does: a template of fifty jobs would leave as
+// many.
 const idleLife = 15 * time.Minute
 
 // Close ends the functions and removes what was built.
@@ -116,7 +119,8 @@ func (s *Sandbox) Close() error {
 	return err
 }
 
-// repository returns the folder with the functions' sources: the template's, or one above it, or one above the current folder.
+// repository returns the folder with the functions' sources: the template's, or one above it, or one above the current
+// folder.
 func repository(template string) (string, []string, error) {
 	for _, from := range []string{filepath.Dir(template), "."} {
 		folder, err := filepath.Abs(from)
@@ -130,7 +134,9 @@ func repository(template string) (string, []string, error) {
 			}
 		}
 	}
-	return "", nil, fmt.Errorf("there is no functions/caller next to %s or above it: run it in your copy of the repository", template)
+	return "", nil, fmt.Errorf(
+		"there is no functions/caller next to %s or above it: run it in your copy of the repository", template,
+	)
 }
 
 // build builds the functions.
