@@ -10,12 +10,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
 	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/dev/smfake"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 )
 
@@ -43,18 +42,9 @@ func (status answering) RoundTrip(r *http.Request) (*http.Response, error) {
 // counting is AWS without a network. It counts what is asked of it.
 type counting struct {
 	caller.CloudWatch
+	*smfake.Reader
 
-	reads, puts int
-}
-
-func (c *counting) GetSecretValue(
-	context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options),
-) (*secretsmanager.GetSecretValueOutput, error) {
-	c.reads++
-	return &secretsmanager.GetSecretValueOutput{
-		SecretString: aws.String("token-0123456789abcdef0123456789"),
-		VersionId:    aws.String("3f1f3a52-6f1c-4f7e-9d4e-8e6f5f9a1c11"), CreatedDate: aws.Time(time.Unix(1, 0)),
-	}, nil
+	puts int
 }
 
 func (c *counting) PutMetricData(
@@ -74,7 +64,11 @@ func warmed(tb testing.TB, status answering) (run func() error, cloud *counting)
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetHTTP1(true) // without HTTP/2, which would want to stand in for https too
 	transport.RegisterProtocol("https", status)
-	cloud = &counting{}
+	cloud = &counting{Reader: smfake.NewReader(tb)}
+	cloud.Put(
+		secretID, current, "3f1f3a52-6f1c-4f7e-9d4e-8e6f5f9a1c11", "token-0123456789abcdef0123456789",
+		time.Unix(1, 0),
+	)
 	s := config.Settings{
 		MetricNamespace: "N", StackName: "S", SecretPrefix: "S/", AllowedHosts: allowed, SecretCacheTTL: 5 * time.Minute,
 		IdempotencyHeader: "Idempotency-Key", LogLevel: slog.LevelInfo,
@@ -114,9 +108,9 @@ func TestWarmRunsAskAWSNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if cloud.reads != 1 || cloud.puts != 1 {
+	if cloud.Count() != 1 || cloud.puts != 1 {
 		t.Errorf(
-			"%d secret reads and %d metric calls in a hundred warm runs and the first, want 1 and 1", cloud.reads, cloud.puts,
+			"%d secret reads and %d metric calls in a hundred warm runs and the first, want 1 and 1", cloud.Count(), cloud.puts,
 		)
 	}
 }

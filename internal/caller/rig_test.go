@@ -20,16 +20,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
 	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/dev/smfake"
 	"github.com/cronbearer/cronbearer/internal/dev/testnet"
 	"github.com/cronbearer/cronbearer/internal/handler"
 	"github.com/cronbearer/cronbearer/internal/hosts"
-	"github.com/cronbearer/cronbearer/internal/token"
 )
 
 // canary begins every secret string of these tests. It must stand in nothing that leaves the process.
@@ -75,9 +73,10 @@ func newRig(t *testing.T, change func(*config.Settings)) *rig {
 		change(&s)
 	}
 	r := &rig{
-		t: t, net: testnet.New(t), secrets: &secrets{t: t, values: map[string]*secretsmanager.GetSecretValueOutput{}},
+		t: t, net: testnet.New(t), secrets: &secrets{Reader: smfake.NewReader(t)},
 		watch: &watch{t: t}, out: &output{},
 	}
+	r.secrets.Took = time.Millisecond
 	r.handler = caller.Assemble(s, r.secrets, r.watch, r.net.Transport(), r.out)
 	return r
 }
@@ -227,16 +226,11 @@ func (o *output) from(at int) string {
 	return o.text.String()[at:]
 }
 
-// secrets is Secrets Manager as far as reading goes.
+// secrets is Secrets Manager with the job's secret.
 type secrets struct {
-	t *testing.T
+	*smfake.Reader
 
-	mu     sync.Mutex
-	values map[string]*secretsmanager.GetSecretValueOutput
-	err    error
-	hang   bool
-	panics any
-	reads  []string
+	seen int
 }
 
 // put makes a version with its age.
@@ -245,43 +239,18 @@ func (s *secrets) put(stage, version, text string, age time.Duration) {
 }
 
 func (s *secrets) putInto(id, stage, version, text string, age time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.values[id+" "+stage] = &secretsmanager.GetSecretValueOutput{
-		SecretString: aws.String(text), VersionId: aws.String(version), CreatedDate: aws.Time(time.Now().Add(-age)),
-	}
+	s.Put(id, stage, version, text, time.Now().Add(-age))
 }
 
-func (s *secrets) GetSecretValue(
-	ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options),
-) (*secretsmanager.GetSecretValueOutput, error) {
-	key := aws.ToString(in.SecretId) + " " + aws.ToString(in.VersionStage)
-	s.mu.Lock()
-	s.reads = append(s.reads, aws.ToString(in.VersionStage))
-	out, err, hang, fault := s.values[key], s.err, s.hang, s.panics
-	s.mu.Unlock()
-	if fault != nil {
-		panic(fault)
-	}
-	if hang {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	time.Sleep(time.Millisecond) // a read takes its time
-	switch {
-	case err != nil:
-		return nil, err
-	case out == nil:
-		return nil, &smtypes.ResourceNotFoundException{}
-	}
-	return out, nil
-}
-
+// stages lists the stages that were read since it was last asked.
 func (s *secrets) stages() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := s.reads
-	s.reads = nil
+	var list []string
+	reads := s.Reads()
+	for _, read := range reads[s.seen:] {
+		_, stage, _ := strings.Cut(read, " ")
+		list = append(list, stage)
+	}
+	s.seen = len(reads)
 	return list
 }
 
@@ -364,5 +333,3 @@ func (w *watch) said() []string {
 	w.data, w.puts = nil, 0
 	return list
 }
-
-var _ token.SecretsManager = (*secrets)(nil)

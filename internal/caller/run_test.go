@@ -21,6 +21,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/caller"
 	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/dev/smfake"
 	"github.com/cronbearer/cronbearer/internal/dev/testnet"
 )
 
@@ -187,7 +188,7 @@ func TestOutcomes(t *testing.T) {
 			calls:   0,
 		},
 		"secret deleted": {
-			setting: setting{prepare: func(r *rig) { r.secrets.err = apiError("InvalidRequestException") }},
+			setting: setting{prepare: func(r *rig) { r.secrets.Err = apiError("InvalidRequestException") }},
 			want:    caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
 			kind:    "TokenUnavailableError",
 			says:    []string{"restore-secret"},
@@ -195,7 +196,7 @@ func TestOutcomes(t *testing.T) {
 			calls:   0,
 		},
 		"secret denied": {
-			setting: setting{prepare: func(r *rig) { r.secrets.err = apiError("AccessDeniedException") }},
+			setting: setting{prepare: func(r *rig) { r.secrets.Err = apiError("AccessDeniedException") }},
 			want:    caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
 			kind:    "TokenUnavailableError",
 			says:    []string{"denied"},
@@ -211,7 +212,7 @@ func TestOutcomes(t *testing.T) {
 			calls:   0,
 		},
 		"Secrets Manager throttled": {
-			setting: setting{prepare: func(r *rig) { r.secrets.err = apiError("ThrottlingException") }},
+			setting: setting{prepare: func(r *rig) { r.secrets.Err = apiError("ThrottlingException") }},
 			want:    caller.Result{Outcome: "token_unavailable", Verdict: "unknown"},
 			kind:    "TokenUnavailableError",
 			says:    []string{"ThrottlingException"},
@@ -755,7 +756,7 @@ func TestWindowWhenSecretsManagerFails(t *testing.T) {
 		r := newRig(t, nil)
 		r.secrets.put(current, "v1", secret("a"), time.Minute)
 		r.run(event{"action": "check"})
-		r.secrets.err = apiError("ThrottlingException")
+		r.secrets.Err = apiError("ThrottlingException")
 		tried := r.serve(nil)
 		got := r.run(nil)
 		if got.result.Outcome != "token_rejected" || got.result.Verdict != "rejected" || len(tried()) != 1 {
@@ -991,7 +992,7 @@ func TestTimeOfTheInvocation(t *testing.T) {
 			took: 18 * time.Second, outcome: "unreachable", says: "no answer came within",
 		},
 		"Secrets Manager hangs": {prepare: func(r *rig) {
-			r.secrets.hang = true
+			r.secrets.Took = smfake.Hang
 		}, event: nil, took: 18 * time.Second, outcome: "token_unavailable", says: "did not answer"},
 		"the token endpoint hangs": {
 			prepare: func(r *rig) {
@@ -1150,14 +1151,14 @@ func TestPanicsAreReported(t *testing.T) {
 		r.secrets.put(current, "v1", secret("a"), time.Hour)
 		r.serve(map[string]int{"a": 200})
 		r.run(nil)
-		r.secrets.panics = fmt.Errorf("the value %s is bad", secret("a"))
+		r.secrets.Panics = fmt.Errorf("the value %s is bad", secret("a"))
 		time.Sleep(10 * time.Minute)
 		got := r.run(nil)
 		if got.kind() != "InternalError" || !strings.Contains(got.err.Error(), "is bad") ||
 			!strings.Contains(got.log, "run_test.go") && !strings.Contains(got.log, "goroutine") {
 			t.Errorf("%s: %v\n%s", got.kind(), got.err, got.log)
 		}
-		r.secrets.panics = nil
+		r.secrets.Panics = nil
 		if got := r.run(nil); got.result.Outcome != "succeeded" {
 			t.Errorf("the next run: %+v, %v", got.result, got.err)
 		}

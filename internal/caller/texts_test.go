@@ -129,26 +129,26 @@ func TestTextsForPeople(t *testing.T) {
 		},
 		"login refused": {prepare: func(*rig) {}, mints: `403 {"message":"locked"}`, kinds: []string{"login"}},
 		"unreachable":   {prepare: func(*rig) {}, kinds: []string{"plain text"}},
-		"no secret":     {prepare: func(r *rig) { r.secrets.values = nil }, kinds: []string{"plain text"}},
+		"no secret":     {prepare: func(r *rig) { r.secrets.Clear() }, kinds: []string{"plain text"}},
 		"no secret of an ARN": {
-			prepare: func(r *rig) { r.secrets.values = nil }, kinds: []string{"plain text"},
+			prepare: func(r *rig) { r.secrets.Clear() }, kinds: []string{"plain text"},
 			event: event{"secret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:S/x-AbCdEf"},
 		},
 		"no secret in this Region": {
-			prepare: func(r *rig) { r.secrets.values = nil }, kinds: []string{"plain text"},
+			prepare: func(r *rig) { r.secrets.Clear() }, kinds: []string{"plain text"},
 			event: event{"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:S/x-AbCdEf"},
 		},
 		"secret deleted": {prepare: func(r *rig) {
-			r.secrets.err = apiError("InvalidRequestException")
+			r.secrets.Err = apiError("InvalidRequestException")
 		}, kinds: []string{"plain text"}},
 		"secret denied": {prepare: func(r *rig) {
-			r.secrets.err = apiError("AccessDeniedException")
+			r.secrets.Err = apiError("AccessDeniedException")
 		}, kinds: []string{"plain text"}},
 		"undecryptable": {prepare: func(r *rig) {
-			r.secrets.err = apiError("DecryptionFailure")
+			r.secrets.Err = apiError("DecryptionFailure")
 		}, kinds: []string{"plain text"}},
 		"throttled": {prepare: func(r *rig) {
-			r.secrets.err = apiError("ThrottlingException")
+			r.secrets.Err = apiError("ThrottlingException")
 		}, kinds: []string{"plain text"}},
 		"malformed text": {prepare: func(r *rig) {
 			r.secrets.put(current, "v1", "two words", 0)

@@ -91,7 +91,7 @@ func TestTwoBinaries(t *testing.T) {
 	binary := built(t)
 	m := newMachine(t, binary)
 	m.world.provider.delay = func() time.Duration { return time.Second }
-	version := m.world.sm.rotate()
+	version := m.world.sm.Rotate()
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
@@ -176,31 +176,31 @@ func (m *machine) killing(next http.Handler) http.Handler {
 // secretsManager speaks AWS's JSON 1.1.
 func (m *machine) secretsManager(w http.ResponseWriter, r *http.Request) {
 	sm := m.world.sm
-	sm.mu.Lock()
-	defer sm.mu.Unlock()
+	sm.Lock()
+	defer sm.Unlock()
 	operation := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
 	var out any
 	var err error
 	switch operation {
 	case "DescribeSecret":
-		d := sm.describe()
+		d := sm.Describe()
 		out = map[string]any{
 			"ARN": d.ARN, "Name": d.Name, "RotationEnabled": d.RotationEnabled, "RotationLambdaARN": d.RotationLambdaARN,
 			"VersionIdsToStages": d.VersionIdsToStages,
 		}
 	case "GetSecretValue":
 		var v *secretsmanager.GetSecretValueOutput
-		if v, err = sm.get(decoded[secretsmanager.GetSecretValueInput](m.t, r)); err == nil {
+		if v, err = sm.Get(decoded[secretsmanager.GetSecretValueInput](m.t, r)); err == nil {
 			out = map[string]any{
 				"ARN": v.ARN, "Name": v.Name, "VersionId": v.VersionId, "SecretString": v.SecretString,
 				"CreatedDate": v.CreatedDate.Unix(),
 			}
 		}
 	case "PutSecretValue":
-		_, err = sm.put(decoded[secretsmanager.PutSecretValueInput](m.t, r))
+		_, err = sm.Put(decoded[secretsmanager.PutSecretValueInput](m.t, r))
 		out = map[string]any{}
 	case "UpdateSecretVersionStage":
-		_, err = sm.update(decoded[secretsmanager.UpdateSecretVersionStageInput](m.t, r))
+		_, err = sm.Update(decoded[secretsmanager.UpdateSecretVersionStageInput](m.t, r))
 		out = map[string]any{}
 	default:
 		m.t.Errorf("operation %q", operation)
@@ -230,7 +230,7 @@ func decoded[T any](t *testing.T, r *http.Request) *T {
 
 // rotate runs the four steps, with the clock moved, and kills the process at its nth move; 0: never.
 func (m *machine) rotate(offset time.Duration, nth int32) error {
-	version := m.world.sm.rotate()
+	version := m.world.sm.Rotate()
 	var events []string
 	for _, step := range []rotation.Step{
 		rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret,

@@ -53,10 +53,10 @@ func TestRotatorDiesAnywhere(t *testing.T) {
 						t.Fatalf("seed %d: %v", seed, err)
 					}
 					logins++
-					w.sm.putByHand(refreshable(w.provider.logIn()))
+					w.sm.PutByHand(refreshable(w.provider.logIn()))
 				}
 			}
-			if left := w.sm.leases(); len(left) > 0 {
+			if left := leases(w.sm); len(left) > 0 {
 				t.Errorf("seed %d: labels are left: %v", seed, left)
 			}
 		})
@@ -79,10 +79,10 @@ func TestConcurrentRotators(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 5))
 			w := newWorld(t, refreshable)
-			w.sm.lag = time.Duration(random.IntN(100)) * time.Millisecond
+			w.sm.Lag = time.Duration(random.IntN(100)) * time.Millisecond
 			slow := time.Duration(1 + random.IntN(20_000))
 			w.provider.delay = func() time.Duration { return slow * time.Millisecond }
-			version := w.sm.rotate()
+			version := w.sm.Rotate()
 			time.Sleep(time.Second) // Secrets Manager's own call comes after it has settled
 			if random.IntN(3) == 0 {
 				p := w.start()
@@ -115,11 +115,11 @@ func TestConcurrentRotators(t *testing.T) {
 			}
 			p := w.start()
 			defer p.close()
-			w.sm.lag = 0
+			w.sm.Lag = 0
 			if _, err := p.do(rotation.FinishSecret); err != nil {
 				t.Errorf("seed %d: %v", seed, err)
 			}
-			if left := w.sm.leases(); len(left) > 0 {
+			if left := leases(w.sm); len(left) > 0 {
 				t.Errorf("seed %d: labels are left: %v", seed, left)
 			}
 		})
@@ -132,7 +132,7 @@ func TestAnswerAfterMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, refreshable)
 		w.provider.delay = func() time.Duration { return 3 * time.Minute }
-		version := w.sm.rotate()
+		version := w.sm.Rotate()
 		var all sync.WaitGroup
 		for i := range 3 {
 			all.Go(func() {

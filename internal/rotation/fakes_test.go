@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,10 +21,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/cronbearer/cronbearer/internal/clock"
 	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/dev/smfake"
 	"github.com/cronbearer/cronbearer/internal/execenv"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/rotation"
@@ -43,215 +42,14 @@ const (
 	canary    = "canary" // in every secret string
 )
 
-// secretsManager has the semantics of AWS's: immutable versions, each label on one version, labels moved by
-// compare-and-swap, a hundred versions of which none younger than a day goes.
-type secretsManager struct {
-	t *testing.T
-
-	mu       sync.Mutex
-	values   map[string]*string // by version; nil: AWSPENDING was given, and no value yet
-	created  map[string]time.Time
-	labels   map[string]string // version by label
-	enabled  bool
-	function string
-	past     []past
-	lag      time.Duration // how old DescribeSecret may be
-}
-
-type past struct {
-	at     time.Time
-	labels map[string]string
-}
-
-func newSecretsManager(t *testing.T, value string) *secretsManager {
+func newSecretsManager(t *testing.T, value string) *smfake.Secret {
 	t.Helper()
-	sm := &secretsManager{
-		t: t, values: map[string]*string{}, created: map[string]time.Time{}, labels: map[string]string{},
-		enabled: true, function: function,
-	}
-	sm.putByHand(value)
-	return sm
-}
-
-// id makes version ids as long as real ones.
-func id() string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", rand.Uint32(), rand.Uint64()>>16) }
-
-// putByHand is a person's put-secret-value: AWSCURRENT moves.
-func (sm *secretsManager) putByHand(value string) string {
-	sm.mu.Lock()
-	defer sm.mu.Unlock()
-	version := id()
-	sm.values[version], sm.created[version] = &value, time.Now()
-	sm.move(current, version)
-	return version
-}
-
-// rotate is RotateSecret: a new pending version, or that of a rotation that is not complete.
-func (sm *secretsManager) rotate() string {
-	sm.mu.Lock()
-	defer sm.mu.Unlock()
-	if p := sm.labels[pending]; p != "" && p != sm.labels[current] {
-		return p
-	}
-	version := id()
-	sm.values[version], sm.created[version] = nil, time.Now()
-	sm.move(pending, version)
-	return version
-}
-
-// takeOff is a person's update-secret-version-stage.
-func (sm *secretsManager) takeOff(label string) {
-	sm.mu.Lock()
-	defer sm.mu.Unlock()
-	sm.move(label, "")
-}
-
-func (sm *secretsManager) move(label, version string) {
-	sm.past = append(sm.past, past{time.Now(), maps.Clone(sm.labels)})
-	if label == current && sm.labels[current] != "" {
-		sm.labels[previous] = sm.labels[current]
-	}
-	if version == "" {
-		delete(sm.labels, label)
-	} else {
-		sm.labels[label] = version
-	}
-	for v := range sm.values {
-		if len(sm.labelsOf(sm.labels, v)) == 0 && time.Since(sm.created[v]) > 24*time.Hour {
-			delete(sm.values, v)
-		}
-	}
-}
-
-func (sm *secretsManager) labelsOf(labels map[string]string, version string) []string {
-	var list []string
-	for l, v := range labels {
-		if v == version {
-			list = append(list, l)
-		}
-	}
-	slices.Sort(list)
-	return list
-}
-
-// label tells which version has a label.
-func (sm *secretsManager) label(label string) string {
-	sm.mu.Lock()
-	defer sm.mu.Unlock()
-	return sm.labels[label]
-}
-
-// value of the version with a label; empty: none.
-func (sm *secretsManager) value(label string) string {
-	sm.mu.Lock()
-	defer sm.mu.Unlock()
-	return aws.ToString(sm.values[sm.labels[label]])
+	return smfake.NewSecret(t, secretARN, name, function, value)
 }
 
 // ours are the rotator's labels, and leases those of its lease.
-func (sm *secretsManager) ours() []string   { return sm.beginning(rotation.OurLabels) }
-func (sm *secretsManager) leases() []string { return sm.beginning(rotation.LeaseLabel) }
-
-func (sm *secretsManager) beginning(prefix string) []string {
-	sm.mu.Lock()
-	defer sm.mu.Unlock()
-	var list []string
-	for l := range sm.labels {
-		if strings.HasPrefix(l, prefix) {
-			list = append(list, l)
-		}
-	}
-	return list
-}
-
-func (sm *secretsManager) describe() *secretsmanager.DescribeSecretOutput {
-	labels := sm.labels
-	if sm.lag > 0 {
-		then := time.Now().Add(-rand.N(sm.lag))
-		for _, p := range slices.Backward(sm.past) {
-			if p.at.Before(then) {
-				break
-			}
-			labels = p.labels
-		}
-	}
-	out := &secretsmanager.DescribeSecretOutput{
-		ARN: aws.String(secretARN), Name: aws.String(name), RotationEnabled: aws.Bool(sm.enabled),
-		RotationLambdaARN: aws.String(sm.function), VersionIdsToStages: map[string][]string{},
-	}
-	for _, v := range labels {
-		out.VersionIdsToStages[v] = sm.labelsOf(labels, v)
-	}
-	return out
-}
-
-func (sm *secretsManager) get(in *secretsmanager.GetSecretValueInput) (*secretsmanager.GetSecretValueOutput, error) {
-	stage := aws.ToString(in.VersionStage)
-	if stage == "" {
-		sm.t.Error("GetSecretValue without a stage")
-	}
-	version := sm.labels[stage]
-	value := sm.values[version]
-	if value == nil {
-		return nil, &types.ResourceNotFoundException{
-			Message: aws.String("Secrets Manager can't find the specified secret value for staging label: " + stage),
-		}
-	}
-	return &secretsmanager.GetSecretValueOutput{
-		ARN: aws.String(secretARN), Name: aws.String(name), VersionId: aws.String(version), SecretString: value,
-		VersionStages: sm.labelsOf(sm.labels, version), CreatedDate: aws.Time(sm.created[version]),
-	}, nil
-}
-
-func (sm *secretsManager) put(in *secretsmanager.PutSecretValueInput) (*secretsmanager.PutSecretValueOutput, error) {
-	if len(in.VersionStages) == 0 {
-		sm.t.Error("PutSecretValue without stages moves AWSCURRENT")
-	}
-	version := aws.ToString(in.ClientRequestToken)
-	if size := len(aws.ToString(in.SecretString)); size == 0 || size > 65536 || len(version) < 32 || len(version) > 64 {
-		return nil, &types.InvalidParameterException{
-			Message: aws.String("the secret value must have 1 to 65536 bytes, and the token 32 to 64 characters"),
-		}
-	}
-	if before := sm.values[version]; before != nil {
-		if *before != aws.ToString(in.SecretString) {
-			return nil, &types.ResourceExistsException{Message: aws.String("You can't modify an existing version")}
-		}
-		return &secretsmanager.PutSecretValueOutput{VersionId: in.ClientRequestToken}, nil
-	}
-	if len(sm.values) > 100 {
-		return nil, &types.LimitExceededException{Message: aws.String("too many versions")}
-	}
-	sm.values[version], sm.created[version] = aws.String(*in.SecretString), time.Now()
-	for _, stage := range in.VersionStages {
-		sm.move(stage, version)
-	}
-	return &secretsmanager.PutSecretValueOutput{VersionId: in.ClientRequestToken}, nil
-}
-
-func (sm *secretsManager) update(
-	in *secretsmanager.UpdateSecretVersionStageInput,
-) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
-	label, to, from := aws.ToString(in.VersionStage), aws.ToString(in.MoveToVersionId), aws.ToString(
-		in.RemoveFromVersionId,
-	)
-	bad := func(text string) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
-		return nil, &types.InvalidParameterException{Message: aws.String(text)}
-	}
-	holder := sm.labels[label]
-	switch {
-	case from != "" && holder != from:
-		return bad("RemoveFromVersionId must be the version that has the label " + label)
-	case to != "" && from == "" && holder != "" && holder != to:
-		return bad("RemoveFromVersionId can't be empty: the label is attached")
-	case to != "" && sm.values[to] == nil:
-		return bad("there is no version " + to) // a pending version without a value may not be one
-	case to != "" && holder == "" && len(sm.labels) >= 20:
-		return nil, &types.LimitExceededException{Message: aws.String("20 labels")}
-	}
-	sm.move(label, to)
-	return &secretsmanager.UpdateSecretVersionStageOutput{ARN: aws.String(secretARN), Name: aws.String(name)}, nil
-}
+func ours(sm *smfake.Secret) []string   { return sm.LabelsWith(rotation.OurLabels) }
+func leases(sm *smfake.Secret) []string { return sm.LabelsWith(rotation.LeaseLabel) }
 
 // provider is an authorisation server with one-time refresh tokens that ends a family when one of them comes twice, a
 // "new token" call, and a resource that takes access tokens.
@@ -422,9 +220,9 @@ func (o *output) String() string {
 // world is one secret, its provider and the rotators.
 type world struct {
 	t        *testing.T
-	sm       *secretsManager
+	sm       *smfake.Secret
 	provider *provider
-	metrics  []string // guarded by sm.mu
+	metrics  []string // guarded by sm
 }
 
 func newWorld(t *testing.T, secret func(access, refresh string) string) *world {
@@ -526,9 +324,9 @@ func do[I, O any](ctx context.Context, p *process, operation string, in I, call 
 			return none, err
 		}
 	}
-	p.world.sm.mu.Lock()
+	p.world.sm.Lock()
 	out, err := call(in)
-	p.world.sm.mu.Unlock()
+	p.world.sm.Unlock()
 	if p.latency != nil {
 		time.Sleep(p.latency())
 	}
@@ -546,14 +344,14 @@ func do[I, O any](ctx context.Context, p *process, operation string, in I, call 
 func (p *process) GetSecretValue(
 	ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options),
 ) (*secretsmanager.GetSecretValueOutput, error) {
-	return do(ctx, p, "GetSecretValue "+aws.ToString(in.VersionStage), in, p.world.sm.get)
+	return do(ctx, p, "GetSecretValue "+aws.ToString(in.VersionStage), in, p.world.sm.Get)
 }
 
 func (p *process) DescribeSecret(
 	ctx context.Context, in *secretsmanager.DescribeSecretInput, _ ...func(*secretsmanager.Options),
 ) (*secretsmanager.DescribeSecretOutput, error) {
 	describe := func(*secretsmanager.DescribeSecretInput) (*secretsmanager.DescribeSecretOutput, error) {
-		return p.world.sm.describe(), nil
+		return p.world.sm.Describe(), nil
 	}
 	return do(ctx, p, "DescribeSecret", in, describe)
 }
@@ -577,8 +375,8 @@ func (w *world) publish(in *cloudwatch.PutMetricDataInput) (*cloudwatch.PutMetri
 
 // published returns the data since it was called last, without their name.
 func (w *world) published() string {
-	w.sm.mu.Lock()
-	defer w.sm.mu.Unlock()
+	w.sm.Lock()
+	defer w.sm.Unlock()
 	all := strings.ReplaceAll(strings.Join(w.metrics, ", "), "RotationFailed example-api ", "")
 	w.metrics = nil
 	return all
@@ -587,13 +385,13 @@ func (w *world) published() string {
 func (p *process) PutSecretValue(
 	ctx context.Context, in *secretsmanager.PutSecretValueInput, _ ...func(*secretsmanager.Options),
 ) (*secretsmanager.PutSecretValueOutput, error) {
-	return do(ctx, p, "PutSecretValue", in, p.world.sm.put)
+	return do(ctx, p, "PutSecretValue", in, p.world.sm.Put)
 }
 
 func (p *process) UpdateSecretVersionStage(
 	ctx context.Context, in *secretsmanager.UpdateSecretVersionStageInput, _ ...func(*secretsmanager.Options),
 ) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
-	return do(ctx, p, "UpdateSecretVersionStage "+aws.ToString(in.VersionStage), in, p.world.sm.update)
+	return do(ctx, p, "UpdateSecretVersionStage "+aws.ToString(in.VersionStage), in, p.world.sm.Update)
 }
 
 // errDied says that the process ended in the middle of a step.
@@ -639,12 +437,12 @@ func (p *process) invokeAs(arn, text string) (string, error) {
 
 // step runs one step on the pending version.
 func (p *process) do(step rotation.Step) (string, error) {
-	return p.invoke(event(step, p.world.sm.label(pending)))
+	return p.invoke(event(step, p.world.sm.Label(pending)))
 }
 
 // all runs the four steps as Secrets Manager does: each after the one before succeeded.
 func (p *process) all() error {
-	version := p.world.sm.rotate()
+	version := p.world.sm.Rotate()
 	for _, step := range []rotation.Step{
 		rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret,
 	} {
@@ -709,8 +507,8 @@ func refreshToken(t *testing.T, text string) string {
 
 // stored is the refresh token that the next renewal depends on: AWSPENDING's once it has a value, else AWSCURRENT's.
 func (w *world) stored() string {
-	if text := w.sm.value(pending); text != "" {
+	if text := w.sm.Value(pending); text != "" {
 		return refreshToken(w.t, text)
 	}
-	return refreshToken(w.t, w.sm.value(current))
+	return refreshToken(w.t, w.sm.Value(current))
 }

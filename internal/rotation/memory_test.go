@@ -30,7 +30,7 @@ func TestDeadRefreshTokenIsPostedOnce(t *testing.T) {
 				for n := range 3 * 96 { // a rotation each 15 minutes; AWSPENDING is taken off now and then
 					p := w.start()
 					if n%10 == 9 {
-						w.sm.takeOff(pending)
+						w.sm.TakeOff(pending)
 					}
 					err := p.all()
 					p.close()
@@ -41,19 +41,19 @@ func TestDeadRefreshTokenIsPostedOnce(t *testing.T) {
 					if _, posts := w.provider.counts(); posts != 1+n/96 {
 						t.Fatalf("rotation %d: posted %d times", n, posts)
 					}
-					if ours := w.sm.ours(); len(ours) != 1 || !strings.HasPrefix(ours[0], rotation.RefusedLabel) {
-						t.Fatalf("labels %v", ours)
+					if list := ours(w.sm); len(list) != 1 || !strings.HasPrefix(list[0], rotation.RefusedLabel) {
+						t.Fatalf("labels %v", list)
 					}
 					if got := w.published(); got != "1" {
 						t.Fatalf("published %q", got)
 					}
 					time.Sleep(15 * time.Minute)
 				}
-				w.sm.putByHand(refreshable(w.provider.logIn()))
+				w.sm.PutByHand(refreshable(w.provider.logIn()))
 				p := w.start()
 				defer p.close()
-				if err := p.all(); err != nil || len(w.sm.ours()) > 0 {
-					t.Errorf("re-authorized: %v, %v", err, w.sm.ours())
+				if err := p.all(); err != nil || len(ours(w.sm)) > 0 {
+					t.Errorf("re-authorized: %v, %v", err, ours(w.sm))
 				}
 			})
 		})
@@ -73,7 +73,7 @@ func TestUnusableRotateAnswer(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, rotatable)
-				before := w.sm.label(current)
+				before := w.sm.Label(current)
 				var fresh string
 				w.provider.answer = func(rw http.ResponseWriter, body map[string]any) bool {
 					data, _ := body["data"].(map[string]any)
@@ -90,26 +90,26 @@ func TestUnusableRotateAnswer(t *testing.T) {
 						t.Errorf("%v", err)
 					}
 				}
-				w.sm.takeOff(pending) // another rotation of the same AWSCURRENT
+				w.sm.TakeOff(pending) // another rotation of the same AWSCURRENT
 				if err := p.all(); err == nil {
 					t.Error("renewed")
 				}
-				if _, posts := w.provider.counts(); posts != 1 || w.sm.label(current) != before ||
-					!strings.Contains(w.sm.value(rotation.KeptLabel), fresh) {
-					t.Errorf("%d calls, kept %s", posts, w.sm.value(rotation.KeptLabel))
+				if _, posts := w.provider.counts(); posts != 1 || w.sm.Label(current) != before ||
+					!strings.Contains(w.sm.Value(rotation.KeptLabel), fresh) {
+					t.Errorf("%d calls, kept %s", posts, w.sm.Value(rotation.KeptLabel))
 				}
 				if name == "another place" {
-					w.sm.putByHand(strings.ReplaceAll(w.sm.value(current), "/data/", "/"))
+					w.sm.PutByHand(strings.ReplaceAll(w.sm.Value(current), "/data/", "/"))
 				} else {
-					w.sm.putByHand(rotatable(fresh, ""))
+					w.sm.PutByHand(rotatable(fresh, ""))
 					w.provider.answer = nil
 				}
-				if err := p.all(); err != nil || len(w.sm.ours()) > 0 {
-					t.Errorf("corrected: %v, %v", err, w.sm.ours())
+				if err := p.all(); err != nil || len(ours(w.sm)) > 0 {
+					t.Errorf("corrected: %v, %v", err, ours(w.sm))
 				}
 				if _, posts := w.provider.counts(); name == "another place" && (posts != 1 ||
-					!strings.Contains(w.sm.value(current), `"token":"`+fresh+`","expires_at":"2027-01-31T00:00:00Z"`)) {
-					t.Errorf("%d calls; %s", posts, w.sm.value(current))
+					!strings.Contains(w.sm.Value(current), `"token":"`+fresh+`","expires_at":"2027-01-31T00:00:00Z"`)) {
+					t.Errorf("%d calls; %s", posts, w.sm.Value(current))
 				}
 			})
 		})
@@ -191,7 +191,7 @@ func TestTestTargetDownForLongerThanTheTokenLives(t *testing.T) {
 					t.Errorf("finished after %s", took)
 				}
 				w.provider.answer, w.provider.test = nil, 0
-				if err := p.all(); err != nil || w.provider.reuses != 0 || !w.provider.honours(w.stored()) || len(w.sm.ours()) > 0 {
+				if err := p.all(); err != nil || w.provider.reuses != 0 || !w.provider.honours(w.stored()) || len(ours(w.sm)) > 0 {
 					t.Errorf("the next: %v", err)
 				}
 			})
@@ -268,17 +268,17 @@ func TestRotationFailedMetric(t *testing.T) {
 			return nil
 		}, want: "1"},
 		"a static secret": {do: func(p *process) error {
-			p.world.sm.putByHand("a-static-token-0123")
+			p.world.sm.PutByHand("a-static-token-0123")
 			_ = p.all()
 			return nil
 		}, want: "1"},
 		"rotation is not enabled": {do: func(p *process) error {
-			p.world.sm.enabled = false
+			p.world.sm.Enabled = false
 			_ = p.all()
 			return nil
 		}, want: ""},
 		"another function": {do: func(p *process) error {
-			p.world.sm.function = "x"
+			p.world.sm.Function = "x"
 			_ = p.all()
 			return nil
 		}, want: ""},
@@ -288,7 +288,7 @@ func TestRotationFailedMetric(t *testing.T) {
 			return nil
 		}, want: ""},
 		"a version without value": {do: func(p *process) error {
-			p.world.sm.rotate()
+			p.world.sm.Rotate()
 			_, _ = p.do(rotation.TestSecret)
 			_, _ = p.do(rotation.FinishSecret)
 			return nil
@@ -297,7 +297,7 @@ func TestRotationFailedMetric(t *testing.T) {
 		"a panic": {do: func(p *process) error {
 			p.fault = func(operation string) error {
 				if operation == "PutSecretValue" {
-					panic("at " + p.world.sm.value(current))
+					panic("at " + p.world.sm.Value(current))
 				}
 				return nil
 			}
@@ -335,11 +335,11 @@ func TestRotationFailedMetric(t *testing.T) {
 // loneTest is what Secrets Manager does when rotation is switched on without rotating at once.
 func loneTest(p *process) error {
 	p.world.provider.test = http.StatusServiceUnavailable
-	version := p.world.sm.rotate()
-	p.world.sm.mu.Lock()
-	value := *p.world.sm.values[p.world.sm.labels[current]]
-	p.world.sm.values[version] = &value
-	p.world.sm.mu.Unlock()
+	version := p.world.sm.Rotate()
+	p.world.sm.Lock()
+	value := *p.world.sm.Values[p.world.sm.Labels[current]]
+	p.world.sm.Values[version] = &value
+	p.world.sm.Unlock()
 	if _, err := p.do(rotation.TestSecret); err == nil {
 		return errors.New("the test target is down, and the step succeeded")
 	}
@@ -364,12 +364,12 @@ func TestAlarmGoesOutTenSecondsBeforeTheEnd(t *testing.T) {
 			}
 			return nil
 		}
-		w.sm.rotate()
+		w.sm.Rotate()
 		if _, err := p.do(rotation.CreateSecret); err != nil || w.published() != "1" || at < limit-12*time.Second ||
 			at > limit-9*time.Second {
 			t.Errorf("%v; published at %s", err, at)
 		}
-		if w.sm.value(pending) == "" {
+		if w.sm.Value(pending) == "" {
 			t.Error("nothing was stored")
 		}
 	})
@@ -415,13 +415,13 @@ func TestStepNames(t *testing.T) {
 		w := newWorld(t, refreshable)
 		p := w.start()
 		defer p.close()
-		version := w.sm.rotate()
+		version := w.sm.Rotate()
 		for _, step := range []rotation.Step{"create_secret", "set_secret", "test_secret", "finish_secret"} {
 			if _, err := p.invoke(event(step, version)); err != nil {
 				t.Errorf("%s: %v", step, err)
 			}
 		}
-		if w.sm.label(current) != version || w.published() != "0" {
+		if w.sm.Label(current) != version || w.published() != "0" {
 			t.Error("not finished")
 		}
 	})
@@ -442,7 +442,7 @@ func TestRotateCall(t *testing.T) {
 				`"expires_in":"/data/ttl"}}`,
 				access)
 		})
-		version := w.sm.rotate()
+		version := w.sm.Rotate()
 		w.provider.before = func(_ http.ResponseWriter, r *http.Request) bool {
 			body, _ := io.ReadAll(r.Body)
 			got := []string{
@@ -466,8 +466,8 @@ func TestRotateCall(t *testing.T) {
 		}
 		p := w.start()
 		defer p.close()
-		if err := p.all(); err != nil || !strings.Contains(w.sm.value(current), `"expires_at":"2000-01-02T00:00:00Z"`) {
-			t.Errorf("%v; %s", err, w.sm.value(current))
+		if err := p.all(); err != nil || !strings.Contains(w.sm.Value(current), `"expires_at":"2000-01-02T00:00:00Z"`) {
+			t.Errorf("%v; %s", err, w.sm.Value(current))
 		}
 	})
 }
@@ -512,7 +512,7 @@ func TestRefreshAnswers(t *testing.T) {
 				if err := p.all(); err != nil {
 					t.Fatal(err)
 				}
-				if got := w.sm.value(current); c.want != "" && !strings.Contains(got, c.want) {
+				if got := w.sm.Value(current); c.want != "" && !strings.Contains(got, c.want) {
 					t.Errorf("no %s in %s", c.want, got)
 				}
 				if warned := strings.Contains(p.out.String(), "expiry of the renewed token is unknown"); warned != c.warns {
@@ -532,7 +532,7 @@ func TestLabelsStayWithinTwenty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, refreshable)
 		for n := range 13 {
-			w.sm.labels[fmt.Sprintf("mine-%d", n)] = w.sm.labels[current]
+			w.sm.Labels[fmt.Sprintf("mine-%d", n)] = w.sm.Labels[current]
 		}
 		for n := range 40 {
 			p := w.start()
@@ -549,8 +549,8 @@ func TestLabelsStayWithinTwenty(t *testing.T) {
 			}
 			_ = p.all()
 			p.close()
-			if len(w.sm.labels) > 20 {
-				t.Fatalf("%v", w.sm.labels)
+			if len(w.sm.Labels) > 20 {
+				t.Fatalf("%v", w.sm.Labels)
 			}
 			time.Sleep(7 * time.Minute)
 		}

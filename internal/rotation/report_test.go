@@ -24,21 +24,21 @@ func TestReportingChangesNoRotation(t *testing.T) {
 				w := newWorld(t, refreshable)
 				p := w.start()
 				defer p.close()
-				secret := w.sm.value(current)
+				secret := w.sm.Value(current)
 				p.fault = func(operation string) error {
 					if operation == "PutMetricData" {
 						return fault(secret)
 					}
 					return nil
 				}
-				before := w.sm.label(current)
-				if err := p.all(); err != nil || w.sm.label(current) == before {
+				before := w.sm.Label(current)
+				if err := p.all(); err != nil || w.sm.Label(current) == before {
 					t.Errorf("the rotation: %v", err)
 				}
 				if !strings.Contains(p.out.String(), `"RotationFailed":0`) {
 					t.Errorf("the datum is not in the log: %s", p.out)
 				}
-				w.sm.rotate()
+				w.sm.Rotate()
 				w.provider.mu.Lock()
 				clear(w.provider.live) // someone revoked the grant
 				w.provider.mu.Unlock()

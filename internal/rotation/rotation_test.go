@@ -45,10 +45,10 @@ func TestRotation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, refreshable)
-		before := w.sm.label(current)
+		before := w.sm.Label(current)
 		p := w.start()
 		defer p.close()
-		version := w.sm.rotate()
+		version := w.sm.Rotate()
 		for _, want := range []struct {
 			step    rotation.Step
 			outcome string
@@ -69,13 +69,13 @@ func TestRotation(t *testing.T) {
 				t.Errorf("%s = %s, %v; want %s", want.step, got, err, want.outcome)
 			}
 		}
-		if w.sm.label(current) != version || w.sm.label(previous) != before {
-			t.Errorf("AWSCURRENT %s, AWSPREVIOUS %s; want %s, %s", w.sm.label(current), w.sm.label(previous), version, before)
+		if w.sm.Label(current) != version || w.sm.Label(previous) != before {
+			t.Errorf("AWSCURRENT %s, AWSPREVIOUS %s; want %s, %s", w.sm.Label(current), w.sm.Label(previous), version, before)
 		}
 		if _, posts := w.provider.counts(); posts != 1 {
 			t.Errorf("%d token requests", posts)
 		}
-		if left := w.sm.leases(); len(left) > 0 {
+		if left := leases(w.sm); len(left) > 0 {
 			t.Errorf("labels are left: %v", left)
 		}
 		first, _, _ := strings.Cut(p.out.String(), "\n")
@@ -163,7 +163,7 @@ func TestWhatIsStored(t *testing.T) {
 			p.close()
 			got := strings.NewReplacer(
 				lastAccess, "ACCESS", lastRefresh, "REFRESH", firstAccess, "OLD ACCESS", firstRefresh, "OLD REFRESH",
-			).Replace(w.sm.value(current))
+			).Replace(w.sm.Value(current))
 			if got != tc.after {
 				t.Errorf("%s:\n got %s\nwant %s", name, got, tc.after)
 			}
@@ -225,11 +225,11 @@ func TestRefusals(t *testing.T) {
 		"a path that looks like it":   {event: with(secretARN, "arn:stack/"), want: "not under stack/"},
 		"a long id": {event: with(secretARN, "stack/"+
 			strings.Repeat("x", 3000)), want: "SecretId is longer"},
-		"rotation not enabled": {prepare: func(w *world) { w.sm.enabled = false }, want: "not enabled"},
+		"rotation not enabled": {prepare: func(w *world) { w.sm.Enabled = false }, want: "not enabled"},
 		"another function":     {function: function + "x", want: "is rotated by"},
 		"an alias of it":       {function: function + ":live", want: "is rotated by"},
 		"no function": {function: "none", prepare: func(w *world) {
-			w.sm.function = ""
+			w.sm.Function = ""
 		}, want: "is rotated by"},
 		"another account's function": {
 			function: strings.Replace(function, "123456789012", "210987654321", 1), want: "is rotated by",
@@ -238,9 +238,9 @@ func TestRefusals(t *testing.T) {
 			event: with("VERSION", "00000000-0000-4000-8000-000000000000"), want: "has no version",
 		},
 		"a version that is past": {prepare: func(w *world) {
-			w.sm.putByHand(w.sm.value(current))
-			w.sm.labels["mine"] = w.sm.labels[pending]
-			w.sm.labels[pending] = w.sm.labels[current]
+			w.sm.PutByHand(w.sm.Value(current))
+			w.sm.Labels["mine"] = w.sm.Labels[pending]
+			w.sm.Labels[pending] = w.sm.Labels[current]
 		}, want: "is not AWSPENDING"},
 		"a static token": {secret: func(access, _ string) string {
 			return access
@@ -277,7 +277,7 @@ func TestRefusals(t *testing.T) {
 				if text == "" {
 					text = good
 				}
-				text = strings.Replace(text, "VERSION", w.sm.rotate(), 1)
+				text = strings.Replace(text, "VERSION", w.sm.Rotate(), 1)
 				if tc.prepare != nil {
 					tc.prepare(w)
 				}
@@ -287,7 +287,7 @@ func TestRefusals(t *testing.T) {
 				if arn == "" {
 					arn = function
 				}
-				writes := len(w.sm.past)
+				writes := len(w.sm.Past)
 				_, err := p.invokeAs(arn, text)
 				wantName := "RotationRefusedError"
 				if strings.Contains(name, "malformed") || strings.Contains(name, "half") {
@@ -296,8 +296,8 @@ func TestRefusals(t *testing.T) {
 				if errorName(err) != wantName || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("%s: %v; want %s with %q", errorName(err), err, wantName, tc.want)
 				}
-				if _, posts := w.provider.counts(); posts != 0 || len(w.sm.past) != writes {
-					t.Errorf("%d requests, %d writes", posts, len(w.sm.past)-writes)
+				if _, posts := w.provider.counts(); posts != 0 || len(w.sm.Past) != writes {
+					t.Errorf("%d requests, %d writes", posts, len(w.sm.Past)-writes)
 				}
 				if !strings.Contains(p.out.String(), `"message":"rotation step"`) {
 					t.Errorf("no log line: %s", p.out)
@@ -323,10 +323,10 @@ func TestOwnARN(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, refreshable)
-			w.sm.function = arns[0]
+			w.sm.Function = arns[0]
 			p := w.start()
 			defer p.close()
-			if _, err := p.invokeAs(arns[1], event(rotation.CreateSecret, w.sm.rotate())); err != nil {
+			if _, err := p.invokeAs(arns[1], event(rotation.CreateSecret, w.sm.Rotate())); err != nil {
 				t.Errorf("%s as %s: %v", arns[0], arns[1], err)
 			}
 		})
@@ -341,7 +341,7 @@ func TestEventOfTomorrow(t *testing.T) {
 		p := w.start()
 		defer p.close()
 		text := strings.Replace(
-			event(rotation.CreateSecret, w.sm.rotate()), "{",
+			event(rotation.CreateSecret, w.sm.Rotate()), "{",
 			`{"RotationToken":"canary-rotation-token-0123456789abcdef","Region":"eu-west-1",`, 1,
 		)
 		if _, err := p.invoke(text); err != nil {
@@ -356,15 +356,15 @@ func TestOutOfOrder(t *testing.T) {
 	for _, step := range []rotation.Step{rotation.TestSecret, rotation.FinishSecret} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, refreshable)
-			before := w.sm.label(current)
+			before := w.sm.Label(current)
 			p := w.start()
 			defer p.close()
-			w.sm.rotate()
+			w.sm.Rotate()
 			_, err := p.do(step)
 			if errorName(err) != "RotationRefusedError" || !strings.Contains(err.Error(), "has no value") {
 				t.Errorf("%s: %v", step, err)
 			}
-			if w.sm.label(current) != before {
+			if w.sm.Label(current) != before {
 				t.Error("AWSCURRENT moved")
 			}
 		})
@@ -439,7 +439,7 @@ func TestAnswers(t *testing.T) {
 				w.provider.answer = tc.answer
 				p := w.start()
 				defer p.close()
-				version := w.sm.rotate()
+				version := w.sm.Rotate()
 				begun := time.Now()
 				_, err := p.invoke(event(rotation.CreateSecret, version))
 				if errorName(err) != tc.typ || !strings.Contains(err.Error(), tc.want) {
@@ -448,10 +448,10 @@ func TestAnswers(t *testing.T) {
 				if _, posts := w.provider.counts(); posts > 1 {
 					t.Errorf("%d requests in one step", posts)
 				}
-				if w.sm.value(pending) != "" {
+				if w.sm.Value(pending) != "" {
 					t.Error("something was stored")
 				}
-				if left := w.sm.leases(); len(left) > 0 {
+				if left := leases(w.sm); len(left) > 0 {
 					t.Errorf("the next step must wait for %v", left)
 				}
 				if took := time.Since(begun); took > 2*time.Second {
@@ -470,7 +470,7 @@ func TestLostAnswerIsAskedForOnceMore(t *testing.T) {
 		w.provider.answer = func(http.ResponseWriter, map[string]any) bool { panic(http.ErrAbortHandler) }
 		p := w.start()
 		defer p.close()
-		version := w.sm.rotate()
+		version := w.sm.Rotate()
 		for i, want := range []string{"RotationFailedError", "ReauthorizationRequiredError", "ReauthorizationRequiredError"} {
 			_, err := p.invoke(event(rotation.CreateSecret, version))
 			// The refusal is remembered: a dead refresh token is not posted again.
@@ -479,11 +479,11 @@ func TestLostAnswerIsAskedForOnceMore(t *testing.T) {
 			}
 		}
 		w.provider.answer = nil
-		w.sm.putByHand(refreshable(w.provider.logIn()))
+		w.sm.PutByHand(refreshable(w.provider.logIn()))
 		if err := p.all(); err != nil {
 			t.Errorf("after a person logged in: %v", err)
 		}
-		if w.sm.label(current) != version {
+		if w.sm.Label(current) != version {
 			t.Error("the rotation that waited was not finished")
 		}
 	})
@@ -531,11 +531,11 @@ func TestUnusableAnswerIsKept(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, refreshable)
-				before := w.sm.label(current)
+				before := w.sm.Label(current)
 				w.provider.answer = answer
 				p := w.start()
 				defer p.close()
-				version := w.sm.rotate()
+				version := w.sm.Rotate()
 				_, err := p.do(rotation.CreateSecret)
 				if errorName(err) != "RotationFailedError" || !strings.Contains(err.Error(), rotation.KeptLabel) ||
 					strings.Contains(err.Error(), "AWSCURRENT stays") {
@@ -546,12 +546,12 @@ func TestUnusableAnswerIsKept(t *testing.T) {
 					Answer       string `json:"answer"`
 					RefreshToken string `json:"refresh_token"`
 				}
-				if err := json.Unmarshal([]byte(w.sm.value(rotation.KeptLabel)), &kept); err != nil || kept.KeptFor != version ||
+				if err := json.Unmarshal([]byte(w.sm.Value(rotation.KeptLabel)), &kept); err != nil || kept.KeptFor != version ||
 					kept.Answer == "" || !w.provider.honours(kept.RefreshToken) {
-					t.Fatalf("kept: %.300s, %v", w.sm.value(rotation.KeptLabel), err)
+					t.Fatalf("kept: %.300s, %v", w.sm.Value(rotation.KeptLabel), err)
 				}
 				if _, err := p.do(rotation.FinishSecret); errorName(err) != "RotationRefusedError" ||
-					w.sm.label(current) != before || w.sm.value(pending) != "" {
+					w.sm.Label(current) != before || w.sm.Value(pending) != "" {
 					t.Errorf("finishSecret: %v", err)
 				}
 				w.provider.answer = nil
@@ -562,7 +562,7 @@ func TestUnusableAnswerIsKept(t *testing.T) {
 					!w.provider.honours(w.stored()) {
 					t.Errorf("%d exchanges of %d, %d reuses", exchanges, posts, w.provider.reuses)
 				}
-				if left := w.sm.ours(); len(left) > 0 || w.sm.label(current) != version {
+				if left := ours(w.sm); len(left) > 0 || w.sm.Label(current) != version {
 					t.Errorf("left: %v", left)
 				}
 			})
@@ -605,7 +605,7 @@ func TestStoring(t *testing.T) {
 					p.fault = fault
 				}
 				begun := time.Now()
-				version := w.sm.rotate()
+				version := w.sm.Rotate()
 				_, err := p.invoke(event(rotation.CreateSecret, version))
 				if errorName(err) != tc.want {
 					t.Errorf("%v; want %q", err, tc.want)
@@ -616,7 +616,7 @@ func TestStoring(t *testing.T) {
 				if _, posts := w.provider.counts(); posts != 1 {
 					t.Errorf("%d token requests", posts)
 				}
-				if stored := w.sm.value(pending) != ""; stored != (tc.want == "" || tc.lost) {
+				if stored := w.sm.Value(pending) != ""; stored != (tc.want == "" || tc.lost) {
 					t.Errorf("stored: %t", stored)
 				}
 			})
@@ -680,10 +680,10 @@ func TestTestSecret(t *testing.T) {
 				}
 				w := newWorld(t, secret)
 				w.provider.test = tc.status
-				before := w.sm.label(current)
+				before := w.sm.Label(current)
 				p := w.start()
 				defer p.close()
-				w.sm.rotate()
+				w.sm.Rotate()
 				if _, err := p.do(rotation.CreateSecret); err != nil {
 					t.Fatal(err)
 				}
@@ -692,7 +692,7 @@ func TestTestSecret(t *testing.T) {
 					!strings.Contains(err.Error(), tc.err)) {
 					t.Errorf("%s, %v", got, err)
 				}
-				if w.sm.label(current) != before {
+				if w.sm.Label(current) != before {
 					t.Error("AWSCURRENT moved")
 				}
 			})
@@ -709,19 +709,19 @@ func TestOperatorReplacesTheCredential(t *testing.T) {
 			w := newWorld(t, refreshable)
 			p := w.start()
 			defer p.close()
-			w.sm.rotate()
+			w.sm.Rotate()
 			if _, err := p.do(rotation.CreateSecret); err != nil {
 				t.Fatal(err)
 			}
 			renewed := w.stored()
-			byHand := w.sm.putByHand(refreshable(w.provider.logIn()))
+			byHand := w.sm.PutByHand(refreshable(w.provider.logIn()))
 			_, err := p.do(step)
 			if errorName(err) != "RotationRefusedError" || strings.Contains(err.Error(), "aws secretsmanager") {
 				t.Errorf("%v", err)
 			}
-			if w.sm.label(current) != byHand || w.sm.label(pending) != "" ||
-				!strings.Contains(w.sm.value(rotation.KeptLabel), renewed) || w.published() != "" {
-				t.Errorf("AWSPENDING %s, kept %s", w.sm.label(pending), w.sm.value(rotation.KeptLabel))
+			if w.sm.Label(current) != byHand || w.sm.Label(pending) != "" ||
+				!strings.Contains(w.sm.Value(rotation.KeptLabel), renewed) || w.published() != "" {
+				t.Errorf("AWSPENDING %s, kept %s", w.sm.Label(pending), w.sm.Value(rotation.KeptLabel))
 			}
 			if err := p.all(); err != nil || !w.provider.honours(w.stored()) || w.provider.reuses != 0 || w.published() != "0" {
 				t.Errorf("the next rotation: %v", err)
@@ -738,17 +738,17 @@ func TestOperatorReplacesTheClient(t *testing.T) {
 		w := newWorld(t, refreshable)
 		p := w.start()
 		defer p.close()
-		w.sm.rotate()
+		w.sm.Rotate()
 		if _, err := p.do(rotation.CreateSecret); err != nil {
 			t.Fatal(err)
 		}
-		w.sm.putByHand(strings.Replace(w.sm.value(current), `"client_id":"client"`, `"client_id":"another"`, 1))
+		w.sm.PutByHand(strings.Replace(w.sm.Value(current), `"client_id":"client"`, `"client_id":"another"`, 1))
 		if _, err := p.do(rotation.FinishSecret); errorName(err) != "RotationRefusedError" ||
 			!strings.Contains(err.Error(), "client_id") {
 			t.Errorf("%v", err)
 		}
 		if err := p.all(); err != nil || !w.provider.honours(w.stored()) || w.provider.reuses != 0 ||
-			!strings.Contains(w.sm.value(current), `"another"`) {
+			!strings.Contains(w.sm.Value(current), `"another"`) {
 			t.Errorf("the next rotation: %v, %d reuses", err, w.provider.reuses)
 		}
 	})
@@ -771,13 +771,13 @@ func TestOperatorEditsTheRest(t *testing.T) {
 					w := newWorld(t, secret)
 					p := w.start()
 					defer p.close()
-					w.sm.rotate()
+					w.sm.Rotate()
 					if _, err := p.do(rotation.CreateSecret); err != nil {
 						t.Fatal(err)
 					}
-					renewed := w.sm.value(pending)
+					renewed := w.sm.Value(pending)
 					for n := range edits {
-						w.sm.putByHand(edited(w.sm.value(current), n))
+						w.sm.PutByHand(edited(w.sm.Value(current), n))
 					}
 					if got, err := p.do(rotation.TestSecret); err != nil {
 						t.Errorf("%s, %v", got, err)
@@ -786,9 +786,9 @@ func TestOperatorEditsTheRest(t *testing.T) {
 						t.Fatalf("%s, %v", got, err)
 					}
 					want := edited(renewed, edits-1)
-					if got := w.sm.value(current); got != want || w.sm.label(pending) != "" || len(w.sm.ours()) > 0 ||
+					if got := w.sm.Value(current); got != want || w.sm.Label(pending) != "" || len(ours(w.sm)) > 0 ||
 						w.published() != "0" {
-						t.Errorf("got %s\nwant %s\nlabels %v", got, want, w.sm.ours())
+						t.Errorf("got %s\nwant %s\nlabels %v", got, want, ours(w.sm))
 					}
 					if err := p.all(); err != nil || w.provider.reuses != 0 {
 						t.Errorf("the next rotation: %v", err)
@@ -809,7 +809,7 @@ func TestFinishSecret(t *testing.T) {
 				w := newWorld(t, refreshable)
 				p := w.start()
 				defer p.close()
-				version := w.sm.rotate()
+				version := w.sm.Rotate()
 				if _, err := p.do(rotation.CreateSecret); err != nil {
 					t.Fatal(err)
 				}
@@ -817,7 +817,7 @@ func TestFinishSecret(t *testing.T) {
 				byHand := ""
 				p.fault = func(operation string) error {
 					if moves && operation == swap {
-						byHand = w.sm.putByHand(refreshable(w.provider.logIn()))
+						byHand = w.sm.PutByHand(refreshable(w.provider.logIn()))
 					}
 					return nil
 				}
@@ -829,10 +829,10 @@ func TestFinishSecret(t *testing.T) {
 				}
 				_, err := p.do(rotation.FinishSecret)
 				switch {
-				case moves && (errorName(err) != "RotationFailedError" || w.sm.label(current) != byHand):
-					t.Errorf("%v; AWSCURRENT %s, by hand %s", err, w.sm.label(current), byHand)
-				case !moves && (err != nil || w.sm.label(current) != version):
-					t.Errorf("%v; AWSCURRENT %s, want %s", err, w.sm.label(current), version)
+				case moves && (errorName(err) != "RotationFailedError" || w.sm.Label(current) != byHand):
+					t.Errorf("%v; AWSCURRENT %s, by hand %s", err, w.sm.Label(current), byHand)
+				case !moves && (err != nil || w.sm.Label(current) != version):
+					t.Errorf("%v; AWSCURRENT %s, want %s", err, w.sm.Label(current), version)
 				}
 			})
 		})
@@ -858,7 +858,7 @@ func TestSecretsManagerFails(t *testing.T) {
 					w := newWorld(t, refreshable)
 					p := w.start()
 					defer p.close()
-					version := w.sm.rotate()
+					version := w.sm.Rotate()
 					if step != rotation.CreateSecret {
 						if _, err := p.do(rotation.CreateSecret); err != nil {
 							t.Fatal(err)
@@ -893,11 +893,11 @@ func TestFaultOfTheProgram(t *testing.T) {
 		defer p.close()
 		p.fault = func(operation string) error {
 			if operation == "PutSecretValue" {
-				panic("at " + w.sm.value(current))
+				panic("at " + w.sm.Value(current))
 			}
 			return nil
 		}
-		w.sm.rotate()
+		w.sm.Rotate()
 		if _, err := p.do(rotation.CreateSecret); errorName(err) != "InternalError" {
 			t.Errorf("%v", err)
 		}
@@ -910,9 +910,9 @@ func TestLabelsOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, refreshable)
 		for _, rest := range []string{"9999999999999.x.y", "", "x", "0000000000000.a.b"} {
-			w.sm.labels[rotation.LeaseLabel+rest] = w.sm.labels[current]
+			w.sm.Labels[rotation.LeaseLabel+rest] = w.sm.Labels[current]
 		}
-		w.sm.labels["mine"] = w.sm.labels[current]
+		w.sm.Labels["mine"] = w.sm.Labels[current]
 		p := w.start()
 		defer p.close()
 		begun := time.Now()
@@ -922,7 +922,7 @@ func TestLabelsOfOthers(t *testing.T) {
 		if took := time.Since(begun); took > time.Second {
 			t.Errorf("waited %s", took)
 		}
-		if left := w.sm.leases(); len(left) > 0 || w.sm.label("mine") == "" {
+		if left := leases(w.sm); len(left) > 0 || w.sm.Label("mine") == "" {
 			t.Errorf("left: %v", left)
 		}
 	})
@@ -941,12 +941,12 @@ func TestAnotherRotatorForAsLongAsThereIsTime(t *testing.T) {
 			if operation == "DescribeSecret" {
 				time.Sleep(3 * time.Millisecond) // the time must end in a wait, not in a look
 				label := fmt.Sprintf("%s%013d.other.v", rotation.LeaseLabel, time.Now().Add(10*time.Second).UnixMilli())
-				delete(w.sm.labels, before)
-				w.sm.labels[label], before = w.sm.labels[current], label
+				delete(w.sm.Labels, before)
+				w.sm.Labels[label], before = w.sm.Labels[current], label
 			}
 			return nil
 		}
-		w.sm.rotate()
+		w.sm.Rotate()
 		begun := time.Now()
 		_, err := p.do(rotation.CreateSecret)
 		if errorName(err) != "RotationFailedError" ||

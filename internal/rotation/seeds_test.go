@@ -104,10 +104,10 @@ func (c *chaos) run() {
 	if c.last != nil {
 		c.t.Fatalf("seed %d: no repetition leaves this state: %v", c.seed, c.last)
 	}
-	if credential := c.credential(c.sm.value(current)); !c.honours(credential) {
+	if credential := c.credential(c.sm.Value(current)); !c.honours(credential) {
 		c.t.Fatalf("seed %d: AWSCURRENT is dead: %s", c.seed, credential)
 	}
-	if left := c.sm.ours(); len(left) > 2 {
+	if left := ours(c.sm); len(left) > 2 {
 		c.t.Errorf("seed %d: labels are left: %v", c.seed, left)
 	}
 }
@@ -129,7 +129,7 @@ func (c *chaos) until(prepare func(), tries int) {
 
 // attempt runs the four steps, each in a process that may be killed, with an operator between them.
 func (c *chaos) attempt() error {
-	version := c.sm.rotate()
+	version := c.sm.Rotate()
 	for _, step := range []rotation.Step{
 		rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret,
 	} {
@@ -287,16 +287,16 @@ func (c *chaos) answer(rw http.ResponseWriter, body map[string]any) bool {
 // edit is what an operator does to a secret while it is renewed.
 func (c *chaos) edit() {
 	c.tally.edits++
-	value := c.sm.value(current)
+	value := c.sm.Value(current)
 	switch c.random.IntN(4) {
 	case 0, 1:
-		c.sm.putByHand(
+		c.sm.PutByHand(
 			regexp.MustCompile(`/test[?0-9]*"`).ReplaceAllString(value, fmt.Sprintf(`/test?%d"`, c.random.IntN(1000))),
 		)
 	case 2:
-		c.sm.putByHand(strings.Replace(value, `"client_id":"`, `"client_id":"x`, 1))
+		c.sm.PutByHand(strings.Replace(value, `"client_id":"`, `"client_id":"x`, 1))
 	case 3:
-		c.sm.putByHand(c.secret(c.provider.logIn()))
+		c.sm.PutByHand(c.secret(c.provider.logIn()))
 	}
 }
 
@@ -312,15 +312,15 @@ func (c *chaos) obey(err error) {
 				c.t.Errorf("seed %d: re-authorize is the advice, and %v is alive: %v", c.seed, alive, err)
 			}
 			c.tally.reauthorized++
-			c.sm.putByHand(c.secret(c.provider.logIn()))
+			c.sm.PutByHand(c.secret(c.provider.logIn()))
 			c.excused = false
 		case "get-secret-value": // and store the whole secret with the token of the answer
-			fresh := regexp.MustCompile(canary + `-access-\d+-[0-9a-f]+`).FindString(c.sm.value(rotation.KeptLabel))
+			fresh := regexp.MustCompile(canary + `-access-\d+-[0-9a-f]+`).FindString(c.sm.Value(rotation.KeptLabel))
 			if fresh == "" { // it was no answer of the token endpoint's
-				c.sm.putByHand(c.sm.value(current))
+				c.sm.PutByHand(c.sm.Value(current))
 				continue
 			}
-			c.sm.putByHand(c.secret(fresh, ""))
+			c.sm.PutByHand(c.secret(fresh, ""))
 		case "rotate-secret":
 		default:
 			c.t.Fatalf("seed %d: the command %s", c.seed, command[1])
@@ -354,7 +354,7 @@ func (c *chaos) live() []string {
 // relatives are those of the credentials that came from the same authorization as AWSCURRENT's: an operator who
 // replaced it does not want the ones of the authorization before.
 func (c *chaos) relatives(credentials []string) []string {
-	family := c.provider.family[c.credential(c.sm.value(current))]
+	family := c.provider.family[c.credential(c.sm.Value(current))]
 	return slices.DeleteFunc(slices.Clone(credentials), func(credential string) bool {
 		return c.provider.family[credential] != family
 	})
@@ -362,10 +362,10 @@ func (c *chaos) relatives(credentials []string) []string {
 
 // holds reports whether a version with a label has a credential.
 func (c *chaos) holds(credential string) bool {
-	c.sm.mu.Lock()
-	defer c.sm.mu.Unlock()
-	for _, version := range c.sm.labels {
-		if value := c.sm.values[version]; value != nil && strings.Contains(*value, credential) {
+	c.sm.Lock()
+	defer c.sm.Unlock()
+	for _, version := range c.sm.Labels {
+		if value := c.sm.Values[version]; value != nil && strings.Contains(*value, credential) {
 			return true
 		}
 	}

@@ -19,85 +19,22 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/dev/smfake"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// secrets is Secrets Manager as far as reading goes. What a test did not put there does not exist.
-type secrets struct {
-	t *testing.T
+// reader is Secrets Manager, with the values that most of these tests read.
+type reader struct{ *smfake.Reader }
 
-	mu       sync.Mutex
-	values   map[string]*secretsmanager.GetSecretValueOutput // by "id stage"
-	err      error                                           // of every read, if set
-	first    error                                           // of the first read only, if set
-	took     time.Duration
-	reading  int
-	reads    []string
-	parallel int // most reads at once
-}
-
-func newSecrets(t *testing.T) *secrets {
+func newSecrets(t *testing.T) reader {
 	t.Helper()
-	return &secrets{t: t, values: map[string]*secretsmanager.GetSecretValueOutput{}}
+	return reader{smfake.NewReader(t)}
 }
 
-func (s *secrets) put(id string, stage token.Stage, version, text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.values[id+" "+string(stage)] = &secretsmanager.GetSecretValueOutput{
-		SecretString: aws.String(text), VersionId: aws.String(version),
-	}
-}
-
-func (s *secrets) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = err
-}
-
-func (s *secrets) GetSecretValue(
-	ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options),
-) (*secretsmanager.GetSecretValueOutput, error) {
-	if in.VersionStage == nil || in.VersionId != nil {
-		s.t.Errorf("a read without a stage, or by version: %+v", in)
-		return nil, errors.New("refused by the caller's role")
-	}
-	key := aws.ToString(in.SecretId) + " " + aws.ToString(in.VersionStage)
-	s.mu.Lock()
-	s.reads = append(s.reads, key)
-	s.reading++
-	s.parallel = max(s.parallel, s.reading)
-	out, err := s.values[key], s.err
-	if s.first != nil && len(s.reads) == 1 {
-		err = s.first
-	}
-	s.mu.Unlock()
-	if s.took > 0 {
-		select {
-		case <-time.After(s.took):
-		case <-ctx.Done():
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reading--
-	switch {
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case err != nil:
-		return nil, err
-	case out == nil:
-		return nil, &types.ResourceNotFoundException{Message: aws.String("Secrets Manager can't find the specified secret.")}
-	}
-	return out, nil
-}
-
-func (s *secrets) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.reads)
+func (r reader) put(id string, stage token.Stage, version, text string) {
+	r.Put(id, string(stage), version, text, time.Time{})
 }
 
 // wall is a clock that a test moves.
@@ -169,8 +106,8 @@ func TestStoreKeepsCurrentForItsTTL(t *testing.T) {
 			v.Secret != "p/s" {
 			t.Errorf("%s: got %+v", step.why, v)
 		}
-		if api.count() != step.reads {
-			t.Fatalf("%s: %d reads, want %d", step.why, api.count(), step.reads)
+		if api.Count() != step.reads {
+			t.Fatalf("%s: %d reads, want %d", step.why, api.Count(), step.reads)
 		}
 	}
 }
@@ -182,8 +119,8 @@ func TestStoreWithoutTTLReadsEachTime(t *testing.T) {
 	s := token.NewStore(api, token.StoreOptions{Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, quiet())
 	current(t, s, "s")
 	api.put("s", token.Current, "v2", "ijklmnop")
-	if v := current(t, s, "s"); v.ID != "v2" || api.count() != 2 {
-		t.Errorf("got version %s after %d reads", v.ID, api.count())
+	if v := current(t, s, "s"); v.ID != "v2" || api.Count() != 2 {
+		t.Errorf("got version %s after %d reads", v.ID, api.Count())
 	}
 }
 
@@ -202,7 +139,7 @@ func TestStoreReadsOneAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		api := newSecrets(t)
-		api.took = time.Second
+		api.Took = time.Second
 		api.put("a", token.Current, "v1", "abcdefgh")
 		api.put("b", token.Current, "v1", "ijklmnop")
 		s := token.NewStore(
@@ -213,8 +150,8 @@ func TestStoreReadsOneAtATime(t *testing.T) {
 			wg.Go(func() { current(t, s, "a") })
 		}
 		wg.Wait()
-		if api.count() != 1 {
-			t.Errorf("%d reads for 50 runs at once, want 1", api.count())
+		if api.Count() != 1 {
+			t.Errorf("%d reads for 50 runs at once, want 1", api.Count())
 		}
 		// Another secret does not wait for it.
 		time.Sleep(2 * time.Minute)
@@ -238,7 +175,7 @@ func TestCurrentAfterIsSharedByManyRuns(t *testing.T) {
 		)
 		current(t, s, "s")
 		api.put("s", token.Current, "v2", "ijklmnop")
-		api.took = time.Second
+		api.Took = time.Second
 		var wg sync.WaitGroup
 		rejected := time.Now()
 		time.Sleep(time.Millisecond)
@@ -251,15 +188,15 @@ func TestCurrentAfterIsSharedByManyRuns(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if api.count() != 2 {
-			t.Errorf("%d reads, want 2: the first and one for the 50 runs", api.count())
+		if api.Count() != 2 {
+			t.Errorf("%d reads, want 2: the first and one for the 50 runs", api.Count())
 		}
-		if v := current(t, s, "s"); v.ID != "v2" || api.count() != 2 {
-			t.Errorf("the fresh version is not kept: %s after %d reads", v.ID, api.count())
+		if v := current(t, s, "s"); v.ID != "v2" || api.Count() != 2 {
+			t.Errorf("the fresh version is not kept: %s after %d reads", v.ID, api.Count())
 		}
 		time.Sleep(time.Millisecond)
-		if _, err := s.CurrentAfter(t.Context(), "s", time.Now()); err != nil || api.count() != 3 {
-			t.Errorf("a later rejection reads again: %d reads, want 3 (%v)", api.count(), err)
+		if _, err := s.CurrentAfter(t.Context(), "s", time.Now()); err != nil || api.Count() != 3 {
+			t.Errorf("a later rejection reads again: %d reads, want 3 (%v)", api.Count(), err)
 		}
 	})
 }
@@ -269,7 +206,7 @@ func TestCurrentAfterTrustsNoReadThatBeganBefore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		api := newSecrets(t)
-		api.took = 2 * time.Second
+		api.Took = 2 * time.Second
 		api.put("s", token.Current, "v1", "abcdefgh")
 		s := token.NewStore(
 			api, token.StoreOptions{TTL: 5 * time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet(),
@@ -294,7 +231,7 @@ func TestCurrentAfterNeverServesWhatIsStale(t *testing.T) {
 		api, token.StoreOptions{TTL: time.Minute, Margin: retry.Reserve, Now: clock.Now}, &redact.Scrubber{}, quiet(),
 	)
 	current(t, s, "s")
-	api.fail(apiError(throttled))
+	api.Fail(apiError(throttled))
 	if v, err := s.CurrentAfter(t.Context(), "s", clock.Now()); err == nil {
 		t.Errorf("got %s, want an error", v.ID)
 	}
@@ -302,9 +239,9 @@ func TestCurrentAfterNeverServesWhatIsStale(t *testing.T) {
 		t.Errorf("the failure dropped what was kept")
 	}
 	clock.move(-time.Hour) // the read lies in the future now
-	api.fail(nil)
-	before := api.count()
-	if _, err := s.CurrentAfter(t.Context(), "s", clock.Now()); err != nil || api.count() != before+1 {
+	api.Fail(nil)
+	before := api.Count()
+	if _, err := s.CurrentAfter(t.Context(), "s", clock.Now()); err != nil || api.Count() != before+1 {
 		t.Errorf("a read from the future was trusted (%v)", err)
 	}
 }
@@ -343,7 +280,7 @@ func TestStaleTokenServesWhileSecretsManagerFails(t *testing.T) {
 			s.SleepWith(noPause)
 			current(t, s, "s")
 			clock.move(c.age)
-			api.fail(c.err)
+			api.Fail(c.err)
 			v, err := s.Current(t.Context(), "s")
 			if stale := err == nil; stale != c.stale {
 				t.Fatalf("got %q, %v; want the stale token: %t", v.ID, err, c.stale)
@@ -352,7 +289,7 @@ func TestStaleTokenServesWhileSecretsManagerFails(t *testing.T) {
 				t.Errorf("the log says so: %t, want %t: %s", said, c.stale, out.String())
 			}
 			// The failure is not kept.
-			api.fail(nil)
+			api.Fail(nil)
 			if v := current(t, s, "s"); v.ID != "v1" {
 				t.Errorf("got %q afterwards", v.ID)
 			}
@@ -370,11 +307,11 @@ func TestPermanentErrorDropsWhatWasKept(t *testing.T) {
 	s.SleepWith(noPause)
 	current(t, s, "s")
 	clock.move(2 * time.Minute)
-	api.fail(apiError("AccessDeniedException"))
+	api.Fail(apiError("AccessDeniedException"))
 	if _, err := s.Current(t.Context(), "s"); err == nil {
 		t.Fatal("denied, and yet read")
 	}
-	api.fail(apiError(throttled))
+	api.Fail(apiError(throttled))
 	if v, err := s.Current(t.Context(), "s"); err == nil {
 		t.Errorf("version %s came back after it was denied", v.ID)
 	}
@@ -411,7 +348,7 @@ func TestErrorsOfReadingAreSorted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			api := newSecrets(t)
-			api.fail(c.err)
+			api.Fail(c.err)
 			s := token.NewStore(
 				api, token.StoreOptions{Prefix: "p/", TTL: time.Minute, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{},
 				quiet(),
@@ -491,7 +428,7 @@ func TestSecretBinaryIsText(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			api := newSecrets(t)
-			api.values["s AWSCURRENT"] = &c.out
+			api.PutRaw("s", "AWSCURRENT", &c.out)
 			s := token.NewStore(api, token.StoreOptions{Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
 			v, err := s.Current(t.Context(), "s")
 			if got := v.Token.Reveal(); got != c.want || (err == nil) != (c.want != "") {
@@ -508,7 +445,7 @@ func TestStagedIsNeverFromMemory(t *testing.T) {
 		api.put("s", stage, string(stage)+"-1", "abcdefgh")
 	}
 	made := time.Date(2026, 11, 24, 8, 30, 0, 0, time.UTC)
-	api.values["s AWSPENDING"].CreatedDate = aws.Time(made)
+	api.Put("s", "AWSPENDING", "AWSPENDING-1", "abcdefgh", made)
 	s := token.NewStore(
 		api, token.StoreOptions{TTL: time.Hour, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet(),
 	)
@@ -522,7 +459,7 @@ func TestStagedIsNeverFromMemory(t *testing.T) {
 		}
 	}
 	want := []string{"s AWSCURRENT", "s AWSPENDING", "s AWSPREVIOUS", "s AWSPENDING", "s AWSPREVIOUS"}
-	if diff := cmp.Diff(want, api.reads); diff != "" {
+	if diff := cmp.Diff(want, api.Reads()); diff != "" {
 		t.Errorf("reads (-want +got):\n%s", diff)
 	}
 	v, err := s.Staged(t.Context(), "s", token.Pending)
@@ -548,7 +485,7 @@ func TestWaitingForAReadLeavesTimeForTheReport(t *testing.T) {
 	const left, wait = 10 * time.Second, 10*time.Second - retry.Reserve
 	synctest.Test(t, func(t *testing.T) {
 		api := newSecrets(t)
-		api.took = time.Minute
+		api.Took = time.Minute
 		api.put("s", token.Current, "v1", "abcdefgh")
 		s := token.NewStore(
 			api, token.StoreOptions{TTL: time.Hour, Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet(),
@@ -597,22 +534,22 @@ func TestFirstDenialIsAskedAgainWithinFiveSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := newSecrets(t)
 		api.put("s", token.Current, "v1", "abcdefgh")
-		api.first = denied()
+		api.First = denied()
 		s := token.NewStore(api, token.StoreOptions{Now: time.Now}, &redact.Scrubber{}, quiet())
 		started := time.Now()
 		v, err := s.Current(t.Context(), "s")
-		if err != nil || v.ID != "v1" || time.Since(started) > 5*time.Second || api.count() != 2 {
-			t.Errorf("got %s, %v, after %s and %d reads", v.ID, err, time.Since(started), api.count())
+		if err != nil || v.ID != "v1" || time.Since(started) > 5*time.Second || api.Count() != 2 {
+			t.Errorf("got %s, %v, after %s and %d reads", v.ID, err, time.Since(started), api.Count())
 		}
-		api.fail(denied())
+		api.Fail(denied())
 		_, err = s.Current(t.Context(), "s")
-		if unavailable, ok := errors.AsType[*token.UnavailableError](err); !ok || !unavailable.Permanent || api.count() != 4 {
-			t.Errorf("got %v after %d reads, want a permanent error after two", err, api.count())
+		if unavailable, ok := errors.AsType[*token.UnavailableError](err); !ok || !unavailable.Permanent || api.Count() != 4 {
+			t.Errorf("got %v after %d reads, want a permanent error after two", err, api.Count())
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err = s.Current(ctx, "s"); err == nil || api.count() != 5 {
-			t.Errorf("got %v after %d reads: there was no time for a second one", err, api.count())
+		if _, err = s.Current(ctx, "s"); err == nil || api.Count() != 5 {
+			t.Errorf("got %v after %d reads: there was no time for a second one", err, api.Count())
 		}
 	})
 }
@@ -623,7 +560,7 @@ func TestAnswerWithoutAValueIsTransient(t *testing.T) {
 	api.put("s", token.Current, "v1", "abcdefgh")
 	s := token.NewStore(api, token.StoreOptions{TTL: time.Minute, Now: clock.Now}, &redact.Scrubber{}, quiet())
 	current(t, s, "s")
-	api.values["s AWSCURRENT"] = &secretsmanager.GetSecretValueOutput{VersionId: aws.String("v2")}
+	api.PutRaw("s", "AWSCURRENT", &secretsmanager.GetSecretValueOutput{VersionId: aws.String("v2")})
 	clock.move(2 * time.Minute)
 	if v := current(t, s, "s"); v.ID != "v1" {
 		t.Errorf("got %s, want the version read before", v.ID)
@@ -655,7 +592,7 @@ func TestSecretOfAnotherRegionSaysSo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			api := newSecrets(t)
-			api.fail(tt.err)
+			api.Fail(tt.err)
 			s := token.NewStore(api, token.StoreOptions{Region: "eu-west-1", Now: time.Now}, &redact.Scrubber{}, quiet())
 			s.SleepWith(noPause)
 			_, err := s.Current(t.Context(), tt.secret)
@@ -676,8 +613,8 @@ func TestRunsThatWaitForOneReadShareItsFailureAndTakeTheStaleToken(t *testing.T)
 		)
 		current(t, s, "s")
 		time.Sleep(6 * time.Minute)
-		api.took = 17 * time.Second // what three tries of the SDK take
-		api.fail(errors.New("i/o timeout"))
+		api.Took = 17 * time.Second // what three tries of the SDK take
+		api.Fail(errors.New("i/o timeout"))
 		started := time.Now()
 		var wg sync.WaitGroup
 		for i := range 8 {
@@ -691,13 +628,13 @@ func TestRunsThatWaitForOneReadShareItsFailureAndTakeTheStaleToken(t *testing.T)
 			})
 		}
 		wg.Wait()
-		if api.count() != 2 {
-			t.Errorf("%d reads, want one for the eight runs", api.count()-1)
+		if api.Count() != 2 {
+			t.Errorf("%d reads, want one for the eight runs", api.Count()-1)
 		}
-		api.took = 0
+		api.Took = 0
 		current(t, s, "s") // one that comes later asks anew
-		if api.count() != 3 {
-			t.Errorf("%d reads: the failure was remembered", api.count())
+		if api.Count() != 3 {
+			t.Errorf("%d reads: the failure was remembered", api.Count())
 		}
 	})
 }
@@ -711,7 +648,7 @@ func TestRunWithLittleTimeTakesTheStaleToken(t *testing.T) {
 		s := token.NewStore(api, token.StoreOptions{Margin: retry.Reserve, Now: time.Now}, &redact.Scrubber{}, quiet())
 		current(t, s, "s")
 		time.Sleep(time.Minute)
-		api.took = time.Minute
+		api.Took = time.Minute
 		var wg sync.WaitGroup
 		wg.Go(func() { current(t, s, "s") })
 		synctest.Wait()
@@ -752,7 +689,7 @@ func TestKeyedReadsOfOneSecretAreKeptApart(t *testing.T) {
 			}
 		}
 	}
-	if api.count() != 2 {
-		t.Errorf("%d reads, want one for each Key", api.count())
+	if api.Count() != 2 {
+		t.Errorf("%d reads, want one for each Key", api.Count())
 	}
 }
