@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// longestRun is the function's Timeout.
-	longestRun = 900 * time.Second
+	// LongestRun is the function's Timeout.
+	LongestRun = 900 * time.Second
 	// delivery is how late Scheduler may deliver a start, and Lambda start it.
 	delivery = 15 * time.Minute
 
@@ -231,9 +231,10 @@ func (c *checker) written(mapping, name, key string) *yaml.Node {
 	return nil
 }
 
-// LeastSilentAfter is the smallest SilentAfter of a job, in hours, from the longest gap between its starts and its Window.
+// LeastSilentAfter is the smallest SilentAfter of a job, in hours, from the longest gap between two starts and the
+// Window.
 func LeastSilentAfter(gap, window time.Duration) int {
-	return schedule.LeastSilentAfter(gap, window, longestRun)
+	return schedule.LeastSilentAfter(gap, window, LongestRun)
 }
 
 // silence computes the smallest SilentAfter that never cries wolf.

@@ -9,6 +9,9 @@ import "time"
 // AsOf is when the prices were read.
 const AsOf = "24 November 2026"
 
+// Region is whose list prices they are.
+const Region = "us-east-1"
+
 // Price is what one unit costs.
 type Price struct {
 	What   string

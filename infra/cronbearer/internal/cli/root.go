@@ -147,6 +147,7 @@ need an AWS account with the application deployed.`,
 func (a *App) commands() []*cobra.Command {
 	return []*cobra.Command{
 		newCheckCommand(a),
+		newPlanCommand(a),
 		newRehearseCommand(a),
 		newStatusCommand(a),
 		newFailedCommand(a),

@@ -119,7 +119,7 @@ var meanings = map[string]string{
 	"Jobs.Expect":     "other answers count as a success",
 	"Jobs.Reject":     "other answers count as a dead token",
 	"Jobs.Note":       "the text of its Silent alarm",
-	"Jobs.Timeout":    "how long a run may take",
+	"Jobs.Timeout":    "how long an attempt may take",
 	"Jobs.Attempts":   "how often a run tries",
 	"Jobs.Idempotent": "whether a call that may have arrived is repeated",
 	"Jobs.MaxAge":     "a run that starts later than that is skipped",

@@ -20,12 +20,12 @@ func At(ctx context.Context, revision, file string) ([]byte, error) {
 	}
 	folder, name := filepath.Split(file)
 	if _, err := git(ctx, folder, "rev-parse", "--quiet", "--verify", revision+"^{commit}"); err != nil {
-		return nil, fmt.Errorf("%w: git knows no %q here%s", ErrRevision, revision, err)
+		return nil, fmt.Errorf("%w: git knows no %q here%w", ErrRevision, revision, err)
 	}
 	// "./" makes the path relative to the folder (gitrevisions). --no-textconv: the bytes as they are.
 	data, err := git(ctx, folder, "show", "--no-textconv", revision+":./"+name)
 	if err != nil {
-		return nil, fmt.Errorf("%w with %s: %q%s", ErrRevision, name, revision, err)
+		return nil, fmt.Errorf("%w with %s: %q%w", ErrRevision, name, revision, err)
 	}
 	return data, nil
 }
@@ -45,10 +45,11 @@ func git(ctx context.Context, folder string, arguments ...string) ([]byte, error
 		folder = "."
 	}
 	var out, errs bytes.Buffer
-	c := exec.CommandContext(ctx, "git", append([]string{"-C", folder}, arguments...)...) //nolint:gosec // names a revision
+	arguments = append([]string{"-C", folder}, arguments...)
+	c := exec.CommandContext(ctx, "git", arguments...) //nolint:gosec // At checks the revision
 	c.Stdout, c.Stderr = &out, &errs
 	if err := c.Run(); err != nil {
-		if exited := (*exec.ExitError)(nil); !errors.As(err, &exited) {
+		if _, exited := errors.AsType[*exec.ExitError](err); !exited {
 			return nil, said(err.Error())
 		}
 		first, _, _ := strings.Cut(strings.TrimSpace(errs.String()), "\n")

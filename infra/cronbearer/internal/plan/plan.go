@@ -162,16 +162,11 @@ func (j Job) Starts() float64 {
 	return float64(j.StartsPerYear) * float64(pricing.Month) / float64(year)
 }
 
-// Bill is what the job adds to a month's price.
-func (j Job) Bill() []pricing.Item {
-	return pricing.Bill(pricing.Stack{Jobs: []pricing.Job{{Starts: j.Starts()}}})[firstOfJobs:]
+// Price is what the job and its runs add to a month's bill.
+func (j Job) Price() float64 {
+	bill := pricing.Bill(pricing.Stack{Jobs: []pricing.Job{{Starts: j.Starts()}}})
+	return pricing.Total(bill, "jobs", "runs")
 }
-
-// firstOfJobs is the first line of a bill that jobs are in.
-const firstOfJobs = 5
-
-// Price is the sum of the job's bill.
-func (j Job) Price() float64 { return pricing.Total(j.Bill()) }
 
 func (p *Plan) token(name string, now time.Time) Token {
 	t := Token{Name: name, WarnDays: number(p.stack.Mappings["Tokens"][name]["WarnDays"])}
@@ -188,7 +183,7 @@ func (p *Plan) token(name string, now time.Time) Token {
 			t.Jobs = append(t.Jobs, j.Name)
 			if j.StartsPerYear > 0 || j.Gap >= year {
 				starts = append(starts, Start{
-					Job: j.Name, Schedule: j.schedule, Rate: j.Rate, Window: j.Window, Timeout: j.Timeout,
+					Job: j.Name, Schedule: j.schedule, Rate: j.Rate, Window: j.Window, Timeout: j.Timeout, Gap: j.Gap,
 				})
 			}
 		}

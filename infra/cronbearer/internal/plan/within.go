@@ -1,13 +1,14 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/dev/schedule"
 )
 
-// What passes between a start and a message: Scheduler starts "within the minute" (Scheduler User Guide, "Schedule types"), and
-// CloudWatch's alarm of one period of a minute is evaluated within two of them.
+// What passes between a start and a message: Scheduler starts "within the minute" (Scheduler User Guide, "Schedule
+// types"), and CloudWatch's alarm of one period of a minute is evaluated within two of them.
 const (
 	schedulerDelay  = time.Minute
 	cloudWatchDelay = 2 * time.Minute
@@ -20,6 +21,7 @@ type Start struct {
 	Rate     bool // it counts from a moment that is not known before it is deployed
 	Window   time.Duration
 	Timeout  time.Duration
+	Gap      time.Duration // of the schedule, where it is known already; 0: read from it
 }
 
 // Within is how long a dead token can go unnoticed.
@@ -36,14 +38,17 @@ type Within struct {
 // year is how far the starts of several jobs are counted.
 const year = 365 * 24 * time.Hour
 
-// NotifiedWithin returns how long a token that dies right after a start can go unnoticed: the longest time until one of its
-// jobs has started again, with Scheduler's minute and window, a run, and CloudWatch's minutes. The phase of a rate is not
-// known, so that it only bounds the time by its own gap, wherever the others start.
+// NotifiedWithin returns how long a token that dies right after a start can go unnoticed: the longest time until one of
+// its jobs has started again, with Scheduler's minute and window, a run, and CloudWatch's minutes. The phase of a rate
+// is not known, so that it only bounds the time by its own gap, wherever the others start.
 func NotifiedWithin(starts []Start, now time.Time) Within {
 	var w Within
 	var crons []Start
 	for _, s := range starts {
-		gap := s.Schedule.LongestGap()
+		gap := s.Gap
+		if gap == 0 {
+			gap = s.Schedule.LongestGap()
+		}
 		if gap == 0 {
 			continue // one start, or none
 		}
@@ -77,7 +82,7 @@ func union(starts []Start, now time.Time) Within {
 	first := make([]int32, year/time.Minute) // the job of each minute, from 1
 	done := func(i int32) time.Duration { return starts[i-1].Window + starts[i-1].Timeout }
 	for i, s := range starts {
-		job := int32(i + 1) //nolint:gosec // a template has no 2 billion jobs
+		job := int32(i + 1)
 		for at := range s.Schedule.Between(from, from.Add(year)) {
 			m := at.Sub(from) / time.Minute
 			if first[m] == 0 || done(job) < done(first[m]) {
@@ -87,8 +92,7 @@ func union(starts []Start, now time.Time) Within {
 	}
 	var worst Within
 	best, bestAt := int32(0), 0
-	for m := len(first) - 1; m >= 0; m-- {
-		job := first[m]
+	for m, job := range slices.Backward(first) {
 		if job == 0 {
 			continue
 		}
