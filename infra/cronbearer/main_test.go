@@ -21,6 +21,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/cli"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/view"
 	"github.com/cronbearer/cronbearer/internal/dev/shipped"
 )
 
@@ -29,12 +31,30 @@ var update = flag.Bool("update", false, "rewrite what the scripts and docs/cli e
 
 // The scripts run the tool's own Main, in processes of their own.
 func TestMain(m *testing.M) {
+	if os.Getenv(promptEnv) != "" {
+		os.Exit(prompt())
+	}
 	testscript.Main(suite{m}, map[string]func(){"cronbearer": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		os.Exit(cli.Main(ctx, os.Args[1:], cli.System()))
 	}})
 }
+
+// prompt asks for a secret at this process's terminal and prints its length.
+func prompt() int {
+	io := view.System(os.Getenv)
+	text, err := io.Secret(context.Background(), "nothing is shown")
+	if err != nil {
+		io.Println(err)
+		return exit.From(err).Status
+	}
+	io.Printf("%d bytes\n", len(text))
+	return exit.OK
+}
+
+// promptEnv makes the test binary ask for a secret, as a process at a terminal does, and print its length.
+const promptEnv = "CRONBEARER_TEST_PROMPT"
 
 // now is the time of every session: a Saturday night, winter in Europe and in America.
 const now = "2026-11-28T01:12:00Z"

@@ -27,11 +27,12 @@ func (s *IO) Secret(ctx context.Context, question string) (string, error) {
 			Fix: "give --file <file>, or --file - for standard input",
 		}
 	}
-	fmt.Fprintf(s.Out, "%s: ", question)
+	// Before the question: whoever has read it may type, and nothing of that is shown.
 	before, err := term.MakeRaw(int(file.Fd()))
 	if err != nil {
 		return "", fmt.Errorf("the terminal: %w", err)
 	}
+	fmt.Fprintf(s.Out, "%s: ", question)
 	defer func() {
 		_ = term.Restore(int(file.Fd()), before) // there is nothing else to do about it
 		fmt.Fprintln(s.Out)
@@ -117,10 +118,23 @@ func edit(line, keys []byte) (_ []byte, done bool, err error) {
 		case keyKill:
 			line = line[:0]
 		case keyEscape:
-			i = len(keys) // an arrow or another key that writes nothing
+			i += escaped(keys[i+1:])
 		default:
 			line = append(line, key)
 		}
 	}
 	return line, false, nil
+}
+
+// escaped returns the length of what follows an escape: an arrow or another key that writes nothing (ECMA-48 section 5.4).
+func escaped(rest []byte) int {
+	if len(rest) == 0 || rest[0] != '[' && rest[0] != 'O' {
+		return 0
+	}
+	for i, b := range rest[1:] {
+		if 0x40 <= b && b <= 0x7e {
+			return i + 2 //nolint:mnd // the bracket and the final byte
+		}
+	}
+	return len(rest)
 }
