@@ -109,7 +109,8 @@ of a month with its arithmetic.
 
 A dead token is found out by the next run of any of its jobs. The time given is
 the longest: it dies right after a run, the next one starts as late as its
-Window and its answer takes as long as its Timeout allows. Disabled jobs do not count.
+Window and its answer takes as long as its Timeout allows. Disabled jobs do not
+count.
 
 With --since it shows only what is different from the template of a revision of
 git. With --exit-code as well, the exit code is 1 if there is a difference.`,
