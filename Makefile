@@ -56,7 +56,7 @@ $(TOOL):
 	@go run ./infra/cronbearer $(@:-jobs=) $(ARGS)
 
 validate: ## Look for mistakes in your template.yaml, or in TEMPLATE=<file>: a second
-	@go run ./infra/cronbearer check -t $(TEMPLATE) --env $(ENV)
+	@go run ./internal/dev/deploy -check -env $(ENV) -template $(TEMPLATE)
 
 # The race detector wants cgo, and so a C compiler. A machine without one still tests. Vet gets the same flag, so that nothing
 # is compiled twice.

@@ -99,6 +99,38 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 	}
 }
 
+// TestValidateNeedsNoSAM: it only reads, and an example's host is no mistake yet.
+func TestValidateNeedsNoSAM(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct{ template, says, fails string }{
+		"sound": {template: shipped.Template(), says: "template.yaml: no mistakes\n"},
+		"warning": {
+			template: strings.Replace(shipped.Template(), "Europe/London", "EST", 1),
+			says:     ": warning: Jobs.DailyReport.Timezone: EST",
+		},
+		"mistake": {
+			template: strings.Replace(shipped.Template(), "SilentAfter: 75", "SilentAfter: 3d", 1),
+			says:     ":40:20: error: Jobs.DailyReport.SilentAfter: ", fails: "template.yaml has mistakes: 1",
+		},
+		"no template": {fails: "no such file"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "template.yaml")
+			if c.template != "" {
+				write(t, file, c.template, 0o600)
+			}
+			var out bytes.Buffer
+			err := deployment{env: "default", template: file, out: &out, now: now}.validate(t.Context())
+			if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) ||
+				!strings.Contains(out.String(), c.says) {
+				t.Errorf("%v; it said %q", err, out.String())
+			}
+		})
+	}
+}
+
 // TestDeploy runs a SAM CLI that writes down what it is asked to do.
 func TestDeploy(t *testing.T) {
 	t.Parallel()

@@ -1,8 +1,9 @@
 // Command deploy is `make deploy`: it builds and deploys with SAM CLI, after the checks whose failure would leave a
-// half-made stack. ENV names an environment of samconfig.toml, so that one copy of the repository may deploy several
-// stacks.
+// half-made stack. With -check it only checks the template, which is `make validate`: what `cronbearer check` prints to
+// a pipe, but without AWS's clients, which take a minute to compile. ENV names an environment of samconfig.toml, so
+// that one copy of the repository may deploy several stacks.
 //
-//	go run ./internal/dev/deploy [-env prod] [-tools .tools/venv/bin] [-template template.yaml]
+//	go run ./internal/dev/deploy [-check] [-env prod] [-tools .tools/venv/bin] [-template template.yaml]
 package main
 
 import (
@@ -28,12 +29,17 @@ func main() {
 	flag.StringVar(&d.env, "env", "default", "the `environment` of samconfig.toml")
 	flag.StringVar(&d.template, "template", "template.yaml", "the `file` to deploy")
 	tools := flag.String("tools", ".tools/venv/bin", "the `folder` into which make sam puts SAM CLI")
+	only := flag.Bool("check", false, "only check the template")
 	flag.Parse()
 	if _, err := os.Stat(filepath.Join(*tools, "sam")); d.sam == "" && err == nil {
 		d.sam = filepath.Join(*tools, "sam")
 	}
 	d.sam = cmp.Or(d.sam, "sam")
-	if err := d.run(context.Background()); err != nil {
+	run := d.run
+	if *only {
+		run = d.validate
+	}
+	if err := run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -88,25 +94,37 @@ func (d deployment) version(ctx context.Context) error {
 	return nil
 }
 
+// validate is `cronbearer check`.
+func (d deployment) validate(context.Context) error {
+	mistakes, err := d.list(lint.Options{Now: d.now})
+	if err == nil && mistakes > 0 {
+		err = fmt.Errorf("%s has mistakes: %d", d.template, mistakes)
+	}
+	if err == nil {
+		fmt.Fprintf(d.out, "%s: no mistakes\n", d.template)
+	}
+	return err
+}
+
 // check is `cronbearer check --deploy`.
 func (d deployment) check(c config) error {
-	problems, err := lint.File{
-		Path: d.template, Env: d.env, Options: lint.Options{Deploy: true, Asked: c.asks(), Now: d.now},
-	}.Check()
-	if err != nil {
-		return err
+	mistakes, err := d.list(lint.Options{Deploy: true, Asked: c.asks(), Now: d.now})
+	if err == nil && mistakes > 0 {
+		err = fmt.Errorf("not deployed: fix %s first", d.template)
 	}
-	mistakes := 0
+	return err
+}
+
+// list prints what is wrong with the template and returns the number of mistakes.
+func (d deployment) list(o lint.Options) (mistakes int, err error) {
+	problems, err := lint.File{Path: d.template, Env: d.env, Options: o}.Check()
 	for _, p := range problems {
 		if p.Severity == lint.Mistake {
 			mistakes++
 		}
 		fmt.Fprintln(d.out, p.In(d.template))
 	}
-	if mistakes > 0 {
-		return fmt.Errorf("not deployed: fix %s first", d.template)
-	}
-	return nil
+	return mistakes, err
 }
 
 func (d deployment) command(ctx context.Context, arguments ...string) error {
