@@ -73,28 +73,33 @@ func TestResultOfASuccessHoldsNoToken(t *testing.T) {
 	})
 }
 
-// An outcome, its result, its error and what it publishes. expires_at of the secret is in ten days.
-func TestOutcomes(t *testing.T) {
+const (
+	runbook   = "docs/runbooks/"
+	heartbeat = "Heartbeat S J "
+	days      = "TokenDaysToExpiry S T 10.0"
+)
+
+// setting is what a run of a test of outcomes meets.
+type setting struct {
+	secret  string // of AWSCURRENT; empty: static, with expires_at in ten days; -: none
+	status  int    // of the target; 0: nobody listens
+	event   event
+	prepare func(*rig)
+}
+
+// outcomeCase is a run with its result, its error and what it publishes.
+type outcomeCase struct {
+	setting
+	want  caller.Result // but for what is the same in all
+	kind  string
+	says  []string
+	put   []string
+	calls int // to the target
+}
+
+func TestAnswerOfTheTargetDecidesTheOutcome(t *testing.T) {
 	t.Parallel()
-	const (
-		runbook   = "docs/runbooks/"
-		heartbeat = "Heartbeat S J "
-		days      = "TokenDaysToExpiry S T 10.0"
-	)
-	type setting struct {
-		secret  string // of AWSCURRENT; empty: static, with expires_at; -: none
-		status  int    // of the target; 0: nobody listens
-		event   event
-		prepare func(*rig)
-	}
-	cases := map[string]struct {
-		setting
-		want  caller.Result // but for what is the same in all
-		kind  string
-		says  []string
-		put   []string
-		calls int // to the target
-	}{
+	checkOutcomes(t, map[string]outcomeCase{
 		"succeeded": {
 			setting: setting{status: 200},
 			want:    caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
@@ -179,6 +184,12 @@ func TestOutcomes(t *testing.T) {
 			put:     []string{days, heartbeat + "0"},
 			calls:   0,
 		},
+	})
+}
+
+func TestSecretThatCannotBeReadMakesTheTokenUnavailable(t *testing.T) {
+	t.Parallel()
+	checkOutcomes(t, map[string]outcomeCase{
 		"no secret": {
 			setting: setting{secret: "-"},
 			want:    caller.Result{Outcome: "token_unavailable", Verdict: "rejected"},
@@ -219,6 +230,12 @@ func TestOutcomes(t *testing.T) {
 			put:     []string{heartbeat + "0"},
 			calls:   0,
 		},
+	})
+}
+
+func TestTokenIsSentOnlyToHostsThatItIsBoundTo(t *testing.T) {
+	t.Parallel()
+	checkOutcomes(t, map[string]outcomeCase{
 		"host that ALLOWED_HOSTS does not have": {
 			setting: setting{status: 200, event: event{"call": "GET https://example.net/"}},
 			want:    caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
@@ -264,6 +281,12 @@ func TestOutcomes(t *testing.T) {
 			put:   []string{heartbeat + "0"},
 			calls: 0,
 		},
+	})
+}
+
+func TestMintingDecidesTheOutcomeBeforeTheCall(t *testing.T) {
+	t.Parallel()
+	checkOutcomes(t, map[string]outcomeCase{
 		"minted": {
 			setting: setting{secret: mintedSecret("c1"), status: 200, prepare: func(r *rig) { r.mint("m1") }},
 			want:    caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
@@ -307,6 +330,12 @@ func TestOutcomes(t *testing.T) {
 			put:   []string{"TokenRejected S T 1", heartbeat + "1"},
 			calls: 0,
 		},
+	})
+}
+
+func TestCheckMakesNoCall(t *testing.T) {
+	t.Parallel()
+	checkOutcomes(t, map[string]outcomeCase{
 		"check": {
 			setting: setting{event: event{"action": "check", "call": nil}},
 			want:    caller.Result{Outcome: "succeeded", Verdict: "unknown", TokenVersion: "v1"},
@@ -337,6 +366,12 @@ func TestOutcomes(t *testing.T) {
 			put:     []string{"TokenRejected S T 1", heartbeat + "1"},
 			calls:   0,
 		},
+	})
+}
+
+func TestLateRunsAreSkippedAndExpiredTokensCalledWith(t *testing.T) {
+	t.Parallel()
+	checkOutcomes(t, map[string]outcomeCase{
 		"an expired token is called with": {
 			setting: setting{secret: `{"token":"` + secret("v1") + `","expires_at":"1999-12-31"}`, status: 200},
 			want:    caller.Result{Outcome: "succeeded", Verdict: "accepted", Status: 200, Attempts: 1, TokenVersion: "v1"},
@@ -363,6 +398,12 @@ func TestOutcomes(t *testing.T) {
 			put:   []string{"TokenRejected S T 0", days, heartbeat + "1"},
 			calls: 1,
 		},
+	})
+}
+
+func TestBadEventNamesEveryProblem(t *testing.T) {
+	t.Parallel()
+	checkOutcomes(t, map[string]outcomeCase{
 		"bad event": {
 			setting: setting{status: 200, event: event{"attempts": 0, "tiemout": "5s"}},
 			want:    caller.Result{Outcome: "invalid_job", Verdict: "unknown"},
@@ -371,7 +412,11 @@ func TestOutcomes(t *testing.T) {
 			put:     []string{heartbeat + "0"},
 			calls:   0,
 		},
-	}
+	})
+}
+
+func checkOutcomes(t *testing.T, cases map[string]outcomeCase) {
+	t.Helper()
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
