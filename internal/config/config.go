@@ -1,5 +1,11 @@
 // Package config reads the function's environment variables. It replaces aws-sdk-go-v2/config, whose package
-// initialisation and size every cold start would pay for (docs/decisions), as far as a Lambda function needs it.
+// initialization and size every cold start would pay for (docs/decisions), as far as a Lambda function needs it: Region,
+// endpoints, FIPS and dual stack, under the names of the AWS SDKs and Tools Reference Guide.
+//
+// Its policy: everything is read and validated before the first run, and every problem is reported at once, with the
+// variable's name, as each deployment that finds only one of them costs a run. An empty variable counts as missing: the
+// parameter of a template that is left empty still sets its variable. No variable holds a secret: whoever may call
+// lambda:GetFunctionConfiguration sees them all.
 package config
 
 import (
@@ -47,6 +53,8 @@ const (
 	lambdaInitializationType = "AWS_LAMBDA_INITIALIZATION_TYPE"
 )
 
+// maxSecretCacheTTL bounds for how long a run may use a token that was replaced without being rejected, and how old the
+// hosts are that bind it.
 const maxSecretCacheTTL = 5 * time.Minute
 
 // Settings are the function's configuration.

@@ -114,7 +114,7 @@ func Begin(env Environment, configuration error) error {
 	return nil
 }
 
-// JSON returns v as an invocation's result.
+// JSON returns v as an invocation's result. Nothing that is marshaled here can fail but by a mistake in the program.
 func (h *Handler) JSON(v any) (json.RawMessage, error) {
 	result, err := json.Marshal(v)
 	if err != nil {

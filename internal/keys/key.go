@@ -30,7 +30,8 @@ type Key struct {
 // Algorithm is a JWS algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
 type Algorithm string
 
-// The algorithms that an assertion may be signed with.
+// The algorithms that an assertion may be signed with: those that the providers of docs/providers accept. HS256 is not
+// among them, as its key is a shared secret and no PEM; "none" proves nothing (RFC 8725 section 3.2).
 const (
 	RS256 Algorithm = "RS256"
 	PS256 Algorithm = "PS256"
@@ -137,6 +138,9 @@ func privateKeyIn(text string) (any, error) {
 	return nil, errors.New("private_key cannot be read: it has PEM blocks, but none of a private key")
 }
 
+// parseDER tries the three forms in which OpenSSL and the providers' consoles write private keys: PKCS #8 (RFC 5958),
+// PKCS #1 (RFC 8017 appendix A.1.2) and SEC 1 (RFC 5915). The PEM label is not trusted to name the form: tools that
+// convert keys often keep the old one. The parsers' errors are dropped, as they may quote the key.
 func parseDER(der []byte) (any, error) {
 	if k, err := x509.ParsePKCS8PrivateKey(der); err == nil {
 		return k, nil
@@ -171,7 +175,9 @@ func Certificates(text string) ([]*x509.Certificate, error) {
 	return certificates, nil
 }
 
-// Certify adds the key's certificate: the provider finds the public key by its thumbprint, and the key expires with it.
+// Certify adds the key's certificate: the provider finds the public key by its thumbprint (Microsoft Entra ID
+// does), and the key expires with it. No chain is verified and no expired certificate rejected: that is the provider's
+// decision, and its answer is the better message.
 func (k *Key) Certify(text string) error {
 	certificates, err := Certificates(text)
 	if err != nil {

@@ -27,7 +27,10 @@ const (
 	Previous Stage = "AWSPREVIOUS"
 )
 
-// maxStale is for how long a token that was read before serves while Secrets Manager does not answer.
+// maxStale is for how long a token that was read before serves while Secrets Manager does not answer. An outage of
+// Secrets Manager must not stop the jobs; after an hour the previous version of a rotated token may be revoked, and a
+// rejection would say nothing of the current one. A permanent error (denied, deleted) is no outage: it takes effect at
+// once, because it may be how an operator withdraws a token.
 const maxStale = time.Hour
 
 // SecretsManager is the part of *secretsmanager.Client that reading calls.
@@ -49,7 +52,8 @@ type Version struct {
 	fetched time.Time // when its reading started
 }
 
-// YoungerThan reports whether the version was made less than d before now.
+// YoungerThan reports whether the version was made less than d before now. Of a version without CreatedDate nothing is
+// assumed: it is not young, so that it is not tried in a rotation's window.
 func (v Version) YoungerThan(d time.Duration, now time.Time) bool {
 	return !v.Created.IsZero() && now.Sub(v.Created) < d
 }
