@@ -125,7 +125,7 @@ func TestStartDateAndEndDateBoundTheRuns(t *testing.T) {
 	}
 }
 
-// TestNotifiedWithinAgainstABruteForceReader kills the token after each start of a year, and asks each job for its next.
+// TestNotifiedWithinAgainstABruteForceReader kills the token after each start of a year and asks each job for its next.
 func TestNotifiedWithinAgainstABruteForceReader(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(3, 4))
