@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,7 @@ type rehearseDocument struct {
 // rehearsal is the command line.
 type rehearsal struct {
 	kill, restore, fault []string
+	minted, rotated      []string
 	length, start, limit string
 }
 
@@ -45,8 +47,13 @@ Faults, with what they are named with:
 --restore takes the name of a token, or what --fault has, and ends it; a killed
 token is replaced by a new one. * names all tokens.
 
+How a token is renewed stands in its secret, which the template does not have:
+--minted is one of a client's credentials, which the caller exchanges, and
+--rotated one of a refresh token, which infra/rotation.yaml renews every 30
+minutes. To kill a minted token revokes the client.
+
 As a step of CI: with --notified-within the exit code is 1 if a dead token went,
-or could go, unnoticed for longer.
+or could go, unnoticed for longer, or if no one is subscribed to the alarms.
 
 It is a model, not AWS.
 
@@ -60,6 +67,8 @@ Times: ` + when.Forms,
 	flags.StringArrayVar(&o.kill, "kill", nil, "a `token@time` that dies (the time: after an hour)")
 	flags.StringArrayVar(&o.restore, "restore", nil, "a `token@time`, or a fault, that is restored")
 	flags.StringArrayVar(&o.fault, "fault", nil, "a fault, as `kind:name@time`")
+	flags.StringArrayVar(&o.minted, "minted", nil, "a `token` that the caller gets with a client's credentials")
+	flags.StringArrayVar(&o.rotated, "rotated", nil, "a `token` that the rotator renews")
 	flags.StringVar(&o.length, "for", "7d", "how `long` the rehearsal is")
 	flags.StringVar(&o.start, "start", "", "the `time` at which it begins (now)")
 	flags.StringVar(
@@ -91,13 +100,16 @@ func (a *App) rehearse(ctx context.Context, o rehearsal) error {
 		return err
 	}
 	r := &rehearse.Rehearsal{For: length}
-	s, err := a.sandbox(ctx, start, r.Observe)
+	s, err := a.sandbox(ctx, sandbox.Options{Start: start, Observe: r.Observe, Renewals: o.renewals()})
 	if err != nil {
 		return err
 	}
 	defer s.Close() //nolint:errcheck // what is left is in the system's folder for what is temporary
 	r.Sandbox = s
 	if r.Plan, err = o.plan(a, s, start); err != nil {
+		return err
+	}
+	if err := fits(r.Plan, start, length, limit); err != nil {
 		return err
 	}
 	if a.IO.InTTY && a.IO.OutTTY && !a.IO.JSON {
@@ -147,21 +159,58 @@ func (o rehearsal) times(a *App) (start time.Time, length, limit time.Duration, 
 }
 
 // sandbox deploys the template of -t, with what samconfig.toml has for its parameters.
-func (a *App) sandbox(ctx context.Context, start time.Time, observe func(sandbox.Event)) (*sandbox.Sandbox, error) {
+func (a *App) sandbox(ctx context.Context, o sandbox.Options) (*sandbox.Sandbox, error) {
 	saved, err := samconfig.Read(a.samconfigPath(), a.Env)
 	if err != nil && !isNotExist(err) {
 		return nil, &exit.Error{Status: exit.No, Code: "SamconfigUnreadable", Text: err.Error(), Err: err}
 	}
-	s, err := sandbox.New(ctx, sandbox.Options{
-		Template: a.Template, Stack: saved.Stack, Parameters: saved.Parameters, Start: start, Observe: observe,
-		Binaries: a.testBinaries(),
-	})
+	o.Template, o.Stack, o.Parameters, o.Binaries = a.Template, saved.Stack, saved.Parameters, a.testBinaries()
+	s, err := sandbox.New(ctx, o)
+	if unknown, ok := errors.AsType[*sandbox.UnknownTokenError](err); ok {
+		return nil, exit.Usagef("%v", unknown)
+	}
 	if err != nil {
 		return nil, &exit.Error{
 			Status: exit.No, Code: "InvalidTemplate", Text: err.Error(), Err: err, Fix: "cronbearer check names every mistake",
 		}
 	}
 	return s, nil
+}
+
+// renewals are those of --minted and --rotated, and of the faults that only a rotated token can have.
+func (o rehearsal) renewals() map[string]sandbox.Renewal {
+	all := map[string]sandbox.Renewal{}
+	for _, name := range o.minted {
+		all[name] = sandbox.Minted
+	}
+	for _, name := range o.rotated {
+		all[name] = sandbox.Rotated
+	}
+	for _, text := range o.fault {
+		if name, ok := strings.CutPrefix(text, string(sandbox.RefreshRevoked)+":"); ok {
+			name, _, _ = strings.Cut(name, "@")
+			all[name] = sandbox.Rotated
+		}
+	}
+	return all
+}
+
+// fits makes sure that each fault is within the rehearsal, and that a limit has the time to pass.
+func fits(plan []rehearse.Planned, start time.Time, length, limit time.Duration) error {
+	for _, p := range plan {
+		after := p.At.Sub(start)
+		if p.Fault.Kind == sandbox.Kill && !p.Restore {
+			after += limit
+		}
+		switch {
+		case p.At.Before(start):
+			return exit.Usagef("%s at %s is before the rehearsal begins", p.Fault, p.At.Format(time.RFC3339))
+		case after > length:
+			return exit.Usagef("%s at %s needs a longer rehearsal: --for %dh", p.Fault, p.At.Format(time.RFC3339),
+				int(after.Hours())+1)
+		}
+	}
+	return nil
 }
 
 // testBinaries are functions that a test has built; nil outside of tests.
@@ -227,7 +276,7 @@ func known(s *sandbox.Sandbox, token string) error {
 	if token == "*" || slices.Contains(s.Tokens(), token) {
 		return nil
 	}
-	return fmt.Errorf("no job uses a token %q; there are %s", token, strings.Join(s.Tokens(), ", "))
+	return &sandbox.UnknownTokenError{Name: token, Known: s.Tokens()}
 }
 
 // faultOf reads "500:api.example.com" and "role-denied".
@@ -237,6 +286,8 @@ func faultOf(text string) (sandbox.Kind, string, error) {
 	switch {
 	case !ok:
 		return "", "", fmt.Errorf("there is no fault %q: cronbearer rehearse --help lists them", kind)
+	case of == "" && name != "":
+		return "", "", fmt.Errorf("%s takes no name", kind)
 	case of != "" && name == "":
 		return "", "", fmt.Errorf("%s needs a %s: %s:<%s>", kind, of, kind, of)
 	}
@@ -247,7 +298,9 @@ func (a *App) printRehearsal(r *rehearse.Report) {
 	for _, text := range r.PassedOver {
 		a.IO.Notef("the model leaves out %s", text)
 	}
-	const column = 62
+	for _, text := range r.NotRun {
+		a.IO.Notef("%s", text)
+	}
 	for _, m := range r.Messages {
 		if !a.IO.OutTTY {
 			a.IO.Println(strings.Join([]string{
@@ -256,10 +309,7 @@ func (a *App) printRehearsal(r *rehearse.Report) {
 			continue
 		}
 		line := m.At.In(a.IO.Zone).Format("Mon 15:04") + "   " + rehearsalLine(m)
-		if m.Delay > 0 {
-			line = fmt.Sprintf("%-*s after %s", column, line, view.Span(m.Delay))
-		}
-		a.IO.Println(line)
+		a.IO.Println(withDelay(line, m.Delay))
 	}
 	if !a.IO.OutTTY {
 		return
@@ -274,6 +324,30 @@ func (a *App) printRehearsal(r *rehearse.Report) {
 		}
 		a.IO.Printf("%s: notified within %s in the worst case, by %s\n", v.Token, view.Exact(v.Worst), v.Job)
 	}
+	if len(r.Readers) == 0 {
+		a.IO.Println("No one is subscribed and confirmed: alarms reach no one.")
+	}
+}
+
+// withDelay adds how long after the fault it was, on a line of its own if there is no room.
+func withDelay(line string, delay time.Duration) string {
+	const column, exact = 61, 90 * time.Minute
+	switch {
+	case delay <= 0:
+		return line
+	case len(line) >= column:
+		line += "\n"
+	default:
+		line += strings.Repeat(" ", column-len(line))
+	}
+	said := view.Span(delay)
+	if delay >= exact {
+		said = view.Exact(delay)
+	}
+	if strings.HasSuffix(line, "\n") {
+		return line + strings.Repeat(" ", column) + " after " + said
+	}
+	return line + " after " + said
 }
 
 // rehearsalLine says what happened in a few words.
@@ -287,10 +361,16 @@ func rehearsalLine(m rehearse.Message) string {
 	case sandbox.KindEmail:
 		state, _, _ := strings.Cut(m.Subject, ":")
 		line := "email " + state + " " + m.Alarm
+		if len(m.Recipients) > 1 {
+			line += fmt.Sprintf(" to %d readers", len(m.Recipients))
+		}
 		if m.Reminder {
 			line += ", a reminder"
 		}
 		return line
+	}
+	if m.Kind == sandbox.KindRotation {
+		return "rotation of " + m.Token + ": " + m.Outcome
 	}
 	return m.Text
 }

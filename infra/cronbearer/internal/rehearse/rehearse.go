@@ -3,8 +3,10 @@
 package rehearse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,31 +32,61 @@ type Message struct {
 	DelaySeconds float64 `json:"delaySeconds,omitempty"`
 	// Reminder reports an email about an alarm that was already in ALARM.
 	Reminder bool `json:"reminder,omitempty"`
+	// Recipients got the same email.
+	Recipients []string `json:"recipients,omitempty"`
+}
+
+// A Death is a token that was killed.
+type Death struct {
+	At time.Time `json:"at"`
+	// Notified is the first email about it, zero if none came; Over is when the token was good again, zero if it was not.
+	Notified time.Time `json:"notified,omitzero"`
+	Over     time.Time `json:"over,omitzero"`
+}
+
+// unnoticed is how long no one knew, seen from a moment, and whether someone was notified at all.
+func (d Death) unnoticed(end time.Time) (time.Duration, bool) {
+	switch {
+	case !d.Notified.IsZero():
+		return d.Notified.Sub(d.At), true
+	case !d.Over.IsZero():
+		return d.Over.Sub(d.At), false
+	}
+	return end.Sub(d.At), false
 }
 
 // A Verdict is how long a dead token went unnoticed, and how long it could.
 type Verdict struct {
-	Token string `json:"token"`
-	// Died is when it was killed, zero if it was not; Notified the first email about it, zero if none came.
-	Died     time.Time     `json:"died,omitzero"`
-	Notified time.Time     `json:"notified,omitzero"`
-	Worst    time.Duration `json:"-"`
+	Token  string        `json:"token"`
+	Deaths []Death       `json:"deaths"`
+	Worst  time.Duration `json:"-"`
 	// WorstSeconds is Worst for programs; 0: no job of the token starts again.
 	WorstSeconds float64 `json:"worstCaseSeconds"`
 	Job          string  `json:"job,omitempty"`
 }
 
+// dying returns the death that is not over; nil if there is none.
+func (v *Verdict) dying() *Death {
+	if n := len(v.Deaths); n > 0 && v.Deaths[n-1].Over.IsZero() {
+		return &v.Deaths[n-1]
+	}
+	return nil
+}
+
 // A Report is a finished rehearsal.
 type Report struct {
-	Start    time.Time       `json:"start"`
-	End      time.Time       `json:"end"`
-	Runs     int             `json:"runs"`
-	Emails   int             `json:"emails"`
-	Messages []Message       `json:"messages"`
+	Start    time.Time `json:"start"`
+	End      time.Time `json:"end"`
+	Runs     int       `json:"runs"`
+	Emails   int       `json:"emails"`
+	Messages []Message `json:"messages"`
+	// Readers are subscribed and have confirmed, at the end.
+	Readers  []string        `json:"readers"`
 	Verdicts []Verdict       `json:"tokens"`
 	All      []sandbox.Event `json:"-"`
-	// PassedOver names what the model does not know.
+	// PassedOver names what the model does not know, and NotRun the jobs that did not start, with the reason.
 	PassedOver []string `json:"passedOver"`
+	NotRun     []string `json:"notRun"`
 }
 
 // A Rehearsal runs in a sandbox.
@@ -67,7 +99,7 @@ type Rehearsal struct {
 
 	report  Report
 	fault   time.Time         // of the last one that went on or off
-	outcome map[string]string // of each job's last run
+	outcome map[string]string // of each job's last run and each token's last rotation
 	firing  map[string]bool   // alarms in ALARM that an email was sent of
 	err     error
 }
@@ -81,30 +113,50 @@ func (r *Rehearsal) Observe(e sandbox.Event) {
 	switch e.Kind {
 	case sandbox.KindRun:
 		r.report.Runs++
-		if r.changed(e) {
+		r.recovered(e)
+		if r.changed(e.Job, cmp.Or(e.Outcome, e.ErrorType)) {
+			r.add(e, false)
+		}
+	case sandbox.KindRotation:
+		if r.changed("rotation of "+e.Token, e.Outcome) {
 			r.add(e, false)
 		}
 	case sandbox.KindEmail:
-		r.report.Emails++
-		alarm := strings.HasPrefix(e.Subject, "ALARM")
-		r.add(e, alarm && r.firing[e.Alarm])
-		r.firing[e.Alarm] = alarm
-		r.noticed(e)
+		r.email(e)
 	case sandbox.KindFault:
 		r.fault = e.At
 		r.add(e, false)
 	}
 }
 
-// changed reports whether a run went otherwise than the job's run before; the first success is no news.
-func (r *Rehearsal) changed(e sandbox.Event) bool {
-	how := e.Outcome
-	if how == "" {
-		how = e.ErrorType
-	}
-	before, known := r.outcome[e.Job]
-	r.outcome[e.Job] = how
+// changed reports whether something went otherwise than the last time; the first success is no news.
+func (r *Rehearsal) changed(what, how string) bool {
+	before, known := r.outcome[what]
+	r.outcome[what] = how
 	return before != how && (known || how != "succeeded")
+}
+
+// email adds one, or its recipient to the one before, which said the same.
+func (r *Rehearsal) email(e sandbox.Event) {
+	r.report.Emails++
+	r.noticed(e)
+	if n := len(r.report.Messages); n > 0 {
+		last := &r.report.Messages[n-1]
+		if last.Kind == e.Kind && last.Alarm == e.Alarm && last.At.Equal(e.At) && state(last.Subject) == state(e.Subject) {
+			last.Recipients = append(last.Recipients, e.Recipient)
+			return
+		}
+	}
+	alarm := state(e.Subject) == "ALARM"
+	r.add(e, alarm && r.firing[e.Alarm])
+	r.firing[e.Alarm] = alarm
+	r.report.Messages[len(r.report.Messages)-1].Recipients = []string{e.Recipient}
+}
+
+// state is what an email's subject says of the alarm: ALARM, OK, INSUFFICIENT_DATA.
+func state(subject string) string {
+	word, _, _ := strings.Cut(subject, ":")
+	return word
 }
 
 func (r *Rehearsal) add(e sandbox.Event, reminder bool) {
@@ -120,9 +172,28 @@ func (r *Rehearsal) add(e sandbox.Event, reminder bool) {
 func (r *Rehearsal) noticed(e sandbox.Event) {
 	for i := range r.report.Verdicts {
 		v := &r.report.Verdicts[i]
-		about := e.Alarm == "TokenRejected-"+v.Token && strings.HasPrefix(e.Subject, "ALARM")
-		if about && v.Notified.IsZero() && !v.Died.IsZero() {
-			v.Notified = e.At
+		if e.Alarm != "TokenRejected-"+v.Token || state(e.Subject) != "ALARM" {
+			continue
+		}
+		if d := v.dying(); d != nil && d.Notified.IsZero() {
+			d.Notified = e.At
+		}
+	}
+}
+
+// recovered ends the death of a token that a run was accepted with, such as one that the rotator has replaced.
+func (r *Rehearsal) recovered(e sandbox.Event) {
+	if e.Verdict == "accepted" {
+		r.over(e.Token, e.At)
+	}
+}
+
+func (r *Rehearsal) over(token string, at time.Time) {
+	for i := range r.report.Verdicts {
+		if v := &r.report.Verdicts[i]; v.Token == token {
+			if d := v.dying(); d != nil && at.After(d.At) {
+				d.Over = at
+			}
 		}
 	}
 }
@@ -136,10 +207,7 @@ func (r *Rehearsal) Run(ctx context.Context) (*Report, error) {
 		r.report.Verdicts = append(r.report.Verdicts, r.verdict(name))
 	}
 	for _, p := range r.Plan {
-		if p.At.Before(r.report.Start) || p.At.After(r.report.End) {
-			return nil, fmt.Errorf("%s at %s is not within the rehearsal", p.Fault, p.At.Format(time.RFC3339))
-		}
-		s.At(p.At, func(context.Context) { r.play(p) })
+		s.At(p.At, func(context.Context) { r.play(p) }) //nolint:contextcheck // what it starts ends with the sandbox
 	}
 	for s.Now().Before(r.report.End) {
 		if err := s.Run(ctx, earlier(s.Now().Add(time.Hour), r.report.End)); err != nil {
@@ -152,7 +220,22 @@ func (r *Rehearsal) Run(ctx context.Context) (*Report, error) {
 			r.Progress(s.Now())
 		}
 	}
+	r.report.Readers, r.report.NotRun = append([]string{}, s.Readers()...), r.notRun()
 	return &r.report, nil
+}
+
+// notRun names the jobs that did not start.
+func (r *Rehearsal) notRun() []string {
+	list := []string{}
+	for _, j := range r.Sandbox.Jobs() {
+		switch _, ran := r.outcome[j.Name]; {
+		case j.Disabled:
+			list = append(list, j.Name+" is disabled")
+		case !ran:
+			list = append(list, fmt.Sprintf("%s did not start: %s", j.Name, j.Schedule))
+		}
+	}
+	return list
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -163,21 +246,29 @@ func earlier(a, b time.Time) time.Time {
 }
 
 func (r *Rehearsal) play(p Planned) {
+	tokens := r.Sandbox.Sharing(p.Fault.Name)
 	var err error
 	if p.Restore {
 		err = r.Sandbox.Restore(p.Fault)
 	} else {
-		if p.Fault.Kind == sandbox.Kill {
-			for i := range r.report.Verdicts {
-				if r.report.Verdicts[i].Token == p.Fault.Name {
-					r.report.Verdicts[i].Died = p.At
-				}
-			}
-		}
 		err = r.Sandbox.Apply(p.Fault)
 	}
-	if err != nil && r.err == nil {
-		r.err = err
+	if err != nil {
+		r.err = cmp.Or(r.err, err)
+		return
+	}
+	if p.Fault.Kind != sandbox.Kill {
+		return
+	}
+	for i := range r.report.Verdicts {
+		v := &r.report.Verdicts[i]
+		switch {
+		case !slices.Contains(tokens, v.Token):
+		case p.Restore:
+			r.over(v.Token, p.At)
+		case v.dying() == nil:
+			v.Deaths = append(v.Deaths, Death{At: p.At})
+		}
 	}
 }
 
@@ -193,25 +284,42 @@ func (r *Rehearsal) verdict(token string) Verdict {
 		})
 	}
 	w := plan.NotifiedWithin(starts, r.Sandbox.Now())
-	return Verdict{Token: token, Worst: w.Time, WorstSeconds: w.Time.Seconds(), Job: w.Job}
+	return Verdict{Token: token, Deaths: []Death{}, Worst: w.Time, WorstSeconds: w.Time.Seconds(), Job: w.Job}
 }
 
-// Late returns why a limit is not kept, empty if it is: a token that died was noticed later or not at all, or could be.
+// Late returns why a limit is not kept, empty if it is: a token that died was noticed later or not at all, or could be,
+// or no one would get an email.
 func (r *Report) Late(limit time.Duration) []string {
 	var why []string
+	if len(r.Readers) == 0 {
+		why = append(why, "no one is subscribed and confirmed")
+	}
 	for _, v := range r.Verdicts {
-		switch {
-		case !v.Died.IsZero() && v.Notified.IsZero():
-			why = append(why, fmt.Sprintf("no one was notified of %s", v.Token))
-		case !v.Died.IsZero() && v.Notified.Sub(v.Died) > limit:
-			why = append(why, fmt.Sprintf("%s went unnoticed for %s", v.Token, span(v.Notified.Sub(v.Died))))
-		case v.Worst == 0:
-			why = append(why, fmt.Sprintf("no job of %s starts again", v.Token))
-		case v.Worst > limit:
-			why = append(why, fmt.Sprintf("%s can go unnoticed for %s", v.Token, span(v.Worst)))
+		if said := v.late(limit, r.End); said != "" {
+			why = append(why, said)
 		}
 	}
 	return why
+}
+
+func (v Verdict) late(limit time.Duration, end time.Time) string {
+	for _, d := range v.Deaths {
+		unnoticed, notified := d.unnoticed(end)
+		switch {
+		case unnoticed <= limit:
+		case !notified:
+			return "no one was notified of " + v.Token
+		default:
+			return fmt.Sprintf("%s went unnoticed for %s", v.Token, span(unnoticed))
+		}
+	}
+	switch {
+	case v.Worst == 0:
+		return fmt.Sprintf("no job of %s starts again", v.Token)
+	case v.Worst > limit:
+		return fmt.Sprintf("%s can go unnoticed for %s", v.Token, span(v.Worst))
+	}
+	return ""
 }
 
 // span writes a duration to the minute: 1h4m.

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -46,6 +47,7 @@ func (s *Sandbox) note(e Event) {
 	if e.At.IsZero() {
 		e.At = s.Now()
 	}
+	e.At = e.At.UTC().Truncate(time.Millisecond)
 	s.mu.Lock()
 	s.events++
 	s.mu.Unlock()
@@ -60,12 +62,15 @@ func (s *Sandbox) observe(e awssim.Event) {
 	switch {
 	case e.Run != nil:
 		r := e.Run
-		if r.Result.Job == "" && r.ErrorType == "" {
-			return // a step of the rotator
+		if r.Function != "Caller" {
+			return // of the rotator's steps a rotation is the sum
 		}
 		out.Kind, out.Job, out.Token, out.Outcome = KindRun, r.Result.Job, r.Result.Token, r.Result.Outcome
 		out.Verdict, out.Status, out.RunID = r.Result.Verdict, r.Result.Status, r.Result.RunID
 		out.ErrorType, out.Text = r.ErrorType, s.public(r.Message)
+		if out.Job == "" { // it crashed, or its time was up
+			out.Job, out.Token = eventOf(r.Event)
+		}
 	case e.Alarm != nil:
 		out.Kind, out.Alarm = KindAlarm, s.short(e.Alarm.Alarm.Name)
 		out.From, out.To, out.Text = string(e.Alarm.From), string(e.Alarm.To), s.public(e.Alarm.Reason)
@@ -73,12 +78,29 @@ func (s *Sandbox) observe(e awssim.Event) {
 		out.Kind, out.Alarm, out.Recipient = KindEmail, s.short(e.Email.Alarm), e.Email.To
 		out.Subject, out.Text = s.public(e.Email.Subject), s.public(e.Email.Body)
 	case e.Rotation != nil:
-		out.Kind, out.Token = KindRotation, e.Rotation.Secret
+		out.Kind, out.Token, out.Outcome = KindRotation, s.tokenBySecret(e.Rotation.Secret), "succeeded"
 		if e.Rotation.Err != nil {
-			out.Text = s.public(e.Rotation.Err.Error())
+			out.Outcome, out.Text = "failed", s.public(e.Rotation.Err.Error())
 		}
 	}
 	s.note(out)
+}
+
+// eventOf returns the job and the token of a run that said nothing itself.
+func eventOf(input []byte) (job, token string) {
+	var e event
+	_ = json.Unmarshal(input, &e) // a schedule's own Input is JSON
+	return e.Job, e.Token
+}
+
+// tokenBySecret returns the token whose secret has a name; the name itself if there is none.
+func (s *Sandbox) tokenBySecret(id string) string {
+	for _, name := range s.Tokens() {
+		if s.SecretID(s.tokens[name].Secret) == id {
+			return name
+		}
+	}
+	return id
 }
 
 // public is a text with the world's names in place of this machine's. The first events come before there is a cloud.

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -56,6 +57,9 @@ func (s *Sandbox) Apply(f Fault) error {
 	if on {
 		return nil
 	}
+	if Kinds()[f.Kind] == "" && f.Name != "" {
+		return fmt.Errorf("%s takes no name", f.Kind)
+	}
 	undo, text, err := s.apply(f)
 	if err != nil {
 		return err
@@ -86,7 +90,7 @@ func (s *Sandbox) On() []Fault {
 	return list
 }
 
-// Restore switches a fault off. A killed token is replaced by a new one, as an operator does.
+// Restore switches a fault off. A killed token or refresh token is replaced by a new one, as an operator does.
 func (s *Sandbox) Restore(f Fault) error {
 	s.mu.Lock()
 	undo, on := s.undo[f]
@@ -95,7 +99,7 @@ func (s *Sandbox) Restore(f Fault) error {
 	if !on {
 		return fmt.Errorf("%s is not on", f)
 	}
-	if f.Kind == Kill {
+	if f.Kind == Kill || f.Kind == RefreshRevoked {
 		return s.Store(f.Name, "")
 	}
 	undo()
@@ -123,7 +127,7 @@ func (s *Sandbox) apply(f Fault) (undo func(), text string, err error) {
 	case Unconfirmed:
 		return s.unconfirm(f.Name)
 	case RefreshRevoked:
-		return nil, "", errors.New("refresh-revoked needs a renewed token: the sandbox renews none yet")
+		return s.revokeRefresh(f.Name)
 	}
 	return nil, "", fmt.Errorf("there is no fault %s", f.Kind)
 }
@@ -136,6 +140,9 @@ func (s *Sandbox) kill(name string) (func(), string, error) {
 	if t.given {
 		return nil, "", fmt.Errorf("the secret of %s is your own, and so is its API: revoke the token there", name)
 	}
+	if t.login != nil {
+		return func() {}, name + " dies", s.killRenewed(t)
+	}
 	for _, host := range s.hosts() {
 		s.Target(host).Revoke(t.value)
 	}
@@ -146,17 +153,44 @@ func (s *Sandbox) fail(f Fault) (func(), string, error) {
 	if !slices.Contains(s.hosts(), f.Name) {
 		return nil, "", fmt.Errorf("no job calls a host %s; they call %s", f.Name, strings.Join(s.hosts(), ", "))
 	}
-	answers := map[Kind]upstream.Answer{
-		// The clock of the run's time-out is real, so that a slow API hangs up at once: the run meets the same.
-		Forbidden: {Status: 403, Body: `{"error":"forbidden"}`}, ServerError: upstream.Broken, Slow: upstream.HungUp,
-	}
-	target := s.Target(f.Name)
-	target.Rule(func(upstream.Request) (upstream.Answer, bool) { return answers[f.Kind], true })
+	s.mu.Lock()
+	s.broken = append(s.broken, f)
+	s.mu.Unlock()
 	text := f.Name + " answers " + string(f.Kind)
 	if f.Kind == Slow {
 		text = f.Name + " does not answer in time"
 	}
-	return func() { target.Rule(nil) }, text, nil
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.broken = slices.DeleteFunc(s.broken, func(on Fault) bool { return on == f })
+	}, text, nil
+}
+
+// answers are those of a broken API. The clock of a run's time-out is real, so that a slow API hangs up at once: the
+// run meets the same.
+var answers = map[Kind]upstream.Answer{
+	Forbidden: {Status: http.StatusForbidden, Body: `{"error":"forbidden"}`}, ServerError: upstream.Broken,
+	Slow: upstream.HungUp,
+}
+
+// rule decides before the tokens are compared: the latest fault of the host, and the tokens of authorization servers.
+func (s *Sandbox) rule(host string) func(upstream.Request) (upstream.Answer, bool) {
+	answer := s.answer(host)
+	return func(q upstream.Request) (upstream.Answer, bool) {
+		s.mu.Lock()
+		broken := slices.Clone(s.broken)
+		s.mu.Unlock()
+		for _, f := range slices.Backward(broken) {
+			if f.Name == host {
+				return answers[f.Kind], true
+			}
+		}
+		if s.valid(q.Token) {
+			return answer(q), true
+		}
+		return upstream.Answer{}, false
+	}
 }
 
 // answer is what an invented API answers to a token that it accepts: what the request's job calls a success.
@@ -208,7 +242,14 @@ func (s *Sandbox) unconfirm(email string) (func(), string, error) {
 		return found
 	}
 	if !confirm(false) {
-		return nil, "", fmt.Errorf("no subscription of %s", email)
+		return nil, "", fmt.Errorf("no subscription of %s; there are %s", email, orNone(s.Readers()))
 	}
 	return func() { confirm(true) }, email + " has not confirmed its subscription", nil
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
 }

@@ -6,6 +6,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/dev/awssim"
@@ -33,6 +35,8 @@ type Options struct {
 	Binaries map[string]string
 	// Secrets are values by the token's name; what is not there is invented.
 	Secrets map[string]string
+	// Renewals of tokens by name, * for all; what is not there is renewed by people.
+	Renewals map[string]Renewal
 	// Target receives the requests in place of the invented APIs; nil: none does.
 	Target *url.URL
 	// Concurrency is how many runs that are due at one moment run at once.
@@ -51,6 +55,7 @@ type Sandbox struct {
 
 	mu     sync.Mutex
 	undo   map[Fault]func() // faults that are on
+	broken []Fault          // those of hosts among them, the latest last
 	events int
 	dir    string // of what was built; empty: nothing
 }
@@ -71,10 +76,14 @@ type Job struct {
 type Token struct {
 	Name, Secret string
 
-	key   string // of the Mapping: where in the secret the token stands
-	value string
-	made  int  // values so far
-	given bool // its secret is the user's own
+	key     string // of the Mapping: where in the secret the token stands
+	value   string
+	made    int  // values so far
+	given   bool // its secret is the user's own
+	renewal Renewal
+	login   *login // nil: it is renewed by people
+	rotates bool
+	dead    atomic.Bool // its client is revoked
 }
 
 // New deploys the template. Close ends everything.
@@ -100,7 +109,7 @@ func New(ctx context.Context, o Options) (_ *Sandbox, err error) {
 		return nil, err
 	}
 	s.readJobs()
-	return s, s.storeTokens()
+	return s, s.storeTokens() //nolint:contextcheck // its servers end with Close
 }
 
 // idleLife ends environments that have had no work for a while, as Lambda does: a template of fifty jobs would leave as
@@ -119,31 +128,15 @@ func (s *Sandbox) Close() error {
 	return err
 }
 
-// repository returns the folder with the functions' sources: the template's, or one above it, or one above the current
-// folder.
-func repository(template string) (string, []string, error) {
-	for _, from := range []string{filepath.Dir(template), "."} {
-		folder, err := filepath.Abs(from)
-		for ; err == nil; folder = filepath.Dir(folder) {
-			mains, err := filepath.Glob(filepath.Join(folder, "functions", "*", "main.go"))
-			if err == nil && len(mains) > 0 {
-				return folder, mains, nil
-			}
-			if folder == filepath.Dir(folder) {
-				break
-			}
-		}
-	}
-	return "", nil, fmt.Errorf(
-		"there is no functions/caller next to %s or above it: run it in your copy of the repository", template,
-	)
-}
-
 // build builds the functions.
 func (s *Sandbox) build(ctx context.Context) (map[string]string, error) {
-	folder, mains, err := repository(s.options.Template)
+	functions, err := above(s.options.Template, "functions")
 	if err != nil {
 		return nil, err
+	}
+	mains, err := filepath.Glob(filepath.Join(functions, "*", "main.go"))
+	if err != nil || len(mains) == 0 {
+		return nil, fmt.Errorf("%s has no functions: run it in your copy of the repository", functions)
 	}
 	if s.dir, err = os.MkdirTemp("", "cronbearer-sandbox-"); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
@@ -153,7 +146,8 @@ func (s *Sandbox) build(ctx context.Context) (map[string]string, error) {
 		name := filepath.Base(filepath.Dir(main))
 		id := strings.ToUpper(name[:1]) + name[1:]
 		binaries[id] = filepath.Join(s.dir, name)
-		if err := (gobuild.Program{Dir: folder, Package: "./functions/" + name}).To(ctx, binaries[id]); err != nil {
+		program := gobuild.Program{Dir: filepath.Dir(functions), Package: "./functions/" + name}
+		if err := program.To(ctx, binaries[id]); err != nil {
 			return nil, err
 		}
 	}
@@ -179,13 +173,14 @@ func (s *Sandbox) readJobs() {
 		}
 		s.jobs = append(s.jobs, j)
 		if s.tokens[j.Token] == nil {
-			s.tokens[j.Token] = &Token{Name: j.Token, Secret: secret, key: key}
+			s.tokens[j.Token] = &Token{Name: j.Token, Secret: secret, key: key, renewal: s.renewal(j.Token)}
 		}
 	}
 	slices.SortFunc(s.jobs, func(a, b Job) int { return strings.Compare(a.Name, b.Name) })
 	for _, host := range s.hosts() {
 		if target := s.Target(host); target != nil {
 			target.AnswerBy(s.answer(host))
+			target.Rule(s.rule(host))
 		}
 	}
 }
@@ -203,6 +198,11 @@ func (s *Sandbox) hosts() []string {
 
 // storeTokens gives each secret its first value. Tokens that share a secret share its value.
 func (s *Sandbox) storeTokens() error {
+	for name := range s.options.Renewals {
+		if _, err := s.token(name); err != nil && name != "*" {
+			return err
+		}
+	}
 	bySecret := map[string]*Token{}
 	for _, name := range s.Tokens() {
 		t := s.tokens[name]
@@ -211,19 +211,41 @@ func (s *Sandbox) storeTokens() error {
 			continue
 		}
 		bySecret[t.Secret] = t
-		if err := s.store(t); err != nil {
+		if err := s.firstValue(t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func (s *Sandbox) firstValue(t *Token) error {
+	if t.renewal != "" {
+		if err := s.addLogin(t); err != nil {
+			return err
+		}
+	}
+	if err := s.store(t); err != nil {
+		return err
+	}
+	if t.renewal == Rotated {
+		return s.rotate(t)
+	}
+	return nil
+}
+
 // store gives a token a new value, which its APIs accept.
 func (s *Sandbox) store(t *Token) error {
-	if text, ok := s.options.Secrets[t.Name]; ok {
+	s.mu.Lock()
+	text, ok := s.options.Secrets[t.Name]
+	s.mu.Unlock()
+	if ok {
 		t.given = true
 		_, err := s.PutSecret(t.Secret, text)
 		return err
+	}
+	t.dead.Store(false)
+	if t.login != nil {
+		return s.authorize(t)
 	}
 	t.made++
 	t.value = fmt.Sprintf("sandbox-token-%s-%04d", strings.ToLower(t.Name), t.made)
@@ -251,15 +273,47 @@ func (s *Sandbox) Store(name, text string) error {
 	if err := s.store(t); err != nil {
 		return err
 	}
-	s.note(Event{Kind: KindFault, Token: t.Name, Text: "a new token is stored"})
+	s.note(Event{Kind: KindFault, Token: name, Text: "a new token is stored"})
 	return nil
+}
+
+// An UnknownTokenError names a token that no job uses.
+type UnknownTokenError struct {
+	Name  string
+	Known []string
+}
+
+func (e *UnknownTokenError) Error() string {
+	return fmt.Sprintf("no job uses a token %q; there are %s", e.Name, orNone(e.Known))
 }
 
 func (s *Sandbox) token(name string) (*Token, error) {
 	if t := s.tokens[name]; t != nil {
 		return t, nil
 	}
-	return nil, fmt.Errorf("no job uses a token %s; there are %s", name, strings.Join(s.Tokens(), ", "))
+	return nil, &UnknownTokenError{name, s.Tokens()}
+}
+
+func (s *Sandbox) renewal(token string) Renewal {
+	return cmp.Or(s.options.Renewals[token], s.options.Renewals["*"])
+}
+
+// Sharing returns the tokens, this one among them, that have one secret.
+func (s *Sandbox) Sharing(name string) []string {
+	return slices.DeleteFunc(s.Tokens(), func(other string) bool { return s.tokens[other] != s.tokens[name] })
+}
+
+// Readers returns who is subscribed to the topics and has confirmed it.
+func (s *Sandbox) Readers() []string {
+	var readers []string
+	for _, arn := range s.Topics() {
+		for _, one := range s.Topic(arn).Subscriptions() {
+			if !one.Unconfirmed && !slices.Contains(readers, one.Endpoint) {
+				readers = append(readers, one.Endpoint)
+			}
+		}
+	}
+	return readers
 }
 
 // Step lets time pass until the next event that a person sees, or until a moment.
