@@ -1,6 +1,6 @@
 // Package config reads the function's environment variables. It replaces aws-sdk-go-v2/config, whose package
-// initialization and size every cold start would pay for (docs/decisions), as far as a Lambda function needs it: Region,
-// endpoints, FIPS and dual stack, under the names of the AWS SDKs and Tools Reference Guide.
+// initialization and size every cold start would pay for (docs/decisions), as far as a Lambda function needs it:
+// Region, endpoints, FIPS and dual stack, under the names of the AWS SDKs and Tools Reference Guide.
 //
 // Its policy: everything is read and validated before the first run, and every problem is reported at once, with the
 // variable's name, as each deployment that finds only one of them costs a run. An empty variable counts as missing: the
