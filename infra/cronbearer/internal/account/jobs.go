@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/render"
 	"github.com/cronbearer/cronbearer/internal/dev/schedule"
 )
 
@@ -87,15 +88,9 @@ func (j Job) Zone() *time.Location {
 	return zone
 }
 
-// Event returns the event of a start, with Scheduler's context attributes filled in (Scheduler User Guide, "Adding
-// context attributes").
+// Event returns the event of a start.
 func (j Job) Event(at time.Time) []byte {
-	return []byte(strings.NewReplacer(
-		"<aws.scheduler.schedule-arn>", aws.ToString(j.Schedule.Arn),
-		"<aws.scheduler.scheduled-time>", at.UTC().Format(time.RFC3339),
-		"<aws.scheduler.attempt-number>", "1",
-		"<aws.scheduler.execution-id>", "cronbearer-tool",
-	).Replace(aws.ToString(j.Schedule.Target.Input)))
+	return render.Schedule{Input: aws.ToString(j.Schedule.Target.Input), ARN: aws.ToString(j.Schedule.Arn)}.Event(at)
 }
 
 // group is the schedule group of the stack.

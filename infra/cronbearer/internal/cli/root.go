@@ -148,6 +148,8 @@ func (a *App) commands() []*cobra.Command {
 	return []*cobra.Command{
 		newCheckCommand(a),
 		newPlanCommand(a),
+		newRenderCommand(a),
+		newRunCommand(a),
 		newRehearseCommand(a),
 		newStatusCommand(a),
 		newFailedCommand(a),
