@@ -601,6 +601,13 @@ func (p *planPrinter) printChanges() {
 	for _, c := range p.changes {
 		p.printChange(c)
 	}
+	for _, t := range p.after.Tokens {
+		for _, old := range p.before.Tokens {
+			if old.Name == t.Name && old.Within.Time != t.Within.Time {
+				p.line(0, "%s: if it dies you are notified %s; it was %s", t.Name, soon(t.Within), soon(old.Within))
+			}
+		}
+	}
 	before, after := pricing.Total(p.before.Bill()), pricing.Total(p.after.Bill())
 	p.line(0, "%s. %s → %s a month", summary(p.changes), cents(before), cents(after))
 }
@@ -658,6 +665,14 @@ func timed(c plan.Change) bool {
 	return slices.ContainsFunc(c.Keys, func(k plan.KeyChange) bool {
 		return slices.Contains([]string{"Schedule", "Timezone", "SilentAfter", "Window", "State"}, k.Key)
 	})
+}
+
+// soon is how long a dead token can go unnoticed, in a sentence.
+func soon(w plan.Within) string {
+	if w.Time == 0 {
+		return "never, as no job of it runs repeatedly"
+	}
+	return "within " + view.Exact(w.Time.Round(time.Minute))
 }
 
 // summary counts: "1 job to add; 1 job, 1 token to change".
