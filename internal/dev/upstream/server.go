@@ -31,7 +31,7 @@ type Request struct {
 	Header  http.Header
 	Body    []byte
 	Token   string // what came as a bearer
-	Status  int    // what was answered; 0: nothing
+	Status  int    // what was answered; 0: nothing, or it was forwarded
 	Version string // HTTP/1.1, HTTP/2.0
 }
 
@@ -78,6 +78,7 @@ type Server struct {
 	chosen   func(Request) Answer
 	next     []Answer
 	rule     func(Request) (Answer, bool)
+	forward  http.Handler
 	requests []Request
 	keep     bool
 	served   int
@@ -142,6 +143,13 @@ func (s *Server) Rule(rule func(Request) (Answer, bool)) {
 	s.rule = rule
 }
 
+// Forward passes what no rule decides to a handler, such as a proxy to the real API; nil ends it.
+func (s *Server) Forward(h http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forward = h
+}
+
 // Keep switches off, for long replays, that every request is kept; they are still counted.
 func (s *Server) Keep(keep bool) {
 	s.mu.Lock()
@@ -186,14 +194,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		At: s.now(), Method: r.Method, Host: r.Host, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery,
 		Header: maps.Clone(r.Header), Body: body, Token: token, Version: r.Proto,
 	}
-	answer := s.choose(&request)
+	answer, forward := s.choose(&request)
+	if forward != nil {
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		forward.ServeHTTP(w, r)
+		return
+	}
 	answer.write(r.Context(), w)
 }
 
-func (s *Server) choose(r *Request) Answer {
+// choose returns the answer, or the handler that gives it.
+func (s *Server) choose(r *Request) (Answer, http.Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	answer, decided := Answer{}, false
+	var forward http.Handler
 	if s.rule != nil {
 		answer, decided = s.rule(*r)
 	}
@@ -202,6 +217,8 @@ func (s *Server) choose(r *Request) Answer {
 	case decided:
 	case len(s.next) > 0:
 		answer, s.next = s.next[0], s.next[1:]
+	case s.forward != nil:
+		forward = s.forward
 	case !known || (!good.from.IsZero() && r.At.Before(good.from)) || (!good.until.IsZero() && !r.At.Before(good.until)):
 		answer = Rejected
 	case s.chosen != nil:
@@ -212,14 +229,14 @@ func (s *Server) choose(r *Request) Answer {
 	if answer.Status == 0 {
 		answer.Status = http.StatusOK
 	}
-	if !answer.Hang && (!answer.Cut || answer.CutAfter > 0) {
+	if forward == nil && !answer.Hang && (!answer.Cut || answer.CutAfter > 0) {
 		r.Status = answer.Status
 	}
 	s.served++
 	if s.keep {
 		s.requests = append(s.requests, *r)
 	}
-	return answer
+	return answer, forward
 }
 
 func (a Answer) write(ctx context.Context, w http.ResponseWriter) {

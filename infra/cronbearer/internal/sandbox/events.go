@@ -52,6 +52,8 @@ func (s *Sandbox) note(e Event) {
 	s.events++
 	s.mu.Unlock()
 	if s.options.Observe != nil {
+		s.observing.Lock()
+		defer s.observing.Unlock()
 		s.options.Observe(e)
 	}
 }

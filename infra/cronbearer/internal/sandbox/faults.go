@@ -137,15 +137,15 @@ func (s *Sandbox) kill(name string) (func(), string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if t.given {
-		return nil, "", fmt.Errorf("the secret of %s is your own, and so is its API: revoke the token there", name)
+	if t.given.Load() {
+		return nil, "", fmt.Errorf("the secret of %s is your own: revoke the token where it comes from", name)
 	}
 	if t.login != nil {
 		return func() {}, name + " dies", s.killRenewed(t)
 	}
-	for _, host := range s.hosts() {
-		s.Target(host).Revoke(t.value)
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.killed[t.value] = true
 	return func() {}, name + " dies", nil
 }
 
@@ -174,19 +174,23 @@ var answers = map[Kind]upstream.Answer{
 	Slow: upstream.HungUp,
 }
 
-// rule decides before the tokens are compared: the latest fault of the host, and the tokens of authorization servers.
+// rule decides before the tokens are compared: the latest fault of the host, tokens that were killed, and those of
+// authorization servers.
 func (s *Sandbox) rule(host string) func(upstream.Request) (upstream.Answer, bool) {
 	answer := s.answer(host)
 	return func(q upstream.Request) (upstream.Answer, bool) {
 		s.mu.Lock()
-		broken := slices.Clone(s.broken)
+		broken, killed := slices.Clone(s.broken), s.killed[q.Token]
 		s.mu.Unlock()
 		for _, f := range slices.Backward(broken) {
 			if f.Name == host {
 				return answers[f.Kind], true
 			}
 		}
-		if s.valid(q.Token) {
+		switch {
+		case killed:
+			return upstream.Rejected, true
+		case s.options.Target == nil && s.valid(q.Token):
 			return answer(q), true
 		}
 		return upstream.Answer{}, false

@@ -37,15 +37,15 @@ type Options struct {
 	Secrets map[string]string
 	// Renewals of tokens by name, * for all; what is not there is renewed by people.
 	Renewals map[string]Renewal
-	// Target receives the requests in place of the invented APIs; nil: none does.
+	// Target receives the requests in place of the invented APIs, which faults still answer for; nil: none does.
 	Target *url.URL
 	// Concurrency is how many runs that are due at one moment run at once.
 	Concurrency int
-	// Observe is called with each event, one at a time.
+	// Observe is called with each event, one at a time. It must not call the sandbox.
 	Observe func(Event)
 }
 
-// A Sandbox is one application. Its methods may be called from many goroutines, but only one calls Run.
+// A Sandbox is one application. Its methods may be called from many goroutines, but only one calls Run or Step.
 type Sandbox struct {
 	*awssim.Cloud
 
@@ -53,9 +53,12 @@ type Sandbox struct {
 	jobs    []Job
 	tokens  map[string]*Token
 
+	observing sync.Mutex // one event at a time
+
 	mu     sync.Mutex
 	undo   map[Fault]func() // faults that are on
 	broken []Fault          // those of hosts among them, the latest last
+	killed map[string]bool  // values of tokens that no API accepts again
 	events int
 	dir    string // of what was built; empty: nothing
 }
@@ -78,8 +81,8 @@ type Token struct {
 
 	key     string // of the Mapping: where in the secret the token stands
 	value   string
-	made    int  // values so far
-	given   bool // its secret is the user's own
+	made    int         // values so far
+	given   atomic.Bool // its secret is the user's own, which the invented APIs accept as it is
 	renewal Renewal
 	login   *login // nil: it is renewed by people
 	rotates bool
@@ -88,7 +91,7 @@ type Token struct {
 
 // New deploys the template. Close ends everything.
 func New(ctx context.Context, o Options) (_ *Sandbox, err error) {
-	s := &Sandbox{options: o, tokens: map[string]*Token{}, undo: map[Fault]func(){}}
+	s := &Sandbox{options: o, tokens: map[string]*Token{}, undo: map[Fault]func(){}, killed: map[string]bool{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -181,6 +184,9 @@ func (s *Sandbox) readJobs() {
 		if target := s.Target(host); target != nil {
 			target.AnswerBy(s.answer(host))
 			target.Rule(s.rule(host))
+			if s.options.Target != nil {
+				target.Forward(proxy(s.options.Target))
+			}
 		}
 	}
 }
@@ -239,7 +245,7 @@ func (s *Sandbox) store(t *Token) error {
 	text, ok := s.options.Secrets[t.Name]
 	s.mu.Unlock()
 	if ok {
-		t.given = true
+		t.given.Store(true)
 		_, err := s.PutSecret(t.Secret, text)
 		return err
 	}

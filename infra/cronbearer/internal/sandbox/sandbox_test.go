@@ -2,10 +2,14 @@ package sandbox_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -379,5 +383,71 @@ func TestStepStopsAtWhatAPersonSees(t *testing.T) {
 	}
 	if got := len(jobs); got != 4 || jobs[0] != "HourlySync" {
 		t.Errorf("runs: %v", jobs)
+	}
+}
+
+// TestTargetReceivesTheRequests: a user's own endpoint takes the place of the API, with their own secret, and faults
+// still happen. An endpoint that is down is unreachable.
+func TestTargetReceivesTheRequests(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	good, paths := "fake-token-of-the-user", map[string]bool{}
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		paths[q.Method+" "+q.URL.Path] = true
+		if q.Header.Get("Authorization") != "Bearer "+good {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer server.Close()
+	target, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := begin(t, "", sandbox.Options{Target: target, Secrets: map[string]string{token: good}})
+	expect := func(what, outcome string) {
+		t.Helper()
+		n := len(r.events)
+		r.pass(time.Hour)
+		if got := r.outcomes(n); !slices.Equal(got, []string{outcome}) {
+			t.Errorf("%s: %v, want %s", what, got, outcome)
+		}
+	}
+	expect("the user's token", "succeeded")
+	mu.Lock()
+	good = "fake-token-of-tomorrow"
+	mu.Unlock()
+	expect("the endpoint wants another one", "token_rejected")
+	if err := r.Store(token, "fake-token-of-tomorrow"); err != nil {
+		t.Fatal(err)
+	}
+	expect("that one is stored", "succeeded")
+	broken := sandbox.Fault{Kind: sandbox.ServerError, Name: host}
+	r.apply(broken)
+	expect("a fault", "target_failed")
+	if err := r.Restore(broken); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Apply(sandbox.Fault{Kind: sandbox.Kill, Name: token}); err == nil {
+		t.Error("a token of the user's own was killed")
+	}
+	server.Close()
+	expect("the endpoint is down", "unreachable")
+	mu.Lock()
+	defer mu.Unlock()
+	if !paths["GET /v1/sync"] || !paths["POST /v1/reports"] {
+		t.Errorf("requests: %v", paths)
+	}
+	r.hidesSecrets()
+}
+
+// TestOwnSecretWithoutTarget: the invented API takes the user's token as it is.
+func TestOwnSecretWithoutTarget(t *testing.T) {
+	t.Parallel()
+	r := begin(t, "", sandbox.Options{Secrets: map[string]string{token: "fake-token-of-the-user"}})
+	r.pass(time.Hour)
+	if got := r.outcomes(0); !slices.Equal(got, []string{"succeeded"}) {
+		t.Errorf("outcomes: %v", got)
 	}
 }
