@@ -532,7 +532,7 @@ func within(t plan.Token) string {
 		text += ". No job runs repeatedly: if it dies, no one is notified"
 	} else {
 		text += fmt.Sprintf(". If it dies you are notified within %s, by %s: %s between starts",
-			view.Exact(w.Time.Round(time.Minute)), w.Job, hours(w.Gap))
+			view.Exact(w.Time), w.Job, hours(w.Gap))
 		if w.Window > 0 {
 			text += ", a Window of " + hours(w.Window)
 		}
@@ -672,7 +672,7 @@ func soon(w plan.Within) string {
 	if w.Time == 0 {
 		return "never, as no job of it runs repeatedly"
 	}
-	return "within " + view.Exact(w.Time.Round(time.Minute))
+	return "within " + view.Exact(w.Time)
 }
 
 // summary counts: "1 job to add; 1 job, 1 token to change".

@@ -68,6 +68,11 @@ func Read(data []byte, o cfn.Options, now time.Time) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the template: %w", err)
 	}
+	return Of(stack, now)
+}
+
+// Of computes the plan of a stack.
+func Of(stack *cfn.Stack, now time.Time) (*Plan, error) {
 	p := &Plan{Stack: stack.StackName, stack: stack, OwnTopic: len(stack.OfType("AWS::KMS::Key")) > 0}
 	var errs []error
 	gaps := map[[2]string]time.Duration{} // a gap is read from 174 years

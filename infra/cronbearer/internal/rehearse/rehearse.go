@@ -12,7 +12,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/plan"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/sandbox"
-	"github.com/cronbearer/cronbearer/internal/dev/schedule"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/view"
 )
 
 // A Planned fault goes on, or is restored, at a time.
@@ -203,8 +203,8 @@ func (r *Rehearsal) Run(ctx context.Context) (*Report, error) {
 	s := r.Sandbox
 	r.report.Start, r.report.PassedOver = s.Now(), append([]string{}, s.PassedOver()...)
 	r.report.End = r.report.Start.Add(r.For)
-	for _, name := range s.Tokens() {
-		r.report.Verdicts = append(r.report.Verdicts, r.verdict(name))
+	if err := r.verdicts(); err != nil {
+		return nil, err
 	}
 	for _, p := range r.Plan {
 		s.At(p.At, func(context.Context) { r.play(p) }) //nolint:contextcheck // what it starts ends with the sandbox
@@ -272,19 +272,21 @@ func (r *Rehearsal) play(p Planned) {
 	}
 }
 
-func (r *Rehearsal) verdict(token string) Verdict {
-	var starts []plan.Start
-	for _, j := range r.Sandbox.JobsOf(token) {
-		s, err := schedule.Parse(j.Schedule, j.Timezone)
-		if err != nil || j.Disabled {
-			continue
-		}
-		starts = append(starts, plan.Start{
-			Job: j.Name, Schedule: s, Rate: strings.HasPrefix(j.Schedule, "rate("), Window: j.Window, Timeout: j.Timeout,
-		})
+// verdicts are those of the tokens that jobs use, with the worst case of `cronbearer plan`.
+func (r *Rehearsal) verdicts() error {
+	p, err := plan.Of(r.Sandbox.Stack, r.Sandbox.Now())
+	if err != nil {
+		return err
 	}
-	w := plan.NotifiedWithin(starts, r.Sandbox.Now())
-	return Verdict{Token: token, Deaths: []Death{}, Worst: w.Time, WorstSeconds: w.Time.Seconds(), Job: w.Job}
+	for _, name := range r.Sandbox.Tokens() {
+		v := Verdict{Token: name, Deaths: []Death{}}
+		if i := slices.IndexFunc(p.Tokens, func(t plan.Token) bool { return t.Name == name }); i >= 0 {
+			w := p.Tokens[i].Within
+			v.Worst, v.WorstSeconds, v.Job = w.Time, w.Time.Seconds(), w.Job
+		}
+		r.report.Verdicts = append(r.report.Verdicts, v)
+	}
+	return nil
 }
 
 // Late returns why a limit is not kept, empty if it is: a token that died was noticed later or not at all, or could be,
@@ -310,22 +312,14 @@ func (v Verdict) late(limit time.Duration, end time.Time) string {
 		case !notified:
 			return "no one was notified of " + v.Token
 		default:
-			return fmt.Sprintf("%s went unnoticed for %s", v.Token, span(unnoticed))
+			return fmt.Sprintf("%s went unnoticed for %s", v.Token, view.Exact(unnoticed))
 		}
 	}
 	switch {
 	case v.Worst == 0:
 		return fmt.Sprintf("no job of %s starts again", v.Token)
 	case v.Worst > limit:
-		return fmt.Sprintf("%s can go unnoticed for %s", v.Token, span(v.Worst))
+		return fmt.Sprintf("%s can go unnoticed for %s", v.Token, view.Exact(v.Worst))
 	}
 	return ""
-}
-
-// span writes a duration to the minute: 1h4m.
-func span(d time.Duration) string {
-	if d < time.Minute {
-		return "a minute"
-	}
-	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
 }

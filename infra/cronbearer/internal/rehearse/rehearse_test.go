@@ -34,11 +34,11 @@ func TestLimitIsKept(t *testing.T) {
 		"noticed at the last moment":  {worst: 2 * hour, deaths: deaths{{At: at(1), Notified: at(3)}}},
 		"over before anyone can know": {worst: hour, deaths: deaths{{At: at(1), Over: at(2)}}},
 		"noticed late": {
-			worst: hour, deaths: deaths{{At: at(1), Notified: at(4.5)}}, want: []string{"Api went unnoticed for 3h30m"},
+			worst: hour, deaths: deaths{{At: at(1), Notified: at(4.5)}}, want: []string{"Api went unnoticed for 3 h 30 min"},
 		},
 		"the second time late": {
 			worst: hour, deaths: deaths{{At: at(1), Notified: at(2), Over: at(3)}, {At: at(4), Notified: at(7)}},
-			want: []string{"Api went unnoticed for 3h0m"},
+			want: []string{"Api went unnoticed for 3 h"},
 		},
 		"never noticed": {
 			worst: hour, deaths: deaths{{At: at(1)}}, want: []string{"no one was notified of Api"},
@@ -46,12 +46,12 @@ func TestLimitIsKept(t *testing.T) {
 		"over, but too late": {
 			worst: hour, deaths: deaths{{At: at(1), Over: at(5)}}, want: []string{"no one was notified of Api"},
 		},
-		"it can take longer":   {worst: 3 * hour, want: []string{"Api can go unnoticed for 3h0m"}},
+		"it can take longer":   {worst: 3 * hour, want: []string{"Api can go unnoticed for 3 h"}},
 		"nothing starts again": {want: []string{"no job of Api starts again"}},
 		"no one is subscribed": {worst: hour, unread: true, want: []string{"no one is subscribed and confirmed"}},
 		"no one, and it takes longer": {
 			worst: 3 * hour, unread: true,
-			want: []string{"no one is subscribed and confirmed", "Api can go unnoticed for 3h0m"},
+			want: []string{"no one is subscribed and confirmed", "Api can go unnoticed for 3 h"},
 		},
 	}
 	for name, c := range cases {

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/cronbearer/cronbearer/internal/dev/cfn"
 	"github.com/cronbearer/cronbearer/internal/dev/upstream"
@@ -15,8 +14,8 @@ import (
 
 // event is what a schedule's Input says of the job.
 type event struct {
-	Job, Token, Secret, SecretKey, Call, Timeout string
-	Expect                                       struct {
+	Job, Token, Secret, SecretKey, Call string
+	Expect                              struct {
 		Status      []any
 		ContentType string
 		JSON        map[string]any
@@ -34,13 +33,6 @@ func parseJob(r cfn.Resource) (j Job, secret, key string, ok bool) {
 	j = Job{
 		Name: e.Job, Token: e.Token, Schedule: fmt.Sprint(r.Properties["ScheduleExpression"]),
 		Disabled: r.Properties["State"] == "DISABLED", answer: e.answer(),
-	}
-	if timeout, err := time.ParseDuration(e.Timeout); err == nil {
-		j.Timeout = timeout
-	}
-	if window, found := r.Properties["FlexibleTimeWindow"].(map[string]any); found {
-		minutes, _ := cfn.Number(window["MaximumWindowInMinutes"]) // absent where the mode is OFF
-		j.Window = time.Duration(minutes) * time.Minute
 	}
 	j.Timezone, _ = r.Properties["ScheduleExpressionTimezone"].(string)
 	method, location, _ := strings.Cut(e.Call, " ")

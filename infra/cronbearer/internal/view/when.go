@@ -63,6 +63,7 @@ func Count(n int, noun string) string {
 
 // Exact writes a length of time to the minute: "1 h 3 min", "3 days 2 h".
 func Exact(d time.Duration) string {
+	d = d.Round(time.Minute)
 	days, hours, minutes := d/Day, d%Day/time.Hour, d%time.Hour/time.Minute
 	switch {
 	case days > 0 && hours > 0:
