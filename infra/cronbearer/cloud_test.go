@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/local"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/rights"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/api"
 	"github.com/cronbearer/cronbearer/internal/dev/gobuild"
@@ -60,6 +61,41 @@ func functions(root string) (map[string]string, error) {
 	return binaries.all, binaries.err
 }
 
+// used collects the actions that the commands of all scripts have used, by command.
+var used = struct {
+	sync.Mutex
+	actions map[string]map[string]bool
+}{actions: map[string]map[string]bool{}}
+
+func collect(calls []local.Call) {
+	used.Lock()
+	defer used.Unlock()
+	for _, call := range calls {
+		if used.actions[call.Command] == nil {
+			used.actions[call.Command] = map[string]bool{}
+		}
+		if call.Rejected == "" {
+			used.actions[call.Command][local.Permission(call.Action)] = true
+		}
+	}
+}
+
+// unused returns what the table grants to a command that no script has used.
+func unused() []string {
+	used.Lock()
+	defer used.Unlock()
+	var list []string
+	for _, p := range rights.Table() {
+		for _, command := range p.Commands {
+			if p.Action != "iam:PassRole" && !used.actions[command][p.Action] { // a part of UpdateSchedule
+				list = append(list, command+": "+p.Action)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
 // cloudKey is where a script's simulated account is kept.
 const cloudKey = "cloud"
 
@@ -75,7 +111,9 @@ func tokenOf(secret string) string { return "fake-token-of-" + strings.ReplaceAl
 
 // cloud is a command of the scripts:
 //
-//	cloud start              deploy the script's template.yaml with the real functions; the commands find it
+//	cloud start [bare]       deploy the script's template.yaml with the real functions; the commands find it. bare: no secret
+//	                         is stored
+//	cloud rotation SECRET    let the rotator renew a secret
 //	cloud advance 3h         let time pass: jobs run, alarms are evaluated
 //	cloud kill HOST TOKEN    the API of a host rejects a token from now on; accept HOST TOKEN undoes it
 //	cloud accept HOST TOKEN  the API of a host accepts a token
@@ -92,7 +130,7 @@ func cloud(root string) func(*testscript.TestScript, bool, []string) {
 			ts.Fatalf("usage: cloud <verb>; see the comment there")
 		}
 		if args[0] == "start" {
-			startCloud(ts, root)
+			startCloud(ts, root, len(args) > 1 && args[1] == "bare")
 			return
 		}
 		c, ok := ts.Value(cloudKey).(*holder)
@@ -110,7 +148,7 @@ func cloud(root string) func(*testscript.TestScript, bool, []string) {
 // holder is put into the script's environment by Setup, so that `cloud start` can fill it.
 type holder struct{ simulated *simulated }
 
-func startCloud(ts *testscript.TestScript, root string) {
+func startCloud(ts *testscript.TestScript, root string, bare bool) {
 	built, err := functions(root)
 	ts.Check(err)
 	start, err := time.Parse(time.RFC3339, now)
@@ -120,6 +158,7 @@ func startCloud(ts *testscript.TestScript, root string) {
 	one := &simulated{Cloud: c, server: local.NewServer(c)}
 	server := httptest.NewServer(one.server)
 	ts.Defer(func() {
+		collect(one.server.Calls())
 		server.Close()
 		_ = c.Close() // the script is over
 	})
@@ -128,7 +167,7 @@ func startCloud(ts *testscript.TestScript, root string) {
 	ts.Setenv("CRONBEARER_LOCAL", server.URL)
 	for _, properties := range c.Stack.Mappings["Tokens"] {
 		secret, ok := properties["Secret"].(string)
-		if !ok {
+		if !ok || bare {
 			continue
 		}
 		_, err := c.PutSecret(secret, tokenOf(secret))
@@ -160,6 +199,9 @@ var verbs = map[string]func(*testscript.TestScript, *simulated, []string) error{
 	"put": func(_ *testscript.TestScript, s *simulated, args []string) error {
 		_, err := s.PutSecret(args[0], args[1])
 		return err
+	},
+	"rotation": func(_ *testscript.TestScript, s *simulated, args []string) error {
+		return s.Secrets.EnableRotation(s.SecretID(args[0]), fmt.Sprint(s.Stack.Outputs["RotatorArn"]))
 	},
 	"deny": func(_ *testscript.TestScript, s *simulated, args []string) error {
 		s.server.Faults.Set(args[0], "", api.Denied)

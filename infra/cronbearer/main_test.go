@@ -73,6 +73,14 @@ func TestSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if all := flag.Lookup("test.run").Value.String(); all != "" {
+			return // some of the scripts
+		}
+		for _, one := range unused() {
+			t.Errorf("the policy of a command grants what it never uses: %s", one)
+		}
+	})
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		UpdateScripts:       *update,

@@ -59,6 +59,11 @@ func generators() []generator {
 			Writes:  []string{"docs/notifications.md"},
 		},
 		{
+			Package: "infra/cronbearer/internal/rights",
+			Tests:   []string{"TestOperatorTemplateIsGenerated"},
+			Writes:  []string{"infra/operator.yaml"},
+		},
+		{
 			Package: "infra/cronbearer/internal/cli",
 			Tests:   []string{"TestReferenceIsGenerated", "TestSchemasAreGenerated"},
 			Writes:  []string{"docs/cli/*.md", "docs/cli/schema/*.json"},

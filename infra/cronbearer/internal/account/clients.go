@@ -142,9 +142,6 @@ type SNS interface {
 	ListSubscriptionsByTopic(
 		context.Context, *sns.ListSubscriptionsByTopicInput, ...func(*sns.Options),
 	) (*sns.ListSubscriptionsByTopicOutput, error)
-	GetSubscriptionAttributes(
-		context.Context, *sns.GetSubscriptionAttributesInput, ...func(*sns.Options),
-	) (*sns.GetSubscriptionAttributesOutput, error)
 	ListTagsForResource(
 		context.Context, *sns.ListTagsForResourceInput, ...func(*sns.Options),
 	) (*sns.ListTagsForResourceOutput, error)

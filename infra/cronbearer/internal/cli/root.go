@@ -152,6 +152,7 @@ func (a *App) commands() []*cobra.Command {
 		newRunCommand(a),
 		newRehearseCommand(a),
 		newStatusCommand(a),
+		newRunsCommand(a),
 		newFailedCommand(a),
 		newResendCommand(a),
 		newDropCommand(a),

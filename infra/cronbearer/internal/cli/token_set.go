@@ -278,6 +278,16 @@ func store(ctx context.Context, s *session, there account.Secret, value string) 
 	return aws.ToString(out.VersionId), nil
 }
 
+// harmless returns a job that only reads or, if there is none, the first.
+func (t deployedToken) harmless() account.Job {
+	for _, j := range t.jobs {
+		if j.ReadsOnly() {
+			return j
+		}
+	}
+	return t.jobs[0]
+}
+
 // tryToken runs a job with the new token: the one that --try names, or one that only reads, if the answer is yes.
 func (a *App) tryToken(ctx context.Context, s *session, t deployedToken, o tokenSetOptions) (*invoke.Result, error) {
 	var job *account.Job
@@ -334,7 +344,7 @@ func (a *App) printSet(t deployedToken, run *invoke.Result) {
 	)
 	switch {
 	case run == nil:
-		a.IO.Printf("Next: cronbearer run %s\n", t.jobs[0].Name)
+		a.IO.Printf("Next: cronbearer run %s\n", t.harmless().Name)
 	case run.OK():
 		a.IO.Printf("✓ %s: %s. The alarm clears within two minutes\n", run.Job, run.Line())
 	case run.Rejected():

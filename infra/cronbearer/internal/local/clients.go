@@ -192,12 +192,6 @@ func (c snsClient) ListSubscriptionsByTopic(
 	return call[sns.ListSubscriptionsByTopicOutput](ctx, c.conn, "sns:ListSubscriptionsByTopic", in)
 }
 
-func (c snsClient) GetSubscriptionAttributes(
-	ctx context.Context, in *sns.GetSubscriptionAttributesInput, _ ...func(*sns.Options),
-) (*sns.GetSubscriptionAttributesOutput, error) {
-	return call[sns.GetSubscriptionAttributesOutput](ctx, c.conn, "sns:GetSubscriptionAttributes", in)
-}
-
 func (c snsClient) ListTagsForResource(
 	ctx context.Context, in *sns.ListTagsForResourceInput, _ ...func(*sns.Options),
 ) (*sns.ListTagsForResourceOutput, error) {

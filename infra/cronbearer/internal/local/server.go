@@ -78,7 +78,7 @@ func on[In, Out any](
 			if err := json.Unmarshal(input, in); err != nil {
 				return nil, err //nolint:wrapcheck // the caller names the action
 			}
-			needed := []access{{action: permissionOf(action), resource: resource(in)}}
+			needed := []access{{action: Permission(action), resource: resource(in)}}
 			for _, another := range more {
 				needed = append(needed, another(in))
 			}
@@ -100,14 +100,14 @@ func Permissions() []string {
 	s.register()
 	var list []string
 	for action := range s.operations {
-		list = append(list, permissionOf(action))
+		list = append(list, Permission(action))
 	}
 	slices.Sort(list)
 	return list
 }
 
-// permissionOf is the permission of an action: the same name, but for Lambda's Invoke.
-func permissionOf(action string) string {
+// Permission returns the permission of an action: the same name, but for Lambda's Invoke.
+func Permission(action string) string {
 	if action == "lambda:Invoke" {
 		return "lambda:InvokeFunction"
 	}

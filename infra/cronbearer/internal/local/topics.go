@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -21,8 +20,6 @@ func (s *Server) registerSNS() {
 		s.getTopicAttributes)
 	on(s, "sns:ListSubscriptionsByTopic",
 		func(in *sns.ListSubscriptionsByTopicInput) string { return aws.ToString(in.TopicArn) }, s.listSubscriptions)
-	on(s, "sns:GetSubscriptionAttributes", func(*sns.GetSubscriptionAttributesInput) string { return "*" },
-		s.getSubscriptionAttributes)
 	on(s, "sns:ListTagsForResource", func(in *sns.ListTagsForResourceInput) string { return aws.ToString(in.ResourceArn) },
 		s.listTags)
 	on(s, "sns:TagResource", func(in *sns.TagResourceInput) string { return aws.ToString(in.ResourceArn) }, s.tag)
@@ -99,35 +96,6 @@ func (s *Server) listSubscriptions(
 		})
 	}
 	return out, nil
-}
-
-func (s *Server) getSubscriptionAttributes(
-	_ context.Context, in *sns.GetSubscriptionAttributesInput,
-) (*sns.GetSubscriptionAttributesOutput, error) {
-	arn := aws.ToString(in.SubscriptionArn)
-	if i := strings.LastIndexByte(arn, ':'); i > 0 {
-		if topic := s.cloud.Topic(arn[:i]); topic != nil {
-			for i, one := range topic.Subscriptions() {
-				if subscriptionARN(topic.ARN, i, one) == arn {
-					attributes, err := attributesOf(one)
-					return &sns.GetSubscriptionAttributesOutput{Attributes: attributes}, err
-				}
-			}
-		}
-	}
-	return nil, api.Reject("NotFound", "Subscription does not exist")
-}
-
-func attributesOf(one notify.Subscription) (map[string]string, error) {
-	attributes := map[string]string{
-		"Protocol": one.Protocol, "Endpoint": one.Endpoint, "PendingConfirmation": strconv.FormatBool(one.Unconfirmed),
-	}
-	if one.FilterPolicy == nil {
-		return attributes, nil
-	}
-	filter, err := text(one.FilterPolicy)
-	attributes["FilterPolicy"], attributes["FilterPolicyScope"] = filter, "MessageBody"
-	return attributes, err
 }
 
 func (s *Server) listTags(

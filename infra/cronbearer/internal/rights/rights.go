@@ -79,8 +79,8 @@ func Table() []Permission {
 		{Level: Look, Action: "secretsmanager:ListSecretVersionIds", Resources: secrets, Commands: []string{
 			"status", "token set", "token show", "token rotate",
 		}},
-		{Level: Look, Action: "logs:StartQuery", Resources: logGroups, Commands: []string{"status", "runs"}},
-		{Level: Look, Action: "logs:GetQueryResults", Resources: anything, Commands: []string{"status", "runs"}},
+		{Level: Look, Action: "logs:StartQuery", Resources: logGroups, Commands: []string{"status"}},
+		{Level: Look, Action: "logs:GetQueryResults", Resources: anything, Commands: []string{"status"}},
 		{Level: Look, Action: "logs:FilterLogEvents", Resources: logGroups, Commands: []string{"runs"}},
 		{Level: Look, Action: "sqs:GetQueueAttributes", Resources: queues, Commands: []string{"status"}},
 		{Level: Look, Action: "sqs:ReceiveMessage", Resources: queues, Commands: []string{"failed", "resend", "drop"}},
@@ -89,7 +89,6 @@ func Table() []Permission {
 		}},
 		{Level: Look, Action: "sns:GetTopicAttributes", Resources: topics, Commands: []string{"drill"}},
 		{Level: Look, Action: "sns:ListSubscriptionsByTopic", Resources: topics, Commands: []string{"status", "drill"}},
-		{Level: Look, Action: "sns:GetSubscriptionAttributes", Resources: anything, Commands: []string{"drill"}},
 		{Level: Look, Action: "sns:ListTagsForResource", Resources: topics, Commands: []string{"status", "drill"}},
 		{Level: Look, Action: "kms:DescribeKey", Resources: keys, Commands: []string{"drill"}},
 		{Level: Look, Action: "kms:GetKeyPolicy", Resources: keys, Commands: []string{"drill"}},
