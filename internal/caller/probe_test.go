@@ -200,14 +200,14 @@ func TestExpiryOfAnAnswerThatCannotBeReadWarns(t *testing.T) {
 		days                       bool
 	}{
 		"a probe's time":                {secret: probed, body: `{"at":"soon"}`, says: "expires_at is neither"},
-		"a probe's lifetime":            {secret: probed, body: `{"ttl":[5]}`, says: "expires_in is no lifetime"},
+		"a probe's lifetime":            {secret: probed, body: `{"ttl":[5]}`, says: "expires_in is not a lifetime"},
 		"a probe that names none":       {secret: probed, body: `{"at":null}`, days: true},
 		"a probe with another that can": {secret: probed, body: `{"ttl":"soon","at":"2027-01-31"}`},
 		"the header of a target":        {secret: secret("a"), header: "soon", says: "token-expiration is neither"},
 		"a login's time": {secret: login, body: `{"t":"` + canary +
 			`m","at":true}`, says: "expires_at is true or false"},
 		"a login's lifetime": {secret: login, body: `{"t":"` + canary +
-			`m","ttl":"1h"}`, says: "expires_in is no lifetime"},
+			`m","ttl":"1h"}`, says: "expires_in is not a lifetime"},
 		"a login that names no lifetime": {secret: login, body: `{"t":"` + canary + `m"}`},
 	} {
 		t.Run(name, func(t *testing.T) {

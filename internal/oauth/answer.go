@@ -19,14 +19,14 @@ import (
 
 const maxAnswer = 1 << 20
 
-// Granted is what a provider gave.
+// Granted is what a provider returned.
 type Granted struct {
 	Token        redact.Secret
 	RefreshToken redact.Secret // zero: the one that was sent stays in use
 	Expiry       time.Time     // zero: unknown
 	Asked        time.Time     // when the request was made, by the same clock
-	Warning      string        // why the expiry that is there could not be read; empty: it was, or there is none
-	// Raw is the whole body, also where an error says that the rest cannot be used: a one-time refresh token may be in it.
+	Warning      string        // why an expiry in the answer could not be read; empty: it was read, or there is none
+	// Raw is the whole body, set even with an error: a one-time refresh token may be in it.
 	Raw redact.Secret
 }
 
@@ -38,17 +38,17 @@ func (g Granted) Life() time.Duration {
 	return g.Expiry.Sub(g.Asked)
 }
 
-// answer is what a provider said to a call for a token. Its document is looked into where it stands: a tree of 1 MiB of
-// small values takes 93 MiB.
+// answer is a provider's answer to a token call. Its document is read in place: a tree of 1 MiB of
+// small values needs 93 MiB.
 type answer struct {
 	status int
 	header http.Header
 	limit  retry.Limit
-	points *url.URL // where a redirect points; nil: nowhere
+	points *url.URL // where a redirect points; nil: there is none
 	body   string
 	doc    jsondoc.Document
 	unread string // why the body could not be read; empty: it was
-	cutOff bool   // unread, and another try may read it
+	cutOff bool   // unread, and a retry may read it
 }
 
 func readAnswer(response *http.Response) *answer {
@@ -65,7 +65,7 @@ func readAnswer(response *http.Response) *answer {
 	default:
 		a.doc, _ = jsondoc.Check(bytes.TrimPrefix(text.Bytes(), []byte("\ufeff")))
 	}
-	a.body = string(text.Bytes()[:min(text.Len(), maxAnswer)]) // as far as it came: a new refresh token may be in it
+	a.body = string(text.Bytes()[:min(text.Len(), maxAnswer)]) // what was received: a new refresh token may be in it
 	return a
 }
 
@@ -73,9 +73,9 @@ func (a *answer) get(names ...string) jsondoc.Value { return a.doc.Lookup(jsondo
 
 func (a *answer) successful() bool { return 200 <= a.status && a.status <= 299 }
 
-// granted reads an OAuth answer with an access_token (RFC 6749 section 5.1). problem says why it cannot be used: then
-// too it may hold a new refresh token. token_type may be missing, as several large providers leave it out or name it in
-// words of their own; those of tokens that a Bearer header cannot carry are listed (RFC 9449, RFC 8693 section 2.2.1).
+// granted reads an OAuth answer with an access_token (RFC 6749 section 5.1). problem says why it cannot be used; even
+// then it may hold a new refresh token. token_type may be missing, as several large providers omit it or use their own
+// names; the types that a Bearer header cannot carry are listed (RFC 9449, RFC 8693 section 2.2.1).
 func (a *answer) granted(asked time.Time, refreshes bool, scrub *redact.Scrubber) (g Granted, problem string) {
 	g.Raw, g.Asked = redact.New(a.body), asked
 	if refreshes {
@@ -96,7 +96,7 @@ func (a *answer) granted(asked time.Time, refreshes bool, scrub *redact.Scrubber
 	return g, ""
 }
 
-// refreshTokenOf takes a number as it is written: a server that counts its refresh tokens wants it back so.
+// refreshTokenOf accepts a number as it is written: a server that numbers its refresh tokens expects it unchanged.
 func refreshTokenOf(v jsondoc.Value, scrub *redact.Scrubber) (t redact.Secret, problem string) {
 	switch {
 	case v.Kind == jsondoc.Absent, v.Kind == jsondoc.Null, v.Kind == jsondoc.String && v.Text == "":
@@ -110,7 +110,7 @@ func refreshTokenOf(v jsondoc.Value, scrub *redact.Scrubber) (t redact.Secret, p
 	}
 }
 
-// codes are the places where providers put an error's code, and details those of its text. Seen with: RFC 6749
+// codes are the places where providers put an error's code, and details those of its text. Seen in: RFC 6749
 // section 5.2 and most servers; Okta; Google; HubSpot; Anthropic and OpenAI.
 var (
 	codes = []jsondoc.Pointer{
@@ -125,7 +125,7 @@ var (
 	}
 )
 
-// code is the first of the codes that known holds, or else the first there is.
+// code returns the first code that is known, or else the first one present.
 func (a *answer) code(known func(string) bool) string {
 	first := ""
 	for _, place := range codes {
@@ -144,7 +144,7 @@ func (a *answer) code(known func(string) bool) string {
 	return first
 }
 
-// words quotes what the provider says of a failure, whatever key it stands under, after a comma. Secrets that it echoes
+// words quotes the provider's message about a failure, whatever key holds it, after a comma. Secrets that it echoes
 // are scrubbed where the text leaves the process.
 func (a *answer) words() string {
 	var said []string
@@ -167,7 +167,7 @@ func (a *answer) words() string {
 	return ""
 }
 
-// redirected says where a 3xx points, without its query, which may hold credentials.
+// redirected reports where a 3xx points, without its query, which may hold credentials.
 func (a *answer) redirected() string {
 	if a.status < 300 || a.status > 399 {
 		return ""

@@ -1,9 +1,9 @@
-// Package oauth is the client of what issues tokens: token endpoints (RFC 6749 and its assertion grants), login calls,
-// "new token" calls and AWS's own identity. Each call is made once and its answer sorted: a grant, a refusal of the
-// credential, a mistake in the request, or a transient failure. When to ask, whether to retry and what to keep is not
-// decided here but by package token's Minter and package rotation. No answer is lost: with an error, too, its body is
-// returned, as a one-time refresh token may be in it. Every secret of an answer is registered with the scrubber before
-// anything else.
+// Package oauth is the client of everything that issues tokens: token endpoints (RFC 6749 and its assertion grants),
+// login calls, "new token" calls and AWS's own identity. Each call is made once and its answer classified: a grant, a
+// rejection of the credential, a mistake in the request, or a transient failure. When to ask, whether to retry and what
+// to keep is not decided here but by package token's Minter and package rotation. No answer is lost: even with an error
+// its body is returned, as a one-time refresh token may be in it. Every secret of an answer is registered with the
+// scrubber before anything else happens.
 package oauth
 
 import (
@@ -24,15 +24,15 @@ const (
 	exchangeTimeout = 15 * time.Second
 	longestWait     = 15 * time.Minute // as long as a Lambda function
 
-	// An assertion is used at once. Salesforce takes at most three minutes; a clock that is half a minute behind must
+	// An assertion is used at once. Salesforce accepts at most three minutes; a clock that is half a minute behind must
 	// not see one from the future.
 	assertionLife  = 3 * time.Minute
 	assertionEarly = 30 * time.Second
 )
 
-// Error is returned where a provider gave no token.
+// Error is returned when a provider issued no token.
 type Error struct {
-	From         string // what was asked, before its host; empty: the token endpoint
+	From         string // what was called, before its host; empty: the token endpoint
 	Host         string
 	Reason       string
 	Code         string // the provider's own, such as invalid_grant (RFC 6749 section 5.2), in lower case; empty: none
@@ -55,8 +55,8 @@ func (e *Error) Error() string {
 // Client asks providers for tokens. golang.org/x/oauth2 is not used: docs/decisions/0006 has the reasons.
 type Client struct {
 	transport http.RoundTripper
-	trust     *egress.Trust[http.RoundTripper] // nil: transport is none that can trust more
-	sts       IdentityProvider                 // nil: the function has no identity to show
+	trust     *egress.Trust[http.RoundTripper] // nil: the transport cannot trust more
+	sts       IdentityProvider                 // nil: the function has no identity to present
 	now       func() time.Time
 	pause     func(context.Context, time.Duration) bool // between two requests to AWS
 	scrub     *redact.Scrubber
@@ -71,8 +71,8 @@ func NewClient(transport http.RoundTripper, now func() time.Time, scrub *redact.
 	return c
 }
 
-// WithIdentity returns the Client of a function that has an identity to show. pause replaces its waiting for IAM; nil:
-// it waits.
+// WithIdentity returns the Client of a function that has an identity to present. pause replaces its wait for IAM; nil:
+// it really waits.
 func (c *Client) WithIdentity(sts IdentityProvider, pause func(context.Context, time.Duration) bool) *Client {
 	with := *c
 	with.sts = sts
@@ -92,24 +92,24 @@ func (c *Client) Trusting(ca *egress.CA) *Client {
 	return &trusting
 }
 
-// permanent is a failure that no retry fixes.
+// permanent returns an error that no retry fixes.
 func permanent(from, host, format string, args ...any) *Error {
 	return &Error{From: from, Host: host, Reason: fmt.Sprintf(format, args...), Permanent: true}
 }
 
-// Once makes one token request and no second one, as a one-time refresh token must not be posted twice. It waits for as
-// long as ctx lasts: an answer that no one waits for is a refresh token lost. With an error there may still be a Raw
-// answer, and in it a new refresh token. The error is an *Error.
+// Once makes exactly one token request, as a one-time refresh token must not be posted twice. It waits for as
+// long as ctx allows: an answer that no one waits for is a lost refresh token. With an error there may still be a Raw
+// answer with a new refresh token in it. The error is an *Error.
 func (c *Client) Once(ctx context.Context, o *Config) (Granted, error) {
 	return result(c.within(ctx, o, longestWait))
 }
 
-// Token makes one token request of 15 seconds at most, which may be repeated. The error is an *Error.
+// Token makes one token request of at most 15 seconds, which may be repeated. The error is an *Error.
 func (c *Client) Token(ctx context.Context, o *Config) (Granted, error) {
 	return result(c.within(ctx, o, exchangeTimeout))
 }
 
-// result keeps a nil *Error from becoming an error that is not nil.
+// result keeps a nil *Error from becoming a non-nil error.
 func result(granted Granted, failed *Error) (Granted, error) {
 	if failed != nil {
 		return granted, failed
@@ -125,7 +125,7 @@ func (c *Client) within(ctx context.Context, o *Config, timeout time.Duration) (
 	}
 	request, err := c.request(ctx, o, signed)
 	if err != nil {
-		return Granted{}, permanent("", o.TokenURL.Host, "was not asked: %s", err)
+		return Granted{}, permanent("", o.TokenURL.Host, "was not called: %s", err)
 	}
 	a, failed := c.send(request, "", timeout)
 	if failed != nil {
@@ -159,36 +159,36 @@ func (c *Client) send(request *http.Request, from string, timeout time.Duration)
 	response, err := c.transport.RoundTrip(request.WithContext(ctx))
 	if err != nil {
 		if blocked, ok := errors.AsType[*egress.BlockedError](err); ok {
-			return nil, permanent(from, request.URL.Host, "was not asked: %s", blocked)
+			return nil, permanent(from, request.URL.Host, "was not called: %s", blocked)
 		}
 		return nil, &Error{
 			From: from, Host: request.URL.Host, Next: retry.Next{Retry: true},
-			Reason: "gave no answer: " + egress.Explain(err, min(timeout, time.Since(started))),
+			Reason: "did not answer: " + egress.Explain(err, min(timeout, time.Since(started))),
 		}
 	}
 	defer func() { _ = response.Body.Close() }()
 	return readAnswer(response), nil
 }
 
-// refusals are the codes of a refused credential under whatever status, and whether it is the grant that is refused.
+// rejections are the codes of a rejected credential under any status, and whether it is the grant that is rejected.
 // RFC 6749 section 5.2, and two of GitHub's.
-var refusals = map[string]bool{
+var rejections = map[string]bool{
 	"invalid_client": false, "unauthorized_client": false, "incorrect_client_credentials": false,
 	"invalid_grant": true, "bad_refresh_token": true,
 }
 
-// mistakes are the codes of a request that no retry makes better (RFC 6749 section 5.2).
+// mistakes are the codes of an invalid request, which no retry fixes (RFC 6749 section 5.2).
 var mistakes = []string{"invalid_request", "invalid_scope", "unsupported_grant_type"}
 
-// sort distinguishes a refused credential and a mistake in the request from a transient failure.
+// sort separates a rejected credential and an invalid request from a transient failure.
 func (a *answer) sort(e *Error, o *Config) {
 	e.Code = a.code(func(code string) bool {
-		_, refusal := refusals[code]
-		return refusal || slices.Contains(mistakes, code)
+		_, rejection := rejections[code]
+		return rejection || slices.Contains(mistakes, code)
 	})
-	invalidGrant, refusal := refusals[e.Code]
+	invalidGrant, rejection := rejections[e.Code]
 	switch {
-	case refusal, a.status == http.StatusUnauthorized:
+	case rejection, a.status == http.StatusUnauthorized:
 		e.Rejected, e.Permanent, e.InvalidGrant = true, true, invalidGrant
 	case slices.Contains(mistakes, e.Code) && a.status < http.StatusInternalServerError:
 		e.Permanent = true
@@ -200,7 +200,7 @@ func (a *answer) sort(e *Error, o *Config) {
 	case a.unread != "":
 		e.Reason += ", but " + a.unread
 	case a.successful() && !a.isObject():
-		e.Reason += ", but not with a JSON object" // a maintenance page, say: it proves nothing
+		e.Reason += ", but not with a JSON object" // such as a maintenance page: it proves nothing
 	case a.successful() && !e.Rejected:
 		e.Reason += ", without an access_token"
 	case e.Rejected && !invalidGrant && e.Code != "unauthorized_client":
@@ -212,17 +212,17 @@ func (a *answer) sort(e *Error, o *Config) {
 func (a *answer) isObject() bool { return a.doc.Lookup(jsondoc.Pointer{}).Kind == jsondoc.Object }
 
 // next is what the answer leaves to be done.
-func (a *answer) next(refused bool) retry.Next {
-	return retry.Next{Retry: a.retryable(refused), Wait: a.limit.Wait, HasWait: a.limit.HasWait}
+func (a *answer) next(rejected bool) retry.Next {
+	return retry.Next{Retry: a.retryable(rejected), Wait: a.limit.Wait, HasWait: a.limit.HasWait}
 }
 
-// retryable treats a call for a token as a GET: a second one does no harm. A refusal under a 5xx may be a server's
-// trouble, one under a 403 is none.
-func (a *answer) retryable(refused bool) bool {
+// retryable treats a token call as a GET: a second one does no harm. A rejection under a 5xx may be a server problem,
+// one under a 403 is not.
+func (a *answer) retryable(rejected bool) bool {
 	switch {
 	case a.status == http.StatusForbidden:
-		return a.limit.Retry && !refused
+		return a.limit.Retry && !rejected
 	default:
-		return a.limit.Retry || retry.Transient(a.status) || a.cutOff && !refused
+		return a.limit.Retry || retry.Transient(a.status) || a.cutOff && !rejected
 	}
 }

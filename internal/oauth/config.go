@@ -8,7 +8,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-// Grant is how a token is asked for.
+// Grant is how a token is requested.
 type Grant string
 
 // The grants: RFC 6749 sections 4.4 and 6, RFC 7523 section 2.1, RFC 8693 section 2.1.
@@ -19,11 +19,12 @@ const (
 	TokenExchange     Grant = "token_exchange"
 )
 
-// ClientAuth is how the client proves itself at the token endpoint. It is never guessed: trying one after the other
+// ClientAuth is how the client authenticates at the token endpoint. It is never guessed: trying one after the other
 // posts a one-time refresh token twice.
 type ClientAuth string
 
-// The ways: RFC 6749 section 2.3.1 (header or body), RFC 7523 section 2.2, and a public client (RFC 6749 section 2.1).
+// The methods: RFC 6749 section 2.3.1 (header or body), RFC 7523 section 2.2, and a public client (RFC 6749 section
+// 2.1).
 const (
 	AuthBasic         ClientAuth = "basic"
 	AuthBasicRaw      ClientAuth = "basic_raw" // not form-encoded first: many servers do not decode
@@ -35,7 +36,7 @@ const (
 
 func (a ClientAuth) inHeader() bool { return a == AuthBasic || a == AuthBasicRaw }
 
-// credentialHint is what to look at when a server refuses the client.
+// credentialHint returns what to check when a server rejects the client.
 func (o *Config) credentialHint() string {
 	const otherWay = "Check oauth2.client_id and client_secret. If both are right, the server may read them in another " +
 		"way: try oauth2.auth "
@@ -54,7 +55,7 @@ func (o *Config) credentialHint() string {
 	case o.Auth == AuthBody:
 		return otherWay + "basic, or basic_raw"
 	default:
-		return "Check oauth2.client_id, and whether the provider lets this client ask without authentication: oauth2.auth " +
+		return "Check oauth2.client_id, and whether the provider accepts this client without authentication: oauth2.auth " +
 			"is none"
 	}
 }
@@ -82,10 +83,10 @@ type Config struct {
 	Identity          *AWSIdentity     // of these; nil: none
 }
 
-// UsesIdentity reports whether a request shows a JWT of the function's role.
+// UsesIdentity reports whether a request presents a JWT of the function's role.
 func (o *Config) UsesIdentity() bool { return o.AssertedByAWS || o.Auth == AuthAWSIdentity }
 
-// Sets reports whether the request sets a parameter by itself, other than its grant type.
+// Sets reports whether the request itself sets a parameter other than its grant type.
 func (o *Config) Sets(name string) bool {
 	return name != grantType && o.form(func(string) string { return "assertion" }).Has(name)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
-// AWSIdentity is a request for a JWT of the function's role, which AWS signs: the token itself, or what proves the
-// client to a provider that trusts the account (IAM User Guide, "Outbound identity federation"). No secret at all is
+// AWSIdentity is a request for a JWT of the function's role, which AWS signs: the token itself, or what authenticates
+// the client to a provider that trusts the account (IAM User Guide, "Outbound identity federation"). No secret is
 // stored.
 type AWSIdentity struct {
 	Audiences []string
@@ -23,7 +23,7 @@ type AWSIdentity struct {
 	Lifetime  time.Duration
 }
 
-// IdentityProvider is AWS's STS, as far as identities go (awsclient.STS). It does not retry.
+// IdentityProvider is the part of AWS STS that issues identities (awsclient.STS). It does not retry.
 type IdentityProvider interface {
 	Host() string
 	WebIdentityToken(ctx context.Context, audiences []string, algorithm string, lifetime time.Duration) (string, error)
@@ -31,7 +31,7 @@ type IdentityProvider interface {
 
 const (
 	stsCall = "AWS STS at"
-	// enableIdentity is what an account needs once.
+	// enableIdentity is the command that an account needs once.
 	enableIdentity = "`aws iam enable-outbound-web-identity-federation`"
 )
 
@@ -49,10 +49,10 @@ func (c *Client) Identity(ctx context.Context, i *AWSIdentity) (Granted, error) 
 	return Granted{Token: c.scrub.Keep(identity), Asked: asked, Expiry: expires}, nil
 }
 
-// identity asks for a JWT.
+// identity requests a JWT.
 func (c *Client) identity(ctx context.Context, i *AWSIdentity) (string, *Error) {
 	if c.sts == nil {
-		return "", permanent(stsCall, "(none)", "was not asked: only the caller has an AWS identity")
+		return "", permanent(stsCall, "(none)", "was not called: only the caller has an AWS identity")
 	}
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
@@ -62,7 +62,7 @@ func (c *Client) identity(ctx context.Context, i *AWSIdentity) (string, *Error) 
 		if c.pause(ctx, retry.ForIAM) {
 			token, err = c.sts.WebIdentityToken(ctx, i.Audiences, i.Algorithm, i.Lifetime)
 		}
-	case "SessionDurationEscalation": // the function's own session ends before the JWT would
+	case "SessionDurationEscalation": // the function's own session expires before the JWT would
 		if i.Lifetime > MinLifetime {
 			token, err = c.sts.WebIdentityToken(ctx, i.Audiences, i.Algorithm, MinLifetime)
 		}
@@ -72,12 +72,12 @@ func (c *Client) identity(ctx context.Context, i *AWSIdentity) (string, *Error) 
 		return "", c.identityError(err)
 	}
 	if err := bearer.Check(token); err != nil {
-		return "", permanent(stsCall, c.sts.Host(), "gave a JWT that cannot be used: %s", err)
+		return "", permanent(stsCall, c.sts.Host(), "returned a JWT that cannot be used: %s", err)
 	}
 	return token, nil
 }
 
-// identityCode is AWS's code of an error. Codes come with and without Exception at their end. Empty: no answer of AWS.
+// identityCode is AWS's code of an error. Codes come with and without the suffix Exception. Empty: AWS did not answer.
 func identityCode(err error) string {
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
@@ -86,38 +86,41 @@ func identityCode(err error) string {
 	return strings.TrimSuffix(api.ErrorCode(), "Exception")
 }
 
-// identityError says what to do. Transient is all that is not documented to be permanent.
+// identityError says what to do. Everything that is not documented as permanent is transient.
 func (c *Client) identityError(err error) *Error {
 	host, words := c.sts.Host(), redact.AWS(err)
 	switch identityCode(err) {
 	case "OutboundWebIdentityFederationDisabled":
 		return permanent(
 			stsCall, host,
-			"gives no identity, as the account has outbound identity federation disabled: enable it once with %s",
+			"issued no identity token: outbound identity federation is disabled for the account. Enable it once with %s",
 			enableIdentity,
 		)
 	case "AccessDenied":
 		return permanent(
 			stsCall, host,
-			"gives no identity (%s): every audience in aws_identity must be in parameter IdentityAudiences of the stack, and "+
-				"the account needs %s once",
+			"issued no identity token (%s): every audience in aws_identity must be in parameter IdentityAudiences of the "+
+				"stack, and the account needs %s once",
 			words, enableIdentity,
 		)
 	case "JWTPayloadSizeExceeded":
 		return permanent(
-			stsCall, host, "gives no identity (%s): aws_identity has too many audiences, or too long ones", words,
+			stsCall, host,
+			"issued no identity token (%s): aws_identity has too many audiences, or audiences that are too long", words,
 		)
 	case "SessionDurationEscalation":
-		return passing(
+		return transient(
 			stsCall, host,
-			"gave no identity (%s): the function's own session is nearly over; write a shorter aws_identity.lifetime", words,
+			"issued no identity token (%s): the function's own session is about to expire; set a shorter "+
+				"aws_identity.lifetime",
+			words,
 		)
 	default:
-		return passing(stsCall, host, "gave no identity: %s", words)
+		return transient(stsCall, host, "issued no identity token: %s", words)
 	}
 }
 
-// passing is a failure that another try may not have.
-func passing(from, host, format string, args ...any) *Error {
+// transient returns an error that a retry may fix.
+func transient(from, host, format string, args ...any) *Error {
 	return &Error{From: from, Host: host, Reason: fmt.Sprintf(format, args...), Next: retry.Next{Retry: true}}
 }

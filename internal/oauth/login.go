@@ -29,7 +29,7 @@ func LoginValues(now time.Time, signed, identity string) request.Values {
 	return request.ValuesAt(now, nil, map[string]string{"jwt": signed, "awsIdentity": identity})
 }
 
-// Login makes the call once, with a signed JWT or the function's identity for its placeholders. nil: it has none. The
+// Login makes the call once, with a signed JWT or the function's identity for its placeholders. nil: there is none. The
 // error is an *Error.
 func (c *Client) Login(ctx context.Context, l *Login, j *JWT, i *AWSIdentity) (Granted, error) {
 	return result(c.login(ctx, l, j, i))
@@ -74,7 +74,7 @@ func (c *Client) loggedIn(a *answer, l *Login, asked time.Time, host string) (Gr
 	failed.Next = a.next(false)
 	unmet := l.Rules.Unmet(a.status, a.header.Get("Content-Type"), a.doc)
 	switch {
-	case a.refuses(l.Rules):
+	case a.rejects(l.Rules):
 		failed.Rejected, failed.Permanent, failed.Next.Retry = true, true, false
 		failed.Reason += ". Check what login sends: its call, headers and body"
 		return Granted{}, failed
@@ -109,8 +109,8 @@ func (c *Client) loggedIn(a *answer, l *Login, asked time.Time, host string) (Gr
 	return g, nil
 }
 
-// refuses reports whether a login's credentials are refused: by 401, by a rule, or by a 4xx that is not for later.
-func (a *answer) refuses(rules request.Rules) bool {
+// rejects reports whether a login's credentials are rejected: by 401, by a rule, or by a 4xx that is not transient.
+func (a *answer) rejects(rules request.Rules) bool {
 	switch {
 	case a.status == http.StatusUnauthorized, rules.RejectsBody(a.doc):
 		return true

@@ -34,13 +34,13 @@ const (
 	subjectTokenName    = "subject_token"
 )
 
-// assertions returns those that a token request needs, by the name of its parameter: signed here, or by AWS.
+// assertions returns those that a token request needs, by parameter name: signed here, or by AWS.
 func (c *Client) assertions(ctx context.Context, o *Config) (map[string]string, *Error) {
 	signed := map[string]string{}
 	for name, claims := range o.claims() {
 		assertion, err := c.sign(o.Key, claims)
 		if err != nil {
-			return nil, permanent("", o.TokenURL.Host, "was not asked: %s", err)
+			return nil, permanent("", o.TokenURL.Host, "was not called: %s", err)
 		}
 		signed[name] = assertion
 	}
@@ -72,7 +72,7 @@ func (c *Client) request(ctx context.Context, o *Config, signed map[string]strin
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.TokenURL.String(), strings.NewReader(body))
 	if err != nil {
-		return nil, errors.New("the request cannot be made")
+		return nil, errors.New("the request is invalid")
 	}
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set("Accept", "application/json")
@@ -89,7 +89,7 @@ func (c *Client) request(ctx context.Context, o *Config, signed map[string]strin
 	return request, nil
 }
 
-// form is what a token request says, but for the user's own parameters. signed has its assertions by name.
+// form returns the parameters of a token request except the user's own. signed returns an assertion by name.
 func (o *Config) form(signed func(name string) string) url.Values {
 	form := url.Values{}
 	set := func(name, value string) {
@@ -131,7 +131,7 @@ func (o *Config) form(signed func(name string) string) url.Values {
 	return form
 }
 
-// claims are those of what a token request needs signed here, by the name of its parameter (RFC 7523 section 3).
+// claims returns the claims of the assertions that are signed here, by parameter name (RFC 7523 section 3).
 func (o *Config) claims() map[string]jwt.MapClaims {
 	all := map[string]jwt.MapClaims{}
 	if o.Grant == JWTBearer && !o.AssertedByAWS {
@@ -152,7 +152,7 @@ func (o *Config) claims() map[string]jwt.MapClaims {
 	return all
 }
 
-// sign returns an assertion with a jti of its own, so that no server takes a retry for a replay.
+// sign returns an assertion with its own jti, so that no server mistakes a retry for a replay.
 func (c *Client) sign(key *keys.Key, claims jwt.MapClaims) (string, error) {
 	if key == nil {
 		return "", errors.New("there is no private_key to sign with")

@@ -13,7 +13,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/request"
 )
 
-// Rotate describes a provider's "new token" call, which is made with the current token.
+// Rotate describes a provider's "new token" call, which is authorized by the current token.
 type Rotate struct {
 	Template
 	Pointers
@@ -29,8 +29,8 @@ func RotateValues(now time.Time, version string) request.Values {
 
 const rotateCall = "the rotate call to"
 
-// Rotate calls the provider once with the current token, for as long as ctx lasts, and finds the new one in its answer.
-// version is the one that is to hold it. The error is an *Error; with it there may still be a Raw answer.
+// Rotate calls the provider once with the current token, for as long as ctx allows, and finds the new one in its
+// answer. version is the one that will hold it. The error is an *Error; with it there may still be a Raw answer.
 func (c *Client) Rotate(ctx context.Context, r *Rotate, current redact.Secret, version string) (Granted, error) {
 	asked := c.now()
 	parts, err := r.Request(RotateValues(asked, version))
@@ -66,7 +66,7 @@ func (c *Client) Rotate(ctx context.Context, r *Rotate, current redact.Secret, v
 	return granted, nil
 }
 
-// Read finds the new token in an answer to a call that was made at a moment before.
+// Read finds the new token in an answer. asked is when the call was made.
 func (r *Rotate) Read(answer redact.Secret, asked time.Time, scrub *redact.Scrubber) (Granted, error) {
 	granted := Granted{Raw: answer, Asked: asked}
 	doc, valid := jsondoc.Check([]byte(bearer.TrimBOM(answer.Reveal())))
@@ -82,6 +82,6 @@ func (r *Rotate) Read(answer redact.Secret, asked time.Time, scrub *redact.Scrub
 		return granted, fmt.Errorf("the token in it cannot be used: %w", err)
 	}
 	granted.Token = scrub.Keep(token)
-	granted.Expiry, _ = r.Expiry(doc, asked) // the rotator warns where the token before had one
+	granted.Expiry, _ = r.Expiry(doc, asked) // the rotator warns if the previous token had one
 	return granted, nil
 }

@@ -31,7 +31,7 @@ func (c *Template) IsForm() bool {
 	})
 }
 
-// Uses reports whether headers or body have a placeholder.
+// Uses reports whether headers or body have the placeholder.
 func (c *Template) Uses(name string) bool {
 	return holds(jsondoc.Value{Kind: jsondoc.Object, Members: c.Headers}, "{{"+name+"}}") || holds(c.Body, "{{"+name+"}}")
 }
@@ -42,7 +42,7 @@ func holds(v jsondoc.Value, text string) bool {
 		slices.ContainsFunc(v.Members, func(m jsondoc.Member) bool { return holds(m.Value, text) })
 }
 
-// Request is what the call sends, with its placeholders filled.
+// Request returns what the call sends, with its placeholders filled.
 func (c *Template) Request(values request.Values) (request.Request, error) {
 	body, contentType := values.Body(c.Body)
 	if c.IsForm() {
@@ -59,8 +59,8 @@ func (c *Template) Request(values request.Values) (request.Request, error) {
 	for _, m := range c.Headers {
 		header.Set(m.Name, values.Text(m.Value.Text))
 	}
-	// The transport decodes what it asked for itself. In another encoding the token could not be read, and what a rotate
-	// call gave would be lost.
+	// The transport decodes only what it requested itself. In another encoding the token could not be read, and what a
+	// rotate call returned would be lost.
 	header.Del("Accept-Encoding")
 	return c.Fill(values, header, body)
 }
@@ -68,7 +68,7 @@ func (c *Template) Request(values request.Values) (request.Request, error) {
 // Pointers are where an answer has its expiry.
 type Pointers struct{ ExpiresIn, ExpiresAt *jsondoc.Pointer }
 
-// Expiry is what an answer that was asked for at a moment says. Zero: unknown; unread says why if the answer has one.
+// Expiry returns the expiry in an answer. Zero: unknown; unread says why if the answer has one.
 func (p Pointers) Expiry(doc jsondoc.Document, asked time.Time) (at time.Time, unread string) {
 	if p.ExpiresIn != nil {
 		v := doc.Lookup(*p.ExpiresIn)
@@ -76,7 +76,7 @@ func (p Pointers) Expiry(doc jsondoc.Document, asked time.Time) (at time.Time, u
 			return at, ""
 		}
 		if v.Kind > jsondoc.Null {
-			unread = "the answer's expires_in is no lifetime in seconds; this expiry is unknown"
+			unread = "the answer's expires_in is not a lifetime in seconds; this expiry is unknown"
 		}
 	}
 	if p.ExpiresAt != nil {

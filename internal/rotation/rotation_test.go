@@ -410,7 +410,7 @@ func TestAnswers(t *testing.T) {
 			" in two words"}), typ: "RotationFailedError", want: "white space inside"},
 		"refresh: hangs up": {answer: func(http.ResponseWriter, map[string]any) bool {
 			panic(http.ErrAbortHandler)
-		}, typ: "RotationFailedError", want: "gave no answer"},
+		}, typ: "RotationFailedError", want: "did not answer"},
 		"rotate: dead token": {secret: deadToken, typ: "ReauthorizationRequiredError", want: "Re-authorize"},
 		"rotate: 500": {
 			secret: rotatable, answer: status(500, nil), typ: "RotationFailedError", want: "answered 500",

@@ -209,7 +209,7 @@ func TestFailedTokenRequests(t *testing.T) {
 		"502":               {answer: answer{status: 502}, requests: 3, says: "answered 502"},
 		"504":               {answer: answer{status: 504}, requests: 3, says: "answered 504"},
 		"599":               {answer: answer{status: 599}, requests: 3, says: "answered 599"},
-		"connection broken": {answer: answer{broken: true}, requests: 3, says: "gave no answer"},
+		"connection broken": {answer: answer{broken: true}, requests: 3, says: "did not answer"},
 		"body cut off": {
 			answer:   answer{status: 200, header: http.Header{"Content-Length": {"1000"}}, body: `{"access_token":`},
 			requests: 3, says: "cut off",

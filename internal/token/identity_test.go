@@ -210,11 +210,11 @@ func TestErrorsOfAWSIdentity(t *testing.T) {
 		},
 		"throttled": {errs: []error{code("Throttling")}, asked: 2, minted: true},
 		"throttled for long": {
-			errs: slices.Repeat([]error{code("ThrottlingException")}, 3), asked: 3, says: "gave no identity: Throttling",
+			errs: slices.Repeat([]error{code("ThrottlingException")}, 3), asked: 3, says: "issued no identity token: Throttling",
 		},
 		"own credentials expired": {errs: slices.Repeat([]error{code("ExpiredToken")}, 3), asked: 3, says: "ExpiredToken"},
 		"no answer": {errs: slices.Repeat([]error{errors.New("dial tcp: refused. " +
-			canary)}, 3), asked: 3, says: "gave no identity: dial tcp: refused"},
+			canary)}, 3), asked: 3, says: "issued no identity token: dial tcp: refused"},
 		"a JWT that cannot be used": {odd: "a b", permanent: true, says: "cannot be used"},
 	}
 	for name, tt := range tests {

@@ -237,7 +237,7 @@ func (s *suite) rotatorLoses() []check {
 			start      func(context.Context) error
 			posts      int
 		}{
-			{name: "the lost", start: w.rotate, says: "gave no answer", posts: 1},
+			{name: "the lost", start: w.rotate, says: "did not answer", posts: 1},
 			{name: "the repeated", start: w.resume, says: "ReauthorizationRequiredError", posts: 1},
 			{name: "the next", start: w.resume, says: "ReauthorizationRequiredError", posts: 0},
 		} {

@@ -186,7 +186,7 @@ func (s *suite) clientCredentials() []check {
 		}),
 		fails("a certificate of an unknown authority is not accepted", passingKind, "certificate is not valid", basic,
 			through(egress.NewTransport(nil, egress.Guard{AllowLoopback: true}))),
-		fails("loopback is refused where tests do not open it", mistakeKind, "was not asked|127.0.0.1", basic,
+		fails("loopback is refused where tests do not open it", mistakeKind, "was not called|127.0.0.1", basic,
 			through(egress.NewTransport(s.authority.Pool(), egress.Guard{}))),
 		check{
 			"client_credentials: a replayed client assertion is refused, and each of ours is new", s.replayedClientAssertion,
@@ -444,7 +444,7 @@ func (s *suite) refreshTokens() []check {
 				}
 				w := &wire{next: s.transport, lose: 1}
 				if err := s.fails(
-					ctx, passingKind, "gave no answer", s.refreshing("refresh", first), beside("the-first-token"), through(w),
+					ctx, passingKind, "did not answer", s.refreshing("refresh", first), beside("the-first-token"), through(w),
 				); err != nil {
 					return err
 				}
