@@ -326,15 +326,52 @@ func (c *checker) misread(lines []string, place string, b block) bool {
 		last = max(last, n.Line-1)
 	}
 	start := offset(lines[first], b.value.Column-1)
-	found := flow(lines[first][start:], first+1, start+1)
-	for i := first + 1; i <= min(last, len(lines)-1); i++ {
-		found = append(found, flow("{"+lines[i], i+1, 0)...)
+	text := slices.Clone(lines[first:min(last+1, len(lines))])
+	text[0] = text[0][start:]
+	text = braced(text)
+	found := flow(text[0], first+1, start+1)
+	for i, line := range text[1:] {
+		found = append(found, flow("{"+line, first+2+i, 0)...)
 	}
 	for _, p := range found {
 		p.Place, p.Column = place, characters(lines[p.Line-1], p.Column-1)+1
 		c.add(p)
 	}
 	return len(found) > 0
+}
+
+// braced returns the lines of a row in braces without comments, up to the brace that closes it: what follows is not the row's.
+func braced(lines []string) []string {
+	var quote, before byte
+	depth := 0
+	for n, line := range lines {
+		for i := 0; i < len(line); i++ {
+			sign := line[i]
+			switch {
+			case quote == '"' && sign == '\\', quote == '\'' && strings.HasPrefix(line[i:], "''"):
+				i++
+			case quote != 0 && sign == quote:
+				quote = 0
+			case quote != 0:
+			case strings.IndexByte(`'"`, sign) >= 0 && strings.IndexByte("{[,:", before) >= 0:
+				quote = sign
+			case strings.IndexByte("{[", sign) >= 0:
+				depth++
+			case strings.IndexByte("}]", sign) >= 0:
+				if depth--; depth == 0 {
+					lines[n] = line[:i+1]
+					return lines[:n+1]
+				}
+			case sign == '#' && (i == 0 || strings.IndexByte(" \t", line[i-1]) >= 0):
+				lines[n] = line[:i]
+				i = len(line)
+			}
+			if strings.IndexByte(" \t\r", sign) < 0 {
+				before = sign
+			}
+		}
+	}
+	return lines
 }
 
 func required(mapping string) []string {

@@ -34,10 +34,5 @@ func notText(n *yaml.Node) string {
 	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) != 0 {
 		return ""
 	}
-	for _, kind := range yaml11 {
-		if kind.pattern.MatchString(n.Value) {
-			return kind.what
-		}
-	}
-	return ""
+	return ReadAs(n.Value)
 }
