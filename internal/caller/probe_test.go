@@ -134,9 +134,9 @@ func TestRefusedClientIsReadAfreshAndAnotherVersionAskedAtOnce(t *testing.T) {
 			if got.result.Outcome != "token_rejected" || mints() != 1 {
 				t.Fatalf("run %d: %+v after %d token requests", i, got.result, mints())
 			}
-			if text := got.err.Error(); i > 0 && (!strings.Contains(text, "refused at ") ||
-				!strings.Contains(text, "asked again after ")) {
-				t.Errorf("run %d does not say when it is asked again: %s", i, text)
+			if text := got.err.Error(); i > 0 && (!strings.Contains(text, "rejected at ") ||
+				!strings.Contains(text, "called again after ")) {
+				t.Errorf("run %d does not say when it is called again: %s", i, text)
 			}
 			time.Sleep(time.Minute)
 		}

@@ -123,7 +123,7 @@ func privateKeyIn(text string) (any, error) {
 			}
 		}
 		return nil, errors.New(
-			"private_key is no PEM block (BEGIN … PRIVATE KEY and END … PRIVATE KEY between dashes, base64 between " +
+			"private_key is not a PEM block (BEGIN … PRIVATE KEY and END … PRIVATE KEY between dashes, base64 between " +
 				"them): " + pemHelp,
 		)
 	}

@@ -259,7 +259,7 @@ func TestScrubKeepsOurOwnWords(t *testing.T) {
 	for name, c := range map[string]struct{ secret, text string }{
 		"the frame of a key": {
 			secret: pemKey,
-			text:   "private_key is no PEM block (-----BEGIN PRIVATE KEY----- …); in JSON its line breaks are written \\n",
+			text:   "private_key is not a PEM block (-----BEGIN PRIVATE KEY----- …); in JSON its line breaks are written \\n",
 		},
 		"a key in one line": {
 			secret: strings.ReplaceAll(pemKey, "\n", `\n`),

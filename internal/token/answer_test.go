@@ -74,77 +74,79 @@ func TestFailedTokenRequests(t *testing.T) {
 	t.Parallel()
 	json := http.Header{"Content-Type": {"application/json"}}
 	tests := map[string]struct {
-		answer             answer
-		refused, permanent bool
-		requests           int // 0: one
-		says               string
+		answer              answer
+		rejected, permanent bool
+		requests            int // 0: one
+		says                string
 	}{
 		"401 invalid_client": {
-			answer: answer{status: 401, body: failure("invalid_client")}, refused: true, permanent: true, says: "invalid_client",
+			answer: answer{status: 401, body: failure("invalid_client")}, rejected: true, permanent: true,
+			says: "invalid_client",
 		},
 		"400 invalid_client": {
-			answer: answer{status: 400, body: failure("invalid_client")}, refused: true, permanent: true,
+			answer: answer{status: 400, body: failure("invalid_client")}, rejected: true, permanent: true,
 			says: "answered 400, invalid_client: why",
 		},
 		"400 invalid_grant": {
-			answer: answer{status: 400, body: failure("invalid_grant")}, refused: true, permanent: true, says: "invalid_grant",
+			answer: answer{status: 400, body: failure("invalid_grant")}, rejected: true, permanent: true, says: "invalid_grant",
 		},
 		"400 unauthorized_client": {
-			answer: answer{status: 400, body: failure("unauthorized_client")}, refused: true, permanent: true,
+			answer: answer{status: 400, body: failure("unauthorized_client")}, rejected: true, permanent: true,
 			says: "unauthorized_client",
 		},
 		"401 unauthorized_client": {
-			answer: answer{status: 401, body: failure("unauthorized_client")}, refused: true, permanent: true,
+			answer: answer{status: 401, body: failure("unauthorized_client")}, rejected: true, permanent: true,
 			says: "unauthorized_client",
 		},
 		"403 invalid_grant (Auth0)": {
-			answer: answer{status: 403, body: failure("invalid_grant")}, refused: true, permanent: true,
+			answer: answer{status: 403, body: failure("invalid_grant")}, rejected: true, permanent: true,
 			says: "answered 403, invalid_grant: why",
 		},
-		"403 with Retry-After, refused": {
-			answer:  answer{status: 403, header: http.Header{"Retry-After": {"1"}}, body: failure("invalid_client")},
-			refused: true, permanent: true, says: "invalid_client",
+		"403 with Retry-After, rejected": {
+			answer:   answer{status: 403, header: http.Header{"Retry-After": {"1"}}, body: failure("invalid_client")},
+			rejected: true, permanent: true, says: "invalid_client",
 		},
 		"200 invalid_client (Zoho)": {
-			answer: answer{status: 200, body: `{"error":"invalid_client"}`}, refused: true, permanent: true,
+			answer: answer{status: 200, body: `{"error":"invalid_client"}`}, rejected: true, permanent: true,
 			says: "answered 200, invalid_client",
 		},
 		"200 bad_refresh_token": {
-			answer: answer{status: 200, body: failure("bad_refresh_token")}, refused: true, permanent: true,
+			answer: answer{status: 200, body: failure("bad_refresh_token")}, rejected: true, permanent: true,
 			says: "bad_refresh_token: why",
 		},
 		"200 incorrect_client_credentials (GitHub)": {
-			answer: answer{status: 200, body: failure("incorrect_client_credentials")}, refused: true, permanent: true,
+			answer: answer{status: 200, body: failure("incorrect_client_credentials")}, rejected: true, permanent: true,
 			says: "incorrect_client_credentials: why",
 		},
 		"404 invalid_client": {
-			answer: answer{status: 404, body: failure("invalid_client")}, refused: true, permanent: true, says: "answered 404",
+			answer: answer{status: 404, body: failure("invalid_client")}, rejected: true, permanent: true, says: "answered 404",
 		},
 		"in capital letters": {
-			answer: answer{status: 400, body: failure("INVALID_CLIENT")}, refused: true, permanent: true, says: "INVALID_CLIENT",
+			answer: answer{status: 400, body: failure("INVALID_CLIENT")}, rejected: true, permanent: true,
+			says: "INVALID_CLIENT",
 		},
 		"errorCode (Okta)": {
-			answer: answer{status: 401, body: `{"errorCode":"invalid_client","errorSummary":"No client."}`}, refused: true,
+			answer: answer{status: 401, body: `{"errorCode":"invalid_client","errorSummary":"No client."}`}, rejected: true,
 			permanent: true, says: "invalid_client: No client.",
 		},
 		"error.type": {
-			answer: answer{status: 400, body: `{"error":{"type":"invalid_grant","message":"why"}}`}, refused: true,
+			answer: answer{status: 400, body: `{"error":{"type":"invalid_grant","message":"why"}}`}, rejected: true,
 			permanent: true, says: "invalid_grant: why",
 		},
 		"401 without a body": {
-			answer: answer{status: 401}, refused: true, permanent: true, says: "answered 401. Check oauth2.client_id",
+			answer: answer{status: 401}, rejected: true, permanent: true, says: "answered 401. Check oauth2.client_id",
 		},
 		"401 with another code": {
-			answer: answer{status: 401, body: failure("access_denied")}, refused: true, permanent: true, says: "access_denied",
+			answer: answer{status: 401, body: failure("access_denied")}, rejected: true, permanent: true, says: "access_denied",
 		},
 		"401 with a body over 1 MiB": {answer: answer{status: 401, body: strings.Repeat(" ", 1<<20+
-			1)}, refused: true, permanent: true, says: "larger than 1 MiB"},
+			1)}, rejected: true, permanent: true, says: "larger than 1 MiB"},
 		"500 invalid_client": {
-			answer: answer{status: 500, body: failure("invalid_client")}, refused: true, permanent: true, requests: 3,
+			answer: answer{status: 500, body: failure("invalid_client")}, rejected: true, permanent: true, requests: 3,
 			says: "answered 500",
 		},
 		"503 invalid_client": {
-			answer: answer{status: 503, body: failure("invalid_client")}, refused: true, permanent: true, requests: 3,
+			answer: answer{status: 503, body: failure("invalid_client")}, rejected: true, permanent: true, requests: 3,
 			says: "answered 503",
 		},
 		"400 invalid_request": {
@@ -253,9 +255,10 @@ func TestFailedTokenRequests(t *testing.T) {
 			if !ok {
 				t.Fatalf("got %v, want an *oauth.Error", err)
 			}
-			if failed.Rejected != tt.refused || failed.Permanent != tt.permanent || failed.Host != "example.com" {
+			if failed.Rejected != tt.rejected || failed.Permanent != tt.permanent || failed.Host != "example.com" {
 				t.Errorf(
-					"refused %t, want %t; lasting %t, want %t; host %s", failed.Rejected, tt.refused, failed.Permanent, tt.permanent,
+					"rejected %t, want %t; permanent %t, want %t; host %s", failed.Rejected, tt.rejected,
+					failed.Permanent, tt.permanent,
 					failed.Host,
 				)
 			}
@@ -271,7 +274,7 @@ func TestFailedTokenRequests(t *testing.T) {
 	}
 }
 
-func TestRefusedClientNamesAuthAsAPossibleCause(t *testing.T) {
+func TestRejectedClientNamesAuthAsAPossibleCause(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		auth, code string
@@ -329,7 +332,7 @@ func refreshing(t *testing.T, a answer) (oauth.Granted, error) {
 	return oauth.NewClient(server.transport, time.Now, &redact.Scrubber{}).Once(t.Context(), d.OAuth2)
 }
 
-// A 2xx may have spent a one-time refresh token: what came with it must not be lost, whatever else is wrong with it.
+// A 2xx may have spent a one-time refresh token: its body must not be lost, whatever else is wrong with it.
 func TestRefreshAnswerIsNeverLost(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -375,7 +378,7 @@ func TestRefreshAnswerIsNeverLost(t *testing.T) {
 		})
 	}
 	if g, err := refreshing(t, answer{status: 400, body: failure("invalid_grant")}); err == nil || !g.Raw.IsZero() {
-		t.Errorf("a refusal is no answer to keep: %v", err)
+		t.Errorf("a rejection is not an answer to keep: %v", err)
 	}
 	t.Run("cut off", func(t *testing.T) {
 		t.Parallel()
@@ -411,7 +414,7 @@ func TestGrantedSecretsAreScrubbed(t *testing.T) {
 	}
 }
 
-// A tree of such a body takes 93 MiB.
+// A tree of such a body needs 93 MiB.
 //
 //nolint:paralleltest // it counts what the process allocates
 func TestManySmallValuesAreReadInBoundedMemory(t *testing.T) {

@@ -11,12 +11,12 @@ import (
 	"github.com/cronbearer/cronbearer/internal/request"
 )
 
-// callRules are what a call may have.
+// callRules say what a call may contain.
 type callRules struct {
-	authorization bool // a header Authorization of its own, as no token is sent with it
+	authorization bool // its own Authorization header, as no token is sent with it
 	body          bool
-	url           bool           // placeholders in its URL, too
-	secret        bool           // every header's value is scrubbed, whatever its name
+	url           bool           // placeholders in its URL as well
+	secret        bool           // the value of every header is scrubbed
 	values        request.Values // placeholders of headers and body
 }
 
@@ -72,7 +72,7 @@ func (p *secretParser) callHeaders(headers jsondoc.Value, where string, rules ca
 	return headers.Members
 }
 
-// scrubAround registers a text without its placeholders, which stand in our own help, too.
+// scrubAround registers a text without its placeholders, which also appear in our own help.
 func (p *secretParser) scrubAround(text string) {
 	for found := true; found; {
 		before, rest, _ := strings.Cut(text, "{{")
@@ -90,8 +90,8 @@ func (p *secretParser) checkPlaceholders(values request.Values, v jsondoc.Value,
 	}
 }
 
-// withoutName is a problem that does not show what stands between braces in a secret, unless it is a placeholder of
-// another place.
+// withoutName returns a problem without what is between braces in a secret, unless it is a placeholder of
+// another call.
 func withoutName(problem string) string {
 	before, rest, found := strings.Cut(problem, "unknown placeholder {{")
 	name, after, closed := strings.Cut(rest, "}}")

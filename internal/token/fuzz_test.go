@@ -15,8 +15,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// FuzzTokenAnswer holds that no answer makes the minter fail, that an error has a bounded size and one line, and that a
-// token from it can be sent and is known to the scrubber.
+// FuzzTokenAnswer checks that no answer makes the minter panic, that an error has a bounded size and one line, and that
+// a token from it can be sent and is known to the scrubber.
 func FuzzTokenAnswer(f *testing.F) {
 	for _, body := range []string{
 		`{"access_token":"abcdefgh","expires_in":3600}`, `{"error":"invalid_client","error_description":"` + canary + `"}`,

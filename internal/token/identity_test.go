@@ -92,7 +92,7 @@ func TestAWSIdentityIsTheTokenUntilShortlyBeforeItExpires(t *testing.T) {
 	}
 }
 
-func TestAWSIdentityProvesTheClient(t *testing.T) {
+func TestAWSIdentityAuthenticatesTheClient(t *testing.T) {
 	t.Parallel()
 	const url = "https://example.com/token"
 	tests := map[string]struct {
@@ -243,7 +243,7 @@ func TestErrorsOfAWSIdentity(t *testing.T) {
 	}
 }
 
-func TestAWSIdentityAsksForLessWhenTheSessionIsNearlyOver(t *testing.T) {
+func TestAWSIdentityIsShorterWhenTheSessionIsAboutToExpire(t *testing.T) {
 	t.Parallel()
 	s := &sts{errs: []error{&smithy.GenericAPIError{Code: "SessionDurationEscalationException"}}}
 	m, _ := identityMinter(s, nil, newWall())

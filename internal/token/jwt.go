@@ -78,7 +78,7 @@ func (p *secretParser) strings(f *jsondoc.Fields, where, name string) []string {
 	return list
 }
 
-// addClaims adds the user's claims to those that have members of their own.
+// addClaims adds the user's claims to those that have their own members.
 func (p *secretParser) addClaims(claims jwt.MapClaims, more jsondoc.Value) {
 	p.scrubNamed(more, false)
 	for i, m := range more.Members {
@@ -87,7 +87,7 @@ func (p *secretParser) addClaims(claims jwt.MapClaims, more jsondoc.Value) {
 		case set:
 			p.problems.Addf("jwt.claims: claim %d is set by another member of jwt: remove one", i+1)
 		case m.Name == "iat", m.Name == "exp", m.Name == "jti":
-			p.problems.Addf("jwt.claims: %s is set for each token anew: remove it, and write lifetime", m.Name)
+			p.problems.Addf("jwt.claims: %s is set for each token: remove it, and set lifetime", m.Name)
 		default:
 			claims[m.Name] = json.RawMessage(m.Value.AppendJSON(nil, nil))
 		}

@@ -8,7 +8,7 @@ import (
 // Kind is how a secret's token is obtained and renewed: what fixes a rejected one depends on that.
 type Kind int
 
-// The kinds. Of a secret that could not be read nothing is known.
+// The kinds. UnknownKind is that of a secret that could not be read.
 const (
 	UnknownKind  Kind = iota
 	PlainText         // the secret is the token
@@ -21,7 +21,7 @@ const (
 	SelfRenewed       // the rotator renews it with the token itself
 )
 
-// Kind returns the document's kind. A token that Key chooses is PlainText: of the members around it nothing is known.
+// Kind returns the document's kind. A token selected by Key is PlainText: the other members are opaque.
 func (d Document) Kind() Kind {
 	switch {
 	case d.Rotate != nil:

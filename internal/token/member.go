@@ -11,15 +11,15 @@ import (
 // minters are the members by which a secret describes how to obtain a token.
 var minters = []string{"oauth2", "login", "jwt", "aws_identity", "rotate"}
 
-// ParseMember reads a secret that was made for something else: its token is the string at key, the name of a member or,
-// if it begins with a slash, a JSON pointer. Of the other members only those count that narrow what the token is used
-// for. The event never chooses a credential of ours, which would be sent to a target.
+// ParseMember reads a secret that was created for something else: its token is the string at key, a member's name or,
+// if it begins with a slash, a JSON pointer. Of the other members only those are read that restrict what the token is
+// used for. The event can never select a credential of ours, which would be sent to a target.
 func ParseMember(text, key string, scrub *redact.Scrubber) (Document, error) {
 	object, held := bearer.TrimBOM(text), scrub.Holder()
 	if !strings.HasPrefix(object, "{") {
 		addUnread(held, text)
 		return Document{}, malformed(
-			"the secret is plain text, and Key (secretKey in the event) chooses a member of a JSON object: remove Key",
+			"the secret is plain text, and Key (secretKey in the event) selects a member of a JSON object: remove Key",
 		)
 	}
 	doc, duplicates, err := jsondoc.Parse([]byte(object))
@@ -33,7 +33,7 @@ func ParseMember(text, key string, scrub *redact.Scrubber) (Document, error) {
 	}
 	for _, name := range minters {
 		if v := doc.Get(name); v.Kind != jsondoc.Absent && v.Kind != jsondoc.Null {
-			p.problems.Addf("the secret has %s, so Key (secretKey in the event) may not choose its token: remove Key", name)
+			p.problems.Addf("the secret has %s, so Key (secretKey in the event) cannot select its token: remove Key", name)
 		}
 	}
 	if len(p.problems) > 0 {
@@ -76,7 +76,7 @@ func (p *secretParser) member(doc jsondoc.Value, key string) Document {
 		if len(problems) > 0 {
 			d.Warnings = append(
 				d.Warnings,
-				"the member hosts does not read as hosts and is ignored: the token is bound to ALLOWED_HOSTS (parameter "+
+				"the member hosts is not a list of hosts and is ignored: the token is bound to ALLOWED_HOSTS (parameter "+
 					"AllowedHosts)",
 			)
 		} else {

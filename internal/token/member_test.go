@@ -11,7 +11,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-func TestKeyChoosesAMember(t *testing.T) {
+func TestKeySelectsAMember(t *testing.T) {
 	t.Parallel()
 	const good = "17|Zk3vQ0p8WnXr5TsbLq2e"
 	tests := map[string]struct{ text, key string }{
@@ -43,7 +43,7 @@ func TestKeyChoosesAMember(t *testing.T) {
 	}
 }
 
-func TestKeyThatChoosesNoToken(t *testing.T) {
+func TestKeyThatSelectsNoToken(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		text, key string
@@ -99,7 +99,7 @@ func TestMemberNamesAreListedWithoutValuesAndWithinLimits(t *testing.T) {
 	wantProblems(t, err, "the secret has 1 members")
 }
 
-func TestHostsBindATokenThatKeyChose(t *testing.T) {
+func TestHostsBindATokenSelectedByKey(t *testing.T) {
 	t.Parallel()
 	target := &url.URL{Scheme: "https", Host: "example.com"}
 	tests := map[string]struct {

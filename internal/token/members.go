@@ -32,8 +32,8 @@ var (
 	ruleMembers = map[string][]string{"expect": {"status", "contentType", "json"}, "reject": {"status", "json"}}
 )
 
-// unfold replaces the text of an object by the object where a member must be one: the console's editor makes strings of
-// everything.
+// unfold parses members that must be objects and are stored as text: the console's editor turns everything into
+// strings.
 func (p *secretParser) unfold(doc jsondoc.Value) jsondoc.Value {
 	doc.Members = slices.Clone(doc.Members)
 	for i, m := range doc.Members {
@@ -57,8 +57,8 @@ func (p *secretParser) unfold(doc jsondoc.Value) jsondoc.Value {
 	return doc
 }
 
-// known returns the object without the members that mean nothing here, and of those within it likewise. One that may be
-// a slip of the pen is a problem, as what it was to do would silently not happen; of the rest the log has a warning.
+// known returns the object without members that are not known, at every level. One that may be
+// a typo is a problem, as it would silently have no effect; the rest are logged in a warning.
 func (p *secretParser) known(doc jsondoc.Value) jsondoc.Value {
 	doc = p.only(doc, "", secretMembers)
 	for i, m := range doc.Members {
@@ -93,7 +93,7 @@ func (p *secretParser) only(object jsondoc.Value, where string, names []string) 
 		case mentionsHosts(m.Name):
 			p.misspelt = true
 			p.problems.Addf(
-				"unknown member %s: did you mean hosts? It stands at the top of the secret and binds the token to hosts",
+				"unknown member %s: did you mean hosts? It is a top-level member of the secret and binds the token to hosts",
 				where+shownName(m.Name),
 			)
 		default:
@@ -104,7 +104,7 @@ func (p *secretParser) only(object jsondoc.Value, where string, names []string) 
 	return object
 }
 
-// closest is the known name that a name is close to.
+// closest returns the known name that a name is close to.
 func closest(name string, known []string) string {
 	best, bestEdits := "", len(name)
 	name = strings.ToLower(name)
@@ -158,19 +158,19 @@ func mentionsHosts(name string) bool {
 
 const maxMemberName = 40
 
-// shownName is a member's name if it can be one: what was pasted into the wrong place is not shown.
+// shownName returns a member's name if it looks like one: what was pasted into the wrong place is not shown.
 func shownName(name string) string {
 	if len(name) <= maxMemberName && isMemberName(name) {
 		return name
 	}
-	return "(a name that is not shown)"
+	return "(name not shown)"
 }
 
 func isMemberName(text string) bool {
 	return bearer.IsIdentifier(strings.NewReplacer("-", "_", ".", "_").Replace(text))
 }
 
-// memberNames lists the names of an object's members that can be names, and never a value.
+// memberNames lists the names of an object's members that look like names, and never a value.
 func memberNames(doc jsondoc.Value) string {
 	const maxNames = 10
 	var names []string
@@ -199,7 +199,7 @@ func (p *secretParser) ignoredWarning() []string {
 	if len(p.ignored) == 0 {
 		return nil
 	}
-	text := "members that mean nothing here are ignored: " + strings.Join(p.ignored[:min(len(p.ignored), maxNames)], ", ")
+	text := "unknown members are ignored: " + strings.Join(p.ignored[:min(len(p.ignored), maxNames)], ", ")
 	if more := len(p.ignored) - maxNames; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
@@ -235,7 +235,7 @@ func namesCredential(name string) bool {
 	return slices.ContainsFunc(credentialWords, func(word string) bool { return strings.Contains(name, word) })
 }
 
-// scrubNamed registers the strings below a value whose name, or that of what they stand in, says credential.
+// scrubNamed registers the strings below a value whose own name, or that of a member around them, names a credential.
 func (p *secretParser) scrubNamed(v jsondoc.Value, credential bool) {
 	if v.Kind == jsondoc.String && credential {
 		p.scrub.Add(v.Text)

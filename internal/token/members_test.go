@@ -28,7 +28,7 @@ func TestUnknownMembers(t *testing.T) {
 		"note":    {text: `{"token":"abcdefgh","note":"` + canary + `"}`, ignored: "note"},
 		"several": {text: `{"token":"abcdefgh","note":1,"owner":{"x":[]}}`, ignored: "note, owner"},
 		"name that is not shown": {text: `{"token":"abcdefgh","a name: ` + canary +
-			`":1}`, ignored: "(a name that is not shown)"},
+			`":1}`, ignored: "(name not shown)"},
 		"another case":                     {text: `{"Token":"abcdefgh"}`, means: "token"},
 		"one edit, five letters":           {text: `{"token":"abcdefgh","hots":["example.com"]}`, means: "hosts"},
 		"neighbours swapped":               {text: `{"token":"abcdefgh","hotss":["example.com"]}`, means: "hosts"},
@@ -87,7 +87,7 @@ func TestUnknownMembers(t *testing.T) {
 func TestSecretWithoutTokenListsItsMembersAndNamesKey(t *testing.T) {
 	t.Parallel()
 	_, err := token.ParseSecret(`{"api_key":"`+canary+`","url":"https://`+canary+`"}`, &redact.Scrubber{})
-	wantProblems(t, err, "the secret has api_key, url. If one of these is the token, say so with Key")
+	wantProblems(t, err, "the secret has api_key, url. If one of these is the token, select it with Key")
 	_, err = token.ParseSecret(`{"a":"`+canary+`","`+canary+` x":1}`, &redact.Scrubber{})
 	wantProblems(t, err, "the secret has a and 1 more.")
 }
@@ -224,7 +224,7 @@ func TestEveryProblemOfASecretIsNamedAtOnce(t *testing.T) {
 		"login.reject.json: the value of a pointer is an empty list")
 }
 
-func TestTestOfATokenThatNoOneRenewsIsIgnoredWithAWarning(t *testing.T) {
+func TestTestOfATokenThatIsNotRenewedIsIgnoredWithAWarning(t *testing.T) {
 	t.Parallel()
 	d, err := token.ParseSecret(`{"token":"abcdefgh","test":"GET https://example.com/me"}`, &redact.Scrubber{})
 	if err != nil || !slices.ContainsFunc(d.Warnings, func(w string) bool {
@@ -234,7 +234,7 @@ func TestTestOfATokenThatNoOneRenewsIsIgnoredWithAWarning(t *testing.T) {
 	}
 }
 
-// FuzzSecret holds that no secret makes the parser fail, that an error shows no value, and that what was read once is
+// FuzzSecret checks that no secret makes the parser panic, that an error shows no value, and that what was read once is
 // read again in the same way.
 func FuzzSecret(f *testing.F) {
 	for _, text := range []string{
@@ -271,7 +271,7 @@ func FuzzSecret(f *testing.F) {
 	})
 }
 
-// leaks reports whether an error holds a canary that stands in the values of a secret. A member's name may be shown.
+// leaks reports whether an error holds a canary from the values of a secret. A member's name may be shown.
 func leaks(problem, text string) bool {
 	if !strings.Contains(problem, canary) {
 		return false
@@ -321,7 +321,7 @@ func TestPEMInEveryShape(t *testing.T) {
 					t.Errorf("%s, %s: the key is not scrubbed", name, algorithm)
 				}
 			}
-			const help = "private_key is no PEM block (BEGIN … PRIVATE KEY and END … PRIVATE KEY between dashes; " +
+			const help = "private_key is not a PEM block (BEGIN … PRIVATE KEY and END … PRIVATE KEY between dashes; " +
 				"-----BEGIN PRIVATE KEY-----"
 			if got := scrub.Scrub(help); got != help {
 				t.Errorf("%s: our own words are scrubbed: %s", name, got)

@@ -16,7 +16,7 @@ import (
 // A server that answers with another token of a megabyte each time must not fill the memory of a small function.
 //
 //nolint:paralleltest // it counts the memory of the process
-func TestLargeTokensThatAreRefusedLeaveNoMemoryBehind(t *testing.T) {
+func TestLargeTokensThatAreRejectedLeaveNoMemoryBehind(t *testing.T) {
 	n := 0
 	answers := roundTripper(func(r *http.Request) (*http.Response, error) {
 		n++

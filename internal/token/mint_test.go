@@ -306,7 +306,7 @@ func TestOAuth2OfMoreProvidersIsValidated(t *testing.T) {
 		changes change
 		want    []string
 	}{
-		"parameter that is no string": {
+		"parameter that is not a string": {
 			base: clientCredentials(), changes: change{"parameters": map[string]any{"a": 5}},
 			want: []string{"oauth2.parameters: parameter 1 must be a string"},
 		},
@@ -345,7 +345,7 @@ func TestOAuth2OfMoreProvidersIsValidated(t *testing.T) {
 	}
 }
 
-// loginServer answers a login as a test says and keeps its request.
+// loginServer returns a test's answer to a login and keeps the request.
 type loginServer struct {
 	transport http.RoundTripper
 	request   *http.Request
@@ -589,7 +589,7 @@ func TestJWTIsValidated(t *testing.T) {
 		"below a minute":    {changes: change{"lifetime": "59s"}, want: []string{"jwt.lifetime must be"}},
 		"no duration":       {changes: change{"lifetime": canary}, want: []string{"jwt.lifetime must be"}},
 		"no key":            {changes: change{"private_key": nil}, want: []string{"jwt.private_key is missing"}},
-		"unusable key":      {changes: change{"private_key": canary}, want: []string{"jwt.private_key is no PEM block"}},
+		"unusable key":      {changes: change{"private_key": canary}, want: []string{"jwt.private_key is not a PEM block"}},
 		"wrong algorithm": {
 			changes: change{"algorithm": "ES256"}, want: []string{"jwt.algorithm must be RS256 or PS256"},
 		},
@@ -619,19 +619,19 @@ func TestFailedLogins(t *testing.T) {
 	t.Parallel()
 	rules := func(more string) string { return strings.Replace(loginJSON, `"token"`, more+`,"token"`, 1) }
 	tests := map[string]struct {
-		login              string // empty: loginJSON
-		answer             answer
-		refused, permanent bool
-		requests           int // 0: one
-		says               string
+		login               string // empty: loginJSON
+		answer              answer
+		rejected, permanent bool
+		requests            int // 0: one
+		says                string
 	}{
 		"401": {
-			answer: answer{status: 401, body: `{"message":"bad password"}`}, refused: true, permanent: true,
+			answer: answer{status: 401, body: `{"message":"bad password"}`}, rejected: true, permanent: true,
 			says: "the login call to example.com answered 401, bad password",
 		},
-		"400": {answer: answer{status: 400}, refused: true, permanent: true, says: "answered 400"},
-		"404": {answer: answer{status: 404}, refused: true, permanent: true, says: "answered 404"},
-		"403": {answer: answer{status: 403}, refused: true, permanent: true, says: "answered 403"},
+		"400": {answer: answer{status: 400}, rejected: true, permanent: true, says: "answered 400"},
+		"404": {answer: answer{status: 404}, rejected: true, permanent: true, says: "answered 404"},
+		"403": {answer: answer{status: 403}, rejected: true, permanent: true, says: "answered 403"},
 		"403, rate limit": {
 			answer: answer{status: 403, header: http.Header{"Retry-After": {"1"}}}, requests: 3, says: "answered 403",
 		},
@@ -642,17 +642,17 @@ func TestFailedLogins(t *testing.T) {
 		"302": {answer: answer{status: 302, header: http.Header{"Location": {"/sign-in?a=" +
 			canary}}}, says: "it points to https://example.com/sign-in"},
 		"rule for a status": {
-			login: rules(`"reject":{"status":[500]}`), answer: answer{status: 500}, refused: true, permanent: true,
+			login: rules(`"reject":{"status":[500]}`), answer: answer{status: 500}, rejected: true, permanent: true,
 			says: "answered 500",
 		},
 		"rule for a body": {
 			login:  rules(`"reject":{"json":{"/ok":false}}`),
-			answer: answer{status: 200, body: `{"ok":false,"error":"bad_auth"}`}, refused: true, permanent: true,
+			answer: answer{status: 200, body: `{"ok":false,"error":"bad_auth"}`}, rejected: true, permanent: true,
 			says: "bad_auth",
 		},
 		"rule and a token": {
 			login:  rules(`"reject":{"json":{"/ok":false}}`),
-			answer: answer{status: 200, body: `{"ok":false,"token":"abcdefgh"}`}, refused: true, permanent: true,
+			answer: answer{status: 200, body: `{"ok":false,"token":"abcdefgh"}`}, rejected: true, permanent: true,
 			says: "answered 200",
 		},
 		"expect is not met": {
@@ -689,16 +689,16 @@ func TestFailedLogins(t *testing.T) {
 			v := loginVersion(t, login, nil)
 			_, err := m.Mint(t.Context(), v, redact.Secret{})
 			failed, ok := errors.AsType[*oauth.Error](err)
-			if !ok || failed.Rejected != tt.refused || failed.Permanent != tt.permanent || server.count != max(tt.requests, 1) {
+			if !ok || failed.Rejected != tt.rejected || failed.Permanent != tt.permanent || server.count != max(tt.requests, 1) {
 				t.Fatalf("got %#v after %d calls", failed, server.count)
 			}
 			if text := scrub.Scrub(err.Error()); !strings.Contains(text, tt.says) || strings.Contains(text, canary) ||
 				!strings.Contains(text, "example.com") {
 				t.Errorf("error %q, want it to say %q", text, tt.says)
 			}
-			if _, again := m.Mint(t.Context(), v, redact.Secret{}); tt.refused && (again == nil ||
-				!strings.Contains(again.Error(), "refused at") || server.count != 1) {
-				t.Errorf("a refusal is not remembered: %d calls, %v", server.count, again)
+			if _, again := m.Mint(t.Context(), v, redact.Secret{}); tt.rejected && (again == nil ||
+				!strings.Contains(again.Error(), "rejected at") || server.count != 1) {
+				t.Errorf("a rejection is not remembered: %d calls, %v", server.count, again)
 			}
 		})
 	}

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	maxMintAttempts = 3 // requests of a minting at most
+	maxMintAttempts = 3 // requests for one token
 
-	// unknownLife is what a token gets whose expires_in is missing or makes no sense (RFC 6749 section 5.1 leaves it
-	// open), and longestLife bounds one that does.
+	// unknownLife is the life of a token whose expires_in is missing or invalid (RFC 6749 section 5.1 makes it
+	// optional), and longestLife bounds a valid one.
 	unknownLife = 5 * time.Minute
 	longestLife = 24 * time.Hour
 )
@@ -35,36 +35,36 @@ type Minter struct {
 	minted map[string]*mint
 }
 
-// Minted is a token and when it was minted: some providers need a moment until they accept what they gave.
+// Minted is a token and when it was minted: some providers need a moment until they accept a token they issued.
 type Minted struct {
 	Token redact.Secret
 	At    time.Time // wall-clock
-	// Warning says why the token's expiry could not be read. Empty: it was, or there is none.
+	// Warning says why the token's expiry could not be read. Empty: it was read, or there is none.
 	Warning string
 
-	until time.Time // wall-clock; it is used no longer then
+	until time.Time // wall-clock; the token is not used after it
 }
 
 // mint is what is known of one secret's token.
 type mint struct {
 	shared[string, Minted] // by the version of the secret
 
-	version string // of the secret that the token was minted from
-	minted  Minted
-	refusal *refusal
+	version   string // of the secret that the token was minted from
+	minted    Minted
+	rejection *rejection
 }
 
-// refusal is remembered, so that no run asks again for what was just refused: that locks accounts.
-type refusal struct {
+// rejection is remembered, so that no run sends a credential that was just rejected: that locks accounts.
+type rejection struct {
 	version string
 	err     *oauth.Error
 	at      time.Time // wall-clock
 }
 
-// refusedFor is how long a refusal is remembered.
-const refusedFor = 5 * time.Minute
+// rejectedFor is how long a rejection is remembered.
+const rejectedFor = 5 * time.Minute
 
-// NewMinter returns a Minter. A login to a host that its secret does not name must be to an allowed one. now is
+// NewMinter returns a Minter. A login to a host that its secret does not list must be to an allowed one. now is
 // wall-clock time.
 func NewMinter(transport http.RoundTripper, allowed hosts.List, now func() time.Time, scrub *redact.Scrubber) *Minter {
 	return &Minter{
@@ -73,7 +73,7 @@ func NewMinter(transport http.RoundTripper, allowed hosts.List, now func() time.
 	}
 }
 
-// WithIdentity has the Minter ask sts for the function's own identity.
+// WithIdentity makes the Minter obtain the function's own identity from sts.
 func (m *Minter) WithIdentity(sts oauth.IdentityProvider) *Minter {
 	m.client = m.client.WithIdentity(sts, nil)
 	return m
@@ -100,8 +100,8 @@ func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (M
 	return minted, err
 }
 
-// bound refuses a login at a host that the token is not bound to. A token endpoint stands in the secret itself, too,
-// but there a client shows what is made for it.
+// bound rejects a login to a host that the token is not bound to. A token endpoint is in the secret itself as well,
+// but a client sends it only credentials that are meant for it.
 func (m *Minter) bound(d Document) error {
 	if d.Login == nil {
 		return nil
@@ -120,14 +120,14 @@ func (m *Minter) bound(d Document) error {
 	return nil
 }
 
-// have is a token that still lives, or a refusal that is remembered.
+// have returns a token that has not expired, or a remembered rejection.
 func (e *mint) have(version string, rejected redact.Secret, now time.Time) *outcome[Minted] {
 	left := e.minted.until.Sub(now)
 	if e.version == version && 0 < left && left <= longestLife && !e.minted.Token.Equal(rejected) {
 		return &outcome[Minted]{value: e.minted}
 	}
-	if r := e.refusal; r != nil && r.version == version {
-		if age := now.Sub(r.at); 0 <= age && age < refusedFor {
+	if r := e.rejection; r != nil && r.version == version {
+		if age := now.Sub(r.at); 0 <= age && age < rejectedFor {
 			return &outcome[Minted]{err: r.remembered()}
 		}
 	}
@@ -135,20 +135,20 @@ func (e *mint) have(version string, rejected redact.Secret, now time.Time) *outc
 }
 
 func (e *mint) keep(version string, got outcome[Minted], now time.Time) {
-	e.refusal = nil
+	e.rejection = nil
 	if got.err == nil {
 		e.version, e.minted = version, got.value
 	}
 	if err, ok := errors.AsType[*oauth.Error](got.err); ok && err.Rejected {
-		e.refusal = &refusal{version, err, now}
+		e.rejection = &rejection{version, err, now}
 	}
 }
 
-func (r *refusal) remembered() *oauth.Error {
+func (r *rejection) remembered() *oauth.Error {
 	e := *r.err
-	e.Reason += fmt.Sprintf(" (refused at %s; to lock no account, it is asked again after %s, or at once when the "+
+	e.Reason += fmt.Sprintf(" (rejected at %s; to avoid locking the account, it is called again after %s, or when the "+
 		"secret has a new version)",
-		r.at.UTC().Format(time.RFC3339), r.at.Add(refusedFor).UTC().Format(time.RFC3339))
+		r.at.UTC().Format(time.RFC3339), r.at.Add(rejectedFor).UTC().Format(time.RFC3339))
 	return &e
 }
 
@@ -188,7 +188,7 @@ func (m *Minter) entry(secret string) *mint {
 	return e
 }
 
-// ask retries as a GET would be: a token request changes nothing that a second one could harm.
+// ask retries as for a GET: a second token request does no harm.
 func (m *Minter) ask(ctx context.Context, d Document) (oauth.Granted, error) {
 	budget := retry.Budget{Now: time.Now}
 	budget.Deadline, _ = ctx.Deadline()
@@ -207,7 +207,7 @@ func (m *Minter) ask(ctx context.Context, d Document) (oauth.Granted, error) {
 	return granted, err
 }
 
-// once makes one request for a token, if it takes one.
+// once obtains one token, with one request if it needs one.
 func (m *Minter) once(ctx context.Context, d Document) (oauth.Granted, error) {
 	client := m.client.Trusting(d.CA)
 	switch {
@@ -222,7 +222,7 @@ func (m *Minter) once(ctx context.Context, d Document) (oauth.Granted, error) {
 	}
 }
 
-// noAnswer says that the run's time was up.
+// noAnswer returns the error of a run whose time was up.
 func (d Document) noAnswer() *oauth.Error {
 	e := &oauth.Error{Reason: "did not answer in time"}
 	switch {

@@ -36,7 +36,7 @@ type asked struct {
 	form                url.Values
 }
 
-// authServer is an authorisation server at https://example.com that answers as a test says.
+// authServer is an authorization server at https://example.com with the answers of a test.
 type authServer struct {
 	transport http.RoundTripper
 
@@ -294,7 +294,7 @@ func TestAssertions(t *testing.T) {
 			parameter: "client_assertion", algorithm: "RS256", kid: "k2", public: k.publicRSA,
 			claims: jwt.MapClaims{"iss": "id", "sub": "id", "aud": "https://example.com/token", "iat": iat, "exp": exp},
 		},
-		"private_key_jwt beside jwt_bearer": {
+		"private_key_jwt next to jwt_bearer": {
 			base:      jwtBearer(),
 			changes:   change{"auth": "private_key_jwt", "client_id": "id", "audience": "aud", "scope": "a"},
 			parameter: "client_assertion", algorithm: "RS256", kid: nil, public: k.publicRSA,
@@ -361,7 +361,7 @@ func TestEachRetryHasItsOwnAssertion(t *testing.T) {
 	}
 }
 
-// answer is what the server says to each request.
+// answer is the server's answer to each request.
 type answer struct {
 	status int
 	header http.Header
@@ -378,7 +378,7 @@ func (a answer) write(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, a.body)
 }
 
-func TestTokenEndpointThatTheGuardRefuses(t *testing.T) {
+func TestTokenEndpointThatTheGuardRejects(t *testing.T) {
 	t.Parallel()
 	m := token.NewMinter(egress.NewTransport(nil, egress.Guard{}), hosts.List{}, time.Now, &redact.Scrubber{})
 	waits := &noWait{}
@@ -389,7 +389,7 @@ func TestTokenEndpointThatTheGuardRefuses(t *testing.T) {
 	)
 	failed, ok := errors.AsType[*oauth.Error](err)
 	if !ok || failed.Rejected || !failed.Permanent || len(waits.waits) != 0 {
-		t.Fatalf("got %v after %d waits, want a lasting *oauth.Error at once", err, len(waits.waits))
+		t.Fatalf("got %v after %d waits, want a permanent *oauth.Error at once", err, len(waits.waits))
 	}
 	if text := err.Error(); !strings.Contains(text, "localhost:8443") || !strings.Contains(text, "is not public") {
 		t.Errorf("error %q", text)
@@ -435,7 +435,7 @@ func TestMintingIsRetried(t *testing.T) {
 	}
 }
 
-func TestMintingEndsWhenRetryAfterDoesNotFit(t *testing.T) {
+func TestMintingStopsWhenRetryAfterDoesNotFit(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"60", "99999999999999999999"} {
 		server := newAuthServer(t, func(_ int, w http.ResponseWriter) {
@@ -453,7 +453,7 @@ func TestMintingEndsWhenRetryAfterDoesNotFit(t *testing.T) {
 	}
 }
 
-func TestOnceAsksOnce(t *testing.T) {
+func TestOnceSendsOneRequest(t *testing.T) {
 	t.Parallel()
 	server := newAuthServer(t, func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
 	x := oauth.NewClient(server.transport, time.Now, &redact.Scrubber{})
@@ -464,7 +464,7 @@ func TestOnceAsksOnce(t *testing.T) {
 }
 
 // expires_in decides how long a minted token is kept: until a minute, or a tenth of its life, before its end.
-func TestMintedTokenIsKeptUntilShortlyBeforeItEnds(t *testing.T) {
+func TestMintedTokenIsKeptUntilShortlyBeforeItExpires(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		expiresIn string // JSON; empty: absent
@@ -534,7 +534,7 @@ func TestMintedTokenIsKeptUntilShortlyBeforeItEnds(t *testing.T) {
 	}
 }
 
-func TestLifeIsCountedFromBeforeTheRequest(t *testing.T) {
+func TestLifetimeCountsFromBeforeTheRequest(t *testing.T) {
 	t.Parallel()
 	clock := newWall()
 	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
@@ -626,12 +626,12 @@ func TestTransientFailureToMintIsNotRemembered(t *testing.T) {
 	}
 }
 
-// A client that was refused is asked for again after five minutes: a job that runs every minute would lock its account.
-func TestRefusalIsRememberedForItsVersion(t *testing.T) {
+// A client that was rejected is called again after five minutes: a job that runs every minute would lock its account.
+func TestRejectionIsRememberedForItsVersion(t *testing.T) {
 	t.Parallel()
-	refusing := true
+	rejecting := true
 	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
-		if refusing {
+		if rejecting {
 			answer{status: 400, body: failure("invalid_client")}.write(w)
 		} else {
 			grant(n, w)
@@ -648,18 +648,18 @@ func TestRefusalIsRememberedForItsVersion(t *testing.T) {
 		says     string
 	}{
 		{why: "refused", version: v1, requests: 1, says: "answered 400, invalid_client"},
-		{why: "remembered at once", version: v1, requests: 1, says: "refused at 2026-11-24T09:00:00Z"},
+		{why: "remembered at once", version: v1, requests: 1, says: "rejected at 2026-11-24T09:00:00Z"},
 		{
 			why: "remembered until the last moment", move: 5*time.Minute - 1, version: v1, requests: 1,
-			says: "asked again after 2026-11-24T09:05:00Z",
+			says: "called again after 2026-11-24T09:05:00Z",
 		},
 		{why: "asked again", move: 1, version: v1, requests: 2, says: "invalid_client"},
 		{
 			why: "remembered from then on", move: 4 * time.Minute, version: v1, requests: 2,
-			says: "refused at 2026-11-24T09:05:00Z",
+			says: "rejected at 2026-11-24T09:05:00Z",
 		},
 		{why: "another version is asked at once", version: v2, requests: 3, says: "invalid_client"},
-		{why: "and remembered", version: v2, requests: 3, says: "refused at 2026-11-24T09:09:00Z"},
+		{why: "and remembered", version: v2, requests: 3, says: "rejected at 2026-11-24T09:09:00Z"},
 		{why: "the clock jumped back", move: -time.Hour, version: v2, requests: 4, says: "invalid_client"},
 	}
 	for _, step := range steps {
@@ -671,7 +671,7 @@ func TestRefusalIsRememberedForItsVersion(t *testing.T) {
 			t.Fatalf("%s: %d requests, want %d; %v", step.why, len(server.requests()), step.requests, err)
 		}
 	}
-	refusing = false
+	rejecting = false
 	clock.move(5 * time.Minute)
 	if got, err := m.Mint(t.Context(), v2, redact.Secret{}); err != nil || !got.At.Equal(clock.Now()) {
 		t.Errorf("minted at %s, %v", got.At, err)
@@ -681,7 +681,7 @@ func TestRefusalIsRememberedForItsVersion(t *testing.T) {
 	}
 }
 
-// Some providers refuse a token in the second after they gave it, so the run must know its age.
+// Some providers reject a token in the second after they issued it, so the run must know its age.
 func TestMintedTokenKnowsWhenItWasMinted(t *testing.T) {
 	t.Parallel()
 	clock := newWall()
@@ -760,7 +760,7 @@ func TestOneTokenRequestAtATime(t *testing.T) {
 	}
 }
 
-func TestWaitingForAMintingEndsWithTheRun(t *testing.T) {
+func TestWaitForAMintingStopsWithTheRun(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
@@ -769,15 +769,15 @@ func TestWaitingForAMintingEndsWithTheRun(t *testing.T) {
 	})
 	m, _ := minter(server, time.Now)
 	v := version(t, "v", clientCredentials(), nil)
-	begun := make(chan struct{})
+	started := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		close(begun)
+		close(started)
 		if _, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil {
 			t.Error(err)
 		}
 	})
-	<-begun
+	<-started
 	for len(server.requests()) == 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -785,7 +785,7 @@ func TestWaitingForAMintingEndsWithTheRun(t *testing.T) {
 	cancel()
 	_, err := m.Mint(ctx, v, redact.Secret{})
 	if failed, ok := errors.AsType[*oauth.Error](err); !ok || failed.Permanent || failed.Host != "example.com" {
-		t.Errorf("got %v, want a passing *oauth.Error", err)
+		t.Errorf("got %v, want a transient *oauth.Error", err)
 	}
 	m.Forget(v, redact.New("minted-0000")) // returns
 	close(release)

@@ -17,7 +17,7 @@ const (
 	auths  = "basic, basic_raw, body, private_key_jwt, aws_identity or none"
 )
 
-// The formats of a token request: RFC 6749's, and JSON for servers that read nothing else.
+// The formats of a token request: RFC 6749's, and JSON for servers that accept nothing else.
 const (
 	formatForm = "form"
 	formatJSON = "json"
@@ -65,7 +65,7 @@ func (p *secretParser) oauth2(object jsondoc.Value) *oauth.Config {
 	return o
 }
 
-// oneOf returns the text, or the first of the choices where there is none.
+// oneOf returns the text, or the first choice if there is none.
 func (p *secretParser) oneOf(text, where string, choices ...string) string {
 	if text == "" {
 		return choices[0]
@@ -119,12 +119,12 @@ func (p *secretParser) grant(o *oauth.Config) {
 		)
 	case o.Grant == oauth.ClientCredentials && o.AssertedByAWS:
 		p.problems.Addf(
-			"oauth2.assertion is for the grants jwt_bearer and token_exchange; for client_credentials write auth aws_identity",
+			"oauth2.assertion is for the grants jwt_bearer and token_exchange; for client_credentials set auth to aws_identity",
 		)
 	}
 }
 
-// client requires what the way of authentication sends.
+// client requires what the authentication method sends.
 func (p *secretParser) client(o *oauth.Config) {
 	hasSecret := !o.ClientSecret.IsZero()
 	switch {
@@ -168,7 +168,7 @@ func (p *secretParser) parameters(object jsondoc.Value) []jsondoc.Member {
 	return object.Members
 }
 
-// rejectDuplicates rejects a parameter that another member sets: which of the two counts would be up to the provider.
+// rejectDuplicates rejects a parameter that another member sets: which of the two applies would be up to the provider.
 func (p *secretParser) rejectDuplicates(o *oauth.Config) {
 	for i, m := range o.Parameters {
 		if o.Sets(m.Name) {

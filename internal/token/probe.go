@@ -12,7 +12,7 @@ type Probe struct {
 	oauth.Pointers
 
 	Rules  request.Rules
-	Judges bool // it has an expect or reject of its own, so that its acceptance says something
+	Judges bool // it has its own expect or reject, so that an accepted answer is proof
 }
 
 func (p *secretParser) tokenProbe(object jsondoc.Value) *Probe {
@@ -26,5 +26,5 @@ func (p *secretParser) tokenProbe(object jsondoc.Value) *Probe {
 	}
 }
 
-// Request is what the probe sends, but for the token.
+// Request returns what the probe sends, without the token.
 func (p *Probe) Request() (request.Request, error) { return p.Template.Request(request.Values{}) }

@@ -7,7 +7,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/oauth"
 )
 
-// rotate is checked whole before its call, as the call may end the current token.
+// rotate is validated completely before its call, as the call may revoke the current token.
 func (p *secretParser) rotate(object jsondoc.Value) *oauth.Rotate {
 	const where = "rotate."
 	f := jsondoc.NewFields(object, where, true, &p.problems)

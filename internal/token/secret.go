@@ -1,11 +1,11 @@
 // Package token turns a secret of Secrets Manager into the token of a call: it reads and validates the secret, keeps it
-// and what was minted with it in memory, and knows when the token expires. It sends no token to a target (package
-// endpoint), speaks to no provider itself (package oauth) and writes no secret (package rotation).
+// and what was minted with it in memory, and determines when the token expires. It sends no token to a target (package
+// endpoint), calls no provider itself (package oauth) and writes no secret (package rotation).
 //
-// Its policy: a secret is parsed whole and every problem is reported at once, without a value; a value is registered
-// with the scrubber before anything is said of it; a token is used only for the hosts that it is bound to; a token that
-// was rejected is never served from memory; and a refused credential is not sent again for minutes, as that locks
-// accounts.
+// Its policy: a secret is parsed completely and every problem is reported at once, without a value; a value is
+// registered with the scrubber before anything is reported about it; a token is used only for the hosts that it is
+// bound to; one that was rejected is never served from memory; and a rejected credential is not sent again for minutes,
+// as that locks accounts.
 package token
 
 import (
@@ -29,19 +29,19 @@ import (
 	"github.com/cronbearer/cronbearer/internal/request"
 )
 
-// Document is what one version of a secret says. It is of one kind: static has Token alone; minted one of the members
-// that mint; rotated Token and how the rotator renews it.
+// Document is the content of one version of a secret. It is of one kind: static has only Token; minted one of the
+// members that mint; rotated Token and how the rotator renews it.
 type Document struct {
 	Token  redact.Secret // zero: minted
 	Expiry time.Time     // of the token or, where it is minted, of the credential that mints it; zero: unknown
 	// ExpiryUnreadable: there is an expiry that cannot be read, so that an unknown Expiry does not mean none.
 	ExpiryUnreadable bool
-	Hosts            *hosts.List // nil: none given
-	CA               *egress.CA  // nil: the system's certificates alone
+	Hosts            *hosts.List // nil: not set
+	CA               *egress.CA  // nil: only the system's certificates
 	OAuth2           *oauth.Config
 	Login            *oauth.Login
 	JWT              *oauth.JWT         // the token itself or, next to Login, what fills its {{jwt}}
-	Identity         *oauth.AWSIdentity // the token itself, or what the other one shows
+	Identity         *oauth.AWSIdentity // the token itself, or what the other one presents
 	Rotate           *oauth.Rotate
 	Test             *request.Call
 	Probe            *Probe
@@ -51,19 +51,19 @@ type Document struct {
 	held   *redact.Holder // keeps what the document holds registered
 }
 
-// Source is the JSON object that the document was read from, Absent for plain text. It holds what is secret as plain
-// strings: it is for renewals, which write it again with a new token, and goes nowhere else.
+// Source is the JSON object that the document was read from, Absent for plain text. It holds secrets as plain
+// strings: it is only for renewals, which write it back with a new token.
 func (d Document) Source() jsondoc.Value { return d.source }
 
 // Minted reports whether the caller obtains the token itself.
 func (d Document) Minted() bool { return d.Token.IsZero() }
 
-// MalformedError says why a secret holds no usable token. It never shows what the secret holds.
+// MalformedError says why a secret holds no usable token. It never shows the secret's content.
 type MalformedError struct{ Problems jsondoc.Problems }
 
 func (e *MalformedError) Error() string { return e.Problems.String() }
 
-// textOf is a secret's text. Binary is text, too.
+// textOf returns a secret's text. A binary secret is text as well.
 func textOf(out *secretsmanager.GetSecretValueOutput) string {
 	if out.SecretString != nil {
 		return *out.SecretString
@@ -71,7 +71,7 @@ func textOf(out *secretsmanager.GetSecretValueOutput) string {
 	return Text(out.SecretBinary)
 }
 
-// Text is the text of a binary secret, or of a file: UTF-8, or UTF-16 with a byte order mark, as some editors save it.
+// Text returns the text of a binary secret or a file: UTF-8, or UTF-16 with a byte order mark, as some editors save it.
 func Text(b []byte) string {
 	var order binary.ByteOrder
 	switch {
@@ -97,7 +97,7 @@ func parse(text, key string, scrub *redact.Scrubber) (Document, error) {
 	return ParseMember(text, key, scrub)
 }
 
-// ParseSecret reads a secret's text. Every secret string in it is given to scrub first, usable or not.
+// ParseSecret reads a secret's text. Every secret string in it is registered with scrub first, usable or not.
 func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
 	object, held := bearer.TrimBOM(text), scrub.Holder()
 	if !strings.HasPrefix(object, "{") {
@@ -126,9 +126,9 @@ func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
 	return d, nil
 }
 
-// addUnread registers what may be secret in a text that is not what it should be, such as JSON in the quotes of a
-// shell: its long words with a digit that are no address. The rest of it, names, hosts and punctuation, would go on
-// being cut out of our texts when the secret is long corrected, though no one ever used it.
+// addUnread registers what may be secret in a text that cannot be parsed, such as JSON in the quotes of a
+// shell: its long words with a digit that are not an address. The rest, names, hosts and punctuation, would continue
+// to be redacted from our texts long after the secret is corrected, although it was never secret.
 func addUnread(held *redact.Holder, text string) {
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool {
 		return unicode.IsSpace(r) || strings.ContainsRune("\"'`{}[]()<>,;:=\\", r)
@@ -160,7 +160,7 @@ func (p *secretParser) document(whole jsondoc.Value) Document {
 		}
 	}
 	d.Hosts, d.CA = p.hosts(f), p.ca(f)
-	// An empty object says what is missing in it: it is not absent.
+	// An empty object is not absent: what it lacks is reported.
 	if object, _ := f.Object("oauth2"); object.Kind == jsondoc.Object {
 		d.OAuth2 = p.oauth2(object)
 	}
@@ -209,7 +209,7 @@ func (p *secretParser) parseCall(text, where string, placeholders bool) request.
 	return probe
 }
 
-// combination rejects what would leave it to chance which token is used.
+// combination rejects secrets in which it would be ambiguous which token is used.
 func (p *secretParser) combination(whole jsondoc.Value, d Document) {
 	refreshes := d.OAuth2 != nil && d.OAuth2.Grant == oauth.RefreshToken
 	has := func(name string) bool {
@@ -217,7 +217,7 @@ func (p *secretParser) combination(whole jsondoc.Value, d Document) {
 		return v.Kind > jsondoc.Null && !(v.Kind == jsondoc.String && v.Text == "")
 	}
 	rotated := d.Rotate != nil || refreshes
-	var mints []string // one that cannot be read is reported, and its kind is not known
+	var mints []string // one that cannot be read is reported, and its kind is unknown
 	if d.OAuth2 != nil && slices.Contains(
 		[]oauth.Grant{oauth.ClientCredentials, oauth.JWTBearer, oauth.TokenExchange}, d.OAuth2.Grant,
 	) {
@@ -255,13 +255,13 @@ func (p *secretParser) combination(whole jsondoc.Value, d Document) {
 		p.problems.Addf("token is missing: the rotator renews it, and the caller sends it")
 	case !has("token") && !slices.ContainsFunc(minters, has) && !p.misspelt:
 		p.problems.Addf("token is missing, and so is a way to obtain one (oauth2, login, jwt, aws_identity): %s. If one "+
-			"of these is the token, say so with Key in template.yaml (secretKey in the event)",
+			"of these is the token, select it with Key in template.yaml (secretKey in the event)",
 			memberNames(whole))
 	}
 	p.uses(d, has)
 }
 
-// uses requires that what is next to a login or an oauth2 is used, and that what they use is there.
+// uses requires that what is next to a login or an oauth2 is used, and that what they use is present.
 func (p *secretParser) uses(d Document, has func(string) bool) {
 	if d.Login != nil {
 		p.used("login", "{{jwt}}", "jwt", d.Login.Uses("jwt"), has("jwt"))
@@ -281,8 +281,8 @@ func (p *secretParser) used(by, how, member string, used, there bool) {
 	}
 }
 
-// forecast reads the expiry of the token: the JWT's exp, then expires_at; of a minted one that of the credential that
-// mints it: expires_at, then what the credential itself says. What cannot be read is a warning, as the token works
+// forecast reads the expiry of the token: the JWT's exp, then expires_at; for a minted one that of the credential that
+// mints it: expires_at, then what the credential itself states. An unreadable one is a warning, as the token works
 // anyway.
 func (d *Document) forecast(expiresAt jsondoc.Value) {
 	if !d.Minted() {
@@ -324,8 +324,8 @@ func (p *secretParser) hosts(f *jsondoc.Fields) *hosts.List {
 	return &list
 }
 
-// parseHosts reads a list, or one string with commas or the JSON text of a list, as the console's editor makes strings
-// of everything. An empty one binds to nothing.
+// parseHosts reads a list, or one string with commas or the JSON text of a list, as the console's editor turns
+// everything into strings. An empty one allows no host.
 func parseHosts(v jsondoc.Value) (list hosts.List, problems []string) {
 	var err error
 	switch v.Kind {
@@ -347,7 +347,7 @@ func parseHosts(v jsondoc.Value) (list hosts.List, problems []string) {
 		}
 		list, err = hosts.ParseCommaSeparated(v.Text)
 	default:
-		return hosts.List{}, []string{"hosts must be a list of strings, or one string with commas between, not " +
+		return hosts.List{}, []string{"hosts must be a list of strings, or one comma-separated string, not " +
 			v.Kind.String()}
 	}
 	if err != nil {

@@ -19,10 +19,10 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// canary must stand in no text.
+// canary must not appear in any text.
 const canary = "canary-3f9a7c51e2d84b60"
 
-func TestNormalising(t *testing.T) {
+func TestNormalizing(t *testing.T) {
 	t.Parallel()
 	const good = "abcDEF0123._~+/-=="
 	ok, fails := func(want string) string { return want }, ""
@@ -181,7 +181,7 @@ func TestOAuth2IsValidated(t *testing.T) {
 	cases := map[string]struct {
 		base    map[string]any
 		changes change
-		token   string // beside oauth2
+		token   string // next to oauth2
 		want    []string
 	}{
 		"client_credentials":             {base: clientCredentials()},
@@ -224,7 +224,7 @@ func TestOAuth2IsValidated(t *testing.T) {
 		"unknown grant": {
 			base: clientCredentials(), changes: change{"grant": canary}, want: []string{"oauth2.grant must be"},
 		},
-		"unknown grant beside a token": {
+		"unknown grant next to a token": {
 			base: clientCredentials(), changes: change{"grant": canary}, token: "access-token-1",
 			want: []string{"oauth2.grant must be"},
 		},
@@ -268,10 +268,10 @@ func TestOAuth2IsValidated(t *testing.T) {
 			base: refreshToken(), token: "access-token-1", changes: change{"client_secret": nil},
 			want: []string{"oauth2.client_secret is missing"},
 		},
-		"token beside client_credentials": {
+		"token next to client_credentials": {
 			base: clientCredentials(), token: "access-token-1", want: []string{"exclude each other"},
 		},
-		"token beside jwt_bearer": {base: jwtBearer(), token: "access-token-1", want: []string{"exclude each other"}},
+		"token next to jwt_bearer": {base: jwtBearer(), token: "access-token-1", want: []string{"exclude each other"}},
 		"jwt_bearer without issuer": {
 			base: jwtBearer(), changes: change{"issuer": nil}, want: []string{"oauth2.issuer is missing"},
 		},
@@ -289,10 +289,10 @@ func TestOAuth2IsValidated(t *testing.T) {
 			base: clientCredentials(), changes: change{"auth": "private_key_jwt"},
 			want: []string{"oauth2.private_key is missing"},
 		},
-		"key that is no PEM": {
-			base: jwtBearer(), changes: change{"private_key": canary}, want: []string{"oauth2.private_key is no PEM block"},
+		"key that is not PEM": {
+			base: jwtBearer(), changes: change{"private_key": canary}, want: []string{"oauth2.private_key is not a PEM block"},
 		},
-		"PEM that is no key": {
+		"PEM that is not a key": {
 			base: jwtBearer(), changes: change{"private_key": k.garbage}, want: []string{"oauth2.private_key cannot be read"},
 		},
 		"encrypted key": {
@@ -383,13 +383,13 @@ func TestOAuth2IsValidated(t *testing.T) {
 			d, err := token.ParseSecret(object(t, whole, nil), &redact.Scrubber{})
 			wantProblems(t, err, c.want...)
 			if err == nil && d.Minted() != (c.token == "") {
-				t.Errorf("Minted() = %t beside token %q", d.Minted(), c.token)
+				t.Errorf("Minted() = %t next to token %q", d.Minted(), c.token)
 			}
 		})
 	}
 }
 
-// wantProblems wants exactly these problems, each known by its beginning or a part of it, and no canary.
+// wantProblems requires exactly these problems, each identified by its beginning or a part of it, and no canary.
 func wantProblems(t *testing.T, err error, want ...string) {
 	t.Helper()
 	if len(want) == 0 {
@@ -449,7 +449,7 @@ func TestSecretProblems(t *testing.T) {
 		"oauth2 of a wrong type": {text: `{"token":"abcdefgh","oauth2":"` + canary +
 			`"}`, want: []string{"oauth2 must be an object, not a string"}},
 		"hosts of a wrong type": {text: `{"token":"abcdefgh","hosts":{"` + canary +
-			`":1}}`, want: []string{"hosts must be a list of strings, or one string with commas between, not an object"}},
+			`":1}}`, want: []string{"hosts must be a list of strings, or one comma-separated string, not an object"}},
 		"hosts that are no hosts": {text: `{"token":"abcdefgh","hosts":"example.com, https://` + canary +
 			`"}`, want: []string{"hosts: entry 2: write the host alone"}},
 		"host of a wrong type": {
@@ -458,7 +458,7 @@ func TestSecretProblems(t *testing.T) {
 		},
 		"bad hosts": {text: `{"token":"abcdefgh","hosts":["https://` + canary +
 			`","example.com","10.0.0.1","example.com:0"]}`, want: []string{"hosts: entry 1"}},
-		"oauth2 beside rotate": {
+		"oauth2 next to rotate": {
 			text: `{"token":"abcdefgh","oauth2":` + refreshJSON +
 				`,"rotate":{"call":"POST https://example.com/","token":"/token"}}`,
 			want: []string{"oauth2 and rotate exclude each other"},
@@ -535,7 +535,7 @@ func TestSecretProblems(t *testing.T) {
 const refreshJSON = `{"grant":"refresh_token","token_url":"https://example.com/token","client_id":"id",` +
 	`"client_secret":"client-secret-1","refresh_token":"refresh-token-1"}`
 
-// Whatever becomes of a secret, each of its secret strings is known to the scrubber from then on.
+// Whether or not a secret is usable, the scrubber knows each of its secret strings afterwards.
 func TestEverySecretStringIsScrubbed(t *testing.T) {
 	t.Parallel()
 	pem := strings.ReplaceAll(keys().rsa, "\n", `\n`)
@@ -655,26 +655,26 @@ func TestExpiryOfJWT(t *testing.T) {
 		token string
 		want  time.Time
 	}{
-		"whole":              {token: jwtWith(`{"exp":1801353600}`), want: at(1801353600, 0)},
-		"a date and time":    {token: jwtWith(`{"exp":"2027-01-30T00:00:00Z"}`), want: at(1801267200, 0)},
-		"fraction":           {token: jwtWith(`{"exp":1801353600.25}`), want: at(1801353600, 250_000_000)},
-		"exponent":           {token: jwtWith(`{"exp":1.8e9}`), want: at(1800000000, 0)},
-		"past":               {token: jwtWith(`{"exp":1}`), want: at(1, 0)},
-		"last second":        {token: jwtWith(`{"exp":253402300799}`), want: at(253402300799, 0)},
-		"milliseconds":       {token: jwtWith(`{"exp":1801353600000}`), want: at(1801353600, 0)},
-		"absurd":             {token: jwtWith(`{"exp":1e400}`), want: otherwise},
-		"zero":               {token: jwtWith(`{"exp":0}`), want: otherwise},
-		"negative":           {token: jwtWith(`{"exp":-5}`), want: otherwise},
-		"text":               {token: jwtWith(`{"exp":"1801353600"}`), want: at(1801353600, 0)},
-		"null":               {token: jwtWith(`{"exp":null}`), want: otherwise},
-		"no exp":             {token: jwtWith(`{"iat":1801353600}`), want: otherwise},
-		"Exp":                {token: jwtWith(`{"Exp":1801353600}`), want: otherwise},
-		"payload is a list":  {token: jwtWith(`[1801353600]`), want: otherwise},
-		"payload is no JSON": {token: jwtWith(`exp`), want: otherwise},
-		"payload not base64": {token: "eyJhbGciOiJub25lIn0.+++++.c2ln", want: otherwise},
-		"two parts":          {token: "eyJhbGciOiJub25lIn0.eyJleHAiOjF9", want: otherwise},
-		"five parts (JWE)":   {token: "a.b.c.d.eeeeeeee", want: otherwise},
-		"opaque":             {token: "ghp_0123456789abcdef", want: otherwise},
+		"whole":               {token: jwtWith(`{"exp":1801353600}`), want: at(1801353600, 0)},
+		"a date and time":     {token: jwtWith(`{"exp":"2027-01-30T00:00:00Z"}`), want: at(1801267200, 0)},
+		"fraction":            {token: jwtWith(`{"exp":1801353600.25}`), want: at(1801353600, 250_000_000)},
+		"exponent":            {token: jwtWith(`{"exp":1.8e9}`), want: at(1800000000, 0)},
+		"past":                {token: jwtWith(`{"exp":1}`), want: at(1, 0)},
+		"last second":         {token: jwtWith(`{"exp":253402300799}`), want: at(253402300799, 0)},
+		"milliseconds":        {token: jwtWith(`{"exp":1801353600000}`), want: at(1801353600, 0)},
+		"absurd":              {token: jwtWith(`{"exp":1e400}`), want: otherwise},
+		"zero":                {token: jwtWith(`{"exp":0}`), want: otherwise},
+		"negative":            {token: jwtWith(`{"exp":-5}`), want: otherwise},
+		"text":                {token: jwtWith(`{"exp":"1801353600"}`), want: at(1801353600, 0)},
+		"null":                {token: jwtWith(`{"exp":null}`), want: otherwise},
+		"no exp":              {token: jwtWith(`{"iat":1801353600}`), want: otherwise},
+		"Exp":                 {token: jwtWith(`{"Exp":1801353600}`), want: otherwise},
+		"payload is a list":   {token: jwtWith(`[1801353600]`), want: otherwise},
+		"payload is not JSON": {token: jwtWith(`exp`), want: otherwise},
+		"payload not base64":  {token: "eyJhbGciOiJub25lIn0.+++++.c2ln", want: otherwise},
+		"two parts":           {token: "eyJhbGciOiJub25lIn0.eyJleHAiOjF9", want: otherwise},
+		"five parts (JWE)":    {token: "a.b.c.d.eeeeeeee", want: otherwise},
+		"opaque":              {token: "ghp_0123456789abcdef", want: otherwise},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -734,7 +734,7 @@ func TestHostsOfSecret(t *testing.T) {
 	}
 }
 
-func TestRotatedSecretIsReadWhole(t *testing.T) {
+func TestRotatedSecretIsValidatedCompletely(t *testing.T) {
 	t.Parallel()
 	d, err := token.ParseSecret(`{"token":"abcdefgh","test":"GET https://example.com/me",
 		"rotate":{"call":"POST https://example.com/rotate/{{runId}}",
@@ -753,8 +753,8 @@ func TestRotatedSecretIsReadWhole(t *testing.T) {
 	}
 }
 
-// TestEmptyObjectSaysWhatIsMissing: it is no static secret.
-func TestEmptyObjectSaysWhatIsMissing(t *testing.T) {
+// TestEmptyObjectReportsWhatIsMissing: it is not a static secret.
+func TestEmptyObjectReportsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		`{"oauth2":{}}`:                       "oauth2.grant is missing",

@@ -10,14 +10,14 @@ import (
 )
 
 var (
-	errNoTime = errors.New("no time is left to wait")
-	errBroken = errors.New("the fetch broke off")
+	errNoTime = errors.New("there is no time left to wait")
+	errBroken = errors.New("the fetch was aborted")
 )
 
-// shared lets one run at a time fetch what others wait for. Those that wait share the fetch's failure as well: if each
-// of them asked again, one after the other, they would end with their time and not with an answer.
+// shared lets one run at a time fetch what others wait for. Those that wait share its failure as well: if each
+// of them retried, one after the other, they would run out of time without an answer.
 type shared[K, V any] struct {
-	mu       sync.Mutex // guards what have and keep of a want use, too
+	mu       sync.Mutex // also guards what have and keep of a want use
 	underway *flight[K, V]
 }
 
@@ -34,7 +34,7 @@ type outcome[V any] struct {
 	err   error
 }
 
-// want is what a run wants of a shared.
+// want is what a run needs from a shared.
 type want[K, V any] struct {
 	key   K
 	have  func() *outcome[V]          // what is known without a fetch, or nil
@@ -43,7 +43,7 @@ type want[K, V any] struct {
 	keep  func(key K, got outcome[V]) // once for each fetch
 }
 
-// get returns errNoTime when the time of ctx is up first, but for a margin that is needed for something else.
+// get returns errNoTime when the time of ctx, less a margin that is needed for something else, is up first.
 func (s *shared[K, V]) get(ctx context.Context, margin time.Duration, w want[K, V]) (V, error) {
 	for {
 		s.mu.Lock()
@@ -70,7 +70,7 @@ func (s *shared[K, V]) get(ctx context.Context, margin time.Duration, w want[K, 
 	}
 }
 
-// lead fetches for this run and for those that wait. A panic must not leave them waiting.
+// lead fetches for this run and for those that wait. A panic must not leave the others waiting.
 func (s *shared[K, V]) lead(f *flight[K, V], w want[K, V]) {
 	f.err = errBroken
 	defer func() {

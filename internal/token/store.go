@@ -27,10 +27,10 @@ const (
 	Previous Stage = "AWSPREVIOUS"
 )
 
-// maxStale is for how long a token that was read before serves while Secrets Manager does not answer. An outage of
+// maxStale is how long a token that was read earlier is used while Secrets Manager does not answer. An outage of
 // Secrets Manager must not stop the jobs; after an hour the previous version of a rotated token may be revoked, and a
-// rejection would say nothing of the current one. A permanent error (denied, deleted) is no outage: it takes effect at
-// once, because it may be how an operator withdraws a token.
+// rejection would prove nothing about the current one. A permanent error (denied, deleted) is not an outage: it applies
+// immediately, because it may be how an operator withdraws a token.
 const maxStale = time.Hour
 
 // SecretsManager is the part of *secretsmanager.Client that reading calls.
@@ -52,8 +52,8 @@ type Version struct {
 	fetched time.Time // when its reading started
 }
 
-// YoungerThan reports whether the version was made less than d before now. Of a version without CreatedDate nothing is
-// assumed: it is not young, so that it is not tried in a rotation's window.
+// YoungerThan reports whether the version was made less than d before now. A version without CreatedDate
+// is not young, so that it is not tried in a rotation's window.
 func (v Version) YoungerThan(d time.Duration, now time.Time) bool {
 	return !v.Created.IsZero() && now.Sub(v.Created) < d
 }
@@ -69,17 +69,17 @@ type UnavailableError struct {
 func (e *UnavailableError) Error() string { return e.Reason }
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// StoreOptions are what a Store needs to know.
+// StoreOptions configure a Store.
 type StoreOptions struct {
-	Prefix string           // goes before names that are neither ARNs nor under it already
+	Prefix string           // is prepended to names that are neither ARNs nor have it already
 	Region string           // of the function, to recognize the ARN of a secret in another one
 	TTL    time.Duration    // how long AWSCURRENT is kept
-	Margin time.Duration    // what a reading leaves of its context's time
+	Margin time.Duration    // the part of its context's time that a read does not use
 	Now    func() time.Time // wall-clock time
 }
 
 // Store reads secrets and keeps AWSCURRENT for a while. It is safe for concurrent use, with one fetch of a secret at a
-// time. AWS's own caching library is not used: docs/decisions says why.
+// time. AWS's own caching library is not used: see docs/decisions.
 type Store struct {
 	StoreOptions
 
@@ -90,7 +90,7 @@ type Store struct {
 
 	mu      sync.Mutex
 	entries map[entryKey]*entry
-	warned  map[string]string // version id by secret: of one version the log warns once
+	warned  map[string]string // version id by secret: each version is warned about once
 }
 
 type entryKey struct{ id, key string }
@@ -110,7 +110,7 @@ func NewStore(api SecretsManager, o StoreOptions, scrub *redact.Scrubber, log *s
 	}
 }
 
-// ID is the SecretId of a name or ARN.
+// ID returns the SecretId of a name or ARN.
 func (s *Store) ID(secret string) string {
 	if strings.HasPrefix(secret, "arn:") || strings.HasPrefix(secret, s.Prefix) {
 		return secret
@@ -133,7 +133,7 @@ func (s *Store) Staged(ctx context.Context, secret string, stage Stage) (Version
 	return s.Keyed("").Staged(ctx, secret, stage)
 }
 
-// Keyed reads secrets whose token is chosen by Key: the name of a member, or a JSON pointer. With "" they have the form
+// Keyed reads secrets whose token is selected by Key: a member's name, or a JSON pointer. With "" they have the form
 // that is documented for secrets (docs/configuration.md).
 type Keyed struct {
 	store *Store
@@ -144,7 +144,7 @@ type Keyed struct {
 func (s *Store) Keyed(key string) Keyed { return Keyed{s, key} }
 
 // Current returns AWSCURRENT, from memory while it is younger than the TTL. While Secrets Manager fails for a transient
-// reason, or a run's time to wait for it is up, a version read within the last hour serves. The error is an
+// reason, or a run's time to wait for it is up, a version read within the last hour is used. The error is an
 // *UnavailableError.
 func (k Keyed) Current(ctx context.Context, secret string) (Version, error) {
 	s, id := k.store, k.store.ID(secret)
@@ -168,7 +168,7 @@ func (k Keyed) CurrentAfter(ctx context.Context, secret string, moment time.Time
 	return k.read(ctx, id, k.store.entry(entryKey{id, k.key}), freshness{after: moment})
 }
 
-// freshness is what a version in memory must have: an age below the ttl, or a reading that started after a moment.
+// freshness is what a version in memory must have: an age below the ttl, or a read that started after a moment.
 type freshness struct {
 	ttl   time.Duration
 	after time.Time
@@ -182,10 +182,10 @@ func (f freshness) has(v *Version, now time.Time) bool {
 	return 0 <= age && (age < f.ttl || !f.after.IsZero() && v.fetched.After(f.after))
 }
 
-// read returns a version that is fresh, or that another run's reading, started after the moment, or its own finds.
+// read returns a fresh version: from memory, from another run's read that started after the moment, or from its own.
 func (k Keyed) read(ctx context.Context, id string, e *entry, need freshness) (Version, error) {
 	e.mu.Lock()
-	if need.has(e.version, k.store.Now()) { // almost always, and for less than get needs
+	if need.has(e.version, k.store.Now()) { // almost always, and cheaper than get
 		defer e.mu.Unlock()
 		return *e.version, nil
 	}
@@ -243,13 +243,13 @@ func (s *Store) entry(key entryKey) *entry {
 }
 
 // Staged reads the version with a stage, never from memory. The stage is always sent: the caller's role allows no
-// reading without it.
+// read without it.
 func (k Keyed) Staged(ctx context.Context, secret string, stage Stage) (Version, error) {
 	s := k.store
 	ctx, cancel := retry.WithMargin(ctx, s.Margin)
 	defer cancel()
 	id := s.ID(secret)
-	started := s.Now() // what is written while the answer travels is not read
+	started := s.Now() // what is written while the answer is in transit is not read
 	out, err := s.fetch(ctx, id, stage)
 	if err != nil {
 		return Version{}, s.unavailable(id, stage, err)
@@ -273,7 +273,7 @@ func (k Keyed) Staged(ctx context.Context, secret string, stage Stage) (Version,
 	}, nil
 }
 
-// fetch asks a second time when the first answer is that it may not.
+// fetch retries once if the first request is denied: IAM is eventually consistent.
 func (s *Store) fetch(ctx context.Context, id string, stage Stage) (*secretsmanager.GetSecretValueOutput, error) {
 	in := &secretsmanager.GetSecretValueInput{SecretId: aws.String(id), VersionStage: aws.String(string(stage))}
 	out, err := s.api.GetSecretValue(ctx, in)
@@ -288,7 +288,7 @@ func isDenied(err error) bool {
 	return ok && (api.ErrorCode() == "AccessDeniedException" || api.ErrorCode() == "AccessDenied")
 }
 
-// warn logs what a version's document warns of, once for each version.
+// warn logs the warnings of a version's document, once for each version.
 func (s *Store) warn(ctx context.Context, id, versionID string, warnings []string) {
 	s.mu.Lock()
 	known := s.warned[id] == versionID
@@ -301,8 +301,9 @@ func (s *Store) warn(ctx context.Context, id, versionID string, warnings []strin
 	}
 }
 
-// unavailable distinguishes permanent and transient errors of GetSecretValue. Permanent is only what AWS documents as
-// such (API Reference, GetSecretValue); the function's own expired or missing credentials say nothing of the token.
+// unavailable distinguishes permanent and transient errors of GetSecretValue. Only what AWS documents as such is
+// permanent (API Reference, GetSecretValue); the function's own expired or missing credentials say nothing about the
+// token.
 func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError {
 	e := &UnavailableError{Secret: id, Err: err}
 	code := "no answer"
@@ -315,7 +316,7 @@ func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError
 	switch code {
 	case "ResourceNotFoundException":
 		e.Permanent, e.Reason = true, fmt.Sprintf(
-			"secret %s does not exist or has no version %s: create it, or put a value into it", id, stage,
+			"secret %s does not exist or has no version %s: create it, or store a value in it", id, stage,
 		)
 		if region := s.otherRegion(id); region != "" {
 			e.Reason = fmt.Sprintf(
@@ -337,7 +338,7 @@ func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError
 			e.Reason += fmt.Sprintf("; it is in Region %s, and this function reads secrets of %s only", region, s.Region)
 		}
 	case "DecryptionFailure", "DecryptionFailureException":
-		e.Permanent, e.Reason = true, fmt.Sprintf("secret %s cannot be decrypted: look at its KMS key", id)
+		e.Permanent, e.Reason = true, fmt.Sprintf("secret %s cannot be decrypted: check its KMS key", id)
 	case "no answer":
 		e.Reason = fmt.Sprintf("Secrets Manager did not answer for secret %s", id)
 	default:
@@ -346,7 +347,7 @@ func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError
 	return e
 }
 
-// otherRegion is the Region in an ARN, if it is not the function's: there GetSecretValue finds nothing.
+// otherRegion returns the Region in an ARN if it is not the function's: GetSecretValue does not find such a secret.
 func (s *Store) otherRegion(id string) string {
 	parts := strings.Split(id, ":")
 	if len(parts) < 4 || parts[0] != "arn" || parts[3] == s.Region || s.Region == "" {

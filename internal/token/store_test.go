@@ -124,7 +124,7 @@ func TestStoreWithoutTTLReadsEachTime(t *testing.T) {
 	}
 }
 
-func TestStorePutsThePrefixBeforeNames(t *testing.T) {
+func TestStorePrependsThePrefixToNames(t *testing.T) {
 	t.Parallel()
 	arn := "arn:aws:secretsmanager:eu-west-1:123456789012:secret:other/s-AbCdEf"
 	s := token.NewStore(newSecrets(t), token.StoreOptions{Prefix: "stack/"}, &redact.Scrubber{}, quiet())
@@ -155,11 +155,11 @@ func TestStoreReadsOneAtATime(t *testing.T) {
 		}
 		// Another secret does not wait for it.
 		time.Sleep(2 * time.Minute)
-		begun := time.Now()
+		start := time.Now()
 		wg.Go(func() { current(t, s, "a") })
 		wg.Go(func() { current(t, s, "b") })
 		wg.Wait()
-		if took := time.Since(begun); took != time.Second {
+		if took := time.Since(start); took != time.Second {
 			t.Errorf("two secrets took %s, one after the other", took)
 		}
 	})
@@ -202,7 +202,7 @@ func TestCurrentAfterIsSharedByManyRuns(t *testing.T) {
 }
 
 // A read that was under way when the token was rejected may have been answered before the rotation.
-func TestCurrentAfterTrustsNoReadThatBeganBefore(t *testing.T) {
+func TestCurrentAfterTrustsNoReadThatStartedBefore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		api := newSecrets(t)
@@ -317,7 +317,7 @@ func TestPermanentErrorDropsWhatWasKept(t *testing.T) {
 	}
 }
 
-func TestErrorsOfReadingAreSorted(t *testing.T) {
+func TestReadErrorsAreClassified(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		err       error
@@ -360,7 +360,7 @@ func TestErrorsOfReadingAreSorted(t *testing.T) {
 				t.Fatalf("got %v, want an *UnavailableError", err)
 			}
 			if unavailable.Permanent != c.permanent || unavailable.Secret != "p/s" {
-				t.Errorf("lasting: %t, want %t; secret %s", unavailable.Permanent, c.permanent, unavailable.Secret)
+				t.Errorf("permanent: %t, want %t; secret %s", unavailable.Permanent, c.permanent, unavailable.Secret)
 			}
 			if text := err.Error(); !strings.Contains(text, c.says) || !strings.Contains(text, "p/s") ||
 				strings.Contains(text, canary) {
@@ -380,7 +380,7 @@ func TestMalformedSecretIsPermanentAndNotKept(t *testing.T) {
 	_, err := s.Current(t.Context(), "s")
 	unavailable, ok := errors.AsType[*token.UnavailableError](err)
 	if !ok || !unavailable.Permanent {
-		t.Fatalf("got %v, want a lasting *UnavailableError", err)
+		t.Fatalf("got %v, want a permanent *UnavailableError", err)
 	}
 	if text := err.Error(); strings.Contains(text, canary) || !strings.Contains(text, "v1") ||
 		!strings.Contains(text, "AWSCURRENT") {
@@ -479,7 +479,7 @@ func TestStagedIsNeverFromMemory(t *testing.T) {
 	}
 }
 
-// The report needs its time, whatever Secrets Manager does.
+// The report keeps its time, whatever Secrets Manager does.
 func TestWaitingForAReadLeavesTimeForTheReport(t *testing.T) {
 	t.Parallel()
 	const left, wait = 10 * time.Second, 10*time.Second - retry.Reserve
@@ -498,12 +498,12 @@ func TestWaitingForAReadLeavesTimeForTheReport(t *testing.T) {
 			"its own read":   func(ctx context.Context) error { _, err := s.Staged(ctx, "s", token.Pending); return err },
 		} {
 			ctx, cancel := context.WithTimeout(t.Context(), left)
-			begun := time.Now()
+			start := time.Now()
 			err := read(ctx)
 			cancel()
 			unavailable, ok := errors.AsType[*token.UnavailableError](err)
-			if !ok || unavailable.Permanent || !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) != wait {
-				t.Errorf("%s: got %v after %s, want an end after %s", what, err, time.Since(begun), wait)
+			if !ok || unavailable.Permanent || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != wait {
+				t.Errorf("%s: got %v after %s, want it to return after %s", what, err, time.Since(start), wait)
 			}
 		}
 		wg.Wait()
@@ -529,7 +529,7 @@ func TestMalformedExpiryIsLogged(t *testing.T) {
 func denied() error { return apiError("AccessDeniedException") }
 
 // IAM is eventually consistent: after a deployment the first answer may come from before it.
-func TestFirstDenialIsAskedAgainWithinFiveSeconds(t *testing.T) {
+func TestFirstDenialIsRetriedWithinFiveSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		api := newSecrets(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// A secret that was once stored wrongly must not cut our words out of texts for good; what looks like a credential in
+// A secret that was once stored wrongly must not redact our words from texts forever; what looks like a credential in
 // it is registered anyway.
 func TestUnreadableSecretLeavesOurWordsAlone(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,7 @@ import (
 )
 
 // TestSecretThatParsesCanBeUsed puts every odd value into every member of every kind, one at a time: what parses has
-// one token or one way to obtain it, and using it is no panic. An empty aws_identity once was.
+// one token or one way to obtain it, and using it does not panic. An empty aws_identity once did.
 func TestSecretThatParsesCanBeUsed(t *testing.T) {
 	t.Parallel()
 	key := keys().p256
@@ -106,7 +106,7 @@ func TestSecretThatParsesCanBeUsed(t *testing.T) {
 	}
 	t.Logf("%d secrets, %d of them can be used", tried, used)
 	if used < tried/10 {
-		t.Error("most are refused: the kinds themselves cannot be used")
+		t.Error("most are rejected: the kinds themselves are unusable")
 	}
 }
 

@@ -102,7 +102,7 @@ func TestMistakesAreNamedWithFixes(t *testing.T) {
 			text: `{"grant_type":"client_credentials","clientId":"a","client_secret":"` + canary + `"}`,
 			want: []string{
 				"token is missing, and so is a way to obtain one (oauth2, login, jwt, aws_identity): the secret has clientId, " +
-					"client_secret, grant_type. If one of these is the token, say so with Key in template.yaml (secretKey in " +
+					"client_secret, grant_type. If one of these is the token, select it with Key in template.yaml (secretKey in " +
 					"the event): add it",
 				`grant_type is named oauth2.grant here: write {"oauth2": {…}} with it inside (docs/providers/generic-oauth2.md)`,
 				`clientId is named oauth2.client_id here: write {"oauth2": {…}} with it inside (docs/providers/generic-oauth2.md)`,
@@ -136,7 +136,7 @@ func TestMistakesAreNamedWithFixes(t *testing.T) {
 				`/data/token`,
 		}},
 		"key of plain text": {text: canary, key: "token", want: []string{
-			"the secret is plain text, and Key (secretKey in the event) chooses a member of a JSON object: remove Key",
+			"the secret is plain text, and Key (secretKey in the event) selects a member of a JSON object: remove Key",
 		}},
 		"hosts that are none": {text: `{"token":"` + canary + `","hosts":["https://api.example.com/"]}`, want: []string{
 			"hosts: entry 1: write the host alone, without https:// and path",
@@ -188,7 +188,7 @@ func TestUnderstood(t *testing.T) {
 				Kind: secret.InJSON, Bytes: 16, Removed: []string{`"Bearer" before it`},
 				Expires: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC),
 				Warnings: []secret.Problem{
-					{Text: "members that mean nothing here are ignored: pat, team"},
+					{Text: "unknown members are ignored: pat, team"},
 					{Text: "pat is named token here, and is ignored", Fix: "rename it to token"},
 				},
 			},
