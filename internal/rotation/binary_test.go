@@ -79,7 +79,7 @@ func TestBinaryKilledAnywhere(t *testing.T) {
 	t.Logf("%d places to die at, %d of them between the provider's answer and the store", places.Load(), windows.Load())
 	if windows.Load() != 2 || logins.Load() != 2 { // the provider's answer is lost, and the request to store it
 		t.Errorf(
-			"%d windows, %d of them told; want the two moves between the provider's answer and the store", windows.Load(),
+			"%d windows, %d of them reported; want the two moves between the provider's answer and the store", windows.Load(),
 			logins.Load(),
 		)
 	}

@@ -18,16 +18,16 @@ const (
 	storeShare = 3
 	// minAskTime is what a renewal must have left to start.
 	minAskTime = 2 * time.Second
-	// leaseMargin is how much earlier than all other work the wait for another rotator ends.
+	// leaseMargin is how much earlier than all other work the wait for another rotator stops.
 	leaseMargin = time.Second
 )
 
 // plan is what a renewal starts from.
 type plan struct {
 	current token.Version
-	ask     token.Document // current, with the newest refresh token there is
-	kept    kept           // what an earlier answer to the same credential left
-	found   oauth.Granted  // in it
+	ask     token.Document // current, with the newest refresh token
+	kept    kept           // the kept answer to an earlier request with the same credential
+	found   oauth.Granted  // in kept
 }
 
 // create renews the token and stores it at once.
@@ -57,10 +57,10 @@ func (s *rotation) create(ctx context.Context) (Outcome, error) {
 		l.withdraw(ctx)
 		return "", err
 	}
-	return Renewed, nil // the label stays: it says which version this one was made from
+	return Renewed, nil // the label stays: it records which version this one was made from
 }
 
-// take takes the lease. While another rotator has it, nothing fails.
+// take acquires the lease. A lease that another rotator holds is not a failure of the rotation.
 func (s *rotation) take(ctx context.Context, l *lease) (bool, error) {
 	ctx, cancel := s.working(ctx)
 	defer cancel()
@@ -74,7 +74,7 @@ func (s *rotation) take(ctx context.Context, l *lease) (bool, error) {
 	return taken, err
 }
 
-// look reads everything again under the lease: what was read before may be another rotator's past.
+// look reads everything again under the lease: what was read before may be stale.
 func (s *rotation) look(ctx context.Context, l *lease) (p plan, stored bool, err error) {
 	if stored, err := s.hasValue(ctx); stored || err != nil {
 		return plan{}, stored, err
@@ -83,9 +83,9 @@ func (s *rotation) look(ctx context.Context, l *lease) (p plan, stored bool, err
 		return plan{}, false, err
 	}
 	if s.current != l.base {
-		s.report.count(false) // an operator stored a new one just now
+		s.report.count(false) // an operator has just stored a new one
 		return plan{}, false, failed(
-			"AWSCURRENT of secret %s was replaced just now. Secrets Manager repeats the step, which starts from the new one",
+			"AWSCURRENT of secret %s has just been replaced. Secrets Manager retries the step, which starts from the new one",
 			s.SecretID,
 		)
 	}
@@ -93,21 +93,22 @@ func (s *rotation) look(ctx context.Context, l *lease) (p plan, stored bool, err
 	return p, false, err
 }
 
-// hasValue reports whether the pending version has its value.
+// hasValue reports whether the pending version has a value.
 func (s *rotation) hasValue(ctx context.Context) (bool, error) {
 	_, found, err := s.pending(ctx)
 	return found, err
 }
 
-// plan reads AWSCURRENT, checks whole what is needed to renew it, as a renewal may end the current token, and finds out
-// whether there is any sense in asking.
+// plan reads AWSCURRENT, validates everything that is needed to renew it, as a renewal may revoke the current token,
+// and checks whether a request makes sense.
 func (s *rotation) plan(ctx context.Context) (plan, error) {
 	current, err := s.renewable(ctx)
 	if err != nil {
 		return plan{}, err
 	}
-	if at, ok := s.refusal(); ok {
-		return plan{}, s.reauthorize(current, fmt.Sprintf("the provider refused it at %s, and it is not sent again before %s",
+	if at, ok := s.rejection(); ok {
+		return plan{}, s.reauthorize(current, fmt.Sprintf(
+			"the provider rejected it at %s, and it is not sent again before %s",
 			at.Format(time.RFC3339), at.Add(remembered).Format(time.RFC3339)))
 	}
 	k, err := s.memory(ctx, credentialOf(current.Document))
@@ -118,16 +119,16 @@ func (s *rotation) plan(ctx context.Context) (plan, error) {
 	switch {
 	case k.id == "":
 	case current.Rotate != nil:
-		// An operator who stores the secret again may have corrected the pointers, or wants another call.
+		// An operator who stores the secret again may have corrected the pointers, or may need another call.
 		if p.found, err = current.Rotate.Read(k.answer, k.created, s.scrub); err != nil && !current.Created.After(k.created) {
 			return plan{}, failed(
-				"secret %s was not renewed: the provider has answered already, and the answer cannot be used: %s. %s", s.SecretID,
+				"secret %s was not renewed: the provider has already answered, and its answer cannot be used: %s. %s", s.SecretID,
 				err, s.whereRotated(k.id),
 			)
 		}
 	case k.number() >= hurried && s.now().Sub(k.created) < unhurried:
 		return plan{}, failed("secret %s was not renewed: the last %d answers of the provider could not be used. The next "+
-			"one is asked for at %s. The last is kept in version %s (label %s). %s",
+			"request is sent at %s. The last answer is kept in version %s (label %s). %s",
 			s.SecretID, k.number(), k.created.Add(unhurried).UTC().Format(time.RFC3339), k.id, keptLabel, runbook)
 	case !k.refreshToken.IsZero():
 		p.ask = askingWith(current.Document, k.refreshToken)
@@ -135,7 +136,7 @@ func (s *rotation) plan(ctx context.Context) (plan, error) {
 	return p, nil
 }
 
-// renewable reads AWSCURRENT and refuses one that cannot be renewed.
+// renewable reads AWSCURRENT and rejects one that cannot be renewed.
 func (s *rotation) renewable(ctx context.Context) (token.Version, error) {
 	v, err := s.store.Staged(ctx, s.SecretID, token.Current)
 	if err != nil {
@@ -144,7 +145,7 @@ func (s *rotation) renewable(ctx context.Context) (token.Version, error) {
 	switch {
 	case v.ID != s.current:
 		return token.Version{}, failed(
-			"AWSCURRENT of secret %s moved while it was read. Secrets Manager repeats the step", s.SecretID,
+			"AWSCURRENT of secret %s moved while it was read. Secrets Manager retries the step", s.SecretID,
 		)
 	case v.Minted():
 		return token.Version{}, refused(
@@ -171,7 +172,7 @@ func (s *rotation) renewable(ctx context.Context) (token.Version, error) {
 	return v, nil
 }
 
-// renew asks once for a new token, and stores whatever comes before anything else.
+// renew requests a new token once, and stores the answer before anything else.
 func (s *rotation) renew(ctx context.Context, p plan) error {
 	granted, err := s.ask(ctx, p)
 	if err == nil {
@@ -184,13 +185,13 @@ func (s *rotation) renew(ctx context.Context, p plan) error {
 			return nil
 		case errors.Is(err, errNoTime):
 			return failed(
-				"the renewed token of secret %s could not be stored and is lost: %s. If the next rotation is refused, "+
+				"the renewed token of secret %s could not be stored and is lost: %s. If the next rotation is rejected, "+
 					"re-authorize. %s",
 				s.SecretID, err, runbook,
 			)
 		}
 	}
-	if granted.Raw.IsZero() || refusedFor(err) && granted.RefreshToken.IsZero() {
+	if granted.Raw.IsZero() || rejectedBy(err) && granted.RefreshToken.IsZero() {
 		return s.notRenewed(ctx, p, err)
 	}
 	if !p.found.Token.IsZero() {
@@ -204,7 +205,7 @@ func (s *rotation) renew(ctx context.Context, p plan) error {
 	if keepErr != nil {
 		return failed(
 			"secret %s was not renewed: %s; and the provider's answer could not be kept and is lost: %s. If the next "+
-				"rotation is refused, re-authorize. %s",
+				"rotation is rejected, re-authorize. %s",
 			s.SecretID, err, keepErr, runbook,
 		)
 	}
@@ -212,22 +213,22 @@ func (s *rotation) renew(ctx context.Context, p plan) error {
 		return failed("secret %s was not renewed: %s. %s", s.SecretID, err, s.whereRotated(id))
 	}
 	return failed("secret %s was not renewed: %s. The answer is kept in version %s (label %s), as the refresh token in "+
-		"AWSCURRENT is probably dead. Secrets Manager repeats the step, which asks again with the newest one. %s",
+		"AWSCURRENT is probably dead. Secrets Manager retries the step, which sends the newest one. %s",
 		s.SecretID, err, id, keptLabel, runbook)
 }
 
-// whereRotated says what to do with the answer of a "new token" call.
+// whereRotated explains what to do with the answer of a "new token" call.
 func (s *rotation) whereRotated(id string) string {
 	return fmt.Sprintf("The answer is kept in version %s; the token in AWSCURRENT is probably dead, and the provider "+
 		"is not called again while it is there. "+
 		"Read the answer: aws secretsmanager get-secret-value --secret-id %s --version-stage %s --query SecretString "+
 		"--output text. "+
-		"Correct the pointers of rotate in the secret, or store the whole secret with the token of that answer; to let "+
-		"the provider be called again, store it as it is. %s",
+		"Correct the pointers of rotate in the secret, or store the whole secret with the token of that answer; to have "+
+		"the provider called again, store it unchanged. %s",
 		id, s.SecretID, keptLabel, runbook)
 }
 
-// ask returns what was kept where that can be used now, or asks the provider.
+// ask returns the kept answer if it can be used now, or calls the provider.
 func (s *rotation) ask(ctx context.Context, p plan) (oauth.Granted, error) {
 	if !p.found.Token.IsZero() {
 		return p.found, nil
@@ -236,14 +237,14 @@ func (s *rotation) ask(ctx context.Context, p plan) (oauth.Granted, error) {
 	defer cancel()
 	if !ok {
 		return oauth.Granted{}, errors.New(
-			"too little time was left to ask and to store the answer. Secrets Manager repeats the step",
+			"too little time was left to call the provider and store its answer. Secrets Manager retries the step",
 		)
 	}
 	return s.askFor(asking, p.ask, s.Version)
 }
 
-// newest is what was granted with the refresh token that was sent where none came: it stays in use (RFC 6749 section
-// 6).
+// newest returns what was granted, with the refresh token that was sent if the answer has none: it stays valid (RFC
+// 6749 6).
 func (p plan) newest(granted oauth.Granted) oauth.Granted {
 	if granted.RefreshToken.IsZero() && p.ask.OAuth2 != nil {
 		granted.RefreshToken = p.ask.OAuth2.RefreshToken
@@ -251,12 +252,12 @@ func (p plan) newest(granted oauth.Granted) oauth.Granted {
 	return granted
 }
 
-// newVersion is the renewed secret, which must be one that this program can read and Secrets Manager takes.
+// newVersion returns the renewed secret, which this program must be able to read and Secrets Manager to store.
 func (s *rotation) newVersion(ctx context.Context, p plan, granted oauth.Granted) (redact.Secret, error) {
 	value := renewed(p.current.Document, p.newest(granted))
 	if size := len(value.Reveal()); size > maxValue {
 		return redact.Secret{}, fmt.Errorf(
-			"with the new token the secret has %d bytes, and Secrets Manager takes %d", size, maxValue,
+			"with the new token the secret has %d bytes, and Secrets Manager accepts %d", size, maxValue,
 		)
 	}
 	parsed, err := token.ParseSecret(value.Reveal(), s.scrub)
@@ -270,7 +271,7 @@ func (s *rotation) newVersion(ctx context.Context, p plan, granted oauth.Granted
 	return value, nil
 }
 
-// askTime is ctx without the time that storing may need.
+// askTime returns ctx without the time that storing may need.
 func askTime(ctx context.Context) (asking context.Context, cancel context.CancelFunc, ok bool) {
 	deadline, limited := ctx.Deadline()
 	if !limited {
@@ -283,8 +284,8 @@ func askTime(ctx context.Context) (asking context.Context, cancel context.Cancel
 	return asking, cancel, left >= minAskTime
 }
 
-// refusedFor reports whether the provider refused what it was asked with, so that nothing has changed.
-func refusedFor(err error) bool {
+// rejectedBy reports whether the provider rejected the credential, so that nothing has changed.
+func rejectedBy(err error) bool {
 	mint, ok := errors.AsType[*oauth.Error](err)
 	return ok && mint.Rejected
 }
@@ -304,12 +305,13 @@ func (s *rotation) notRenewed(ctx context.Context, p plan, err error) error {
 		)
 	default:
 		return failed(
-			"secret %s was not renewed: %s. Secrets Manager repeats the step, which asks once. %s", s.SecretID, mint, runbook,
+			"secret %s was not renewed: %s. Secrets Manager retries the step, which makes one request. %s", s.SecretID, mint,
+			runbook,
 		)
 	}
 }
 
-// reauthorize says what an operator must do. Neither command can harm: what it replaces is dead.
+// reauthorize explains what an operator must do. Neither command does harm: what it replaces is dead.
 func (s *rotation) reauthorize(current token.Version, why string) error {
 	what, members := "the refresh token", "the new refresh_token and token"
 	if current.Rotate != nil {

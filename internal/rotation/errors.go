@@ -6,15 +6,15 @@ import (
 	"github.com/cronbearer/cronbearer/internal/handler"
 )
 
-// Lambda shows the name of the error's type. The text is for whoever reads it at three in the morning.
+// Lambda shows the name of the error's type. The text is for the operator who reads it at three in the morning.
 type (
-	// RotationRefusedError reports that the rotator does not act on this event or this secret, or that it gave a rotation
-	// up because an operator replaced the credential.
+	// RotationRefusedError reports that the rotator does not act on this event or this secret, or that it abandoned a
+	// rotation because an operator replaced the credential.
 	RotationRefusedError struct{ handler.Text }
 	// ReauthorizationRequiredError reports that the provider rejects what the token is renewed with. Only a new
 	// authorization at the provider resolves it.
 	ReauthorizationRequiredError struct{ handler.Text }
-	// RotationFailedError reports that a step could not be done. It is safe to repeat.
+	// RotationFailedError reports that a step failed. It is safe to retry.
 	RotationFailedError struct{ handler.Text }
 )
 

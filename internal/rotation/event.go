@@ -9,7 +9,7 @@ import (
 // Step is one of the four that Secrets Manager calls for, in this order.
 type Step string
 
-// The steps. The user guide writes them in both ways: createSecret ("Lambda rotation functions") and create_secret
+// The steps. The user guide uses both spellings: createSecret ("Lambda rotation functions") and create_secret
 // ("Rotation function").
 const (
 	CreateSecret Step = "createSecret"
@@ -31,16 +31,17 @@ var steps = map[string]Step{
 	"finishSecret": FinishSecret, "finish_secret": FinishSecret,
 }
 
-// Event is what Secrets Manager sends. Whoever may invoke the function can send one, so nothing in it is trusted.
+// Event is what Secrets Manager sends. Anyone with permission to invoke the function can send one, so nothing in it is
+// trusted.
 type Event struct {
 	Step          Step
 	SecretID      string
-	Version       string // ClientRequestToken, the id of the version that is to become current
-	RotationToken string // goes back with PutSecretValue; as good as a password
+	Version       string // ClientRequestToken, the id of the version that will become current
+	RotationToken string // sent back with PutSecretValue; equivalent to a password
 }
 
-// parseEvent reads an event. Unknown keys are ignored: RotationToken, too, came years after the first event, and a
-// rotation must not fail because there is another one. The event returned with an error has what could be read.
+// parseEvent reads an event. Unknown keys are ignored: RotationToken was added years after the first event, and a
+// rotation must not fail because of another one. The event returned with an error has what could be read.
 func parseEvent(data []byte) (Event, error) {
 	var problems jsondoc.Problems
 	doc, duplicates, err := jsondoc.Parse(data)

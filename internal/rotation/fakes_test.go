@@ -51,8 +51,8 @@ func newSecretsManager(t *testing.T, value string) *smfake.Secret {
 func ours(sm *smfake.Secret) []string   { return sm.LabelsWith(rotation.OurLabels) }
 func leases(sm *smfake.Secret) []string { return sm.LabelsWith(rotation.LeaseLabel) }
 
-// provider is an authorisation server with one-time refresh tokens that ends a family when one of them comes twice, a
-// "new token" call, and a resource that takes access tokens.
+// provider is an authorization server with one-time refresh tokens that revokes a family when one of them is reused, a
+// "new token" call, and a resource that accepts access tokens.
 type provider struct {
 	mu        sync.Mutex
 	n         int
@@ -307,7 +307,8 @@ func (p *process) step() bool {
 // errNoAnswer is what a client sees of an answer that is lost.
 var errNoAnswer = errors.New("connection reset")
 
-// do makes one request to Secrets Manager. A dead process's goroutine ends; what it defers must not reach the world.
+// do makes one request to Secrets Manager. The goroutine of a dead process exits; its deferred calls must not reach the
+// world.
 func do[I, O any](ctx context.Context, p *process, operation string, in I, call func(I) (O, error)) (O, error) {
 	var none O
 	if p.step() {

@@ -13,18 +13,18 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// edit is what an operator has done to AWSCURRENT since the pending version was renewed from the one before.
+// edit is what an operator has changed in AWSCURRENT since the pending version was renewed from the previous one.
 type edit struct {
 	made       bool
 	theirs     bool          // they replaced the credential
 	why        string        // what they replaced
 	merged     bool          // AWSCURRENT has the new token already
-	current    token.Version // where made
+	current    token.Version // if made
 	credential redact.Secret // that the pending version was renewed with
 }
 
-// edited compares AWSCURRENT with the version that the pending one was renewed from. Where no label says which that
-// was, AWS's own template is followed, which does not ask.
+// edited compares AWSCURRENT with the version that the pending one was renewed from. If no label records which that
+// was, it follows AWS's own template, which does not check.
 func (s *rotation) edited(ctx context.Context, v token.Version) (edit, error) {
 	var base mark
 	for _, a := range announcements(s.labels) {
@@ -42,7 +42,7 @@ func (s *rotation) edited(ctx context.Context, v token.Version) (edit, error) {
 	from, err := s.store.Staged(ctx, s.SecretID, token.Stage(base.label))
 	if err != nil {
 		return edit{}, failed(
-			"version %s of secret %s, which the token was renewed from, could not be read: %s. Secrets Manager repeats the step",
+			"version %s of secret %s, which the token was renewed from, could not be read: %s. Secrets Manager retries the step",
 			base.holder, s.SecretID, err,
 		)
 	}
@@ -62,11 +62,13 @@ func (s *rotation) edited(ctx context.Context, v token.Version) (edit, error) {
 }
 
 func (s *rotation) yieldTo(ctx context.Context, v token.Version, e edit) error {
-	why := fmt.Sprintf("AWSCURRENT was replaced while the token was renewed, and what was stored there counts (%s)", e.why)
+	why := fmt.Sprintf(
+		"AWSCURRENT was replaced while the token was renewed, and the stored value takes precedence (%s)", e.why,
+	)
 	return s.giveUp(ctx, why, kept{answer: jsonOf(v.Document), refreshToken: refreshTokenOf(v), credential: e.credential})
 }
 
-// finish makes the pending version current, if the version that it was made from still is.
+// finish makes the pending version current, if the version that it was made from is still current.
 func (s *rotation) finish(ctx context.Context) (Outcome, error) {
 	v, err := s.stored(ctx)
 	if err != nil {
@@ -84,7 +86,7 @@ func (s *rotation) finish(ctx context.Context) (Outcome, error) {
 	if err := attach(ctx, s.api, s.SecretID, string(token.Current), s.Version, s.current); err != nil &&
 		!s.isCurrent(ctx, s.Version) {
 		return "", failed(
-			"version %s of secret %s could not be made AWSCURRENT: %s. It is stored as AWSPENDING; Secrets Manager repeats "+
+			"version %s of secret %s could not be made AWSCURRENT: %s. It is stored as AWSPENDING; Secrets Manager retries "+
 				"the step",
 			s.Version, s.SecretID, explain(err),
 		)
@@ -94,13 +96,13 @@ func (s *rotation) finish(ctx context.Context) (Outcome, error) {
 }
 
 // merge puts the new token into the secret as an operator has edited it: a version of its own, as the pending one
-// cannot be changed, which becomes AWSCURRENT by compare-and-swap. Then AWSPENDING goes, as it would block every later
-// RotateSecret. Each part can be repeated.
+// cannot be changed, which becomes AWSCURRENT by compare-and-swap. Then AWSPENDING is removed, as it would block every
+// later RotateSecret. Each part can be repeated.
 func (s *rotation) merge(ctx context.Context, v token.Version, e edit) (Outcome, error) {
 	if !e.merged {
 		value := renewed(e.current.Document, writtenInto(v.Document))
 		if _, err := token.ParseSecret(value.Reveal(), s.scrub); err != nil || len(value.Reveal()) > maxValue {
-			e.why = "with the new token it would not be a secret that can be used"
+			e.why = "with the new token it would not be a usable secret"
 			return "", s.yieldTo(ctx, v, e)
 		}
 		sum := sha256.Sum256([]byte(s.Version + "\x00" + e.current.ID))
@@ -108,7 +110,7 @@ func (s *rotation) merge(ctx context.Context, v token.Version, e edit) (Outcome,
 		if err := s.put(ctx, id, value, mergedLabel); err != nil {
 			return "", failed(
 				"the new token of secret %s could not be merged into AWSCURRENT, which was edited: %s. It is stored as "+
-					"AWSPENDING; Secrets Manager repeats the step",
+					"AWSPENDING; Secrets Manager retries the step",
 				s.SecretID, err,
 			)
 		}
@@ -116,7 +118,7 @@ func (s *rotation) merge(ctx context.Context, v token.Version, e edit) (Outcome,
 			!s.isCurrent(ctx, id) {
 			return "", failed(
 				"version %s of secret %s could not be made AWSCURRENT: %s. The new token is stored as AWSPENDING; Secrets "+
-					"Manager repeats the step",
+					"Manager retries the step",
 				id, s.SecretID, explain(err),
 			)
 		}
@@ -128,7 +130,7 @@ func (s *rotation) merge(ctx context.Context, v token.Version, e edit) (Outcome,
 	err := detach(ctx, s.api, s.SecretID, mark{string(token.Pending), s.Version})
 	if _, gone := errors.AsType[*types.InvalidParameterException](err); err != nil && !gone {
 		return "", failed(
-			"the new token of secret %s is AWSCURRENT, but AWSPENDING could not be taken off: %s. Secrets Manager repeats "+
+			"the new token of secret %s is AWSCURRENT, but AWSPENDING could not be removed: %s. Secrets Manager retries "+
 				"the step",
 			s.SecretID, explain(err),
 		)
@@ -136,7 +138,7 @@ func (s *rotation) merge(ctx context.Context, v token.Version, e edit) (Outcome,
 	return Merged, nil
 }
 
-// isCurrent reports whether an earlier try got through, whose answer was lost.
+// isCurrent reports whether an earlier attempt succeeded whose answer was lost.
 func (s *rotation) isCurrent(ctx context.Context, version string) bool {
 	_, err := s.describe(ctx)
 	return err == nil && s.current == version

@@ -25,10 +25,10 @@ import (
 )
 
 const (
-	// lastWords is what is reserved of a step's time for the log line and the answer to Lambda.
+	// lastWords is the part of a step's time that is reserved for the log line and the answer to Lambda.
 	lastWords = time.Second
-	// alarmTime is how long before its time is up a step counts as failed: then all work stops but storing what a
-	// provider gave, and the alarm's metric goes out. alarmShare bounds it when time is short.
+	// alarmTime is how long before its time is up a step counts as failed: then all work stops except storing a
+	// provider's answer, and the alarm's metric is published. alarmShare bounds it when time is short.
 	alarmTime  = 10 * time.Second
 	alarmShare = 3
 )
@@ -41,7 +41,7 @@ type Handler struct {
 	bad error // why there is no app
 }
 
-// app is what one environment holds for its steps.
+// app is what one environment keeps for its steps.
 type app struct {
 	*execenv.Environment
 
@@ -78,7 +78,7 @@ func (h *Handler) newApp(lookup config.LookupEnv) (*app, error) {
 	return h.assemble(s, env, awsclient.SecretsManager(s, env.ToAWS), cloudWatch), nil
 }
 
-// unusable stands in for CloudWatch where the metric's variables are bad: each datum becomes a log line.
+// unusable replaces CloudWatch if the metric's variables are invalid: each datum becomes a log line.
 type unusable struct{ err error }
 
 func (u unusable) PutMetricData(
@@ -108,7 +108,7 @@ func (h *Handler) assemble(
 	}, metric.NewPublisher(cloudWatch, s.MetricNamespace, s.StackName)}
 }
 
-// invoke is one step of a rotation. A panic fails it like any other error: its metric is published anyway.
+// invoke runs one step of a rotation. A panic fails it like any other error: its metric is published anyway.
 func (h *Handler) invoke(ctx context.Context, call handler.Invocation) (json.RawMessage, error) {
 	s := &rotation{}
 	var outcome Outcome
@@ -163,7 +163,7 @@ func (h *Handler) step(ctx context.Context, s *rotation, call handler.Invocation
 	return a.rotator.step(storing, s, call.FunctionARN)
 }
 
-// report publishes how a rotation went: that a step of it failed by itself, or that it is finished.
+// report publishes the result of a rotation: that one of its own steps failed, or that it is finished.
 func (h *Handler) report(ctx context.Context, s *rotation, outcome Outcome, err error) {
 	switch {
 	case err != nil:

@@ -24,29 +24,29 @@ import (
 const (
 	// maxValue is the size of a secret's value (API Reference, PutSecretValue, SecretString).
 	maxValue = 65536
-	// storePause is the longest pause between two tries to store what a provider gave.
+	// storePause is the longest pause between two attempts to store a provider's answer.
 	storePause = time.Second
 
 	keptID   = "cronbearer-kept-"
 	mergedID = "cronbearer-merge-"
 
-	// hurried is how many answers in a row that cannot be used are asked for without a pause, and unhurried the pause
-	// before each later one: every answer takes a version, of which a secret has a hundred in a day.
+	// hurried is how many consecutive unusable answers are followed by another request without a pause, and unhurried the
+	// pause before each later one: every answer uses a version, of which a secret has a hundred in a day.
 	hurried   = 3
 	unhurried = 15 * time.Minute
 )
 
-// kept is what a provider gave and no new version could take: the content of the version with keptLabel.
+// kept is a provider's answer that could not become a new version: the content of the version with keptLabel.
 type kept struct {
 	id           string // of that version; empty: none
 	created      time.Time
-	from         string // the version that the answer was to renew
+	from         string // the version that the answer was meant to renew
 	answer       redact.Secret
 	refreshToken redact.Secret // zero: none in it
-	credential   redact.Secret // of AWSCURRENT, that it was answered to
+	credential   redact.Secret // of AWSCURRENT, that the request used
 }
 
-// text is the version's value, at most as large as Secrets Manager takes it: of an answer that is larger the beginning.
+// text returns the version's value, cut to the size that Secrets Manager accepts.
 func (k kept) text() string {
 	value := func(answer string) string {
 		str := func(s string) jsondoc.Value { return jsondoc.Value{Kind: jsondoc.String, Text: s} }
@@ -65,14 +65,14 @@ func (k kept) text() string {
 	return text
 }
 
-// versionID is made of the content, so that storing it twice is storing it once, and of the credential, so that a later
-// step knows whether AWSCURRENT still has it. number counts the answers to one credential.
+// versionID is derived from the content, so that storing it twice is idempotent, and from the credential, so that a
+// later step knows whether AWSCURRENT still has it. number counts the answers to one credential.
 func versionID(text string, credential redact.Secret, number int) string {
 	sum := sha256.Sum256([]byte(text + "\x00" + credential.Reveal()))
 	return fmt.Sprintf("%s%03d-%s", keptID, min(number, 999), hex.EncodeToString(sum[:16]))
 }
 
-// number of a kept version; 0: it was not written by the rotator.
+// number returns the number of a kept version; 0: it was not written by the rotator.
 func (k kept) number() int {
 	rest, ours := strings.CutPrefix(k.id, keptID)
 	digits, _, found := strings.Cut(rest, "-")
@@ -83,8 +83,8 @@ func (k kept) number() int {
 	return n
 }
 
-// answers reports whether this is what came in return for the credential of AWSCURRENT, whoever has edited the rest of
-// the secret since.
+// answers reports whether this is the answer to the credential of AWSCURRENT, even if the rest of the secret has been
+// edited since.
 func (k kept) answers(text string, credential redact.Secret, version string) bool {
 	if n := k.number(); n > 0 {
 		return versionID(text, credential, n) == k.id
@@ -92,7 +92,7 @@ func (k kept) answers(text string, credential redact.Secret, version string) boo
 	return k.id != "" && k.from == version
 }
 
-// memory reads what was kept in return for a credential. The zero value: nothing.
+// memory reads the kept answer to a credential. The zero value: there is none.
 func (s *rotation) memory(ctx context.Context, credential redact.Secret) (kept, error) {
 	if s.labels.holder(keptLabel) == "" {
 		return kept{}, nil
@@ -127,7 +127,7 @@ func (s *rotation) read(ctx context.Context, label string) (text string, k kept,
 	return aws.ToString(out.SecretString), kept{id: aws.ToString(out.VersionId), created: aws.ToTime(out.CreatedDate)}, nil
 }
 
-// keep stores what cannot be the new version. before is what was kept for the same credential.
+// keep stores an answer that cannot become the new version. before is the kept answer to the same credential.
 func (s *rotation) keep(ctx context.Context, k, before kept) (id string, err error) {
 	k.from = s.Version
 	text := k.text()
@@ -135,15 +135,15 @@ func (s *rotation) keep(ctx context.Context, k, before kept) (id string, err err
 	return id, s.put(ctx, id, redact.New(text), keptLabel)
 }
 
-// Reasons for which a value is not stored.
+// Reasons why a value is not stored.
 var (
-	errOccupied   = errors.New("the version has another value already")
-	errImpossible = errors.New("Secrets Manager does not take it")
+	errOccupied   = errors.New("the version already has another value")
+	errImpossible = errors.New("Secrets Manager rejects it")
 	errNoTime     = errors.New("there was no time left to store it")
 )
 
-// put stores what a provider gave, and repeats that until the time is up: what is lost now may be lost for good. Stages
-// are always given: without them PutSecretValue moves AWSCURRENT.
+// put stores a provider's answer, and retries until the time is up: what is lost now may be lost permanently. Stages
+// are always set: without them PutSecretValue moves AWSCURRENT.
 func (s *rotation) put(ctx context.Context, version string, value redact.Secret, stage string) error {
 	in := &secretsmanager.PutSecretValueInput{
 		SecretId:           aws.String(s.SecretID),
@@ -171,7 +171,7 @@ func (s *rotation) put(ctx context.Context, version string, value redact.Secret,
 			return retry.Next{}
 		}
 		s.log.WarnContext(
-			ctx, "what the provider gave is not stored yet", "secret", s.SecretID, "version", version, "tries", n, "error",
+			ctx, "the provider's answer is not stored yet", "secret", s.SecretID, "version", version, "tries", n, "error",
 			explain(err),
 		)
 		failure = fmt.Errorf("%w (%s)", errNoTime, explain(err))
@@ -194,25 +194,25 @@ func permanent(err error) bool {
 	}
 }
 
-// giveUp ends a rotation whose new token is not wanted any more. What it had is kept, and AWSPENDING is taken off, as
-// it would block every later RotateSecret. It is the operator's decision and no failure, so nothing is published.
+// giveUp abandons a rotation whose new token is no longer needed. Its answer is kept, and AWSPENDING is removed, as
+// it would block every later RotateSecret. It is the operator's decision and not a failure, so nothing is published.
 func (s *rotation) giveUp(ctx context.Context, why string, had kept) error {
 	where := ""
 	if !had.answer.IsZero() {
 		id, err := s.keep(ctx, had, kept{})
 		if err != nil {
 			return failed(
-				"the rotation of secret %s is to be given up (%s), but what it had could not be kept: %s. Secrets Manager "+
-					"repeats the step",
+				"the rotation of secret %s should be abandoned (%s), but its token could not be kept: %s. Secrets Manager "+
+					"retries the step",
 				s.SecretID, why, err,
 			)
 		}
-		where = fmt.Sprintf(" What the provider gave is kept in version %s (label %s).", id, keptLabel)
+		where = fmt.Sprintf(" The provider's answer is kept in version %s (label %s).", id, keptLabel)
 	}
 	if err := detach(ctx, s.api, s.SecretID, mark{string(token.Pending), s.Version}); err != nil {
 		return failed(
-			"the rotation of secret %s is to be given up (%s), but AWSPENDING could not be taken off: %s. Secrets Manager "+
-				"repeats the step",
+			"the rotation of secret %s should be abandoned (%s), but AWSPENDING could not be removed: %s. Secrets Manager "+
+				"retries the step",
 			s.SecretID, why, explain(err),
 		)
 	}
@@ -221,12 +221,12 @@ func (s *rotation) giveUp(ctx context.Context, why string, had kept) error {
 	}
 	s.report.count(false)
 	return refused(
-		"the rotation of secret %s was given up: %s.%s The next rotation starts from AWSCURRENT as it is now", s.SecretID,
+		"the rotation of secret %s was abandoned: %s.%s The next rotation starts from AWSCURRENT as it is now", s.SecretID,
 		why, where,
 	)
 }
 
-// tidy takes all labels off that a finished rotation needs no more.
+// tidy removes all labels that a finished rotation no longer needs.
 func (s *rotation) tidy(ctx context.Context) {
 	for _, m := range s.labels.marks(ourLabels) {
 		forget(ctx, s.api, s.SecretID, m, s.log)

@@ -12,28 +12,28 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-// The labels of the rotator's own, next to those of the lease. Together with AWS's three they stay well within the
+// The rotator's own labels, in addition to those of the lease. Together with AWS's three they stay well within the
 // twenty that all versions of a secret may have.
 const (
-	// keptLabel is on the one version that holds what a provider gave and no new version could take.
+	// keptLabel is on the one version that holds a provider's answer that could not become a new version.
 	keptLabel = "cronbearer-kept"
-	// refusedLabel begins the label, on AWSCURRENT, that says when its credential was refused.
+	// refusedLabel is the prefix of the label on AWSCURRENT that records when its credential was rejected.
 	refusedLabel = "cronbearer-refused."
 	// rejectedLabel is on a pending version whose token the test call rejected.
 	rejectedLabel = "cronbearer-rejected"
 	// mergedLabel is on a version with an operator's edit and a renewed token, until it is AWSCURRENT.
 	mergedLabel = "cronbearer-merged"
-	// ourLabels is how all of them begin, those of the lease included.
+	// ourLabels is the prefix of all of them, those of the lease included.
 	ourLabels = "cronbearer-"
 )
 
-// labels are those of a secret's versions, by version.
+// labels are the labels of a secret's versions, by version.
 type labels map[string][]string
 
 // mark is a label on a version.
 type mark struct{ label, holder string }
 
-// marks are those whose label begins with prefix, sorted by it.
+// marks returns the labels with a prefix, sorted.
 func (l labels) marks(prefix string) []mark {
 	var list []mark
 	for holder, all := range l {
@@ -47,7 +47,7 @@ func (l labels) marks(prefix string) []mark {
 	return list
 }
 
-// holder is the version that has a label; empty: none.
+// holder returns the version that has a label; empty: none.
 func (l labels) holder(label string) string {
 	for version, all := range l {
 		if slices.Contains(all, label) {
@@ -57,19 +57,19 @@ func (l labels) holder(label string) string {
 	return ""
 }
 
-// attach moves a label to a version that has none of this name. from is where it is; empty: nowhere.
+// attach moves a label to a version. from is the version that has it; empty: none.
 func attach(ctx context.Context, api SecretsManager, secret, label, to, from string) error {
 	in := &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId: aws.String(secret), VersionStage: aws.String(label), MoveToVersionId: aws.String(to),
 	}
 	if from != "" {
-		in.RemoveFromVersionId = aws.String(from) // fails if the label is elsewhere by now
+		in.RemoveFromVersionId = aws.String(from) // fails if the label has been moved since
 	}
 	_, err := api.UpdateSecretVersionStage(ctx, in)
 	return err
 }
 
-// detach takes a label off a version.
+// detach removes a label from a version.
 func detach(ctx context.Context, api SecretsManager, secret string, m mark) error {
 	_, err := api.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId: aws.String(secret), VersionStage: aws.String(m.label), RemoveFromVersionId: aws.String(m.holder),
@@ -77,16 +77,16 @@ func detach(ctx context.Context, api SecretsManager, secret string, m mark) erro
 	return err
 }
 
-// forget takes a label off that no step needs any more. If that fails, the next rotation does it.
+// forget removes a label that no step needs any more. If that fails, the next rotation does it.
 func forget(ctx context.Context, api SecretsManager, secret string, m mark, log *slog.Logger) {
 	if err := detach(ctx, api, secret, m); err != nil {
-		log.DebugContext(ctx, "a label could not be taken off", "secret", secret, "label", m.label, "error", explain(err))
+		log.DebugContext(ctx, "a label could not be removed", "secret", secret, "label", m.label, "error", explain(err))
 	}
 }
 
-// refusal is when the credential of AWSCURRENT was refused, if that was less than a day ago. Within that time it is not
-// sent again: providers block clients that repeat a dead one.
-func (s *rotation) refusal() (at time.Time, ok bool) {
+// rejection returns when the credential of AWSCURRENT was rejected, if that was less than a day ago. Until then it is
+// not sent again: providers block clients that repeat a dead one.
+func (s *rotation) rejection() (at time.Time, ok bool) {
 	for _, m := range s.labels.marks(refusedLabel) {
 		if m.holder != s.current {
 			continue
@@ -100,14 +100,14 @@ func (s *rotation) refusal() (at time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// remember notes the refusal, as one label.
+// remember records the rejection in one label.
 func (s *rotation) remember(ctx context.Context) {
 	for _, m := range s.labels.marks(refusedLabel) {
 		forget(ctx, s.api, s.SecretID, m, s.log)
 	}
 	label := refusedLabel + strconv.FormatInt(s.now().Unix(), 10)
 	if err := attach(ctx, s.api, s.SecretID, label, s.current, ""); err != nil {
-		s.log.WarnContext(ctx, "the refusal could not be remembered",
+		s.log.WarnContext(ctx, "the rejection by the provider could not be recorded",
 			"secret", s.SecretID, "version", s.current, "error", explain(err))
 	}
 }

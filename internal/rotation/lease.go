@@ -18,25 +18,25 @@ import (
 )
 
 const (
-	// leaseLife is how long a rotator that died keeps others away. One that lives extends it three times as often.
+	// leaseLife is how long the lease of a rotator that died blocks others. A live one extends it every third of that.
 	leaseLife = 10 * time.Second
-	// settle is what Secrets Manager, all of whose operations are eventually consistent (API Reference, ListSecrets),
-	// gets to show one rotator's announcement to another.
+	// settle is the time that Secrets Manager, whose operations are all eventually consistent (API Reference,
+	// ListSecrets), has to show one rotator's announcement to another.
 	settle = 250 * time.Millisecond
-	// leasePoll is how often a rotator that waits looks again.
+	// leasePoll is how often a waiting rotator checks again.
 	leasePoll = time.Second
 
 	leaseLabel = "cronbearer-renewal."
 )
 
-// lease keeps two rotators from renewing a secret at once, which a server with one-time refresh tokens takes for theft
-// (RFC 9700 section 4.14). Who wants to renew says so by a label on the version that it renews from, and renews when no
-// other label is next to its own. A label makes no version, of which a secret has a hundred at most.
+// lease keeps two rotators from renewing a secret at once, which a server with one-time refresh tokens treats as theft
+// (RFC 9700 section 4.14). A rotator announces itself by a label on the version that it renews from, and renews when no
+// other rotator's label is there. A label creates no version, of which a secret has a hundred at most.
 // docs/decisions/0007 lists the alternatives.
 type lease struct {
 	api     SecretsManager
 	secret  string
-	version string // that is to get the value
+	version string // that will get the value
 	base    string // that it is renewed from; the label stays on it until the rotation is finished
 	owner   string
 	now     func() time.Time
@@ -53,20 +53,20 @@ func newLease(api SecretsManager, secret, version, base string, now func() time.
 	}
 }
 
-// announcement is what a label says.
+// announcement is the content of a label.
 type announcement struct {
 	mark
 
-	version string // that is to get the value
+	version string // that will get the value
 	until   time.Time
 }
 
-// live reports whether its rotator may still be at work. One that claims more than a lease is no announcement of ours.
+// live reports whether its rotator may still be at work. One that claims more than a lease is not one of ours.
 func (a announcement) live(now time.Time) bool {
 	return now.Before(a.until) && a.until.Sub(now) <= leaseLife+time.Minute
 }
 
-// announcements are those among a secret's labels, sorted by when they expire.
+// announcements returns those among a secret's labels, sorted by when they expire.
 func announcements(l labels) []announcement {
 	var list []announcement
 	for _, mark := range l.marks(leaseLabel) {
@@ -80,8 +80,8 @@ func announcements(l labels) []announcement {
 	return list
 }
 
-// take waits until the secret is free and takes it, or until another rotator has done the work. Of two that announce
-// themselves at once the one whose label sorts first goes on.
+// take waits until the secret is free and acquires the lease, or until another rotator has done the work. Of two that
+// announce themselves at the same time the one whose label sorts first continues.
 func (l *lease) take(ctx context.Context, done func(context.Context) (bool, error)) (taken bool, err error) {
 	for {
 		others, err := l.others(ctx)
@@ -90,7 +90,7 @@ func (l *lease) take(ctx context.Context, done func(context.Context) (bool, erro
 		}
 		switch {
 		case len(others) == 0 && l.label != "":
-			return true, nil // announced, and seen since that no one else has
+			return true, nil // announced, and no one else has been seen since
 		case len(others) == 0:
 			if err := l.announce(ctx); err != nil {
 				return false, err
@@ -111,17 +111,17 @@ func (l *lease) take(ctx context.Context, done func(context.Context) (bool, erro
 	}
 }
 
-// errHeld says that another rotator has the lease. It is no failure of the rotation: the other one renews.
+// errHeld reports that another rotator has the lease. It is not a failure of the rotation: the other one renews.
 var errHeld = errors.New("another rotator held the lease")
 
 func (l *lease) noTime() error {
 	return fmt.Errorf(
-		"secret %s was not renewed: %w for as long as there was time to wait. Secrets Manager repeats the step", l.secret,
+		"secret %s was not renewed: %w for as long as there was time to wait. Secrets Manager retries the step", l.secret,
 		errHeld,
 	)
 }
 
-// others are the live announcements of other rotators. Those of dead ones are taken away: a version with a label is
+// others returns the live announcements of other rotators. Those of dead ones are removed: a version with a label is
 // never deleted.
 func (l *lease) others(ctx context.Context) ([]announcement, error) {
 	out, err := l.api.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: aws.String(l.secret)})
@@ -149,7 +149,7 @@ func (l *lease) announce(ctx context.Context) error {
 	})
 	if err != nil {
 		return failed(
-			"secret %s was not renewed: version %s could not be labelled: %s. Secrets Manager repeats the step", l.secret,
+			"secret %s was not renewed: version %s could not be labeled: %s. Secrets Manager retries the step", l.secret,
 			l.base, explain(err),
 		)
 	}
@@ -157,7 +157,7 @@ func (l *lease) announce(ctx context.Context) error {
 	return nil
 }
 
-// during does work and extends the lease as long as it lasts.
+// during runs work and extends the lease until it returns.
 func (l *lease) during(ctx context.Context, work func()) {
 	ctx, stop := context.WithCancel(ctx)
 	var extending sync.WaitGroup
@@ -179,7 +179,7 @@ func (l *lease) during(ctx context.Context, work func()) {
 	work()
 }
 
-// withdraw takes the announcement away, so that the next one need not wait.
+// withdraw removes the announcement, so that the next rotator need not wait.
 func (l *lease) withdraw(ctx context.Context) {
 	if l.label != "" {
 		forget(ctx, l.api, l.secret, mark{l.label, l.base}, l.log)

@@ -16,8 +16,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/rotation"
 )
 
-// TestDeadRefreshTokenIsPostedOnce: the refusal is remembered in one label, for a day or until AWSCURRENT is replaced,
-// by later steps and later rotations.
+// TestDeadRefreshTokenIsPostedOnce: the rejection is remembered in one label, for a day or until AWSCURRENT is
+// replaced, by later steps and later rotations.
 func TestDeadRefreshTokenIsPostedOnce(t *testing.T) {
 	t.Parallel()
 	dead := func(access, _ string) string { return refreshable(access, canary+"-dead-refresh-token") }
@@ -27,7 +27,7 @@ func TestDeadRefreshTokenIsPostedOnce(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, secret)
-				for n := range 3 * 96 { // a rotation each 15 minutes; AWSPENDING is taken off now and then
+				for n := range 3 * 96 { // a rotation each 15 minutes; AWSPENDING is removed now and then
 					p := w.start()
 					if n%10 == 9 {
 						w.sm.TakeOff(pending)
@@ -144,7 +144,7 @@ func TestManyUnusableAnswers(t *testing.T) {
 	})
 }
 
-// TestTestTargetDownForLongerThanTheTokenLives: the renewal goes on by itself afterwards.
+// TestTestTargetDownForLongerThanTheTokenLives: the renewal continues automatically afterwards.
 func TestTestTargetDownForLongerThanTheTokenLives(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -174,7 +174,7 @@ func TestTestTargetDownForLongerThanTheTokenLives(t *testing.T) {
 					return false
 				}
 				w.provider.test = c.status
-				begun := time.Now()
+				started := time.Now()
 				p := w.start()
 				defer p.close()
 				for {
@@ -187,7 +187,7 @@ func TestTestTargetDownForLongerThanTheTokenLives(t *testing.T) {
 					}
 					time.Sleep(time.Minute)
 				}
-				if took := time.Since(begun); took < c.after || took > c.after+7*time.Minute {
+				if took := time.Since(started); took < c.after || took > c.after+7*time.Minute {
 					t.Errorf("finished after %s", took)
 				}
 				w.provider.answer, w.provider.test = nil, 0
@@ -200,7 +200,7 @@ func TestTestTargetDownForLongerThanTheTokenLives(t *testing.T) {
 }
 
 // TestRotateTokenIsTestedForEver: without a refresh token there is nothing to hurry for.
-func TestRotateTokenIsTestedForEver(t *testing.T) {
+func TestRotateTokenIsTestedIndefinitely(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(access, refresh string) string {
@@ -243,7 +243,7 @@ func TestTestIsRetriedForAsLongAsThereIsTime(t *testing.T) {
 	})
 }
 
-// TestRotationFailedMetric is 1 for a step that fails by itself, once, and 0 for a rotation that is finished.
+// TestRotationFailedMetric: 1 for a step that fails by itself, once, and 0 for a rotation that is finished.
 func TestRotationFailedMetric(t *testing.T) {
 	t.Parallel()
 	down := func(http.ResponseWriter, map[string]any) bool { panic(http.ErrAbortHandler) }
@@ -304,7 +304,7 @@ func TestRotationFailedMetric(t *testing.T) {
 			_ = p.all()
 			return nil
 		}, want: "1"},
-		"a store that takes until the time is up": {do: func(p *process) error {
+		"a store that lasts until the time is up": {do: func(p *process) error {
 			p.fault = func(operation string) error {
 				if operation == "PutSecretValue" {
 					return &types.InternalServiceError{}
@@ -353,13 +353,13 @@ func TestAlarmGoesOutTenSecondsBeforeTheEnd(t *testing.T) {
 		w := newWorld(t, refreshable)
 		p := w.start()
 		defer p.close()
-		begun := time.Now()
+		started := time.Now()
 		var at time.Duration
 		p.fault = func(operation string) error {
 			switch {
 			case operation == "PutMetricData":
-				at = time.Since(begun)
-			case operation == "PutSecretValue" && time.Since(begun) < limit-5*time.Second:
+				at = time.Since(started)
+			case operation == "PutSecretValue" && time.Since(started) < limit-5*time.Second:
 				return &types.InternalServiceError{}
 			}
 			return nil
@@ -563,7 +563,7 @@ func TestLabelsStayWithinTwenty(t *testing.T) {
 	})
 }
 
-// TestTokenThatSettles: the target refuses it for a moment after its issue.
+// TestTokenThatSettles: the target rejects it for a moment after its issue.
 func TestTokenThatSettles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -14,9 +14,9 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// askFor asks for a new token once, for as long as ctx lasts. version is the one that is to hold it. Where no answer
-// comes after the request was sent, no one knows whether the server has spent the credential. The error is an
-// *oauth.Error; with it there may still be a Raw answer, of which nothing may be lost.
+// askFor requests a new token once, for as long as ctx allows. version is the one that will hold it. If no answer
+// arrives after the request was sent, no one knows whether the server has spent the credential. The error is an
+// *oauth.Error; with it there may still be a Raw answer, which must not be lost.
 func (r *rotator) askFor(ctx context.Context, d token.Document, version string) (oauth.Granted, error) {
 	client := r.oauth.Trusting(d.CA)
 	if d.Rotate != nil {
@@ -29,8 +29,8 @@ func (r *rotator) askFor(ctx context.Context, d token.Document, version string) 
 	return granted, err
 }
 
-// refreshTokenIn finds a refresh token wherever it stands in an answer, also in one that is cut off, nested or
-// form-encoded: whatever else is wrong with it, that one must not be lost. Zero: there is none.
+// refreshTokenIn finds a refresh token anywhere in an answer, even in one that is cut off, nested or
+// form-encoded: whatever else is wrong with the answer, the refresh token must not be lost. Zero: there is none.
 func refreshTokenIn(answer redact.Secret, scrub *redact.Scrubber) redact.Secret {
 	const name = "refresh_token"
 	for rest := answer.Reveal(); ; {
@@ -51,7 +51,7 @@ func refreshTokenIn(answer redact.Secret, scrub *redact.Scrubber) redact.Secret 
 	return redact.Secret{}
 }
 
-// leadingScalar reads the string or number that JSON begins with; empty: none, or one that is cut off.
+// leadingScalar reads the string or number at the start of JSON; empty: none, or one that is cut off.
 func leadingScalar(text string) string {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
@@ -70,7 +70,7 @@ func leadingScalar(text string) string {
 	return ""
 }
 
-// credentialOf is what a token is renewed with: it is spent by that, or dies.
+// credentialOf returns the credential of a renewal, which spends or revokes it.
 func credentialOf(d token.Document) redact.Secret {
 	if d.OAuth2 != nil {
 		return d.OAuth2.RefreshToken
@@ -78,7 +78,7 @@ func credentialOf(d token.Document) redact.Secret {
 	return d.Token
 }
 
-// askingWith is the document with another refresh token.
+// askingWith returns the document with another refresh token.
 func askingWith(d token.Document, refreshToken redact.Secret) token.Document {
 	o := *d.OAuth2
 	o.RefreshToken = refreshToken
@@ -86,11 +86,11 @@ func askingWith(d token.Document, refreshToken redact.Secret) token.Document {
 	return d
 }
 
-// clientMembers are those of oauth2 that say which client asks for what, where, and how it proves itself.
+// clientMembers are those of oauth2 that identify the client, its request, its server and its authentication.
 var clientMembers = []string{"grant", "token_url", "client_id", "client_secret", "private_key", "key_id", "certificate"}
 
-// replaced names what d has in place of other's: the kind, the token, the refresh token or the client. Empty: d differs
-// in nothing that a renewal writes or asks with.
+// replaced names what d has instead of other's: the kind, the token, the refresh token or the client. Empty: d differs
+// in nothing that a renewal writes or sends.
 func replaced(d, other token.Document) string {
 	a, b := d.Source().Get("oauth2"), other.Source().Get("oauth2")
 	if d.Renewable() != other.Renewable() || (d.Rotate == nil) != (other.Rotate == nil) {
@@ -110,12 +110,12 @@ func replaced(d, other token.Document) string {
 	return ""
 }
 
-// jsonOf is the whole document.
+// jsonOf returns the whole document as JSON.
 func jsonOf(d token.Document) redact.Secret {
 	return redact.New(string(d.Source().AppendJSON(nil, nil)))
 }
 
-// writtenInto is what a renewal has written into the document.
+// writtenInto returns what a renewal has written into the document.
 func writtenInto(d token.Document) oauth.Granted {
 	g := oauth.Granted{Token: d.Token}
 	g.Expiry, _ = bearer.ParseExpiry(d.Source().Get("expires_at")) // absent: the token's own, or unknown
@@ -125,7 +125,7 @@ func writtenInto(d token.Document) oauth.Granted {
 	return g
 }
 
-// renewed is the secret's JSON with what the renewal changes. Every other key stays, and so does their order.
+// renewed returns the secret's JSON with the renewed values. All other keys and their order stay.
 func renewed(d token.Document, g oauth.Granted) redact.Secret {
 	changed := jsondoc.Value{Kind: jsondoc.Object}
 	add := func(name string, v jsondoc.Value) {

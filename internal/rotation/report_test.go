@@ -10,7 +10,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/rotation"
 )
 
-// A fault of what reports a rotation changes none: the steps and their errors are those of one without it.
+// A failure to report a rotation does not change it: the steps and their errors are the same as without it.
 func TestReportingChangesNoRotation(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(secret string) error{
@@ -43,12 +43,12 @@ func TestReportingChangesNoRotation(t *testing.T) {
 				clear(w.provider.live) // someone revoked the grant
 				w.provider.mu.Unlock()
 				if _, err := p.do(rotation.CreateSecret); errorName(err) != "ReauthorizationRequiredError" {
-					t.Errorf("the rotation that is refused: %v", err)
+					t.Errorf("the rotation that is rejected: %v", err)
 				}
 				if !strings.Contains(p.out.String(), `"RotationFailed":1`) {
 					t.Errorf("the datum is not in the log: %s", p.out)
 				}
-				time.Sleep(24 * time.Hour) // what hangs ends
+				time.Sleep(24 * time.Hour) // hanging calls return
 			})
 		})
 	}

@@ -201,8 +201,8 @@ func TestRefreshTokenThatGoesOn(t *testing.T) {
 	})
 }
 
-// TestRefusals: nothing is asked and nothing written.
-func TestRefusals(t *testing.T) {
+// TestRejections: no request is sent and nothing is written.
+func TestRejections(t *testing.T) {
 	t.Parallel()
 	good := event(rotation.CreateSecret, "VERSION")
 	with := func(before, after string) string { return strings.Replace(good, before, after, 1) }
@@ -350,7 +350,7 @@ func TestEventOfTomorrow(t *testing.T) {
 	})
 }
 
-// TestOutOfOrder: no step takes a version without a value for one that has it.
+// TestOutOfOrder: no step treats a version without a value as one that has it.
 func TestOutOfOrder(t *testing.T) {
 	t.Parallel()
 	for _, step := range []rotation.Step{rotation.TestSecret, rotation.FinishSecret} {
@@ -371,7 +371,7 @@ func TestOutOfOrder(t *testing.T) {
 	}
 }
 
-// TestAnswers of the provider that are no renewal: each request is made once in a step.
+// TestAnswers: answers of the provider without a new token. Each step makes one request.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	status := func(code int, body map[string]any) func(http.ResponseWriter, map[string]any) bool {
@@ -440,7 +440,7 @@ func TestAnswers(t *testing.T) {
 				p := w.start()
 				defer p.close()
 				version := w.sm.Rotate()
-				begun := time.Now()
+				started := time.Now()
 				_, err := p.invoke(event(rotation.CreateSecret, version))
 				if errorName(err) != tc.typ || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("%s: %v; want %s with %q", errorName(err), err, tc.typ, tc.want)
@@ -454,7 +454,7 @@ func TestAnswers(t *testing.T) {
 				if left := leases(w.sm); len(left) > 0 {
 					t.Errorf("the next step must wait for %v", left)
 				}
-				if took := time.Since(begun); took > 2*time.Second {
+				if took := time.Since(started); took > 2*time.Second {
 					t.Errorf("the step took %s", took)
 				}
 			})
@@ -462,8 +462,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestLostAnswerIsAskedForOnceMore: when the step is repeated, and not before. The server takes it for theft.
-func TestLostAnswerIsAskedForOnceMore(t *testing.T) {
+// TestRequestIsRepeatedOnceAfterALostAnswer: when the step is repeated, and not before. The server treats it as theft.
+func TestRequestIsRepeatedOnceAfterALostAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, refreshable)
@@ -481,7 +481,7 @@ func TestLostAnswerIsAskedForOnceMore(t *testing.T) {
 		w.provider.answer = nil
 		w.sm.PutByHand(refreshable(w.provider.logIn()))
 		if err := p.all(); err != nil {
-			t.Errorf("after a person logged in: %v", err)
+			t.Errorf("after an operator re-authorized: %v", err)
 		}
 		if w.sm.Label(current) != version {
 			t.Error("the rotation that waited was not finished")
@@ -489,7 +489,7 @@ func TestLostAnswerIsAskedForOnceMore(t *testing.T) {
 	})
 }
 
-// TestUnusableAnswerIsKept: what a 2xx gave is stored under its own label, the pending version stays without a value,
+// TestUnusableAnswerIsKept: the body of a 2xx is stored under its own label, the pending version stays without a value,
 // no rotation finishes with the old token, and the repeated step exchanges the refresh token that was kept.
 func TestUnusableAnswerIsKept(t *testing.T) {
 	t.Parallel()
@@ -604,14 +604,14 @@ func TestStoring(t *testing.T) {
 				} else {
 					p.fault = fault
 				}
-				begun := time.Now()
+				started := time.Now()
 				version := w.sm.Rotate()
 				_, err := p.invoke(event(rotation.CreateSecret, version))
 				if errorName(err) != tc.want {
 					t.Errorf("%v; want %q", err, tc.want)
 				}
-				if tc.want != "" && (!strings.Contains(err.Error(), "e-authorize") || time.Since(begun) < limit-5*time.Second) {
-					t.Errorf("gave up after %s: %v", time.Since(begun), err)
+				if tc.want != "" && (!strings.Contains(err.Error(), "e-authorize") || time.Since(started) < limit-5*time.Second) {
+					t.Errorf("gave up after %s: %v", time.Since(started), err)
 				}
 				if _, posts := w.provider.counts(); posts != 1 {
 					t.Errorf("%d token requests", posts)
@@ -701,7 +701,7 @@ func TestTestSecret(t *testing.T) {
 }
 
 // TestOperatorReplacesTheCredential between the steps: theirs wins, what the rotation had is kept, AWSPENDING goes, and
-// the alarm is not told. The next rotation starts from theirs.
+// nothing is published to the alarm. The next rotation starts from theirs.
 func TestOperatorReplacesTheCredential(t *testing.T) {
 	t.Parallel()
 	for _, step := range []rotation.Step{rotation.TestSecret, rotation.FinishSecret} {
@@ -802,7 +802,7 @@ func TestOperatorEditsTheRest(t *testing.T) {
 // TestFinishSecret compares and swaps: AWSCURRENT that moves after it was looked at stays where it is.
 func TestFinishSecret(t *testing.T) {
 	t.Parallel()
-	for name, moves := range map[string]bool{"somebody is faster": true, "its own answer is lost": false} {
+	for name, moves := range map[string]bool{"another call is faster": true, "its own answer is lost": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -884,8 +884,8 @@ func TestSecretsManagerFails(t *testing.T) {
 	}
 }
 
-// TestFaultOfTheProgram ends the step and not the process.
-func TestFaultOfTheProgram(t *testing.T) {
+// TestInternalError: it fails the step, not the process.
+func TestInternalError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, refreshable)
@@ -904,7 +904,7 @@ func TestFaultOfTheProgram(t *testing.T) {
 	})
 }
 
-// TestLabelsOfOthers: a label that claims too much, or says nothing, keeps nobody away, and goes.
+// TestLabelsOfOthers: a label that claims too much, or is unreadable, blocks no one and is removed.
 func TestLabelsOfOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -915,11 +915,11 @@ func TestLabelsOfOthers(t *testing.T) {
 		w.sm.Labels["mine"] = w.sm.Labels[current]
 		p := w.start()
 		defer p.close()
-		begun := time.Now()
+		started := time.Now()
 		if err := p.all(); err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(begun); took > time.Second {
+		if took := time.Since(started); took > time.Second {
 			t.Errorf("waited %s", took)
 		}
 		if left := leases(w.sm); len(left) > 0 || w.sm.Label("mine") == "" {
@@ -937,7 +937,7 @@ func TestAnotherRotatorForAsLongAsThereIsTime(t *testing.T) {
 		p := w.start()
 		defer p.close()
 		var before string
-		p.fault = func(operation string) error { // the other one extends its lease before each look
+		p.fault = func(operation string) error { // the other one extends its lease before each check
 			if operation == "DescribeSecret" {
 				time.Sleep(3 * time.Millisecond) // the time must end in a wait, not in a look
 				label := fmt.Sprintf("%s%013d.other.v", rotation.LeaseLabel, time.Now().Add(10*time.Second).UnixMilli())
@@ -947,13 +947,13 @@ func TestAnotherRotatorForAsLongAsThereIsTime(t *testing.T) {
 			return nil
 		}
 		w.sm.Rotate()
-		begun := time.Now()
+		started := time.Now()
 		_, err := p.do(rotation.CreateSecret)
 		if errorName(err) != "RotationFailedError" ||
 			!strings.Contains(err.Error(), "another rotator held the lease for as long as there was time to wait") {
 			t.Errorf("%v", err)
 		}
-		if took := time.Since(begun); took > limit-11*time.Second || took < limit-15*time.Second {
+		if took := time.Since(started); took > limit-11*time.Second || took < limit-15*time.Second {
 			t.Errorf("waited %s of five minutes", took)
 		}
 		if got := w.published(); got != "" {
@@ -962,7 +962,7 @@ func TestAnotherRotatorForAsLongAsThereIsTime(t *testing.T) {
 	})
 }
 
-// TestConfiguration: a bad value refuses each step by its name, and the process lives on.
+// TestConfiguration: an invalid value fails each step with the variable's name, and the process continues.
 func TestConfiguration(t *testing.T) {
 	t.Parallel()
 	var out output

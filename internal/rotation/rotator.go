@@ -29,9 +29,9 @@ import (
 )
 
 const (
-	// remembered is how long a refused credential is not sent again, unless AWSCURRENT is replaced.
+	// remembered is how long a rejected credential is not sent again, unless AWSCURRENT is replaced.
 	remembered = 24 * time.Hour
-	// unknownLife is what a token counts as that comes without an expiry: the usual expires_in.
+	// unknownLife is the assumed life of a token without an expiry: the usual expires_in.
 	unknownLife = time.Hour
 
 	runbook = "See docs/runbooks/rotation-failed.md"
@@ -58,7 +58,7 @@ type Outcome string
 const (
 	Renewed        Outcome = "renewed"         // createSecret: renewed and stored
 	AlreadyRenewed Outcome = "already_renewed" // createSecret: the version has its value
-	NothingToSet   Outcome = "nothing_to_set"  // setSecret: the provider knows the token already
+	NothingToSet   Outcome = "nothing_to_set"  // setSecret: the provider already knows the token
 	Accepted       Outcome = "accepted"        // testSecret
 	NotTested      Outcome = "not_tested"      // testSecret: the secret has no test, or the token is finished without it
 	Finished       Outcome = "finished"        // finishSecret
@@ -70,7 +70,7 @@ const (
 	Failed                  Outcome = "failed"                   // RotationFailedError
 )
 
-// rotator does the steps. It is safe for concurrent use.
+// rotator runs the steps. It is safe for concurrent use.
 type rotator struct {
 	api          SecretsManager
 	store        *token.Store
@@ -82,7 +82,7 @@ type rotator struct {
 	now          func() time.Time // wall-clock
 	log          *slog.Logger
 	noSettling   bool
-	quotes       bool // what a target says of a failure
+	quotes       bool // errors quote the target's message
 }
 
 // rotation is one step on one version.
@@ -91,16 +91,16 @@ type rotation struct {
 	Event
 	report
 
-	until   time.Time // of all work but storing what a provider gave; zero: no limit
+	until   time.Time // of all work except storing a provider's answer; zero: no limit
 	name    string    // of the secret, after the prefix
 	labels  labels
 	current string // the version that is AWSCURRENT; empty: none
 }
 
-// step does one step for the function with the ARN given.
+// step runs one step for the function with the ARN given.
 func (r *rotator) step(ctx context.Context, s *rotation, function string) (Outcome, error) {
 	if !s.underPrefix(s.SecretID) {
-		return "", refused("secret %s is not under %s: only secrets whose names begin so are renewed", s.SecretID, s.prefix)
+		return "", refused("secret %s is not under %s: only secrets with this prefix are renewed", s.SecretID, s.prefix)
 	}
 	if err := s.check(ctx, function); err != nil {
 		return "", err
@@ -114,7 +114,7 @@ func (r *rotator) step(ctx context.Context, s *rotation, function string) (Outco
 	}
 	if !slices.Contains(s.labels[s.Version], string(token.Pending)) {
 		return "", refused(
-			"version %s is not AWSPENDING of secret %s: this rotation was given up, or replaced by another", s.Version,
+			"version %s is not AWSPENDING of secret %s: this rotation was abandoned, or replaced by another", s.Version,
 			s.SecretID,
 		)
 	}
@@ -133,14 +133,14 @@ func (r *rotator) step(ctx context.Context, s *rotation, function string) (Outco
 	}
 }
 
-// renewedHere reports whether createSecret of this rotator has made the version. Where rotation is switched on without
-// rotating at once, Secrets Manager calls testSecret alone for a version that it makes and takes away again (API
-// Reference, RotateSecret, RotateImmediately): how that goes says nothing of a renewal.
+// renewedHere reports whether createSecret of this rotator has created the version. If rotation is turned on without
+// rotating immediately, Secrets Manager calls only testSecret, for a version that it creates and removes again (API
+// Reference, RotateSecret, RotateImmediately): its result says nothing about a renewal.
 func (s *rotation) renewedHere() bool {
 	return slices.ContainsFunc(announcements(s.labels), func(a announcement) bool { return a.version == s.Version })
 }
 
-// underPrefix looks at the name in an ARN, or at a name.
+// underPrefix reports whether a name, or the name in an ARN, has the stack's prefix.
 func (r *rotator) underPrefix(secretID string) bool {
 	name := secretID
 	if strings.HasPrefix(secretID, "arn:") {
@@ -153,7 +153,8 @@ func (r *rotator) underPrefix(secretID string) bool {
 	return r.prefix != "" && strings.HasPrefix(name, r.prefix)
 }
 
-// check is what AWS's own rotation template checks first, and that it is this function which is to rotate this secret.
+// check validates what AWS's own rotation template validates, and that this function is configured to rotate the
+// secret.
 func (s *rotation) check(ctx context.Context, function string) error {
 	out, err := s.describe(ctx)
 	if err != nil {
@@ -162,7 +163,7 @@ func (s *rotation) check(ctx context.Context, function string) error {
 	name := aws.ToString(out.Name)
 	switch {
 	case !strings.HasPrefix(name, s.prefix):
-		return refused("secret %s is not under %s: only secrets whose names begin so are renewed", name, s.prefix)
+		return refused("secret %s is not under %s: only secrets with this prefix are renewed", name, s.prefix)
 	case !aws.ToBool(out.RotationEnabled):
 		return refused("rotation of secret %s is not enabled: deploy infra/rotation.yaml for it", name)
 	case !sameFunction(aws.ToString(out.RotationLambdaARN), function):
@@ -172,7 +173,7 @@ func (s *rotation) check(ctx context.Context, function string) error {
 	}
 	s.name = strings.TrimPrefix(name, s.prefix)
 	if arn := aws.ToString(out.ARN); arn != "" {
-		s.SecretID = arn // what a partial ARN stands for can change
+		s.SecretID = arn // what a partial ARN refers to can change
 	}
 	return nil
 }
@@ -196,7 +197,7 @@ func sameFunction(configured, invoked string) bool {
 	return configured != "" && configured == invoked
 }
 
-// working is ctx until the step must stop everything but storing.
+// working returns ctx with the time at which everything except storing must stop.
 func (s *rotation) working(ctx context.Context) (context.Context, context.CancelFunc) {
 	if s.until.IsZero() {
 		return context.WithCancel(ctx)
@@ -204,8 +205,8 @@ func (s *rotation) working(ctx context.Context) (context.Context, context.Cancel
 	return context.WithDeadline(ctx, s.until)
 }
 
-// pending reads the pending version. Until it has its value Secrets Manager knows only its id. One that cannot be read
-// was not written here: it is given up, as it would block every later RotateSecret.
+// pending reads the pending version. Until it has a value Secrets Manager knows only its id. One that cannot be read
+// was not written by us: it is abandoned, as it would block every later RotateSecret.
 func (s *rotation) pending(ctx context.Context) (v token.Version, found bool, err error) {
 	v, err = s.store.Staged(ctx, s.SecretID, token.Pending)
 	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing {
@@ -226,7 +227,7 @@ func (s *rotation) pending(ctx context.Context) (v token.Version, found bool, er
 	return v, true, nil
 }
 
-// foreign gives up a rotation whose pending version cannot be read.
+// foreign abandons a rotation whose pending version cannot be read.
 func (s *rotation) foreign(ctx context.Context, why error) error {
 	text, _, err := s.read(ctx, string(token.Pending))
 	if err != nil {
@@ -239,17 +240,17 @@ func (s *rotation) foreign(ctx context.Context, why error) error {
 	)
 }
 
-// stored is the pending version, which must have a value.
+// stored returns the pending version, which must have a value.
 func (s *rotation) stored(ctx context.Context) (token.Version, error) {
 	v, found, err := s.pending(ctx)
 	if err == nil && !found {
-		s.report.count(false) // createSecret, which gave it none, has failed already
+		s.report.count(false) // createSecret, which stored none, has already failed
 		err = refused("version %s of secret %s has no value: createSecret must come first", s.Version, s.SecretID)
 	}
 	return v, err
 }
 
-// bound refuses a call to a host that the token is not bound to.
+// bound rejects a call to a host that the token is not bound to.
 func (s *rotation) bound(v token.Version, to *url.URL, where string) error {
 	list := s.allowedHosts
 	if v.Hosts != nil {
@@ -263,7 +264,7 @@ func (s *rotation) bound(v token.Version, to *url.URL, where string) error {
 	return nil
 }
 
-// explain is AWS's error in a form that may be shown.
+// explain returns AWS's error in a form that may be shown.
 func explain(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return "Secrets Manager did not answer in time"

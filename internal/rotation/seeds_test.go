@@ -43,7 +43,7 @@ type chaos struct {
 	stored     map[string]bool // credentials whose grant is stored
 	answerLost bool            // by the network, in this step
 	posted     map[string]int  // credentials posted in this step
-	excused    bool            // a grant was lost, by no fault of the rotator
+	excused    bool            // a grant was lost, not by the rotator
 	last       error
 }
 
@@ -71,7 +71,7 @@ func TestNoCredentialIsLost(t *testing.T) {
 	}
 	t.Logf("%d rotations of %d secrets finished in %d steps: %d processes killed, %d edits, %d commands carried out, "+
 		"%d credentials posted, "+
-		"%d answers kept, %d merged, %d given up; grants that nobody could store: %v, after which %d times an operator "+
+		"%d answers kept, %d merged, %d abandoned; grants that no one could store: %v, after which %d times an operator "+
 		"re-authorized",
 		total.rotations, seeds, total.steps, total.killed, total.edits, total.commands, total.posts, total.kept, total.merged,
 		total.givenUp, total.lost, total.reauthorized)
@@ -170,7 +170,7 @@ func (c *chaos) step(step rotation.Step, version string) (string, error) {
 		case err != nil && strings.Contains(err.Error(), "lost"):
 			c.tally.lost["Secrets Manager was down until the time was up"]++
 		default:
-			c.t.Fatalf("seed %d: %s ended without what the provider gave: %v", c.seed, step, err)
+			c.t.Fatalf("seed %d: %s finished without the provider's answer: %v", c.seed, step, err)
 		}
 		c.excused = true
 	}
@@ -188,7 +188,7 @@ func (c *chaos) count(got string, err error) {
 		c.tally.killed++
 	case err == nil && strings.Contains(got, "merged"):
 		c.tally.merged++
-	case err != nil && strings.Contains(err.Error(), "was given up"):
+	case err != nil && strings.Contains(err.Error(), "was abandoned"):
 		c.tally.givenUp++
 	case err != nil && strings.Contains(err.Error(), "is kept in version"):
 		c.tally.kept++
@@ -316,7 +316,7 @@ func (c *chaos) obey(err error) {
 			c.excused = false
 		case "get-secret-value": // and store the whole secret with the token of the answer
 			fresh := regexp.MustCompile(canary + `-access-\d+-[0-9a-f]+`).FindString(c.sm.Value(rotation.KeptLabel))
-			if fresh == "" { // it was no answer of the token endpoint's
+			if fresh == "" { // it was not an answer of the token endpoint
 				c.sm.PutByHand(c.sm.Value(current))
 				continue
 			}

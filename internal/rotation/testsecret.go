@@ -13,13 +13,13 @@ import (
 const (
 	testAttempts = 3                // in one call
 	testTimeout  = 30 * time.Second // of one attempt
-	testPause    = 20 * time.Second // the longest between two calls
-	// Some providers refuse a token for a moment after they have issued it.
+	testPause    = 20 * time.Second // at most, between two calls
+	// Some providers reject a token for a moment after they have issued it.
 	settling      = 10 * time.Second
 	settlingPause = time.Second
 )
 
-// test makes the call that the secret gives for it with the pending token, until there is a verdict or the time is up.
+// test makes the secret's test call with the pending token until there is a verdict or the time is up.
 func (s *rotation) test(ctx context.Context) (Outcome, error) {
 	v, err := s.stored(ctx)
 	if err != nil {
@@ -47,8 +47,8 @@ func (s *rotation) test(ctx context.Context) (Outcome, error) {
 }
 
 // overdue reports whether waiting for a verdict would lose more than it protects. With a refresh token a pending token
-// that has expired, or was not tested for half its life, must not keep the next renewal away: the only refresh token
-// that lives is in it. One that the test has rejected is not overdue before it expires.
+// that has expired, or was not tested for half its life, must not block the next renewal: the only refresh token
+// that works is in it. One that the test has rejected is not overdue before it expires.
 func (s *rotation) overdue(v token.Version) bool {
 	born := s.born(v)
 	if v.OAuth2 == nil {
@@ -59,8 +59,9 @@ func (s *rotation) overdue(v token.Version) bool {
 	return s.expired(v, born) || !rejected && !s.now().Before(born.Add(life/2))
 }
 
-// born is when the provider gave the pending token: shortly before the last label of the lease that it was renewed
-// under was to expire. The version itself may be as old as the first start of a rotation that took several.
+// born returns when the provider issued the pending token: shortly before the last label of the lease that it was
+// renewed under was due to expire. The version itself may be as old as the first attempt of a rotation that needed
+// several.
 func (s *rotation) born(v token.Version) time.Time {
 	born := v.Created
 	for _, a := range announcements(s.labels) {
@@ -74,7 +75,7 @@ func (s *rotation) born(v token.Version) time.Time {
 	return born
 }
 
-// expiryOf is when a token expires; an unknown expiry counts as an hour.
+// expiryOf returns when a token expires; an unknown expiry counts as an hour.
 func expiryOf(v token.Version, born time.Time) time.Time {
 	if v.Expiry.IsZero() {
 		return born.Add(unknownLife)
@@ -82,7 +83,7 @@ func expiryOf(v token.Version, born time.Time) time.Time {
 	return v.Expiry
 }
 
-// expired counts a token as unexpired of which neither an expiry nor an age is known.
+// expired reports false for a token without a known expiry or age.
 func (s *rotation) expired(v token.Version, born time.Time) bool {
 	return (!v.Expiry.IsZero() || !born.IsZero()) && !s.now().Before(expiryOf(v, born))
 }
@@ -118,13 +119,13 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 	default:
 		return "", failed(
 			"the test call to %s did not accept the new token of secret %s: %s. It is stored as AWSPENDING. Secrets Manager "+
-				"repeats the step. %s",
+				"retries the step. %s",
 			test.URL.Host, s.SecretID, s.why(answer), runbook,
 		)
 	}
 }
 
-// rejected fails the step while AWSCURRENT is worth more than a token that was rejected.
+// rejected fails the step unless AWSCURRENT has expired, which leaves nothing to protect.
 func (s *rotation) rejected(ctx context.Context, v token.Version, host, why string) (Outcome, error) {
 	current, err := s.store.Staged(ctx, s.SecretID, token.Current)
 	if err == nil && v.OAuth2 != nil && s.expired(current, current.Created) {
@@ -135,7 +136,8 @@ func (s *rotation) rejected(ctx context.Context, v token.Version, host, why stri
 	if s.labels.holder(rejectedLabel) != s.Version {
 		if err := attach(ctx, s.api, s.SecretID, rejectedLabel, s.Version, s.labels.holder(rejectedLabel)); err != nil {
 			s.log.WarnContext(
-				ctx, "the rejection could not be remembered", "secret", s.SecretID, "version", s.Version, "error", explain(err),
+				ctx, "the rejection by the test call could not be recorded", "secret", s.SecretID, "version", s.Version, "error",
+				explain(err),
 			)
 		}
 	}
@@ -145,7 +147,7 @@ func (s *rotation) rejected(ctx context.Context, v token.Version, host, why stri
 	)
 }
 
-// why says what was wrong with an answer to a test call, in the target's own words, too, where they may be shown.
+// why explains what was wrong with an answer to a test call, with the target's own message if it may be shown.
 func (s *rotation) why(a endpoint.Answer) string {
 	if !s.quotes || a.Said == "" {
 		return a.Reason
