@@ -148,6 +148,9 @@ func (a *App) commands() []*cobra.Command {
 	return []*cobra.Command{
 		newCheckCommand(a),
 		newPlanCommand(a),
+		newNewCommand(a),
+		newSetCommand(a),
+		newRemoveCommand(a),
 		newRenderCommand(a),
 		newRunCommand(a),
 		newRehearseCommand(a),

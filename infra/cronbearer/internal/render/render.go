@@ -94,7 +94,7 @@ func (r Request) Text() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\nAuthorization: Bearer [redacted]\n", r.Method, r.URL)
-	header := r.HTTP(context.Background()).Header // as net/http gets it; it is not sent
+	header := r.HTTP(context.Background()).Header //nolint:contextcheck // it is not sent
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		for _, value := range header[name] {
 			fmt.Fprintf(&b, "%s: %s\n", name, value)

@@ -86,7 +86,7 @@ func (s *IO) Ask(question, flag string) (string, error) {
 	if !s.CanPrompt() {
 		return "", &exit.Error{
 			Status: exit.Declined, Code: "NoTerminal",
-			Text: fmt.Sprintf("%s is missing, and there is no terminal to ask on", question), Fix: "give " + flag,
+			Text: "there is no terminal to ask on: " + question, Fix: "give " + flag,
 		}
 	}
 	fmt.Fprintf(s.Out, "%s: ", question)
