@@ -17,7 +17,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// app is what one environment holds for its runs.
+// app is what one environment keeps for its runs.
 type app struct {
 	*execenv.Environment
 
@@ -38,7 +38,7 @@ func newApp(s config.Settings, scrub *redact.Scrubber, out io.Writer) (*app, err
 	return assemble(s, env, secrets, cloudWatch, scrub, out), nil
 }
 
-// cloudWatch is the part of *cloudwatch.Client that a run takes.
+// cloudWatch is the part of *cloudwatch.Client that a run calls.
 type cloudWatch interface {
 	metric.CloudWatch
 	alarm.CloudWatch

@@ -62,7 +62,7 @@ func warmed(tb testing.TB, status answering) (run func() error, cloud *counting)
 		tb.Fatal(err)
 	}
 	transport := &http.Transport{Protocols: new(http.Protocols)}
-	transport.Protocols.SetHTTP1(true) // without HTTP/2, which would want to stand in for https too
+	transport.Protocols.SetHTTP1(true) // without HTTP/2, which would otherwise handle https as well
 	transport.RegisterProtocol("https", status)
 	cloud = &counting{Reader: smfake.NewReader(tb)}
 	cloud.Put(
@@ -100,7 +100,7 @@ func BenchmarkWarmRun(b *testing.B) {
 	}
 }
 
-func TestWarmRunsAskAWSNothing(t *testing.T) {
+func TestWarmRunsMakeNoAWSCalls(t *testing.T) {
 	t.Parallel()
 	run, cloud := warmed(t, http.StatusOK)
 	for range 100 {

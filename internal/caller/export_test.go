@@ -10,10 +10,10 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// CloudWatch is what a run takes of it.
+// CloudWatch is the part that a run calls.
 type CloudWatch = cloudWatch
 
-// Assemble makes a Handler on stand-ins for AWS and for the network.
+// Assemble returns a Handler on fakes for AWS and the network.
 func Assemble(
 	s config.Settings, secrets token.SecretsManager, cloudWatch CloudWatch, toTargets *http.Transport, out io.Writer,
 ) *Handler {

@@ -39,7 +39,7 @@ func NewHandler(lookup config.LookupEnv, out io.Writer) *Handler {
 	return h
 }
 
-// invoke is one run: from the event to what was found, the report of it, the result.
+// invoke makes one run: from the event to the finding, its report and the result.
 func (h *Handler) invoke(ctx context.Context, call handler.Invocation) (json.RawMessage, error) {
 	if err := handler.Begin(h.app, h.bad); err != nil {
 		return h.misconfigured(ctx, call, err)
@@ -72,8 +72,8 @@ func (h *Handler) invoke(ctx context.Context, call handler.Invocation) (json.Raw
 	return h.finish(ctx, f.Result, message)
 }
 
-// report publishes, and reminds of a rejection that is stored. Whatever goes wrong is an error, and changes nothing
-// else.
+// report publishes, and reminds of a rejection that is stored. Anything that goes wrong is an error, and changes
+// nothing else.
 func (h *Handler) report(ctx context.Context, a *app, f finding) error {
 	return h.Catch(ctx, func() error {
 		err := a.publisher.Publish(ctx, f.report(a.Clock.Now()))
@@ -102,7 +102,7 @@ func (h *Handler) finish(ctx context.Context, res Result, message string) (json.
 	return result, nil
 }
 
-// misconfigured finishes a run whose configuration cannot be read. There is no one to publish to.
+// misconfigured finishes a run whose configuration cannot be read. There is nowhere to publish it.
 func (h *Handler) misconfigured(
 	ctx context.Context, call handler.Invocation, cause error,
 ) (json.RawMessage, error) {

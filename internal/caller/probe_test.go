@@ -122,7 +122,7 @@ func TestCheckMakesTheSecretsProbe(t *testing.T) {
 }
 
 // An operator who stores a working client does not wait for five minutes: AWSCURRENT is re-read each time.
-func TestRefusedClientIsReadAfreshAndAnotherVersionAskedAtOnce(t *testing.T) {
+func TestRejectedClientIsReReadAndAnotherVersionIsUsedAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil)
@@ -155,7 +155,7 @@ func TestRefusedClientIsReadAfreshAndAnotherVersionAskedAtOnce(t *testing.T) {
 // The expiry of a client secret is known before it comes, whatever becomes of the token.
 func TestExpiryOfAClientIsReported(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]string{"minted": "m1", "refused": `400 {"error":"invalid_client"}`} {
+	for name, answer := range map[string]string{"minted": "m1", "rejected": `400 {"error":"invalid_client"}`} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

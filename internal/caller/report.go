@@ -34,20 +34,20 @@ type Result struct {
 	Token          string           `json:"token"`
 	Outcome        Outcome          `json:"outcome"`
 	Verdict        endpoint.Verdict `json:"verdict"`
-	Status         int              `json:"status"`     // of the answer that decided; 0: none came
+	Status         int              `json:"status"`     // of the decisive answer; 0: there was none
 	Attempts       int              `json:"attempts"`   // requests sent to the target
 	Rejections     int              `json:"rejections"` // how many of them were rejected
 	RecoveredWith  string           `json:"recoveredWith,omitempty"`
 	TokenVersion   string           `json:"tokenVersion,omitempty"`   // of the last token used
-	TokenExpiresAt *time.Time       `json:"tokenExpiresAt,omitempty"` // of the token that decided
+	TokenExpiresAt *time.Time       `json:"tokenExpiresAt,omitempty"` // of the decisive token
 	DurationMS     int64            `json:"durationMs"`
 	RunID          string           `json:"runId"`
 	RequestID      string           `json:"requestId"`
 
-	TargetRequestID string `json:"targetRequestId,omitempty"` // the target's own, of the answer that decided
+	TargetRequestID string `json:"targetRequestId,omitempty"` // the target's own, of the decisive answer
 }
 
-// scrubbed returns the result as it may leave the process. What is neither from the event nor from the target is made
+// scrubbed returns the result as it may leave the process. Everything else in it is made
 // of our own words, ids, times and numbers.
 func (r Result) scrubbed(scrub *redact.Scrubber) Result {
 	r.Job, r.Token = scrub.Clean(r.Job, redact.MaxQuote), scrub.Clean(r.Token, redact.MaxQuote)
@@ -55,33 +55,33 @@ func (r Result) scrubbed(scrub *redact.Scrubber) Result {
 	return r
 }
 
-// failed reports whether Lambda is to count the run as an error and keep its event.
+// failed reports whether Lambda must count the run as an error and keep its event.
 func (r Result) failed() bool { return r.Outcome != Succeeded && r.Outcome != Skipped }
 
-// alive is the job's heartbeat. A rejected token does not count against the job: the token's own alarm speaks.
+// alive is the job's heartbeat. A rejected token does not count against the job: the token's own alarm reports it.
 func (r Result) alive() bool { return r.Outcome == Succeeded || r.Verdict == endpoint.Rejected }
 
-// finding is what a run found, from the answer that decided to the report: its Result, and what the text for the
+// finding is what a run found, from the decisive answer to the report: its Result, and what the text for the
 // operator and the metrics need in addition.
 type finding struct {
 	Result
 
-	reason      string // empty when it did not fail
-	said        string // by the target, about that
+	reason      string // empty if it did not fail
+	said        string // the target's message about it
 	err         error  // why there was no token
 	kind        token.Kind
 	undated     time.Time // as in metric.Report
 	missesScope bool
-	target      request.Call // that was called, or was to be
+	target      request.Call // that was called, or should have been
 	probed      bool         // it is the secret's probe
 }
 
-// ofVersion is the result of a run that proved nothing of a version's token.
+// ofVersion returns the result of a run that proved nothing about a version's token.
 func ofVersion(v token.Version, o Outcome) Result {
 	return Result{Outcome: o, Verdict: endpoint.Unknown, TokenVersion: v.ID, TokenExpiresAt: known(v.Expiry)}
 }
 
-// known is a time, nil for none.
+// known returns a time, nil for none.
 func known(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -89,7 +89,8 @@ func known(t time.Time) *time.Time {
 	return &t
 }
 
-// unavailable is the end of a run without a token. v is the version it was to come from, if one was read.
+// unavailable returns the finding of a run without a token. v is the version that should have provided it, if one was
+// read.
 func unavailable(err error, v token.Version) finding {
 	f := finding{Result: ofVersion(v, TokenUnavailable), reason: strings.TrimSuffix(err.Error(), "."), err: err}
 	if v.ID != "" {
@@ -123,7 +124,7 @@ func (t attempt) undated() time.Time {
 	return undated(t.version)
 }
 
-// undated is when a version was created whose token says nothing of its expiry. Zero: it does, readable or not, or the
+// undated returns when a version whose token has no expiry was created. Zero: it has one, readable or not, or the
 // token is minted and lives as long as its client.
 func undated(v token.Version) time.Time {
 	if v.Minted() || !v.Expiry.IsZero() || v.ExpiryUnreadable {
@@ -135,7 +136,7 @@ func undated(v token.Version) time.Time {
 func unbound(out request.Request, v token.Version) finding {
 	return invalid(
 		fmt.Sprintf(
-			"host %s is not one that the token is bound to: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter "+
+			"the token is not bound to host %s: add it to hosts in the secret, or to ALLOWED_HOSTS (parameter "+
 				"AllowedHosts) if the secret has no hosts",
 			out.URL.Host,
 		),
@@ -143,14 +144,15 @@ func unbound(out request.Request, v token.Version) finding {
 	)
 }
 
-// report adds to the result's report what only the secret's document says.
+// report adds to the result's report what only the secret's document knows.
 func (f finding) report(at time.Time) metric.Report {
 	rep := f.Result.Report(at)
 	rep.Undated = f.undated
 	return rep
 }
 
-// Report is what the run publishes: of the token if the run learned something of it, of the job if its name is known.
+// Report returns what the run publishes: about the token if the run proved something, about the job if its name is
+// known.
 func (r Result) Report(at time.Time) metric.Report {
 	if r.Outcome == Skipped {
 		return metric.Report{}

@@ -79,7 +79,7 @@ func (w *writing) Write(p []byte) (int, error) {
 	return w.output.Write(p)
 }
 
-// A fault after the verdict loses nothing of the run: its line, result and error are those of a run without it.
+// A fault after the verdict does not change the run: its line, result and error are the same as without it.
 func TestReportingChangesNoRun(t *testing.T) {
 	t.Parallel()
 	canonical := &smithy.GenericAPIError{
@@ -98,10 +98,10 @@ func TestReportingChangesNoRun(t *testing.T) {
 	}
 	places := map[string]func(*faulty, *writing, fault){
 		"publishing":             func(f *faulty, _ *writing, do fault) { f.put = do },
-		"looking at the alarm":   func(f *faulty, _ *writing, do fault) { f.describe = do },
+		"describing the alarm":   func(f *faulty, _ *writing, do fault) { f.describe = do },
 		"setting the alarm":      func(f *faulty, _ *writing, do fault) { f.set = do },
 		"writing the first line": func(f *faulty, w *writing, do fault) { f.put = faults["fails"]; w.fault, w.lines = do, 1 },
-		"a first line that takes its time": func(f *faulty, w *writing, do fault) {
+		"a slow first line": func(f *faulty, w *writing, do fault) {
 			f.put, w.lines = do, 1
 			w.fault = func(context.Context) error { time.Sleep(1500 * time.Millisecond); return nil }
 		},
@@ -138,7 +138,7 @@ func TestReportingChangesNoRun(t *testing.T) {
 							!strings.HasPrefix(got.err.Error(), want.err.Error()) {
 							t.Errorf("the error is %v, want %v", got.err, want.err)
 						}
-						time.Sleep(24 * time.Hour) // what hangs ends
+						time.Sleep(24 * time.Hour) // hanging calls return
 					})
 				})
 			}
@@ -146,7 +146,7 @@ func TestReportingChangesNoRun(t *testing.T) {
 	}
 }
 
-// reportedRun is what came of a run, but for how long it took.
+// reportedRun is the outcome of a run, without its duration.
 type reportedRun struct {
 	lines    []caller.Result // of log lines of the run
 	response *caller.Result
@@ -209,8 +209,8 @@ func reported(t *testing.T, status int, spoil func(*faulty, *writing)) reportedR
 	return got
 }
 
-// A token that says nothing of its expiry and replaced one that may have warned: without a datum that alarm would stay.
-func TestTokenOfUnknownExpiryEndsAWarning(t *testing.T) {
+// A token without an expiry that replaced one that may have warned: without a datum that alarm would stay.
+func TestTokenOfUnknownExpiryClearsAWarning(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
 	const unknown = "TokenDaysToExpiry S T 3650.0"
@@ -303,7 +303,7 @@ func TestGoodNewsOfAnotherVersionIsPublished(t *testing.T) {
 }
 
 // However long the error of a rejected run is, it says that its alarm may not fire.
-func TestRejectionThatIsNotStoredSaysSo(t *testing.T) {
+func TestErrorNamesARejectionThatIsNotStored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for name, do := range map[string]fault{

@@ -14,7 +14,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/caller"
 )
 
-// filled is a Result in which each field has a value of its own, those included that somebody may add.
+// filled is a Result in which each field has its own value, including fields added later.
 func filled(t *testing.T) caller.Result {
 	t.Helper()
 	var r caller.Result

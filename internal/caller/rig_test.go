@@ -30,7 +30,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/hosts"
 )
 
-// canary begins every secret string of these tests. It must stand in nothing that leaves the process.
+// canary begins every secret string of these tests. It must not appear in anything that leaves the process.
 const canary = "canary-3f9a7c51e2d84b60-"
 
 // secret is a token of the tests.
@@ -120,7 +120,7 @@ func (r *rig) invoke(ctx context.Context, text []byte) ran {
 			Result  caller.Result `json:"result"`
 		}
 		if json.Unmarshal([]byte(line), &record) != nil {
-			r.t.Errorf("the log has a line that is no JSON: %s", line)
+			r.t.Errorf("the log has a line that is not JSON: %s", line)
 		}
 		if record.Message == "run" {
 			lines++
@@ -134,7 +134,7 @@ func (r *rig) invoke(ctx context.Context, text []byte) ran {
 		r.t.Errorf("%d lines of the run, want 1: %s", lines, got.log)
 	}
 	if (err == nil) != (response != nil) {
-		r.t.Errorf("response %s beside error %v", response, err)
+		r.t.Errorf("response %s together with error %v", response, err)
 	}
 	if response != nil {
 		var result caller.Result
@@ -256,7 +256,7 @@ func (s *secrets) stages() []string {
 
 func apiError(code string) error { return &smithy.GenericAPIError{Code: code, Message: "m"} }
 
-// watch is CloudWatch: it takes metrics, and has one alarm or none.
+// watch is CloudWatch: it accepts metrics, and has one alarm or none.
 type watch struct {
 	t *testing.T
 

@@ -22,18 +22,18 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// Caller holds what the runs of one environment share. It is safe for concurrent use.
+// Caller is what the runs of one environment share. It is safe for concurrent use.
 type Caller struct {
 	clock             *clock.Clock
 	store             *token.Store
 	minter            *token.Minter
 	targets           *egress.Trust[*endpoint.Client]
-	quotes            bool // what targets say of a failure
+	quotes            bool // errors quote the target's message
 	allowedHosts      hosts.List
 	idempotencyHeader string
 }
 
-// run is one run under way.
+// run is one run in progress.
 type run struct {
 	*Caller
 
@@ -45,7 +45,7 @@ type run struct {
 	log    *slog.Logger
 
 	tried   []attempt    // calls, in order
-	settled bool         // a token got its moment
+	settled bool         // a token was given time to become valid
 	probe   *token.Probe // the call is that of the secret; nil: the job's
 }
 
@@ -70,7 +70,7 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 	return f
 }
 
-// find goes from the event to the answer that decides.
+// find leads from the event to the decisive answer.
 func (r *run) find(ctx context.Context) finding {
 	j := r.job
 	if j.MaxAge > 0 && j.Age(r.start) > j.MaxAge {
@@ -90,7 +90,7 @@ func (r *run) find(ctx context.Context) finding {
 	return r.make(ctx, out, version)
 }
 
-// count adds what all calls of the run came to.
+// count adds up all calls of the run.
 func (r *run) count(f *finding) {
 	f.target, f.probed = r.target, r.probe != nil
 	for _, t := range r.tried {
@@ -102,7 +102,7 @@ func (r *run) count(f *finding) {
 	}
 }
 
-// check is a run that calls no one but the secret's own probe, which is judged as a job's call is.
+// check makes a run that calls only the secret's own probe, which is judged like a job's call.
 func (r *run) check(ctx context.Context, version token.Version) finding {
 	probe := version.Probe
 	if probe == nil {
@@ -121,7 +121,7 @@ func (r *run) check(ctx context.Context, version token.Version) finding {
 	return f
 }
 
-// make makes a call with the version's token, and with others where it is rejected.
+// make makes a call with the version's token, and with others if it is rejected.
 func (r *run) make(ctx context.Context, out request.Request, version token.Version) finding {
 	if !r.bound(version, version).Allows(out.URL) {
 		return unbound(out, version)
@@ -152,7 +152,7 @@ func (r *run) make(ctx context.Context, out request.Request, version token.Versi
 // secret reads the job's secret.
 func (r *run) secret() token.Keyed { return r.store.Keyed(r.job.SecretKey) }
 
-// bound is the list that binds a version's token. One without hosts inherits those of AWSCURRENT.
+// bound returns the list that binds a version's token. One without hosts inherits those of AWSCURRENT.
 func (r *run) bound(v, current token.Version) hosts.List {
 	switch {
 	case v.Hosts != nil:
@@ -164,7 +164,7 @@ func (r *run) bound(v, current token.Version) hosts.List {
 	}
 }
 
-// tokenOf is the version's token, or one minted for it that is not the rejected one.
+// tokenOf returns the version's token, or one minted for it that is not the rejected one.
 func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secret) (attempt, error) {
 	t := attempt{version: v, value: v.Token, expiry: v.Expiry, with: string(v.Stage)}
 	if v.Minted() {
@@ -172,7 +172,7 @@ func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secr
 		if err != nil {
 			return attempt{}, err
 		}
-		t.value, t.minted, t.with = minted.Token, minted.At, "minted" // the expiry is that of what mints
+		t.value, t.minted, t.with = minted.Token, minted.At, "minted" // the expiry is that of the credential
 		if minted.Warning != "" && !minted.At.Before(r.start) {       // once, by the run that minted it
 			r.warnOf(ctx, v, minted.Warning)
 		}
@@ -180,15 +180,15 @@ func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secr
 	return t, nil
 }
 
-// newerThanRejected re-reads AWSCURRENT when a token request was refused: the version in memory may be up to five
-// minutes old, and what replaced it is asked at once.
+// newerThanRejected re-reads AWSCURRENT after a token request was rejected: the version in memory may be up to five
+// minutes old, and a newer one is used immediately.
 func (r *run) newerThanRejected(ctx context.Context, version token.Version, err error) (token.Version, bool) {
 	if failed, ok := errors.AsType[*oauth.Error](err); !ok || !failed.Rejected {
 		return token.Version{}, false
 	}
 	fresh, err := r.secret().CurrentAfter(ctx, r.job.Secret, r.clock.Now())
 	if err != nil {
-		r.log.WarnContext(ctx, "the secret could not be read afresh", "error", err.Error())
+		r.log.WarnContext(ctx, "the secret could not be re-read", "error", err.Error())
 		return token.Version{}, false
 	}
 	return fresh, fresh.ID != version.ID
@@ -222,14 +222,14 @@ func (r *run) forecast(ctx context.Context, t *attempt, asked time.Time) {
 	}
 }
 
-// warnOf logs what is odd about a secret, as the store does.
+// warnOf logs a warning about a secret, as the store does.
 func (r *run) warnOf(ctx context.Context, v token.Version, warning string) {
 	r.log.WarnContext(ctx, "check the secret", "secret", v.Secret, "version", v.ID, "warning", warning)
 }
 
 func (r *run) last() attempt { return r.tried[len(r.tried)-1] }
 
-// Some providers need a moment until they accept what they gave: GitHub's tokens are refused for about a second.
+// Some providers need a moment until they accept a token they issued: GitHub's are rejected for about a second.
 const (
 	settling    = time.Second
 	settledAged = 10 * time.Second
@@ -253,7 +253,7 @@ func (r *run) callSettled(ctx context.Context, out request.Request) {
 }
 
 // mayTryAnother reports whether the last call was rejected and may be repeated. After a 401 or an invalid_token
-// challenge nothing was done; after a rule of the user's that is not sure, so the job must allow it.
+// challenge nothing was done; after a user's rule that is not certain, so the job must allow it.
 func (r *run) mayTryAnother() bool {
 	a := r.last().answer
 	return a.Verdict == endpoint.Rejected && (a.NotDone || r.policy.Replayable)
@@ -268,7 +268,7 @@ func (r *run) wasTried(value redact.Secret) bool {
 	return false
 }
 
-// decide picks the call that counts: an accepted one, or that of AWSCURRENT as last known, or of the token minted last.
+// decide picks the decisive call: an accepted one, or that of AWSCURRENT as last known, or of the token minted last.
 func (r *run) decide(current token.Version) finding {
 	decisive := r.last()
 	if decisive.answer.Verdict != endpoint.Accepted && decisive.minted.IsZero() {

@@ -66,7 +66,7 @@ func TestResultOfASuccessHoldsNoToken(t *testing.T) {
 		r := newRig(t, nil)
 		r.secrets.put(current, "v1", secret("t"), 0)
 		r.serve(map[string]int{"t": http.StatusOK})
-		got := r.run(event{"job": secret("t")}) // which looks for leaks
+		got := r.run(event{"job": secret("t")}) // which checks for leaks
 		if got.err != nil || got.result.Outcome != caller.Succeeded {
 			t.Fatalf("error %v, result %+v", got.err, got.result)
 		}
@@ -82,7 +82,7 @@ const (
 // setting is what a run of a test of outcomes meets.
 type setting struct {
 	secret  string // of AWSCURRENT; empty: static, with expires_at in ten days; -: none
-	status  int    // of the target; 0: nobody listens
+	status  int    // of the target; 0: no one listens
 	event   event
 	prepare func(*rig)
 }
@@ -132,7 +132,7 @@ func TestAnswerOfTheTargetDecidesTheOutcome(t *testing.T) {
 			setting: setting{status: 403},
 			want:    caller.Result{Outcome: "target_failed", Verdict: "unknown", Status: 403, Attempts: 1, TokenVersion: "v1"},
 			kind:    "TargetFailedError",
-			says:    []string{"GET example.com failed", "403", "nothing of token T", runbook},
+			says:    []string{"GET example.com failed", "403", "nothing about token T", runbook},
 			put:     []string{days, heartbeat + "0"},
 			calls:   1,
 		},
@@ -168,15 +168,15 @@ func TestAnswerOfTheTargetDecidesTheOutcome(t *testing.T) {
 			put:     []string{days, heartbeat + "0"},
 			calls:   1,
 		},
-		"nobody listens": {
+		"connection refused": {
 			setting: setting{},
 			want:    caller.Result{Outcome: "unreachable", Verdict: "unknown", TokenVersion: "v1"},
 			kind:    "UnreachableError",
-			says:    []string{"the connection was refused", "nothing of token T", runbook},
+			says:    []string{"the connection was refused", "nothing about token T", runbook},
 			put:     []string{days, heartbeat + "0"},
 			calls:   0,
 		},
-		"an address that the guard refuses": {
+		"an address that the guard blocks": {
 			setting: setting{prepare: func(r *rig) { r.net.Refuse(host, netip.MustParseAddr("10.0.0.7")) }},
 			want:    caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
 			kind:    "InvalidJobError",
@@ -256,7 +256,7 @@ func TestTokenIsSentOnlyToHostsThatItIsBoundTo(t *testing.T) {
 			setting: setting{status: 200, secret: `{"token":"` + secret("v1") + `","hosts":["example.net"]}`},
 			want:    caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
 			kind:    "InvalidJobError",
-			says:    []string{"host example.com is not one"},
+			says:    []string{"not bound to host example.com"},
 			put:     []string{heartbeat + "0"},
 			calls:   0,
 		},
@@ -264,7 +264,7 @@ func TestTokenIsSentOnlyToHostsThatItIsBoundTo(t *testing.T) {
 			setting: setting{status: 200, secret: `{"token":"` + secret("v1") + `","hosts":[]}`},
 			want:    caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
 			kind:    "InvalidJobError",
-			says:    []string{"host example.com is not one"},
+			says:    []string{"not bound to host example.com"},
 			put:     []string{heartbeat + "0"},
 			calls:   0,
 		},
@@ -294,7 +294,7 @@ func TestMintingDecidesTheOutcomeBeforeTheCall(t *testing.T) {
 			put:   []string{"TokenRejected S T 0", heartbeat + "1"},
 			calls: 1,
 		},
-		"token request refused": {
+		"token request rejected": {
 			setting: setting{secret: mintedSecret("c1"), prepare: func(r *rig) {
 				r.mint(`401 {"error":"invalid_client","error_description":"` + secret("c1") + `"}`)
 			}},
@@ -320,7 +320,7 @@ func TestMintingDecidesTheOutcomeBeforeTheCall(t *testing.T) {
 			put:     []string{heartbeat + "0"},
 			calls:   0,
 		},
-		"token endpoint that the guard refuses": {
+		"token endpoint that the guard blocks": {
 			setting: setting{secret: mintedSecret("c1"), prepare: func(r *rig) {
 				r.net.Refuse("auth.example.com:443", netip.MustParseAddr("169.254.169.254"))
 			}},
@@ -619,7 +619,7 @@ func TestRotationWindow(t *testing.T) {
 			},
 			tried: []string{"a", "b"}, outcome: "token_rejected", verdict: "rejected", status: 401, rejects: 2,
 		},
-		"accepted ends it": {
+		"accepted stops it": {
 			cached: version{name: "a", age: old, hosts: ""},
 			stages: map[string]version{
 				current: {name: "b", age: young, hosts: ""}, pending: {name: "p", age: young, hosts: ""},
@@ -781,7 +781,7 @@ func TestRotationWindow(t *testing.T) {
 				); diff != "" || string(got.result.Verdict) != c.verdict {
 					t.Errorf("verdict %s, want %s; result (-want +got):\n%s", got.result.Verdict, c.verdict, diff)
 				}
-				if warned := strings.Contains(got.log, "AWSCURRENT is refused and AWSPREVIOUS accepted"); warned != c.warns {
+				if warned := strings.Contains(got.log, "AWSCURRENT is rejected and AWSPREVIOUS accepted"); warned != c.warns {
 					t.Errorf("warned: %t, want %t: %s", warned, c.warns, got.log)
 				}
 				rejected := map[string]string{"accepted": "TokenRejected S T 0", "rejected": "TokenRejected S T 1"}[c.verdict]
@@ -807,7 +807,7 @@ func TestWindowWhenSecretsManagerFails(t *testing.T) {
 		if got.result.Outcome != "token_rejected" || got.result.Verdict != "rejected" || len(tried()) != 1 {
 			t.Errorf("%+v after %q", got.result, tried())
 		}
-		if !strings.Contains(got.log, "could not be read afresh") {
+		if !strings.Contains(got.log, "could not be re-read") {
 			t.Errorf("log: %s", got.log)
 		}
 	})
@@ -816,7 +816,7 @@ func TestWindowWhenSecretsManagerFails(t *testing.T) {
 func TestMintedTokenIsMintedAgainOnce(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		first, then string         // what AWSCURRENT holds at the first read, and afresh
+		first, then string         // what AWSCURRENT holds at the first read, and when re-read
 		answers     []string       // of the token endpoint
 		targets     map[string]int // by token
 		event       event
@@ -845,17 +845,17 @@ func TestMintedTokenIsMintedAgainOnce(t *testing.T) {
 			targets: map[string]int{"m2": 200}, event: nil, tried: []string{"m1", "m1", "m2"}, outcome: "succeeded",
 			verdict: "accepted", with: "minted", mints: 2, says: "",
 		},
-		"the server gives the same token": {
+		"the server returns the same token": {
 			first: mintedSecret("c1"), then: "", answers: []string{"m1"}, targets: nil, event: nil,
 			tried: []string{"m1", "m1"}, outcome: "token_rejected", verdict: "rejected", with: "", mints: 2,
 			says: "answered 401",
 		},
-		"the server gives none": {
+		"the server returns none": {
 			first: mintedSecret("c1"), then: "", answers: []string{"m1", "501 x"}, targets: nil, event: nil,
 			tried: []string{"m1", "m1"}, outcome: "token_rejected", verdict: "rejected", with: "", mints: 2,
 			says: "no other token could be minted",
 		},
-		"the server refuses the client": {
+		"the server rejects the client": {
 			first: mintedSecret("c1"), then: "", answers: []string{"m1", `401 {"error":"invalid_client"}`}, targets: nil,
 			event: nil, tried: []string{"m1", "m1"}, outcome: "token_rejected", verdict: "rejected", with: "", mints: 2,
 			says: "invalid_client",
@@ -875,7 +875,7 @@ func TestMintedTokenIsMintedAgainOnce(t *testing.T) {
 			event: nil, tried: []string{"a", "m1"}, outcome: "succeeded", verdict: "accepted", with: "minted", mints: 1,
 			says: "",
 		},
-		"static before, minted now, refused": {
+		"static before, minted now, rejected": {
 			first: secret("a"), then: mintedSecret("c1"), answers: []string{`400 {"error":"invalid_client"}`}, targets: nil,
 			event: nil, tried: []string{"a"}, outcome: "token_rejected", verdict: "rejected", with: "", mints: 1,
 			says: "invalid_client",
@@ -1045,7 +1045,7 @@ func TestTimeOfTheInvocation(t *testing.T) {
 				r.net.Raw("auth.example.com:443", func(_ int, c *testnet.Conn) { c.Hang() })
 			}, event: nil, took: 18 * time.Second, outcome: "token_unavailable", says: "auth.example.com",
 		},
-		"the token endpoint wants a long wait": {
+		"the token endpoint asks for a long wait": {
 			prepare: func(r *rig) {
 				r.secrets.put(current, "v1", mintedSecret("c1"), time.Hour)
 				r.net.Handle("auth.example.com:443", func(w http.ResponseWriter, _ *http.Request) {
@@ -1064,9 +1064,9 @@ func TestTimeOfTheInvocation(t *testing.T) {
 				c.prepare(r)
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
-				begun := time.Now()
+				started := time.Now()
 				got := r.runIn(ctx, c.event)
-				if took := time.Since(begun).Round(10 * time.Millisecond); took > c.took || took < c.took-3*time.Second {
+				if took := time.Since(started).Round(10 * time.Millisecond); took > c.took || took < c.took-3*time.Second {
 					t.Errorf("it took %s, want %s", took, c.took)
 				}
 				if got.result.Outcome != c.outcome || got.result.Verdict != "unknown" ||
@@ -1125,9 +1125,9 @@ func TestMetricsThatCannotBeStored(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
-				begun := time.Now()
+				started := time.Now()
 				got := r.runIn(ctx, nil)
-				if took := time.Since(begun); took > 19700*time.Millisecond {
+				if took := time.Since(started); took > 19700*time.Millisecond {
 					t.Errorf("it took %s of 20 s: no time is left for the answer", took)
 				}
 				if got.kind() != c.kind || got.err != nil && strings.Contains(got.err.Error(), "could not be stored") != c.says {

@@ -33,7 +33,7 @@ func (f finding) message(s secretCommands) string {
 			f.unavailableAdvice(s),
 		)
 	case TargetFailed, Unreachable:
-		says := "It says nothing of token " + f.Token
+		says := "It says nothing about token " + f.Token
 		if f.missesScope {
 			says = fmt.Sprintf(
 				"Grant token %s that right at its provider, or call what it may call: a new token with the same rights does not "+
@@ -57,7 +57,7 @@ func (f finding) message(s secretCommands) string {
 	return b.String()
 }
 
-// quote is what the target said of a call that failed.
+// quote returns the target's message about a call that failed.
 func (f finding) quote() string {
 	if f.said == "" {
 		return ""
@@ -65,8 +65,8 @@ func (f finding) quote() string {
 	return " The target says: " + strings.TrimSuffix(f.said, ".") + "."
 }
 
-// advice is what fixes a rejected token. Only a secret of plain text is told to store a bare token: the JSON of a
-// client or of a rotated token holds what a bare token would destroy, and a new version replaces all of it.
+// advice returns what fixes a rejected token. Only for a plain text secret is it to store a bare token: the JSON of a
+// client or of a rotated token holds what a bare token would destroy, as a new version replaces all of it.
 func (f finding) advice(s secretCommands) string {
 	if s.key != "" {
 		return fmt.Sprintf("The token is at Key %s of a JSON secret, which a new version replaces as a whole: read it "+
@@ -101,7 +101,7 @@ func (f finding) advice(s secretCommands) string {
 			"docs/runbooks/rotation-failed.md says: store no bare token, which would replace the refresh token.",
 			s.command("rotate-secret", ""))
 	case token.SelfRenewed:
-		return fmt.Sprintf("The rotator renews this token with the token itself, which a dead one cannot do. If a "+
+		return fmt.Sprintf("The rotator renews this token with the token itself, which is impossible with a dead one. If a "+
 			"rotation failed, read docs/runbooks/rotation-failed.md first: the secret may hold a new token already. "+
 			"Otherwise create one at the provider, read the secret with %s, change its token (and expires_at), and store all "+
 			"of it with %s.",
@@ -111,7 +111,7 @@ func (f finding) advice(s secretCommands) string {
 	}
 }
 
-// unavailableAdvice is what makes a token available, where a command does.
+// unavailableAdvice returns the commands that make a token available, if there are any.
 func (f finding) unavailableAdvice(s secretCommands) string {
 	if malformed, ok := errors.AsType[*token.MalformedError](f.err); ok && len(malformed.Problems) > 0 {
 		correct := "Read the secret"
@@ -120,9 +120,9 @@ func (f finding) unavailableAdvice(s secretCommands) string {
 		}
 		return fmt.Sprintf("%s with %s, correct it, and store all of it with %s. ", correct, s.read(), s.storeAll())
 	}
-	if refused, ok := errors.AsType[*oauth.Error](f.err); ok {
-		if !refused.Permanent {
-			return "The next start asks again. "
+	if failed, ok := errors.AsType[*oauth.Error](f.err); ok {
+		if !failed.Permanent {
+			return "The next run tries again. "
 		}
 		return fmt.Sprintf(
 			"If the secret has to change, read it with %s and store all of it with %s. ", s.read(), s.storeAll(),
@@ -136,7 +136,7 @@ func (f finding) unavailableAdvice(s secretCommands) string {
 	case code == "InvalidRequestException":
 		return "Restore it with " + s.command("restore-secret", "") + ". "
 	case code == "ResourceNotFoundException" && !s.isARN():
-		return fmt.Sprintf("Create it with %s, or give it a value with %s: the file holds the token alone, or the JSON "+
+		return fmt.Sprintf("Create it with %s, or store a value with %s: the file holds the token alone, or the JSON "+
 			"that docs/providers shows. ",
 			s.commandFor("create-secret", "--name", "--secret-string file://secret.txt"), s.storeAll())
 	default:
@@ -144,12 +144,12 @@ func (f finding) unavailableAdvice(s secretCommands) string {
 	}
 }
 
-// secretCommands are the commands on a job's secret, in the form of a shell.
+// secretCommands are the shell commands for a job's secret.
 type secretCommands struct {
 	id     string // name or ARN
 	key    string // of the token in the secret; empty: none
 	isJSON bool   // the secret is known to be an object
-	region string // of the function; empty: not known
+	region string // of the function; empty: unknown
 }
 
 func (s secretCommands) isARN() bool { return strings.HasPrefix(s.id, "arn:") }

@@ -87,9 +87,9 @@ func kinds(t *testing.T) map[string]string {
 	}
 }
 
-// TestTextsForPeople holds the error of each failure, for each kind of token, as it is read at three in the morning.
-// Read testdata/texts.golden with a person's eye after -update: no command may destroy more than it fixes.
-func TestTextsForPeople(t *testing.T) {
+// TestErrorTexts holds the error of each failure, for each kind of token, as it is read at three in the morning.
+// Read testdata/texts.golden after -update: no command may destroy more than it fixes.
+func TestErrorTexts(t *testing.T) {
 	t.Parallel()
 	target := func(status int, headers map[string]string, body string) func(*rig) {
 		return func(r *rig) { r.answer(status, headers, body) }
@@ -127,9 +127,9 @@ func TestTextsForPeople(t *testing.T) {
 		"probe rejected": {
 			prepare: target(401, nil, ""), kinds: []string{"JSON, a probe"}, event: event{"action": "check", "call": nil},
 		},
-		"login refused": {prepare: func(*rig) {}, mints: `403 {"message":"locked"}`, kinds: []string{"login"}},
-		"unreachable":   {prepare: func(*rig) {}, kinds: []string{"plain text"}},
-		"no secret":     {prepare: func(r *rig) { r.secrets.Clear() }, kinds: []string{"plain text"}},
+		"login rejected": {prepare: func(*rig) {}, mints: `403 {"message":"locked"}`, kinds: []string{"login"}},
+		"unreachable":    {prepare: func(*rig) {}, kinds: []string{"plain text"}},
+		"no secret":      {prepare: func(r *rig) { r.secrets.Clear() }, kinds: []string{"plain text"}},
 		"no secret of an ARN": {
 			prepare: func(r *rig) { r.secrets.Clear() }, kinds: []string{"plain text"},
 			event: event{"secret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:S/x-AbCdEf"},
@@ -228,7 +228,7 @@ func TestTextsForPeople(t *testing.T) {
 	}
 }
 
-// mayStoreText reports whether a failure's text tells to store a bare token.
+// mayStoreText reports whether a failure's text instructs to store a bare token.
 func mayStoreText(name string) bool {
 	return slices.ContainsFunc([]string{"401 ", "a reject rule", "invalid_token"}, func(failure string) bool {
 		return strings.HasPrefix(name, failure)

@@ -83,7 +83,7 @@ func TestAnswersOfTargetsInTheWild(t *testing.T) {
 		},
 		"a missing right under 403": {
 			status: 403, body: `{"message":"no access"}`, outcome: "target_failed", verdict: "unknown",
-			says: []string{"message: no access", "nothing of token T"},
+			says: []string{"message: no access", "nothing about token T"},
 		},
 		"a redirect": {
 			status: 301, headers: map[string]string{"Location": "/v1/sync/?session=" + secret("s")}, outcome: "target_failed",
@@ -164,8 +164,8 @@ func TestRateLimitThenAcceptedPublishesNoRejection(t *testing.T) {
 	})
 }
 
-// A provider whose tokens are refused for a moment after they were issued.
-func TestMintedTokenThatNeedsAMomentIsNoRejection(t *testing.T) {
+// A provider whose tokens are rejected for a moment after they were issued.
+func TestMintedTokenThatNeedsAMomentIsNotARejection(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		moment   time.Duration // from its issue until a token is accepted
@@ -252,9 +252,9 @@ func TestMintedTokenThatNeedsAMomentIsNoRejection(t *testing.T) {
 	}
 }
 
-// A refused client is not asked again for five minutes, but a new version of its secret is, and AWSCURRENT is read each
+// A rejected client is not used again for five minutes, but a new version of its secret is, and AWSCURRENT is read each
 // time to find it.
-func TestRefusedClientIsAskedAgainWithItsNewSecret(t *testing.T) {
+func TestRejectedClientIsRetriedWithItsNewSecret(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil)
@@ -325,9 +325,9 @@ func TestQuotedAnswerIsShortAndScrubbed(t *testing.T) {
 			`{"message":"` + strings.Repeat("x", 285) + secret("t") + `"}`,
 		} {
 			r.answer(400, nil, body)
-			got := r.run(nil) // which looks for leaks
+			got := r.run(nil) // which checks for leaks
 			_, said, found := strings.Cut(got.err.Error(), "The target says: ")
-			said, _, _ = strings.Cut(said, " It says nothing of token")
+			said, _, _ = strings.Cut(said, " It says nothing about token")
 			if !found || len(said) > 320 || strings.ContainsAny(got.err.Error(), "\r\n") {
 				t.Errorf("%d bytes: %s", len(said), got.err)
 			}

@@ -13,14 +13,14 @@ import (
 // window is how long after a rotation its other version may be tried.
 const window = time.Hour
 
-// recover tries the tokens of the rotation window, each different value once: AWSCURRENT re-read, AWSPENDING while
-// it is young, AWSPREVIOUS while AWSCURRENT is. Outside the window no other token is tried, so that a rotation that
-// wrote a dead token cannot hide behind the one before. It returns AWSCURRENT as last known, and a finding if that has
-// another token that cannot be used, so that nothing is known of it.
+// recover tries the tokens of the rotation window, each different value once: AWSCURRENT re-read, AWSPENDING while it
+// is young, AWSPREVIOUS while AWSCURRENT is. Outside the window no other token is tried, so that a rotation that wrote
+// a dead token cannot hide behind the previous one. It returns AWSCURRENT as last known, and a finding if that has
+// another token that cannot be used, so that nothing is known about it.
 func (r *run) recover(ctx context.Context, out request.Request, current token.Version) (token.Version, *finding) {
 	fresh, err := r.secret().CurrentAfter(ctx, r.job.Secret, r.clock.Now())
 	if err != nil {
-		r.log.WarnContext(ctx, "the secret could not be read afresh", "error", err.Error())
+		r.log.WarnContext(ctx, "the secret could not be re-read", "error", err.Error())
 	} else {
 		current = fresh
 		switch {
@@ -56,7 +56,7 @@ func (r *run) recover(ctx context.Context, out request.Request, current token.Ve
 	}
 	if last := r.last(); last.answer.Verdict == endpoint.Accepted && last.with == string(token.Previous) {
 		r.log.WarnContext(ctx,
-			"AWSCURRENT is refused and AWSPREVIOUS accepted: the rotation wrote a token that does not work yet",
+			"AWSCURRENT is rejected and AWSPREVIOUS accepted: the rotation wrote a token that does not work yet",
 			"secret", current.Secret, "refused_version", current.ID, "accepted_version", last.version.ID)
 	}
 	return current, nil
@@ -69,8 +69,8 @@ func (r *run) callVersion(ctx context.Context, out request.Request, v token.Vers
 }
 
 // mintAgain mints another token: the server may have revoked the first before its expiry, or the client's credential
-// changed. When it fails, the verdict on the token that was minted before stands. One that was not minted is of the
-// past.
+// changed. If it fails, the verdict on the previously minted token stays. One that was not minted is
+// obsolete.
 func (r *run) mintAgain(ctx context.Context, out request.Request, current token.Version) *finding {
 	if !r.bound(current, current).Allows(out.URL) {
 		f := unbound(out, current)

@@ -244,7 +244,7 @@ func (s *rotation) ask(ctx context.Context, p plan) (oauth.Granted, error) {
 }
 
 // newest returns what was granted, with the refresh token that was sent if the answer has none: it stays valid (RFC
-// 6749 6).
+// 6749 section 6).
 func (p plan) newest(granted oauth.Granted) oauth.Granted {
 	if granted.RefreshToken.IsZero() && p.ask.OAuth2 != nil {
 		granted.RefreshToken = p.ask.OAuth2.RefreshToken
