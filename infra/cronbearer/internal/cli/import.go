@@ -6,12 +6,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/edit"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/importer"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/view"
@@ -71,7 +73,7 @@ func newImportCommand(a *App) *cobra.Command {
 		ValidArgsFunction: completeKinds,
 		RunE:              func(_ *cobra.Command, given []string) error { return a.importFrom(given[0], given[1], f) },
 	}
-	c.Flags().BoolVar(&f.dry, "dry", false, "print only, as it does without")
+	c.Flags().BoolVar(&f.dry, "dry", false, "print what would be written, and write nothing")
 	c.Flags().BoolVar(&f.dry, "dry-run", false, "the same as --dry")
 	c.Flags().StringVar(&f.zone, "timezone", "", "the time zone of times that have none (default UTC)")
 	c.Flags().StringVar(&f.token, "token", "", "the name of the token for calls that send none")
@@ -85,8 +87,8 @@ const importExample = `  cronbearer import crontab mycrontab --dry
 
 func importLong() string {
 	var b strings.Builder
-	b.WriteString(`Read the schedules of another program and print the rows of jobs and tokens like
-them, for the template. Nothing of the source is run and nothing is called.
+	b.WriteString(`Read the schedules of another program and add jobs and tokens like them to the
+template. Nothing of the source is run and nothing is called.
 
 Kinds:
 `)
@@ -134,7 +136,7 @@ func (a *App) importFrom(kind, path string, f importFlags) error {
 	if err != nil {
 		return exit.Failed("SourceUnreadable", "%s: %s", path, err)
 	}
-	return a.imported(path, result)
+	return a.imported(path, template, result, f)
 }
 
 func knownKind(kind string) error {
@@ -201,25 +203,74 @@ func (a *App) importOptions(template []byte, f importFlags) (importer.Options, e
 	return o, nil
 }
 
-// imported prints what was found and, unless it is only to be shown, adds it to the template.
-func (a *App) imported(path string, result *importer.Result) error {
-	written := false
-	var err error
+// imported adds what was found to the template, unless that is only to be shown, and prints it.
+func (a *App) imported(path string, template []byte, result *importer.Result, f importFlags) error {
 	if path == "-" {
 		path = "standard input"
 	}
+	after, err := withRows(template, result)
+	if err != nil && !f.dry {
+		return err
+	}
+	written := !f.dry && len(result.Jobs()) > 0
+	if written {
+		if err := a.writeTemplate(after); err != nil {
+			return err
+		}
+	}
 	switch {
 	case a.IO.JSON:
-		err = a.IO.WriteJSON(importDocumentOf(result, written))
+		if err := a.IO.WriteJSON(importDocumentOf(result, written)); err != nil {
+			return err
+		}
 	case !a.IO.OutTTY:
 		a.importTable(path, result)
 	default:
-		a.importReport(path, result)
+		a.importReport(result)
+		if err != nil {
+			a.IO.Println("\n" + view.Wrap(err.Error(), 0, a.IO.TextWidth()))
+		} else {
+			a.printDiff(template, after)
+		}
+		a.importSummary(path, result, written)
 	}
-	if err == nil && len(result.Jobs()) == 0 {
+	if len(result.Jobs()) == 0 {
 		return exit.Silent(exit.No)
 	}
-	return err
+	return nil
+}
+
+// withRows returns the template with the tokens and jobs.
+func withRows(template []byte, r *importer.Result) ([]byte, error) {
+	if len(r.Jobs()) == 0 || len(template) == 0 {
+		return template, nil
+	}
+	after := template
+	add := func(mapping, name string, keys [][2]string) error {
+		row := edit.Row{Name: name}
+		for _, k := range keys {
+			row.Keys = append(row.Keys, edit.Key{Name: k[0], Value: k[1]})
+		}
+		var err error
+		if after, err = edit.Add(after, mapping, row); err != nil {
+			return &exit.Error{
+				Status: exit.No, Code: "TemplateNotEdited", Text: fmt.Sprintf("%s %s: %v", mapping, name, err), Err: err,
+				Fix: "Nothing was written. --dry --json has the rows, to be written by hand.",
+			}
+		}
+		return nil
+	}
+	for _, t := range r.Tokens {
+		if err := add(edit.Tokens, t.Name, [][2]string{{"Secret", t.Secret}}); err != nil {
+			return nil, err
+		}
+	}
+	for _, j := range r.Jobs() {
+		if err := add(edit.Jobs, j.Name, j.Keys()); err != nil {
+			return nil, err
+		}
+	}
+	return after, nil
 }
 
 func importDocumentOf(r *importer.Result, written bool) importDocument {
@@ -306,37 +357,13 @@ func plainText(path string, r *importer.Result) string {
 func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 // importReport prints for people.
-func (a *App) importReport(path string, r *importer.Result) {
+func (a *App) importReport(r *importer.Result) {
 	width := 0
 	for _, e := range r.Entries {
 		width = max(width, len(fmt.Sprint(e.Line)))
 	}
 	for _, e := range r.Entries {
 		a.importEntry(e, width)
-	}
-	a.importRows(r)
-	a.importSummary(path, r)
-}
-
-// importRows prints the rows for the template.
-func (a *App) importRows(r *importer.Result) {
-	row := func(name string, keys [][2]string) {
-		a.IO.Printf("    %s:\n", name)
-		for _, k := range keys {
-			a.IO.Printf("      %s: '%s'\n", k[0], strings.ReplaceAll(k[1], "'", "''"))
-		}
-	}
-	if len(r.Tokens) > 0 {
-		a.IO.Println("\nFor Mappings: Tokens, and their names for the list of Fn::ForEach::Tokens:")
-	}
-	for _, t := range r.Tokens {
-		row(t.Name, [][2]string{{"Secret", t.Secret}})
-	}
-	if len(r.Jobs()) > 0 {
-		a.IO.Println("\nFor Mappings: Jobs, and their names for the list of Fn::ForEach::Jobs:")
-	}
-	for _, j := range r.Jobs() {
-		row(j.Name, j.Keys())
 	}
 }
 
@@ -423,7 +450,7 @@ func clockText(c importer.ClockChange) string {
 	return text
 }
 
-func (a *App) importSummary(path string, r *importer.Result) {
+func (a *App) importSummary(path string, r *importer.Result, written bool) {
 	say := func(text string) { a.IO.Println(view.Wrap(text, 0, a.IO.TextWidth())) }
 	a.IO.Println()
 	for _, n := range r.Notes {
@@ -435,7 +462,11 @@ func (a *App) importSummary(path string, r *importer.Result) {
 			missed++
 		}
 	}
-	text := view.Count(len(r.Jobs()), "job") + " and " + view.Count(len(r.Tokens), "token") + "."
+	text := view.Count(len(r.Jobs()), "job") + " and " + view.Count(len(r.Tokens), "token")
+	if written {
+		text += " added to " + a.Template
+	}
+	text += "."
 	if missed > 0 {
 		text += " Not taken over: " + view.Count(missed, "call") + "."
 	}
@@ -468,4 +499,31 @@ func (a *App) notAllowed(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		return allowed.Allows(&url.URL{Scheme: "https", Host: name})
 	})
+}
+
+// comment is a comment in a column of its own, which makes the line of a list wider than a page.
+var comment = regexp.MustCompile(`\s+# .*$`)
+
+// printDiff prints what an edit changes.
+func (a *App) printDiff(before, after []byte) {
+	lines := edit.Diff(before, after)
+	if len(lines) == 0 {
+		return
+	}
+	a.IO.Println("\n" + a.Template)
+	width := len(fmt.Sprint(lines[len(lines)-1].Number))
+	for _, l := range lines {
+		text := fmt.Sprintf(" %c %*d  %s", l.Kind, width, l.Number, l.Text)
+		if len(text) > a.IO.Width {
+			text = comment.ReplaceAllString(text, "")
+		}
+		a.IO.Println(text)
+	}
+}
+
+func (a *App) writeTemplate(data []byte) error {
+	if err := os.WriteFile(a.Template, data, 0o600); err != nil { // the mode of a file that is there stays
+		return exit.Failed("TemplateNotWritten", "%v", err)
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cronbearer/cronbearer/internal/dev/lint"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
@@ -464,8 +465,8 @@ func (c *caller) one() (string, error) {
 
 // check lets the caller's own parser read the event, and keeps credentials out of what is written.
 func (c *caller) check(out *call) error {
-	for _, text := range []string{out.text, out.headers, out.body} {
-		if c.finds.in(text) || strings.Contains(text, "{{resolve:") {
+	for key, text := range map[string]string{"Call": out.text, "Headers": out.headers, "Body": out.body} {
+		if c.finds.in(text) || lint.Credential(key, text) != "" || strings.Contains(text, "{{resolve:") {
 			return errors.New("it holds what looks like a token outside of its place")
 		}
 	}

@@ -1,12 +1,18 @@
 package importer_test
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/edit"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/importer"
+	"github.com/cronbearer/cronbearer/internal/dev/lint"
+	"github.com/cronbearer/cronbearer/internal/dev/shipped"
 )
 
 // one imports a crontab of one command at midnight.
@@ -20,16 +26,19 @@ func one(t *testing.T, before, command string, o importer.Options) (importer.Ent
 	return result.Entries[0], result
 }
 
-// TestCurlOptionsBecomeKeysOfTheJob has a command and what is made of it. Each command sends a token unless it says
-// otherwise.
-func TestCurlOptionsBecomeKeysOfTheJob(t *testing.T) {
-	t.Parallel()
+// A curlRow has a command and what is made of it.
+type curlRow struct {
+	command string
+	want    importer.Job
+	note    string
+}
+
+const variables = "API_TOKEN=s3cretvalue\nBASE=https://api.example.com/v1\n"
+
+// curlRows are commands that are taken over. Each sends a token unless it says otherwise.
+func curlRows() map[string]curlRow {
 	const bearer = `-H "Authorization: Bearer $API_TOKEN" `
-	for name, c := range map[string]struct {
-		command string
-		want    importer.Job
-		note    string
-	}{
+	return map[string]curlRow{
 		"a URL alone is a GET": {
 			command: "curl " + bearer + "https://api.example.com/v1/sync",
 			want:    importer.Job{Name: "Sync", Call: "GET https://api.example.com/v1/sync"},
@@ -233,14 +242,19 @@ func TestCurlOptionsBecomeKeysOfTheJob(t *testing.T) {
 			command: "curl https://api.example.com/v1/run",
 			want:    importer.Job{Name: "Run", Call: "GET https://api.example.com/v1/run", Token: "Given"},
 		},
-	} {
+	}
+}
+
+func TestCurlOptionsBecomeKeysOfTheJob(t *testing.T) {
+	t.Parallel()
+	for name, c := range curlRows() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := importer.Options{}
 			if c.want.Token == "Given" {
 				o.Token = "Given"
 			}
-			e, result := one(t, "API_TOKEN=s3cretvalue\nBASE=https://api.example.com/v1\n", c.command, o)
+			e, result := one(t, variables, c.command, o)
 			if len(e.Jobs) != 1 {
 				t.Fatalf("not taken over: %s", e.Reason)
 			}
@@ -258,6 +272,47 @@ func TestCurlOptionsBecomeKeysOfTheJob(t *testing.T) {
 				t.Errorf("tokens: %+v", result.Tokens)
 			}
 		})
+	}
+}
+
+// TestImportedRowsAreWithoutMistakes adds all those jobs to the shipped template and lets the linter and the caller's
+// parser read it.
+func TestImportedRowsAreWithoutMistakes(t *testing.T) {
+	t.Parallel()
+	var crontab strings.Builder
+	crontab.WriteString(variables)
+	for _, name := range slices.Sorted(maps.Keys(curlRows())) {
+		fmt.Fprintf(&crontab, "0 0 * * * %s\n", curlRows()[name].command)
+	}
+	result, err := importer.Import("crontab", []byte(crontab.String()), importer.Options{
+		Now: now, Token: "ExampleApi", Jobs: []string{"DailyReport", "HourlySync"}, Tokens: []string{"ExampleApi"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := []byte(shipped.Template())
+	add := func(mapping, name string, keys [][2]string) {
+		row := edit.Row{Name: name}
+		for _, k := range keys {
+			row.Keys = append(row.Keys, edit.Key{Name: k[0], Value: k[1]})
+		}
+		if template, err = edit.Add(template, mapping, row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, token := range result.Tokens {
+		add(edit.Tokens, token.Name, [][2]string{{"Secret", token.Secret}})
+	}
+	for _, j := range result.Jobs() {
+		add(edit.Jobs, j.Name, j.Keys())
+	}
+	if n := len(result.Jobs()); n < len(curlRows())-1 { // the one of the system's form is a program in this file
+		t.Errorf("%d jobs of %d", n, len(curlRows()))
+	}
+	for _, p := range lint.Template(template, lint.Options{Now: now}) {
+		if p.Severity == lint.Mistake {
+			t.Error(p.In("template.yaml"))
+		}
 	}
 }
 

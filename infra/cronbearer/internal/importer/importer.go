@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/dev/lint"
 	"github.com/cronbearer/cronbearer/internal/dev/schedule"
 )
 
@@ -300,7 +301,8 @@ func (im *importer) schedule(e *Entry, o origin, c call) error {
 			Name: unique(name+p.suffix, "Job", im.jobs), Schedule: p.expression, Timezone: o.zone, Call: c.text, Token: token,
 			Headers: c.headers, Body: c.body, Timeout: c.timeout, Attempts: c.attempts, Disabled: o.disabled,
 		}
-		j.SilentAfter, j.Ignore = silentAfter(schedules[i])
+		hours, watched := lint.Silence(schedules[i], 0)
+		j.SilentAfter, j.Ignore = hours, !watched
 		e.Jobs = append(e.Jobs, j)
 	}
 	if o.every == "" {
@@ -312,20 +314,6 @@ func (im *importer) schedule(e *Entry, o origin, c call) error {
 		e.Notes = append(e.Notes, `cron means "or" where both day fields are set; AWS takes one, so there are two jobs`)
 	}
 	return nil
-}
-
-// Limits of the Silent alarm: a week of hours, and the function's own time-out.
-const (
-	maxSilentAfter = 168
-	longestRun     = 900 * time.Second
-)
-
-func silentAfter(s *schedule.Schedule) (hours int, ignore bool) {
-	hours = schedule.LeastSilentAfter(s.LongestGap(), 0, longestRun)
-	if hours > maxSilentAfter {
-		return maxSilentAfter, true
-	}
-	return hours, false
 }
 
 // token returns the name of a call's token, and adds the token if it is new.
