@@ -111,8 +111,8 @@ func tokenOf(secret string) string { return "fake-token-of-" + strings.ReplaceAl
 
 // cloud is a command of the scripts:
 //
-//	cloud start [bare]       deploy the script's template.yaml with the real functions; the commands find it. bare: no secret
-//	                         is stored
+//	cloud start [bare]       deploy the script's template.yaml with the real functions; the commands find it.
+//	                         bare: no secret is stored
 //	cloud rotation SECRET    let the rotator renew a secret
 //	cloud advance 3h         let time pass: jobs run, alarms are evaluated
 //	cloud kill HOST TOKEN    the API of a host rejects a token from now on; accept HOST TOKEN undoes it

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestDemoAndFunctionsCompileNothingOfTheTool: `make demo` is what a newcomer waits for first, and the functions are small.
+// TestDemoAndFunctionsCompileNothingOfTheTool: a newcomer waits for `make demo` first, and the functions are small.
 func TestDemoAndFunctionsCompileNothingOfTheTool(t *testing.T) {
 	t.Parallel()
 	c := exec.CommandContext(t.Context(), "go", "list", "-deps", "./internal/dev/demo", "./functions/...")

@@ -143,7 +143,7 @@ Times: ` + when.Forms,
 				if err != nil {
 					return err
 				}
-				return a.dryRun(s.Event(moment), a.Now())
+				return a.dryRun(c.Context(), s.Event(moment), a.Now())
 			}
 			s, err := a.open(c.Context(), c)
 			if err != nil {
@@ -170,7 +170,7 @@ func (a *App) run(ctx context.Context, s *session, name, at string, dry bool) er
 	}
 	event := j.Event(moment)
 	if dry {
-		return a.dryRun(event, s.now())
+		return a.dryRun(ctx, event, s.now())
 	}
 	if at != "" {
 		if event, err = invoke.WithoutMaxAge(event); err != nil {
@@ -198,7 +198,7 @@ func (a *App) run(ctx context.Context, s *session, name, at string, dry bool) er
 // idempotencyHeader is the caller's default (docs/configuration.md, IdempotencyHeader).
 const idempotencyHeader = "Idempotency-Key"
 
-func (a *App) dryRun(event []byte, now time.Time) error {
+func (a *App) dryRun(ctx context.Context, event []byte, now time.Time) error {
 	r, err := render.NewRequest(event, now, idempotencyHeader)
 	if invalid, ok := errors.AsType[*job.InvalidError](err); ok {
 		e := exit.Failed("InvalidJob", "the caller would reject the event: %s", strings.Join(invalid.Problems, "; "))
@@ -215,7 +215,7 @@ func (a *App) dryRun(event []byte, now time.Time) error {
 		}
 		return a.IO.WriteJSON(d)
 	}
-	a.IO.Printf("%s", r.Text())
+	a.IO.Printf("%s", r.Text(ctx))
 	if a.IO.OutTTY {
 		a.IO.Println("\n" + view.Wrap("Not sent. "+strings.Join(r.Rules(), " "), 0, a.IO.TextWidth()))
 	}

@@ -88,13 +88,13 @@ func NewRequest(event []byte, now time.Time, header string) (Request, error) {
 }
 
 // Text writes the request as it goes over the wire, but for the token.
-func (r Request) Text() string {
+func (r Request) Text(ctx context.Context) string {
 	if r.Job.Action == job.Check {
 		return "no request: the action check reads the token, and makes the probe of its secret if it has one\n"
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\nAuthorization: Bearer [redacted]\n", r.Method, r.URL)
-	header := r.HTTP(context.Background()).Header //nolint:contextcheck // it is not sent
+	header := r.HTTP(ctx).Header // as net/http gets it
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		for _, value := range header[name] {
 			fmt.Fprintf(&b, "%s: %s\n", name, value)
