@@ -329,7 +329,8 @@ func (a *App) editTemplate(dry bool, change func([]byte) ([]byte, error), done f
 		e.Fix = "nothing was written"
 		return e
 	}
-	if err := a.newMistakes(before, after); err != nil {
+	warnings, err := a.newProblems(before, after)
+	if err != nil {
 		return err
 	}
 	lines := edit.Diff(before, after)
@@ -346,6 +347,9 @@ func (a *App) editTemplate(dry bool, change func([]byte) ([]byte, error), done f
 		return a.IO.WriteJSON(d)
 	}
 	a.printLines(lines)
+	for _, text := range warnings {
+		a.IO.Notef("warning: %s", text)
+	}
 	if dry {
 		a.IO.Notef("nothing was written")
 	} else if a.IO.OutTTY {
@@ -354,31 +358,36 @@ func (a *App) editTemplate(dry bool, change func([]byte) ([]byte, error), done f
 	return nil
 }
 
-// newMistakes fails with the mistakes that an edit brings.
-func (a *App) newMistakes(before, after []byte) error {
-	mistakes := func(data []byte) map[string]lint.Problem {
+// newProblems fails with the mistakes that an edit brings, and returns the warnings.
+func (a *App) newProblems(before, after []byte) (warnings []string, err error) {
+	read := func(data []byte) map[string]lint.Problem {
 		found := map[string]lint.Problem{}
 		for _, p := range lint.Template(data, lint.Options{Now: a.Now()}) {
-			if p.Severity == lint.Mistake {
-				found[p.Place+"\n"+p.Key+"\n"+p.Text] = p
-			}
+			found[p.Place+"\n"+p.Key+"\n"+p.Text] = p
 		}
 		return found
 	}
-	old := mistakes(before)
-	var texts []string
-	for key, p := range mistakes(after) {
-		if _, known := old[key]; !known {
-			texts = append(texts, p.Message())
+	old := read(before)
+	var mistakes []string
+	for key, p := range read(after) {
+		if _, known := old[key]; known {
+			continue
+		}
+		switch p.Severity {
+		case lint.Mistake:
+			mistakes = append(mistakes, p.Message())
+		case lint.Warning:
+			warnings = append(warnings, p.Message())
 		}
 	}
-	if len(texts) == 0 {
-		return nil
+	slices.Sort(mistakes)
+	slices.Sort(warnings)
+	if len(mistakes) == 0 {
+		return warnings, nil
 	}
-	slices.Sort(texts)
-	e := exit.Failed("Mistakes", "%s", strings.Join(texts, "\n"))
+	e := exit.Failed("Mistakes", "%s", strings.Join(mistakes, "\n"))
 	e.Fix = "nothing was written"
-	return e
+	return nil, e
 }
 
 // replace writes a file in one step, with the mode that it had.
