@@ -11,17 +11,17 @@ import (
 
 // fixes are what to do about the parser's problems that do not say it themselves, by words of theirs.
 var fixes = []struct{ says, fix string }{
-	{"not valid JSON", "correct the JSON at that byte; if it is no JSON, store the token alone, without the brace"},
+	{"not valid JSON", "correct the JSON at that byte; if it is not JSON, store the token alone, without the brace"},
 	{"white space inside", "store the token alone, in one line: not the line of a file or of a command around it"},
 	{"not visible ASCII", "copy the token again from its source, as plain text"},
 	{"that a token cannot have", "store the token alone, without quotes, commas and angle brackets"},
 	{"shorter than", "copy the whole of it"},
 	{"longer than", "store the token alone"},
 	{"the token is empty", "write the token"},
-	{"no token after it", "write the token after it"},
+	{"no token after the word Bearer", "write the token after it"},
 	{"a PEM block", "a private key obtains tokens: write it as private_key of jwt or oauth2 (docs/providers)"},
 	{"looks like JSON", "write the JSON with its opening brace first, or fill in the placeholder"},
-	{"stands before it twice", "store the token alone"},
+	{"appears twice before it", "store the token alone"},
 	{"only = signs", "copy the token again from its source"},
 	{"there is no string at Key", "write one of these names as Key, or a JSON pointer such as /data/token"},
 	{"duplicate key", "take one of the two out"},

@@ -64,7 +64,7 @@ func TestMistakesAreNamedWithFixes(t *testing.T) {
 				"file or of a command around it",
 		}},
 		"only Bearer": {text: "Bearer", want: []string{
-			"the secret's text: there is only the word Bearer and no token after it: write the token after it",
+			"the secret's text: there is no token after the word Bearer: write the token after it",
 		}},
 		"angle brackets": {text: "<" + canary + ">", want: []string{
 			"the secret's text: the token has one of the characters \" ' \\ , ; < > ` that a token cannot have, at byte " +
@@ -83,7 +83,7 @@ func TestMistakesAreNamedWithFixes(t *testing.T) {
 		}},
 		"broken JSON": {text: `{"token":"` + canary + `",}`, want: []string{
 			"the secret begins with { and is not valid JSON at byte 29: unexpected character: " +
-				"correct the JSON at that byte; if it is no JSON, store the token alone, without the brace",
+				"correct the JSON at that byte; if it is not JSON, store the token alone, without the brace",
 		}},
 		"answer of a token endpoint": {
 			text: `{"access_token":"` + canary + `","token_type":"Bearer","expires_in":3600}`,
