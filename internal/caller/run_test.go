@@ -177,7 +177,7 @@ func TestAnswerOfTheTargetDecidesTheOutcome(t *testing.T) {
 			calls:   0,
 		},
 		"an address that the guard blocks": {
-			setting: setting{prepare: func(r *rig) { r.net.Refuse(host, netip.MustParseAddr("10.0.0.7")) }},
+			setting: setting{prepare: func(r *rig) { r.net.Block(host, netip.MustParseAddr("10.0.0.7")) }},
 			want:    caller.Result{Outcome: "invalid_job", Verdict: "unknown", TokenVersion: "v1"},
 			kind:    "InvalidJobError",
 			says:    []string{"10.0.0.7", "is not public"},
@@ -322,7 +322,7 @@ func TestMintingDecidesTheOutcomeBeforeTheCall(t *testing.T) {
 		},
 		"token endpoint that the guard blocks": {
 			setting: setting{secret: mintedSecret("c1"), prepare: func(r *rig) {
-				r.net.Refuse("auth.example.com:443", netip.MustParseAddr("169.254.169.254"))
+				r.net.Block("auth.example.com:443", netip.MustParseAddr("169.254.169.254"))
 			}},
 			want:  caller.Result{Outcome: "token_unavailable", Verdict: "rejected", TokenVersion: "v1"},
 			kind:  "TokenUnavailableError",

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// checkNamespace rejects what PutMetricData would reject (CloudWatch API Reference): one bad name loses the entire
+// checkNamespace rejects what PutMetricData would reject (CloudWatch API Reference): one bad name loses the whole
 // request, and with it the news of a dead token.
 func checkNamespace(name string) error {
 	switch {

@@ -397,7 +397,7 @@ func (r *rig) lostNothing(before string, changed map[string]any) {
 	text, err := json.Marshal(changed)
 	must(r.t, err)
 	if json.Unmarshal([]byte(r.Local(string(text))), &changed) != nil {
-		r.t.Fatal("the changes are no JSON")
+		r.t.Fatal("the changes are not JSON")
 	}
 	maps.Copy(want, changed)
 	if diff := cmp.Diff(want, got); diff != "" {

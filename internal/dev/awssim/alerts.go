@@ -31,7 +31,7 @@ type Mute struct {
 	Alarms     []string
 	Start, End time.Time
 	Changed    time.Time
-	// Rule is the rule as it was put, for whoever reads it back.
+	// Rule is the rule as it was put, for reading it back.
 	Rule any
 
 	ended bool

@@ -57,7 +57,7 @@ func TestTokenNeverInOutput(t *testing.T) {
 			}, outcome: "target_failed",
 		},
 		"hung up": {event: nil, prepare: func(r *rig) { r.api.Answer(upstream.HungUp) }, outcome: "unreachable"},
-		"metrics refused": {event: nil, prepare: func(r *rig) {
+		"metrics rejected": {event: nil, prepare: func(r *rig) {
 			r.api.Answer(echo(401))
 			r.CloudWatch.Faults.Set("", "", api.Unavailable)
 		}, outcome: "token_rejected"},
@@ -146,8 +146,8 @@ func garbage(text string) http.Handler {
 	})
 }
 
-// leaving is everything that a run leaves behind. What a user wrote into the event stands in the queue's record, as it
-// stands in the schedule; what the function says must not repeat it.
+// leaving is everything that a run leaves behind. What a user wrote into the event is in the queue's record, as it
+// is in the schedule; what the function says must not repeat it.
 func (r *rig) leaving(run awssim.Run) map[string]string {
 	r.t.Helper()
 	all := map[string]string{

@@ -75,7 +75,7 @@ type Options struct {
 	IdleLife time.Duration
 	// Light keeps no records of runs, requests and calls, for long replays. Observe gets every event anyway.
 	Light bool
-	// PassOver leaves out resources of types that the model does not know, which PassedOver then names: a user's template may
+	// PassOver leaves out resources of types unknown to the model, which PassedOver then names: a user's template may
 	// hold what this application has nothing to do with.
 	PassOver bool
 	// Observe is called with every event, one at a time.
@@ -240,7 +240,7 @@ func (c *Cloud) serveTargets(o Options) error {
 	return nil
 }
 
-// Close ends all processes and servers.
+// Close stops all processes and servers.
 func (c *Cloud) Close() error {
 	if c.functions != nil {
 		c.functions.close()
@@ -254,7 +254,7 @@ func (c *Cloud) Close() error {
 }
 
 // Run lets virtual time pass until a moment: schedules fire, alarms are evaluated each minute, retries come due. An
-// error is one of this machine, such as a binary that does not start; what the functions do wrong is no error.
+// error is one of this machine, such as a binary that does not start; what the functions do wrong is not an error.
 func (c *Cloud) Run(ctx context.Context, until time.Time) error {
 	return c.timeline.run(ctx, until, c.tick, c.takeBroken)
 }
@@ -308,7 +308,7 @@ func (c *Cloud) AlarmState(name string) alarm.State {
 	return found[0].StateValue
 }
 
-// PutSecret gives a secret of the stack, by its name without the stack's, a new AWSCURRENT, as an operator does. Hosts
+// PutSecret stores a new AWSCURRENT of a secret, by its name without the stack's, as an operator does. Hosts
 // in the value become those of this machine. It returns the version's id.
 func (c *Cloud) PutSecret(name, value string) (string, error) {
 	id, err := c.Secrets.Put(c.SecretID(name), c.Local(value))

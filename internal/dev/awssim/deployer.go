@@ -231,7 +231,7 @@ func (d *deployer) addEventInvokeConfig(_ *cfn.Stack, r cfn.Resource) error {
 	return nil
 }
 
-// environment is what Lambda gives a process (Lambda Developer Guide, "Defined runtime environment variables"), the
+// environment is what Lambda sets for a process (Lambda Developer Guide, "Defined runtime environment variables"), the
 // machine's and the template's variables, and those of the options. Lambda's AWS_LAMBDA_INITIALIZATION_TYPE is left
 // out: where it is set, the functions ignore the machine's.
 func (d *deployer) environment(p map[string]any, name, key string) []string {
@@ -278,7 +278,7 @@ func calledHosts(s *cfn.Stack) []string {
 			continue
 		}
 		_, location, _ := strings.Cut(event.Call, " ")
-		location, _, _ = strings.Cut(location, "{{") // a placeholder is no URL
+		location, _, _ = strings.Cut(location, "{{") // a placeholder is not a URL
 		if u, err := url.Parse(location); err == nil && u.Host != "" {
 			hosts = append(hosts, strings.TrimSuffix(strings.ToLower(u.Host), ":443"))
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/upstream"
 )
 
-// TestEvents runs each file of events/ by the real binary: it ends as its name says.
+// TestEvents runs each file of events/ by the real binary: its outcome is that of its name.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	want := map[string]struct {
@@ -118,7 +118,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// checkFullRequest looks at what the event with everything in it sends.
+// checkFullRequest checks what the event with everything in it sends.
 func checkFullRequest(t *testing.T, r *rig, result awssim.Result) {
 	t.Helper()
 	if len(r.api.Requests()) == 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/upstream"
 )
 
-// TestFailedRunIsKept looks at the record in the queue, and at the alarm on it.
+// TestFailedRunIsKept checks the record in the queue, and the alarm on it.
 func TestFailedRunIsKept(t *testing.T) {
 	t.Parallel()
 	r := start(t, awssim.Options{})

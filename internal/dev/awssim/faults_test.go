@@ -102,7 +102,7 @@ func TestSecretsManagerFails(t *testing.T) {
 
 func denyAll(string, api.Access) *api.Error { return api.Denied.Error }
 
-// TestCloudWatchFails: what PutMetricData does not take goes out as a line of embedded metrics, and a rejection says
+// TestCloudWatchFails: what PutMetricData does not accept goes out as a line of embedded metrics, and a rejection says
 // so.
 func TestCloudWatchFails(t *testing.T) {
 	t.Parallel()

@@ -39,7 +39,7 @@ func TestHostileTokenEndpoint(t *testing.T) {
 			token := random(1<<20 - 400)
 			return fmt.Sprintf(`{"access_token":%q,"token_type":"Bearer","expires_in":3600}`, token), token
 		}},
-		"a megabyte of token in a refusal": {status: http.StatusBadRequest, body: func() (string, string) {
+		"a megabyte of token in a rejection": {status: http.StatusBadRequest, body: func() (string, string) {
 			token := random(1<<19 - 400)
 			return fmt.Sprintf(`{"error":"invalid_grant","error_description":%q,"access_token":%q}`, "no: "+token, token), token
 		}},

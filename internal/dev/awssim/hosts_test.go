@@ -73,7 +73,7 @@ func TestHost(t *testing.T) {
 	}
 }
 
-// TestClock: the binary follows the virtual clock, to the second, wherever that stands.
+// TestClock: the binary follows the virtual clock, to the second, wherever that is.
 func TestClock(t *testing.T) {
 	t.Parallel()
 	for _, begin := range []time.Time{

@@ -83,7 +83,7 @@ func (r *federated) role() string {
 	return "arn:aws:iam::" + r.Stack.AccountID + ":role/" + r.Stack.Ref("CallerRole")
 }
 
-// verify is what a server does that takes the identity itself, such as an Application Load Balancer.
+// verify is what a server does that accepts the identity itself, such as an Application Load Balancer.
 func (r *federated) verify(text string) error {
 	claims := jwt.MapClaims{}
 	_, err := jwt.NewParser(jwt.WithTimeFunc(r.Now), jwt.WithIssuer(r.issuer), jwt.WithSubject(*r.subject.Load()),
@@ -368,7 +368,7 @@ func TestIdentityNeverInOutput(t *testing.T) {
 		"exchanged, then rejected by the target": {more: exchangeMore, prepare: func(r *federated) {
 			r.api.Rule(echo)
 		}, outcome: "token_rejected"},
-		"client assertion in the provider's refusal": {more: clientMore, prepare: echoing, outcome: "token_rejected"},
+		"client assertion in the provider's rejection": {more: clientMore, prepare: echoing, outcome: "token_rejected"},
 		"signature error of STS": {more: "", prepare: func(r *federated) {
 			r.STS.Faults.Set("", "", api.Fault{Error: &api.Error{
 				Status: 403, Code: "SignatureDoesNotMatch",
@@ -377,7 +377,7 @@ func TestIdentityNeverInOutput(t *testing.T) {
 					sessionToken + "'",
 			}})
 		}, outcome: "token_unavailable"},
-		"subject token in the provider's refusal": {more: exchangeMore, prepare: echoing, outcome: "token_rejected"},
+		"subject token in the provider's rejection": {more: exchangeMore, prepare: echoing, outcome: "token_rejected"},
 		"in the headers of a login that is turned off": {
 			more:    `,"login":{"call":"POST https://id.example.com/token","body":{"a":"{{awsIdentity}}"},"token":"/t"}`,
 			prepare: echoing, outcome: "token_rejected",

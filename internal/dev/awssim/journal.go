@@ -45,7 +45,7 @@ func newRun(id string, i lambda.Invocation) Run {
 			continue
 		}
 		if text, err := json.Marshal(line["result"]); err == nil {
-			_ = json.Unmarshal(text, &r.Result) // a line of another shape leaves it empty, which no test takes for a result
+			_ = json.Unmarshal(text, &r.Result) // a line of another shape leaves it empty, which no test reads as a result
 		}
 	}
 	return r

@@ -14,7 +14,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/upstream"
 )
 
-// TestLoginNeverInOutput: what a login sends and is given, and what we sign, is in no output, though the provider and
+// TestLoginNeverInOutput: what a login sends and receives, and what we sign, is in no output, though the provider and
 // the target repeat all that they are sent.
 func TestLoginNeverInOutput(t *testing.T) {
 	t.Parallel()
@@ -48,7 +48,7 @@ func TestLoginNeverInOutput(t *testing.T) {
 			members: map[string]any{"login": login}, status: 200, answer: `"token":"` + granted + `"`,
 			outcome: "token_rejected",
 		},
-		"login, refused": {
+		"login, rejected": {
 			members: map[string]any{"login": login}, status: 401, answer: `"error":"bad_credentials"`,
 			outcome: "token_rejected",
 		},
@@ -59,7 +59,7 @@ func TestLoginNeverInOutput(t *testing.T) {
 			members: map[string]any{"login": login}, status: 200, answer: `"tokn":"` + granted + `"`,
 			outcome: "token_unavailable",
 		},
-		"login with a JWT, refused": {
+		"login with a JWT, rejected": {
 			members: map[string]any{"login": proven, "jwt": signed}, status: 401, answer: `"error":"bad_credentials"`,
 			outcome: "token_rejected",
 		},
@@ -70,7 +70,7 @@ func TestLoginNeverInOutput(t *testing.T) {
 		"JWT, rejected by the target": {
 			members: map[string]any{"jwt": signed}, status: 0, answer: "", outcome: "token_rejected",
 		},
-		"assertion, refused": {
+		"assertion, rejected": {
 			members: map[string]any{"oauth2": assertion}, status: 400, answer: `"error":"invalid_grant"`,
 			outcome: "token_rejected",
 		},
@@ -130,7 +130,7 @@ func TestLoginNeverInOutput(t *testing.T) {
 	}
 }
 
-// jwtIn is the first JWT in a text, without its header, which is no secret; empty if there is none.
+// jwtIn is the first JWT in a text, without its header, which is not a secret; empty if there is none.
 func jwtIn(text string) string {
 	_, rest, there := strings.Cut(text, "eyJ")
 	if !there {

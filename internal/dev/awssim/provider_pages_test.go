@@ -41,7 +41,7 @@ const filler = "value-0123456789abcdef"
 type asked struct {
 	method, path string
 	header       http.Header
-	fields       map[string]string // of a form, or of a JSON object; what is no string as JSON
+	fields       map[string]string // of a form, or of a JSON object; what is not a string as JSON
 	isJSON       bool
 	user, pass   string // Basic
 	bearer       string
@@ -277,7 +277,7 @@ func providers() map[string]provider {
 			life: time.Hour,
 			check: func(_ *provided, q asked) string {
 				if !q.isJSON {
-					return "the request is no JSON"
+					return "the request is not JSON"
 				}
 				return want(q, map[string]string{
 					"grant_type": exchangeType, "client_id": filler, "subject_token": filler, "subject_token_type": jwtTokenType,
@@ -431,7 +431,7 @@ func TestProviderPagesObtainTokens(t *testing.T) {
 			r.advance(2 * p.life)
 			run := r.invoke(call)
 			if run.Result.Outcome != p.outcome || run.Result.Verdict != "rejected" || !strings.Contains(run.Message, p.words) {
-				t.Errorf("refused: %+v\n%s\nwants the provider's words %q", run.Result, run.Message, p.words)
+				t.Errorf("rejected: %+v\n%s\nwant the provider's words %q", run.Result, run.Message, p.words)
 			}
 			r.nothingLeaked(t)
 		})
@@ -476,7 +476,7 @@ func offer(t *testing.T, p provider) *provided {
 	return r
 }
 
-// good reports whether the API takes a token: one that was granted and lives, or a JWT of ours.
+// good reports whether the API accepts a token: one that was granted and lives, or a JWT of ours.
 func (r *provided) good(t *testing.T, token string) bool {
 	t.Helper()
 	if r.p.path == "" {
@@ -531,7 +531,7 @@ func (r *provided) token(t *testing.T, q asked) upstream.Answer {
 		t.Errorf("%s %s is not the token endpoint", q.method, q.path)
 	}
 	if wrong := r.p.check(r, q); wrong != "" {
-		t.Errorf("%s would refuse the request: %s", r.p.page, wrong)
+		t.Errorf("%s would reject the request: %s", r.p.page, wrong)
 		return oauthError(http.StatusBadRequest, `{"error":"invalid_request"}`)
 	}
 	if r.isRevoked() {

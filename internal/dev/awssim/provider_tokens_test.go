@@ -188,7 +188,7 @@ func TestProviderPagesRenewTheirTokens(t *testing.T) {
 					t.Errorf("%s %s is not where tokens are renewed", q.method, q.path)
 				}
 				if wrong := c.check(q, token, refresh); wrong != "" {
-					t.Errorf("%s would refuse the request: %s", c.page, wrong)
+					t.Errorf("%s would reject the request: %s", c.page, wrong)
 				}
 				if revoked {
 					return c.rejection
@@ -243,7 +243,7 @@ func TestProviderPagesRenewTheirTokens(t *testing.T) {
 			if stored, _ := r.Secrets.Value(r.SecretID(secret), "AWSCURRENT"); !strings.Contains(stored, token) ||
 				strings.Contains(stored, `"refresh_token"`) != (c.auth != "") || c.auth != "" &&
 				!strings.Contains(stored, refresh) || !json.Valid([]byte(stored)) {
-				t.Error("AWSCURRENT does not hold what the provider gave last")
+				t.Error("AWSCURRENT does not hold what the provider granted last")
 			}
 			revoked = true
 			if failed, message := rotate(); failed != c.failure || strings.Contains(message, "renewed-") {

@@ -129,7 +129,7 @@ func (s standIn) run(t *testing.T) {
 	})}
 	r.audience, r.algorithms = members.Identity.Audience, []string{"RS256", "ES384"}
 	if s.host == "" {
-		r.algorithms = []string{"RS256"} // a load balancer takes no other
+		r.algorithms = []string{"RS256"} // a load balancer accepts no other
 	}
 	must(t, r.trust())
 	var granted sync.Map // tokens: until when
@@ -171,7 +171,7 @@ func (s standIn) run(t *testing.T) {
 	r.subject.Store(&other)
 	r.advance(life)
 	if run := r.invoke(call); run.Result.Outcome != s.outcome || run.Result.Verdict != "rejected" {
-		t.Errorf("refused: %+v\n%s", run.Result, run.Message)
+		t.Errorf("rejected: %+v\n%s", run.Result, run.Message)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // keyClient authenticates with a private key.
 const keyClient = "cronbearer-with-a-key"
 
-// register makes keyClient known and gives its private key.
+// register registers keyClient and returns its private key.
 func (r *renewal) register() string {
 	r.t.Helper()
 	key := newECKey(r.t)
@@ -125,28 +125,28 @@ func TestSecretsNeverInOutput(t *testing.T) {
 	}
 	cases := map[string]func(*renewal){
 		"all goes well":               func(*renewal) {},
-		"the new token is refused":    func(r *renewal) { echo(r, 401) },
+		"the new token is rejected":   func(r *renewal) { echo(r, 401) },
 		"the API fails":               func(r *renewal) { echo(r, 500) },
 		"the API redirects":           func(r *renewal) { echo(r, 302) },
 		"the refresh token is dead":   rejects(400, "invalid_grant"),
-		"the client is refused":       rejects(401, "invalid_client"),
+		"the client is rejected":      rejects(401, "invalid_client"),
 		"the server fails":            rejects(500, "server_error"),
 		"a token that cannot be used": func(r *renewal) { must(r.t, r.auth.Fail(idp.TokenType("mac"))) },
 		"an answer that is cut off":   func(r *renewal) { must(r.t, r.auth.Fail(idp.CutOff())) },
 		"an unknown key": func(r *renewal) {
 			r.logIn(map[string]any{"tokn": "fake-token-with-a-wrong-key"})
 		},
-		"rotate":            both(rotating, func(r *renewal) { echo(r, 200) }),
-		"rotate is refused": both(rotating, func(r *renewal) { echo(r, 401) }),
-		"minted with a key": minted("client_credentials", map[string]any{"auth": "private_key_jwt"}),
-		"minted with a key, and refused": both(
+		"rotate":             both(rotating, func(r *renewal) { echo(r, 200) }),
+		"rotate is rejected": both(rotating, func(r *renewal) { echo(r, 401) }),
+		"minted with a key":  minted("client_credentials", map[string]any{"auth": "private_key_jwt"}),
+		"minted with a key, and rejected": both(
 			minted("client_credentials", map[string]any{"auth": "private_key_jwt"}), rejects(401, "invalid_client"),
 		),
-		"minted by an assertion, refused": both(
+		"minted by an assertion, rejected": both(
 			minted("jwt_bearer", map[string]any{"issuer": "https://issuer.example.com", "subject": "reports"}),
 			rejects(400, "invalid_grant"),
 		),
-		"minted, and the API refuses them": both(minted(
+		"minted, and the API rejects them": both(minted(
 			"client_credentials", map[string]any{"auth": "private_key_jwt"},
 		), func(r *renewal) {
 			echo(r, 401)

@@ -141,7 +141,7 @@ func TestRenewalGivesUpForANewCredential(t *testing.T) {
 	if err := r.rotate(); err == nil || !strings.Contains(err.Error(), "RotationRefusedError") {
 		t.Errorf("%v", err)
 	}
-	must(t, r.Secrets.RotateSecret(t.Context(), r.SecretID(secret))) // nothing stands in the way of it
+	must(t, r.Secrets.RotateSecret(t.Context(), r.SecretID(secret))) // nothing is in the way of it
 	r.pass(2 * time.Minute)
 	r.healthy()
 }

@@ -94,7 +94,7 @@ func (r *renewal) logIn(more map[string]any) {
 	must(r.t, err)
 }
 
-// deploy is the one command that the README gives.
+// deploy is the one command that the README shows.
 func (r *renewal) deploy() {
 	r.t.Helper()
 	_, err := r.AddRotation(filepath.Join(awssimtest.Root(), "infra", "rotation.yaml"), secret, "rate(30 minutes)")
@@ -180,7 +180,7 @@ func TestRenewalOnSchedule(t *testing.T) {
 	for _, call := range r.SecretsAPI.Calls("") {
 		// AWSPENDING has no value before it is renewed
 		if call.Rejected != "" && call.Rejected != "ResourceNotFoundException" {
-			t.Errorf("refused: %+v", call)
+			t.Errorf("rejected: %+v", call)
 		}
 	}
 	found, _ := r.Secrets.Secret(r.SecretID(secret))
@@ -197,7 +197,7 @@ func TestRenewalOnSchedule(t *testing.T) {
 	}
 }
 
-// TestRotatorMayDoNoMore: a rotator that is not the one in the secret may not even look at it.
+// TestRotatorMayDoNoMore: a rotator that is not the one in the secret may not even read it.
 func TestRotatorMayDoNoMore(t *testing.T) {
 	t.Parallel()
 	r := startRenewal(t, awssim.Options{NoStarts: true})
@@ -246,7 +246,7 @@ func TestRevokedRefreshToken(t *testing.T) {
 	r.pass(40 * time.Minute) // 11:00: rejected three times over, then kept
 	if got := r.states(rotationFailed, "DeadLetters"); got[rotationFailed] != alarm.InAlarm ||
 		got["DeadLetters"] != alarm.InAlarm {
-		t.Errorf("after the start that was refused: %v", got)
+		t.Errorf("after the start that was rejected: %v", got)
 	}
 	kept := r.Queue("DeadLetters").Messages()
 	if len(kept) != 1 || !strings.Contains(kept[0].Attributes["ERROR_MESSAGE"], "previous rotation") ||

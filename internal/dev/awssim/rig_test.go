@@ -24,7 +24,7 @@ const (
 	third  = "fake-token-number-three"
 )
 
-// rig is a cloud whose schedules stand still, with one secret and one API.
+// rig is a cloud whose schedules do not start, with one secret and one API.
 type rig struct {
 	*awssim.Cloud
 

@@ -231,7 +231,7 @@ func (s *scheduler) plan(one *scheduled, after time.Time) {
 // chance is how late a start comes: within the minute, or within its window. It depends on nothing but the seed.
 func (s *scheduler) chance(one *scheduled, nominal time.Time) time.Duration {
 	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%d %s %d", s.seed, one.arn, nominal.Unix()) // a hash takes everything
+	_, _ = fmt.Fprintf(h, "%d %s %d", s.seed, one.arn, nominal.Unix()) // a hash accepts everything
 	return time.Duration(h.Sum64()%uint64((one.window+precision)/time.Second)) * time.Second
 }
 
@@ -368,6 +368,6 @@ func (s *scheduled) filled(nominal time.Time, attempt int) string {
 // executionID differs for each attempt.
 func (s *scheduled) executionID(nominal time.Time, attempt int) string {
 	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%s %d", s.arn, nominal.Unix()) // a hash takes everything
+	_, _ = fmt.Fprintf(h, "%s %d", s.arn, nominal.Unix()) // a hash accepts everything
 	return fmt.Sprintf("%016x-%d", h.Sum64(), attempt+1)
 }

@@ -3,7 +3,7 @@
 //
 // It starts real processes in shuffled rounds on the simulator's Runtime API, Secrets Manager, CloudWatch and target,
 // and prints medians with their confidence intervals as Markdown. Absolute times are this machine's; the ratios are
-// between processes of the same minutes. A target that is missed is printed and is no error; what could not run is.
+// between processes of the same minutes. A target that is missed is printed and is not an error; what could not run is.
 package main
 
 import (
@@ -117,7 +117,7 @@ func (b *bench) limit() error {
 	for text := range strings.SplitSeq(b.memory, ",") {
 		megabytes, err := strconv.Atoi(text)
 		if err != nil || megabytes < defaultMemory {
-			return fmt.Errorf("-memory %s: %q is no size of a function in MB", b.memory, text)
+			return fmt.Errorf("-memory %s: %q is not a memory size in MB", b.memory, text)
 		}
 		l, err := newLimiter(cgroupMount, megabytes)
 		if err != nil {

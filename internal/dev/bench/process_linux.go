@@ -38,7 +38,7 @@ func peakMemory(pid int) (int64, error) {
 			return kilobytes << 10, err
 		}
 	}
-	return 0, fmt.Errorf("process %d tells no peak of its memory", pid)
+	return 0, fmt.Errorf("process %d reports no peak of its memory", pid)
 }
 
 // limiter emulates a Lambda size by control groups: the process is in the group of the memory from its start, and in

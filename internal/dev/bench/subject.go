@@ -71,7 +71,7 @@ func named(list []subject, name string) subject {
 	return list[slices.IndexFunc(list, func(s subject) bool { return s.name == name })]
 }
 
-// oursEnv is what the template gives the caller; the last line lets it call loopback, which no deployed function can.
+// oursEnv is what the template sets for the caller; the last line lets it call loopback, as no deployed function can.
 func oursEnv(w *world) []string {
 	return []string{
 		"STACK_NAME=" + stackName, "METRIC_NAMESPACE=Bench", "SECRET_PREFIX=" + stackName + "/", "SECRET_CACHE_TTL=5m",

@@ -1,6 +1,6 @@
 // Package cfn reads a CloudFormation template offline and resolves it as AWS
 // would for one stack: the loops, maps and defaults of AWS::LanguageExtensions,
-// parameters, conditions, and names and ARNs of the shape that AWS gives.
+// parameters, conditions, and names and ARNs of the shape that AWS uses.
 //
 // It is not an emulator: it creates nothing. What it does not know (a resource type, an
 // attribute, what another stack exports) becomes an unknown value:

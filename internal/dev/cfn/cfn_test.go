@@ -162,7 +162,7 @@ func TestResolve(t *testing.T) {
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ template, want string }{
-		"no YAML":       {template: "a: [", want: "no YAML"},
+		"no YAML":       {template: "a: [", want: "not YAML"},
 		"two documents": {template: "Resources: {}\n---\nResources: {}", want: "one YAML document"},
 		"key twice": {
 			template: "Resources:\n  A: { Type: AWS::SQS::Queue, Type: AWS::SQS::Queue }",
@@ -174,13 +174,13 @@ func TestProblems(t *testing.T) {
 		"unknown section": {template: around("1") +
 			"Resource: {}", want: "Resource: CloudFormation knows no such section"},
 		"unknown function": {
-			template: around("{ Fn::Subb: x }"), want: "Fn::Subb is no function of CloudFormation's",
+			template: around("{ Fn::Subb: x }"), want: "Fn::Subb is not a CloudFormation function",
 		},
 		"unknown reference": {
-			template: around("!Ref Nobody"), want: "Resources.It.Properties.V: there is no parameter or resource Nobody",
+			template: around("!Ref Missing"), want: "Resources.It.Properties.V: there is no parameter or resource Missing",
 		},
 		"unknown in a substitution": {
-			template: around("!Sub '${Nobody}'"), want: "there is no parameter or resource Nobody",
+			template: around("!Sub '${Missing}'"), want: "there is no parameter or resource Missing",
 		},
 		"left out by its condition": {
 			template: around("!GetAtt Left.Arn"), want: "Left is left out by its condition",
@@ -340,7 +340,7 @@ func TestNamesAreTheStacksOwnAndFit(t *testing.T) {
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "template.yaml")
-	if err := os.WriteFile(path, []byte(around("!Ref Nobody")), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(around("!Ref Missing")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := cfn.Load(path, cfn.Options{}); err == nil || !strings.HasPrefix(err.Error(), path) {
@@ -350,7 +350,7 @@ func TestLoad(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	// What could be read is there for a reader who can say more.
-	s, err := cfn.Parse([]byte(around("!Ref Nobody")), cfn.Options{Parameters: map[string]string{"Name": "day"}})
+	s, err := cfn.Parse([]byte(around("!Ref Missing")), cfn.Options{Parameters: map[string]string{"Name": "day"}})
 	if err == nil || s.Values["Name"] != "day" || s.Mappings["Rows"]["One"]["Whole"] != 14 {
 		t.Errorf("got %v, %v", s, err)
 	}
@@ -437,7 +437,7 @@ func TestProblemsHaveTheirLine(t *testing.T) {
     Type: AWS::SQS::Queue
     Properties:
       Tags:
-        - { Key: a, Value: !Ref Nobody }
+        - { Key: a, Value: !Ref Missing }
   Fn::ForEach::Topics:
     - Name
     - [A, B]
@@ -453,7 +453,7 @@ func TestProblemsHaveTheirLine(t *testing.T) {
 	}
 	want := cfn.TemplateError{
 		{
-			Where: "Resources.Queue.Properties.Tags[0].Value", Text: "there is no parameter or resource Nobody", Line: 6,
+			Where: "Resources.Queue.Properties.Tags[0].Value", Text: "there is no parameter or resource Missing", Line: 6,
 			Column: 21,
 		},
 		{

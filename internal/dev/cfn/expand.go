@@ -18,7 +18,7 @@ func (s *Stack) expandLoops(p *problems, section string) {
 	body, ok := s.expanded[section].(map[string]any)
 	if !ok {
 		if s.expanded[section] != nil {
-			p.add(section, "is no mapping")
+			p.add(section, "is not a mapping")
 		}
 		return
 	}
@@ -109,7 +109,7 @@ func (s *Stack) readLoop(v any) (loop, error) {
 		l.list = append(l.list, text)
 	}
 	if l.template, ok = parts[2].(map[string]any); !ok {
-		return loop{}, errors.New("its body is no mapping")
+		return loop{}, errors.New("its body is not a mapping")
 	}
 	for _, key := range slices.Sorted(maps.Keys(l.template)) {
 		if l.substitute(key, "") == key {

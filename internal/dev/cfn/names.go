@@ -29,7 +29,7 @@ var nameProperty = map[string]string{
 // resource of that type, or "".
 func NameProperty(resourceType string) string { return nameProperty[resourceType] }
 
-// physicalID is what a Ref to the resource gives.
+// physicalID is what a Ref to the resource returns.
 func (r *resolver) physicalID(where, id string) any {
 	s, name := r.stack, r.name(where, id)
 	switch r.typeOf(id) {
@@ -46,7 +46,7 @@ func (r *resolver) physicalID(where, id string) any {
 	}
 }
 
-// attribute is what a Fn::GetAtt gives: the ARN in the shape of its service, or
+// attribute is what a Fn::GetAtt returns: the ARN in the shape of its service, or
 // one of the few attributes that are plain names.
 func (r *resolver) attribute(where, id, attribute string) any {
 	s, name, kind := r.stack, r.name(where, id), r.typeOf(id)
@@ -97,7 +97,7 @@ func (r *resolver) groupOf(where, id string) string {
 	return "default"
 }
 
-// name is the physical name: the one that the template gives, or one in
+// name is the physical name: the one that the template sets, or one in
 // CloudFormation's shape, the same for the same stack and logical id.
 func (r *resolver) name(where, id string) string {
 	properties, _ := r.body(id)["Properties"].(map[string]any)

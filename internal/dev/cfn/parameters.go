@@ -68,7 +68,7 @@ func (s *Stack) readParameters(p *problems, o Options) {
 		where := "Parameters." + name
 		body, ok := section[name].(map[string]any)
 		if !ok {
-			p.add(where, "is no mapping")
+			p.add(where, "is not a mapping")
 			continue
 		}
 		d := readParameter(p, where, body)
@@ -159,14 +159,14 @@ func (s *Stack) readMappings(p *problems) {
 		s.Mappings[name] = map[string]map[string]any{}
 		rows, ok := section[name].(map[string]any)
 		if !ok {
-			p.add("Mappings."+name, "is no mapping")
+			p.add("Mappings."+name, "is not a mapping")
 			continue
 		}
 		for _, row := range slices.Sorted(maps.Keys(rows)) {
 			where := "Mappings." + name + "." + row
 			values, ok := rows[row].(map[string]any)
 			if !ok {
-				p.add(where, "is no mapping")
+				p.add(where, "is not a mapping")
 				continue
 			}
 			for _, key := range slices.Sorted(maps.Keys(values)) {
@@ -204,7 +204,7 @@ func text(v any) string {
 	}
 }
 
-// Number reads a resolved scalar that CloudFormation takes for a number,
+// Number reads a resolved scalar that CloudFormation accepts as a number,
 // written as one or as text.
 func Number(v any) (float64, bool) {
 	switch v := v.(type) {
@@ -223,7 +223,7 @@ func Number(v any) (float64, bool) {
 func number(p *problems, where string, v any) *float64 {
 	n, ok := Number(v)
 	if !ok {
-		p.add(where, "%v is no number", v)
+		p.add(where, "%v is not a number", v)
 	}
 	return &n
 }

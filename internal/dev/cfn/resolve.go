@@ -59,7 +59,7 @@ func (r *resolver) resources() {
 		where := "Resources." + id
 		body, ok := section[id].(map[string]any)
 		if !ok {
-			r.problems.add(where, "is no mapping")
+			r.problems.add(where, "is not a mapping")
 			continue
 		}
 		resource := Resource{LogicalID: id, Properties: map[string]any{}}
@@ -89,7 +89,7 @@ func (r *resolver) resources() {
 	}
 }
 
-// addGlobals gives a function what the section Globals says for all of them, as SAM does: of mappings the keys that the
+// addGlobals merges what the section Globals says for all functions into one, as SAM does: of mappings the keys the
 // function does not have, of lists the entries before its own, of anything else only what it lacks.
 func (r *resolver) addGlobals(f Resource) {
 	if f.Type != "AWS::Serverless::Function" {
@@ -155,7 +155,7 @@ func (r *resolver) mapping(where string, v any) map[string]any {
 	resolved := r.resolve(where, v)
 	m, ok := resolved.(map[string]any)
 	if !ok && !isUnknown(resolved) {
-		r.problems.add(where, "is no mapping")
+		r.problems.add(where, "is not a mapping")
 	}
 	return m
 }
@@ -279,7 +279,7 @@ func (r *resolver) call(where, name string, argument any) any {
 	case "Fn::ImportValue", "Fn::GetAZs", "Fn::Cidr", "Fn::Transform":
 		return unknown{} // only AWS knows
 	default:
-		r.problems.add(where, "%s is no function of CloudFormation's", name)
+		r.problems.add(where, "%s is not a CloudFormation function", name)
 		return unknown{}
 	}
 }
@@ -340,7 +340,7 @@ func (r *resolver) ref(where, name string) any {
 	return r.physicalID(where, name)
 }
 
-// value is what a Ref to the parameter gives.
+// value is what a Ref to the parameter returns.
 func (d Parameter) value(raw string) any {
 	switch {
 	case d.list():
@@ -412,7 +412,7 @@ func (r *resolver) sub(where string, argument any) any {
 		template = r.word(where, parts[0])
 		var ok bool
 		if variables, ok = parts[1].(map[string]any); !ok {
-			r.problems.add(where, "the second part of Fn::Sub is no mapping")
+			r.problems.add(where, "the second part of Fn::Sub is not a mapping")
 		}
 	}
 	return placeholder.ReplaceAllStringFunc(template, func(match string) string {
@@ -574,7 +574,7 @@ func (r *resolver) decide(where string, v any) bool {
 		parts := r.arguments(where, name, argument, 2, 10)
 		return slices.ContainsFunc(parts, func(part any) bool { return r.decide(where, part) })
 	default:
-		r.problems.add(where, "is no condition")
+		r.problems.add(where, "is not a condition")
 	}
 	return false
 }

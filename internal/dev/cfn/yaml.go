@@ -45,10 +45,10 @@ var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
 
 // syntax reads the line out of the YAML parser's error, which has it as text only.
 func syntax(err error) error {
-	problem := Problem{Text: "this is no YAML: " + err.Error(), Syntax: true}
+	problem := Problem{Text: "this is not YAML: " + err.Error(), Syntax: true}
 	if found := yamlError.FindStringSubmatch(err.Error()); found != nil {
 		problem.Line, _ = strconv.Atoi(found[1])
-		problem.Text = "this is no YAML: " + found[2]
+		problem.Text = "this is not YAML: " + found[2]
 	}
 	return TemplateError{problem}
 }
@@ -97,7 +97,7 @@ func scalar(p *problems, n *yaml.Node) any {
 	case "!!int", "!!float", "!!bool", "!!null":
 		var v any
 		if err := n.Decode(&v); err != nil {
-			p.at(n, "%s is no value: %v", n.Value, err)
+			p.at(n, "%s is not a value: %v", n.Value, err)
 		}
 		return v
 	default: // a date such as a policy's Version stays text
@@ -208,7 +208,7 @@ type Problem struct {
 	Where        string // Resources.Queue.Properties.Tags; "" for the template as such
 	Text         string
 	Line, Column int  // from 1; 0 where it is not known
-	Syntax       bool // the template is no YAML
+	Syntax       bool // the template is not YAML
 }
 
 func (p Problem) String() string {
@@ -264,7 +264,7 @@ func (p *problems) err() error {
 	return p.list
 }
 
-// prune takes rows of mappings out of a document, and their names out of the lists of their loops. The rest keeps its
+// prune removes rows of mappings from a document, and their names from the lists of their loops. The rest keeps its
 // lines.
 func prune(document *yaml.Node, without func(loop, name string) bool) {
 	_, resources := child(document, "Resources")

@@ -29,7 +29,7 @@ caught() {
 	fi
 }
 
-# mistake FILE TEXT INSTEAD: one mistake in a file, which `restore` takes back.
+# mistake FILE TEXT INSTEAD: one mistake in a file, which `restore` undoes.
 mistake() {
 	cp "$root/$1" "$1"
 	sed "s|$2|$3|" "$1" >"$1.new" && mv "$1.new" "$1"
@@ -76,7 +76,7 @@ mkdir -p other/Caller && { cat "$root/.build/lambda/Caller/bootstrap"; echo; } >
 caught 'EOF on' cmp "$root/.aws-sam/build/Caller/bootstrap" other/Caller/bootstrap
 rm -rf other
 
-# The deployment: what the emulator does not take, and what it takes but must not be so.
+# The deployment: what the emulator rejects, and what it accepts but must not be so.
 built=$root/.aws-sam/build
 sed 's/Type: AWS::Scheduler::ScheduleGroup/&s/' "$built/template.yaml" >"$built/broken.yaml"
 caught 'Unrecognized resource types' sh internal/dev/check/emulator.sh "$bin" "$emulator" "$built/broken.yaml"
@@ -89,7 +89,7 @@ mistake internal/keys/key.go 'k.thumbprint != ""' 'false'
 caught 'FAIL caller binary: private_key_jwt with the certificate' sh -c "make -s native && sh internal/dev/check/interop.sh '$bin/python3' '$root/.tools/node' .tools/interop/zitadel"
 restore internal/keys/key.go
 
-# The linters. A stand-in for the package that nobody may import, as it is no dependency.
+# The linters. A stand-in for the package that no one may import, as it is not a dependency.
 mkdir config && echo "package config" >config/config.go && echo "module github.com/aws/aws-sdk-go-v2/config" >config/go.mod
 go mod edit -require github.com/aws/aws-sdk-go-v2/config@v0.0.0 -replace github.com/aws/aws-sdk-go-v2/config=./config
 # What the house forbids, one file for the functions, one for the packages.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# build.sh BIN [BUILT]: `sam build` gives the bytes that `make build` has put into BUILT, for each function of the shipped
+# build.sh BIN [BUILT]: `sam build` writes the bytes that `make build` has put into BUILT, for each function of the shipped
 # template.
 set -eu
 bin=$1 built=${2:-.build/lambda}

@@ -27,7 +27,7 @@ def main():
         elif name in made and not made[name]["ResourceStatus"].endswith("_COMPLETE"):
             problems.append(f"{name} is {made[name]['ResourceStatus']}")
     for name in made.keys() - resources.keys():
-        problems.append(f"{name} is no resource of the template")
+        problems.append(f"{name} is not a resource of the template")
     problems += services(made)
     for problem in problems:
         print("emulator:", problem, file=sys.stderr)

@@ -1,13 +1,13 @@
 #!/bin/sh
 # emulator.sh BIN EMULATOR [BUILT]: SAM CLI deploys the shipped template, as `sam build` has left it in BUILT, to ministack, an
-# emulator of AWS that others wrote: once with the defaults, then as an update that takes every option. BIN holds sam and its
+# emulator of AWS that others wrote: once with the defaults, then as an update that sets every option. BIN holds sam and its
 # python, EMULATOR ministack and its own.
 #
 # What the emulator cannot do, and what holds it instead:
 #   AWS::IAM::RolePolicy is unknown to it: the rotator's is deployed as AWS::IAM::Policy, the older form of the same.
 #   AWS::SecretsManager::RotationSchedule (infra/rotation.yaml) and AWS::Chatbot (infra/notifications.yaml) are unknown to it:
 #   those two are read by cfn-lint and deployed to the simulator only.
-#   It takes what AWS refuses: a queue policy with two queues, DeletionPolicy RetainExceptOnCreate, alarms that watch nothing.
+#   It accepts what AWS rejects: a queue policy with two queues, DeletionPolicy RetainExceptOnCreate, alarms that watch nothing.
 #   The tests of package infra hold those.
 set -eu
 bin=$1 emulator=$2 built=${3:-.aws-sam/build/template.yaml}

@@ -21,7 +21,7 @@ TOML
 mkdir -p "$root/.tools" && ln -s "$root/.tools" "$copy/.tools"
 cd "$copy"
 git init -q . && git add -A
-# A fork is not upstream, whoever runs this.
+# A fork is not upstream, no matter who runs this.
 unset UPSTREAM
 
 step() {

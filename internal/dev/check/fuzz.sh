@@ -1,5 +1,5 @@
 #!/bin/sh
-# fuzz.sh TIME: each fuzz test for TIME. `go test -fuzz` takes one at a time.
+# fuzz.sh TIME: each fuzz test for TIME. `go test -fuzz` accepts one at a time.
 set -eu
 mkdir -p .build
 go test -list '^Fuzz' ./... >.build/fuzz.txt

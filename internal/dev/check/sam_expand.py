@@ -9,7 +9,7 @@ import sys
 from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
 from samcli.yamlhelper import yaml_parse
 
-# What package cfn takes by default.
+# What package cfn uses by default.
 PSEUDO = {
     "AWS::AccountId": "123456789012",
     "AWS::Partition": "aws",

@@ -24,8 +24,8 @@ expand() {
 	shift
 	echo "expanded by SAM CLI and by internal/dev/cfn: $name"
 	"$bin/python" internal/dev/check/sam_expand.py "$template" "$@" >"$work/expanded-$name.json"
-	# Resolved maps and conditions look unused (W7001, W8001, W8003); SAM CLI leaves in what a condition takes out, with
-	# its references emptied (W1001, E3512). The lint of the template itself, above, looks at all of them.
+	# Resolved maps and conditions look unused (W7001, W8001, W8003); SAM CLI leaves in what a condition removes, with
+	# its references emptied (W1001, E3512). The lint of the template itself, above, checks all of them.
 	"$bin/cfn-lint" --custom-rules "$here/cfn-lint.rules" --ignore-checks W1001 W7001 W8001 W8003 E3512 -- "$work/expanded-$name.json"
 	for parameter in "$@"; do
 		set -- "$@" --parameter "$parameter"
@@ -43,5 +43,5 @@ expand everything 'AllowedHosts=api.example.com,*.example.net:8443' AlarmEmail=o
 	RunbookUrl=https://wiki.example.com/runbooks LogResponses=never \
 	RemindAfter=0 SecretCacheTtl=0 IdempotencyHeader= LogLevel=debug
 
-echo "what internal/dev/lint takes for YAML, read by SAM CLI"
+echo "what internal/dev/lint accepts as YAML, read by SAM CLI"
 SAM_PYTHON=$bin/python go test -count=1 ./internal/dev/lint -run TestSAMReadsWhatIsAccepted

@@ -75,7 +75,7 @@ func TestReadmeQuotesTheDemo(t *testing.T) {
 	}
 }
 
-// TestStoryThatDoesNotComeOut: a template whose alarm tells no one, and one without the job, end in clear words.
+// TestStoryThatDoesNotComeOut: a template whose alarm notifies no one, and one without the job, end in clear words.
 func TestStoryThatDoesNotComeOut(t *testing.T) {
 	t.Parallel()
 	binary := awssimtest.Binaries(t)["Caller"]

@@ -1,6 +1,6 @@
 // Command demo shows how a token dies and comes back, and how another renews itself for a day: jobs of the real
 // shipped template, run by the real binaries, on a model of AWS (package awssim) and a virtual clock. It exits
-// with 1 if the story does not come out. It needs no AWS account and no network, and it is no proof: the tests are.
+// with 1 if the story does not come out. It needs no AWS account and no network, and it is not a proof: the tests are.
 package main
 
 import (

@@ -96,7 +96,7 @@ func playRenewal(ctx context.Context, p *page, binaries map[string]string, templ
 
 func (r *renewal) deploy(rotation string) error {
 	r.auth = idp.New(r.cloud.Now)
-	// The hardest kind of server: a refresh token is good once, and the access token before ends with the exchange.
+	// The hardest kind of server: a refresh token is good once, and the access token before expires with the exchange.
 	if err := r.auth.SetPolicy(idp.Policy{AccessLife: time.Hour, ExchangeEndsAccess: true}); err != nil {
 		return err
 	}
@@ -256,7 +256,7 @@ func (r *renewal) stored(name string) (string, error) {
 	return value.OAuth2[name], nil
 }
 
-// end looks at all that was stored, and for it in all that was said.
+// end checks all that was stored, and for it in all that was said.
 func (r *renewal) end() error {
 	if n := r.auth.Count(idp.RefreshToken); n.Reused > 0 || n.Requests != n.Granted+1 {
 		return fmt.Errorf("requests for a token: %+v", n)
@@ -278,7 +278,7 @@ func (r *renewal) end() error {
 		}
 		for _, hidden := range []string{value.Token, value.OAuth2["refresh_token"], clientSecret} {
 			if strings.Contains(said.String(), hidden) {
-				return errors.New("a secret stands in the output of a run")
+				return errors.New("a secret is in the output of a run")
 			}
 		}
 	}

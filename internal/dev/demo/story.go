@@ -76,7 +76,7 @@ func (s *story) play(ctx context.Context) error {
 	}
 
 	s.page.narrate(
-		s.cloud.Now(), host+" fails for a while: that is no news of the token, so nothing clears",
+		s.cloud.Now(), host+" fails for a while: that is not news of the token, so nothing clears",
 	)
 	api.Next(upstream.Broken, upstream.Broken, upstream.Broken) // a run tries three times
 	if err := s.pass(ctx, chapter{
@@ -199,7 +199,7 @@ func (s *story) end() error {
 	for _, r := range s.cloud.Runs() {
 		for _, text := range [][]byte{r.Stdout, r.Stderr, r.Payload} {
 			if strings.Contains(string(text), oldToken) || strings.Contains(string(text), newToken) {
-				return errors.New("a token stands in the output of a run")
+				return errors.New("a token is in the output of a run")
 			}
 		}
 	}

@@ -5,7 +5,7 @@ import "github.com/cronbearer/cronbearer/internal/dev/samconfig"
 // config is the environment that is deployed.
 type config struct{ samconfig.Config }
 
-// arguments are what `sam deploy` needs to be told, as the environment has not saved it.
+// arguments are what `sam deploy` needs to know, as the environment has not saved it.
 func (c config) arguments(env string) []string {
 	list := []string{"deploy", "--config-env", env, "--language-extensions"}
 	_, bucket := c.Values["s3_bucket"]

@@ -99,7 +99,7 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 	}
 }
 
-// TestValidateNeedsNoSAM: it only reads, and an example's host is no mistake yet.
+// TestValidateNeedsNoSAM: it only reads, and an example's host is not a mistake yet.
 func TestValidateNeedsNoSAM(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ template, says, fails string }{

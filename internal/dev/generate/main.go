@@ -30,7 +30,7 @@ func generators() []generator {
 	return []generator{
 		{
 			Package: "internal/caller",
-			Tests:   []string{"TestErrorTexts"},
+			Tests:   []string{"TestTextsForPeople"},
 			Writes:  []string{"internal/caller/testdata/texts.golden"},
 		},
 		{

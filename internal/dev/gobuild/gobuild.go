@@ -45,8 +45,8 @@ func Function(root, name string) (Program, error) {
 	return p, DependOn(p)
 }
 
-// DependOn looks at the sources of programs, so that go test knows that a result depends on them: it knows nothing of
-// what another go command reads, and would show a result of yesterday. It looks at nothing else: an edit of a test, or
+// DependOn reads the sources of programs, so that go test knows that a result depends on them: it knows nothing of
+// what another go command reads, and would show a result of yesterday. It reads nothing else: an edit of a test, or
 // of a package that no program imports, leaves the result in the cache.
 func DependOn(programs ...Program) error {
 	for _, p := range programs {

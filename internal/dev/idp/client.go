@@ -27,7 +27,7 @@ const minRSA = 2048
 // Auth is how a client proves who it is, by its name in RFC 8414.
 type Auth string
 
-// Ways of authentication. A client has one, and no other is taken from it.
+// Ways of authentication. A client has one, and no other is accepted from it.
 const (
 	AuthBasic         Auth = "client_secret_basic"
 	AuthBody          Auth = "client_secret_post"
@@ -48,7 +48,7 @@ type Client struct {
 	Auth   Auth
 	Secret string // for AuthBasic and AuthBody
 	Keys   []Key  // for AuthPrivateKeyJWT; several while they are being changed
-	// Federated is whose assertion AuthPrivateKeyJWT takes instead of one that Keys verify.
+	// Federated is whose assertion AuthPrivateKeyJWT accepts instead of one that Keys verify.
 	Federated *Federation
 	Grants    []Grant // that it may use; none: all
 	Scopes    []string
@@ -58,7 +58,7 @@ type Client struct {
 // "federated identity credential"). All three must be equal to the assertion's.
 type Federation struct{ Issuer, Subject, Audience string }
 
-// Issuer is one whose assertions jwt_bearer and token_exchange take, and clients that are Federated.
+// Issuer is one whose assertions jwt_bearer and token_exchange accept, and clients that are Federated.
 type Issuer struct {
 	ID        string // "iss"
 	Audience  string // "aud"; empty: the token endpoint
@@ -247,7 +247,7 @@ func (s *Server) identifyAssertion(form url.Values, endpoint string) (Client, bo
 	}
 	text := form.Get("client_assertion")
 	if c, known := s.clients[form.Get("client_id")]; known && c.Federated != nil {
-		// The client cannot be told by its assertion: many may have one subject.
+		// The client cannot be identified by its assertion: many may have one subject.
 		issuer := s.issuers[c.Federated.Issuer]
 		if _, err := s.verify(
 			text, issuer.Keys, c.Federated.Audience, issuer.Life, jwt.WithIssuer(issuer.ID),
@@ -323,7 +323,7 @@ func (s *Server) verify(
 	}
 	longest = cmp.Or(longest, s.policy.AssertionLife, defaultAssertionLife)
 	if left := expires.Sub(s.now()); left > longest+s.policy.Leeway {
-		return nil, fmt.Errorf("it lasts for %s more, %s at most are taken", left.Round(time.Second), longest)
+		return nil, fmt.Errorf("it lasts for %s more, at most %s is accepted", left.Round(time.Second), longest)
 	}
 	return claims, s.once(claims, expires.Time)
 }

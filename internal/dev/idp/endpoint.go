@@ -24,7 +24,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		http.Error(w, "the token endpoint takes POST only (RFC 6749 section 3.2)", http.StatusMethodNotAllowed)
+		http.Error(w, "the token endpoint accepts POST only (RFC 6749 section 3.2)", http.StatusMethodNotAllowed)
 		return
 	}
 	form, unreadable := readForm(w, r)
@@ -167,8 +167,8 @@ func (s *Server) grant(
 	}
 }
 
-// exchange returns a new refresh token for an old one, which thereby ends. One that comes again ends them all: the
-// server cannot tell the thief from the client (RFC 9700 section 4.14.2).
+// exchange returns a new refresh token for an old one, which is revoked with it. One that is used again revokes them
+// all: the server cannot tell the thief from the client (RFC 9700 section 4.14.2).
 func (s *Server) exchange(client Client, form url.Values) (map[string]any, *rejection) {
 	if !form.Has("refresh_token") {
 		return nil, reject("invalid_request", "there is no refresh_token")

@@ -45,10 +45,10 @@ func Slow(d time.Duration) Fault { return Fault{Delay: d} }
 // SlowAfter does the work at once and answers late.
 func SlowAfter(d time.Duration) Fault { return Fault{Hold: d} }
 
-// HungUp gives no answer and does nothing.
+// HungUp sends no answer and does nothing.
 func HungUp() Fault { return Fault{HangUp: true} }
 
-// Lost gives no answer although the work was done.
+// Lost sends no answer although the work was done.
 func Lost() Fault { return Fault{Lost: true} }
 
 // CutOff ends in the middle of the answer.

@@ -48,12 +48,12 @@ func TestTokenExchange(t *testing.T) {
 		},
 		"no subject token": {form: url.Values{"subject_token_type": {jwtType}}, code: "invalid_request"},
 		"no type":          {form: url.Values{"subject_token": {good()}}, code: "invalid_request"},
-		"a token that is no JWT": {
+		"a token that is not a JWT": {
 			form: url.Values{"subject_token": {"opaque"}, "subject_token_type": {jwtType}}, code: "invalid_request",
 		},
 		"an issuer that is not trusted": {
 			form: url.Values{
-				"subject_token":      {w.assertion(jwt.SigningMethodRS256, keys().rsa, "nobody", nil)},
+				"subject_token":      {w.assertion(jwt.SigningMethodRS256, keys().rsa, "unknown", nil)},
 				"subject_token_type": {jwtType},
 			},
 			code: "invalid_request",
@@ -153,7 +153,7 @@ func TestDiscoveryThatCannotBeTrusted(t *testing.T) {
 		found               int
 		bad                 bool
 	}{
-		"other keys beside it": {
+		"other keys next to it": {
 			configuration: issuer, keys: `{"keys":[` + rsaKey + `,{"kty":"oct","k":"AA"},{"kty":"RSA","use":"enc"}]}`, found: 1,
 		},
 		"another issuer's": {configuration: "https://b.example", keys: `{"keys":[]}`, bad: true},

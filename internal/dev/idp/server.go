@@ -1,8 +1,8 @@
 // Package idp is a model of an OAuth 2.0 authorization server (RFC 6749, RFC 7523, RFC 8693) with one-time refresh
-// tokens whose second use ends the whole family (RFC 9700 section 4.14). It is a model, not a product: it has the token
-// endpoint and the four grants that this repository's functions use, its tokens are predictable, and it fails and lies
-// when a test asks. Where the RFCs leave a choice it takes the strictest one that a large provider makes, so that what
-// passes here passes there.
+// tokens whose second use revokes the whole family (RFC 9700 section 4.14). It is a model, not a product: it has the
+// token endpoint and the four grants that this repository's functions use, its tokens are predictable, and it fails and
+// lies when a test asks. Where the RFCs leave a choice it makes the strictest one that a large provider makes, so that
+// what passes here passes there.
 package idp
 
 import (
@@ -26,7 +26,7 @@ const (
 	defaultAssertionLife = 3 * time.Minute
 )
 
-// Grant is a grant_type as it stands on the wire.
+// Grant is a grant_type as it is on the wire.
 type Grant string
 
 // Grants that the server knows (RFC 6749 sections 4.4.2 and 6, RFC 7523 section 2.1, RFC 8693 section 2.1).
@@ -60,7 +60,7 @@ type Policy struct {
 	Seed uint64
 }
 
-// Tokens are what a user who has logged in gives to a client.
+// Tokens are what a client gets after a user has logged in.
 type Tokens struct {
 	Access, Refresh string
 	Expires         time.Time // of Access
@@ -181,7 +181,7 @@ func (s *Server) Valid(token string) bool {
 	}
 }
 
-// StillGood reports whether an exchange of a refresh token would be honoured now. Asking is no use of it.
+// StillGood reports whether an exchange of a refresh token would be honoured now. Asking does not use it.
 func (s *Server) StillGood(token string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,8 +189,8 @@ func (s *Server) StillGood(token string) bool {
 	return r != nil && !r.family.ended && !s.expired(r) && !s.spent(r)
 }
 
-// Revoke ends the family of a refresh token, used or not, as a user does who withdraws a consent, and reports whether
-// it was alive.
+// Revoke revokes the family of a refresh token, used or not, as a user does who withdraws a consent, and reports
+// whether it was alive.
 func (s *Server) Revoke(token string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,7 +202,7 @@ func (s *Server) Revoke(token string) bool {
 	return true
 }
 
-// RevokeAccess ends one access token before its time, and reports whether the server knew it.
+// RevokeAccess revokes one access token before its time, and reports whether the server knew it.
 func (s *Server) RevokeAccess(token string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -248,7 +248,7 @@ func one(yes bool) int {
 	return 0
 }
 
-// expired and spent say why a refresh token is not taken any more. mu is held, as for all that follows.
+// expired and spent say why a refresh token is no longer accepted. mu is held, as for all that follows.
 func (s *Server) expired(r *refreshToken) bool {
 	return !r.expires.IsZero() && !s.now().Before(r.expires)
 }

@@ -373,7 +373,7 @@ func TestRejected(t *testing.T) {
 		"no client": {
 			request: is(request{form: form("grant_type", "client_credentials")}), want: invalidClient,
 		},
-		"an unknown client": {request: is(ok("nobody")), want: invalidClient},
+		"an unknown client": {request: is(ok("unknown")), want: invalidClient},
 		"another way: body": {request: is(ok("basic")), want: invalidClient},
 		"another way: basic": {
 			request: is(
@@ -429,7 +429,7 @@ func TestRejected(t *testing.T) {
 			want: "400 invalid_scope",
 		},
 		"no refresh_token":         {request: is(asBody("body", "grant_type", "refresh_token")), want: invalidRequest},
-		"an unknown refresh_token": {request: is(refreshing("refresh-of-nobody")), want: invalidGrant},
+		"an unknown refresh_token": {request: is(refreshing("unknown-refresh-token")), want: invalidGrant},
 		"another's refresh_token": {request: func(w *world) request {
 			return refreshing(w.logIn("refreshing", "").Refresh)
 		}, want: invalidGrant},
@@ -578,7 +578,7 @@ func TestRejectedScopeLeavesTheRefreshTokenAlone(t *testing.T) {
 	token := w.logIn("body", "read").Refresh
 	w.post(wider(refreshing(token)))
 	if !w.StillGood(token) {
-		t.Error("a refused request used the refresh token up")
+		t.Error("a rejected request used the refresh token up")
 	}
 }
 
@@ -677,7 +677,7 @@ func TestPolicies(t *testing.T) {
 			next := w.post(refreshing(in.Refresh)).text("refresh_token")
 			w.clock.pass(time.Hour)
 			w.is("good after", w.StillGood(next), false)
-			w.is("refused", w.post(refreshing(next)).text("error") == "invalid_grant", true)
+			w.is("rejected", w.post(refreshing(next)).text("error") == "invalid_grant", true)
 			w.is("no reuse", w.Count("").Reused == 0, true)
 		}},
 		"Overlap": {policy: idp.Policy{Overlap: time.Minute}, try: func(w *world, in idp.Tokens) {
@@ -688,7 +688,7 @@ func TestPolicies(t *testing.T) {
 			w.is("both good", w.StillGood(first) && w.StillGood(second) && first != second, true)
 			w.clock.pass(1)
 			w.is("good after", w.StillGood(in.Refresh), false)
-			w.is("refused", w.post(refreshing(in.Refresh)).text("error") == "invalid_grant", true)
+			w.is("rejected", w.post(refreshing(in.Refresh)).text("error") == "invalid_grant", true)
 			w.is("both ended", w.StillGood(first) || w.StillGood(second), false)
 		}},
 		"Reusable": {policy: idp.Policy{Reusable: true}, try: func(w *world, in idp.Tokens) {
@@ -725,7 +725,7 @@ func TestPolicies(t *testing.T) {
 				r := signed(w.assertion(jwt.SigningMethodRS256, keys().rsa, "signed", map[string]any{
 					"iat": now.Add(30 * time.Second).Unix(), "exp": now.Add(time.Hour + 30*time.Second).Unix(),
 				}))
-				w.is("taken", w.post(r).status == http.StatusOK, true)
+				w.is("accepted", w.post(r).status == http.StatusOK, true)
 				w.clock.pass(time.Hour + 89*time.Second)
 				w.is(
 					"a replay until its end",
@@ -759,17 +759,17 @@ func TestRevokeAndRevokeAccess(t *testing.T) {
 	in := w.logIn("body", "")
 	next := w.post(refreshing(in.Refresh)).text("refresh_token")
 	for range 2 {
-		w.is("asking is no use", w.StillGood(next), true)
+		w.is("asking does not use it", w.StillGood(next), true)
 	}
 	w.is("by a used one", w.Revoke(in.Refresh), true)
 	w.is("its successor", w.StillGood(next), false)
 	w.is("twice", w.Revoke(next), false)
-	w.is("an unknown one", w.Revoke("refresh-of-nobody"), false)
+	w.is("an unknown one", w.Revoke("unknown-refresh-token"), false)
 	w.is("access lasts", w.Valid(in.Access), true)
 	w.is("ended", w.RevokeAccess(in.Access), true)
 	w.is("access after", w.Valid(in.Access), false)
-	w.is("end an unknown one", w.RevokeAccess("access-of-nobody"), false)
-	w.is("an unknown one is valid", w.Valid("access-of-nobody") || w.Valid(""), false)
+	w.is("revoke an unknown one", w.RevokeAccess("unknown-access-token"), false)
+	w.is("an unknown one is valid", w.Valid("unknown-access-token") || w.Valid(""), false)
 	w.is("a refresh token is valid", w.Valid(next), false)
 	if got, want := w.Requests(), []idp.Request{
 		{Time: w.clock.now(), Grant: idp.RefreshToken, Client: "body", Granted: true, Status: 200},
@@ -859,17 +859,17 @@ func TestMisuse(t *testing.T) {
 		"a fault for less than no request": w.Fail(idp.HungUp().First(-1)),
 	} {
 		if err == nil {
-			t.Errorf("%s was taken", name)
+			t.Errorf("%s was accepted", name)
 		}
 	}
 	w.must(
 		w.Register(idp.Client{ID: "minting", Auth: idp.AuthBody, Secret: secret, Grants: []idp.Grant{idp.ClientCredentials}}),
 	)
 	if logIn("minting", "") == nil {
-		t.Error("a log-in for a client that may not refresh was taken")
+		t.Error("a log-in for a client that may not refresh was accepted")
 	}
 	if a := w.post(asBody("body", "grant_type", "client_credentials")); a.status != http.StatusOK {
-		t.Errorf("a refused fault or policy had its effect: %d", a.status)
+		t.Errorf("a rejected fault or policy had its effect: %d", a.status)
 	}
 }
 

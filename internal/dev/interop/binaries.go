@@ -33,7 +33,7 @@ type world struct {
 
 	suite  *suite
 	api    *upstream.Server
-	refuse atomic.Bool
+	reject atomic.Bool
 }
 
 func (s *suite) open(parameters map[string]string) (*world, error) {
@@ -49,7 +49,7 @@ func (s *suite) open(parameters map[string]string) (*world, error) {
 	w := &world{Cloud: cloud, suite: s, api: cloud.Target(host)}
 	w.api.Rule(func(q upstream.Request) (upstream.Answer, bool) {
 		found, err := s.server.find(q.Token)
-		return upstream.OK, err == nil && found.Client != "" && !w.refuse.Load()
+		return upstream.OK, err == nil && found.Client != "" && !w.reject.Load()
 	})
 	return w, nil
 }
@@ -93,7 +93,7 @@ func (w *world) showsNothing() error {
 
 // caller runs the real caller with tokens that it mints at the server.
 func (s *suite) caller() []check {
-	const name = "caller binary: calls with a minted token, reuses it, and reports the refused client"
+	const name = "caller binary: calls with a minted token, reuses it, and reports the rejected client"
 	return []check{{name, func(ctx context.Context) (err error) {
 		const client = "binary"
 		register := func(password string) error {
@@ -131,7 +131,7 @@ func (s *suite) caller() []check {
 		if err := register(s.password()); err != nil {
 			return err
 		}
-		w.refuse.Store(true)
+		w.reject.Store(true)
 		for _, start := range []string{"warm", "cold"} {
 			r, err := w.Invoke(ctx, "Caller", []byte(event))
 			if err != nil {
@@ -154,7 +154,7 @@ func (s *suite) caller() []check {
 
 // rotator runs the real rotator on refresh tokens of the server.
 func (s *suite) rotator() []check {
-	const name = "rotator binary: renews five times, and a refresh token that was used elsewhere asks for a person"
+	const name = "rotator binary: renews five times, and a refresh token that was used elsewhere asks for an operator"
 	return []check{{name, func(ctx context.Context) (err error) {
 		w, err := s.open(nil)
 		if err != nil {
@@ -183,7 +183,7 @@ func (s *suite) rotator() []check {
 		}
 
 		// Someone else has the first refresh token: the server revokes all that came from it.
-		if _, err := s.ask(ctx, s.refreshing("refresh", used[0]), beside("the-first-token")); err == nil {
+		if _, err := s.ask(ctx, s.refreshing("refresh", used[0]), withCurrent("the-first-token")); err == nil {
 			return errors.New("a used refresh token was honoured")
 		}
 		before := len(w.Runs())
@@ -215,7 +215,7 @@ func (s *suite) rotator() []check {
 // rotatorLoses runs the real rotator where the answer to a refresh is lost: the server has rotated the refresh token,
 // and who posts the old one a second time loses the whole family.
 func (s *suite) rotatorLoses() []check {
-	const name = "rotator binary: a lost answer is asked for again, and a refresh token that was refused is not posted " +
+	const name = "rotator binary: a lost answer is asked for again, and a refresh token that was rejected is not posted " +
 		"again"
 	return []check{{name, func(ctx context.Context) (err error) {
 		w, err := s.open(nil)

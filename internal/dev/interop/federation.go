@@ -126,7 +126,7 @@ func (w *world) exchanges() []trial {
 		},
 		{
 			name:   "token_exchange for an unknown resource fails: parameters arrive",
-			oauth2: s.exchange("basic", "parameters", map[string]any{"resource": elsewhere}), fails: &passingKind,
+			oauth2: s.exchange("basic", "parameters", map[string]any{"resource": elsewhere}), fails: &transientKind,
 			words: "invalid_target",
 		},
 		{
@@ -146,7 +146,7 @@ func (w *world) exchanges() []trial {
 		},
 		{
 			name:   "token_exchange with a wrong client secret is rejected",
-			oauth2: s.exchange("basic", "client_secret", "wrong-wrong-wrong"), fails: &refusedKind, words: "invalid_client",
+			oauth2: s.exchange("basic", "client_secret", "wrong-wrong-wrong"), fails: &rejectedKind, words: "invalid_client",
 		},
 		{
 			name: "token_exchange of a JWT that AWS signed", oauth2: s.exchangeOfIdentity(), identity: s.awsIdentity(),

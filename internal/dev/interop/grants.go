@@ -153,27 +153,28 @@ func (s *suite) clientCredentials() []check {
 		granted("private_key_jwt, this clock 25 seconds slow", rsa, clockOff(-25*time.Second)),
 		check{"client_credentials: the scope asked for is the token's", s.scope},
 		check{"client_credentials: the audience asked for is the token's (a JWT)", s.audience},
-		fails("a wrong secret is refused", refusedKind, "answered 401|invalid_client", func() map[string]any {
+		fails("a wrong secret is rejected", rejectedKind, "answered 401|invalid_client", func() map[string]any {
 			return and(basic(), "client_secret", "wrong-wrong-wrong")
 		}),
-		fails("a wrong secret in the body is refused", refusedKind, "answered 401|invalid_client", func() map[string]any {
+		fails("a wrong secret in the body is rejected", rejectedKind, "answered 401|invalid_client", func() map[string]any {
 			return and(s.withPassword("body", "body"), "client_secret", "wrong-wrong-wrong")
 		}),
-		fails("an unknown client is refused", refusedKind, "answered 401|invalid_client", func() map[string]any {
-			return and(basic(), "client_id", "nobody")
+		fails("an unknown client is rejected", rejectedKind, "answered 401|invalid_client", func() map[string]any {
+			return and(basic(), "client_id", "unknown")
 		}),
-		fails("the wrong way of authenticating is refused", refusedKind, "invalid_client", func() map[string]any {
+		fails("the wrong way of authenticating is rejected", rejectedKind, "invalid_client", func() map[string]any {
 			return and(rsa(), "client_id", "basic")
 		}),
-		fails("another client's key is refused", refusedKind, "answered 401|invalid_client", func() map[string]any {
+		fails("another client's key is rejected", rejectedKind, "answered 401|invalid_client", func() map[string]any {
 			return s.withKey("key-RS256", s.keys["issuer-RS256"])
 		}),
-		fails("another algorithm than the registered one is refused",
-			refusedKind, "answered 401|invalid_client", func() map[string]any {
+		fails("another algorithm than the registered one is rejected",
+			rejectedKind, "answered 401|invalid_client", func() map[string]any {
 				return and(rsa(), "algorithm", "PS256")
 			}),
-		fails("an expired assertion is refused", refusedKind, "answered 401|invalid_client", rsa, clockOff(-10*time.Minute)),
-		fails("an unknown scope is a mistake, not a refusal",
+		fails("an expired assertion is rejected", rejectedKind, "answered 401|invalid_client", rsa,
+			clockOff(-10*time.Minute)),
+		fails("an unknown scope is a mistake, not a rejection",
 			mistakeKind, "answered 400|invalid_scope", func() map[string]any {
 				return and(basic(), "scope", "reports:write")
 			}),
@@ -181,15 +182,15 @@ func (s *suite) clientCredentials() []check {
 			mistakeKind, "answered 400|invalid_request", func() map[string]any {
 				return s.withPassword("forbidden", "basic")
 			}),
-		fails("a URL that is no token endpoint passes no judgment", passingKind, "answered 404", func() map[string]any {
+		fails("a URL that is not a token endpoint reaches no verdict", transientKind, "answered 404", func() map[string]any {
 			return and(basic(), "token_url", s.server.issuer+"/nothing")
 		}),
-		fails("a certificate of an unknown authority is not accepted", passingKind, "certificate is not valid", basic,
+		fails("a certificate of an unknown authority is not accepted", transientKind, "certificate is not valid", basic,
 			through(egress.NewTransport(nil, egress.Guard{AllowLoopback: true}))),
-		fails("loopback is refused where tests do not open it", mistakeKind, "was not called|127.0.0.1", basic,
+		fails("loopback is blocked where tests do not open it", mistakeKind, "was not called|127.0.0.1", basic,
 			through(egress.NewTransport(s.authority.Pool(), egress.Guard{}))),
 		check{
-			"client_credentials: a replayed client assertion is refused, and each of ours is new", s.replayedClientAssertion,
+			"client_credentials: a replayed client assertion is rejected, and each of ours is new", s.replayedClientAssertion,
 		},
 		check{"client_credentials: the client's keys change, with and without an overlap", s.keyRotation},
 	)
@@ -215,7 +216,7 @@ func (s *suite) audience(ctx context.Context) error {
 	const aJWT = 3
 	parts := strings.Split(g.Token.Reveal(), ".")
 	if len(parts) != aJWT {
-		return errors.New("the token is no JWT")
+		return errors.New("the token is not a JWT")
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
@@ -297,14 +298,14 @@ func (s *suite) keyRotation(ctx context.Context) error {
 			if works {
 				err = s.granted(ctx, s.withKey(id, *k))
 			} else {
-				err = s.fails(ctx, refusedKind, "invalid_client", s.withKey(id, *k))
+				err = s.fails(ctx, rejectedKind, "invalid_client", s.withKey(id, *k))
 			}
 			if err != nil {
 				return fmt.Errorf("with %d keys at the server, the %s one: %w", len(step.keys), k.id, err)
 			}
 		}
 	}
-	return s.fails(ctx, refusedKind, "invalid_client", and(s.withKey(id, newer), "key_id", "older"))
+	return s.fails(ctx, rejectedKind, "invalid_client", and(s.withKey(id, newer), "key_id", "older"))
 }
 
 func (s *suite) jwtBearer() []check {
@@ -345,27 +346,28 @@ func (s *suite) jwtBearer() []check {
 		check{"jwt_bearer: the audience that the secret names (Salesforce: the login host)", func(ctx context.Context) error {
 			return s.granted(ctx, and(ours(), "audience", s.server.issuer))
 		}},
-		fails("an expired assertion is refused", refusedKind, "answered 400|invalid_grant", ours, clockOff(-10*time.Minute)),
+		fails("an expired assertion is rejected", rejectedKind, "answered 400|invalid_grant", ours,
+			clockOff(-10*time.Minute)),
 		fails(
-			"an assertion that ends too far ahead is refused", refusedKind, "answered 400|invalid_grant", ours,
+			"an assertion that expires too far ahead is rejected", rejectedKind, "answered 400|invalid_grant", ours,
 			clockOff(10*time.Minute),
 		),
-		fails("an unknown issuer is refused", refusedKind, "invalid_grant", func() map[string]any {
+		fails("an unknown issuer is rejected", rejectedKind, "invalid_grant", func() map[string]any {
 			return and(ours(), "issuer", "https://other.example.com")
 		}),
-		fails("another issuer's key is refused", refusedKind, "invalid_grant", func() map[string]any {
+		fails("another issuer's key is rejected", rejectedKind, "invalid_grant", func() map[string]any {
 			return and(assertion("public", s.keys["issuer-PS256"]), "issuer", "https://issuer-RS256.example.com")
 		}),
-		fails("another audience is refused", refusedKind, "invalid_grant", func() map[string]any {
+		fails("another audience is rejected", rejectedKind, "invalid_grant", func() map[string]any {
 			return and(ours(), "audience", api)
 		}),
-		fails("no subject is refused by a server that wants one", refusedKind, "invalid_grant", func() map[string]any {
+		fails("no subject is rejected by a server that requires one", rejectedKind, "invalid_grant", func() map[string]any {
 			return and(ours(), "subject", "")
 		}),
-		fails("a server that wants a client_id says so", mistakeKind, "invalid_request", func() map[string]any {
+		fails("a server that requires a client_id says so", mistakeKind, "invalid_request", func() map[string]any {
 			return and(ours(), "client_id", "")
 		}),
-		check{"jwt_bearer: a replayed assertion is refused, and each of ours is new", func(ctx context.Context) error {
+		check{"jwt_bearer: a replayed assertion is rejected, and each of ours is new", func(ctx context.Context) error {
 			w := &wire{next: s.transport}
 			for range 2 {
 				if err := s.granted(ctx, ours(), through(w)); err != nil {
@@ -396,7 +398,7 @@ func (s *suite) refreshTokens() []check {
 			current := "the-first-token"
 			for n := 0; n < 5 && err == nil; n++ {
 				var g oauth.Granted
-				if g, err = s.ask(ctx, secret(client, refreshToken), beside(current)); err != nil {
+				if g, err = s.ask(ctx, secret(client, refreshToken), withCurrent(current)); err != nil {
 					break
 				}
 				if g.RefreshToken.IsZero() || g.RefreshToken.Reveal() == refreshToken {
@@ -409,23 +411,23 @@ func (s *suite) refreshTokens() []check {
 		}})
 	}
 	return append(list,
-		check{"refresh_token: a used one is refused, and its whole family is revoked", func(ctx context.Context) error {
+		check{"refresh_token: a used one is rejected, and its whole family is revoked", func(ctx context.Context) error {
 			first, err := login("refresh")
 			if err != nil {
 				return err
 			}
-			g, err := s.ask(ctx, s.refreshing("refresh", first), beside("the-first-token"))
+			g, err := s.ask(ctx, s.refreshing("refresh", first), withCurrent("the-first-token"))
 			if err != nil {
 				return err
 			}
 			if err := s.fails(
-				ctx, refusedKind, "answered 400|invalid_grant", s.refreshing("refresh", first), beside("the-first-token"),
+				ctx, rejectedKind, "answered 400|invalid_grant", s.refreshing("refresh", first), withCurrent("the-first-token"),
 			); err != nil {
 				return fmt.Errorf("the used one: %w", err)
 			}
 			if err := s.fails(
-				ctx, refusedKind, "answered 400|invalid_grant", s.refreshing("refresh", g.RefreshToken.Reveal()),
-				beside("the-first-token"),
+				ctx, rejectedKind, "answered 400|invalid_grant", s.refreshing("refresh", g.RefreshToken.Reveal()),
+				withCurrent("the-first-token"),
 			); err != nil {
 				return fmt.Errorf("the one that had followed: %w", err)
 			}
@@ -436,7 +438,7 @@ func (s *suite) refreshTokens() []check {
 			return err
 		}},
 		check{
-			"refresh_token: a lost answer is not asked for twice in one step; asked again, a person must log in",
+			"refresh_token: a lost answer is not asked for twice in one step; asked again, an operator must re-authorize",
 			func(ctx context.Context) error {
 				first, err := login("refresh")
 				if err != nil {
@@ -444,7 +446,7 @@ func (s *suite) refreshTokens() []check {
 				}
 				w := &wire{next: s.transport, lose: 1}
 				if err := s.fails(
-					ctx, passingKind, "did not answer", s.refreshing("refresh", first), beside("the-first-token"), through(w),
+					ctx, transientKind, "did not answer", s.refreshing("refresh", first), withCurrent("the-first-token"), through(w),
 				); err != nil {
 					return err
 				}
@@ -452,16 +454,18 @@ func (s *suite) refreshTokens() []check {
 					return fmt.Errorf("%d requests were sent", len(w.bodies))
 				}
 				return s.fails(
-					ctx, refusedKind, "invalid_grant", s.refreshing("refresh", first), beside("the-first-token"), through(w),
+					ctx, rejectedKind, "invalid_grant", s.refreshing("refresh", first), withCurrent("the-first-token"), through(w),
 				)
 			},
 		},
-		check{"refresh_token: another client's is refused", func(ctx context.Context) error {
+		check{"refresh_token: another client's is rejected", func(ctx context.Context) error {
 			first, err := login("refresh")
 			if err != nil {
 				return err
 			}
-			return s.fails(ctx, refusedKind, "invalid_grant", s.refreshing("refresh-public", first), beside("the-first-token"))
+			return s.fails(
+				ctx, rejectedKind, "invalid_grant", s.refreshing("refresh-public", first), withCurrent("the-first-token"),
+			)
 		}},
 	)
 }
@@ -524,17 +528,17 @@ func (s *suite) minting() []check {
 			}
 			return nil
 		}},
-		{"minter: a refusal is asked for once", func(ctx context.Context) error {
+		{"minter: a rejection is not retried", func(ctx context.Context) error {
 			d, err := s.parse(and(s.withPassword("basic", "basic"), "client_secret", "wrong-wrong-wrong"))
 			if err != nil {
 				return err
 			}
 			w := &wire{next: s.transport}
-			_, err = minter(w).Mint(ctx, token.Version{Document: d, Secret: "refused", ID: "1"}, redact.Secret{})
+			_, err = minter(w).Mint(ctx, token.Version{Document: d, Secret: "rejected", ID: "1"}, redact.Secret{})
 			if len(w.bodies) != 1 {
 				return fmt.Errorf("%d requests", len(w.bodies))
 			}
-			return s.isKind(err, refusedKind, "invalid_client")
+			return s.isKind(err, rejectedKind, "invalid_client")
 		}},
 	}
 }

@@ -16,13 +16,13 @@ import (
 // from its JWKS and verifies every JWT itself.
 //
 // What this server cannot show: a client that is known by issuer and subject under a client_id of its own, as Entra and
-// Buildkite have it. It takes a client assertion only if its "iss" and "sub" are the client_id (RFC 7523 section 3),
+// Buildkite have it. It accepts a client assertion only if its "iss" and "sub" are the client_id (RFC 7523 section 3),
 // which no JWT of AWS's is: a check below has it rejected. So where a client assertion has to be granted, the account's
 // issuer is the client_id, and the model of STS writes it as "sub" in place of the role. All else is as AWS signs it.
 func (s *suite) identity() []check {
 	ways := []struct {
 		name   string
-		client func(issuer string) string // that the token is given to
+		client func(issuer string) string // that the token is issued to
 		oauth2 func(issuer string) map[string]any
 	}{
 		{"client assertion", func(issuer string) string { return issuer }, func(issuer string) map[string]any {
@@ -69,10 +69,10 @@ func (s *suite) identity() []check {
 	client, exchange := ways[0].oauth2, ways[1].oauth2
 	return append(list,
 		s.identityFails(
-			"a client assertion whose subject is the role is refused by this server", "token_unavailable",
+			"a client assertion whose subject is the role is rejected by this server", "token_unavailable",
 			"client_id mismatch", client, nil,
 		),
-		s.identityFails("another account's key is refused",
+		s.identityFails("another account's key is rejected",
 			"token_rejected", "invalid_client", client, func(w *world, issuer string) error {
 				w.STS.Principal = itself(issuer)
 				other := sts.NewServer(sts.Config{})
@@ -83,15 +83,15 @@ func (s *suite) identity() []check {
 				}
 				return s.register(issuer, keys)
 			}),
-		s.identityFails("an account that is not trusted is refused",
+		s.identityFails("an account that is not trusted is rejected",
 			"token_unavailable", "invalid_request", exchange, func(_ *world, issuer string) error {
 				return s.server.setIssuer(issuer, jwks{Keys: []map[string]string{}})
 			}),
-		s.identityFails("an identity that is for another server is refused",
+		s.identityFails("an identity that is for another server is rejected",
 			"token_unavailable", "invalid_request", func(issuer string) map[string]any {
 				return and(exchange(issuer), "audience of the identity", "urn:other")
 			}, nil),
-		check{"AWS identity: a replayed client assertion is refused", s.replayedIdentity},
+		check{"AWS identity: a replayed client assertion is rejected", s.replayedIdentity},
 	)
 }
 

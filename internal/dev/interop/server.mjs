@@ -48,7 +48,7 @@ const provider = new Provider(issuer, {
   features: {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
-    // Auth0 and others take the API's name as "audience"; oidc-provider's own parameter for it is RFC 8707's "resource".
+    // Auth0 and others accept the API's name as "audience"; oidc-provider's own parameter for it is RFC 8707's "resource".
     resourceIndicators: {
       enabled: true,
       defaultResource: (ctx) => ctx.oidc.body?.audience,
@@ -90,7 +90,7 @@ provider.registerGrantType(TOKEN_EXCHANGE, async (ctx) => {
   try {
     claims = await verify(params.subject_token ?? '');
   } catch (cause) { // RFC 8693 section 2.2.2
-    throw new errors.InvalidRequest(`subject_token refused (${cause.code ?? cause.message})`);
+    throw new errors.InvalidRequest(`subject_token rejected (${cause.code ?? cause.message})`);
   }
   ctx.body = {
     ...await grant(client, claims, params.scope, 'token_exchange', audience), issued_token_type: ACCESS_TOKEN,
@@ -104,9 +104,9 @@ provider.registerGrantType(JWT_BEARER, async (ctx) => {
   try {
     claims = await verify(params.assertion);
   } catch (cause) {
-    throw new errors.InvalidGrant(`assertion refused (${cause.code ?? cause.message})`);
+    throw new errors.InvalidGrant(`assertion rejected (${cause.code ?? cause.message})`);
   }
-  // Salesforce takes assertions that end within three minutes; a clock may be half a minute off.
+  // Salesforce accepts assertions that expire within three minutes; a clock may be half a minute off.
   if (claims.exp - Date.now() / 1000 > 210) throw new errors.InvalidGrant('assertion lives too long');
   // Google reads the claim and not the parameter (RFC 7521 section 4.1 has the parameter).
   if ((claims.scope ?? '') !== (params.scope ?? '')) throw new errors.InvalidScope('scope differs from the claim', params.scope);
@@ -128,7 +128,7 @@ const commands = {
   // client changes a client that is stored, such as its keys.
   client: async ({ metadata }) => { await provider.Client.adapter.upsert(metadata.client_id, metadata); },
   issuer: async ({ name, jwks }) => { issuers.set(name, jwks); },
-  // login is what a person does in a browser: a grant and its first refresh token.
+  // login is what a user does in a browser: a grant and its first refresh token.
   login: async ({ client: id, account, scope }) => {
     const client = await provider.Client.find(id);
     const consent = new provider.Grant({ clientId: id, accountId: account });
@@ -138,7 +138,7 @@ const commands = {
     });
     return { refresh_token: await token.save() };
   },
-  // lose has the connection break after the next token request was served: the server has acted, and nobody hears of it.
+  // lose has the connection break after the next token request was served: the server has acted, and no one hears of it.
   lose: async () => { losing = true; },
   // find reports whether the server honours an access token now.
   find: async ({ token }) => {

@@ -17,7 +17,7 @@ func oidcProvider(dir string) other {
 		gaps: []string{
 			"basic_raw with a + or % in the secret is rejected, as it decodes each (checked)",
 			"format json is rejected, as it reads forms only (checked)",
-			"AWS's JWT as a client assertion is rejected, as its issuer is no client_id (checked)",
+			"AWS's JWT as a client assertion is rejected, as its issuer is not a client_id (checked)",
 			"no client_credentials without authentication: it registers no such client",
 			"no token_exchange of its own: server.mjs adds the grant, and jose verifies the subject token",
 		},
@@ -44,11 +44,11 @@ func zitadelOIDC(program string) other {
 			"basic_raw with a + or % in the secret is rejected, as it decodes each (checked)",
 			"format json is rejected, as it reads forms only (checked)",
 			"client_credentials without authentication is rejected (checked)",
-			"EdDSA and ES384 are rejected: it takes RS256, PS256 and ES256 (checked)",
+			"EdDSA and ES384 are rejected: it accepts RS256, PS256 and ES256 (checked)",
 			"jwt_bearer with a subject that is not the issuer is rejected, and so AWS's JWT (checked)",
 			"no audience with client_credentials: it reads none",
 			"no replay detection of assertions: it remembers no jti",
-			"no revocation on reuse of its own: its example storage rejects a used refresh token, and store.go ends the session",
+			"no revocation on reuse of its own: its example storage rejects a used refresh token, store.go revokes the session",
 			"no comparison of x5t#S256 of its own: store.go has go-jose compare it",
 		},
 		checks: func(s *suite, w *world) [][]check {

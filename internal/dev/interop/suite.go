@@ -33,7 +33,7 @@ type suite struct {
 	scrub     *redact.Scrubber
 	keys      map[string]key    // of clients and issuers, by id
 	passwords map[string]string // of clients, by id
-	secrets   []string          // must stand in no error
+	secrets   []string          // must be in no error
 	texts     []string          // the errors seen
 }
 
@@ -186,7 +186,7 @@ type exchange struct {
 type option func(*exchange)
 
 func through(t http.RoundTripper) option { return func(e *exchange) { e.transport = t } }
-func beside(token string) option         { return func(e *exchange) { e.current = []string{token} } }
+func withCurrent(token string) option    { return func(e *exchange) { e.current = []string{token} } }
 
 func clockOff(d time.Duration) option {
 	return func(e *exchange) { e.now = func() time.Time { return time.Now().Add(d) } }
@@ -215,12 +215,12 @@ func (s *suite) honoured(g oauth.Granted, client any) error {
 }
 
 // kind is what a failed token request says of the credential.
-type kind struct{ refused, lasting bool }
+type kind struct{ rejected, permanent bool }
 
 var (
-	refusedKind = kind{true, true}
-	mistakeKind = kind{false, true}
-	passingKind = kind{false, false}
+	rejectedKind  = kind{true, true}
+	mistakeKind   = kind{false, true}
+	transientKind = kind{false, false}
 )
 
 // fails asks for a token and requires an error of a kind whose text holds all the words.
@@ -236,8 +236,8 @@ func (s *suite) isKind(err error, want kind, words string) error {
 		return errors.New("a token was granted")
 	case !ok:
 		return fmt.Errorf("not an oauth.Error: %w", err)
-	case minting.Rejected != want.refused || minting.Permanent != want.lasting:
-		return fmt.Errorf("refused is %t and lasting %t, in: %w", minting.Rejected, minting.Permanent, err)
+	case minting.Rejected != want.rejected || minting.Permanent != want.permanent:
+		return fmt.Errorf("rejected is %t and permanent %t, in: %w", minting.Rejected, minting.Permanent, err)
 	case !strings.HasPrefix(minting.Error(), "the token endpoint "+strings.TrimPrefix(s.server.issuer, "https://")):
 		return fmt.Errorf("the error does not name the host: %w", err)
 	}
@@ -280,7 +280,7 @@ func (w *wire) RoundTrip(request *http.Request) (*http.Response, error) {
 
 var errLost = errors.New("connection reset")
 
-// last looks at everything that was said.
+// last checks everything that was said.
 func (s *suite) last() []check {
 	return []check{{"no error shows a client secret, a private key, an assertion or a token", func(context.Context) error {
 		for _, text := range s.texts {

@@ -58,10 +58,10 @@ func (w *world) try(ctx context.Context, t trial) error {
 	}
 	if t.fails != nil {
 		want := struct{ errorType, verdict string }{"TokenUnavailableError", "unknown"}
-		if t.fails.refused {
+		if t.fails.rejected {
 			want.errorType = "TokenRejectedError"
 		}
-		if t.fails.lasting {
+		if t.fails.permanent {
 			want.verdict = "rejected"
 		}
 		if r.ErrorType != want.errorType || r.Result.Verdict != want.verdict || len(w.api.Requests()) != calls {
@@ -86,7 +86,7 @@ func (w *world) try(ctx context.Context, t trial) error {
 	return t.granted.compare(found)
 }
 
-// compare looks at the members that are wanted.
+// compare checks the members that are wanted.
 func (a answer) compare(found answer) error {
 	for _, member := range []struct{ name, want, got string }{
 		{name: "client", want: a.Client, got: found.Client},
@@ -101,7 +101,7 @@ func (a answer) compare(found answer) error {
 	return nil
 }
 
-// after looks at all that the trials' runs left behind.
+// after checks all that the trials' runs left behind.
 func (w *world) after() []check {
 	return []check{{
 		"caller binary: no output, error or metric shows a secret, a token or an assertion",
@@ -154,7 +154,7 @@ func (w *world) everyServer() []trial {
 		{name: "basic, a secret with + and %", oauth2: password("raw-escaped", "basic"), granted: of("raw-escaped")},
 		{
 			name:   "basic_raw, the same secret is rejected by a server that decodes",
-			oauth2: password("raw-escaped", "basic_raw"), fails: &refusedKind, words: "invalid_client",
+			oauth2: password("raw-escaped", "basic_raw"), fails: &rejectedKind, words: "invalid_client",
 		},
 		{
 			name: "the scope is the token's", oauth2: and(password("basic", "basic"), "scope", "reports:read"),
@@ -162,12 +162,12 @@ func (w *world) everyServer() []trial {
 		},
 		{
 			name:   "a wrong secret is rejected",
-			oauth2: and(password("basic", "basic"), "client_secret", "wrong-wrong-wrong"), fails: &refusedKind,
+			oauth2: and(password("basic", "basic"), "client_secret", "wrong-wrong-wrong"), fails: &rejectedKind,
 			words: "invalid_client|client_secret",
 		},
 		{
-			name: "an unknown client is rejected", oauth2: and(password("basic", "basic"), "client_id", "nobody"),
-			fails: &refusedKind, words: "invalid_client",
+			name: "an unknown client is rejected", oauth2: and(password("basic", "basic"), "client_id", "unknown"),
+			fails: &rejectedKind, words: "invalid_client",
 		},
 		{
 			name:   "an unknown scope is a mistake",
@@ -185,20 +185,20 @@ func (w *world) everyServer() []trial {
 		},
 		{
 			name:   "private_key_jwt for another audience is rejected",
-			oauth2: s.signed("RS256", "assertion_audience", api), fails: &refusedKind, words: "invalid_client",
+			oauth2: s.signed("RS256", "assertion_audience", api), fails: &rejectedKind, words: "invalid_client",
 		},
 		{
 			name:   "private_key_jwt of another key is rejected",
-			oauth2: s.signed("ES256", "private_key", s.keys["issuer-ES256"].pem), fails: &refusedKind, words: "invalid_client",
+			oauth2: s.signed("ES256", "private_key", s.keys["issuer-ES256"].pem), fails: &rejectedKind, words: "invalid_client",
 		},
 		{name: "private_key_jwt with the certificate's x5t#S256 and no kid", oauth2: s.certified(), granted: of("certified")},
 		{
 			name:   "another certificate of the key is rejected",
-			oauth2: s.certified("certificate", s.keys["client-RS256"].certificates[1]), fails: &refusedKind,
+			oauth2: s.certified("certificate", s.keys["client-RS256"].certificates[1]), fails: &rejectedKind,
 			words: "invalid_client",
 		},
 		{
-			name: "an assertion without x5t#S256 is rejected", oauth2: s.certified("certificate", ""), fails: &refusedKind,
+			name: "an assertion without x5t#S256 is rejected", oauth2: s.certified("certificate", ""), fails: &rejectedKind,
 			words: "invalid_client",
 		},
 	}
@@ -244,21 +244,21 @@ func (w *world) onlyZitadel() []trial {
 	delete(bearerForTokenURL, "audience")
 	list := []trial{
 		{
-			name:   "client_credentials without authentication is rejected by a server that wants it",
-			oauth2: and(s.withPassword("open", "none"), "client_secret", ""), fails: &refusedKind,
+			name:   "client_credentials without authentication is rejected by a server that requires it",
+			oauth2: and(s.withPassword("open", "none"), "client_secret", ""), fails: &rejectedKind,
 			words: "invalid_client|client must be authenticated|oauth2.auth is none",
 		},
 		{
-			name:   "private_key_jwt for the token endpoint is rejected by a server that wants its issuer",
-			oauth2: forTokenURL, fails: &refusedKind, words: "invalid_client|audience|set oauth2.assertion_audience",
+			name:   "private_key_jwt for the token endpoint is rejected by a server that requires its issuer",
+			oauth2: forTokenURL, fails: &rejectedKind, words: "invalid_client|audience|set oauth2.assertion_audience",
 		},
 		{
 			name:   "private_key_jwt with EdDSA is rejected by a server that does not know it",
-			oauth2: s.signed("EdDSA"), fails: &refusedKind, words: "invalid_client|algorithm",
+			oauth2: s.signed("EdDSA"), fails: &rejectedKind, words: "invalid_client|algorithm",
 		},
 		{
 			name:   "a grant that the client may not use is rejected",
-			oauth2: s.withPassword("forbidden", "basic"), fails: &refusedKind, words: "unauthorized_client",
+			oauth2: s.withPassword("forbidden", "basic"), fails: &rejectedKind, words: "unauthorized_client",
 		},
 		{
 			name: "jwt_bearer for the token endpoint fails", oauth2: bearerForTokenURL, fails: &mistakeKind,
@@ -278,7 +278,7 @@ func (w *world) onlyZitadel() []trial {
 			oauth2: serviceAccount("RS256", "scope", "reports:write"), fails: &mistakeKind, words: "invalid_scope",
 		},
 		{
-			name:     "jwt_bearer with a JWT that AWS signed fails with a server that wants the issuer as subject",
+			name:     "jwt_bearer with a JWT that AWS signed fails with a server that requires the issuer as subject",
 			oauth2:   s.bearerOfIdentity(),
 			identity: s.awsIdentity(), fails: &mistakeKind, words: "invalid_request",
 		},
@@ -288,12 +288,12 @@ func (w *world) onlyZitadel() []trial {
 			identity: s.awsIdentity("algorithm", "ES384"), fails: &mistakeKind, words: "invalid_request",
 		},
 		{
-			name:   "token_exchange for an id_token gives nothing to call with",
+			name:   "token_exchange for an id_token returns nothing to call with",
 			oauth2: s.exchange("basic", "requested_token_type", "urn:ietf:params:oauth:token-type:id_token"),
 			fails:  &mistakeKind, words: "token_type",
 		},
 		{
-			name:    "token_exchange for a refresh token uses the access token beside it",
+			name:    "token_exchange for a refresh token uses the access token next to it",
 			oauth2:  s.exchange("basic", "requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"),
 			granted: answer{Client: "basic", Account: account},
 		},

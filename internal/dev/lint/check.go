@@ -29,7 +29,7 @@ type Options struct {
 	Stack cfn.Options
 	// SecretHosts are the hosts that the secrets of tokens allow, of those tokens whose secret is known.
 	SecretHosts map[string]hosts.List
-	// Asked: whoever deploys is asked for AllowedHosts, so that it need not be known yet.
+	// Asked: AllowedHosts is asked for at deployment, so that it need not be known yet.
 	Asked bool
 	// Deploy also rejects hosts that no one can own (RFC 2606, RFC 6761).
 	Deploy bool
@@ -147,7 +147,7 @@ func (c *checker) rest(data []byte) {
 // allowedHosts is the parameter that has no default.
 const allowedHosts = "AllowedHosts"
 
-// guessed adds values for parameters that only a deployment gives.
+// guessed adds values for parameters that only a deployment sets.
 func (c *checker) guessed() cfn.Options {
 	o := c.options.Stack
 	o.Guess = true
@@ -170,7 +170,7 @@ type checker struct {
 	broken map[string]bool
 	// unclear are the rows that YAML reads otherwise than they are meant
 	unclear map[string]bool
-	// displaced are rows that stand where mappings do
+	// displaced are rows that are where mappings belong
 	displaced map[string]bool
 }
 

@@ -33,12 +33,12 @@ func closing(value string) int {
 func endsEarly(key, quote string) (text, fix string) {
 	text = "the value of " + key + " ends with this " + quote
 	if quote == "'" {
-		return text, "write a ' that belongs to the value twice: ''"
+		return text, "double each ' in the value: ''"
 	}
 	return text, `write it between single quotes`
 }
 
-// flow looks at the values of a row in one line. A value reaches to the next key or to the brace that ends the line.
+// flow checks the values of a row in one line. A value reaches to the next key or to the brace that ends the line.
 func flow(text string, line, column int) []Problem {
 	var found []Problem
 	for i := 1; i < len(text); {
@@ -70,12 +70,12 @@ func flow(text string, line, column int) []Problem {
 	return found
 }
 
-// misreadValue looks at one value of a row in one line. The column of its problem is counted from the value, from 0.
+// misreadValue checks one value of a row in one line. The column of its problem is counted from the value, from 0.
 func misreadValue(key, value string) (Problem, bool) {
 	quoted := value != "" && strings.ContainsRune(`'"`, rune(value[0]))
 	switch {
 	case strings.HasPrefix(value, "{{"):
-		return unquoted(key, value, "inside { } YAML takes the { for a block", 0, 0), true
+		return unquoted(key, value, "inside { } YAML reads the { as a block", 0, 0), true
 	case value == "" || strings.ContainsRune("{[!", rune(value[0])):
 		return Problem{}, false
 	case quoted && closing(value) < 0:
@@ -108,7 +108,7 @@ func tight(key string) Problem {
 	return Problem{Text: "the colon of " + key + " needs a space after it", Fix: "write it"}
 }
 
-// misquoted looks at a quoted value of a row in one line.
+// misquoted checks a quoted value of a row in one line.
 func misquoted(key, value string) (Problem, bool) {
 	end := closing(value)
 	inner := value
@@ -150,17 +150,17 @@ func flowEnd(text string, start int) int {
 	return len(text)
 }
 
-// indicator reports for what YAML takes something in a plain value, or "".
+// indicator reports what YAML reads something in a plain value as, or "".
 func indicator(value string, inFlow bool) string {
 	value = strings.TrimSpace(value)
 	if value == "" || strings.ContainsRune(`'"{[!|>`, rune(value[0])) {
 		return ""
 	}
 	if strings.HasPrefix(value, "- ") {
-		return "YAML takes the - for a list"
+		return "YAML reads the - as a list"
 	}
 	if strings.ContainsRune("*&%@`", rune(value[0])) {
-		return "YAML takes the " + value[:1] + " at its beginning for " + map[byte]string{
+		return "YAML reads the " + value[:1] + " at its beginning as " + map[byte]string{
 			'*': "an alias", '&': "an anchor", '%': "a directive", '@': "a reserved sign", '`': "a reserved sign",
 		}[value[0]]
 	}
@@ -170,12 +170,12 @@ func indicator(value string, inFlow bool) string {
 				'?': "a key", ',': "the end of the value", '[': "a list", ']': "the end of a list", '{': "a block",
 				'}': "the end of the block",
 			}[c]; ok {
-				return "inside { } YAML takes the " + string(c) + " for " + what
+				return "inside { } YAML reads the " + string(c) + " as " + what
 			}
 		}
 	}
 	if strings.Contains(value, ": ") || strings.HasSuffix(value, ":") {
-		return "YAML takes the : for a key"
+		return "YAML reads the : as a key"
 	}
 	return ""
 }

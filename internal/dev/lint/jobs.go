@@ -40,7 +40,7 @@ func (c *checker) jobs() {
 		input, ok := at(properties, "Target", "Input").(string)
 		if !ok {
 			c.jobProblem(name, "", Problem{Text: "the template makes no schedule Job" + name +
-				" of it, with an Input", Fix: "take the loop Fn::ForEach::Jobs from the shipped template"})
+				" of it, with an Input", Fix: "copy the loop Fn::ForEach::Jobs from the shipped template"})
 			continue
 		}
 		event := c.event(name, input)
@@ -88,7 +88,7 @@ func (c *checker) event(name, input string) job.Job {
 		c.jobProblem(name, "", Problem{Text: "the caller would reject its event: " + err.Error()})
 	case event.Name != name:
 		c.jobProblem(name, "", Problem{Text: "its event is for job " +
-			event.Name, Fix: "take the Input of Fn::ForEach::Jobs from the shipped template"})
+			event.Name, Fix: "copy the Input of Fn::ForEach::Jobs from the shipped template"})
 	}
 	return event
 }
@@ -136,7 +136,7 @@ func (c *checker) invalid(name, problem string) {
 	p := Problem{Place: mapping + "." + row, Key: key, Text: "the caller would reject it: " + text}
 	if key == "" { // no row says it, so the loop does, for all of them
 		loop, _, _ := c.stack.Locate("Resources", "Fn::ForEach::"+jobs)
-		p.Place, p.Key, p.Fix = "Resources.Fn::ForEach::"+jobs, "Input", "take it from the shipped template"
+		p.Place, p.Key, p.Fix = "Resources.Fn::ForEach::"+jobs, "Input", "copy it from the shipped template"
 		c.at(loop, p)
 		return
 	}
@@ -176,7 +176,7 @@ func (c *checker) starts(name, expression, zone string, s *schedule.Schedule, er
 	}
 	if _, ok := s.Next(c.options.Now); !ok {
 		c.jobProblem(name, "Schedule", Problem{Text: expression +
-			" never starts a run again", Fix: "write a time that is to come, or take the job out"})
+			" never starts a run again", Fix: "write a time that is to come, or remove the job"})
 		return false
 	}
 	c.odd(name, expression, zone, s)
@@ -284,7 +284,7 @@ func (c *checker) badSchedule(name, expression, zoneName string, err error) {
 // crontab is a line of one: five fields, or a word such as @daily.
 var crontab = regexp.MustCompile(`^(?:@[a-z]+|[0-9*/,-]+(?:\s+[0-9A-Za-z*/,-]+){4})$`)
 
-// rejects warns where one token is judged by different rules: what one job takes for its end, another takes for a good
+// rejects warns where one token is judged by different rules: what one job takes as its end, another takes as a good
 // answer, and the token's alarm flaps.
 func (c *checker) rejects(token string, names []string) {
 	for _, name := range names[1:] {
@@ -353,7 +353,7 @@ func reserved(host string) bool {
 	return false
 }
 
-// descriptions rejects notes, names and secrets that make an alarm's description longer than CloudWatch takes.
+// descriptions rejects notes, names and secrets that make an alarm's description longer than CloudWatch allows.
 func (c *checker) descriptions(mapping, name string, longest int) {
 	n := c.blocks[mapping][name].key
 	if n == nil || longest <= maxDescription {
@@ -362,7 +362,7 @@ func (c *checker) descriptions(mapping, name string, longest int) {
 	p := Problem{
 		Place: mapping + "." + name,
 		Text: fmt.Sprintf(
-			"the description of its alarm has %d characters, and CloudWatch takes %d", longest, maxDescription,
+			"the description of its alarm has %d characters, and CloudWatch allows %d", longest, maxDescription,
 		),
 		Fix: "shorten its name, its secret's name or the stack's",
 	}

@@ -27,7 +27,7 @@ const (
 // maxSilentAfter is a week: CloudWatch looks no further back with periods of an hour.
 const maxSilentAfter = 168
 
-// rule is what a key of a row takes.
+// rule is what a key of a row accepts.
 type rule struct {
 	required bool
 	kind     kind
@@ -122,7 +122,7 @@ func (c *checker) read(mapping string) {
 	_, list, ok := c.stack.Locate("Resources", loop, "1")
 	switch {
 	case !there:
-		c.add(Problem{Place: "Resources", Text: "the loop " + loop + " is missing", Fix: "take it from the shipped template"})
+		c.add(Problem{Place: "Resources", Text: "the loop " + loop + " is missing", Fix: "copy it from the shipped template"})
 	case !ok || list.Kind != yaml.SequenceNode || list.Tag == "!Ref":
 		c.at(key, Problem{
 			Place: "Resources." + loop,
@@ -166,7 +166,7 @@ func (c *checker) names(mapping string) {
 		}
 		if listed[n.Value] != nil {
 			c.at(n, Problem{Place: mapping + "." + n.Value, Text: "the list of Fn::ForEach::" + mapping +
-				" has this name twice", Fix: "take one out"})
+				" has this name twice", Fix: "remove one"})
 		}
 		listed[n.Value] = n
 	}
@@ -191,7 +191,7 @@ func (c *checker) names(mapping string) {
 		p := Problem{
 			Place: mapping + "." + name,
 			Text:  "the list of Fn::ForEach::" + mapping + " names it, but Mappings." + mapping + " has no such block",
-			Fix:   "write the block, or take the name out of the list",
+			Fix:   "write the block, or remove the name from the list",
 		}
 		if twin := near(name, onlyBlocks); twin != "" {
 			p.Fix = "the block is called " + twin + ": write the same name in both"
@@ -199,7 +199,7 @@ func (c *checker) names(mapping string) {
 		}
 		if key, _, ok := c.stack.Locate("Mappings", name); ok {
 			c.displaced[name] = true
-			p.Text, p.Fix = "it stands next to the mapping "+mapping+" and not in it", "indent its block by two spaces more"
+			p.Text, p.Fix = "it is next to the mapping "+mapping+", not in it", "indent its block by two spaces more"
 			c.at(key, p)
 			continue
 		}
@@ -248,13 +248,13 @@ func (c *checker) name(mapping, name string, n, inList *yaml.Node) bool {
 	p := Problem{Place: mapping + "." + name}
 	switch what := notText(n); {
 	case what != "" && rowName.MatchString(name):
-		p.Text, p.Fix = "YAML 1.1, which CloudFormation and SAM read, takes "+name+" for "+what, "quote it: '"+name+"'"
+		p.Text, p.Fix = "YAML 1.1, which CloudFormation and SAM use, reads "+name+" as "+what, "quote it: '"+name+"'"
 		if inList != nil && notText(inList) != "" {
 			p.Fix += fmt.Sprintf(", and in line %d too", inList.Line)
 		}
 	case inList != nil && notText(inList) != "" && rowName.MatchString(name):
 		n = inList
-		p.Text, p.Fix = "YAML 1.1, which CloudFormation and SAM read, takes "+name+" for "+notText(inList), "quote it: '"+
+		p.Text, p.Fix = "YAML 1.1, which CloudFormation and SAM use, reads "+name+" as "+notText(inList), "quote it: '"+
 			name+"'"
 	case !rowName.MatchString(name):
 		p.Text, p.Fix = "a name is letters and digits, begins with a letter and has at most 40", "write "+
@@ -414,11 +414,11 @@ func (r rule) problem(key string, n *yaml.Node) (Problem, bool) {
 	case what == "null" && n.Value == "":
 		return mistake("has no value", "write one, or leave the key out")
 	case what == "null" && r.kind != number && r.kind != truth:
-		return mistake("YAML takes "+n.Value+" for null", "quote it, or leave the key out")
+		return mistake("YAML reads "+n.Value+" as null", "quote it, or leave the key out")
 	case curled(key, n.Value):
 		return mistake("has typographic quotes, as text programs write them", `write straight ones: ' and "`)
 	case tokenShape(n.Value) != "":
-		return mistake("that looks like a token ("+tokenShape(n.Value)+"…), and the template is no place for one",
+		return mistake("that looks like a token ("+tokenShape(n.Value)+"…), and the template is not the place for one",
 			"store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed")
 	case strings.Contains(n.Value, "{{resolve:"):
 		return mistake(
@@ -433,14 +433,14 @@ func (r rule) problem(key string, n *yaml.Node) (Problem, bool) {
 		if text, fix := r.check(n.Value); text != "" && what == "a number" {
 			return mistake(text, fix) // a duration without its unit
 		}
-		return mistake("YAML takes "+n.Value+" for "+what, "quote it: '"+n.Value+"'")
+		return mistake("YAML reads "+n.Value+" as "+what, "quote it: '"+n.Value+"'")
 	}
 	if p, bad := r.characters(n); bad {
 		return p, true
 	}
 	if text, fix := r.check(n.Value); text != "" {
 		if r.kind == word && what == "a boolean" {
-			text = "YAML takes " + n.Value + " for a boolean (quote it if you mean the text), and it " + text
+			text = "YAML reads " + n.Value + " as a boolean (quote it if you mean the text), and it " + text
 		}
 		return mistake(text, fix)
 	}
@@ -455,7 +455,7 @@ func curled(key, value string) bool {
 	return key != "Note" && strings.IndexAny(value, "“‘„") == 0
 }
 
-// characters rejects what would break the event: its text stands in JSON.
+// characters rejects what would break the event: its text becomes part of JSON.
 func (r rule) characters(n *yaml.Node) (Problem, bool) {
 	forbidden, what := notPlain, `holds ", \ or a line break, which would break the event`
 	if r.kind == pasted {
@@ -464,7 +464,7 @@ func (r rule) characters(n *yaml.Node) (Problem, bool) {
 	if !strings.ContainsFunc(n.Value, forbidden) {
 		return Problem{}, false
 	}
-	fix := "take it out"
+	fix := "remove it"
 	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 || strings.Contains(n.Value, "\n") {
 		fix = "write it in one line"
 	}
@@ -500,7 +500,7 @@ func (c *checker) tokenOf(name string) {
 	if _, known := c.blocks[tokens][n.Value]; known {
 		return
 	}
-	p := Problem{Place: jobs + "." + name, Key: "Token", Text: n.Value + " is no token of the template"}
+	p := Problem{Place: jobs + "." + name, Key: "Token", Text: n.Value + " is not a token in the template"}
 	names := c.sortedBlocks(tokens)
 	if meant := near(n.Value, names); meant != "" {
 		p.Fix = "did you mean " + meant + "?"
@@ -540,7 +540,7 @@ func (c *checker) secret(secret string) (text, fix string) {
 		return "repeats the stack's prefix " + prefix + ", which is put before it", "write " +
 			strings.TrimPrefix(secret, prefix)
 	case !secretName.MatchString(secret):
-		return "is no name of a secret", "write letters, digits and / _ + = . @ -"
+		return "is not a valid secret name", "write letters, digits and / _ + = . @ -"
 	case len(prefix+secret) > maxSecretName:
 		return fmt.Sprintf("has more than %d characters with the prefix %s", maxSecretName, prefix), "shorten it"
 	}
@@ -607,7 +607,7 @@ func plainText(value string) (text, fix string) {
 	case value == "":
 		return "is empty", "write a value, or leave the key out"
 	case strings.TrimSpace(value) != value:
-		return "has white space around it", "take it out"
+		return "has white space around it", "remove it"
 	default:
 		return "", ""
 	}
@@ -615,7 +615,7 @@ func plainText(value string) (text, fix string) {
 
 func keyOrPointer(value string) (text, fix string) {
 	if strings.HasPrefix(value, "/") && badEscape.MatchString(value) {
-		return "is no JSON pointer", "write ~0 for ~ and ~1 for / inside a name"
+		return "is not a JSON pointer", "write ~0 for ~ and ~1 for / inside a name"
 	}
 	return plainText(value)
 }
@@ -626,7 +626,7 @@ const maxNote = 200
 
 func note(value string) (text, fix string) {
 	if n := utf8.RuneCountInString(value); n > maxNote {
-		return fmt.Sprintf("has %d characters, at most %d are allowed", n, maxNote), fmt.Sprintf("take out %d", n-maxNote)
+		return fmt.Sprintf("has %d characters, at most %d are allowed", n, maxNote), fmt.Sprintf("remove %d", n-maxNote)
 	}
 	return plainText(value)
 }
@@ -688,7 +688,7 @@ func days(value string) (text, fix string) {
 		return "", ""
 	}
 	if octal && err == nil {
-		fix = "write " + strconv.FormatFloat(n, 'g', 4, 64) + ", as YAML takes a number that begins with 0 for an octal one"
+		fix = "write " + strconv.FormatFloat(n, 'g', 4, 64) + ", as YAML reads a number that starts with 0 as octal"
 	} else if d := spoken(value); d > 0 {
 		fix = "write " + strconv.FormatFloat(d.Hours()/24, 'g', 4, 64)
 	}
@@ -705,7 +705,7 @@ func duration(value string) (text, fix string) {
 	} else if digits.MatchString(value) {
 		fix = "write " + value + "s"
 	}
-	return quoted(value) + " is no duration", fix
+	return quoted(value) + " is not a duration", fix
 }
 
 func oneOf(values ...string) func(string) (string, string) {
@@ -742,10 +742,10 @@ func jsonText(value string) (text, fix string) {
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok && strings.ContainsAny(value, `{["`) {
 		return fmt.Sprintf(
-			"is no JSON: %v, at character %d", err, syntax.Offset,
+			"is not JSON: %v, at character %d", err, syntax.Offset,
 		), `write it between single quotes, such as '{"kind":"daily"}'`
 	}
-	return "is no JSON", "for plain text write '" + strings.ReplaceAll(string(must(json.Marshal(value))), "'", "''") + "'"
+	return "is not JSON", "for plain text write '" + strings.ReplaceAll(string(must(json.Marshal(value))), "'", "''") + "'"
 }
 
 func must(data []byte, _ error) []byte { return data } // a string always has its JSON

@@ -18,7 +18,7 @@ import (
 
 var now = time.Date(2026, time.November, 24, 12, 0, 0, 0, time.UTC)
 
-// small is the shipped template without what stands before its rows and without comments, so that the lines of the rows
+// small is the shipped template without what comes before its rows and without comments, so that the lines of the rows
 // do not depend on either:
 //
 //	 1  Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]
@@ -106,7 +106,7 @@ const (
 	hourlyRow = `HourlySync: { Schedule: "rate(1 hour)",`
 )
 
-// placed requires that each problem stands at a line of the template, and in it at what is meant: no white space, but
+// placed requires that each problem is at a line of the template, and in it at what is meant: no white space, but
 // for what is missing there.
 func placed(t *testing.T, data []byte, problems []lint.Problem) {
 	t.Helper()
@@ -121,7 +121,7 @@ func placed(t *testing.T, data []byte, problems []lint.Problem) {
 			strings.Contains(p.Text, "has no value") || strings.Contains(p.Text, "a tab") || !utf8.ValidString(string(line)); {
 		case p.Column < 1 || p.Column > len(line):
 			t.Errorf("there is no such column: %s", p.In("template.yaml"))
-		case unicode.IsSpace(line[p.Column-1]) && !missing && !strings.Contains(p.Text, "no one sees"):
+		case unicode.IsSpace(line[p.Column-1]) && !missing && !strings.Contains(p.Text, "invisible"):
 			t.Errorf("there is nothing: %s", p.In("template.yaml"))
 		}
 	}
@@ -145,14 +145,14 @@ func TestMistakesInRows(t *testing.T) {
 		"faults.md: job named No, unquoted in list and block": {
 			edits: []edit{{jobsList, `[DailyReport, No]`}, {`HourlySync: {`, `No: {`}},
 			want: []string{
-				`13:5: Jobs.No: YAML 1.1, which CloudFormation and SAM read, takes No for a boolean: quote it: 'No', and in ` +
+				`13:5: Jobs.No: YAML 1.1, which CloudFormation and SAM use, reads No as a boolean: quote it: 'No', and in ` +
 					`line {jobs} too`,
 			},
 		},
 		"faults.md: cron in one line, unquoted": {
 			edits: []edit{{`Schedule: "rate(1 hour)"`, `Schedule: cron(0 6 ? * MON *)`}},
 			want: []string{
-				`13:29: Jobs.HourlySync.Schedule: quote it: inside { } YAML takes the ? for a key: write Schedule: 'cron(0 ` +
+				`13:29: Jobs.HourlySync.Schedule: quote it: inside { } YAML reads the ? as a key: write Schedule: 'cron(0 ` +
 					`6 ? * MON *)'`,
 			},
 		},
@@ -178,7 +178,7 @@ func TestMistakesInRows(t *testing.T) {
 		"faults.md: token instead of a secret's name": {
 			edits: []edit{{`Secret: example-api`, `Secret: github_pat_11ABCDEFG0123456789_abcdef`}},
 			want: []string{
-				`4:27: Tokens.ExampleApi.Secret: that looks like a token (github_pat_…), and the template is no place for ` +
+				`4:27: Tokens.ExampleApi.Secret: that looks like a token (github_pat_…), and the template is not the place for ` +
 					`one: store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
 			},
 		},
@@ -191,7 +191,7 @@ func TestMistakesInRows(t *testing.T) {
 		"faults.md: shell variable in a call": {
 			edits: []edit{{`?for={{scheduledDate}}`, `?day=${DATE}`}},
 			want: []string{
-				`9:13: warning: Jobs.DailyReport.Call: ${DATE} goes out as it stands: only {{…}} is replaced: write ` +
+				`9:13: warning: Jobs.DailyReport.Call: ${DATE} is sent as is: only {{…}} is replaced: write ` +
 					`{{scheduledDate}}, {{scheduledTime}} or {{runId}} if you mean one of them`,
 			},
 		},
@@ -204,13 +204,13 @@ func TestMistakesInRows(t *testing.T) {
 		"faults.md: Timeout without a unit": {
 			edits: []edit{{zone, `Timeout: 30`}},
 			want: []string{
-				`8:16: Jobs.DailyReport.Timeout: "30" is no duration: write 30s`,
+				`8:16: Jobs.DailyReport.Timeout: "30" is not a duration: write 30s`,
 			},
 		},
 		"faults.md: plain text as a body": {
 			edits: []edit{{body, `Body: ping`}},
 			want: []string{
-				`11:13: Jobs.DailyReport.Body: is no JSON: for plain text write '"ping"'`,
+				`11:13: Jobs.DailyReport.Body: is not JSON: for plain text write '"ping"'`,
 			},
 		},
 		"faults.md: name with a dash": {
@@ -223,13 +223,13 @@ func TestMistakesInRows(t *testing.T) {
 		"job named On in block only, quoted in the list": {
 			edits: []edit{{jobsList, `[DailyReport, 'On']`}, {`HourlySync: {`, `On: {`}},
 			want: []string{
-				`13:5: Jobs.On: YAML 1.1, which CloudFormation and SAM read, takes On for a boolean: quote it: 'On'`,
+				`13:5: Jobs.On: YAML 1.1, which CloudFormation and SAM use, reads On as a boolean: quote it: 'On'`,
 			},
 		},
 		"job named On in list only, quoted in the block": {
 			edits: []edit{{jobsList, `[DailyReport, On]`}, {`HourlySync: {`, `'On': {`}},
 			want: []string{
-				`{jobs}:21: Jobs.On: YAML 1.1, which CloudFormation and SAM read, takes On for a boolean: quote it: 'On'`,
+				`{jobs}:21: Jobs.On: YAML 1.1, which CloudFormation and SAM use, reads On as a boolean: quote it: 'On'`,
 			},
 		},
 		"token named NO": {
@@ -237,7 +237,7 @@ func TestMistakesInRows(t *testing.T) {
 `, `Token: 'NO'
 `}, {`Token: ExampleApi,`, `Token: 'NO',`}},
 			want: []string{
-				`4:5: Tokens.NO: YAML 1.1, which CloudFormation and SAM read, takes NO for a boolean: quote it: 'NO', and in ` +
+				`4:5: Tokens.NO: YAML 1.1, which CloudFormation and SAM use, reads NO as a boolean: quote it: 'NO', and in ` +
 					`line {tokens} too`,
 			},
 		},
@@ -246,31 +246,31 @@ func TestMistakesInRows(t *testing.T) {
 `, `Token: NO
 `}, {`Token: ExampleApi,`, `Token: 'NO',`}},
 			want: []string{
-				`10:14: Jobs.DailyReport.Token: YAML takes NO for a boolean: quote it: 'NO'`,
+				`10:14: Jobs.DailyReport.Token: YAML reads NO as a boolean: quote it: 'NO'`,
 			},
 		},
 		"secret named off": {
 			edits: []edit{{`Secret: example-api`, `Secret: off`}},
 			want: []string{
-				`4:27: Tokens.ExampleApi.Secret: YAML takes off for a boolean: quote it: 'off'`,
+				`4:27: Tokens.ExampleApi.Secret: YAML reads off as a boolean: quote it: 'off'`,
 			},
 		},
 		"key named yes": {
 			edits: []edit{{`WarnDays: 14`, `Key: yes`}},
 			want: []string{
-				`4:45: Tokens.ExampleApi.Key: YAML takes yes for a boolean: quote it: 'yes'`,
+				`4:45: Tokens.ExampleApi.Key: YAML reads yes as a boolean: quote it: 'yes'`,
 			},
 		},
 		"note that is null": {
 			edits: []edit{{zone, `Note: Null`}},
 			want: []string{
-				`8:13: Jobs.DailyReport.Note: YAML takes Null for null: quote it, or leave the key out`,
+				`8:13: Jobs.DailyReport.Note: YAML reads Null as null: quote it, or leave the key out`,
 			},
 		},
 		"time zone that is a tilde": {
 			edits: []edit{{zone, `Timezone: ~`}},
 			want: []string{
-				`8:17: Jobs.DailyReport.Timezone: YAML takes ~ for null: quote it, or leave the key out`,
+				`8:17: Jobs.DailyReport.Timezone: YAML reads ~ as null: quote it, or leave the key out`,
 			},
 		},
 		"value that is missing": {
@@ -282,37 +282,37 @@ func TestMistakesInRows(t *testing.T) {
 		"body that is null": {
 			edits: []edit{{body, `Body: null`}},
 			want: []string{
-				`11:13: Jobs.DailyReport.Body: YAML takes null for null: quote it, or leave the key out`,
+				`11:13: Jobs.DailyReport.Body: YAML reads null as null: quote it, or leave the key out`,
 			},
 		},
 		"secret of digits": {
 			edits: []edit{{`Secret: example-api`, `Secret: 0123`}},
 			want: []string{
-				`4:27: Tokens.ExampleApi.Secret: YAML takes 0123 for a number: quote it: '0123'`,
+				`4:27: Tokens.ExampleApi.Secret: YAML reads 0123 as a number: quote it: '0123'`,
 			},
 		},
 		"note that is a date": {
 			edits: []edit{{zone, `Note: 2026-11-28`}},
 			want: []string{
-				`8:13: Jobs.DailyReport.Note: YAML takes 2026-11-28 for a date: quote it: '2026-11-28'`,
+				`8:13: Jobs.DailyReport.Note: YAML reads 2026-11-28 as a date: quote it: '2026-11-28'`,
 			},
 		},
 		"note that is a time of day": {
 			edits: []edit{{zone, `Note: 12:30:00`}},
 			want: []string{
-				`8:13: Jobs.DailyReport.Note: YAML takes 12:30:00 for a number: quote it: '12:30:00'`,
+				`8:13: Jobs.DailyReport.Note: YAML reads 12:30:00 as a number: quote it: '12:30:00'`,
 			},
 		},
 		"note that is an equals sign": {
 			edits: []edit{{zone, `Note: =`}},
 			want: []string{
-				`8:13: Jobs.DailyReport.Note: YAML takes = for a default value: quote it: '='`,
+				`8:13: Jobs.DailyReport.Note: YAML reads = as a default value: quote it: '='`,
 			},
 		},
 		"watch that is off": {
 			edits: []edit{{zone, `Watch: off`}},
 			want: []string{
-				`8:14: Jobs.DailyReport.Watch: YAML takes off for a boolean (quote it if you mean the text), and it must be ` +
+				`8:14: Jobs.DailyReport.Watch: YAML reads off as a boolean (quote it if you mean the text), and it must be ` +
 					`missing or ignore`,
 			},
 		},
@@ -325,55 +325,55 @@ func TestMistakesInRows(t *testing.T) {
 		"state that is off": {
 			edits: []edit{{zone, `State: Off`}},
 			want: []string{
-				`8:14: Jobs.DailyReport.State: YAML takes Off for a boolean (quote it if you mean the text), and it must be ` +
+				`8:14: Jobs.DailyReport.State: YAML reads Off as a boolean (quote it if you mean the text), and it must be ` +
 					`ENABLED or DISABLED`,
 			},
 		},
 		"sexagesimal timeout": {
 			edits: []edit{{zone, `Timeout: 1:30`}},
 			want: []string{
-				`8:16: Jobs.DailyReport.Timeout: "1:30" is no duration: write one such as 30s, 5m or 1h`,
+				`8:16: Jobs.DailyReport.Timeout: "1:30" is not a duration: write one such as 30s, 5m or 1h`,
 			},
 		},
 		"name that is null": {
 			edits: []edit{{jobsList, `[DailyReport, Null]`}, {`HourlySync: {`, `Null: {`}},
 			want: []string{
-				`13:5: Jobs.Null: YAML 1.1, which CloudFormation and SAM read, takes Null for null: quote it: 'Null', and in ` +
+				`13:5: Jobs.Null: YAML 1.1, which CloudFormation and SAM use, reads Null as null: quote it: 'Null', and in ` +
 					`line {jobs} too`,
 			},
 		},
 		"comma in one line, unquoted": {
 			edits: []edit{{`Schedule: "rate(1 hour)"`, `Schedule: cron(0,30 9 1 1 MON 2027)`}},
 			want: []string{
-				`13:29: Jobs.HourlySync.Schedule: quote it: inside { } YAML takes the , for the end of the value: write ` +
+				`13:29: Jobs.HourlySync.Schedule: quote it: inside { } YAML reads the , as the end of the value: write ` +
 					`Schedule: 'cron(0,30 9 1 1 MON 2027)'`,
 			},
 		},
 		"placeholder in one line, unquoted": {
 			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `GET https://api.example.com/v1/sync/{{runId}}`}},
 			want: []string{
-				`13:51: Jobs.HourlySync.Call: quote it: inside { } YAML takes the { for a block: write Call: 'GET ` +
+				`13:51: Jobs.HourlySync.Call: quote it: inside { } YAML reads the { as a block: write Call: 'GET ` +
 					`https://api.example.com/v1/sync/{{runId}}'`,
 			},
 		},
 		"query in one line, unquoted": {
 			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `GET https://api.example.com/v1/sync?full=1`}},
 			want: []string{
-				`13:51: Jobs.HourlySync.Call: quote it: inside { } YAML takes the ? for a key: write Call: 'GET ` +
+				`13:51: Jobs.HourlySync.Call: quote it: inside { } YAML reads the ? as a key: write Call: 'GET ` +
 					`https://api.example.com/v1/sync?full=1'`,
 			},
 		},
 		"brackets in one line, unquoted": {
 			edits: []edit{{`"GET https://api.example.com/v1/sync"`, `GET https://api.example.com/v1/sync/[a]`}},
 			want: []string{
-				`13:51: Jobs.HourlySync.Call: quote it: inside { } YAML takes the [ for a list: write Call: 'GET ` +
+				`13:51: Jobs.HourlySync.Call: quote it: inside { } YAML reads the [ as a list: write Call: 'GET ` +
 					`https://api.example.com/v1/sync/[a]'`,
 			},
 		},
 		"comma in a note in one line": {
 			edits: []edit{{`WarnDays: 14`, `Note: ask Anna, or Ben`}},
 			want: []string{
-				`4:46: Tokens.ExampleApi.Note: quote it: inside { } YAML takes the , for the end of the value: write Note: 'ask ` +
+				`4:46: Tokens.ExampleApi.Note: quote it: inside { } YAML reads the , as the end of the value: write Note: 'ask ` +
 					`Anna, or Ben'`,
 			},
 		},
@@ -387,20 +387,20 @@ func TestMistakesInRows(t *testing.T) {
 		"colon in a note": {
 			edits: []edit{{zone, `Note: renewed by hand: ask Anna`}},
 			want: []string{
-				`8:13: Jobs.DailyReport.Note: quote it: YAML takes the : for a key: write Note: 'renewed by hand: ask Anna'`,
+				`8:13: Jobs.DailyReport.Note: quote it: YAML reads the : as a key: write Note: 'renewed by hand: ask Anna'`,
 			},
 		},
 		"note that begins with an at sign": {
 			edits: []edit{{zone, `Note: @anna renews it`}},
 			want: []string{
-				`8:13: Jobs.DailyReport.Note: quote it: YAML takes the @ at its beginning for a reserved sign: write Note: ` +
+				`8:13: Jobs.DailyReport.Note: quote it: YAML reads the @ at its beginning as a reserved sign: write Note: ` +
 					`'@anna renews it'`,
 			},
 		},
 		"note that begins with an asterisk": {
 			edits: []edit{{zone, `Note: *important*`}},
 			want: []string{
-				`8:13: Jobs.DailyReport.Note: quote it: YAML takes the * at its beginning for an alias: write Note: '*important*'`,
+				`8:13: Jobs.DailyReport.Note: quote it: YAML reads the * at its beginning as an alias: write Note: '*important*'`,
 			},
 		},
 		"key twice": {
@@ -427,7 +427,7 @@ func TestMistakesInRows(t *testing.T) {
 			edits: []edit{{jobsList, `[DailyReport, HourlySync, Weekly]`}},
 			want: []string{
 				`{jobs}:33: Jobs.Weekly: the list of Fn::ForEach::Jobs names it, but Mappings.Jobs has no such block: write the ` +
-					`block, or take the name out of the list`,
+					`block, or remove the name from the list`,
 			},
 		},
 		"job with a block that is not listed": {
@@ -441,7 +441,7 @@ func TestMistakesInRows(t *testing.T) {
 			edits: []edit{{tokenList, `[ExampleApi, Other]`}},
 			want: []string{
 				`{tokens}:20: Tokens.Other: the list of Fn::ForEach::Tokens names it, but Mappings.Tokens has no such block: ` +
-					`write the block, or take the name out of the list`,
+					`write the block, or remove the name from the list`,
 			},
 		},
 		"token with a block that is not listed": {
@@ -462,7 +462,7 @@ func TestMistakesInRows(t *testing.T) {
 		"name in the list twice": {
 			edits: []edit{{jobsList, `[DailyReport, HourlySync, HourlySync]`}},
 			want: []string{
-				`{jobs}:33: Jobs.HourlySync: the list of Fn::ForEach::Jobs has this name twice: take one out`,
+				`{jobs}:33: Jobs.HourlySync: the list of Fn::ForEach::Jobs has this name twice: remove one`,
 			},
 		},
 		"name of 41 characters": {
@@ -566,13 +566,13 @@ func TestMistakesInRows(t *testing.T) {
 		"token that does not exist": {
 			edits: []edit{{`Token: ExampleApi,`, `Token: ExampleAPI,`}},
 			want: []string{
-				`13:97: Jobs.HourlySync.Token: ExampleAPI is no token of the template: did you mean ExampleApi?`,
+				`13:97: Jobs.HourlySync.Token: ExampleAPI is not a token in the template: did you mean ExampleApi?`,
 			},
 		},
 		"token that is like none": {
 			edits: []edit{{`Token: ExampleApi,`, `Token: Billing,`}},
 			want: []string{
-				`13:97: Jobs.HourlySync.Token: Billing is no token of the template: the tokens are ExampleApi`,
+				`13:97: Jobs.HourlySync.Token: Billing is not a token in the template: the tokens are ExampleApi`,
 			},
 		},
 		"secret outside the stack": {
@@ -608,47 +608,47 @@ func TestMistakesInRows(t *testing.T) {
 		"secret with a space": {
 			edits: []edit{{`Secret: example-api`, `Secret: example api`}},
 			want: []string{
-				`4:27: Tokens.ExampleApi.Secret: is no name of a secret: write letters, digits and / _ + = . @ -`,
+				`4:27: Tokens.ExampleApi.Secret: is not a valid secret name: write letters, digits and / _ + = . @ -`,
 			},
 		},
 		"JWT instead of a secret's name": {
 			edits: []edit{{`Secret: example-api`, `Secret: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl`}},
 			want: []string{
-				`4:27: Tokens.ExampleApi.Secret: that looks like a token (eyJ…), and the template is no place for one: store ` +
-					`it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
+				`4:27: Tokens.ExampleApi.Secret: that looks like a token (eyJ…), and the template is not the place for one: ` +
+					`store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
 			},
 		},
 		"GitLab token in a header": {
 			edits: []edit{{zone, `Headers: '{"PRIVATE-TOKEN":"glpat-ABCDEFGHIJKLMNOPQRST"}'`}},
 			want: []string{
-				`8:16: Jobs.DailyReport.Headers: that looks like a token (glpat-…), and the template is no place for one: ` +
+				`8:16: Jobs.DailyReport.Headers: that looks like a token (glpat-…), and the template is not the place for one: ` +
 					`store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
 			},
 		},
 		"Slack token in a query": {
 			edits: []edit{{`?for={{scheduledDate}}`, `?token=xoxb-123456789012-abcdefghijkl`}},
 			want: []string{
-				`9:13: Jobs.DailyReport.Call: that looks like a token (xoxb-…), and the template is no place for one: store ` +
+				`9:13: Jobs.DailyReport.Call: that looks like a token (xoxb-…), and the template is not the place for one: store ` +
 					`it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
 			},
 		},
 		"token in a note": {
 			edits: []edit{{`WarnDays: 14`, `Note: ghp_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789`}},
 			want: []string{
-				`4:46: Tokens.ExampleApi.Note: that looks like a token (ghp_…), and the template is no place for one: store ` +
+				`4:46: Tokens.ExampleApi.Note: that looks like a token (ghp_…), and the template is not the place for one: store ` +
 					`it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
 			},
 		},
 		"bad pointer": {
 			edits: []edit{{`WarnDays: 14`, `Key: /a~2b`}},
 			want: []string{
-				`4:45: Tokens.ExampleApi.Key: is no JSON pointer: write ~0 for ~ and ~1 for / inside a name`,
+				`4:45: Tokens.ExampleApi.Key: is not a JSON pointer: write ~0 for ~ and ~1 for / inside a name`,
 			},
 		},
 		"note of 201 characters": {
 			edits: []edit{{`WarnDays: 14`, "Note: " + strings.Repeat("n", 201)}},
 			want: []string{
-				`4:46: Tokens.ExampleApi.Note: has 201 characters, at most 200 are allowed: take out 1`,
+				`4:46: Tokens.ExampleApi.Note: has 201 characters, at most 200 are allowed: remove 1`,
 			},
 		},
 		"days that are words": {
@@ -672,13 +672,13 @@ func TestMistakesInRows(t *testing.T) {
 		"quote in a call": {
 			edits: []edit{{`?for={{scheduledDate}}`, `?for="x"`}},
 			want: []string{
-				`9:13: Jobs.DailyReport.Call: holds ", \ or a line break, which would break the event: take it out`,
+				`9:13: Jobs.DailyReport.Call: holds ", \ or a line break, which would break the event: remove it`,
 			},
 		},
 		"backslash in a call": {
 			edits: []edit{{`?for={{scheduledDate}}`, `?for=a\b`}},
 			want: []string{
-				`9:13: Jobs.DailyReport.Call: holds ", \ or a line break, which would break the event: take it out`,
+				`9:13: Jobs.DailyReport.Call: holds ", \ or a line break, which would break the event: remove it`,
 			},
 		},
 		"line break in a call": {
@@ -699,7 +699,7 @@ func TestMistakesInRows(t *testing.T) {
 		"broken JSON": {
 			edits: []edit{{body, `Body: '{"kind":"daily"'`}},
 			want: []string{
-				`11:13: Jobs.DailyReport.Body: is no JSON: unexpected end of JSON input, at character 15: write it between ` +
+				`11:13: Jobs.DailyReport.Body: is not JSON: unexpected end of JSON input, at character 15: write it between ` +
 					`single quotes, such as '{"kind":"daily"}'`,
 			},
 		},
@@ -717,7 +717,7 @@ func TestMistakesInRows(t *testing.T) {
 					`'{"kind":"daily"}'`,
 			},
 		},
-		"headers that are no object": {
+		"headers that are not an object": {
 			edits: []edit{{body, `Headers: '[]'`}},
 			want: []string{
 				`11:16: Jobs.DailyReport.Headers: must be a JSON object: write one between single quotes, such as ` +
@@ -789,13 +789,13 @@ func TestMistakesInRows(t *testing.T) {
 		"timeout in words": {
 			edits: []edit{{zone, `Timeout: 5 minutes`}},
 			want: []string{
-				`8:16: Jobs.DailyReport.Timeout: "5 minutes" is no duration: write 5m`,
+				`8:16: Jobs.DailyReport.Timeout: "5 minutes" is not a duration: write 5m`,
 			},
 		},
 		"age in days": {
 			edits: []edit{{zone, `MaxAge: 1d`}},
 			want: []string{
-				`8:15: Jobs.DailyReport.MaxAge: "1d" is no duration: write 24h`,
+				`8:15: Jobs.DailyReport.MaxAge: "1d" is not a duration: write 24h`,
 			},
 		},
 		"silence of eight days": {
@@ -831,7 +831,7 @@ func TestMistakesInRows(t *testing.T) {
 		"no method": {
 			edits: []edit{{`GET https://`, `https://`}},
 			want: []string{
-				`13:51: Jobs.HourlySync.Call: the caller would reject it: must be a method and a URL separated by one space, ` +
+				`13:51: Jobs.HourlySync.Call: the caller would reject it: must be a method and a URL with one space between, ` +
 					`such as GET https://api.example.com/v1/sync`,
 			},
 		},
@@ -889,7 +889,7 @@ func TestMistakesInRows(t *testing.T) {
 		"unknown time zone": {
 			edits: []edit{{zone, `Timezone: Europe/Londn`}},
 			want: []string{
-				`8:17: Jobs.DailyReport.Timezone: "Europe/Londn" is no IANA time zone; write its full name, such as ` +
+				`8:17: Jobs.DailyReport.Timezone: "Europe/Londn" is not an IANA time zone; write its full name, such as ` +
 					`Europe/London, or leave it out for UTC`,
 			},
 		},
@@ -903,23 +903,23 @@ func TestMistakesInRows(t *testing.T) {
 		"cron of four fields": {
 			edits: []edit{{cron, `Schedule: cron(0 9 * MON-FRI)`}},
 			want: []string{
-				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * MON-FRI)": cron has 4 fields; it wants six, with white space ` +
-					`between them: minutes hours day-of-month month day-of-week year (the year may be left out)`,
+				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * MON-FRI)": cron has 4 fields; it needs six, separated by ` +
+					`white space: minutes hours day-of-month month day-of-week year (the year may be left out)`,
 			},
 		},
 		"cron with both days": {
 			edits: []edit{{cron, `Schedule: cron(0 9 * * MON-FRI *)`}},
 			want: []string{
-				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * * MON-FRI *)": day-of-month and day-of-week cannot be given ` +
-					`together; put ? into one of them`,
+				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * * MON-FRI *)": day-of-month and day-of-week cannot be ` +
+					`combined; put ? into one of them`,
 			},
 		},
 		"cron and zone, both wrong": {
 			edits: []edit{{cron, `Schedule: cron(0 9 * * MON-FRI *)`}, {zone, `Timezone: London`}},
 			want: []string{
-				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * * MON-FRI *)": day-of-month and day-of-week cannot be given ` +
-					`together; put ? into one of them`,
-				`8:17: Jobs.DailyReport.Timezone: "London" is no IANA time zone: write Europe/London`,
+				`7:17: Jobs.DailyReport.Schedule: "cron(0 9 * * MON-FRI *)": day-of-month and day-of-week cannot be ` +
+					`combined; put ? into one of them`,
+				`8:17: Jobs.DailyReport.Timezone: "London" is not an IANA time zone: write Europe/London`,
 			},
 		},
 		"rate of nothing": {
@@ -939,7 +939,7 @@ func TestMistakesInRows(t *testing.T) {
 			edits: []edit{{cron, `Schedule: cron(0 9 ? * MON-FRI 2025)`}},
 			want: []string{
 				`7:17: Jobs.DailyReport.Schedule: cron(0 9 ? * MON-FRI 2025) never starts a run again: write a time that is to ` +
-					`come, or take the job out`,
+					`come, or remove the job`,
 			},
 		},
 		"days in numbers, one by one": {
@@ -1019,8 +1019,8 @@ func TestMistakesInRows(t *testing.T) {
       Timeout: 5
       Window: 1h`}},
 			want: []string{
-				`8:17: Jobs.DailyReport.Timezone: YAML takes off for a boolean: quote it: 'off'`,
-				`9:16: Jobs.DailyReport.Timeout: "5" is no duration: write 5s`,
+				`8:17: Jobs.DailyReport.Timezone: YAML reads off as a boolean: quote it: 'off'`,
+				`9:16: Jobs.DailyReport.Timeout: "5" is not a duration: write 5s`,
 				`10:15: Jobs.DailyReport.Window: "1h" is not a whole number of minutes: write 60`,
 			},
 		},
@@ -1066,40 +1066,40 @@ func TestMistakesInRows(t *testing.T) {
 		"cron in the second line of a row in braces, unquoted": {
 			edits: []edit{{hourlyRow, "HourlySync: { Window: 1,\n      Schedule: cron(0 6 ? * MON *),"}},
 			want: []string{
-				`14:17: Jobs.HourlySync.Schedule: quote it: inside { } YAML takes the ? for a key: write Schedule: 'cron(0 ` +
+				`14:17: Jobs.HourlySync.Schedule: quote it: inside { } YAML reads the ? as a key: write Schedule: 'cron(0 ` +
 					`6 ? * MON *)'`,
 			},
 		},
-		"two rows that are no YAML": {
+		"two rows that are not YAML": {
 			edits: []edit{
 				{zone, "Note: renewed by hand: ask Anna"}, {`Schedule: "rate(1 hour)"`, "Schedule: cron(0 6 ? * MON *)"},
 			},
 			want: []string{
-				`8:13: Jobs.DailyReport.Note: quote it: YAML takes the : for a key: write Note: 'renewed by hand: ask Anna'`,
-				`13:29: Jobs.HourlySync.Schedule: quote it: inside { } YAML takes the ? for a key: write Schedule: 'cron(0 ` +
+				`8:13: Jobs.DailyReport.Note: quote it: YAML reads the : as a key: write Note: 'renewed by hand: ask Anna'`,
+				`13:29: Jobs.HourlySync.Schedule: quote it: inside { } YAML reads the ? as a key: write Schedule: 'cron(0 ` +
 					`6 ? * MON *)'`,
 			},
 		},
 		"column after letters beyond ASCII": {
 			edits: []edit{{"Secret: example-api, WarnDays: 14", "Note: 'für Jörg', Key: no, Secret: example-api"}},
-			want:  []string{"4:42: Tokens.ExampleApi.Key: YAML takes no for a boolean: quote it: 'no'"},
+			want:  []string{"4:42: Tokens.ExampleApi.Key: YAML reads no as a boolean: quote it: 'no'"},
 		},
 		"quotes in one line after letters beyond ASCII": {
 			edits: []edit{{"Secret: example-api, WarnDays: 14", "Note: 'für Jörg's', Secret: example-api"}},
 			want: []string{
-				`4:34: Tokens.ExampleApi: the value of Note ends with this ': write a ' that belongs to the value twice: ''`,
+				`4:34: Tokens.ExampleApi: the value of Note ends with this ': double each ' in the value: ''`,
 			},
 		},
 		"apostrophe in a body": {
 			edits: []edit{{body, `Body: '{"note":"it's daily"}'`}},
 			want: []string{
-				`11:25: Jobs.DailyReport: the value of Body ends with this ': write a ' that belongs to the value twice: ''`,
+				`11:25: Jobs.DailyReport: the value of Body ends with this ': double each ' in the value: ''`,
 			},
 		},
 		"apostrophe in a body, in one line": {
 			edits: []edit{{"SilentAfter: 3 }", `SilentAfter: 3, Body: '{"note":"it's daily"}' }`}},
 			want: []string{
-				`13:143: Jobs.HourlySync: the value of Body ends with this ': write a ' that belongs to the value twice: ''`,
+				`13:143: Jobs.HourlySync: the value of Body ends with this ': double each ' in the value: ''`,
 			},
 		},
 		"body between double quotes": {
@@ -1117,13 +1117,13 @@ func TestMistakesInRows(t *testing.T) {
 		"placeholder as a body, unquoted in one line": {
 			edits: []edit{{"SilentAfter: 3 }", "SilentAfter: 3, Body: {{runId}} }"}},
 			want: []string{
-				`13:131: Jobs.HourlySync.Body: quote it: inside { } YAML takes the { for a block: write Body: '{{runId}}'`,
+				`13:131: Jobs.HourlySync.Body: quote it: inside { } YAML reads the { as a block: write Body: '{{runId}}'`,
 			},
 		},
 		"backslash between double quotes": {
 			edits: []edit{{body, `Body: "\d+"`}},
 			want: []string{
-				`11:7: this is no YAML: found unknown escape character: write it between single quotes: in double quotes \ ` +
+				`11:7: this is not YAML: found unknown escape character: write it between single quotes: in double quotes \ ` +
 					`begins ` +
 					`an escape`,
 			},
@@ -1136,25 +1136,25 @@ func TestMistakesInRows(t *testing.T) {
 			edits: []edit{{", WarnDays", ",\tWarnDays"}},
 			want:  []string{"4:39: a tab, which YAML does not allow here: write spaces"},
 		},
-		"space that no one sees": {
+		"invisible character": {
 			edits: []edit{{"      " + zone, "    \u00a0 " + zone}},
-			want:  []string{"8:5: Jobs.DailyReport: a character that no one sees (U+00A0) stands here: take it out"},
+			want:  []string{"8:5: Jobs.DailyReport: an invisible character (U+00A0) is here: remove it"},
 		},
 		"control character": {
 			edits: []edit{{zone, "Timezone: Europe/\x07London"}},
-			want:  []string{"8:24: Jobs.DailyReport: a control character (U+0007) stands here: take it out"},
+			want:  []string{"8:24: Jobs.DailyReport: a control character (U+0007) is here: remove it"},
 		},
 		"quote before a key": {
 			edits: []edit{{silent, `"SilentAfter: 75`}},
-			want:  []string{`12:7: Jobs.DailyReport: the " before this key is not closed: take it out`},
+			want:  []string{`12:7: Jobs.DailyReport: the " before this key is not closed: remove it`},
 		},
 		"sign before a key": {
 			edits: []edit{{zone, "@ Timezone: UTC"}},
-			want:  []string{"8:7: Jobs.DailyReport: a row has no @ before a key: take it out"},
+			want:  []string{"8:7: Jobs.DailyReport: a row has no @ before a key: remove it"},
 		},
-		"line that is no key": {
+		"line that is not a key": {
 			edits: []edit{{zone, "Europe/London"}},
-			want: []string{"8:7: Jobs.DailyReport: this is no key with its value: write the key, a colon, a space and " +
+			want: []string{"8:7: Jobs.DailyReport: this is not a key with a value: write the key, a colon, a space and " +
 				"the value"},
 		},
 		"second document": {
@@ -1163,13 +1163,13 @@ func TestMistakesInRows(t *testing.T) {
 		},
 		"key with a tag": {
 			edits: []edit{{hourlyRow, "!x " + hourlyRow}},
-			want:  []string{"13:5: a row has no ! before a key: take it out"},
+			want:  []string{"13:5: a row has no ! before a key: remove it"},
 		},
 		"days that are octal": {
 			edits: []edit{{"WarnDays: 14", "WarnDays: 010"}},
 			want: []string{
-				`4:50: Tokens.ExampleApi.WarnDays: "010" is not a number of days above 0, at most 3650: write 10, as YAML takes ` +
-					`a number that begins with 0 for an octal one`,
+				`4:50: Tokens.ExampleApi.WarnDays: "010" is not a number of days above 0, at most 3650: write 10, as YAML reads ` +
+					`a number that starts with 0 as octal`,
 			},
 		},
 		"truth that is y": {
@@ -1191,13 +1191,13 @@ func TestMistakesInRows(t *testing.T) {
 		"quote in a quoted value": {
 			edits: []edit{{zone, "Note: 'it's Anna's'"}},
 			want: []string{
-				`8:16: Jobs.DailyReport: the value of Note ends with this ': write a ' that belongs to the value twice: ''`,
+				`8:16: Jobs.DailyReport: the value of Note ends with this ': double each ' in the value: ''`,
 			},
 		},
 		"key one column to the left": {
 			edits: []edit{{"      " + zone, "     " + zone}},
 			want: []string{
-				`8:6: Jobs.Timezone: this key stands in no column of the keys above it: indent it like its neighbors`,
+				`8:6: Jobs.Timezone: this key is not aligned with the keys above it: indent it like its neighbors`,
 			},
 		},
 		"key one column to the right": {
@@ -1209,19 +1209,19 @@ func TestMistakesInRows(t *testing.T) {
 		"rows as a list": {
 			edits: []edit{{"    DailyReport:\n", "    - DailyReport:\n"}},
 			want: []string{
-				`6:5: rows are no list: take out the dash`,
+				`6:5: rows are not a list: remove the dash`,
 			},
 		},
 		"placeholder as a body, unquoted": {
 			edits: []edit{{body, "Body: {{runId}}"}},
 			want: []string{
-				`11:13: Jobs.DailyReport.Body: quote it: YAML takes the { for a block: write Body: '{{runId}}'`,
+				`11:13: Jobs.DailyReport.Body: quote it: YAML reads the { as a block: write Body: '{{runId}}'`,
 			},
 		},
 		"note that begins with a dash": {
 			edits: []edit{{zone, "Note: - ask Anna"}},
 			want: []string{
-				`8:13: Jobs.DailyReport.Note: quote it: YAML takes the - for a list: write Note: '- ask Anna'`,
+				`8:13: Jobs.DailyReport.Note: quote it: YAML reads the - as a list: write Note: '- ask Anna'`,
 			},
 		},
 		"merge that was not finished": {
@@ -1245,7 +1245,7 @@ func TestMistakesInRows(t *testing.T) {
 		"secret that looks random": {
 			edits: []edit{{"Secret: example-api", "Secret: 0123456789abcdef0123456789abcdef01234567"}},
 			want: []string{
-				`4:27: Tokens.ExampleApi.Secret: that looks like a token, and the template is no place for one: store it in ` +
+				`4:27: Tokens.ExampleApi.Secret: that looks like a token, and the template is not the place for one: store it in ` +
 					`Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
 			},
 		},
@@ -1259,14 +1259,14 @@ func TestMistakesInRows(t *testing.T) {
 		"secret of mixed letters and digits": {
 			edits: []edit{{"Secret: example-api", "Secret: q7RkP2vXz9Lm4TnB8wYc3HdJ"}},
 			want: []string{
-				`4:27: Tokens.ExampleApi.Secret: that looks like a token, and the template is no place for one: store it in ` +
+				`4:27: Tokens.ExampleApi.Secret: that looks like a token, and the template is not the place for one: store it in ` +
 					`Secrets Manager, write the secret's name here, and revoke it if it was ever committed`,
 			},
 		},
-		"token in braces that is no YAML": {
+		"token in braces that is not YAML": {
 			edits: []edit{{"Secret: example-api", "Secret: ghp_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789?"}},
 			want: []string{
-				`4:27: Tokens.ExampleApi.Secret: quote it: inside { } YAML takes the ? for a key: write Secret: 'ghp_…?'`,
+				`4:27: Tokens.ExampleApi.Secret: quote it: inside { } YAML reads the ? as a key: write Secret: 'ghp_…?'`,
 			},
 		},
 		"secret with the end of its ARN": {
@@ -1300,18 +1300,18 @@ func TestMistakesInRows(t *testing.T) {
 		"zone by its abbreviation": {
 			edits: []edit{{zone, "Timezone: pst"}},
 			want: []string{
-				`8:17: Jobs.DailyReport.Timezone: "pst" is no IANA time zone: write America/Los_Angeles, or the zone of your ` +
+				`8:17: Jobs.DailyReport.Timezone: "pst" is not an IANA time zone: write America/Los_Angeles, or the zone of your ` +
 					`city`,
 			},
 		},
 		"zone by its city, in small letters": {
 			edits: []edit{{zone, "Timezone: new york"}},
-			want:  []string{`8:17: Jobs.DailyReport.Timezone: "new york" is no IANA time zone: write America/New_York`},
+			want:  []string{`8:17: Jobs.DailyReport.Timezone: "new york" is not an IANA time zone: write America/New_York`},
 		},
 		"zone by its offset": {
 			edits: []edit{{zone, "Timezone: UTC+1"}},
 			want: []string{
-				`8:17: Jobs.DailyReport.Timezone: "UTC+1" is no IANA time zone: write the zone of your city, or Etc/GMT-1, ` +
+				`8:17: Jobs.DailyReport.Timezone: "UTC+1" is not an IANA time zone: write the zone of your city, or Etc/GMT-1, ` +
 					`whose sign is the other way round and which knows no daylight saving time`,
 			},
 		},
@@ -1326,7 +1326,7 @@ func TestMistakesInRows(t *testing.T) {
 		"row next to its mapping": {
 			edits: []edit{{"    " + hourly, "  " + hourly}},
 			want: []string{
-				"13:3: Jobs.HourlySync: it stands next to the mapping Jobs and not in it: indent its block by two spaces more",
+				"13:3: Jobs.HourlySync: it is next to the mapping Jobs, not in it: indent its block by two spaces more",
 			},
 		},
 		"name of a row that is gone": {
@@ -1367,21 +1367,21 @@ func TestMistakesInRows(t *testing.T) {
 		"placeholder in single braces": {
 			edits: []edit{{"{{scheduledDate}}", "{scheduledDate-1d}"}},
 			want: []string{
-				`9:13: warning: Jobs.DailyReport.Call: {scheduledDate-1d} goes out as it stands: only {{…}} is replaced: write ` +
+				`9:13: warning: Jobs.DailyReport.Call: {scheduledDate-1d} is sent as is: only {{…}} is replaced: write ` +
 					`{{scheduledDate}}, {{scheduledTime}} or {{runId}} if you mean one of them`,
 			},
 		},
 		"variable of CloudFormation in a note": {
 			edits: []edit{{zone, "Note: runs in ${AWS::Region}"}},
 			want: []string{
-				`8:13: warning: Jobs.DailyReport.Note: ${AWS::Region} stays as it stands: nothing is replaced in a row: write ` +
+				`8:13: warning: Jobs.DailyReport.Note: ${AWS::Region} is kept as is: nothing is replaced in a row: write ` +
 					`the value itself`,
 			},
 		},
-		"note that ends at a number sign": {
+		"note that is cut off at a number sign": {
 			edits: []edit{{zone, "Note: renewed as in #12"}},
 			want: []string{
-				`8:13: warning: Jobs.DailyReport.Note: ends before the #, with which YAML begins a comment: quote the value if ` +
+				`8:13: warning: Jobs.DailyReport.Note: is cut off at the #, which starts a comment in YAML: quote the value if ` +
 					`the rest belongs to it, or write a space after the #`,
 			},
 		},
@@ -1404,7 +1404,7 @@ func TestMistakesInRows(t *testing.T) {
 		"timeout with a space": {
 			edits: []edit{{zone, "Timeout: 30 s"}},
 			want: []string{
-				`8:16: Jobs.DailyReport.Timeout: "30 s" is no duration: write 30s`,
+				`8:16: Jobs.DailyReport.Timeout: "30 s" is not a duration: write 30s`,
 			},
 		},
 		"secret that is empty": {
@@ -1416,7 +1416,7 @@ func TestMistakesInRows(t *testing.T) {
 		"date by the shell in a body": {
 			edits: []edit{{body, `Body: '{"day":"$(date +%F)"}'`}},
 			want: []string{
-				`11:13: warning: Jobs.DailyReport.Body: $(date +%F) goes out as it stands: only {{…}} is replaced: write ` +
+				`11:13: warning: Jobs.DailyReport.Body: $(date +%F) is sent as is: only {{…}} is replaced: write ` +
 					`{{scheduledDate}}, {{scheduledTime}} or {{runId}} if you mean one of them`,
 			},
 		},

@@ -81,7 +81,7 @@ func (c *checker) quotas(data []byte) {
 	if len(data) > maxTemplate {
 		c.add(
 			Problem{
-				Text: fmt.Sprintf("the template has %d bytes, and CloudFormation takes %d", len(data), maxTemplate),
+				Text: fmt.Sprintf("the template has %d bytes, and CloudFormation allows %d", len(data), maxTemplate),
 				Fix:  "deploy some jobs as a second stack",
 			},
 		)
@@ -92,7 +92,7 @@ func (c *checker) quotas(data []byte) {
 			c.at(
 				key,
 				Problem{
-					Place: name, Text: fmt.Sprintf("it has %d blocks, and CloudFormation takes %d in a mapping", n, maxRows),
+					Place: name, Text: fmt.Sprintf("it has %d blocks, and CloudFormation allows %d in a mapping", n, maxRows),
 					Fix: "deploy the rest as a second stack",
 				},
 			)
@@ -107,7 +107,7 @@ func (c *checker) quotas(data []byte) {
 	if made > maxResources {
 		c.add(
 			Problem{
-				Text: fmt.Sprintf("the template makes %d resources, and CloudFormation takes %d", made, maxResources),
+				Text: fmt.Sprintf("the template makes %d resources, and CloudFormation allows %d", made, maxResources),
 				Fix:  "deploy some jobs as a second stack",
 			},
 		)
@@ -116,7 +116,7 @@ func (c *checker) quotas(data []byte) {
 	if processed := len(show(c.stack.Resources)) + len(show(c.stack.Mappings)); processed > maxTemplate {
 		c.add(Problem{
 			Text: fmt.Sprintf(
-				"the template has about %d bytes once its loops are expanded, and CloudFormation takes %d", processed,
+				"the template has about %d bytes once its loops are expanded, and CloudFormation allows %d", processed,
 				maxTemplate,
 			),
 			Fix: "deploy some jobs as a second stack",
@@ -133,8 +133,8 @@ func (c *checker) defaultValues() {
 			if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "DefaultValue" &&
 				inner.Kind == yaml.ScalarNode && !strings.HasPrefix(inner.Tag, "!R") {
 				if what := notText(inner); what != "" {
-					c.at(inner, Problem{Key: "DefaultValue", Text: "YAML takes " + inner.Value + " for " + what +
-						", and AWS::LanguageExtensions takes text and lists only", Fix: "quote it: '" + inner.Value + "'"})
+					c.at(inner, Problem{Key: "DefaultValue", Text: "YAML reads " + inner.Value + " as " + what +
+						", and AWS::LanguageExtensions accepts text and lists only", Fix: "quote it: '" + inner.Value + "'"})
 				}
 			}
 			walk(inner)
@@ -167,7 +167,7 @@ func (c *checker) onePerPolicy(r cfn.Resource, property, what string) {
 		c.resource(
 			r.LogicalID, property,
 			Problem{
-				Text: "SQS takes a policy for one queue only, and the stack would roll back",
+				Text: "SQS accepts a policy for one queue only, and the stack would roll back",
 				Fix:  "write a policy for each queue",
 			},
 		)
@@ -203,13 +203,13 @@ func (c *checker) alarmLimits(r cfn.Resource) {
 	case period*evaluate > longest:
 		add(
 			"EvaluationPeriods",
-			fmt.Sprintf("a window of %v seconds is longer than the %v that CloudWatch takes", period*evaluate, longest),
+			fmt.Sprintf("a window of %v seconds is longer than the %v that CloudWatch allows", period*evaluate, longest),
 			"shorten it",
 		)
 	}
 	if name := textAt(r.Properties, "AlarmName"); len(name) > maxAlarmName {
 		add(
-			"AlarmName", fmt.Sprintf("has %d characters, and CloudWatch takes %d", len(name), maxAlarmName),
+			"AlarmName", fmt.Sprintf("has %d characters, and CloudWatch allows %d", len(name), maxAlarmName),
 			"shorten it, or the stack's name",
 		)
 	}
@@ -218,7 +218,7 @@ func (c *checker) alarmLimits(r cfn.Resource) {
 	}
 	if n := utf8.RuneCountInString(textAt(r.Properties, "AlarmDescription")); n > maxDescription {
 		add(
-			"AlarmDescription", fmt.Sprintf("has %d characters, and CloudWatch takes %d", n, maxDescription),
+			"AlarmDescription", fmt.Sprintf("has %d characters, and CloudWatch allows %d", n, maxDescription),
 			fmt.Sprintf("shorten it by %d", n-maxDescription),
 		)
 	}
@@ -314,10 +314,10 @@ func (c *checker) watched() {
 				p.Text = fmt.Sprintf("no one would be notified when %s: no alarm with an action watches %s with the dimensions "+
 					"%s and %s",
 					want.what, want.metric, metric.DimensionStack, want.dimension)
-				p.Fix = "take the loop Fn::ForEach::" + mapping + " from the shipped template"
+				p.Fix = "copy the loop Fn::ForEach::" + mapping + " from the shipped template"
 			case mapping == tokens && prefix != "" && !slices.Contains(alarms, prefix+name):
 				p.Severity, p.Text, p.Fix = Warning, "no alarm on it is called "+prefix+name+
-					", so no one is reminded of it", "give it that AlarmName"
+					", so no one is reminded of it", "set that AlarmName"
 			default:
 				continue
 			}

@@ -78,7 +78,7 @@ func TestSAMReadsWhatIsAccepted(t *testing.T) {
 	}
 }
 
-// damage puts something that YAML takes in another way into the rows.
+// damage puts something that YAML reads in another way into the rows.
 func damage(random *rand.Rand, template string, rows int) string {
 	signs := []string{
 		"\t", " \t", "'", `"`, ":", ": ", " #", "#", "?", "- ", "{", "}", "[", "]", ",", "&a ", "*a", "!", "!x ", "|", ">",

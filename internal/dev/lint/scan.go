@@ -48,7 +48,7 @@ func suspects(data []byte) []Problem {
 type scan struct {
 	found   []Problem
 	number  int
-	text    int   // the indentation of a block of text, whose lines are no YAML; -1 outside
+	text    int   // the indentation of a block of text, whose lines are not YAML; -1 outside
 	rows    bool  // between Mappings and the next section
 	indents []int // of the keys that are open, in rows
 	open    bool  // within a row in braces that goes on in the next line
@@ -99,7 +99,7 @@ func (s *scan) line(line string) {
 	case merge.MatchString(line):
 		s.add(1, "a merge that was not finished", "choose one of the two sides")
 	case bad && (s.rows || !strings.HasPrefix(what, "a character")):
-		s.add(column, what+" stands here", "take it out")
+		s.add(column, what+" is here", "remove it")
 	case s.open:
 		s.flow("{"+line, 0)
 		s.open = !strings.Contains(line, "}")
@@ -115,7 +115,7 @@ func (s *scan) line(line string) {
 	}
 }
 
-// notUTF8 is the index of the first byte that is no UTF-8.
+// notUTF8 is the index of the first byte that is not UTF-8.
 func notUTF8(line string) int {
 	for i, r := range line {
 		if r == utf8.RuneError && !strings.HasPrefix(line[i:], string(utf8.RuneError)) {
@@ -129,7 +129,7 @@ const (
 	aTab = "a tab, which YAML does not allow here"
 	// notClosed is the end of the text where YAML reads on below.
 	notClosed = "is not closed"
-	noList    = "rows are no list"
+	noList    = "rows are not a list"
 	noRow     = "this is a key of a row, and no row begins above it"
 )
 
@@ -170,7 +170,7 @@ func (s *scan) entry(line, trimmed string, indent int) {
 		return
 	}
 	if s.rows && strings.HasPrefix(trimmed, "- ") {
-		s.add(indent+1, noList, "take out the dash")
+		s.add(indent+1, noList, "remove the dash")
 		return
 	}
 	parts := entry.FindStringSubmatch(line)
@@ -190,7 +190,7 @@ func (s *scan) entry(line, trimmed string, indent int) {
 	s.value(line, indent, parts[2], parts[3])
 }
 
-// value looks at the value of a key in a block.
+// value checks the value of a key in a block.
 func (s *scan) value(line string, indent int, key, value string) {
 	s.plain = -1
 	column := len(line) - len(value) + 1
@@ -198,7 +198,7 @@ func (s *scan) value(line string, indent int, key, value string) {
 	case strings.HasPrefix(value, "|"), strings.HasPrefix(value, ">"):
 		s.text = indent
 	case strings.HasPrefix(value, "{{"):
-		s.found = append(s.found, unquoted(key, plain, "YAML takes the { for a block", s.number, column))
+		s.found = append(s.found, unquoted(key, plain, "YAML reads the { as a block", s.number, column))
 	case strings.HasPrefix(value, "{"):
 		found := s.flow(value, column)
 		s.open = !strings.Contains(value, "}") && strings.HasSuffix(strings.TrimSpace(plain), ",")
@@ -215,7 +215,7 @@ func (s *scan) value(line string, indent int, key, value string) {
 	}
 }
 
-// noEntry reports a line of the rows that is no key with its value.
+// noEntry reports a line of the rows that is not a key with its value.
 func (s *scan) noEntry(trimmed string, indent int) {
 	const row = 2
 	if len(s.indents) > row && indent <= s.indents[row] {
@@ -227,17 +227,17 @@ func (s *scan) noEntry(trimmed string, indent int) {
 	case isKey(first) && !strings.HasPrefix(trimmed[len(first):], ":"):
 		s.add(indent+1, "a colon is missing after "+first, "write "+first+": and its value")
 	case first == "" && strings.ContainsRune("'\"", sign) && strings.Count(trimmed, string(sign)) == 1:
-		s.add(indent+1, "the "+string(sign)+" before this key "+notClosed, "take it out")
+		s.add(indent+1, "the "+string(sign)+" before this key "+notClosed, "remove it")
 	case first == "":
-		s.add(indent+1, "a row has no "+string(sign)+" before a key", "take it out")
+		s.add(indent+1, "a row has no "+string(sign)+" before a key", "remove it")
 	default:
-		s.add(indent+1, "this is no key with its value", "write the key, a colon, a space and the value")
+		s.add(indent+1, "this is not a key with a value", "write the key, a colon, a space and the value")
 	}
 }
 
 var keyWord = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*`)
 
-// indentation finds a key of a row that stands in no column of the keys around it.
+// indentation finds a key of a row that is not aligned with the keys around it.
 func (s *scan) indentation(column int) {
 	closed := false
 	for len(s.indents) > 0 && s.indents[len(s.indents)-1] > column {
@@ -246,7 +246,7 @@ func (s *scan) indentation(column int) {
 	switch top := len(s.indents) - 1; {
 	case top >= 0 && s.indents[top] == column:
 	case closed:
-		s.add(column+1, "this key stands in no column of the keys above it", "indent it like its neighbors")
+		s.add(column+1, "this key is not aligned with the keys above it", "indent it like its neighbors")
 	case s.filled:
 		s.add(column+1, "this key is indented below one that has a value", "indent it like its neighbors")
 	default:

@@ -44,7 +44,7 @@ func (c *checker) unread(data []byte, found cfn.TemplateError) {
 	}
 }
 
-// syntax reports each line that is no YAML. Once one is explained it is replaced, so that the parser reads on; what it
+// syntax reports each line that is not YAML. Once one is explained it is replaced, so that the parser reads on; what it
 // notices after one that has no explanation may only follow from that.
 func (c *checker) syntax(data []byte, f cfn.Problem) {
 	lines := strings.Split(string(data), "\n")
@@ -65,7 +65,7 @@ func (c *checker) syntax(data []byte, f cfn.Problem) {
 	}
 }
 
-// unreadable finds the first line, from 0, from which on the template is no YAML however it goes on, and the parser's
+// unreadable finds the first line, from 0, from which on the template is not YAML however it goes on, and the parser's
 // words for it. The parser itself names the line in which the surrounding block starts; how far it has read is where it
 // noticed, and the last line before that up to which all is YAML is above the one that is meant.
 func unreadable(lines []string) (line int, words string) {
@@ -95,7 +95,7 @@ func syntaxError(lines []string) (words string, read int) {
 	}
 }
 
-// lineReader gives one line at most for each Read, so that next is the number of lines that were needed.
+// lineReader returns one line at most for each Read, so that next is the number of lines that were needed.
 type lineReader struct {
 	lines []string
 	rest  string
@@ -147,7 +147,7 @@ func explain(lines []string, line int, words string) (Problem, bool) {
 			}
 		}
 	}
-	p.Text, p.Fix = "this is no YAML: "+words, grammar[words]
+	p.Text, p.Fix = "this is not YAML: "+words, grammar[words]
 	return p, false
 }
 
@@ -241,7 +241,7 @@ func offset(line string, column int) int {
 	return len(line)
 }
 
-// invisible are the characters that come along when text is copied from a page, and that no one sees.
+// invisible are the characters that come along when text is copied from a page, and that are not seen.
 func invisible(r rune) bool {
 	return r == '\u00a0' || r == '\u0085' || r == '\ufeff' || '\u200b' <= r && r <= '\u200f' ||
 		'\u2028' <= r && r <= '\u202f' ||
@@ -258,7 +258,7 @@ func unseen(line string) (column int, text string, ok bool) {
 		case r == '\r' && i < len(line)-1:
 			return i + 1, "a carriage return within the line", true
 		case invisible(r):
-			return i + 1, fmt.Sprintf("a character that no one sees (U+%04X)", r), true
+			return i + 1, fmt.Sprintf("an invisible character (U+%04X)", r), true
 		}
 	}
 	return 0, "", false

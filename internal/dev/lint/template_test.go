@@ -75,8 +75,8 @@ func TestKeysOfRowsAreAllowed(t *testing.T) {
 		"placeholders with offsets": {
 			{text: call, instead: "Call: POST https://api.example.com/v1/reports?for={{scheduledDate-1d}}&at={{localTime+2h}}"},
 		},
-		"dollar that is no variable": {{call, "Call: GET https://api.example.com/odata?$filter=a&$top=3"}},
-		"row in several lines":       {{hourlyRow, "HourlySync: { Schedule: rate(1 hour),\n      "}},
+		"dollar that is not a variable": {{call, "Call: GET https://api.example.com/odata?$filter=a&$top=3"}},
+		"row in several lines":          {{hourlyRow, "HourlySync: { Schedule: rate(1 hour),\n      "}},
 		"row in one line, with a note": {
 			{text: tokenRow, instead: "ExampleApi: { Secret: example-api, Note: 'ask Anna, or Ben' } # or { them }"},
 		},
@@ -201,7 +201,7 @@ func TestWhatNoTemplateMayHold(t *testing.T) {
 		"policy for two queues": {
 			edits: []edit{{resources, resources + "  Two: { Type: AWS::SQS::QueuePolicy, Properties: { Queues: [a, b] } }\n"}},
 			want: []string{
-				"Resources.Two: SQS takes a policy for one queue only, and the stack would roll back: write a policy for each " +
+				"Resources.Two: SQS accepts a policy for one queue only, and the stack would roll back: write a policy for each " +
 					"queue",
 			},
 		},
@@ -221,7 +221,7 @@ func TestWhatNoTemplateMayHold(t *testing.T) {
 		"default value that is a number": {
 			edits: []edit{{"{ DefaultValue: '7' }", "{ DefaultValue: 7 }"}},
 			want: []string{
-				"DefaultValue: YAML takes 7 for a number, and AWS::LanguageExtensions takes text and lists only: quote it: '7'",
+				"DefaultValue: YAML reads 7 as a number, and AWS::LanguageExtensions accepts text and lists only: quote it: '7'",
 			},
 		},
 		"period of 90 seconds": {
@@ -234,13 +234,13 @@ func TestWhatNoTemplateMayHold(t *testing.T) {
 			edits: []edit{{"Period: 300\n      EvaluationPeriods: 1\n", "Period: 300\n      EvaluationPeriods: 289\n"}},
 			want: []string{
 				"Resources.FailedRunsWaiting.EvaluationPeriods: a window of 86700 seconds is longer than the 86400 that " +
-					"CloudWatch takes: shorten it",
+					"CloudWatch allows: shorten it",
 			},
 		},
 		"description that is too long": {
 			edits: []edit{{text: resources, instead: resources +
 				"  Long: { Type: AWS::CloudWatch::Alarm, Properties: { AlarmDescription: " + strings.Repeat("x", 1030) + " } }\n"}},
-			want: []string{"Resources.Long.AlarmDescription: has 1030 characters, and CloudWatch takes 1024: shorten it by 6"},
+			want: []string{"Resources.Long.AlarmDescription: has 1030 characters, and CloudWatch allows 1024: shorten it by 6"},
 		},
 		"reference to nothing": {
 			edits: []edit{{text: resources, instead: resources +
@@ -253,29 +253,29 @@ func TestWhatNoTemplateMayHold(t *testing.T) {
 		},
 		"loop that is gone": {
 			edits: []edit{{"  Fn::ForEach::Jobs:", "  Fn::ForEach::Job:"}},
-			want:  []string{"Resources: the loop Fn::ForEach::Jobs is missing: take it from the shipped template"},
+			want:  []string{"Resources: the loop Fn::ForEach::Jobs is missing: copy it from the shipped template"},
 		},
 		"metric that nothing publishes": {
 			edits: []edit{{"MetricName: TokenRejected", "MetricName: TokenRejections"}},
 			want: []string{
 				"Tokens.ExampleApi: no one would be notified when it is rejected: no alarm with an action watches TokenRejected " +
-					"with the dimensions Stack and Token: take the loop Fn::ForEach::Tokens from the shipped template",
+					"with the dimensions Stack and Token: copy the loop Fn::ForEach::Tokens from the shipped template",
 			},
 		},
 		"alarm without an action": {
 			edits: []edit{{"          AlarmActions: [!If [OwnTopic, !Ref AlarmTopic, !Ref AlarmTopicArn]]\n", ""}},
 			want: []string{
 				"Tokens.ExampleApi: no one would be notified when it is rejected: no alarm with an action watches TokenRejected " +
-					"with the dimensions Stack and Token: take the loop Fn::ForEach::Tokens from the shipped template",
+					"with the dimensions Stack and Token: copy the loop Fn::ForEach::Tokens from the shipped template",
 			},
 		},
 		"dimension too few": {
 			edits: []edit{{"{ Name: Stack, Value: !Ref AWS::StackName }, { Name: Job", "{ Name: Job"}},
 			want: []string{
 				"Jobs.DailyReport: no one would be notified when it is silent: no alarm with an action watches Heartbeat with " +
-					"the dimensions Stack and Job: take the loop Fn::ForEach::Jobs from the shipped template",
+					"the dimensions Stack and Job: copy the loop Fn::ForEach::Jobs from the shipped template",
 				"Jobs.HourlySync: no one would be notified when it is silent: no alarm with an action watches Heartbeat with " +
-					"the dimensions Stack and Job: take the loop Fn::ForEach::Jobs from the shipped template",
+					"the dimensions Stack and Job: copy the loop Fn::ForEach::Jobs from the shipped template",
 			},
 		},
 		"alarm under another name": {
@@ -287,7 +287,7 @@ func TestWhatNoTemplateMayHold(t *testing.T) {
 			},
 			want: []string{
 				"warning: Tokens.ExampleApi: no alarm on it is called cronbearer-TokenRejected-ExampleApi, so no one is " +
-					"reminded of it: give it that AlarmName",
+					"reminded of it: set that AlarmName",
 				"note: Resources: not as shipped, which is yours to decide: Fn::ForEach::Tokens",
 			},
 		},
@@ -397,7 +397,7 @@ func TestDeployRejectsExamples(t *testing.T) {
 	}
 }
 
-// TestHostsThatAreNotAllowed: a run that calls one fails, and no one is told before.
+// TestHostsThatAreNotAllowed: a run that calls one fails, and no one is notified before.
 func TestHostsThatAreNotAllowed(t *testing.T) {
 	t.Parallel()
 	const nowhere = " is not in AllowedHosts (api.example.com), so each run would fail as invalid_job unless the " +
@@ -528,8 +528,8 @@ func TestTwoHundredJobsFit(t *testing.T) {
 		want         string
 	}{
 		"200 jobs and 30 tokens":   {tokens: 30, jobs: 198, want: ""},
-		"a job too many":           {tokens: 30, jobs: 199, want: "Jobs: it has 201 blocks, and CloudFormation takes 200"},
-		"more tokens than fit too": {tokens: 60, jobs: 198, want: "resources, and CloudFormation takes 500"},
+		"a job too many":           {tokens: 30, jobs: 199, want: "Jobs: it has 201 blocks, and CloudFormation allows 200"},
+		"more tokens than fit too": {tokens: 60, jobs: 198, want: "resources, and CloudFormation allows 500"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -99,7 +99,7 @@ func (c *checker) unreplaced(p Problem, n *yaml.Node) {
 	p.Severity = Warning
 	if !slices.Contains(replaced, p.Key) {
 		if variable := anyVariable.FindString(n.Value); variable != "" {
-			p.Text, p.Fix = variable+" stays as it stands: nothing is replaced in a row", "write the value itself"
+			p.Text, p.Fix = variable+" is kept as is: nothing is replaced in a row", "write the value itself"
 			c.at(n, p)
 		}
 		return
@@ -109,7 +109,7 @@ func (c *checker) unreplaced(p Problem, n *yaml.Node) {
 		variable = found[1] + found[2]
 	}
 	if variable != "" {
-		p.Text, p.Fix = variable+" goes out as it stands: only {{…}} is replaced", known
+		p.Text, p.Fix = variable+" is sent as is: only {{…}} is replaced", known
 		c.at(n, p)
 	}
 }
@@ -117,7 +117,7 @@ func (c *checker) unreplaced(p Problem, n *yaml.Node) {
 // commented warns of a value that YAML cuts off at a sign of the user's: Note: see #12.
 func (c *checker) commented(p Problem, n *yaml.Node) {
 	if plain := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0; plain && cutOff.MatchString(n.LineComment) {
-		p.Severity, p.Text, p.Fix = Warning, "ends before the #, with which YAML begins a comment", "quote the value "+
+		p.Severity, p.Text, p.Fix = Warning, "is cut off at the #, which starts a comment in YAML", "quote the value "+
 			"if the rest "+
 			"belongs to it, or write a space after the #"
 		c.at(n, p)
@@ -126,7 +126,7 @@ func (c *checker) commented(p Problem, n *yaml.Node) {
 
 var cutOff = regexp.MustCompile(`^#[^\s#]`)
 
-// credentials warns of secrets next to the token: whoever may read the stack reads them.
+// credentials warns of secrets next to the token: anyone who may read the stack can read them.
 func (c *checker) credentials(p Problem, n *yaml.Node) {
 	p.Severity = Warning
 	p.Fix = "the caller sends one secret, as a bearer token; ask the API for one, or put this into the secret of the token"
@@ -249,7 +249,7 @@ func notAName(value string) (p Problem, bad bool) {
 	certain, likely := pastedToken(value)
 	switch {
 	case certain:
-		p.Text = "that looks like a token, and the template is no place for one"
+		p.Text = "that looks like a token, and the template is not the place for one"
 		p.Fix = "store it in Secrets Manager, write the secret's name here, and revoke it if it was ever committed"
 	case likely:
 		p.Severity, p.Text = Warning, "looks random, as tokens do"

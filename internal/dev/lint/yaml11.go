@@ -29,7 +29,7 @@ var yaml11 = []struct {
 	{"a default value", regexp.MustCompile(`^=$`)},
 }
 
-// notText reports what YAML 1.1 takes a scalar for if it is not text, or "". A quoted scalar is text.
+// notText reports what YAML 1.1 reads a scalar as if it is not text, or "". A quoted scalar is text.
 func notText(n *yaml.Node) string {
 	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) != 0 {
 		return ""

@@ -13,7 +13,7 @@ var fixedZones = map[string]string{
 	"Greenwich": "Europe/London", "Etc/GMT": "Europe/London", "Etc/Greenwich": "Europe/London",
 }
 
-// abbreviations are no zones of IANA, and what people mean who write them.
+// abbreviations are not IANA zones; the values are what people who write them mean.
 var abbreviations = map[string]string{
 	"PST": "America/Los_Angeles", "PDT": "America/Los_Angeles", "PT": "America/Los_Angeles", "MDT": "America/Denver",
 	"CST": "America/Chicago", "CDT": "America/Chicago", "EDT": "America/New_York", "ET": "America/New_York",
@@ -44,7 +44,7 @@ func oddZone(zone string) (text, fix string) {
 
 // noZone is the problem of a time zone that does not exist, with the one that was probably meant.
 func noZone(name string, err error) Problem {
-	p := Problem{Text: quoted(name) + " is no IANA time zone"}
+	p := Problem{Text: quoted(name) + " is not an IANA time zone"}
 	place, abbreviated := abbreviations[strings.ToUpper(name)]
 	offset := offset0.FindStringSubmatch(name)
 	switch spelt := inRegion(name); {

@@ -23,7 +23,7 @@ var (
 	until = time.Date(2100, time.January, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// Authority signs certificates that only those believe who are given its PEM. Safe for concurrent use.
+// Authority signs certificates that only clients with its PEM trust. Safe for concurrent use.
 type Authority struct {
 	PEM []byte
 
@@ -69,7 +69,7 @@ func (a *Authority) ServerConfig(names ...string) (*tls.Config, error) {
 	return a.config(until, names)
 }
 
-// ServerPEM is what ServerConfig has, for servers that are no Go programs.
+// ServerPEM is what ServerConfig has, for servers that are not Go programs.
 func (a *Authority) ServerPEM(names ...string) (certificate, key []byte, err error) {
 	config, err := a.ServerConfig(names...)
 	if err != nil {

@@ -168,7 +168,7 @@ func checkPrices(t *testing.T, name, page string) {
 	}
 }
 
-// TestTemplateHasWhatIsCounted: what the arithmetic takes from the template must be there.
+// TestTemplateHasWhatIsCounted: what the arithmetic reads from the template must be there.
 func TestTemplateHasWhatIsCounted(t *testing.T) {
 	t.Parallel()
 	text := read(t, shipped.Path)

@@ -280,7 +280,7 @@ func (c scene) page(t *testing.T, emails []notify.Email, whole bool) (row, part 
 	return row, part + fmt.Sprintf("\n%s Then you get `%s`.\n", c.fix, last.Subject)
 }
 
-// withoutSubject is what SNS gives a message that has no subject, such as EventBridge's.
+// withoutSubject is what SNS puts into a message that has no subject, such as EventBridge's.
 const withoutSubject = "AWS Notification Message"
 
 // ours is the part of an email that the template writes: the alarm's description, or the summary of a message that is

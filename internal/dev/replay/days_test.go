@@ -42,7 +42,7 @@ func TestFortyEightHoursOfADeadTokenOnTenJobs(t *testing.T) {
 			emails: counts{"ALARM " + rejected: 1, "reminder of " + rejected: 2, failed: 1},
 		},
 		{
-			name: "a person stores a new one, and deals with the failed runs", d: 6 * time.Hour, runs: 60,
+			name: "an operator stores a new one, and deals with the failed runs", d: 6 * time.Hour, runs: 60,
 			do:     func() { s.fix(); s.Queue("FailedRuns").Purge() },
 			emails: counts{"OK " + rejected: 1, "OK cronbearer-FailedRuns": 1},
 		},
@@ -79,10 +79,10 @@ func TestTroubleOfADayIsReportedOnceByEachAlarm(t *testing.T) {
 		quiet  string // what the alarms of the silences go to
 	}{
 		// The exception, as the alarm clears with each accepted call: the runbook says what to do, the next case is that.
-		"one endpoint refuses a token that another accepts": {
+		"one endpoint rejects a token that another accepts": {
 			begin: rejectSecond, emails: counts{"ALARM " + rejected: 24, "OK " + rejected: 24, failed: 1},
 		},
-		"the job that is refused has a token of its own": {
+		"the job that is rejected has a token of its own": {
 			begin: rejectSecond, token: "Second",
 			emails: counts{
 				"ALARM cronbearer-TokenRejected-Second": 1, "reminder of cronbearer-TokenRejected-Second": 1, failed: 1,
@@ -92,7 +92,7 @@ func TestTroubleOfADayIsReportedOnceByEachAlarm(t *testing.T) {
 			begin:  func(s *stage) { s.forbid("SchedulerRole", "lambda:InvokeFunction") },
 			emails: counts{"ALARM cronbearer-StartsDropped": 1, "ALARM cronbearer-DeadLetters": 1}, quiet: "INSUFFICIENT_DATA",
 		},
-		"each run fails, and the queue takes no record": {
+		"each run fails, and the queue accepts no record": {
 			begin:  func(s *stage) { s.api.Answer(upstream.Broken); s.forbid("CallerRole", "sqs:SendMessage") },
 			emails: counts{"ALARM cronbearer-RecordsLost": 1}, quiet: "ALARM",
 		},
@@ -130,14 +130,14 @@ func TestTroubleOfADayIsReportedOnceByEachAlarm(t *testing.T) {
 	}
 }
 
-// told is what people and the log get of a token that is dead for two days, half a day of it with a fault.
-type told struct {
-	Before, During, After, Mended []string // emails about the token; After is the day that follows the fault
-	Warnings                      int      // lines of the log about reminders that were not sent
-	State                         alarm.State
+// notified is what people and the log get of a token that is dead for two days, half a day of it with a fault.
+type notified struct {
+	Before, During, After, Recovered []string // emails about the token; After is the day that follows the fault
+	Warnings                         int      // lines of the log about reminders that were not sent
+	State                            alarm.State
 }
 
-// TestReminderThatCannotBeSentChangesNoRun: whatever keeps a reminder from being sent is logged and clears by itself.
+// TestReminderThatCannotBeSentChangesNoRun: what keeps a reminder from being sent is logged, and clears automatically.
 // The token of an hourly job is dead, and the fault lasts from hour 12 to hour 24; a reminder is due from hour 20 on.
 func TestReminderThatCannotBeSentChangesNoRun(t *testing.T) {
 	t.Parallel()
@@ -151,34 +151,34 @@ func TestReminderThatCannotBeSentChangesNoRun(t *testing.T) {
 	nothing := func(*stage) {}
 	for name, c := range map[string]struct {
 		begin, end func(*stage)
-		want       told
+		want       notified
 	}{
 		"none": {
 			begin: nothing, end: nothing,
-			want: told{
-				Before: []string{fires}, During: []string{again}, After: []string{again}, Mended: []string{clears},
+			want: notified{
+				Before: []string{fires}, During: []string{again}, After: []string{again}, Recovered: []string{clears},
 				State: alarm.InAlarm,
 			},
 		},
 		"DescribeAlarms is denied": {
 			begin: func(s *stage) { s.forbid("CallerRole", "cloudwatch:DescribeAlarms") }, end: (*stage).restore,
-			want: told{
-				Before: []string{fires}, After: []string{again, again}, Mended: []string{clears}, Warnings: 12,
+			want: notified{
+				Before: []string{fires}, After: []string{again, again}, Recovered: []string{clears}, Warnings: 12,
 				State: alarm.InAlarm,
 			},
 		},
 		"SetAlarmState is denied": {
 			begin: func(s *stage) { s.forbid("CallerRole", "cloudwatch:SetAlarmState") }, end: (*stage).restore,
-			want: told{
-				Before: []string{fires}, After: []string{again, again}, Mended: []string{clears}, Warnings: eachTime,
+			want: notified{
+				Before: []string{fires}, After: []string{again, again}, Recovered: []string{clears}, Warnings: eachTime,
 				State: alarm.InAlarm,
 			},
 		},
 		// The alarm fires again by the datum that the run has just stored, in CloudWatch's own words.
 		"SetAlarmState is lost between its two calls": {
 			begin: (*stage).loseSecond, end: (*stage).restore,
-			want: told{
-				Before: []string{fires}, During: []string{fires}, After: []string{again}, Mended: []string{clears}, Warnings: 1,
+			want: notified{
+				Before: []string{fires}, During: []string{fires}, After: []string{again}, Recovered: []string{clears}, Warnings: 1,
 				State: alarm.InAlarm,
 			},
 		},
@@ -188,25 +188,25 @@ func TestReminderThatCannotBeSentChangesNoRun(t *testing.T) {
 				s.CloudWatch.Faults.Set("SetAlarmState", "", api.Unavailable)
 			},
 			end: func(s *stage) { s.CloudWatch.Faults.Clear() },
-			want: told{
-				Before: []string{fires}, After: []string{again, again}, Mended: []string{clears}, Warnings: 12,
+			want: notified{
+				Before: []string{fires}, After: []string{again, again}, Recovered: []string{clears}, Warnings: 12,
 				State: alarm.InAlarm,
 			},
 		},
 		"the alarm was renamed": {
 			begin: func(s *stage) { s.rename(rejected, renamed) }, end: nothing,
-			want: told{
-				Before: []string{fires}, During: []string{"ALARM " + renamed}, Mended: []string{"OK " + renamed}, Warnings: 36,
+			want: notified{
+				Before: []string{fires}, During: []string{"ALARM " + renamed}, Recovered: []string{"OK " + renamed}, Warnings: 36,
 			},
 		},
 		// The topic's policy lets only alarms of the stack publish.
 		"the alarm was renamed, and its name no longer begins with the stack's": {
 			begin: func(s *stage) { s.rename(rejected, "my-TokenRejected-ExampleApi") }, end: nothing,
-			want: told{Before: []string{fires}, Warnings: 36},
+			want: notified{Before: []string{fires}, Warnings: 36},
 		},
 		"the alarm is not there": {
 			begin: func(s *stage) { s.Alarms.Delete(rejected) }, end: nothing,
-			want: told{Before: []string{fires}, Warnings: 36},
+			want: notified{Before: []string{fires}, Warnings: 36},
 		},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestReminderThatCannotBeSentChangesNoRun(t *testing.T) {
 			}
 			pass(90 * time.Minute)
 			died := len(s.Runs())
-			var got told
+			var got notified
 			s.api.Revoke(first)
 			got.Before = pass(12 * time.Hour)
 			c.begin(s)
@@ -238,7 +238,7 @@ func TestReminderThatCannotBeSentChangesNoRun(t *testing.T) {
 				}
 			}
 			s.fix()
-			got.Mended = pass(2 * time.Hour)
+			got.Recovered = pass(2 * time.Hour)
 			t.Logf("%+v", got)
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)

@@ -106,7 +106,7 @@ type stage struct {
 	auth *idp.Server
 
 	seen, ran int    // emails and runs that news has returned
-	undo      func() // takes back what forbid did
+	undo      func() // undoes what forbid did
 }
 
 func open(t *testing.T, tokens, jobs []row) *stage {
@@ -186,7 +186,7 @@ func (s *stage) logIn() {
 	})
 }
 
-// rotating gives the token to the rotator: infra/rotation.yaml, and an authorization server.
+// rotating hands the token to the rotator: infra/rotation.yaml, and an authorization server.
 func (s *stage) rotating() {
 	s.t.Helper()
 	s.auth = idp.New(s.Now)

@@ -36,7 +36,7 @@ const (
 	wellAfter  = 6 * 24 * time.Hour
 )
 
-// silences gives jobs of every pace every trouble.
+// silences puts jobs of every pace through every kind of trouble.
 func silences(t *testing.T, m mistake) []*silence {
 	t.Helper()
 	var list []*silence
@@ -129,7 +129,7 @@ func TestSilenceIsOneEmailAndItsEndAnother(t *testing.T) {
 		if s.emails != 2 || s.actions < 1 {
 			t.Errorf("%s, %s: %d emails", s.pace, s.trouble, s.emails)
 		}
-		// The alarm looks at two periods more than SilentAfter.
+		// The alarm evaluates two periods more than SilentAfter.
 		if s.first <= 0 || s.first > time.Duration(s.silentAfter+2)*time.Hour+2*time.Minute {
 			t.Errorf("%s, %s: the first email after %s", s.pace, s.trouble, s.first)
 		}

@@ -28,7 +28,7 @@ type world struct {
 
 	t    *testing.T
 	at   time.Time                                 // of what happens: the clock itself runs on
-	down func(*cloudwatch.PutMetricDataInput) bool // reports whether CloudWatch does not take the data; nil: it does
+	down func(*cloudwatch.PutMetricDataInput) bool // reports whether CloudWatch rejects the data; nil: it accepts them
 }
 
 func newWorld(t *testing.T, template string, start time.Time, observe func(awssim.Event)) *world {
@@ -96,7 +96,7 @@ func (w *world) play(until time.Time) {
 	}
 }
 
-// split takes an alarm's name apart: "cronbearer-Silent-HourlySync" is Silent of HourlySync.
+// split splits an alarm's name: "cronbearer-Silent-HourlySync" is Silent of HourlySync.
 func split(alarmName string) (kind, owner string) {
 	parts := strings.SplitN(alarmName, "-", 3)
 	if len(parts) == 3 {

@@ -149,7 +149,7 @@ func TestMistakesInAlarmsAreSeenInAYear(t *testing.T) {
 			mistake: mistake{"TreatMissingData: ignore", "TreatMissingData: notBreaching"},
 			want:    []string{"false OK", "reported twice"},
 		},
-		"an alarm that wants two minutes": {
+		"an alarm that needs two minutes": {
 			mistake: mistake{one, strings.ReplaceAll(one, "1", "2")}, want: []string{"missed"},
 		},
 	} {
@@ -319,7 +319,7 @@ func (y *year) outages(e *remote) {
 	})
 }
 
-// metricsDown: CloudWatch takes nothing for an hour or two, a few times a year.
+// metricsDown: CloudWatch accepts nothing for an hour or two, a few times a year.
 func (y *year) metricsDown() {
 	y.plan(y.at.Add(y.between(20*day, 120*day)), func(at time.Time) {
 		y.noMetrics = true

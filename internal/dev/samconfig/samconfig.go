@@ -21,11 +21,11 @@ type Config struct {
 	Parameters map[string]string
 }
 
-// Default is the environment that SAM CLI uses unless it is told otherwise.
+// Default is the environment that SAM CLI uses unless another is named.
 const Default = "default"
 
-// StackName is what `make deploy` names the stack: what is saved or, for a first deployment, a name of the environment's
-// own.
+// StackName is what `make deploy` names the stack: what is saved or, for a first deployment, a name of the
+// environment's own.
 func (c Config) StackName() string {
 	switch {
 	case c.Stack != "":
@@ -58,7 +58,7 @@ func table(of map[string]any, name string) map[string]any {
 	return inner
 }
 
-// overrides reads parameter_overrides in each form that SAM CLI takes: Name=value, Name="value" or
+// overrides reads parameter_overrides in each form that SAM CLI accepts: Name=value, Name="value" or
 // ParameterKey=Name,ParameterValue=value, as one text or a list of them, or a table.
 func overrides(v any) map[string]string {
 	values := map[string]string{}
@@ -83,7 +83,7 @@ func overrides(v any) map[string]string {
 	return values
 }
 
-// words splits a text at white space that is not in double quotes, and takes the quotes off. A backslash takes the next
+// words splits a text at white space that is not in double quotes, and removes the quotes. A backslash takes the next
 // character as it is.
 func words(text string) []string {
 	var list []string

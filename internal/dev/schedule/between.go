@@ -98,7 +98,7 @@ const (
 	Twice ClockKind = "twice"
 )
 
-// A Clock is a start that a change of the clocks takes away, or would double.
+// A Clock is a start that a change of the clocks loses, or would double.
 type Clock struct {
 	Local time.Time // what the zone's clocks show, as a time in UTC
 	At    time.Time // when the clocks change

@@ -21,7 +21,7 @@ type clock struct {
 
 // instant returns the first instant at which the zone's clocks show a reading, given
 // as the Unix time of the same reading in UTC, and false if they jump over it.
-// time.Date is no help: in both cases it "does not guarantee which" it chooses.
+// time.Date does not help: in both cases it "does not guarantee which" it chooses.
 func (c *clock) instant(wall int64) (int64, bool) {
 	c.seek(wall - reach)
 	for i := 0; ; i++ {
@@ -68,7 +68,7 @@ func (c *clock) spanAt(at int64) span {
 	}
 	if s.end <= at {
 		// After the zone's last listed change Go ends every span with the year, and
-		// takes each year for one of 365 days ("accurate close to a daylight savings
+		// treats each year as one of 365 days ("accurate close to a daylight savings
 		// transition", says time.tzset): on a leap year's last day it lies in the past.
 		s.end = time.Date(t.UTC().Year()+1, time.January, 1, 0, 0, 0, 0, time.UTC).Unix()
 	}

@@ -71,7 +71,7 @@ type timetable struct {
 	nthOf    int // the 3 of 3#2
 }
 
-// parseTimetable takes six fields, or five: "one optional field, year".
+// parseTimetable parses six fields, or five: "one optional field, year".
 func parseTimetable(text string) (timetable, error) {
 	var t timetable
 	words := strings.Fields(text)
@@ -80,7 +80,7 @@ func parseTimetable(text string) (timetable, error) {
 	}
 	if len(words) != 6 {
 		return t, fmt.Errorf(
-			"cron has %d fields; it wants six, with white space between them: minutes hours day-of-month month day-of-week "+
+			"cron has %d fields; it needs six, separated by white space: minutes hours day-of-month month day-of-week "+
 				"year (the year may be left out)",
 			len(words),
 		)
@@ -98,10 +98,10 @@ func parseTimetable(text string) (timetable, error) {
 	switch {
 	case dom == "?" && dow == "?":
 		errs = append(
-			errs, errors.New("day-of-month and day-of-week are both \"?\"; give one of them, such as * for every day"),
+			errs, errors.New("day-of-month and day-of-week are both \"?\"; write one of them, such as * for every day"),
 		)
 	case dom != "?" && dow != "?":
-		errs = append(errs, errors.New("day-of-month and day-of-week cannot be given together; put ? into one of them"))
+		errs = append(errs, errors.New("day-of-month and day-of-week cannot be combined; put ? into one of them"))
 	}
 	if dom != "?" {
 		errs = append(errs, t.parseDayOfMonth(f[2], dom))
@@ -121,7 +121,7 @@ func parseTimetable(text string) (timetable, error) {
 
 // parseDayOfMonth reads L, LW, L-3 and nW in addition to the usual forms. AWS's page has
 // neither LW (the month's last weekday) nor L-3 (three days before its last); that
-// EventBridge takes them, as Quartz does, is known from reports
+// EventBridge accepts them, as Quartz does, is known from reports
 // (grumBit/aws_cron_expression_validator#18).
 func (t *timetable) parseDayOfMonth(f field, text string) error {
 	if before, ok := strings.CutPrefix(text, "L"); ok {
@@ -203,7 +203,7 @@ func (f field) parsePart(part string, into *set) error {
 		return fmt.Errorf("%s %q: write values from %s, such as %s", f.name, clip(part), f.bounds(), f.example)
 	}
 	if last < first && !f.circular {
-		return fmt.Errorf("%s %q: the range ends before it begins; turn it round", f.name, clip(part))
+		return fmt.Errorf("%s %q: the range ends before it begins; swap its ends", f.name, clip(part))
 	}
 	size := f.max - f.min + 1
 	step := 1
@@ -219,7 +219,7 @@ func (f field) parsePart(part string, into *set) error {
 	return nil
 }
 
-// span returns the ends of what stands before a "/": *, a value or a range. A single
+// span returns the ends of what comes before a "/": *, a value or a range. A single
 // value with an increment runs to the end of the field: 1/10 is 1, 11, 21, ….
 func (f field) span(text string, toEnd bool) (first, last int, ok bool) {
 	if text == "*" {
@@ -240,7 +240,7 @@ func (f field) span(text string, toEnd bool) (first, last int, ok bool) {
 	return first, last, ok
 }
 
-// value reads a number or a name. AWS writes names in capitals, and takes them in
+// value reads a number or a name. AWS writes names in capitals, and accepts them in
 // any case (serverless-local-schedule#12).
 func (f field) value(text string) (int, bool) {
 	if i := slices.Index(f.names, strings.ToUpper(text)); i >= 0 {

@@ -3,11 +3,11 @@
 //
 // The rules are those of AWS's page "Schedule types in EventBridge Scheduler"
 // and of CreateSchedule's ScheduleExpression. Where AWS says nothing, an
-// expression is rejected rather than guessed: what this package takes, AWS's
+// expression is rejected rather than guessed: what this package accepts, AWS's
 // words allow. No cron library does that: they know seconds, other week days,
 // no "?", and repeat or move what falls into a change of the clocks.
 //
-// It is no part of the deployed functions. The local cloud fires schedules with
+// It is not part of the deployed functions. The local cloud fires schedules with
 // it, and the template's tests read every job's expression with it.
 package schedule
 
@@ -58,7 +58,7 @@ func Parse(expression, timezone string) (*Schedule, error) {
 	s.zone = zone
 	var errs []error
 	if n := len(expression); n > maxExpression {
-		errs = append(errs, fmt.Errorf("the expression has %d characters; AWS takes %d", n, maxExpression))
+		errs = append(errs, fmt.Errorf("the expression has %d characters; AWS allows %d", n, maxExpression))
 	}
 	form, inner, ok := strings.Cut(expression, "(")
 	if ok {
@@ -191,7 +191,7 @@ func unitOf(word string) time.Duration {
 func parseRate(text string) (time.Duration, error) {
 	fields := strings.Fields(text)
 	if len(fields) != 2 {
-		return 0, errors.New("rate wants a value and a unit with white space between them, such as rate(5 minutes)")
+		return 0, errors.New("rate needs a value and a unit with white space between them, such as rate(5 minutes)")
 	}
 	var errs []error
 	unit := unitOf(fields[1])
@@ -214,7 +214,7 @@ func parseAt(text string, zone *time.Location) (time.Time, error) {
 	wall, err := time.Parse(layout, text)
 	if err != nil || wall.Format(layout) != text {
 		return time.Time{}, fmt.Errorf(
-			"at wants a date and time that exist, as yyyy-mm-ddThh:mm:ss without a zone, not %q", clip(text),
+			"at needs a date and time that exist, as yyyy-mm-ddThh:mm:ss without a zone, not %q", clip(text),
 		)
 	}
 	if zone == nil {
@@ -248,7 +248,7 @@ type ZoneError struct{ Name string }
 
 func (e *ZoneError) Error() string {
 	return fmt.Sprintf(
-		"%q is no IANA time zone; write its full name, such as Europe/London, or leave it out for UTC", clip(e.Name),
+		"%q is not an IANA time zone; write its full name, such as Europe/London, or leave it out for UTC", clip(e.Name),
 	)
 }
 

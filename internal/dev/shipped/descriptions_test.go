@@ -96,7 +96,7 @@ func TestDescriptionsCanBePasted(t *testing.T) {
 				t.Errorf("%s: a value of the filter pattern is not quoted: %s", id, pattern)
 			}
 		}
-		// A JSON secret holds more than the token: whoever stores a bare token over it loses the rest.
+		// A JSON secret holds more than the token: storing a bare token over it loses the rest.
 		if strings.Contains(text, "put-secret-value") && !strings.Contains(text, "whole secret (JSON: edit a copy)") {
 			t.Errorf("%s: does not say that a JSON secret is replaced whole:\n%s", id, text)
 		}

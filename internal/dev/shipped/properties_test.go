@@ -16,7 +16,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/metric"
 )
 
-// The properties of the shipped template, each with a name. What the template becomes in full stands in the golden
+// The properties of the shipped template, each with a name. What the template becomes in full is recorded in the golden
 // files; what cfn-lint and SAM CLI find is left to them.
 
 // statement is one entry of a policy, its single values made lists.
@@ -404,7 +404,7 @@ func TestFunctionsReadTheirEnvironment(t *testing.T) {
 				return value, ok
 			})
 			if err != nil {
-				t.Errorf("%s would refuse its environment: %v", id, err)
+				t.Errorf("%s would reject its environment: %v", id, err)
 			}
 		}
 	})
@@ -440,7 +440,7 @@ func TestMessagesOfRulesAreObjects(t *testing.T) {
 				template, _ := get(target, "InputTransformer", "InputTemplate").(string)
 				var message struct{ Summary string }
 				if err := json.Unmarshal([]byte(template), &message); err != nil || message.Summary == "" {
-					t.Errorf("%s: its message is no JSON object with a Summary: %v", r.LogicalID, err)
+					t.Errorf("%s: its message is not a JSON object with a Summary: %v", r.LogicalID, err)
 				}
 				names, _ := get(target, "InputTransformer", "InputPathsMap").(map[string]any)
 				for name := range names {
@@ -453,7 +453,7 @@ func TestMessagesOfRulesAreObjects(t *testing.T) {
 	})
 }
 
-// TestLoopsHoldNoConditions: a key Condition in a loop is taken for a function (cfn-language-discussion#156).
+// TestLoopsHoldNoConditions: a key Condition in a loop is read as a function (cfn-language-discussion#156).
 func TestLoopsHoldNoConditions(t *testing.T) {
 	t.Parallel()
 	s := resolve(t, defaults())

@@ -138,7 +138,7 @@ func TestRotationStandsAlone(t *testing.T) {
 }
 
 // TestRotationFailedAlarm is the metric that the rotator publishes for this one secret, and says what to do within the
-// 1,024 characters that CloudWatch takes, whatever the names.
+// 1,024 characters that CloudWatch allows, whatever the names.
 func TestRotationFailedAlarm(t *testing.T) {
 	t.Parallel()
 	stack, err := rotation(map[string]string{"MetricNamespace": "N"})
@@ -176,7 +176,7 @@ func TestRotationFailedAlarm(t *testing.T) {
 	}
 }
 
-// TestRotationSecretName is what stands after the stack's name and a slash.
+// TestRotationSecretName is what follows the stack's name and a slash.
 func TestRotationSecretName(t *testing.T) {
 	t.Parallel()
 	for secret, good := range map[string]bool{

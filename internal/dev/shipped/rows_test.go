@@ -13,12 +13,12 @@ import (
 	"github.com/cronbearer/cronbearer/internal/job"
 )
 
-// input is the event of a job, which the caller must take.
+// input is the event of a job, which the caller must accept.
 func input(t *testing.T, s *cfn.Stack, name string) map[string]any {
 	t.Helper()
 	text, _ := get(s.Resources["Job"+name].Properties, "Target", "Input").(string)
 	if _, err := job.Parse([]byte(text), job.Options{}); err != nil {
-		t.Fatalf("the caller would not take %s: %v", text, err)
+		t.Fatalf("the caller would not accept %s: %v", text, err)
 	}
 	var event map[string]any
 	if err := json.Unmarshal([]byte(text), &event); err != nil {
@@ -70,8 +70,8 @@ func TestKeysOfATokenReachItsJobs(t *testing.T) {
 	}
 }
 
-// TestDisabledJobNotifiesNobody, and any other job does.
-func TestDisabledJobNotifiesNobody(t *testing.T) {
+// TestDisabledJobNotifiesNoOne, and any other job does.
+func TestDisabledJobNotifiesNoOne(t *testing.T) {
 	t.Parallel()
 	s, err := cfn.Parse(
 		mistaken(t, template(t), edit{text: "SilentAfter: 75\n", instead: "SilentAfter: 75\n      State: DISABLED\n"}),
@@ -89,7 +89,7 @@ func TestDisabledJobNotifiesNobody(t *testing.T) {
 	}
 }
 
-// TestOptionsReachTheRoles: the boundary bounds every role, and audiences give the caller one narrow statement more.
+// TestOptionsReachTheRoles: the boundary bounds every role, and audiences add one narrow statement to the caller's.
 func TestOptionsReachTheRoles(t *testing.T) {
 	t.Parallel()
 	with, without := resolve(t, everything()), resolve(t, defaults())

@@ -22,7 +22,7 @@ func defaults() cfn.Options {
 	return cfn.Options{Parameters: map[string]string{"AllowedHosts": "api.example.com"}}
 }
 
-// everything takes every option, as another stack in another partition.
+// everything sets every option, as another stack in another partition.
 func everything() cfn.Options {
 	return cfn.Options{
 		StackName: "second", Partition: "aws-cn", Region: "cn-northwest-1",
@@ -48,7 +48,7 @@ func everything() cfn.Options {
 	}
 }
 
-// ownTopic takes every option but the foreign topic, under the longest name that CloudFormation allows.
+// ownTopic sets every option but the foreign topic, under the longest name that CloudFormation allows.
 func ownTopic() cfn.Options {
 	o := everything()
 	o.StackName = strings.Repeat("x", 128)
@@ -65,7 +65,7 @@ func resolve(t *testing.T, o cfn.Options) *cfn.Stack {
 	return s
 }
 
-// stack is one way to deploy the template, and the test that looks at it.
+// stack is one way to deploy the template, and the test that checks it.
 type stack struct {
 	*cfn.Stack
 	t testing.TB

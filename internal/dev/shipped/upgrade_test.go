@@ -10,7 +10,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/cfn"
 )
 
-// TestUpgradeMergesCleanly: a user who changed only rows and lists takes the next tag without a conflict, keeps what
+// TestUpgradeMergesCleanly: a user who changed only rows and lists merges the next tag without a conflict, keeps what
 // they wrote, and gets what is new.
 func TestUpgradeMergesCleanly(t *testing.T) {
 	t.Parallel()

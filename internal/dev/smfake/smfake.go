@@ -41,7 +41,7 @@ func NewReader(t testing.TB) *Reader {
 	}
 }
 
-// Put gives a label to a version with the id and text given. Its creation date is at; the zero time: it has none.
+// Put puts a label on a version with the id and text given. Its creation date is at; the zero time: it has none.
 func (r *Reader) Put(id, label, version, text string, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,7 +70,7 @@ func (r *Reader) Fail(err error) {
 	r.Err = err
 }
 
-// Clear takes all secrets away.
+// Clear removes all secrets.
 func (r *Reader) Clear() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,7 +95,7 @@ func (r *Reader) GetSecretValue(
 ) (*secretsmanager.GetSecretValueOutput, error) {
 	if in.VersionStage == nil || in.VersionId != nil {
 		r.t.Errorf("a read without a stage, or by version: %+v", in)
-		return nil, errors.New("refused by the caller's role")
+		return nil, errors.New("denied by the caller's role")
 	}
 	r.mu.Lock()
 	out, err := r.read(in)

@@ -28,14 +28,14 @@ type Net struct {
 
 	mu      sync.Mutex
 	servers map[string]func(net.Conn)
-	refused map[string]netip.Addr
+	blocked map[string]netip.Addr
 	dials   []string
 }
 
 // New makes a network without servers.
 func New(t *testing.T) *Net {
 	t.Helper()
-	return &Net{t: t, servers: map[string]func(net.Conn){}, refused: map[string]netip.Addr{}}
+	return &Net{t: t, servers: map[string]func(net.Conn){}, blocked: map[string]netip.Addr{}}
 }
 
 // Dials lists the addresses to which connections were opened, or not.
@@ -57,9 +57,9 @@ func (n *Net) dial(_ context.Context, _, address string) (net.Conn, error) {
 	n.mu.Lock()
 	n.dials = append(n.dials, address)
 	serve := n.servers[address]
-	private, refused := n.refused[address]
+	private, blocked := n.blocked[address]
 	n.mu.Unlock()
-	if refused {
+	if blocked {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &egress.BlockedError{Address: private}}
 	}
 	if serve == nil {
@@ -70,7 +70,7 @@ func (n *Net) dial(_ context.Context, _, address string) (net.Conn, error) {
 	return buffer(client), nil
 }
 
-// buffered takes what is written at once and sends it when the other side reads, as a kernel does.
+// buffered accepts what is written at once and sends it when the other side reads, as a kernel does.
 type buffered struct {
 	net.Conn
 
@@ -135,11 +135,11 @@ func (n *Net) put(address string, serve func(net.Conn)) {
 	n.servers[address] = serve
 }
 
-// Refuse resolves an address to one that the guard refuses.
-func (n *Net) Refuse(address string, private netip.Addr) {
+// Block resolves an address to one that the guard blocks.
+func (n *Net) Block(address string, private netip.Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.refused[address] = private
+	n.blocked[address] = private
 }
 
 // Handle serves HTTP at an address such as example.com:443.

@@ -122,7 +122,7 @@ func (s *Server) Answer(a Answer) {
 	s.standard = a
 }
 
-// AnswerBy chooses what a request with a good token gets, from now on; nil ends it.
+// AnswerBy chooses what a request with a good token gets, from now on; nil stops it.
 func (s *Server) AnswerBy(choose func(Request) Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,14 +136,14 @@ func (s *Server) Next(answers ...Answer) {
 	s.next = append(s.next, answers...)
 }
 
-// Rule decides before anything else; false leaves a request to the rest. nil ends it.
+// Rule decides before anything else; false leaves a request to the rest. nil stops it.
 func (s *Server) Rule(rule func(Request) (Answer, bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rule = rule
 }
 
-// Forward passes what no rule decides to a handler, such as a proxy to the real API; nil ends it.
+// Forward passes what no rule decides to a handler, such as a proxy to the real API; nil stops it.
 func (s *Server) Forward(h http.Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,7 +203,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer.write(r.Context(), w)
 }
 
-// choose returns the answer, or the handler that gives it.
+// choose returns the answer, or the handler that writes it.
 func (s *Server) choose(r *Request) (Answer, http.Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -282,7 +282,7 @@ func (a Answer) write(ctx context.Context, w http.ResponseWriter) {
 func zipped(body []byte) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	if _, err := z.Write(body); err != nil { // a buffer takes everything
+	if _, err := z.Write(body); err != nil { // a buffer accepts everything
 		return nil
 	}
 	if err := z.Close(); err != nil {

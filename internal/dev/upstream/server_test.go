@@ -38,7 +38,7 @@ func call(
 	return response.StatusCode, string(text), err
 }
 
-// TestAnswers gives each kind of answer over TLS, on both versions of HTTP.
+// TestAnswers serves each kind of answer over TLS, on both versions of HTTP.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {

@@ -45,7 +45,7 @@ func New(ctx context.Context, o Options) (account.Clients, error) {
 	}
 	if c.Region == "" {
 		return account.Clients{}, &exit.Error{
-			Status: exit.AWS, Code: "NoRegion", Text: "no Region is set", Fix: "give --region, or set AWS_REGION",
+			Status: exit.AWS, Code: "NoRegion", Text: "no Region is set", Fix: "pass --region, or set AWS_REGION",
 		}
 	}
 	return account.Clients{

@@ -26,10 +26,10 @@ type AccountOptions struct {
 	Local string
 }
 
-// localAddress is where `cronbearer dev` listens unless it is told otherwise.
+// localAddress is where `cronbearer dev` listens unless it is set otherwise.
 const localAddress = "http://127.0.0.1:7341"
 
-// needsAccount gives a command the flags of an account.
+// needsAccount adds to a command the flags of an account.
 func (a *App) needsAccount(c *cobra.Command) *cobra.Command {
 	flags := c.Flags()
 	flags.StringVar(&a.account.Profile, "profile", "", "the `name` of an AWS profile (AWS_PROFILE)")

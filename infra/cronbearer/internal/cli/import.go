@@ -177,7 +177,7 @@ func (a *App) importOptions(template []byte, f importFlags) (importer.Options, e
 	o := importer.Options{Now: a.Now(), Zone: f.zone, Token: f.token, Calls: map[string]string{}}
 	if f.zone != "" {
 		if _, err := time.LoadLocation(f.zone); err != nil || f.zone == "Local" {
-			return o, exit.Usagef("--timezone %s is no IANA time zone, such as Europe/London", f.zone)
+			return o, exit.Usagef("--timezone %s is not an IANA time zone, such as Europe/London", f.zone)
 		}
 	}
 	stack, _ := cfn.Parse(template, cfn.Options{Guess: true}) // what is wrong with it, check says

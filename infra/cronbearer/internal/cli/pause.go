@@ -29,7 +29,7 @@ func newPauseCommand(a *App) *cobra.Command {
 		Use: "pause <job> [--until <time>]", Short: "Stop a job without a deployment", GroupID: running,
 		Args: arguments("<job>"),
 		Long: `Stop a job without a deployment, and mute its Silent alarm meanwhile. With
---until it starts again by itself: the time becomes the schedule's own
+--until it starts again automatically: the time becomes the schedule's own
 StartDate.
 
 template.yaml does not know of the pause. A deployment that changes the job
@@ -86,7 +86,7 @@ func (a *App) pause(ctx context.Context, s *session, name string, until time.Tim
 	if until.IsZero() {
 		a.IO.Printf("✓ %s starts no more. It needs: cronbearer resume %s\n", name, name)
 	} else {
-		a.IO.Printf("✓ %s starts again by itself from %s\n", name, stamp(until))
+		a.IO.Printf("✓ %s starts again automatically from %s\n", name, stamp(until))
 	}
 	a.IO.Printf("✓ Silent-%s is muted until %s\n", name, stamp(p.MutedUntil))
 	a.IO.Notef(

@@ -103,7 +103,7 @@ func newPlanCommand(a *App) *cobra.Command {
 		Use: "plan [<job>]", GroupID: writing,
 		Short: "Show when jobs will run, what they cost, and how soon you are notified",
 		Long: `Show what the template will do once it is deployed: the next runs of each job in
-its time zone and in yours, runs that a clock change takes away within a year,
+its time zone and in yours, runs that a clock change loses within a year,
 the smallest SilentAfter, how long a dead token can go unnoticed, and the price
 of a month with its arithmetic.
 
@@ -120,7 +120,7 @@ git. With --exit-code as well, the exit code is 1 if there is a difference.`,
   cronbearer plan --since main`,
 		Args: func(_ *cobra.Command, given []string) error {
 			if len(given) > 1 {
-				return exit.Usagef("cronbearer plan takes one job, and %d were given", len(given))
+				return exit.Usagef("cronbearer plan accepts one job, and %d were given", len(given))
 			}
 			return nil
 		},

@@ -277,7 +277,7 @@ func TestCompletionsAreWritten(t *testing.T) {
 	}
 }
 
-// TestEveryCommandIsATarget: whoever has only Go and make runs `make plan`; check is make's own, so it is `make
+// TestEveryCommandIsATarget: with only Go and make, an operator runs `make plan`; check is make's own, so it is `make
 // check-jobs`.
 func TestEveryCommandIsATarget(t *testing.T) {
 	t.Parallel()

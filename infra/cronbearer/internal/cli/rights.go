@@ -24,8 +24,8 @@ func newRightsCommand(a *App) *cobra.Command {
 		Long: `Print the IAM policy that a command needs, or that all of them need together,
 for your stack: the name comes from --stack, CRONBEARER_STACK or samconfig.toml.
 
-No policy reads a stored secret. Whoever may invoke the caller can make it call
-any allowed host with any token of the stack, and cannot read one.
+No policy reads a stored secret. Anyone who may invoke the caller can make it
+call any allowed host with any token of the stack, and cannot read one.
 
 infra/operator.yaml deploys three managed policies made from the same table: to
 look, to operate, and to keep tokens.`,

@@ -195,9 +195,9 @@ func arguments(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, given []string) error {
 		switch {
 		case len(given) > len(names) && len(names) == 0:
-			return exit.Usagef("%s takes no argument", c.CommandPath()) // which may be a token, so that it is not shown
+			return exit.Usagef("%s accepts no argument", c.CommandPath()) // which may be a token, so that it is not shown
 		case len(given) > len(names):
-			return exit.Usagef("%s takes %d argument(s), and %d were given", c.CommandPath(), len(names), len(given))
+			return exit.Usagef("%s accepts %d argument(s), and %d were given", c.CommandPath(), len(names), len(given))
 		case len(given) < len(names):
 			return exit.Usagef("%s needs %s", c.CommandPath(), strings.Join(names[len(given):], " and "))
 		}

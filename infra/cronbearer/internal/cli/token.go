@@ -6,7 +6,7 @@ func newTokenCommand(a *App) *cobra.Command {
 	return group("token <command>", tokens, "Check, store and renew tokens",
 		`Check a secret before it is stored, and keep the tokens of the template.
 
-No command prints a token, and none takes one as an argument: a secret is read
+No command prints a token, and none accepts one as an argument: a secret is read
 from a file, from standard input, or at a prompt that shows nothing.`,
 		newTokenCheckCommand(a),
 		newTokenSetCommand(a),

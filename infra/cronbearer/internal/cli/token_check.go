@@ -214,7 +214,7 @@ func (a *App) problem(severity string, p secret.Problem) {
 	a.field(severity, text)
 }
 
-// understood says in words what the caller takes a secret for.
+// understood says in words how the caller understands a secret.
 func understood(r secret.Report, key string) string {
 	value := fmt.Sprintf("a token of %d bytes", r.Bytes)
 	if r.JWT {

@@ -192,13 +192,13 @@ func (a *App) newSecret(ctx context.Context, o tokenSetOptions) ([]byte, error) 
 		return nil, exit.Failed("NotAToken", "that is a command, not a token: nothing was stored")
 	case strings.HasPrefix(trimmed, "{") && !json.Valid([]byte(trimmed)):
 		e := exit.Failed("SeveralLines", "JSON over several lines does not fit a prompt")
-		e.Fix = "give --file <file>, or --file - for standard input"
+		e.Fix = "pass --file <file>, or --file - for standard input"
 		return nil, e
 	}
 	return []byte(text), nil
 }
 
-// understand says what the caller would understand, and refuses what it would.
+// understand returns what the caller would understand, and rejects what it would.
 func (a *App) understand(s *session, value []byte, key string) (secret.Report, error) {
 	report := secret.Read(value, key, s.now())
 	if !a.IO.JSON {
@@ -340,7 +340,7 @@ func (a *App) reportSet(s *session, t deployedToken, r secret.Report, version st
 func (a *App) printSet(t deployedToken, run *invoke.Result) {
 	const enough = 8
 	a.IO.Printf(
-		"✓ stored, version %s. Jobs take it within 5 minutes, at once after a 401\n", version[:min(enough, len(version))],
+		"✓ stored, version %s. Jobs use it within 5 minutes, at once after a 401\n", version[:min(enough, len(version))],
 	)
 	switch {
 	case run == nil:

@@ -145,7 +145,7 @@ func newTokenRotateCommand(a *App) *cobra.Command {
 	c := &cobra.Command{
 		Use: "rotate <token>", Short: "Renew a token that the rotator renews, now", Args: arguments("<token>"),
 		Long: `Renew a token now that the rotator renews: Secrets Manager starts a rotation and
-goes on by itself. A secret without rotation is left alone.`,
+goes on automatically. A secret without rotation is left alone.`,
 		Example: `  cronbearer token rotate ExampleApi`,
 		RunE: func(c *cobra.Command, names []string) error {
 			s, err := a.open(c.Context(), c)

@@ -18,7 +18,7 @@ func topics() []*cobra.Command {
 		},
 		{
 			Use: "secrets", Short: "How the tool handles tokens and other secrets",
-			Long: `No flag and no argument takes a secret: those end up in the shell's history
+			Long: `No flag and no argument accepts a secret: those end up in the shell's history
 and in the list of processes. A secret is typed at a prompt that shows
 nothing, or read from standard input or a file.
 

@@ -1,6 +1,6 @@
 // Package drill proves that an alarm of the stack reaches its readers: it checks the alarms' actions, the policies of
 // the topic and of its key, and the subscriptions, then sets one alarm that is OK to ALARM with a word in its reason,
-// sees in the alarm's history that CloudWatch published it, and puts it back. Only a person knows whether the email
+// sees in the alarm's history that CloudWatch published it, and puts it back. Only the reader knows whether the email
 // came: they type the word. It prints nothing.
 package drill
 
@@ -37,10 +37,10 @@ type Check struct {
 	Fix string `json:"fix,omitempty"`
 }
 
-// Prefix begins the reason of the alarm, so that whoever reads the email is not alarmed.
+// Prefix begins the reason of the alarm, so that no reader of the email is alarmed.
 const Prefix = "DRILL: nothing is wrong."
 
-// words are short, and hard to take for one another.
+// words are short, and hard to confuse.
 var words = strings.Fields("acorn amber anchor badger bamboo beacon canyon cedar cobalt comet copper coral delta " +
 	"ember falcon " +
 	"fern garnet glacier harbor hazel heron indigo island jasper juniper kestrel lagoon lantern lotus maple marble " +
@@ -63,7 +63,7 @@ type Drill struct {
 	Clients account.Clients
 	Stack   *account.Stack
 	Now     time.Time
-	// Sleep waits between two looks at the history.
+	// Sleep waits between two reads of the history.
 	Sleep func(context.Context, time.Duration) error
 
 	topic  string
@@ -227,7 +227,7 @@ func (d *Drill) checkPeople() []Check {
 	for _, one := range d.people {
 		c := Check{Name: "people", OK: one.Confirmed, Text: one.Endpoint}
 		if !one.Confirmed {
-			c.Text += " has not followed the link in its email, which ends after two days"
+			c.Text += " has not followed the link in its email, which expires after two days"
 			c.Fix = fmt.Sprintf("aws sns subscribe --topic-arn %s --protocol %s --notification-endpoint %s",
 				d.topic, one.Protocol, one.Endpoint)
 		}

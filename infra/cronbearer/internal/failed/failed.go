@@ -35,8 +35,8 @@ type Message struct {
 	Scheduled time.Time `json:"scheduledTime"` // when it was to run; when it was kept if the event does not say
 	Queue     string    `json:"queue"`
 	ID        string    `json:"id"`
-	// Event is what the caller was, or was to be, invoked with; nil for a message that is no start of a job, such as an
-	// alarm's that its topic did not take.
+	// Event is what the caller was, or was to be, invoked with; nil for a message that is not a start of a job, such as an
+	// alarm's that its topic did not accept.
 	Event []byte `json:"-"`
 
 	url, receipt string
@@ -182,7 +182,7 @@ func Groups(messages []Message) []Group {
 	return groups
 }
 
-// Choose splits messages into those to send and those that stay: the newest of each job, or all. What is no start
+// Choose splits messages into those to send and those that stay: the newest of each job, or all. What is not a start
 // stays.
 func Choose(messages []Message, all bool) (chosen, rest []Message) {
 	newest := map[string]int{}

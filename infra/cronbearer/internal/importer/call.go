@@ -99,7 +99,7 @@ func first(errs ...error) error {
 	return nil
 }
 
-// withoutUser takes the user info out of a URL.
+// withoutUser removes the user info from a URL.
 func (c *caller) withoutUser(location string) (string, bool) {
 	scheme, rest, ok := strings.Cut(location, "://")
 	if !ok {
@@ -126,7 +126,7 @@ func (c *caller) withoutUser(location string) (string, bool) {
 // hop are headers that a client sets for its connection.
 var hop = []string{"Connection", "Content-Length", "Transfer-Encoding", "Expect", "Keep-Alive", "Upgrade"}
 
-// headers takes the credentials out of the headers.
+// headers removes the credentials from the headers.
 func (c *caller) headers() ([]header, error) {
 	var kept []header
 	var err error
@@ -183,7 +183,7 @@ func (c *caller) authorization(value string) error {
 	if ok {
 		c.register(value)
 		c.register(rest)
-		return errors.New("its Authorization is no bearer token")
+		return errors.New("its Authorization is not a bearer token")
 	}
 	c.found(value, "Authorization without Bearer")
 	return nil
@@ -197,7 +197,7 @@ func (c *caller) secretVariable(text string) bool {
 	})
 }
 
-// query takes the credentials out of a URL's query, and says why one in its path cannot be.
+// query removes the credentials from a URL's query, and says why one in its path cannot be.
 func (c *caller) query(location string) (string, error) {
 	location, _, _ = strings.Cut(location, "#")
 	path, query, hasQuery := strings.Cut(location, "?")
@@ -254,7 +254,7 @@ func (c *caller) body(headers []header) (text, contentType string, err error) {
 	}
 	given := hasHeader(headers, "Content-Type")
 	if !utf8.ValidString(*c.r.body) {
-		return "", "", errors.New("its body is no text")
+		return "", "", errors.New("its body is not text")
 	}
 	if err := c.bodySecrets(*c.r.body); err != nil {
 		return "", "", err
@@ -455,7 +455,7 @@ func (c *caller) one() (string, error) {
 		return "", nil
 	case 1:
 		if where := c.credentials[0].where; where != "" {
-			c.note("its token was in %s; Cronbearer sends Authorization: Bearer, which the endpoint must take", where)
+			c.note("its token was in %s; Cronbearer sends Authorization: Bearer, which the endpoint must accept", where)
 		}
 		return values[0], nil
 	default:
@@ -476,7 +476,7 @@ func (c *caller) check(out *call) error {
 	}
 	data, err := json.Marshal(event)
 	if err != nil {
-		return errors.New("its body is no JSON")
+		return errors.New("its body is not JSON")
 	}
 	parsed, err := job.Parse(data, job.Options{IdempotencyHeader: "Idempotency-Key"})
 	if invalid, ok := errors.AsType[*job.InvalidError](err); ok {

@@ -172,14 +172,14 @@ const (
 	allWeekdays = set(1<<7 - 1)
 )
 
-// A part is one expression of EventBridge Scheduler, which takes the days of the month or those of the week.
+// A part is one expression of EventBridge Scheduler, which accepts the days of the month or those of the week.
 type part struct {
 	expression string
 	// suffix tells the jobs of one line apart: Days, Fridays.
 	suffix string
 }
 
-var errBothDays = errors.New("cron starts it on days that fit both day fields, and AWS takes one of the two: " +
+var errBothDays = errors.New("cron starts it on days that fit both day fields, and AWS accepts one of the two: " +
 	"let the endpoint check the other")
 
 // parts returns the expressions that together are the timetable. Days of the week are written as names: AWS counts them

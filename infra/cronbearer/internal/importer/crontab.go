@@ -39,13 +39,13 @@ func (im *importer) crontab(data []byte) error {
 	return nil
 }
 
-// zoneNote says which zone stood in for one that the source does not give.
+// zoneNote says which zone stood in for one that the source does not name.
 func (im *importer) zoneNote() {
 	if im.options.Zone == "" && slices.ContainsFunc(im.result.Entries, func(e Entry) bool {
 		return len(e.Jobs) > 0 && e.ZoneFrom == Assumed
 	}) {
 		im.result.Notes = append(im.result.Notes,
-			"Times without a zone are taken for UTC: --timezone names the zone of the machine that ran them.")
+			"Times without a zone are read as UTC: --timezone names the zone of the machine that ran them.")
 	}
 }
 

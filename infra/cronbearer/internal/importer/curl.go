@@ -209,7 +209,7 @@ func (c *curlReader) read(arguments []string) error {
 			}
 			arguments = rest
 		case c.wholeVariable(a):
-			return errors.New("its URL or its options are in a variable, whose value the file does not give")
+			return errors.New("its URL or its options are in a variable, whose value the file does not define")
 		default:
 			c.urls = append(c.urls, a)
 		}
@@ -305,13 +305,13 @@ func (c *curlReader) value(long, shown, v string) error {
 	case "max-time":
 		n, ok := seconds(v)
 		if !ok {
-			return fmt.Errorf("%s is no number of seconds", shown)
+			return fmt.Errorf("%s is not a number of seconds", shown)
 		}
 		c.r.timeout = n
 	case "retry":
 		n, ok := digits(v)
 		if !ok {
-			return fmt.Errorf("%s is no number", shown)
+			return fmt.Errorf("%s is not a number", shown)
 		}
 		c.r.attempts = n + 1
 	case "output":
@@ -386,7 +386,7 @@ func (c *curlReader) content(long, shown, v string, encode bool) (string, error)
 		return "", fmt.Errorf("%s reads a file (@): write its content into the line", shown)
 	}
 	if c.input == nil {
-		return "", fmt.Errorf("%s reads standard input, which the file does not give", shown)
+		return "", fmt.Errorf("%s reads standard input, which the file does not define", shown)
 	}
 	if long == "data" || long == "data-ascii" {
 		return strings.NewReplacer("\n", "", "\r", "").Replace(*c.input), nil
@@ -498,7 +498,7 @@ func (s *script) curl(arguments []string, c curlCall) error {
 	return nil
 }
 
-// monitors take a request as a sign that a job ran.
+// monitors read a request as a sign that a job ran.
 var monitors = []string{
 	"hc-ping.com", "healthchecks.io", "cronitor.link", "cronitor.io", "nosnch.in", "heartbeat.uptimerobot.com",
 	"uptime.betterstack.com", "betteruptime.com", "cronhub.io", "cron-monitor.io", "sentry.io", "pulse.oh-dear.app",

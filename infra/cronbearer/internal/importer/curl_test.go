@@ -205,19 +205,19 @@ func curlRows() map[string]curlRow {
 			command: "curl 'https://api.example.com/v1/run?api_key=0123abcd&x=1'",
 			want:    importer.Job{Name: "Run", Call: "GET https://api.example.com/v1/run?x=1", Token: "ExampleApi"},
 			note: "its token was in the query; Cronbearer sends Authorization: Bearer, " +
-				"which the endpoint must take",
+				"which the endpoint must accept",
 		},
 		"a key in a header becomes the token": {
 			command: "curl -H 'x-api-key: 0123abcd' https://api.example.com/v1/run",
 			want:    importer.Job{Name: "Run", Call: "GET https://api.example.com/v1/run", Token: "ExampleApi"},
 			note: "its token was in the header X-Api-Key; Cronbearer sends Authorization: Bearer, " +
-				"which the endpoint must take",
+				"which the endpoint must accept",
 		},
 		"another scheme is said": {
 			command: "curl -H 'Authorization: token 0123abcd' https://api.example.com/v1/run",
 			want:    importer.Job{Name: "Run", Call: "GET https://api.example.com/v1/run", Token: "ExampleApi"},
 			note: "its token was in Authorization: token; Cronbearer sends Authorization: Bearer, " +
-				"which the endpoint must take",
+				"which the endpoint must accept",
 		},
 		"a token from a file has the name of its host": {
 			command: `curl -H "Authorization: Bearer $(cat /etc/token)" https://api.example.co.uk/v1/run`,
@@ -336,7 +336,7 @@ func TestWhatAJobCannotDoIsNotTakenOverAndSaysWhy(t *testing.T) {
 		"curl --json @file" + rest:                            "--json reads a file (@): write its content into the line",
 		"curl --data-urlencode a@file" + rest: "--data-urlencode reads a file (@): write its content into " +
 			"the line",
-		"curl -d @-" + rest:    "-d reads standard input, which the file does not give",
+		"curl -d @-" + rest:    "-d reads standard input, which the file does not define",
 		"curl -H @file" + rest: "-H reads a file: write its headers into the line",
 		"curl -K file" + rest:  "-K reads a file of options: write them into the line",
 		"curl -n https://api.example.com/": "-n reads a password from .netrc, and a job sends a bearer " +
@@ -346,7 +346,7 @@ func TestWhatAJobCannotDoIsNotTakenOverAndSaysWhy(t *testing.T) {
 		"curl -X TRACE" + rest:      "it uses TRACE, which a job cannot",
 		"curl --nonsense" + rest:    "--nonsense is not known here",
 		"curl $OPTIONS" + rest: "its URL or its options are in a variable, whose value the " +
-			"file does not give",
+			"file does not define",
 		"curl" + rest + " https://api.example.com/v1/other": "it has several URLs: write a line for each",
 		"curl" + rest + "/[1-5]":                            "curl makes several requests of brackets and braces in a URL",
 		"curl -H 'Host: other.example.com'" + rest:          "it sets the header Host: write that host into the URL",
@@ -358,9 +358,9 @@ func TestWhatAJobCannotDoIsNotTakenOverAndSaysWhy(t *testing.T) {
 		"curl --oauth2-bearer $API_TOKEN ftp://api.example.com/": "its URL is none of https",
 		"curl --oauth2-bearer $API_TOKEN https://192.0.2.1/":     "call: an IP address is not allowed: write a host name",
 		"curl --oauth2-bearer $API_TOKEN https://$H/": "its URL has the variable $H, whose value the file does not " +
-			"give",
+			"define",
 		"curl --oauth2-bearer $API_TOKEN $H": "its URL or its options are in a variable, whose value the " +
-			"file does not give",
+			"file does not define",
 		"curl -d a=$(hostname)" + rest:  "the body has the output of a command, other than a date",
 		`curl -d a=$(date +\%s)` + rest: "the body has a date in a form that no placeholder has",
 		`curl -d a=$(date +%s)` + rest: `cron ends the command at a % without \ before it, ` +

@@ -149,7 +149,7 @@ func (im *importer) cronJobOrgJob(d document) {
 		return
 	}
 	if expires, _ := whole(d.value, "schedule", "expiresAt"); expires > 0 {
-		o.notes = append(o.notes, "it ends on its own some day, and a job does not: take it out of the template then")
+		o.notes = append(o.notes, "it finishes on its own some day, and a job does not: remove it of the template then")
 	}
 	if isTrue(d.value.Get("redirectSuccess")) {
 		o.notes = append(o.notes, "a redirect counted as success; to Cronbearer it is a failed run")
@@ -288,11 +288,11 @@ func (im *importer) gcpRequest(d document) (request, error) {
 	if encoded := text(target, "body"); encoded != "" {
 		decoded, err := base64.StdEncoding.DecodeString(encoded)
 		if err != nil {
-			return r, errors.New("its body is no base64")
+			return r, errors.New("its body is not base64")
 		}
 		body := string(decoded)
 		if strings.ContainsFunc(body, isMark) {
-			return r, errors.New("its body is no text")
+			return r, errors.New("its body is not text")
 		}
 		r.body, r.contentType = &body, "application/octet-stream"
 	}

@@ -5,7 +5,7 @@
 //
 // The policy: what a source's client would do and a job cannot do keeps the call from being taken over; what a job does
 // differently is a note. Credentials in a source end here. They are compared with each other and with everything that
-// is returned, and are no part of it: a text that holds one is rejected where it would go into a template, and redacted
+// is returned, and are not part of it: a text with one is rejected where it would go into a template, and redacted
 // where it would go into a report.
 package importer
 
@@ -311,7 +311,7 @@ func (im *importer) schedule(e *Entry, o origin, c call) error {
 		e.Starts = &starts
 	}
 	if len(parts) > 1 {
-		e.Notes = append(e.Notes, `cron means "or" where both day fields are set; AWS takes one, so there are two jobs`)
+		e.Notes = append(e.Notes, `cron means "or" where both day fields are set; AWS accepts one, so there are two jobs`)
 	}
 	return nil
 }
@@ -360,7 +360,7 @@ func (im *importer) tokenName(c call) (name string, exists bool) {
 	return unique(tokenNameOf(c.host), "Token", im.tokens), false
 }
 
-// finish takes what is left of credentials out of the report.
+// finish removes what is left of credentials from the report.
 func (im *importer) finish() *Result {
 	r := &im.result
 	r.PlainText = slices.Clone(im.finds.lines)

@@ -106,7 +106,7 @@ func TestTokenOfTheTemplateIsUsedAgain(t *testing.T) {
 	}
 }
 
-// TestUserColumnIsThatOfTheWholeFile: a program that runs curl is no user where another line has a command in its
+// TestUserColumnIsThatOfTheWholeFile: a program that runs curl is not a user where another line has a command in its
 // place.
 func TestUserColumnIsThatOfTheWholeFile(t *testing.T) {
 	t.Parallel()
@@ -160,8 +160,8 @@ func TestDatesFollowTheZones(t *testing.T) {
 func TestScheduleThatAWSCannotHoldIsNotTakenOver(t *testing.T) {
 	t.Parallel()
 	for times, reason := range map[string]string{
-		"0 0 */2 * 1":  "cron starts it on days that fit both day fields, and AWS takes one of the two",
-		"0 0 1 * */2":  "cron starts it on days that fit both day fields, and AWS takes one of the two",
+		"0 0 */2 * 1":  "cron starts it on days that fit both day fields, and AWS accepts one of the two",
+		"0 0 1 * */2":  "cron starts it on days that fit both day fields, and AWS accepts one of the two",
 		"0 0 31 2 *":   "it never starts",
 		"60 0 * * *":   "its minute is none that cron knows",
 		"0 24 * * *":   "its hour is none that cron knows",

@@ -80,7 +80,7 @@ func (m *marks) fill(text, where string) (string, error) {
 		case k.reason != "":
 			return "", fmt.Errorf("%s has %s", where, k.reason)
 		default:
-			return "", fmt.Errorf("%s has the variable %s, whose value the file does not give", where, k.variable)
+			return "", fmt.Errorf("%s has the variable %s, whose value the file does not define", where, k.variable)
 		}
 	}
 	return b.String(), nil

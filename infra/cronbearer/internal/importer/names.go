@@ -25,7 +25,7 @@ func camel(text string) string {
 	return b.String()
 }
 
-// yamlWords are names that YAML 1.1 takes for something other than text.
+// yamlWords are names that YAML 1.1 reads as something other than text.
 var yamlWords = []string{"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 // unique returns a name like text that is not taken, and takes it.

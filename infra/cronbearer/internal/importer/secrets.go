@@ -11,7 +11,7 @@ import (
 
 // What a source holds is read for credentials by their place, by the name in front of them and by their shape. A value
 // once found is kept only to be compared: it is never part of what Import returns. What looks like one by mistake costs
-// its job a line in the report; what is missed would stand in a template.
+// its job a line in the report; what is missed would end up in a template.
 
 // vendors are the beginnings of tokens that say whose they are.
 var vendors = regexp.MustCompile(
@@ -38,7 +38,7 @@ func shaped(text string) []string {
 	return found
 }
 
-// random reports whether less than half of a long word is spoken. A UUID is no secret by its shape: resources have
+// random reports whether less than half of a long word is spoken. A UUID is not a secret by its shape: resources have
 // them.
 func random(w string) bool {
 	if !strings.ContainsAny(w, "0123456789") || !strings.ContainsFunc(w, unicode.IsLetter) {
@@ -63,7 +63,7 @@ var (
 // saysSecret reports whether a header, parameter, member or variable of this name holds a credential.
 func saysSecret(name string) bool { return secretName.MatchString(name) && !openName.MatchString(name) }
 
-// named finds the credentials of a line of shell by what stands in front of them.
+// named finds the credentials of a line of shell by what precedes them.
 var named = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\b(?:bearer|basic)\s+["']?([^\s"']{4,})`),
 	regexp.MustCompile(`(?:^|\s)(?:-u|-U|--user|--proxy-user)[\s=]*["']?([^\s"':]*:[^\s"']{2,})`),

@@ -16,7 +16,7 @@ import (
 type script struct {
 	marks *marks
 	zones zones
-	// variables that the source gives, by name. Others are not known.
+	// variables that the source defines, by name. Others are not known.
 	variables map[string]string
 	bash      bool
 	// input is what the script reads from standard input, nil if that is not known.
@@ -289,7 +289,7 @@ func (e environment) Each(func(string, expand.Variable) bool) {}
 // substitute stands in for the output of a command: of date it is known.
 func (s *script) substitute(w io.Writer, c *syntax.CmdSubst) error {
 	var text strings.Builder
-	_ = syntax.NewPrinter().Print(&text, c) // a Builder takes everything
+	_ = syntax.NewPrinter().Print(&text, c) // a Builder accepts everything
 	k := mark{reason: "the output of a command, other than a date", command: text.String()}
 	if len(c.Stmts) == 1 {
 		if call, ok := c.Stmts[0].Cmd.(*syntax.CallExpr); ok && len(call.Args) > 0 && call.Args[0].Lit() == "date" {

@@ -108,7 +108,7 @@ func fromLog(tail string) Result {
 	return found
 }
 
-// WithoutMaxAge returns the event without its maxAge: whoever sends an old one wants it to run.
+// WithoutMaxAge returns the event without its maxAge: an operator who sends an old one means it to run.
 func WithoutMaxAge(event []byte) ([]byte, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(event, &members); err != nil {

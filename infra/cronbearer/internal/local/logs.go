@@ -16,7 +16,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/api"
 )
 
-// registerLogs registers CloudWatch Logs. It is no Logs Insights engine: it answers the queries that the tool makes,
+// registerLogs registers CloudWatch Logs. It is not a Logs Insights engine: it answers the queries that the tool makes,
 // each by its text, from the runs of the simulated functions, and rejects every other.
 func (s *Server) registerLogs() {
 	on(s, "logs:StartQuery", func(in *logs.StartQueryInput) string { return s.logGroupARN(aws.ToString(in.LogGroupName)) },

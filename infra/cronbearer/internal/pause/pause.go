@@ -23,7 +23,7 @@ const MaxMute = 15 * 24 * time.Hour
 
 // A Pause is what was done.
 type Pause struct {
-	// Until is when the job starts again by itself; zero: not before it is resumed.
+	// Until is when the job starts again automatically; zero: not before it is resumed.
 	Until time.Time
 	// MutedUntil is when its alarm acts again.
 	MutedUntil time.Time

@@ -1,6 +1,6 @@
 // Package plan computes what a template will do before it is deployed: when its jobs run, which runs the clocks take
 // away, how long a dead token can go unnoticed, what a month costs, and what is different from an earlier template. It
-// prints nothing, asks AWS nothing, and does not look for mistakes: package lint does.
+// prints nothing, asks AWS nothing, and does not check for mistakes: package lint does.
 package plan
 
 import (
@@ -36,7 +36,7 @@ type Job struct {
 	Expression, Timezone string
 	Zone                 *time.Location
 	Disabled, Rate, Once bool
-	Start, End           time.Time // StartDate and EndDate, if the template gives them
+	Start, End           time.Time // StartDate and EndDate, if the template sets them
 	// Next are the next starts, none if they cannot be known before the deployment: of a rate without StartDate.
 	Next     []time.Time
 	Interval time.Duration // of a rate
@@ -222,7 +222,7 @@ func (p *Plan) Job(name string) (Job, bool) {
 func timeout(properties map[string]any) time.Duration {
 	target, _ := properties["Target"].(map[string]any)
 	var event struct{ Timeout string }
-	_ = json.Unmarshal([]byte(text(target["Input"])), &event) // an event that is no JSON is a mistake that check names
+	_ = json.Unmarshal([]byte(text(target["Input"])), &event) // an event that is not JSON is a mistake that check names
 	d, _ := time.ParseDuration(event.Timeout)
 	return d
 }

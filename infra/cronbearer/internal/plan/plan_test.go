@@ -50,7 +50,7 @@ func TestLeastSilentAfter(t *testing.T) {
 		row  string
 		want int
 	}{
-		"a day that the clocks take the run of": {row: `Schedule: "cron(30 1 * * ? *)", Timezone: Europe/London`, want: 49},
+		"a day on which the clocks skip the run": {row: `Schedule: "cron(30 1 * * ? *)", Timezone: Europe/London`, want: 49},
 		"a weekend that is an hour longer": {
 			row: `Schedule: "cron(0 9 ? * MON-FRI *)", Timezone: Europe/London`, want: 75,
 		},

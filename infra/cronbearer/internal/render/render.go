@@ -1,5 +1,6 @@
-// Package render says what a job will send before it does: the event, as EventBridge Scheduler sends it to the caller, and the
-// request, as the caller sends it to the target. Both are made by the code that makes them in a run. The token is not in them.
+// Package render returns what a job will send before it does: the event, as EventBridge Scheduler sends it to the
+// caller, and the request, as the caller sends it to the target. Both are made by the code that makes them in a run.
+// The token is not in them.
 package render
 
 import (
@@ -23,8 +24,8 @@ type Schedule struct {
 	ARN   string
 }
 
-// Find returns the schedule of a job of a template. Its ARN is one of the form that the deployment will give it: the names of
-// group and schedule end in characters that only CloudFormation knows.
+// Find returns the schedule of a job of a template. Its ARN is of the form that the deployment will assign: the names
+// of group and schedule end in characters that only CloudFormation knows.
 func Find(s *cfn.Stack, name string) (Schedule, error) {
 	var names []string
 	for _, r := range s.OfType("AWS::Scheduler::Schedule") {

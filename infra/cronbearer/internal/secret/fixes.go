@@ -18,18 +18,18 @@ var fixes = []struct{ says, fix string }{
 	{"shorter than", "copy the whole of it"},
 	{"longer than", "store the token alone"},
 	{"the token is empty", "write the token"},
-	{"no token after the word Bearer", "write the token after it"},
+	{"no token after it", "write the token after it"},
 	{"a PEM block", "a private key obtains tokens: write it as private_key of jwt or oauth2 (docs/providers)"},
 	{"looks like JSON", "write the JSON with its opening brace first, or fill in the placeholder"},
-	{"appears twice before it", "store the token alone"},
+	{"stands before it twice", "store the token alone"},
 	{"only = signs", "copy the token again from its source"},
 	{"there is no string at Key", "write one of these names as Key, or a JSON pointer such as /data/token"},
-	{"duplicate key", "take one of the two out"},
+	{"duplicate key", "remove one of the two"},
 	{"is missing", "add it"},
 	{"exclude each other", "keep one"},
 	{"must be", "write that"},
 	{"must begin", "write that"},
-	{"unknown member", "rename it, or take it out"},
+	{"unknown member", "rename it, or remove it"},
 }
 
 // commands begin what is pasted by mistake: the command instead of its output.
@@ -52,8 +52,8 @@ func fixFor(problem, text string) string {
 	return ""
 }
 
-// meant are the names that others give to members, by where they stand: their own documentation, their answers, the
-// files that their consoles offer. Members that the parser itself takes for slips of the pen are not among them.
+// meant are the names that others give to members, by their source: their own documentation, their answers, the
+// files that their consoles offer. Members that the parser itself treats as typos are not among them.
 var meant = map[string]map[string]string{
 	"": {
 		"access_token":   "token",

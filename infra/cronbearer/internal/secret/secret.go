@@ -72,7 +72,7 @@ func Read(data []byte, key string, now time.Time) Report {
 		text = bearer.TrimBOM(text)
 	}
 	if len(data) > MaxBytes {
-		r.problem(fmt.Sprintf("has %d bytes, and Secrets Manager takes %d", len(data), MaxBytes), "store what the "+
+		r.problem(fmt.Sprintf("has %d bytes, and Secrets Manager allows %d", len(data), MaxBytes), "store what the "+
 			"caller needs")
 		return r
 	}

@@ -64,7 +64,7 @@ func TestMistakesAreNamedWithFixes(t *testing.T) {
 				"file or of a command around it",
 		}},
 		"only Bearer": {text: "Bearer", want: []string{
-			"the secret's text: there is no token after the word Bearer: write the token after it",
+			"the secret's text: there is only the word Bearer and no token after it: write the token after it",
 		}},
 		"angle brackets": {text: "<" + canary + ">", want: []string{
 			"the secret's text: the token has one of the characters \" ' \\ , ; < > ` that a token cannot have, at byte " +
@@ -114,7 +114,7 @@ func TestMistakesAreNamedWithFixes(t *testing.T) {
 			text: `{"oauth2":{"grant_type":"client_credentials","token_endpoint":"https://id.example.com/t",` +
 				`"clientId":"a","client_secret":"` + canary + `"}}`,
 			want: []string{
-				"unknown member oauth2.clientId: did you mean oauth2.client_id?: rename it, or take it out",
+				"unknown member oauth2.clientId: did you mean oauth2.client_id?: rename it, or remove it",
 				"oauth2.grant_type is named oauth2.grant here: rename it to oauth2.grant",
 				"oauth2.token_endpoint is named oauth2.token_url here: rename it to oauth2.token_url",
 			},
@@ -142,7 +142,7 @@ func TestMistakesAreNamedWithFixes(t *testing.T) {
 			"hosts: entry 1: write the host alone, without https:// and path",
 		}},
 		"too long": {text: strings.Repeat(canary, 5000), want: []string{
-			"has 80000 bytes, and Secrets Manager takes 65536: store what the caller needs",
+			"has 80000 bytes, and Secrets Manager allows 65536: store what the caller needs",
 		}},
 	}
 	for name, c := range cases {
@@ -168,7 +168,7 @@ func TestUnderstood(t *testing.T) {
 		want      secret.Report
 	}{
 		"as it is": {text: canary, want: secret.Report{Kind: secret.PlainText, Bytes: 16}},
-		"copied with all that stands around": {
+		"copied with all that surrounds it": {
 			text: "\ufeff 'Authorization: Bearer " + canary + "' \r\n",
 			want: secret.Report{Kind: secret.PlainText, Bytes: 16, Removed: []string{
 				"a byte order mark before it", "white space after it", "the quotes around it", `"Authorization:" before it`,

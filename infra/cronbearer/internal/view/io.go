@@ -28,7 +28,7 @@ type IO struct {
 	Out, Err io.Writer
 	// Width of the terminal in columns; DefaultWidth without one.
 	Width int
-	// InTTY and OutTTY report whether a person is at that end.
+	// InTTY and OutTTY report whether that end is a terminal.
 	InTTY, OutTTY bool
 	// Color reports whether escape sequences may be written.
 	Color bool
@@ -86,7 +86,7 @@ func (s *IO) Ask(question, flag string) (string, error) {
 	if !s.CanPrompt() {
 		return "", &exit.Error{
 			Status: exit.Declined, Code: "NoTerminal",
-			Text: "there is no terminal to ask on: " + question, Fix: "give " + flag,
+			Text: "there is no terminal to ask on: " + question, Fix: "pass " + flag,
 		}
 	}
 	fmt.Fprintf(s.Out, "%s: ", question)
@@ -102,7 +102,7 @@ func (s *IO) Confirm(question string, yes bool) error {
 	if !s.CanPrompt() {
 		return &exit.Error{
 			Status: exit.Declined, Code: "NoTerminal",
-			Text: "there is no terminal to confirm on: " + question, Fix: "give --yes",
+			Text: "there is no terminal to confirm on: " + question, Fix: "pass --yes",
 		}
 	}
 	fmt.Fprintf(s.Out, "%s [y/N] ", question)

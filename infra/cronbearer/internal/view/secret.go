@@ -18,16 +18,16 @@ const maxTyped = 65536
 
 // Secret asks for a line that is not shown. The terminal is in raw mode meanwhile, as its own line editing ends at
 // 4,096 bytes and tokens do not; it is restored on every way out, an interrupt included. What is pasted over several
-// lines is refused: the rest of it would be typed into the shell.
+// lines is rejected: the rest of it would be typed into the shell.
 func (s *IO) Secret(ctx context.Context, question string) (string, error) {
 	file, ok := s.In.(*os.File)
 	if !s.CanPrompt() || !ok {
 		return "", &exit.Error{
 			Status: exit.Declined, Code: "NoTerminal", Text: "there is no terminal to ask on: " + question,
-			Fix: "give --file <file>, or --file - for standard input",
+			Fix: "pass --file <file>, or --file - for standard input",
 		}
 	}
-	// Before the question: whoever has read it may type, and nothing of that is shown.
+	// Before the question: once it is read, the answer may be typed, and nothing of that is shown.
 	before, err := term.MakeRaw(int(file.Fd()))
 	if err != nil {
 		return "", fmt.Errorf("the terminal: %w", err)
@@ -105,8 +105,8 @@ func edit(line, keys []byte) (_ []byte, done bool, err error) {
 			}
 		case '\r', '\n':
 			if rest := strings.TrimSpace(string(keys[i:])); rest != "" {
-				e := exit.Failed("SeveralLines", "that was more than one line, and a prompt takes one")
-				e.Fix = "give --file <file>, or --file - for standard input"
+				e := exit.Failed("SeveralLines", "that was more than one line, and a prompt accepts one")
+				e.Fix = "pass --file <file>, or --file - for standard input"
 				return nil, false, e
 			}
 			return line, true, nil
@@ -126,7 +126,7 @@ func edit(line, keys []byte) (_ []byte, done bool, err error) {
 	return line, false, nil
 }
 
-// escaped returns the length of what follows an escape: an arrow or another key that writes nothing (ECMA-48 section 5.4).
+// escaped returns the length of what follows an escape: an arrow or another key without text (ECMA-48 section 5.4).
 func escaped(rest []byte) int {
 	if len(rest) == 0 || rest[0] != '[' && rest[0] != 'O' {
 		return 0

@@ -9,7 +9,7 @@ import (
 // Day is 24 hours.
 const Day = 24 * time.Hour
 
-// Time writes a time as a person reads it: "Tue 10:00" within a week, "Tue 1 Dec 10:00" within half a year, with the
+// Time writes a time for people: "Tue 10:00" within a week, "Tue 1 Dec 10:00" within half a year, with the
 // year beyond. The zone's name is left to the caller.
 func Time(at, now time.Time, zone *time.Location) string {
 	at, distance := at.In(zone), at.Sub(now)

@@ -8,7 +8,7 @@
 // measured is said next to the code. It is a model, not CloudWatch: data are there at
 // once, and nothing ever fails.
 //
-// Nothing here starts a goroutine or looks at a clock: the time is an argument.
+// Nothing here starts a goroutine or reads a clock: the time is an argument.
 package alarm
 
 import (
@@ -34,7 +34,7 @@ type Alarm struct {
 	Period                time.Duration
 	EvaluationPeriods     int
 	// DatapointsToAlarm is 0 if the property is left out, which means EvaluationPeriods
-	// and gives the reasons their shorter form.
+	// and writes the reasons in their shorter form.
 	DatapointsToAlarm  int
 	Threshold          float64
 	ComparisonOperator string

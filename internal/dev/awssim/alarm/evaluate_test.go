@@ -343,7 +343,7 @@ func TestReasons(t *testing.T) {
 				`"statistic":"Sum","period":60,"recentDatapoints":[613.0],"threshold":1.0,` +
 				`"evaluatedDatapoints":[{"timestamp":"2024-03-16T12:15:00.000+0000","value":613.0}]}`,
 		},
-		"3 of 3, only the good one is told": {
+		"3 of 3, only the good one is reported": {
 			now: "2026-08-19T09:51:32.119Z", period: 3 * time.Minute, m: 0, n: 3, statistic: "Sum", threshold: 0,
 			operator: "GreaterThanThreshold", treatment: "notBreaching",
 			points: []given{{"2026-08-19T09:42:00Z", 1}, {"2026-08-19T09:45:00Z", 3}, {"2026-08-19T09:48:00Z", 0}},

@@ -57,7 +57,7 @@ type Status struct {
 	StateValue      State
 	StateReason     string
 	StateReasonData string
-	// StateUpdatedTimestamp tells of "any state update, even if StateValue doesn't change",
+	// StateUpdatedTimestamp covers "any state update, even if StateValue doesn't change",
 	// such as SetAlarmState's to the same state.
 	StateUpdatedTimestamp time.Time
 	// StateTransitionedTimestamp is "the timestamp of the last change to the alarm's StateValue".
@@ -67,7 +67,7 @@ type Status struct {
 
 // Monitor is one account's alarms, their states and history. Safe for concurrent use.
 type Monitor struct {
-	// SetReasonsFade makes the next evaluation replace the reason that SetState gave, even
+	// SetReasonsFade makes the next evaluation replace the reason passed to SetState, even
 	// where it finds the same state. AWS promises only that the state does not last; one
 	// published runbook reports that the reason's text does not either, and no one says
 	// what becomes of its data. Set it before the first Tick.
@@ -146,7 +146,7 @@ func (m *Monitor) arrange() {
 }
 
 // Tick evaluates every alarm whose verdict can have changed since the last time, and
-// gives the changes by name. Call it once a minute of virtual time, more often for
+// returns the changes by name. Call it once a minute of virtual time, more often for
 // alarms with shorter periods: what happens between two calls is not made up for.
 func (m *Monitor) Tick(now time.Time) []Transition {
 	m.mu.Lock()
@@ -279,7 +279,7 @@ func (m *Monitor) History(name string) []Transition {
 }
 
 // Describe returns alarms by name, those of a list or those with a prefix; without either
-// all. CloudWatch does not take both.
+// all. CloudWatch does not accept both.
 func (m *Monitor) Describe(names []string, prefix string) []Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()

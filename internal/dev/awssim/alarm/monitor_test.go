@@ -266,8 +266,8 @@ func TestSetStateToTheSameStateIsNoTransition(t *testing.T) {
 	}
 }
 
-// Whether the reason that SetAlarmState gave outlives the next evaluation with the same
-// state, AWS does not say; both answers can be had.
+// Whether the reason passed to SetAlarmState outlives the next evaluation with the same
+// state, AWS does not say; both answers are available.
 func TestSetReasonsFade(t *testing.T) {
 	t.Parallel()
 	for _, fade := range []bool{false, true} {
@@ -335,7 +335,7 @@ func TestPutAgainKeepsTheState(t *testing.T) {
 	}
 	a.Period = 45 * time.Second
 	if err := m.Put(a, began); err == nil {
-		t.Error("an impossible alarm was taken")
+		t.Error("an impossible alarm was accepted")
 	}
 	m.Delete(a.Name)
 	if left := m.Describe(nil, ""); left != nil {

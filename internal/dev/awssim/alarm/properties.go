@@ -87,7 +87,7 @@ func (a Alarm) problems(unread map[string]bool) []error {
 	oneOf("ComparisonOperator", a.ComparisonOperator, greaterOrEqual, greater, less, lessOrEqual)
 	oneOf("TreatMissingData", a.TreatMissingData, treatBreaching, treatNotBreaching, treatIgnore, treatMissing)
 	a.checkTimes(check)
-	check("Threshold", !math.IsNaN(a.Threshold) && !math.IsInf(a.Threshold, 0), "is no finite number")
+	check("Threshold", !math.IsNaN(a.Threshold) && !math.IsInf(a.Threshold, 0), "is not a finite number")
 	actions := func(property string, list []string) {
 		check(property, len(list) <= 5, "has %d actions; 5 is the most for a state", len(list))
 		for _, action := range list {
@@ -122,7 +122,7 @@ func (a Alarm) checkTimes(check func(property string, ok bool, format string, va
 	}
 }
 
-// reader takes properties of whatever types a template's resolver leaves them in.
+// reader reads properties of whatever types a template's resolver leaves them in.
 type reader struct {
 	properties map[string]any
 	known      []string
@@ -289,7 +289,7 @@ func (r *reader) rest() {
 		case isOther:
 			r.problem("%s %s", property, problem)
 		default:
-			r.problem("%s is no property of an AWS::CloudWatch::Alarm", property)
+			r.problem("%s is not a property of an AWS::CloudWatch::Alarm", property)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 func properties() map[string]any {
 	return map[string]any{
-		"AlarmDescription": "Nobody calls.",
+		"AlarmDescription": "No one calls.",
 		"Namespace":        "Cronbearer",
 		"MetricName":       "Heartbeat",
 		"Dimensions": []any{
@@ -34,7 +34,7 @@ func properties() map[string]any {
 func TestFromProperties(t *testing.T) {
 	t.Parallel()
 	want := alarm.Alarm{
-		Name: "one-Silent-DailyReport", Description: "Nobody calls.", Namespace: "Cronbearer", MetricName: "Heartbeat",
+		Name: "one-Silent-DailyReport", Description: "No one calls.", Namespace: "Cronbearer", MetricName: "Heartbeat",
 		Dimensions: []alarm.Dimension{{Name: "Stack", Value: "one"}, {Name: "Job", Value: "DailyReport"}},
 		Statistic:  "Sum", Period: time.Hour, EvaluationPeriods: 75, DatapointsToAlarm: 75, Threshold: 1,
 		ComparisonOperator: "LessThanThreshold", TreatMissingData: "missing", ActionsEnabled: true,
@@ -137,7 +137,7 @@ func TestFromPropertiesRejects(t *testing.T) {
 			properties: map[string]any{"Threshold": "high"}, want: []string{"Threshold is high, not a number"},
 		},
 		"threshold is endless": {
-			properties: map[string]any{"Threshold": "NaN"}, want: []string{"Threshold is no finite number"},
+			properties: map[string]any{"Threshold": "NaN"}, want: []string{"Threshold is not a finite number"},
 		},
 		"treatment in capitals": {
 			properties: map[string]any{"TreatMissingData": "NotBreaching"},
@@ -198,7 +198,7 @@ func TestFromPropertiesRejects(t *testing.T) {
 			properties: map[string]any{"ActionsEnabled": "yes"}, want: []string{"ActionsEnabled is yes"},
 		},
 		"a slip of the pen": {
-			properties: map[string]any{"TreatMissing": "ignore"}, want: []string{"TreatMissing is no property"},
+			properties: map[string]any{"TreatMissing": "ignore"}, want: []string{"TreatMissing is not a property"},
 		},
 		"metric math": {properties: map[string]any{"Metrics": []any{}}, want: []string{"metric math"}},
 		"unit":        {properties: map[string]any{"Unit": "Count"}, want: []string{"leave it out"}},
@@ -223,7 +223,7 @@ func TestFromPropertiesRejects(t *testing.T) {
 			maps.Copy(p, test.properties)
 			got, err := alarm.FromProperties("Test", p)
 			if err == nil {
-				t.Fatalf("taken: %+v", got)
+				t.Fatalf("accepted: %+v", got)
 			}
 			for _, want := range test.want {
 				if !strings.Contains(err.Error(), want) {

@@ -119,7 +119,7 @@ func (a Alarm) reasonData(now time.Time, o outcome) string {
 		data.RecentDatapoints = append(data.RecentDatapoints, json.Number(double(p.Value)))
 	}
 	text, err := json.Marshal(data)
-	if err != nil { // a value that is no number, which neither PutMetricData nor PutMetricAlarm takes
+	if err != nil { // a value that is not a number, which neither PutMetricData nor PutMetricAlarm accepts
 		return ""
 	}
 	return string(text)

@@ -83,7 +83,7 @@ type minute struct {
 // NewSamples returns an empty store.
 func NewSamples() *Samples { return &Samples{series: map[string]*series{}} }
 
-// Put adds a datum. Checking it is for whoever plays PutMetricData.
+// Put adds a datum. Checking it is up to the caller that models PutMetricData.
 func (s *Samples) Put(metric Metric, at time.Time, datum Statistics) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,7 +138,7 @@ func (s *series) aggregate(points []Point, statistic string, period time.Duratio
 	return points
 }
 
-// Forget drops what no alarm can look at any more. A Monitor calls it.
+// Forget drops what no alarm evaluates any more. A Monitor calls it.
 func (s *Samples) Forget(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -105,7 +105,7 @@ func Binaries(t testing.TB) map[string]string {
 	return all
 }
 
-// Start deploys the real template with the real binaries. What the options leave out gets its default; the cloud ends
+// Start deploys the real template with the real binaries. What the options leave out gets its default; the cloud stops
 // with the test.
 func Start(t testing.TB, o awssim.Options) *awssim.Cloud {
 	t.Helper()

@@ -94,7 +94,7 @@ func (s *Server) datum(fields cbor.Map, where string) (Datum, *api.Error) {
 	if v, ok := fields["Timestamp"]; ok {
 		at, err := cbor.AsTime(v)
 		if err != nil {
-			return d, api.Reject("SerializationException", "%s.Timestamp is no timestamp", where)
+			return d, api.Reject("SerializationException", "%s.Timestamp is not a timestamp", where)
 		}
 		d.Timestamp = at.UTC()
 	}
@@ -138,7 +138,7 @@ func dimensions(fields cbor.Map, where string) ([]alarm.Dimension, *api.Error) {
 	return list, nil
 }
 
-// printable: ASCII without control characters, at least one that is no white space.
+// printable: ASCII without control characters, at least one that is not white space.
 func printable(s string, most int) bool {
 	if strings.TrimSpace(s) == "" || len(s) > most {
 		return false
@@ -237,7 +237,7 @@ func distribution(values cbor.List, countsValue cbor.Value, where string) (alarm
 func number(v cbor.Value, where string) (float64, *api.Error) {
 	n, err := asFloat(v)
 	if err != nil {
-		return 0, api.Reject("SerializationException", "%s has a value that is no number", where)
+		return 0, api.Reject("SerializationException", "%s has a value that is not a number", where)
 	}
 	if math.IsNaN(n) || math.Abs(n) > math.Pow(2, 360) {
 		return 0, api.Reject("InvalidParameterValue", "The value %v for parameter %s.Value is invalid.", n, where)

@@ -62,7 +62,7 @@ type Call struct {
 	Gzip      bool
 }
 
-// Config is what a Server stands on.
+// Config is what a Server depends on.
 type Config struct {
 	Region, AccountID, Partition string
 	Now                          api.Clock // nil: the real clock
@@ -194,7 +194,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// operation prepares one; what it reads of the request stands in the call even if it is rejected.
+// operation prepares one; what it reads of the request is in the call even if it is rejected.
 func (s *Server) operation(name string, request cbor.Map, call *Call) (func() (any, *api.Error), api.Access) {
 	action, everything := "cloudwatch:"+name, s.alarmARN("*")
 	switch name {
@@ -264,7 +264,7 @@ func decode(body []byte) (request cbor.Map, rejected *api.Error) {
 	return request, nil
 }
 
-// reject answers as a service does that knew AWS's query protocol before: SDKs take the code from the header.
+// reject answers as a service does that knew AWS's query protocol before: SDKs read the code from the header.
 func (s *Server) reject(w http.ResponseWriter, call Call, e *api.Error) {
 	call.Rejected = e.Code
 	s.note(call)

@@ -10,7 +10,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/idp"
 )
 
-// together runs n cold callers, every tenth with two runs at once, and gives the errors.
+// together runs n cold callers, every tenth with two runs at once, and returns the errors.
 func (s *stage) together(n int) []error {
 	callers := make([]*caller.Handler, n)
 	for i := range callers {

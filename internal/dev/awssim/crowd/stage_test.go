@@ -33,7 +33,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/rotation"
 )
 
-// TestMain gives this process the credentials that Lambda gives its own.
+// TestMain sets for this process the credentials that Lambda gives its own.
 func TestMain(m *testing.M) {
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "FAKEKEY", "AWS_SECRET_ACCESS_KEY": "fake-secret-access-key",
@@ -53,7 +53,7 @@ const (
 	clientSecret = "fake-client-secret-of-the-tests"
 )
 
-// stage is what stands around the handlers: AWS, an authorization server and an API, on a clock of its own.
+// stage is what surrounds the handlers: AWS, an authorization server and an API, on a clock of its own.
 type stage struct {
 	t      *testing.T
 	clock  string // file
@@ -134,7 +134,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// serve gives a handler a host of this machine, over TLS if there is an authority.
+// serve binds a handler to a host of this machine, over TLS if there is an authority.
 func (s *stage) serve(handler http.Handler, authority *pki.Authority) string {
 	s.t.Helper()
 	server := httptest.NewUnstartedServer(handler)

@@ -206,7 +206,7 @@ func field(v any, name string) any {
 	return m[name]
 }
 
-// list takes one element for a list of one, as policies may be written.
+// list reads one element as a list of one, as policies may be written.
 func list(v any) []any {
 	switch v := v.(type) {
 	case nil:

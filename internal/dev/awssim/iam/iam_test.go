@@ -79,7 +79,7 @@ func TestRole(t *testing.T) {
 		"another audience among them":     {context: request("300", "one", "three"), want: false},
 		"no audience":                     {context: request("300"), want: false},
 		"a longer life":                   {context: request("3601", "one"), want: false},
-		"a life that is no number":        {context: request("x", "one"), want: false},
+		"a life that is not a number":     {context: request("x", "one"), want: false},
 		"no life":                         {context: iam.Context{"sts:identitytokenaudience": {"one"}}, want: false},
 	} {
 		cases["identity: "+name] = row{identity, "sts:GetWebIdentityToken", "*", c.context, c.want}
@@ -102,7 +102,7 @@ func TestRole(t *testing.T) {
 		`[{"Effect":"Allow","Principal":"*","Action":"a:b","Resource":"*"}]`,
 	} {
 		if _, err := parse(t, unknown); err == nil {
-			t.Errorf("%s was taken", unknown)
+			t.Errorf("%s was accepted", unknown)
 		}
 	}
 }

@@ -32,7 +32,7 @@ type Event struct {
 	TraceID     string
 }
 
-// Answer is what a process gave back.
+// Answer is what a process returned.
 type Answer struct {
 	Payload   []byte
 	Failed    bool   // it came as an error
@@ -90,7 +90,7 @@ func Listen() (*API, error) {
 // Address is the value of AWS_LAMBDA_RUNTIME_API.
 func (a *API) Address() string { return a.listener.Addr().String() }
 
-// Close ends it. What waits for an answer gets ErrClosed.
+// Close stops it. What waits for an answer gets ErrClosed.
 func (a *API) Close() {
 	a.once.Do(func() {
 		close(a.closed)
@@ -225,7 +225,7 @@ func (a *API) respond(failed bool) http.HandlerFunc {
 }
 
 func (a *API) initError(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(io.LimitReader(r.Body, maxResponse)) // what came is all there is to tell
+	body, _ := io.ReadAll(io.LimitReader(r.Body, maxResponse)) // what came is all there is to report
 	answer := readError(body)
 	a.mu.Lock()
 	a.init = &answer

@@ -33,7 +33,7 @@ type Async struct {
 	Function   *Function
 	MaxRetries int           // 0 to 2
 	MaxAge     time.Duration // 0: six hours
-	// OnFailure takes the record of an event that was given up; nil drops it.
+	// OnFailure receives the record of an event that was abandoned; nil drops it.
 	OnFailure func(record string) error
 	// At does something at a time on the clock. It may be called while an event runs.
 	At func(at time.Time, do func(context.Context))
@@ -41,7 +41,7 @@ type Async struct {
 	Count func(metric string, value float64)
 	// Ran is called with each attempt that ran.
 	Ran func(Invocation)
-	// Broken is called with what is no business of the function's, such as a binary that does not start.
+	// Broken is called with errors that are not the function's, such as a binary that does not start.
 	Broken func(error)
 }
 
@@ -55,7 +55,7 @@ type event struct {
 	last     *Invocation
 }
 
-// Accept takes an event, as an Invoke of type Event does, and runs it at once.
+// Accept queues an event, as an Invoke of type Event does, and runs it at once.
 func (a *Async) Accept(ctx context.Context, payload []byte) error {
 	switch {
 	case !json.Valid(payload):
@@ -87,7 +87,7 @@ func (a *Async) try(ctx context.Context, e *event) {
 		a.Broken(err)
 		return
 	}
-	if err != nil { // the event goes back to the queue; that is no attempt
+	if err != nil { // the event goes back to the queue; that is not an attempt
 		a.Count("Throttles", 1)
 		wait := min(throttledFirst<<min(e.waits, 10), throttledLonger)
 		e.waits++

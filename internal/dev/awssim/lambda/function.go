@@ -150,7 +150,7 @@ func traceID(at time.Time, id string) string {
 	return fmt.Sprintf("Root=1-%08x-%.24s;Sampled=0", uint32(at.Unix()), hex)
 }
 
-// acquire takes the environment that was used last, or starts one.
+// acquire returns the environment that was used last, or starts one.
 func (f *Function) acquire(ctx context.Context) (e *environment, cold bool, err error) {
 	f.mu.Lock()
 	if f.closed {
@@ -206,7 +206,7 @@ func (f *Function) ExhaustConcurrency(exhausted bool) {
 	f.exhausted = exhausted
 }
 
-// Reap ends the environments that had no work for too long.
+// Reap stops the environments that had no work for too long.
 func (f *Function) Reap() {
 	if f.config.IdleLife == 0 {
 		return
@@ -222,7 +222,7 @@ func (f *Function) Reap() {
 	})
 }
 
-// Restart ends all environments without work, as a deployment does: the next event starts cold.
+// Restart stops all environments without work, as a deployment does: the next event starts cold.
 func (f *Function) Restart() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -241,7 +241,7 @@ func (f *Function) KillIdle() {
 	}
 }
 
-// Close ends all environments.
+// Close stops all environments.
 func (f *Function) Close() {
 	f.mu.Lock()
 	f.closed = true

@@ -136,7 +136,7 @@ func (p *Process) how() string {
 // Exited is closed when the process is gone.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Kill ends the process as SIGKILL does, and waits for its end.
+// Kill stops the process as SIGKILL does, and waits for its end.
 func (p *Process) Kill() {
 	p.kill()
 	<-p.exited
@@ -145,10 +145,10 @@ func (p *Process) Kill() {
 // Output is what the process wrote since it was last asked for.
 type Output struct{ Stdout, Stderr []byte }
 
-// Output takes what was written. Call it between two invocations.
+// Output returns and clears what was written. Call it between two invocations.
 func (p *Process) Output() Output { return Output{p.stdout.take(), p.stderr.take()} }
 
-// Close ends the process and what belongs to it.
+// Close stops the process and what belongs to it.
 func (p *Process) Close() {
 	p.Kill()
 	p.cleanUp()

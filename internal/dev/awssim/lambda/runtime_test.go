@@ -42,9 +42,9 @@ func handle(ctx context.Context, e struct{ Do, Say string }) (map[string]any, er
 	fmt.Println(`{"message":"` + e.Say + `"}`)
 	switch e.Do {
 	case "fail":
-		return nil, &rejectedError{"as it was told"}
+		return nil, &rejectedError{"as instructed"}
 	case "panic":
-		panic("as it was told")
+		panic("as instructed")
 	case "exit":
 		os.Exit(7)
 	case "sleep":
@@ -104,13 +104,13 @@ func TestInvoke(t *testing.T) {
 			event: `{"Do":"shout","Say":"hello"}`, errorType: "", message: "", stderr: "to stderr\n", cold: false,
 		},
 		"returns errors": {
-			event: `{"Do":"fail","Say":"hello"}`, errorType: "rejectedError", message: "as it was told", stderr: "",
+			event: `{"Do":"fail","Say":"hello"}`, errorType: "rejectedError", message: "as instructed", stderr: "",
 			cold: false,
 		},
 		"panics": {
-			event: `{"Do":"panic","Say":"hello"}`, errorType: "string", message: "as it was told", stderr: "", cold: true,
+			event: `{"Do":"panic","Say":"hello"}`, errorType: "string", message: "as instructed", stderr: "", cold: true,
 		},
-		"ends": {
+		"exits": {
 			event: `{"Do":"exit","Say":"hello"}`, errorType: "Runtime.ExitError", message: "exit status 7", stderr: "",
 			cold: true,
 		},
@@ -155,7 +155,7 @@ func TestInvoke(t *testing.T) {
 			}
 			want := map[string]any{"id": next.RequestID, "arn": f.ARN(), "seconds": 2.0, "mine": "yes", "path": ""}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("what the function was told (-want +got)\n%s", diff)
+				t.Errorf("what the function was asked to do (-want +got)\n%s", diff)
 			}
 		})
 	}
@@ -306,7 +306,7 @@ func TestAsync(t *testing.T) {
 						"approximateInvokeCount": float64(c.runs),
 					},
 					"responseContext": map[string]any{"statusCode": 200.0, "executedVersion": "$LATEST", "functionError": "Unhandled"},
-					"responsePayload": map[string]any{"errorType": "rejectedError", "errorMessage": "as it was told"},
+					"responsePayload": map[string]any{"errorType": "rejectedError", "errorMessage": "as instructed"},
 				}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("record (-want +got)\n%s", diff)

@@ -45,7 +45,7 @@ type Topic struct {
 type Subscription struct {
 	Protocol, Endpoint string
 	Filter             *Pattern // on message bodies; nil: none
-	// FilterPolicy is the filter as it was written, for whoever reads it back.
+	// FilterPolicy is the filter as it was written, for reading it back.
 	FilterPolicy any
 	Unconfirmed  bool
 }

@@ -26,12 +26,12 @@ type Message struct {
 	At      time.Time
 	Topic   string // ARN
 	Subject string
-	Body    string // what filters look at, and what subscribers other than e-email get
+	Body    string // what filters match, and what subscribers other than e-email get
 	Email   string // what an e-email says; empty: Body
 	Alarm   string // name of the alarm that it is about
 }
 
-// regions are the names in CloudWatch's messages; a Region that is not here stands with its code.
+// regions are the names in CloudWatch's messages; a Region that is not here is written as its code.
 var regions = map[string]string{
 	"us-east-1": "US East (N. Virginia)", "us-east-2": "US East (Ohio)", "us-west-2": "US West (Oregon)",
 	"eu-west-1": "EU (Ireland)", "eu-west-2": "EU (London)", "eu-central-1": "EU (Frankfurt)",
@@ -101,7 +101,7 @@ func none(list []string) []string {
 	return list
 }
 
-// email is the text that CloudWatch gives SNS for e-email. What SNS puts below it, how to unsubscribe, is left out.
+// email is the text that CloudWatch passes to SNS for e-email. What SNS puts below it, how to unsubscribe, is left out.
 func (a Account) email(c Change) string {
 	var b strings.Builder
 	state := c.To

@@ -76,7 +76,7 @@ func TestPattern(t *testing.T) {
 		`{"a":"x"}`, `{"a":[]}`, `{"a":[{"cidr":"10.0.0.0/8"}]}`, `{"$or":[{"a":["x"]}]}`, `{"a":[{"prefix":1}]}`, `{`,
 	} {
 		if _, err := notify.ParsePattern(bad); err == nil {
-			t.Errorf("%s was taken", bad)
+			t.Errorf("%s was accepted", bad)
 		}
 	}
 }
@@ -148,7 +148,7 @@ func TestRule(t *testing.T) {
 		t.Errorf("a rule fired for another alarm: %+v", messages)
 	}
 	if _, err := notify.ParseRule("arn:rule", map[string]any{"ScheduleExpression": "rate(1 hour)"}); err == nil {
-		t.Error("a rule that this model does not know was taken")
+		t.Error("a rule that this model does not know was accepted")
 	}
 }
 

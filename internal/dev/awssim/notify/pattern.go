@@ -62,7 +62,7 @@ func parsePattern(where string, v any) (Pattern, error) {
 			p.values, problems = append(p.values, m), append(problems, err)
 		}
 	default:
-		problems = append(problems, fmt.Errorf("%s: %v must stand in a list", where, v))
+		problems = append(problems, fmt.Errorf("%s: %v must be in a list", where, v))
 	}
 	return p, errors.Join(problems...)
 }

@@ -54,7 +54,7 @@ func TestLabelsOfAllVersions(t *testing.T) {
 		t.Errorf("one more label with a value: %q", got)
 	}
 	if found, _ := s.store.Secret(*name); len(found.Versions) != 3 {
-		t.Errorf("what was refused left a version: %d", len(found.Versions))
+		t.Errorf("what was rejected left a version: %d", len(found.Versions))
 	}
 	if _, err := s.PutSecretValue(
 		ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String("value 5")},
@@ -97,7 +97,7 @@ func TestRejectedRotation(t *testing.T) {
 		t.Errorf("invoked %q, want %q", invoked, want)
 	}
 	if found, _ := s.store.Secret(*name); found.RotationLambdaARN != mine || len(found.Versions) != 2 {
-		t.Errorf("what was refused is stored: %+v", found)
+		t.Errorf("what was rejected is stored: %+v", found)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The stages that Secrets Manager moves by itself.
+// The stages that Secrets Manager moves automatically.
 const (
 	Current  = "AWSCURRENT"
 	Pending  = "AWSPENDING"
@@ -80,7 +80,7 @@ func (s *Secret) staged(stage string) *Version {
 	return nil
 }
 
-// move takes a stage from where it is and puts it on a version. The version that loses AWSCURRENT gets AWSPREVIOUS
+// move puts a stage on a version. The version that loses AWSCURRENT gets AWSPREVIOUS
 // ("Secrets Manager also automatically moves the staging label AWSPREVIOUS to the version that AWSCURRENT was removed
 // from": UpdateSecretVersionStage).
 func (s *Secret) move(stage string, to *Version) {

@@ -103,14 +103,14 @@ func TestStages(t *testing.T) {
 			})
 			return err
 		}, want: map[string]string{"AWSCURRENT": "value two", "AWSPENDING": "value two", "AWSPREVIOUS": "value one"}},
-		{name: "put by a person", do: func() error {
+		{name: "put by an operator", do: func() error {
 			_, err := s.PutSecretValue(
 				t.Context(),
 				&secretsmanager.PutSecretValueInput{SecretId: aws.String("app/token"), SecretString: aws.String("value three")},
 			)
 			return err
 		}, want: map[string]string{"AWSCURRENT": "value three", "AWSPENDING": "value two", "AWSPREVIOUS": "value two"}},
-		{name: "back by a person", do: func() error {
+		{name: "back by an operator", do: func() error {
 			described, err := s.DescribeSecret(
 				t.Context(), &secretsmanager.DescribeSecretInput{SecretId: aws.String("app/token")},
 			)
@@ -198,7 +198,7 @@ func TestRejections(t *testing.T) {
 					&secretsmanager.PutSecretValueInput{SecretId: name, SecretString: &value, ClientRequestToken: aws.String(id(2))},
 				); err != nil {
 					if value == "two" {
-						return errors.New("the same value under the same token is no error")
+						return errors.New("the same value under the same token is not an error")
 					}
 					return err
 				}
@@ -336,7 +336,7 @@ func TestRotation(t *testing.T) {
 		"all steps":         {failing: "", steps: secrets.Steps, current: "renewed"},
 		"testSecret fails":  {failing: "testSecret", steps: secrets.Steps[:3], current: "value one"},
 		"finish does not":   {failing: "nothing moved", steps: secrets.Steps, current: "value one"},
-		"the first refuses": {failing: "createSecret", steps: secrets.Steps[:1], current: "value one"},
+		"the first rejects": {failing: "createSecret", steps: secrets.Steps[:1], current: "value one"},
 	}
 	for title, c := range cases {
 		t.Run(title, func(t *testing.T) {

@@ -64,7 +64,7 @@ func NewStore(c Config) *Store {
 	return &Store{config: c, secrets: map[string]*Secret{}}
 }
 
-// Put gives a secret a new value, as "aws secretsmanager put-secret-value" does, and makes the secret if there is none.
+// Put stores a new value of a secret, as "aws secretsmanager put-secret-value" does; it creates a missing one.
 // It returns the version's id.
 func (s *Store) Put(name, value string) (string, error) {
 	s.mu.Lock()
@@ -80,7 +80,7 @@ func (s *Store) Put(name, value string) (string, error) {
 	return s.PutStaged(name, value)
 }
 
-// PutStaged gives a new version its stages; none means AWSCURRENT.
+// PutStaged stores a new version with its stages; none means AWSCURRENT.
 func (s *Store) PutStaged(name, value string, stages ...string) (string, error) {
 	out, err := s.put(putRequest{SecretID: name, payload: payload{SecretString: &value}, VersionStages: stages})
 	if err != nil {
@@ -123,7 +123,7 @@ func (s *Store) Delete(id string) error {
 	return nil
 }
 
-// Restore takes that back.
+// Restore undoes that.
 func (s *Store) Restore(id string) error {
 	if _, err := s.restore(idRequest{SecretID: id}); err != nil {
 		return err
@@ -187,7 +187,7 @@ func (s *Store) newARN(name string) string {
 	}, ":")
 }
 
-// token is the id of a version that the client gave none. mu is held.
+// token is the id of a version that the client did not name. mu is held.
 func (s *Store) token(given string) (string, *api.Error) {
 	if given != "" {
 		if !tokenShape.MatchString(given) {

@@ -1,7 +1,7 @@
 // Package sqs is a model of an SQS queue as far as failed runs and undelivered starts use one: messages that wait until
 // someone deletes them or their retention is over, receipts with their visibility timeout, and the metric that an alarm
 // evaluates. It is a model, not SQS: a receive returns what is visible in order and never misses a message, and there
-// is no redrive.
+// is not a redrive.
 package sqs
 
 import (
@@ -69,7 +69,7 @@ func New(name, arn string, retention time.Duration, now api.Clock) *Queue {
 	return &Queue{Name: name, ARN: arn, retention: retention, now: now}
 }
 
-// Reject makes the queue reject what is sent to it, as one does that was deleted or denies the sender; nil ends it.
+// Reject makes the queue reject what is sent to it, as one does that was deleted or denies the sender; nil stops it.
 func (q *Queue) Reject(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -103,7 +103,7 @@ func (q *Queue) Messages() []Message {
 	return slices.Clone(q.messages)
 }
 
-// Delete takes a message away.
+// Delete removes a message.
 func (q *Queue) Delete(id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -150,7 +150,7 @@ func (q *Queue) SetVisibility(receipt string, visibility time.Duration) error {
 	return ErrReceipt
 }
 
-// DeleteReceived deletes the message of a receipt handle. It is no error if the message is already gone.
+// DeleteReceived deletes the message of a receipt handle. It is not an error if the message is already gone.
 func (q *Queue) DeleteReceived(receipt string) error {
 	id, _, ok := strings.Cut(receipt, "/")
 	if !ok {
@@ -176,7 +176,7 @@ func (q *Queue) Hidden() int {
 	return n
 }
 
-// Purge takes all messages away.
+// Purge removes all messages.
 func (q *Queue) Purge() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -19,23 +19,23 @@ func TestQueue(t *testing.T) {
 		do      func()
 		wait    time.Duration
 		visible int
-		told    bool
+		known   bool
 	}{
-		{name: "new", do: func() {}, wait: 0, visible: 0, told: false},
-		{name: "one message", do: func() { mustSend(t, q) }, wait: 0, visible: 1, told: true},
-		{name: "looked at", do: func() { _ = q.Messages() }, wait: 5 * time.Hour, visible: 1, told: true},
-		{name: "silent, though full", do: func() {}, wait: 2 * time.Hour, visible: 1, told: false},
-		{name: "another message", do: func() { mustSend(t, q) }, wait: 0, visible: 2, told: true},
-		{name: "one taken away", do: func() { q.Delete(q.Messages()[0].ID) }, wait: 0, visible: 1, told: true},
-		{name: "purged", do: q.Purge, wait: 0, visible: 0, told: true},
-		{name: "another", do: func() { mustSend(t, q) }, wait: 0, visible: 1, told: true},
-		{name: "too old", do: func() {}, wait: 15 * 24 * time.Hour, visible: 0, told: false},
+		{name: "new", do: func() {}, wait: 0, visible: 0, known: false},
+		{name: "one message", do: func() { mustSend(t, q) }, wait: 0, visible: 1, known: true},
+		{name: "looked at", do: func() { _ = q.Messages() }, wait: 5 * time.Hour, visible: 1, known: true},
+		{name: "silent, though full", do: func() {}, wait: 2 * time.Hour, visible: 1, known: false},
+		{name: "another message", do: func() { mustSend(t, q) }, wait: 0, visible: 2, known: true},
+		{name: "one removed", do: func() { q.Delete(q.Messages()[0].ID) }, wait: 0, visible: 1, known: true},
+		{name: "purged", do: q.Purge, wait: 0, visible: 0, known: true},
+		{name: "another", do: func() { mustSend(t, q) }, wait: 0, visible: 1, known: true},
+		{name: "too old", do: func() {}, wait: 15 * 24 * time.Hour, visible: 0, known: false},
 	}
 	for _, s := range steps {
 		s.do()
 		now = now.Add(s.wait)
-		if visible, told := q.Visible(); visible != s.visible || told != s.told {
-			t.Errorf("%s: %d, %t; want %d, %t", s.name, visible, told, s.visible, s.told)
+		if visible, known := q.Visible(); visible != s.visible || known != s.known {
+			t.Errorf("%s: %d, %t; want %d, %t", s.name, visible, known, s.visible, s.known)
 		}
 	}
 	if q.Sent() != 3 {
@@ -43,11 +43,11 @@ func TestQueue(t *testing.T) {
 	}
 	q.Reject(errors.New("denied"))
 	if err := q.Send("x", nil); err == nil {
-		t.Error("a queue that refuses took a message")
+		t.Error("a queue that rejects accepted a message")
 	}
 	q.Reject(nil)
 	if err := q.Send(strings.Repeat("x", 1<<20+1), nil); err == nil {
-		t.Error("a message of more than 1 MiB was taken")
+		t.Error("a message of more than 1 MiB was accepted")
 	}
 }
 

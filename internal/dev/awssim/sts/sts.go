@@ -63,7 +63,7 @@ type Call struct {
 	Token     string // that was signed
 }
 
-// Config is what a Server stands on.
+// Config is what a Server depends on.
 type Config struct {
 	AccountID, Region string
 	Now               api.Clock // nil: the real clock
@@ -94,7 +94,7 @@ func NewServer(c Config) *Server {
 	return &Server{config: c, keys: sync.OnceValues(newKeys)}
 }
 
-// Enable is iam:EnableOutboundWebIdentityFederation: from now on issuer, an https:// URL, gives tokens.
+// Enable is iam:EnableOutboundWebIdentityFederation: from now on issuer, an https:// URL, issues tokens.
 func (s *Server) Enable(issuer string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

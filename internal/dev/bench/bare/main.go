@@ -1,4 +1,4 @@
-// Command bare is the floor of every function that makes one HTTPS call: the token stands in an environment variable,
+// Command bare is the floor of every function that makes one HTTPS call: the token is in an environment variable,
 // no SDK is linked, nothing is checked, reported or logged. Scheduler, collector and roots are set as the caller sets
 // them. With BENCH_TUNED it also answers Lambda as the caller does, so that what the two differ in is what the caller
 // does.

@@ -2,7 +2,7 @@
 // github.com/zitadel/oidc, certified by the OpenID Foundation and of another family than the first (Go and go-jose, not
 // Node.js and jose), over HTTPS on loopback. What decides here is theirs: reading requests, client authentication,
 // assertions, token exchange, and the storage of their example, which keeps and rotates tokens. Ours are the clients,
-// the scopes, whose keys are trusted, and that a reused refresh token ends the session. It is a module of its own, so
+// the scopes, whose keys are trusted, that reuse of a refresh token revokes the session. It is a module of its own, so
 // that none of it reaches the functions' go.mod.
 //
 // It is driven like server.mjs: lines of JSON on standard input, each answered with one line on standard output. The
@@ -99,7 +99,7 @@ func run(in io.Reader, out io.Writer) error {
 	go func() { _ = web.ServeTLS(listener, "", "") }() // the process ends with its input
 	answers := json.NewEncoder(out)
 	for next := (answer{Issuer: issuer, TokenURL: issuer + s.Endpoints().Token.Relative()}); ; {
-		if err := answers.Encode(next); err != nil { //nolint:gosec // the check stores the refresh token, as a person does
+		if err := answers.Encode(next); err != nil { //nolint:gosec // the check stores the refresh token, as an operator does
 			return fmt.Errorf("write an answer: %w", err)
 		}
 		var c command
@@ -153,7 +153,7 @@ func (s *server) handler() http.Handler {
 	})
 }
 
-// VerifyClient takes a client assertion for each grant, where LegacyServer looks only for a secret with
+// VerifyClient accepts a client assertion for each grant, where LegacyServer looks only for a secret with
 // client_credentials, and answers a wrong one with invalid_client, where it answers 500. The verification itself is the
 // library's.
 func (s *server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {

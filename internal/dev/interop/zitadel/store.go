@@ -27,7 +27,7 @@ type clientMetadata struct {
 	Certificate string             `json:"certificate"` // whose thumbprint its assertions must name
 }
 
-// client is their example's, with what its constructors do not take.
+// client is their example's, with what its constructors do not accept.
 type client struct {
 	*storage.Client
 
@@ -190,7 +190,7 @@ func (s *store) checkThumbprint(id, assertion string) error {
 	return nil
 }
 
-// VerifyExchangeSubjectToken takes a JWT of a trusted issuer for this server.
+// VerifyExchangeSubjectToken accepts a JWT of a trusted issuer for this server.
 func (s *store) VerifyExchangeSubjectToken(
 	ctx context.Context, token string, kind oidc.TokenType,
 ) (string, string, map[string]any, error) {
@@ -208,7 +208,7 @@ func (s *store) VerifyExchangeSubjectToken(
 	return token, verified.Subject, nil, nil
 }
 
-// VerifyExchangeActorToken takes none.
+// VerifyExchangeActorToken accepts none.
 func (s *store) VerifyExchangeActorToken(
 	context.Context, string, oidc.TokenType,
 ) (string, string, map[string]any, error) {
@@ -249,7 +249,7 @@ func (s *store) CreateAccessAndRefreshTokens(
 	return id, refresh, expires, err
 }
 
-// TokenRequestByRefreshToken ends the session of a refresh token that is used twice (RFC 9700 section 4.14.2). Their
+// TokenRequestByRefreshToken revokes the session of a refresh token that is used twice (RFC 9700 section 4.14.2). Their
 // example only rejects it.
 func (s *store) TokenRequestByRefreshToken(ctx context.Context, token string) (op.RefreshTokenRequest, error) {
 	request, err := s.Storage.TokenRequestByRefreshToken(ctx, token)
@@ -279,7 +279,7 @@ func (s *store) remember(id string, request op.TokenRequest) {
 	s.tokens[id] = i
 }
 
-// find returns what an access token was issued for, if their storage takes it now.
+// find returns what an access token was issued for, if their storage accepts it now.
 func (s *store) find(ctx context.Context, id, subject string) (issued, bool) {
 	if err := s.SetUserinfoFromToken(ctx, new(oidc.UserInfo), id, subject, ""); err != nil {
 		return issued{}, false
