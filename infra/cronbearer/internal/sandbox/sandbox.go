@@ -4,8 +4,8 @@
 // stream of events, without a secret in it. It is what `cronbearer rehearse` and `cronbearer dev` stand on; it prints
 // nothing, and it is a model, not AWS.
 //
-// New deploys. Run lets virtual time pass until a moment, Step until the next event; Apply and Restore switch a fault on
-// and off, at any moment or, with At, at a planned one; Store replaces a token; Invoke runs a job outside of its
+// New deploys. Run lets virtual time pass until a moment, Step until the next event; Apply and Restore switch a fault
+// on and off, at any moment or, with At, at a planned one; Store replaces a token; Invoke runs a job outside of its
 // schedule. Options.Observe gets each Event, which is also the JSON that the page reads. Jobs, Tokens, On, Readers and
 // PassedOver say how things are.
 package sandbox
