@@ -1,7 +1,7 @@
-// Package alarm takes an alarm that lasts through its states again, so that its message is repeated: CloudWatch acts on
-// a change of state only, and a rejection that stays sends one email. The alarm itself belongs to the template; this
-// package creates and judges none. At most one reminder goes out in the configured time, whatever number of jobs and
-// environments share the alarm, and a reminder that stopped halfway is finished by the next rejected run. What it does
+// Package alarm cycles an ongoing alarm through its states, so that its notification is repeated: CloudWatch acts on
+// state changes only, and an ongoing rejection sends one email. The alarm itself belongs to the template; this package
+// neither creates nor evaluates alarms. At most one reminder goes out in the configured time, whatever number of jobs
+// and environments share the alarm, and an unfinished reminder is finished by the next rejected run. What it does
 // changes no run: its panics, hangs and failures are log lines (package isolate).
 package alarm
 
@@ -36,7 +36,7 @@ type CloudWatch interface {
 }
 
 const (
-	// reminderMark begins every reason that a reminder writes, so that a run recognizes a reminder that stopped halfway.
+	// reminderMark begins every reason that a reminder writes, so that a run recognizes an unfinished reminder.
 	reminderMark = "Reminder: "
 	alarmTries   = 3
 	maxSpread    = 3 * time.Second
@@ -46,13 +46,13 @@ const (
 	// two tries of 2.5 s each.
 	remindLimit = 40 * time.Second
 
-	// lookAgain is how long an alarm that needs nothing is not looked at again by the same environment, unless it becomes
-	// due before: DescribeAlarms has the lowest of the quotas that a run meets, and a dead token on a job of every second
-	// would use it up.
-	lookAgain = 5 * time.Minute
+	// recheckAfter is how long the same environment does not describe an alarm that needs no reminder again, unless it
+	// becomes due earlier: DescribeAlarms has the lowest quota of all calls of a run, and a dead token with a job every
+	// second would exhaust it.
+	recheckAfter = 5 * time.Minute
 )
 
-// Reminder repeats the message of a rejection alarm that lasts. CloudWatch acts on changes of state only, so it takes
+// Reminder repeats the notification of an ongoing rejection alarm. CloudWatch acts on state changes only, so it moves
 // the alarm through INSUFFICIENT_DATA, which has no action, back to ALARM.
 type Reminder struct {
 	api    CloudWatch
@@ -64,7 +64,7 @@ type Reminder struct {
 	log    *slog.Logger
 
 	mu    sync.Mutex
-	quiet map[string]time.Time // by alarm: until when it is not looked at
+	quiet map[string]time.Time // by alarm: until when it is not described again
 }
 
 // NewReminder returns a Reminder. With an empty prefix or an after of 0 it never reminds.
@@ -74,14 +74,14 @@ func NewReminder(
 ) *Reminder {
 	return &Reminder{
 		api: api, prefix: prefix, after: after, now: now, sleep: sleep, log: log, quiet: map[string]time.Time{},
-		spread: func() time.Duration { return rand.N(maxSpread) }, //nolint:gosec // a spread needs no secrecy
+		spread: func() time.Duration { return rand.N(maxSpread) }, //nolint:gosec // jitter needs no secrecy
 	}
 }
 
 // Rejection is what a reminder reports.
 type Rejection struct{ Token, Job, Version string }
 
-// Remind sends at most one reminder within the time of after. Call it when the rejection's datum is stored. A failure,
+// Remind sends at most one reminder per period of after. Call it after the rejection's datum is stored. A failure,
 // a panic or a hang of what it calls is logged and changes nothing.
 func (r *Reminder) Remind(ctx context.Context, rejection Rejection) {
 	name := r.prefix + rejection.Token
@@ -104,7 +104,7 @@ func (r *Reminder) Remind(ctx context.Context, rejection Rejection) {
 
 // rest leaves the alarm alone for a while, or until its reminder is due.
 func (r *Reminder) rest(name string, seen *types.MetricAlarm) {
-	until := r.now().Add(lookAgain)
+	until := r.now().Add(recheckAfter)
 	if due := r.dueAt(seen); due.Before(until) {
 		until = due
 	}
@@ -117,10 +117,10 @@ func (r *Reminder) isQuiet(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	left := r.quiet[name].Sub(r.now())
-	return 0 < left && left <= lookAgain
+	return 0 < left && left <= recheckAfter
 }
 
-// remind returns the alarm as it was seen last.
+// remind returns the alarm as last seen.
 func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection) (*types.MetricAlarm, error) {
 	alarm, err := r.describe(ctx, name)
 	if err != nil {
@@ -145,7 +145,7 @@ func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection)
 			return alarm, nil
 		}
 		if err := r.set(
-			ctx, name, types.StateValueInsufficientData, "the alarm is set off once more at once.", since,
+			ctx, name, types.StateValueInsufficientData, "the alarm fires again immediately.", since,
 		); err != nil {
 			return nil, err
 		}
@@ -181,8 +181,8 @@ func (r *Reminder) due(alarm *types.MetricAlarm) bool {
 		r.now().After(r.dueAt(alarm))
 }
 
-// dueAt is when a reminder of an alarm that lasts is due. One that was set just now, or is not in ALARM, gets its whole
-// time.
+// dueAt returns when the reminder of an ongoing alarm is due. One that has just been set, or is not in ALARM, gets its
+// full time.
 func (r *Reminder) dueAt(alarm *types.MetricAlarm) time.Time {
 	if alarm == nil || alarm.StateValue != types.StateValueAlarm || alarm.StateTransitionedTimestamp == nil {
 		return r.now().Add(r.after)
@@ -206,14 +206,14 @@ func (r *Reminder) since(alarm *types.MetricAlarm) time.Time {
 	return r.now()
 }
 
-// alarm sets ALARM. It is tried three times, as an alarm left in INSUFFICIENT_DATA would say nothing more; the next
+// alarm sets ALARM. It is tried three times, as an alarm left in INSUFFICIENT_DATA would stay silent; the next
 // rejected run repairs that too.
 func (r *Reminder) alarm(ctx context.Context, name string, rejection Rejection, since time.Time) error {
 	version := ""
 	if rejection.Version != "" {
 		version = ", with version " + rejection.Version + " of its secret"
 	}
-	text := fmt.Sprintf("token %s is still refused after %s, since %s. Job %s was refused again%s.",
+	text := fmt.Sprintf("token %s is still rejected after %s, since %s. Job %s was rejected again%s.",
 		rejection.Token, span(r.now().Sub(since)), since.Format(time.RFC3339), rejection.Job, version)
 	var err error
 	for range alarmTries {

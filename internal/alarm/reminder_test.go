@@ -97,7 +97,7 @@ func (a *alarms) SetAlarmState(
 	}
 	if aws.ToString(in.AlarmName) != alarmName || len(aws.ToString(in.StateReason)) > 1023 ||
 		!json.Valid([]byte(aws.ToString(in.StateReasonData))) {
-		a.t.Errorf("CloudWatch would refuse %+v", in)
+		a.t.Errorf("CloudWatch would reject %+v", in)
 	}
 	if a.alarm.StateValue != in.StateValue {
 		a.alarm.StateTransitionedTimestamp = aws.Time(a.now())
@@ -181,7 +181,7 @@ func TestReminderSaysWhatItIsAbout(t *testing.T) {
 			t.Errorf("reason data %d: %s", i, got)
 		}
 	}
-	want := "Reminder: token T is still refused after 3 days 4 hours, since 2026-11-21T05:00:10Z. Job J was refused " +
+	want := "Reminder: token T is still rejected after 3 days 4 hours, since 2026-11-21T05:00:10Z. Job J was rejected " +
 		"again, with version v1 of its secret."
 	if got := aws.ToString(a.sets[1].StateReason); got != want {
 		t.Errorf("reason %q, want %q", got, want)
@@ -523,9 +523,9 @@ func TestReminderLeavesTimeForTheLastWords(t *testing.T) {
 			<-ctx.Done()
 			return false
 		}, slog.New(slog.DiscardHandler))
-		begun := time.Now()
+		started := time.Now()
 		r.Remind(ctx, rejection)
-		if took := time.Since(begun); took != 1700*time.Millisecond {
+		if took := time.Since(started); took != 1700*time.Millisecond {
 			t.Errorf("ended after %s of 2s, want 300ms left", took)
 		}
 	})

@@ -124,12 +124,12 @@ func TestTries(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				begun := time.Now()
+				started := time.Now()
 				err := c.call(t.Context(), c.wire)
 				if err == nil {
 					t.Fatal("no error")
 				}
-				if took := time.Since(begun); took > c.most {
+				if took := time.Since(started); took > c.most {
 					t.Errorf("it took %s, want %s at most", took, c.most)
 				}
 				if len(c.wire.requests) != c.tries {

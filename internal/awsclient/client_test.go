@@ -29,7 +29,7 @@ func (f failing) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestWhatAWSClientRefuses(t *testing.T) {
+func TestWhatAWSClientRejects(t *testing.T) {
 	t.Parallel()
 	ok := func(body io.Reader) answer {
 		return func(*http.Request) (*http.Response, error) {
@@ -104,13 +104,13 @@ func TestTimeHoldsUntilTheAnswerIsThere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		begun := time.Now()
+		started := time.Now()
 		response, err := client.Do(request)
 		if err == nil {
 			_ = response.Body.Close()
 		}
-		if !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) != 5*time.Second {
-			t.Errorf("error %v after %s", err, time.Since(begun))
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(started) != 5*time.Second {
+			t.Errorf("error %v after %s", err, time.Since(started))
 		}
 	})
 }

@@ -118,9 +118,9 @@ func TestStartWaitsASecondForConnections(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = silent.Close() })
 	location := url.URL{Scheme: "https", Host: silent.Addr().String()}
-	begun := time.Now()
+	started := time.Now()
 	awsclient.NewTransport(nil, location, url.URL{Scheme: "http", Host: "192.0.2.1"})
-	if took := time.Since(begun); took < time.Second || took > 5*time.Second {
+	if took := time.Since(started); took < time.Second || took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}
 }

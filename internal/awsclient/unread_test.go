@@ -52,10 +52,10 @@ func TestAnswersWithUnknownMembersAreNoError(t *testing.T) { //nolint:parallelte
 		"no body":          {status: 200},
 		"one member":       {status: 200, body: "\xa1\x68anything\x01"},
 		"a member of many": {status: 200, body: "\xbf\x68anything\xa1\x61x\x82\x01\xf6\xff"},
-		"a refusal": {
+		"a rejection": {
 			status: 400, body: "\xa2\x66__type\x6fLimitExceeded__\x67message\x61m", code: "LimitExceeded__",
 		},
-		"a refusal with a member": {
+		"a rejection with a member": {
 			status: 400, body: "\xa2\x66__type\x6fLimitExceeded__\x68anything\x01", code: "LimitExceeded__",
 		},
 	} {

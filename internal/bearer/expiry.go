@@ -12,16 +12,16 @@ import (
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
-// lastSecond is the last one that RFC 3339 can write, at the end of the year 9999. A larger number of seconds is one of
-// milliseconds: as those it is a time after January 1978.
+// lastSecond is the last one that RFC 3339 can represent, at the end of the year 9999. A larger number is in
+// milliseconds: as such it is a time after January 1978.
 const lastSecond = 253402300799
 
-// maxExpiresIn is the longest lifetime that is believed. What is larger is a point in time in a field for a duration.
+// maxExpiresIn is the longest plausible lifetime. A larger value is a point in time in a field for a duration.
 const maxExpiresIn = 10 * 365 * 24 * time.Hour
 
 // ParseExpiry reads a point in time as secrets and providers write it: RFC 3339, also with a space, without a colon in
 // the offset or without an offset (UTC); a date, which is midnight UTC; Unix seconds or milliseconds as number or text.
-// The error says what is wrong and never quotes the value.
+// The error explains what is wrong and never quotes the value.
 func ParseExpiry(v jsondoc.Value) (time.Time, error) {
 	switch v.Kind {
 	case jsondoc.Number:
@@ -78,7 +78,7 @@ func unixTime(text string) (time.Time, bool) {
 	return time.Unix(int64(whole), int64(fraction*1e9)).UTC(), true
 }
 
-// parseNumber reads a number of JSON, also where it stands in a string. strconv reads more: Inf, hexadecimal, 1_000.
+// parseNumber reads a JSON number, also within a string. strconv accepts more: Inf, hexadecimal, 1_000.
 func parseNumber(text string) (float64, bool) {
 	text = strings.TrimSpace(text)
 	if strings.Trim(text, "0123456789+-.eE") != "" {
@@ -107,11 +107,11 @@ func ExpiresIn(v jsondoc.Value, asked time.Time) time.Time {
 	return at
 }
 
-// writable reports whether RFC 3339 can write t in UTC. Whoever encodes another one as JSON gets an error for a result.
+// writable reports whether RFC 3339 can represent t in UTC: encoding any other time as JSON is an error.
 func writable(t time.Time) bool { return 1 <= t.UTC().Year() && t.UTC().Year() <= 9999 }
 
 // JWTExpiry reads the claim exp (RFC 7519 section 4.1.4) of a JWS in compact form, without verifying it: it is a
-// forecast. Zero: there is none. The error says that it cannot be read.
+// forecast. Zero: there is none. The error reports that it cannot be read.
 func JWTExpiry(token string) (time.Time, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

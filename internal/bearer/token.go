@@ -1,7 +1,7 @@
-// Package bearer knows the text of a bearer token: which texts can be one, what copying does to them, and when the
-// token expires as far as a text says so. It holds no token, obtains none and verifies none: an expiry is a forecast.
-// What goes on the wire is checked against what providers issue and not against RFC 6750's grammar, which many of them
-// exceed; no error quotes what it is about.
+// Package bearer validates the text of a bearer token: which texts can be one, what copying does to them, and when the
+// token expires according to the text. It keeps no token, obtains none and verifies none: an expiry is a forecast.
+// Tokens are checked against what providers issue and not against RFC 6750's grammar, which many of them
+// exceed; no error quotes a token.
 package bearer
 
 import (
@@ -21,7 +21,7 @@ const (
 
 const byteOrderMark = "\ufeff"
 
-// TrimBOM removes white space and the byte order mark that some editors put first.
+// TrimBOM removes white space and the byte order mark that some editors write.
 func TrimBOM(text string) string {
 	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), byteOrderMark))
 }
@@ -32,10 +32,10 @@ const (
 )
 
 // Normalize undoes what copying a token does to it, each at most once and in this order: a byte order mark and white
-// space, enclosing quotes, the header's name, the scheme. What is not a token then is not repaired but an error.
+// space, enclosing quotes, the header's name, the scheme. If the result is not a token, it is an error.
 func Normalize(text string) (string, error) { return normalize(text, func(string) {}) }
 
-// Removed names what Normalize removes of a text, in that order, for the operator who stores it.
+// Removed names what Normalize removes from a text, in that order, for the operator who stores it.
 func Removed(text string) []string {
 	var removed []string
 	_, _ = normalize(text, func(what string) { removed = append(removed, what) })
@@ -56,7 +56,7 @@ func normalize(text string, removed func(what string)) (string, error) {
 	if hasPrefixFold(text, scheme) {
 		switch rest := text[len(scheme):]; {
 		case rest == "":
-			return "", errors.New("there is only the word Bearer and no token after it")
+			return "", errors.New("there is no token after the word Bearer")
 		case strings.TrimSpace(rest) != rest:
 			removed(`"Bearer" before it`)
 			text = strings.TrimSpace(rest)
@@ -87,12 +87,12 @@ func hasPrefixFold(text, prefix string) bool {
 	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
 }
 
-// forbidden are the visible characters that no provider's token was seen with, and that stand around one which was
-// copied with more than itself. RFC 6750 section 2.1 allows fewer (b64token), but tokens with | = ! : and others are in
+// forbidden are the visible characters that no provider's token was seen with, and that surround one that was
+// copied with adjacent text. RFC 6750 section 2.1 allows fewer (b64token), but tokens with | = ! : and others are in
 // use.
 const forbidden = "\"'\\,;<>`"
 
-// Check accepts what goes on the wire as it is. The error names the place and never what stands there.
+// Check accepts what is sent as it is. The error names the place and never its content.
 func Check(token string) error {
 	switch {
 	case token == "":
@@ -109,7 +109,7 @@ func Check(token string) error {
 	case isAssignment(token):
 		return errors.New("it is an assignment such as API_TOKEN=…: store only what follows the equals sign")
 	case hasPrefixFold(token, headerName):
-		return errors.New("the word Authorization: stands before it twice")
+		return errors.New("the word Authorization: appears twice before it")
 	case strings.Trim(token, "=") == "":
 		return errors.New("the token is only = signs")
 	}

@@ -59,7 +59,7 @@ func TestClockDoesNotMoveWithinARun(t *testing.T) {
 	}
 }
 
-func TestRefreshRefuses(t *testing.T) {
+func TestRefreshRejects(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
 		"nothing": "", "a number": "36", "words": "tomorrow", "a time": "2027-01-31T00:00:00Z",

@@ -1,10 +1,10 @@
 // Package config reads the function's environment variables. It replaces aws-sdk-go-v2/config, whose package
-// initialization and size every cold start would pay for (docs/decisions), as far as a Lambda function needs it:
-// Region, endpoints, FIPS and dual stack, under the names of the AWS SDKs and Tools Reference Guide.
+// initialization and size every cold start would pay for (docs/decisions), to the extent that a Lambda function needs
+// it: Region, endpoints, FIPS and dual stack, under the names of the AWS SDKs and Tools Reference Guide.
 //
 // Its policy: everything is read and validated before the first run, and every problem is reported at once, with the
-// variable's name, as each deployment that finds only one of them costs a run. An empty variable counts as missing: the
-// parameter of a template that is left empty still sets its variable. No variable holds a secret: whoever may call
+// variable's name, as each deployment that reports only one of them costs a run. An empty variable counts as missing:
+// the parameter of a template that is left empty still sets its variable. No variable holds a secret: everyone with
 // lambda:GetFunctionConfiguration sees them all.
 package config
 
@@ -25,7 +25,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/request"
 )
 
-// Names of the variables. The template test holds them against template.yaml.
+// Names of the variables. The template test compares them with template.yaml.
 const (
 	MetricNamespace     = "METRIC_NAMESPACE"
 	StackName           = "STACK_NAME"
@@ -53,8 +53,8 @@ const (
 	lambdaInitializationType = "AWS_LAMBDA_INITIALIZATION_TYPE"
 )
 
-// maxSecretCacheTTL bounds for how long a run may use a token that was replaced without being rejected, and how old the
-// hosts are that bind it.
+// maxSecretCacheTTL bounds how long a run may use a token that was replaced without being rejected, and how old the
+// hosts that bind it may be.
 const maxSecretCacheTTL = 5 * time.Minute
 
 // Settings are the function's configuration.
@@ -69,7 +69,7 @@ type Settings struct {
 	RemindAfter         time.Duration // 0: never
 	AlarmPrefix         string        // empty: no reminders
 	LogLevel            slog.Level
-	LogResponses        bool // errors quote the answer that they are about
+	LogResponses        bool // errors quote the answer
 
 	Region             string
 	SecretsEndpoint    string // empty: AWS's own
@@ -82,13 +82,13 @@ type Settings struct {
 	ExtraCAs      []byte // PEM
 	AllowLoopback bool
 	ClockFile     string
-	NoSettling    bool // Secrets Manager shows at once what was written
+	NoSettling    bool // Secrets Manager is strongly consistent
 }
 
-// LookupEnv is os.LookupEnv or a test's stand-in.
+// LookupEnv is os.LookupEnv or a test's fake.
 type LookupEnv func(name string) (string, bool)
 
-// Read checks all variables of the caller and reports every bad one by its name.
+// Read validates all variables of the caller and reports every invalid one by its name.
 func Read(lookup LookupEnv) (Settings, error) {
 	r := reader{lookup: lookup}
 	s := r.common()
@@ -103,13 +103,13 @@ func Read(lookup LookupEnv) (Settings, error) {
 	return s, errors.Join(r.problems...)
 }
 
-// ReadRotator checks the variables of the rotator, which keeps no secret. What is wrong with those of its metric is
-// returned apart: a rotation goes on without a metric.
+// ReadRotator validates the variables of the rotator, which caches no secret. Problems with those of its metric are
+// returned separately: a rotation continues without a metric.
 func ReadRotator(lookup LookupEnv) (s Settings, metrics, err error) {
 	r := reader{lookup: lookup}
 	s = r.common()
 	if s.SecretPrefix == "" {
-		r.bad(SecretPrefix, "is missing: only secrets whose names begin with it are renewed")
+		r.bad(SecretPrefix, "is missing: only secrets with this prefix are renewed")
 	}
 	m := reader{lookup: lookup, awsEndpoint: r.awsEndpoint}
 	s.MetricNamespace, s.StackName = m.namespace(), m.stackName()
@@ -265,7 +265,7 @@ func (r *reader) region() string {
 	return region
 }
 
-// serviceEndpoint reads a service's own variable before the common one, as AWS's SDKs do (AWS SDKs and Tools Reference
+// serviceEndpoint prefers a service's own variable to the common one, as AWS's SDKs do (AWS SDKs and Tools Reference
 // Guide, "Service-specific endpoints").
 func (r *reader) serviceEndpoint(name string) string {
 	if own := r.endpoint(name); own != "" {
@@ -274,7 +274,7 @@ func (r *reader) serviceEndpoint(name string) string {
 	return r.awsEndpoint
 }
 
-// endpoint refuses plain HTTP but for this machine: secrets travel over it.
+// endpoint rejects plain HTTP except to this machine: secrets are sent over it.
 func (r *reader) endpoint(name string) string {
 	text := r.text(name, "")
 	if text == "" {
@@ -285,7 +285,7 @@ func (r *reader) endpoint(name string) string {
 	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "", u.User != nil:
 		r.bad(name, "must be an https:// URL")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		r.bad(name, "must be an https:// URL: secrets travel over it")
+		r.bad(name, "must be an https:// URL: secrets are sent over it")
 	default:
 		return text
 	}

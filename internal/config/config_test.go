@@ -182,7 +182,7 @@ func TestReadAllowedHosts(t *testing.T) {
 	}
 }
 
-func TestReadRefuses(t *testing.T) {
+func TestReadRejects(t *testing.T) {
 	t.Parallel()
 	const (
 		duration  = "must be a duration such as 90s, 5m or 20h"
@@ -191,7 +191,7 @@ func TestReadRefuses(t *testing.T) {
 		level     = "must be debug, info, warn or error"
 		responses = "must be errors or never"
 		endpoint  = "must be an https:// URL"
-		plain     = "must be an https:// URL: secrets travel over it"
+		plain     = "must be an https:// URL: secrets are sent over it"
 		form      = "; it holds comma-separated hosts: api.example.com, api.example.com:8443 or *.example.com"
 		setItself = "must not be set: the call sets it itself"
 	)
@@ -224,7 +224,7 @@ func TestReadRefuses(t *testing.T) {
 		"a negative cache":            {variable: "SECRET_CACHE_TTL", value: "-1s", want: negative},
 		"a header that the call sets": {variable: "IDEMPOTENCY_HEADER", value: "authorization", want: setItself},
 		"another one":                 {variable: "IDEMPOTENCY_HEADER", value: "Proxy-Id", want: setItself},
-		"what is no header name": {
+		"what is not a header name": {
 			variable: "IDEMPOTENCY_HEADER", value: "Idempotency Key", want: "is not a header name",
 		},
 		"what is blank":                 {variable: "IDEMPOTENCY_HEADER", value: " ", want: "is not a header name"},
@@ -238,7 +238,7 @@ func TestReadRefuses(t *testing.T) {
 		"answers quoted always":         {variable: "LOG_RESPONSES", value: "always", want: responses},
 		"answers quoted: a boolean":     {variable: "LOG_RESPONSES", value: "true", want: responses},
 		"no region":                     {variable: "AWS_REGION", value: "", want: "is missing"},
-		"an endpoint that is no URL":    {variable: "AWS_ENDPOINT_URL", value: "a.example", want: endpoint},
+		"an endpoint that is not a URL": {variable: "AWS_ENDPOINT_URL", value: "a.example", want: endpoint},
 		"an endpoint without a host":    {variable: "AWS_ENDPOINT_URL", value: "https://:443", want: endpoint},
 		"an endpoint with user info":    {variable: "AWS_ENDPOINT_URL", value: "https://a:b@c.example", want: endpoint},
 		"an endpoint of another scheme": {variable: "AWS_ENDPOINT_URL", value: "ftp://a.example", want: endpoint},
@@ -304,7 +304,7 @@ func TestReadNamesEveryBadVariableAtOnce(t *testing.T) {
 	}
 }
 
-// A value may be what somebody put into the wrong variable.
+// A value may be what someone put into the wrong variable.
 func TestReadNeverShowsAValue(t *testing.T) {
 	t.Parallel()
 	const secret = "kq3Zv8Xw1\x01"
@@ -407,7 +407,7 @@ func TestReadRotator(t *testing.T) {
 				AllowLoopback: true, ClockFile: "c", NoSettling: true,
 			},
 		},
-		"a bad value of the metric's is no fault of a rotation": {
+		"a bad value of the metric's is not a fault of a rotation": {
 			set: environment{
 				"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "c/", "METRIC_NAMESPACE": "*", "STACK_NAME": "",
 				"AWS_ENDPOINT_URL_CLOUDWATCH": "x",
@@ -441,7 +441,7 @@ func TestReadRotator(t *testing.T) {
 				"holds comma-separated hosts: api.example.com, api.example.com:8443 or *.example.com\n" +
 				"environment variable LOG_LEVEL: must be debug, info, warn or error\nenvironment variable AWS_REGION: is " +
 				"missing\n" +
-				"environment variable SECRET_PREFIX: is missing: only secrets whose names begin with it are renewed",
+				"environment variable SECRET_PREFIX: is missing: only secrets with this prefix are renewed",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// checkNamespace rejects what PutMetricData would reject (CloudWatch API Reference): one bad name loses the whole
+// checkNamespace rejects what PutMetricData would reject (CloudWatch API Reference): one bad name loses the entire
 // request, and with it the news of a dead token.
 func checkNamespace(name string) error {
 	switch {

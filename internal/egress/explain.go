@@ -12,7 +12,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-// Explain says in plain words why no complete response head came. Go's own texts may quote what the target sent.
+// Explain describes in plain words why no complete response head arrived. Go's own texts may quote the target.
 func Explain(err error, timeout time.Duration) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound {
@@ -32,7 +32,7 @@ func Explain(err error, timeout time.Duration) string {
 	}
 	operation, isOperation := errors.AsType[*net.OpError](err)
 	dialing := isOperation && operation.Op == "dial"
-	// The innermost text begins with words of the package that gave it. Its end may quote the target.
+	// The innermost text begins with the words of the package that returned it. Its end may quote the target.
 	switch text := innermost(err).Error(); {
 	case dialing && timedOut:
 		return "connecting timed out"
@@ -53,11 +53,11 @@ func Explain(err error, timeout time.Duration) string {
 	):
 		return "the answer is not HTTP"
 	default:
-		return "the connection broke before the answer was complete"
+		return "the connection was closed before the answer was complete"
 	}
 }
 
-const notTLS = "the target does not speak TLS on this port"
+const notTLS = "the target does not use TLS on this port"
 
 func innermost(err error) error {
 	for {

@@ -1,6 +1,6 @@
-// Package egress is the one way out to targets and token endpoints: HTTPS, no proxy, no redirects, and no address that
-// is not public, checked after the name is resolved and before the connection is made. It knows neither tokens nor
-// hosts lists, and calls to AWS do not go through it. A certificate of the user's is added to the system's for the
+// Package egress is the only way out to targets and token endpoints: HTTPS, no proxy, no redirects, and no address that
+// is not public, checked after the name is resolved and before the connection is opened. It handles neither tokens nor
+// hosts lists, and calls to AWS do not go through it. A user's certificate is added to the system's for the
 // calls of its own secret only.
 package egress
 
@@ -15,7 +15,7 @@ import (
 )
 
 // Guard decides which addresses may be connected to. The zero Guard allows global unicast and nothing that IANA's
-// special-purpose registries name, whose tables code.dny.dev/ssrf generates from the registries themselves. Their few
+// special-purpose registries list, whose tables code.dny.dev/ssrf generates from the registries themselves. Their few
 // blocks that are globally reachable (anycast, AS112, 6to4 relays) serve no API and stay blocked; so do the NAT64
 // prefixes, which can carry any IPv4 address.
 type Guard struct {
@@ -23,17 +23,17 @@ type Guard struct {
 	AllowLoopback bool // tests on one machine
 }
 
-// BlockedError says that a host resolved to an address that the guard refuses.
+// BlockedError reports that a host resolved to an address that the guard blocks.
 type BlockedError struct{ Address netip.Addr }
 
 func (e *BlockedError) Error() string {
 	return fmt.Sprintf(
-		"address %s is not public: no token goes to loopback, link-local, private or reserved addresses", e.Address,
+		"address %s is not public: no token is sent to loopback, link-local, private or reserved addresses", e.Address,
 	)
 }
 
 // control is a net.Dialer.ControlContext: it sees each address after DNS and before the connection, so that a name
-// that changes its address cannot get round it.
+// that changes its address cannot bypass it.
 func (g Guard) control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {

@@ -198,7 +198,7 @@ func edges(p netip.Prefix) (first, last netip.Addr) {
 	return p.Masked().Addr(), last
 }
 
-func TestGuardRefusesWhatIsNoAddress(t *testing.T) {
+func TestGuardBlocksWhatIsNotAnAddress(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"", "localhost:443", "127.0.0.1", "1.1.1.1:x"} {
 		if err := (egress.Guard{AllowPrivate: true, AllowLoopback: true}).Dialing(address); err == nil {

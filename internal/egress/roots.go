@@ -11,8 +11,8 @@ var bundles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs
 
 // Roots loads the system's root certificates once, and adds PEM ones. After the bundle crypto/x509 parses every file in
 // the certificate directories as well, which on Amazon Linux 2023 hold the same certificates one by one: more than half
-// of a cold start at 128 MB (golang/go#79018). Where there is a bundle and the user names no directory, it is told that
-// there is none.
+// of a cold start at 128 MB (golang/go#79018). If there is a bundle and the user sets no directory, it is configured as
+// if there were none.
 func Roots(extra []byte) (*x509.CertPool, error) {
 	const directory = "SSL_CERT_DIR"
 	if _, set := os.LookupEnv(directory); !set && bundleExists() {

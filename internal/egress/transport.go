@@ -15,9 +15,9 @@ const (
 	idleTimeout       = 60 * time.Second
 )
 
-// NewTransport makes the one way out to targets and token endpoints: HTTPS only, no proxy, no redirects (it is a
+// NewTransport returns the only way out to targets and token endpoints: HTTPS only, no proxy, no redirects (it is a
 // RoundTripper and follows none), every address through the guard. HTTP/1.1 only: what was sent and what was not is
-// then known for each request, on which the rules for retries rest.
+// then known for each request, which the retry rules depend on.
 func NewTransport(roots *x509.CertPool, guard Guard) *http.Transport {
 	dialer := &net.Dialer{Timeout: connectTimeout, ControlContext: guard.control}
 	protocols := new(http.Protocols)
@@ -34,15 +34,15 @@ func NewTransport(roots *x509.CertPool, guard Guard) *http.Transport {
 	}
 }
 
-// OnceOnly is the transport, but uses no connection twice: when one that was used before breaks, net/http by itself
-// repeats what carries an Idempotency-Key, whether it had been sent or not, and of the rest no one knows.
+// OnceOnly returns the transport without connection reuse: when a reused connection breaks, net/http itself
+// retries requests with an Idempotency-Key, whether they were sent or not, and for the others that is unknown.
 func OnceOnly(t *http.Transport) *http.Transport {
 	once := t.Clone()
 	once.DisableKeepAlives = true
 	return once
 }
 
-// TLSConfig checks certificates always and keeps sessions for the next connection.
+// TLSConfig always verifies certificates and keeps sessions for the next connection.
 func TLSConfig(roots *x509.CertPool) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(64)}
 }

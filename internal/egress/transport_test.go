@@ -283,24 +283,24 @@ func TestExplain(t *testing.T) {
 		want string
 	}{
 		"no such host": {url: "https://no-such-host.invalid/", want: "the host name "},
-		"nobody listens": {url: "https://" +
+		"connection refused": {url: "https://" +
 			closed.Addr().String(), want: "the connection was refused or the target cannot be reached"},
 		"HTTP on this port": {url: listen(t, nil, func(c net.Conn) {
 			_, _ = c.Read(make([]byte, 1024))
 			write("HTTP/1.1 400 Bad Request\r\n\r\n")(c)
-		}), want: "the target does not speak TLS on this port"},
+		}), want: "the target does not use TLS on this port"},
 		"SSH on this port": {
-			url: listen(t, nil, write("SSH-2.0-OpenSSH_9.9\r\n")), want: "the target does not speak TLS on this port",
+			url: listen(t, nil, write("SSH-2.0-OpenSSH_9.9\r\n")), want: "the target does not use TLS on this port",
 		},
 		"hung up on the hello": {
-			url: listen(t, nil, func(net.Conn) {}), want: "the connection broke before the answer was complete",
+			url: listen(t, nil, func(net.Conn) {}), want: "the connection was closed before the answer was complete",
 		},
 		"no answer": {
-			url: listen(t, secure, func(net.Conn) {}), want: "the connection broke before the answer was complete",
+			url: listen(t, secure, func(net.Conn) {}), want: "the connection was closed before the answer was complete",
 		},
 		"half a head": {
 			url:  listen(t, secure, write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n")),
-			want: "the connection broke before the answer was complete",
+			want: "the connection was closed before the answer was complete",
 		},
 		"not HTTP": {
 			url: listen(t, secure, write("tls: canary no such thing\r\n\r\n")), want: "the answer is not HTTP",
@@ -311,7 +311,7 @@ func TestExplain(t *testing.T) {
 		},
 		"an unknown encoding": {
 			url:  listen(t, secure, write("HTTP/1.1 200 OK\r\nTransfer-Encoding: tls: canary\r\n\r\n")),
-			want: "the connection broke before the answer was complete",
+			want: "the connection was closed before the answer was complete",
 		},
 	}
 	for name, c := range cases {
@@ -347,7 +347,7 @@ func TestExplainTimeouts(t *testing.T) {
 		"connecting":    {err: fmt.Errorf("x: %w", dial), want: "connecting timed out"},
 		"answering":     {err: context.DeadlineExceeded, want: "no answer came within 1.5s"},
 		"reading":       {err: &net.OpError{Op: "read", Err: context.DeadlineExceeded}, want: "no answer came within 1.5s"},
-		"anything else": {err: errors.New("canary"), want: "the connection broke before the answer was complete"},
+		"anything else": {err: errors.New("canary"), want: "the connection was closed before the answer was complete"},
 	}
 	for name, c := range cases {
 		if got := egress.Explain(c.err, 1500*time.Millisecond); got != c.want {

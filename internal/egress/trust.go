@@ -22,11 +22,11 @@ func NewCA(certificates []*x509.Certificate) *CA {
 	return &CA{[sha256.Size]byte(hash.Sum(nil)), certificates}
 }
 
-// maxTrusts bounds how many CAs have connections of their own at once. Secrets change their CA once in years.
+// maxTrusts bounds how many CAs have their own connections at a time. A secret's CA changes once in years.
 const maxTrusts = 64
 
-// Trust keeps what makes the calls of those that trust the same certificates: for nil the one of the transport given,
-// for each CA one with a transport, connections and TLS sessions of its own. It is safe for concurrent use.
+// Trust keeps one client for each set of trusted certificates: for nil that of the transport given,
+// for each CA one with its own transport, connections and TLS sessions. It is safe for concurrent use.
 type Trust[T any] struct {
 	base *http.Transport
 	with func(*http.Transport) T
@@ -41,12 +41,12 @@ type trusting[T any] struct {
 	value     T
 }
 
-// NewTrust returns a Trust. with makes what a transport is for.
+// NewTrust returns a Trust. with returns the client for a transport.
 func NewTrust[T any](base *http.Transport, with func(*http.Transport) T) *Trust[T] {
 	return &Trust[T]{base: base, with: with, own: with(base), kept: map[[sha256.Size]byte]trusting[T]{}}
 }
 
-// For returns the one that trusts ca as well.
+// For returns the client that also trusts ca.
 func (t *Trust[T]) For(ca *CA) T {
 	if ca == nil {
 		return t.own

@@ -7,11 +7,11 @@ import (
 	"github.com/cronbearer/cronbearer/internal/ascii"
 )
 
-// bearerChallenges are what the Bearer challenges of an answer say of the token (RFC 6750 section 3.1).
+// bearerChallenges is what the Bearer challenges of an answer say about the token (RFC 6750 section 3.1).
 type bearerChallenges struct {
 	invalidToken      bool
 	insufficientScope bool
-	scope             string // that would be sufficient, if it is named
+	scope             string // that would be sufficient, if named
 }
 
 // challenge is one of an answer's, as far as it matters here.
@@ -35,7 +35,7 @@ func readBearer(h http.Header) bearerChallenges {
 }
 
 // readChallenges reads a header's value (RFC 9110 section 11.6.1) once, from left to right. Commas separate challenges
-// and parameters alike: a word with = and a value behind it is a parameter, any other one the next scheme. What is
+// as well as parameters: a word followed by = and a value is a parameter, any other one the next scheme. What is
 // neither is skipped, as servers do send it.
 func readChallenges(value string) []challenge {
 	var found []challenge
@@ -84,7 +84,7 @@ func (r *challengeReader) while(allowed func(byte) bool) string {
 	return r.text[begin:r.at]
 }
 
-// skip goes behind a quoted string that no parameter has, or behind one byte.
+// skip skips a quoted string that belongs to no parameter, or one byte.
 func (r *challengeReader) skip() {
 	if r.text[r.at] == '"' {
 		r.quoted()
@@ -93,7 +93,7 @@ func (r *challengeReader) skip() {
 	r.at++
 }
 
-// parameterValue reads = and a value, with white space around the = (BWS). If they are not here it reads nothing.
+// parameterValue reads = and a value, with white space around the = (BWS). If there are none it reads nothing.
 func (r *challengeReader) parameterValue() (content string, ok bool) {
 	begin := r.at
 	r.while(isBlank)
@@ -110,7 +110,7 @@ func (r *challengeReader) parameterValue() (content string, ok bool) {
 	return content, true
 }
 
-// quoted reads a quoted string, in which a backslash makes the next byte stand for itself (RFC 9110 section 5.6.4). One
+// quoted reads a quoted string, in which a backslash escapes the next byte (RFC 9110 section 5.6.4). One
 // that is not closed ends with the header.
 func (r *challengeReader) quoted() string {
 	var content strings.Builder
@@ -129,8 +129,8 @@ func (r *challengeReader) quoted() string {
 	return content.String()
 }
 
-// token68 goes behind the credentials that some schemes have in place of parameters, such as Negotiate. They may end in
-// = and have a comma or the end behind them, which tells them from a parameter.
+// token68 skips the credentials that some schemes have instead of parameters, such as Negotiate. They may end in
+// = and are followed by a comma or the end, which distinguishes them from a parameter.
 func (r *challengeReader) token68() {
 	begin := r.at
 	if r.while(isBlank) == "" {

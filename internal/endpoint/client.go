@@ -1,8 +1,8 @@
-// Package endpoint makes a call with a token and reports what the answer says of that token. Only proof is a verdict: a
-// 401, an invalid_token challenge (RFC 6750 section 3.1) or a rule of the user's rejects a token, the answer that the
-// user expects accepts it, and everything else (time-outs, 5xx, rate limits, a missing right) leaves it unknown, so
-// that an outage of the target never looks like a dead token. Requests are retried as RFC 9110 section 9.2.2 allows. It
-// does not choose the token: package caller does.
+// Package endpoint makes a call with a token and reports what the answer says about that token. Only proof is a
+// verdict: a 401, an invalid_token challenge (RFC 6750 section 3.1) or a rule of the user's rejects a token, the answer
+// that the user expects accepts it, and everything else (time-outs, 5xx, rate limits, a missing right) leaves it
+// unknown, so that an outage of the target never looks like a dead token. Requests are retried as RFC 9110 section
+// 9.2.2 allows. It does not choose the token: package caller does.
 package endpoint
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
-// Verdict is what a call reports of its token.
+// Verdict is what a call reports about its token.
 type Verdict string
 
 // Accepted and Rejected are proof; Unknown proves nothing, publishes nothing and clears nothing.
@@ -39,18 +39,18 @@ const (
 	peekTime = 200 * time.Millisecond
 )
 
-// Answer is the end of a call with one token, retries included.
+// Answer is the result of a call with one token, retries included.
 type Answer struct {
 	Verdict    Verdict
 	Status     int       // 0: no complete response head came
 	Sent       int       // requests sent
 	Rejections int       // how many of them were rejected
 	Expiry     time.Time // the token's, as the target reports it; zero: unknown
-	Unread     string    // why the expiry that the target reports could not be read; empty: it was, or there is none
-	Reason     string    // what was wrong, for people; empty when accepted
-	Said       string    // the target's own words about that, one line; empty: none
+	Unread     string    // why the expiry that the target reports could not be read; empty: it was read, or there is none
+	Reason     string    // what was wrong, for operators; empty when accepted
+	Said       string    // the target's own message about that, one line; empty: none
 	RequestID  string    // the target's id of the request; empty: none
-	Blocked    bool      // the guard refused the target's address
+	Blocked    bool      // the guard blocked the target's address
 	// MissesScope: the token is good and a right is missing (RFC 6750 section 3.1, insufficient_scope).
 	MissesScope bool
 	Body        *jsondoc.Document // of an answer that the job reads; nil: none, or not JSON
@@ -63,13 +63,13 @@ type Policy struct {
 	Timeout    time.Duration // of one attempt
 	Replayable bool          // the request may be sent again although it may have been processed
 	Rules      request.Rules
-	ReadsBody  bool // the answer's body is wanted even if no rule needs it
+	ReadsBody  bool // the answer's body is read even if no rule needs it
 }
 
 // Client calls targets. It is safe for concurrent use.
 type Client struct {
 	transport http.RoundTripper
-	once      http.RoundTripper // uses no connection twice
+	once      http.RoundTripper // never reuses a connection
 	sleep     func(context.Context, time.Duration) bool
 	backoff   func(failed int) time.Duration
 	now       func() time.Time // real time: waiting does not follow the virtual clock
@@ -82,7 +82,7 @@ func NewClient(transport *http.Transport) *Client {
 	}
 }
 
-// transportFor keeps a request that must not go out twice off connections that were used before.
+// transportFor returns a transport that sends a request that must not be repeated on a new connection.
 func (c *Client) transportFor(p Policy) http.RoundTripper {
 	if p.Replayable {
 		return c.transport
@@ -129,7 +129,7 @@ func (c *Client) attempt(
 	a := attempted{Answer: Answer{Verdict: Unknown}}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:      func(httptrace.GotConnInfo) { connected.Add(1) },
-		WroteHeaders: func() { sent.Add(1) }, // each time: the transport itself repeats on a connection that had died idle
+		WroteHeaders: func() { sent.Add(1) }, // each time: the transport itself retries on a connection that had died idle
 	})
 	response, err := c.transportFor(p).RoundTrip(authorized(ctx, r, t))
 	a.Sent = int(sent.Load())
@@ -156,13 +156,13 @@ func authorized(ctx context.Context, r request.Request, t redact.Secret) *http.R
 }
 
 // judge applies the rules in the order of the contract: 401 and challenge, reject.json, rate limit, reject.status,
-// expect. It reads as much of the answer as the rules need. giveUp ends a read that lasts.
+// expect. It reads as much of the answer as the rules need. giveUp aborts a slow read.
 func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp func()) {
 	a.Status, a.RequestID = response.StatusCode, requestID(response.Header)
 	a.Expiry, a.Unread = headerExpiry(response.Header)
-	// RFC 9110 section 15.2.2: no one asked for another protocol. What follows is no body and has no end.
+	// RFC 9110 section 15.2.2: no one requested another protocol. What follows is not a body and has no end.
 	if a.Status == http.StatusSwitchingProtocols {
-		a.Reason = "the target answered 101 and switched to a protocol that no one asked for"
+		a.Reason = "the target answered 101 and switched to a protocol that was not requested"
 		return
 	}
 	what := fmt.Sprintf("the target answered %d", a.Status)
@@ -179,7 +179,7 @@ func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp f
 		return
 	}
 	if p.Rules.RejectsStatus(a.Status) && !limit.Limited {
-		a.reject(what + ", which reject.status names" + pointsTo(response))
+		a.reject(what + ", which reject.status lists" + pointsTo(response))
 		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
 		return
 	}
@@ -192,7 +192,7 @@ func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp f
 	case body.unread != nil:
 		a.Reason = fmt.Sprintf("%s, but its body %s", what, body.unread)
 	case p.Rules.RejectsBody(body.doc):
-		a.reject(what + " with a body that reject.json names")
+		a.reject(what + " with a body that matches reject.json")
 	case unmet == "" && !(unauthorized && missesScope):
 		a.Verdict = Accepted
 		return
@@ -243,7 +243,7 @@ func read(p Policy, response *http.Response, encoding string, giveUp func()) (b 
 	return b
 }
 
-// explain is what the challenge says, for people.
+// explain returns the challenge's meaning for operators.
 func (b bearerChallenges) explain() string {
 	switch {
 	case b.invalidToken:
@@ -258,13 +258,13 @@ func (b bearerChallenges) explain() string {
 	}
 }
 
-// statusRetried reports whether a status may pass by itself. Where it does not say that nothing was done, as 503 with
-// Retry-After does, only what may be sent twice is.
+// statusRetried reports whether a status may be transient. Unless it says that nothing was done, as 503 with
+// Retry-After does, only replayable requests are retried.
 func statusRetried(p Policy, status int, hasWait bool) bool {
 	return status == http.StatusServiceUnavailable && hasWait || retry.Transient(status) && p.Replayable
 }
 
-// needsBody reports whether a rule looks at the body of an answer with this head.
+// needsBody reports whether a rule reads the body of an answer with this head.
 func needsBody(p Policy, status int, contentType string) bool {
 	head := p.Rules
 	head.Expect.JSON = nil

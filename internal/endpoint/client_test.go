@@ -284,7 +284,7 @@ func TestVerdicts(t *testing.T) {
 		"time-out within the head": {
 			event: none, serve: hanging("HTTP/1.1 200 OK\r\n"), want: unknown(0, "no answer came within 5s"),
 		},
-		"no answer": {event: none, serve: once(""), want: unknown(0, "the connection broke")},
+		"no answer": {event: none, serve: once(""), want: unknown(0, "the connection was closed")},
 		"not HTTP": {
 			event: none, serve: once("220 smtp ready\r\n"), want: unknown(0, "the answer is not HTTP"),
 		},
@@ -292,7 +292,7 @@ func TestVerdicts(t *testing.T) {
 			event: none, serve: once("HTTP/1.1 OK\r\n\r\n"), want: unknown(0, "the answer is not HTTP"),
 		},
 		"half a head": {
-			event: none, serve: once("HTTP/1.1 200 OK\r\nServer: x\r\n"), want: unknown(0, "the connection broke"),
+			event: none, serve: once("HTTP/1.1 200 OK\r\nServer: x\r\n"), want: unknown(0, "the connection was closed"),
 		},
 		"head over 64 KiB": {event: none, serve: once("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 65<<10) +
 			"\r\n\r\n"), want: unknown(0, "larger than 64 KiB")},
@@ -341,9 +341,9 @@ func TestVerdicts(t *testing.T) {
 				n.Raw(host, c.serve)
 				whole := event{"attempts": 1, "timeout": "5s"}
 				maps.Copy(whole, c.event)
-				begun := time.Now()
+				started := time.Now()
 				got := call(t, n, whole, time.Time{})
-				if took := time.Since(begun); took > 5*time.Second || c.want.verdict != endpoint.Unknown &&
+				if took := time.Since(started); took > 5*time.Second || c.want.verdict != endpoint.Unknown &&
 					took > 200*time.Millisecond {
 					t.Errorf("it took %s", took)
 				}
@@ -359,7 +359,7 @@ func TestVerdicts(t *testing.T) {
 					rejections = 1
 				}
 				if got.Sent != 1 || got.Rejections != rejections || got.Blocked {
-					t.Errorf("sent %d, rejections %d, refused %t", got.Sent, got.Rejections, got.Blocked)
+					t.Errorf("sent %d, rejections %d, rejected %t", got.Sent, got.Rejections, got.Blocked)
 				}
 			})
 		})
@@ -406,7 +406,7 @@ func TestRetries(t *testing.T) {
 		anybody
 	)
 	faults := map[string]struct {
-		serve   func(int, *testnet.Conn) // nil: nobody listens
+		serve   func(int, *testnet.Conn) // nil: no one listens
 		retried int
 		rules   event
 	}{
@@ -452,7 +452,7 @@ func TestRetries(t *testing.T) {
 		"a rejecting 503": {
 			serve: always(reply(503, retryAfter, "")), retried: nobody, rules: event{"reject": event{"status": []any{503}}},
 		},
-		"a 429 that reject.status names": {
+		"a 429 in reject.status": {
 			serve: always(reply(429, "", "")), retried: anybody, rules: event{"reject": event{"status": []any{429}}},
 		},
 	}
@@ -587,12 +587,12 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 					w.Header().Set("Retry-After", text)
 					w.WriteHeader(http.StatusServiceUnavailable)
 				})
-				begun, deadline := time.Now(), time.Time{}
+				started, deadline := time.Now(), time.Time{}
 				if c.left > 0 {
-					deadline = begun.Add(c.left)
+					deadline = started.Add(c.left)
 				}
 				got := call(t, n, nil, deadline)
-				if took := time.Since(begun); got.Sent != c.sent || took != c.wait {
+				if took := time.Since(started); got.Sent != c.sent || took != c.wait {
 					t.Errorf("sent %d after %s, want %d after %s", got.Sent, took, c.sent, c.wait)
 				}
 				if c.sent == 1 && got.Status != 503 {
@@ -645,12 +645,12 @@ func TestDeadlines(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := testnet.New(t)
 				n.Raw(host, func(_ int, conn *testnet.Conn) { conn.Hang() })
-				begun, deadline := time.Now(), time.Time{}
+				started, deadline := time.Now(), time.Time{}
 				if c.left != 0 {
-					deadline = begun.Add(c.left)
+					deadline = started.Add(c.left)
 				}
 				got := call(t, n, event{"timeout": c.timeout, "attempts": c.attempts}, deadline)
-				if took := time.Since(begun); got.Sent != c.sent || took != c.took || got.Reason != c.reason {
+				if took := time.Since(started); got.Sent != c.sent || took != c.took || got.Reason != c.reason {
 					t.Errorf("sent %d in %s, %q; want %d in %s, %q", got.Sent, took, got.Reason, c.sent, c.took, c.reason)
 				}
 				if got.Verdict != endpoint.Unknown || got.Status != 0 {
@@ -874,7 +874,7 @@ func TestTokenIsNeverSentToARedirectsLocation(t *testing.T) {
 	}
 }
 
-func TestGuardRefusesTheTarget(t *testing.T) {
+func TestGuardBlocksTheTarget(t *testing.T) {
 	t.Parallel()
 	client := endpoint.NewClient(egress.NewTransport(nil, egress.Guard{}))
 	waits := 0

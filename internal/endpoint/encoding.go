@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// decode has a body read as it was before its content encoding (RFC 9110 section 8.4). net/http does that only for an
-// encoding that it asked for itself, not for one that a job's headers ask for: a rule would look at compressed bytes,
+// decode undoes a body's content encoding (RFC 9110 section 8.4). net/http does that only for an
+// encoding that it requested itself, not for one that a job's headers request: a rule would read compressed bytes,
 // match nothing, and report a dead token as alive. It returns the encoding that is left.
 func decode(response *http.Response) string {
 	switch encoding := strings.ToLower(strings.TrimSpace(response.Header.Get("Content-Encoding"))); encoding {
@@ -22,7 +22,7 @@ func decode(response *http.Response) string {
 	}
 }
 
-// gunzipped reads the gzip header with the first byte that is wanted, as that waits for the other side. An empty body,
+// gunzipped reads the gzip header with the first byte that is read, as that waits for the other side. An empty body,
 // as HEAD has, stays empty.
 type gunzipped struct {
 	io.ReadCloser

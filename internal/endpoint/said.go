@@ -17,7 +17,7 @@ import (
 // requestIDs are the headers by which a target's operators find a request, the more usual ones first.
 var requestIDs = []string{"X-Request-Id", "X-Amzn-Requestid", "X-Github-Request-Id", "Cf-Ray"}
 
-// requestID returns the answer's id as its operators log it, empty if it has none that is visible ASCII.
+// requestID returns the answer's id as the target's operators log it, empty if it has none in visible ASCII.
 func requestID(h http.Header) string {
 	const longest = 128
 	for _, name := range requestIDs {
@@ -29,7 +29,7 @@ func requestID(h http.Header) string {
 	return ""
 }
 
-// pointsTo says where a redirect points, after a full stop: scheme, host and path, as a query may hold credentials.
+// pointsTo reports where a redirect points, after a full stop: scheme, host and path, as a query may hold credentials.
 func pointsTo(response *http.Response) string {
 	if response.StatusCode < 300 || response.StatusCode > 399 || response.Header.Get("Location") == "" {
 		return ""
@@ -39,26 +39,26 @@ func pointsTo(response *http.Response) string {
 		return ". It has a Location that cannot be read"
 	}
 	to := url.URL{Scheme: location.Scheme, Host: location.Host, Path: location.Path}
-	return ". It points to " + redact.Quote(to.String()) + ": redirects are not followed, as the token would go with them"
+	return ". It points to " + redact.Quote(to.String()) + ": redirects are not followed, as the token would be sent along"
 }
 
-// drain reads the beginning of a body that no rule needs, so that the connection can be used again, but not at any
-// price. Closing the body would not end a read that takes too long: while a gzip header is awaited, net/http's Close
-// waits too.
+// drain reads the beginning of a body that no rule needs, so that the connection can be used again, but within
+// limits. Closing the body would not abort a slow read: while a gzip header is awaited, net/http's Close
+// waits as well.
 func drain(to io.Writer, body io.Reader, giveUp func()) {
 	timer := time.AfterFunc(peekTime, giveUp)
 	_, _ = io.CopyN(to, body, maxPeek)
 	timer.Stop()
 }
 
-// peek drains a body for people.
+// peek drains a body and returns its beginning.
 func peek(body io.Reader, giveUp func()) []byte {
 	var text bytes.Buffer
 	drain(&text, body, giveUp)
 	return text.Bytes()
 }
 
-// said quotes the target's own words from a body: the error-like members of JSON, the beginning of a text, of HTML or
+// said quotes the target's own message from a body: the error-like members of JSON, the beginning of a text, of HTML or
 // anything else nothing. It is one line of at most redact.MaxQuote bytes; secrets that a target echoes are scrubbed
 // where the text leaves the process.
 func said(h http.Header, body []byte, doc jsondoc.Document) string {

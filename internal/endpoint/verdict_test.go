@@ -90,11 +90,11 @@ func TestChallengesDecideOfTheToken(t *testing.T) {
 		"401 with insufficient_scope of DPoP": {
 			status: 401, challenge: `DPoP error="insufficient_scope"`, want: endpoint.Rejected, notDone: true,
 		},
-		"401 with insufficient_scope that reject.status names": {
+		"401 with insufficient_scope in reject.status": {
 			status: 401, challenge: `Bearer error="insufficient_scope"`, rules: event{"reject": event{"status": []any{401}}},
 			want: endpoint.Rejected, says: "reject.status",
 		},
-		"401 with insufficient_scope that reject.json names": {
+		"401 with insufficient_scope matched by reject.json": {
 			status: 401, challenge: `Bearer error="insufficient_scope"`,
 			rules: event{"reject": event{"json": event{"/error": "dead"}}}, want: endpoint.Rejected, says: "reject.json",
 		},
@@ -226,7 +226,7 @@ func TestRateLimitIsNoVerdict(t *testing.T) {
 		},
 		"429, nothing left, with a reset": {status: 429, headers: "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: " +
 			unix(5*time.Second) + "\r\n", want: endpoint.Unknown, sent: 3, waits: 5 * time.Second},
-		"403 that reject.json names": {
+		"403 matched by reject.json": {
 			status: 403, headers: "Retry-After: 7\r\n", rules: event{"reject": event{"json": event{"/error": "dead"}}},
 			want: endpoint.Rejected, sent: 1,
 		},
@@ -431,9 +431,9 @@ func TestQuotingWaitsForNoBody(t *testing.T) {
 				c.Hang()
 			}
 		})
-		begun := time.Now()
+		started := time.Now()
 		got := call(t, n, nil, time.Time{})
-		if took := time.Since(begun); took > time.Second || got.Status != 404 || got.Said != "half a" {
+		if took := time.Since(started); took > time.Second || got.Status != 404 || got.Said != "half a" {
 			t.Errorf("%s: %+v", took, got)
 		}
 	})
@@ -493,9 +493,9 @@ func FuzzChallenges(f *testing.F) {
 func TestChallengesTakeNoTime(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"Bearer ", "a ", "a=", "\"", ",", "a b=\\", "Bearer error=\"\\", "Bearer error=x,"} {
-		begun := time.Now()
+		started := time.Now()
 		endpoint.BearerErrors(strings.Repeat(text, 64<<10/len(text)))
-		if took := time.Since(begun); took > time.Second {
+		if took := time.Since(started); took > time.Second {
 			t.Errorf("%q: %s", text, took)
 		}
 	}

@@ -53,7 +53,7 @@ func TestAllows(t *testing.T) {
 			entries: []string{"*.example.com:8443"}, yes: []string{"a.example.com:8443"},
 			no: []string{"a.example.com", "a.b.example.com:8443", "example.com:8443"},
 		},
-		"a star that is no wildcard to the target": {
+		"a star that is not a wildcard to the target": {
 			entries: []string{"a.example.com"}, yes: nil, no: []string{"*.example.com"},
 		},
 		"several": {
@@ -70,7 +70,7 @@ func TestAllows(t *testing.T) {
 			}
 			for _, host := range c.yes {
 				if !allows(t, list, host) {
-					t.Errorf("%q is refused", host)
+					t.Errorf("%q is rejected", host)
 				}
 			}
 			for _, host := range c.no {
@@ -82,7 +82,7 @@ func TestAllows(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParseRejects(t *testing.T) {
 	t.Parallel()
 	const (
 		address = "an IP address is not allowed: write a host name"
@@ -143,7 +143,7 @@ func TestParseRefuses(t *testing.T) {
 		if list, err := hosts.Parse([]string{entry}); err == nil || err.Error() != "entry 1: "+want {
 			t.Errorf("%q: %v, want %s", entry, err, want)
 		} else if diff := cmp.Diff(false, allows(t, list, entry)); diff != "" {
-			t.Errorf("%q is allowed all the same", entry)
+			t.Errorf("%q is allowed anyway", entry)
 		}
 	}
 }
@@ -207,7 +207,7 @@ func TestParseCommaSeparated(t *testing.T) {
 			}
 			for _, host := range c.yes {
 				if !allows(t, list, host) {
-					t.Errorf("%q is refused", host)
+					t.Errorf("%q is rejected", host)
 				}
 			}
 			if allows(t, list, "") {
@@ -217,8 +217,8 @@ func TestParseCommaSeparated(t *testing.T) {
 	}
 }
 
-// Property: what is accepted is no IP address, holds no byte that a URL gives a meaning to, allows the host that it
-// names and no host below or beside it.
+// Property: what is accepted is not an IP address, holds no byte that a URL gives a meaning to, allows the host that it
+// names and no host below or next to it.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"api.example.com", "*.Example.com.:8443", "127.1", "0x7f.1", "[::1]:443", "a@b", "xn--a.b:0443", "a,b",

@@ -1,7 +1,7 @@
 // Package job parses the event of a schedule: the names under which a run is reported, the secret that holds its token,
-// and the call. The grammar of that call is package request's, as secrets describe calls, too. An event is checked as a
-// whole and every problem of it reported at once, before a secret is read or a connection opened: this package does
-// neither.
+// and the call. The grammar of that call is package request's, as secrets describe calls as well. An event is validated
+// as a whole and every problem of it reported at once, before a secret is read or a connection opened: this package
+// does neither.
 package job
 
 import (
@@ -18,7 +18,7 @@ import (
 // Action is what a run does.
 type Action string
 
-// The actions: Call the target, or Check the token and call nobody.
+// The actions: Call the target, or only Check the token.
 const (
 	Call  Action = "call"
 	Check Action = "check"
@@ -38,7 +38,7 @@ type Job struct {
 	request.Call // the zero Call: none, of an event that checks its token
 	request.Rules
 
-	Name, Token string // names, as they stand in metrics, alarms and logs
+	Name, Token string // names, as in metrics, alarms and logs
 	Secret      string // name or ARN in Secrets Manager, without the prefix
 	SecretKey   string // key or JSON pointer of the token in the secret's object; empty: the secret's own form
 	Action      Action
@@ -62,7 +62,7 @@ type InvalidError struct{ Problems jsondoc.Problems }
 
 func (e *InvalidError) Error() string { return e.Problems.String() }
 
-// Age is how late the run is at now, 0 if the scheduled time is not known.
+// Age returns how late the run is at now, 0 if the scheduled time is unknown.
 func (j Job) Age(now time.Time) time.Duration {
 	if j.ScheduledTime.IsZero() {
 		return 0
@@ -71,7 +71,7 @@ func (j Job) Age(now time.Time) time.Duration {
 }
 
 // RunID is the same for every delivery of the same scheduled start: a UUIDv5 of the schedule's ARN and the scheduled
-// time. Scheduler's own execution id is new for each attempt to deliver. An event without the two gets its id from
+// time. Scheduler's own execution id is new for each attempt to deliver. An event without both gets its id from
 // Lambda's request id, which Lambda keeps when it retries.
 func (j Job) RunID(requestID string) string {
 	const urn = "urn:cronbearer:run:"
@@ -82,10 +82,11 @@ func (j Job) RunID(requestID string) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(name)).String()
 }
 
-// Replayable reports whether the request may be sent twice: by its method, or as the user says so of this job.
+// Replayable reports whether the request may be sent twice: by its method, or because the user declares the job
+// idempotent.
 func (j Job) Replayable() bool { return j.Idempotent || j.Call.Replayable() }
 
-// Request fills the placeholders. start stands in for an unknown scheduled time. The idempotency header goes on every
+// Request fills the placeholders. start replaces an unknown scheduled time. The idempotency header goes on every
 // method but GET, HEAD and OPTIONS; an empty name leaves it out.
 func (j Job) Request(runID string, start time.Time, idempotencyHeader string) (request.Request, error) {
 	when := j.ScheduledTime

@@ -27,7 +27,7 @@ func isSecretARN(text string) bool {
 		ascii.Consists(part[4], 12, 12, ascii.IsDigit) && ascii.Consists(part[6], 1, 519, isSecretByte)
 }
 
-// isStrictTime refuses what time.Parse takes for an RFC 3339 time and is none: 9:00:00, 09:00:00,5 and +24:60
+// isStrictTime rejects what time.Parse accepts although it is not an RFC 3339 time: 9:00:00, 09:00:00,5 and +24:60
 // (golang/go#54580).
 func isStrictTime(parsed string) bool {
 	if parsed[len("2006-01-02T15")] != ':' || strings.Contains(parsed, ",") {

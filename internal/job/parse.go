@@ -87,7 +87,7 @@ func (p *parser) job(data []byte) Job {
 // eventValues check the placeholders of an event before its values are known.
 var eventValues = request.ValuesAt(time.Time{}, nil, map[string]string{"runId": ""})
 
-// leaveOutUnreplaced counts for absent a context attribute that Scheduler left as it was: the event did not come from
+// leaveOutUnreplaced treats a context attribute that Scheduler did not replace as absent: the event did not come from
 // Scheduler. A body is the target's, not ours.
 func leaveOutUnreplaced(object jsondoc.Value, except string) {
 	for i, m := range object.Members {
@@ -157,7 +157,7 @@ func (p *parser) secretKey(f *jsondoc.Fields) string {
 	return key
 }
 
-// zone loads the time zone of the local times. "Local" is the machine's and no name of the database.
+// zone loads the time zone of the local times. "Local" is the machine's and not a name of the database.
 func (p *parser) zone(f *jsondoc.Fields) *time.Location {
 	name := f.String("timezone")
 	zone, err := time.LoadLocation(name)

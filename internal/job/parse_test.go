@@ -267,7 +267,7 @@ const (
 	badZone  = " is not known: write a name of the IANA time zone database, such as Europe/London"
 )
 
-func TestParseRefuses(t *testing.T) {
+func TestParseRejects(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		event string
@@ -431,7 +431,7 @@ func TestParseRefuses(t *testing.T) {
 		"a 3xx in expect": {
 			event: event("expect", `{"status":[300,"3xx",399,200,"302"]}`),
 			want: slices.Repeat(
-				[]string{"expect.status must not hold a 3xx: redirects are not followed, so the call was not done"}, 4,
+				[]string{"expect.status must not contain a 3xx: redirects are not followed, so the call was not done"}, 4,
 			),
 		},
 		"a content type without a subtype": {
@@ -477,13 +477,13 @@ func TestParseRefuses(t *testing.T) {
 		"half of a surrogate pair": {
 			event: event("body", `"\ud83d"`),
 			want: []string{
-				"the event is not valid JSON at byte 93: half of a surrogate pair, which is no character (RFC 8259 section 8.2)",
+				"the event is not valid JSON at byte 93: half of a surrogate pair, which is not a character (RFC 8259 section 8.2)",
 			},
 		},
 		"half of a surrogate pair in a key": {
 			event: `{"\udc00":1}`,
 			want: []string{
-				"the event is not valid JSON at byte 2: half of a surrogate pair, which is no character (RFC 8259 section 8.2)",
+				"the event is not valid JSON at byte 2: half of a surrogate pair, which is not a character (RFC 8259 section 8.2)",
 			},
 		},
 		"offsets that are none": {
@@ -578,11 +578,11 @@ func TestParseRefuses(t *testing.T) {
 			want: []string{
 				"job" + noName, `action must be call or check, not "run"`, "timeout must be from 1s to 840s",
 				"attempts must be a whole number from 1 to 10",
-				"call: the method must be 1 to 20 upper-case letters", "call: the URL must not hold a fragment",
+				"call: the method must be 1 to 20 upper-case letters", "call: the URL must not contain a fragment",
 				"call: the URL must begin with https://",
-				"call: the URL must not hold user info: the token is the only credential",
+				"call: the URL must not contain user info: the token is the only credential",
 				"call: an IP address is not allowed: write a host name",
-				"expect.status must not hold a 3xx: redirects are not followed, so the call was not done",
+				"expect.status must not contain a 3xx: redirects are not followed, so the call was not done",
 				`unknown key "x" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, maxAge,` +
 					` reject, scheduleArn, scheduledTime, secret, secretKey, timeout, timezone, token`,
 			},
@@ -598,7 +598,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-func TestParseRefusesTimesThatAreNotRFC3339(t *testing.T) {
+func TestParseRejectsTimesThatAreNotRFC3339(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"2027-01-31T9:00:00Z", "2027-01-31T09:00:00,5Z", "2027-01-31 09:00:00Z", "2027-01-31T09:00:00", "2027-01-31T09:00Z",
@@ -669,14 +669,14 @@ func TestParseKeepsTheNamesOfABadEvent(t *testing.T) {
 		"another key is bad":      {event: event("attempts", "99"), job: "J", token: "T"},
 		"the job's name is bad":   {event: event("job", `"a b"`), job: "", token: "T"},
 		"the token's name is bad": {event: event("token", `7`), job: "J", token: ""},
-		"the job stands twice": {
+		"the job appears twice": {
 			event: `{"job":"A","job":"B","token":"T","secret":"s","call":"GET https://a.example"}`, job: "", token: "T",
 		},
-		"the token stands twice": {
+		"the token appears twice": {
 			event: `{"job":"A","token":"B","token":"C","secret":"s","call":"GET https://a.example"}`, job: "A", token: "",
 		},
-		"a job stands twice inside": {event: event("body", `{"job":1,"job":2}`), job: "J", token: "T"},
-		"no JSON":                   {event: event() + ",", job: "", token: ""},
+		"a job appears twice inside": {event: event("body", `{"job":1,"job":2}`), job: "J", token: "T"},
+		"no JSON":                    {event: event() + ",", job: "", token: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -705,7 +705,7 @@ func TestParseLeavesTheIdempotencyHeaderToTheEventWhenItIsOff(t *testing.T) {
 }
 
 // Property: Parse never panics; what it takes is within the limits and makes a request that is the same each time; what
-// it refuses has a reason and no value out of range.
+// it rejects has a reason and no value out of range.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(full))
 	f.Add(

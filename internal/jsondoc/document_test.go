@@ -216,13 +216,13 @@ func TestDocumentIsReadOnceWhateverItHolds(t *testing.T) {
 		}
 		d, ok := jsondoc.Check([]byte(c.text))
 		if !ok {
-			t.Fatalf("%s is no JSON", name)
+			t.Fatalf("%s is not JSON", name)
 		}
-		begun := time.Now()
+		started := time.Now()
 		if d.Has(p, jsondoc.Value{Kind: jsondoc.String, Text: "not there"}) {
 			t.Errorf("%s: found", name)
 		}
-		if took := time.Since(begun); took > 2*time.Second { // 10 ms here; the quadratic way takes minutes
+		if took := time.Since(started); took > 2*time.Second { // 10 ms here; the quadratic way takes minutes
 			t.Errorf("%s: %s for %d bytes", name, took, len(c.text))
 		}
 	}

@@ -28,7 +28,7 @@ func TestErrorsListsWhatExplainsAFailure(t *testing.T) {
 	} {
 		d, ok := jsondoc.Check([]byte(text))
 		if !ok {
-			t.Fatalf("%s is no JSON", text)
+			t.Fatalf("%s is not JSON", text)
 		}
 		if got := d.Errors(1000, keepAll); got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
@@ -49,11 +49,11 @@ func TestErrorsStopsAtItsSize(t *testing.T) {
 	} {
 		d, ok := jsondoc.Check([]byte(text))
 		if !ok {
-			t.Fatalf("%s is no JSON", name)
+			t.Fatalf("%s is not JSON", name)
 		}
-		begun := time.Now()
+		started := time.Now()
 		got := d.Errors(500, keepAll)
-		if took := time.Since(begun); len(got) > 2000 || took > time.Second {
+		if took := time.Since(started); len(got) > 2000 || took > time.Second {
 			t.Errorf("%s: %d bytes in %s", name, len(got), took)
 		}
 	}

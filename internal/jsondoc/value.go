@@ -82,7 +82,9 @@ func Parse(data []byte) (Value, []Duplicate, error) {
 		return Value{}, nil, explain(data, json.Unmarshal(data, new(json.RawMessage)))
 	}
 	if at := loneSurrogate(data); at >= 0 {
-		return Value{}, nil, &SyntaxError{int64(at), "half of a surrogate pair, which is no character (RFC 8259 section 8.2)"}
+		return Value{}, nil, &SyntaxError{
+			int64(at), "half of a surrogate pair, which is not a character (RFC 8259 section 8.2)",
+		}
 	}
 	text := string(data)
 	p := parser{text: text, commas: countCommas(text)}

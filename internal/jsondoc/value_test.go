@@ -79,7 +79,7 @@ func TestParseReadsScalarDocuments(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParseRejects(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		text   string
@@ -115,7 +115,7 @@ func TestParseRefuses(t *testing.T) {
 				t.Fatalf("Parse = %v, %v, %v; want a SyntaxError", v, duplicates, err)
 			}
 			if v.Kind != jsondoc.Absent || duplicates != nil {
-				t.Errorf("Parse = %v, %v beside its error", v, duplicates)
+				t.Errorf("Parse = %v, %v next to its error", v, duplicates)
 			}
 			if diff := cmp.Diff(&jsondoc.SyntaxError{Offset: c.offset, Reason: c.reason}, syntax); diff != "" {
 				t.Error(diff)
@@ -366,7 +366,7 @@ func TestLoneSurrogates(t *testing.T) {
 			t.Errorf("%s: %v, want an error at byte %d", text, err, at)
 		}
 		if _, ok := jsondoc.Check([]byte(text)); !ok {
-			t.Errorf("%s of a server is refused", text)
+			t.Errorf("%s of a server is rejected", text)
 		}
 	}
 	for _, text := range []string{`"\ud83d\ude00"`, `"\\ud800"`, `"\ufffd\u0000\ue000"`, `"\\\\ud800"`} {

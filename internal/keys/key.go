@@ -164,7 +164,7 @@ func Certificates(text string) ([]*x509.Certificate, error) {
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			// the error's own text may quote it
-			return nil, fmt.Errorf("holds a PEM block, number %d, that is no certificate", i+1)
+			return nil, fmt.Errorf("holds a PEM block, number %d, that is not a certificate", i+1)
 		}
 		certificates = append(certificates, certificate)
 	}

@@ -6,8 +6,8 @@ import (
 )
 
 // embedded writes the data as one line of the embedded metric format (CloudWatch User Guide, "Specification: Embedded
-// metric format"). Lambda drops a line below its log level and takes one without an RFC 3339 timestamp for INFO, so
-// the line says FATAL and has one.
+// metric format"). Lambda drops a line below its log level and treats one without an RFC 3339 timestamp as INFO, so
+// the line has the level FATAL and a timestamp.
 func (p *Publisher) embedded(at time.Time, data []datum) []byte {
 	type definition struct{ Name string }
 	type directive struct {

@@ -1,13 +1,13 @@
-// Package metric publishes what a run or a rotation has learned to CloudWatch: whether a token was rejected, when it
-// expires, that a job is alive. It decides no verdict and touches no alarm (package alarm). Silence is visible, so
-// success is published too; but good news is not repeated within minutes, as each datum is billed, and bad news goes
-// out each time. What CloudWatch does not store is returned in the embedded metric format for the log. What this
+// Package metric publishes the findings of a run or a rotation to CloudWatch: whether a token was rejected, when it
+// expires, that a job is alive. It decides no verdict and changes no alarm (package alarm). Silence is visible, so
+// success is published as well; but good news is not repeated within minutes, as each datum is billed, and bad news is
+// always published. What CloudWatch does not store is returned in the embedded metric format for the log. What this
 // package does changes no run: its panics, hangs and failures are errors (package isolate).
 package metric
 
 import "time"
 
-// Names of the metrics and of their dimensions. The template's alarms name the same; a test holds them together.
+// Names of the metrics and of their dimensions. The template's alarms use the same; a test compares them.
 const (
 	DefaultNamespace = "Cronbearer"
 
@@ -22,8 +22,8 @@ const (
 	DimensionSecret = "Secret"
 )
 
-// UnknownExpiry is the TokenDaysToExpiry of a token that says nothing of its expiry and replaced another one not long
-// ago. That one may have warned, and TokenExpiring keeps its state until there is a datum. Readers show it as unknown.
+// UnknownExpiry is the TokenDaysToExpiry of a token without an expiry that replaced another one not long ago. The
+// previous one may have fired TokenExpiring, which keeps its state until there is a datum. Readers show it as unknown.
 const (
 	UnknownExpiry = 3650
 	replacedFor   = 35 * 24 * time.Hour // longer than any window of a warning that still makes sense
@@ -48,11 +48,11 @@ type datum struct {
 	owner     string
 	value     float64
 	good      bool
-	version   string    // of the token: another one is no repetition
-	expires   time.Time // of TokenDaysToExpiry: likewise
+	version   string    // of the token: another version is not a repetition
+	expires   time.Time // of TokenDaysToExpiry: the same
 }
 
-// data lists what the report says, in a fixed order.
+// data lists the report's values, in a fixed order.
 func (r Report) data() []datum {
 	list := make([]datum, 0, 3)
 	if r.Rejected != nil {

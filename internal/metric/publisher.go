@@ -16,14 +16,14 @@ import (
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
-// repeatAfter is how long good news need not be said again. It is shorter than any period of an alarm on them, so no
+// repeatAfter is how long good news is not repeated. It is shorter than any period of an alarm on them, so no
 // alarm sees a gap.
 const repeatAfter = 5 * time.Minute
 
-// publishLimit is two tries of 2.5 s and the wait between them.
+// publishLimit is two attempts of 2.5 s and the wait between them.
 const publishLimit = 6 * time.Second
 
-// CloudWatch is the part of *cloudwatch.Client that publishing calls. Its retryer makes two tries of 2.5 s at most.
+// CloudWatch is the part of *cloudwatch.Client that publishing calls. Its retryer makes at most two attempts of 2.5 s.
 type CloudWatch interface {
 	PutMetricData(
 		context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options),
@@ -60,7 +60,7 @@ func NewPublisher(api CloudWatch, namespace, stack string) *Publisher {
 	}
 }
 
-// NotStoredError is returned for data that CloudWatch did not take. Line has them in the embedded metric format, one
+// NotStoredError is returned for data that CloudWatch did not store. Line has them in the embedded metric format, one
 // line of JSON, from which CloudWatch Logs extracts them anyway: write it to the log as it is.
 type NotStoredError struct {
 	Line []byte
@@ -69,17 +69,17 @@ type NotStoredError struct {
 
 func (e *NotStoredError) Error() string {
 	if caught, ok := errors.AsType[*isolate.PanicError](e.Err); ok {
-		return "PutMetricData ended in an " + redact.Quote(caught.Error())
+		return "PutMetricData failed with an " + redact.Quote(caught.Error())
 	}
 	if api, ok := errors.AsType[smithy.APIError](e.Err); ok {
-		return "CloudWatch refused PutMetricData: " + redact.Quote(api.ErrorCode())
+		return "CloudWatch rejected PutMetricData: " + redact.Quote(api.ErrorCode())
 	}
-	return "CloudWatch did not answer to PutMetricData"
+	return "CloudWatch did not answer PutMetricData"
 }
 
 func (e *NotStoredError) Unwrap() error { return e.Err }
 
-// Publish sends what is news and waits until it is stored, for some six seconds at most. The error is a
+// Publish sends what is new and waits until it is stored, for at most six seconds. The error is a
 // *NotStoredError.
 func (p *Publisher) Publish(ctx context.Context, r Report) error {
 	data := p.news(r)
@@ -93,7 +93,7 @@ func (p *Publisher) Publish(ctx context.Context, r Report) error {
 	return nil
 }
 
-// PublishRotation publishes how a rotation of a secret went. Nothing is left out as a repetition: another environment
+// PublishRotation publishes the result of a secret's rotation. Nothing is skipped as a repetition: another environment
 // may have published the opposite since. The error is a *NotStoredError.
 func (p *Publisher) PublishRotation(ctx context.Context, at time.Time, secret string, failed bool) error {
 	return p.put(
@@ -101,7 +101,7 @@ func (p *Publisher) PublishRotation(ctx context.Context, at time.Time, secret st
 	)
 }
 
-// put neither panics nor hangs, whatever the client does.
+// put neither panics nor hangs, even if the client does.
 func (p *Publisher) put(ctx context.Context, at time.Time, data []datum) error {
 	ctx, cancel := retry.WithMargin(ctx, isolate.LastWords)
 	defer cancel()
@@ -116,14 +116,15 @@ func (p *Publisher) put(ctx context.Context, at time.Time, data []datum) error {
 	return nil
 }
 
-// news leaves out good news said within the last five minutes with no bad news of the same token or job since.
+// news skips good news published within the last five minutes unless there has been bad news of the same token or job
+// since.
 func (p *Publisher) news(r Report) []datum {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := r.data()
 	for _, d := range all {
 		if !d.good {
-			// Bad news of a token or a job makes all that is said of it news again, whether CloudWatch takes it or not.
+			// Bad news makes everything about the same token or job new again, whether CloudWatch stores it or not.
 			p.forget(d.owner, d.dimension)
 			p.bad[subject{d.dimension, d.owner}] = r.At
 		}
@@ -150,8 +151,8 @@ func (p *Publisher) forget(owner, dimension string) {
 	}
 }
 
-// remember notes what CloudWatch has. Bad news of another run may have come while these data were on their way. And a 0
-// in the same minute as a 1 does not count: the alarm looks at the minute's maximum, so the next accepted run must say
+// remember records what CloudWatch has. Bad news of another run may have come while these data were in transit. And a 0
+// in the same minute as a 1 does not count: the alarm uses the minute's maximum, so the next accepted run must publish
 // it again.
 func (p *Publisher) remember(at time.Time, data []datum) {
 	p.mu.Lock()

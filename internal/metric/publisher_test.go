@@ -381,7 +381,7 @@ func TestEmbeddedMetricLine(t *testing.T) {
 		metric.Report{At: at, Job: "J", Token: "T", Rejected: yes(), Alive: no(), Expires: at.Add(36 * time.Hour)},
 	)
 	notStored, ok := errors.AsType[*metric.NotStoredError](err)
-	if !ok || !errors.Is(err, cause) || err.Error() != "CloudWatch refused PutMetricData: AccessDenied" {
+	if !ok || !errors.Is(err, cause) || err.Error() != "CloudWatch rejected PutMetricData: AccessDenied" {
 		t.Fatalf("got %v, want a *NotStoredError of the cause", err)
 	}
 	if bytes.Count(notStored.Line, []byte("\n")) != 1 || !bytes.HasSuffix(notStored.Line, []byte("}\n")) {
@@ -471,20 +471,20 @@ func TestPublishNeitherPanicsNorHangs(t *testing.T) {
 	}{
 		"it panics": {put: func(context.Context) error {
 			panic("no schema")
-		}, want: "PutMetricData ended in an internal error: panic: no schema"},
+		}, want: "PutMetricData failed with an internal error: panic: no schema"},
 		"it hangs": {put: func(context.Context) error {
 			time.Sleep(time.Hour)
 			return nil
-		}, want: "CloudWatch did not answer to PutMetricData", took: 6100 * time.Millisecond},
+		}, want: "CloudWatch did not answer PutMetricData", took: 6100 * time.Millisecond},
 		"it waits for its time": {put: func(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()
-		}, want: "CloudWatch did not answer to PutMetricData", took: 6 * time.Second},
+		}, want: "CloudWatch did not answer PutMetricData", took: 6 * time.Second},
 		"it fails": {
 			put: func(context.Context) error {
 				return &smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded"}
 			},
-			want: "CloudWatch refused PutMetricData: Throttling",
+			want: "CloudWatch rejected PutMetricData: Throttling",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -82,7 +82,7 @@ func (c *Client) loggedIn(a *answer, l *Login, asked time.Time, host string) (Gr
 		failed.Reason += ", but " + a.unread
 		return Granted{}, failed
 	case unmet != "":
-		failed.Reason += ": login's " + unmet
+		failed.Reason += ": login: " + unmet
 		return Granted{}, failed
 	case value.Kind != jsondoc.String && value.Kind != jsondoc.Number:
 		return Granted{}, permanent(

@@ -28,7 +28,7 @@ const (
 		"KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\nevZzL1gdAFr88hb2OF\n-----END PRIVATE KEY-----\n"
 )
 
-// encoding is one way in which a text may be written. It leaves what stands beside a secret to itself, but for base64.
+// encoding is one way in which a text may be written. It leaves what stands next to a secret to itself, but for base64.
 type encoding struct {
 	name   string
 	encode func(string) string
@@ -181,7 +181,7 @@ func TestScrubKeepsTheRest(t *testing.T) {
 		},
 		"the secret alone":              {text: token, want: "[redacted]"},
 		"a short secret alone":          {text: short, want: "[redacted]"},
-		"in a sentence":                 {text: "Bearer " + token + " was refused", want: "Bearer [redacted] was refused"},
+		"in a sentence":                 {text: "Bearer " + token + " was rejected", want: "Bearer [redacted] was rejected"},
 		"two secrets":                   {text: token + short + " " + short, want: "[redacted][redacted] [redacted]"},
 		"the first 16 bytes":            {text: "x" + token[:16] + "?", want: "x[redacted]?"},
 		"the last 16 bytes":             {text: "x" + token[len(token)-16:] + "?", want: "x[redacted]?"},
@@ -269,7 +269,7 @@ func TestScrubKeepsOurOwnWords(t *testing.T) {
 			secret: strings.ReplaceAll(pemKey, "PRIVATE", "RSA PRIVATE"), text: "-----BEGIN RSA PRIVATE KEY-----",
 		},
 		"an API's version": {secret: "2026-11-28", text: "it expires at 2026-11-28T09:00:00Z, on 2026-11-28"},
-		"a time":           {secret: "2026-11-28T09:00:00Z", text: "refused at 2026-11-28T09:00:00Z"},
+		"a time":           {secret: "2026-11-28T09:00:00Z", text: "rejected at 2026-11-28T09:00:00Z"},
 		"a document's own words": {
 			secret: quoted, text: `"grant": "client_credentials" and "grant":"client_credentials" need client_credentials`,
 		},
@@ -382,7 +382,7 @@ func TestKeepWrapsWhatItRegisters(t *testing.T) {
 	}
 }
 
-// A "token" of a megabyte, which is used by nobody, must not cost megabytes. Its beginning is what could be quoted.
+// A "token" of a megabyte, which is used by no one, must not cost megabytes. Its beginning is what could be quoted.
 func TestLongSecretsCostLittle(t *testing.T) { //nolint:paralleltest // it measures memory
 	var s redact.Scrubber
 	var before, after runtime.MemStats
@@ -441,7 +441,7 @@ func TestScrubberIsSafeForConcurrentUse(t *testing.T) {
 // Property: whatever stands around it and whatever it was encoded in, up to three layers deep, no secret of 8 bytes or
 // more is left, nor a piece of 16.
 func FuzzScrub(f *testing.F) {
-	f.Add(token, "Authorization: Bearer ", " was refused", []byte{})
+	f.Add(token, "Authorization: Bearer ", " was rejected", []byte{})
 	f.Add(awkward, `{"a":"`, `"}`, []byte{0, 6, 10})
 	f.Add(short, "id:", "", []byte{7, 11, 1})
 	f.Add(pemKey, "\\", "%", []byte{3, 9, 5})
@@ -520,13 +520,13 @@ func TestSecretThatIsReadOftenCostsEachReadTheSame(t *testing.T) {
 	var scrub redact.Scrubber
 	held := make([]*redact.Holder, 0, reads)
 	secrets := make([]redact.Secret, 0, reads)
-	begun := time.Now()
+	started := time.Now()
 	for range reads {
 		holder := scrub.Holder()
 		holder.Add("token-0123456789abcdef")
 		held, secrets = append(held, holder), append(secrets, scrub.Keep("token-0123456789abcdef"))
 	}
-	if took := time.Since(begun); took > 20*time.Second { // a look at all holders in each read takes minutes
+	if took := time.Since(started); took > 20*time.Second { // a look at all holders in each read takes minutes
 		t.Errorf("%d reads took %s", reads, took)
 	}
 	if got := scrub.Scrub("token-0123456789abcdef"); got != redact.Redacted {

@@ -26,7 +26,7 @@ func ParseCall(text string) (Call, []string) {
 	method, location, found := strings.Cut(text, " ")
 	if !found {
 		return Call{}, []string{
-			"must be a method and a URL with one space between, such as GET https://api.example.com/v1/sync",
+			"must be a method and a URL separated by one space, such as GET https://api.example.com/v1/sync",
 		}
 	}
 	var problems jsondoc.Problems
@@ -43,7 +43,7 @@ func ParseCall(text string) (Call, []string) {
 // ParseFixedCall is ParseCall for a call without placeholders.
 func ParseFixedCall(text string) (Call, []string) {
 	if strings.Contains(text, "{{") {
-		return Call{}, []string{"must not hold {{: placeholders are for events"}
+		return Call{}, []string{"must not contain {{: placeholders are for events"}
 	}
 	return ParseCall(text)
 }
@@ -63,7 +63,7 @@ func (c Call) Replayable() bool {
 	}
 }
 
-// Host is the host, with its port if the URL has one.
+// Host returns the host, with its port if the URL has one.
 func (c Call) Host() string {
 	_, rest, _ := strings.Cut(c.location, "://")
 	end := strings.IndexAny(rest, "/?")
@@ -73,7 +73,7 @@ func (c Call) Host() string {
 	return rest[:end]
 }
 
-// URL is where the call goes, whatever its placeholders stand for.
+// URL returns where the call goes, regardless of its placeholders' values.
 func (c Call) URL() *url.URL {
 	u, err := parseLocation(c.location, eventValues)
 	if err != nil {

@@ -21,15 +21,15 @@ func TestParseCall(t *testing.T) {
 	const (
 		address  = "an IP address is not allowed: write a host name"
 		scheme   = "the URL must begin with https://"
-		user     = "the URL must not hold user info: the token is the only credential"
-		fragment = "the URL must not hold a fragment"
-		control  = "the URL must not hold spaces or control bytes: percent-encode them"
+		user     = "the URL must not contain user info: the token is the only credential"
+		fragment = "the URL must not contain a fragment"
+		control  = "the URL must not contain spaces or control bytes: percent-encode them"
 		method   = "the method must be 1 to 20 upper-case letters"
 		port     = "the port must be a number from 1 to 65535"
 		letters  = "a host name has only letters, digits, hyphens and dots"
 		missing  = "the host name is missing"
-		shape    = "must be a method and a URL with one space between, such as GET https://api.example.com/v1/sync"
-		inHost   = "placeholders may stand in the URL's path and query, not in its host"
+		shape    = "must be a method and a URL separated by one space, such as GET https://api.example.com/v1/sync"
+		inHost   = "placeholders are allowed in the URL's path and query, not in its host"
 		percent  = "the URL has a bad percent-encoding"
 	)
 	for text, want := range map[string][]string{

@@ -12,7 +12,7 @@ import (
 // notForUsers are the headers that the call itself sets (RFC 9110 and RFC 9112), in canonical form.
 var notForUsers = []string{"Authorization", "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade"}
 
-// CheckHeaderName refuses what is no field name (RFC 9110 section 5.1) and what an event may not set.
+// CheckHeaderName rejects what is not a field name (RFC 9110 section 5.1) and what an event must not set.
 func CheckHeaderName(name string) error {
 	if !ascii.Consists(name, 1, len(name), ascii.IsTokenByte) {
 		return errors.New("is not a header name")
@@ -24,7 +24,7 @@ func CheckHeaderName(name string) error {
 	return nil
 }
 
-// ValidHeaderValue refuses control bytes and what is not ASCII: a target may read those otherwise than the user does.
+// ValidHeaderValue rejects control bytes and non-ASCII: a target may read those differently from the user.
 func ValidHeaderValue(value string) bool {
 	for _, c := range []byte(value) {
 		if (c < ' ' && c != '\t') || c > '~' {

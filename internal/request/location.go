@@ -14,10 +14,10 @@ import (
 func checkLocation(text string) (problems []string) {
 	bad := func(text string) { problems = append(problems, text) }
 	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		bad("the URL must not hold spaces or control bytes: percent-encode them")
+		bad("the URL must not contain spaces or control bytes: percent-encode them")
 	}
 	if strings.Contains(text, "#") {
-		bad("the URL must not hold a fragment")
+		bad("the URL must not contain a fragment")
 	}
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found || !strings.EqualFold(scheme, "https") {
@@ -31,11 +31,11 @@ func checkLocation(text string) (problems []string) {
 		authority, path = rest[:end], rest[end:]
 	}
 	if strings.Contains(authority, "{{") {
-		bad("placeholders may stand in the URL's path and query, not in its host")
+		bad("placeholders are allowed in the URL's path and query, not in its host")
 		return problems
 	}
 	if user := strings.LastIndex(authority, "@"); user >= 0 {
-		bad("the URL must not hold user info: the token is the only credential")
+		bad("the URL must not contain user info: the token is the only credential")
 		authority = authority[user+1:]
 	}
 	name, port, hasPort := strings.Cut(authority, ":")

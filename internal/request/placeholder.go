@@ -12,7 +12,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
-// Values are what the placeholders of one place stand for. All are plain ASCII, fit for a header as they are.
+// Values are the values of the placeholders of one place. All are plain ASCII and valid in a header.
 type Values struct {
 	at   time.Time
 	zone *time.Location
@@ -27,10 +27,10 @@ func ValuesAt(at time.Time, zone *time.Location, more map[string]string) Values 
 	return Values{at.UTC(), zone, more}
 }
 
-// timeNames are the placeholders that take an offset.
+// timeNames are the placeholders that accept an offset.
 var timeNames = []string{"scheduledTime", "scheduledDate", "localTime", "localDate"}
 
-// of returns the value of what stands between the braces: a name, the times also with an offset of whole days or hours
+// of returns the value of what is between the braces: a name, the times also with an offset of whole days or hours
 // that is added before they are written. The days of a local time are calendar days: 09:00 stays 09:00 when the clocks
 // change between.
 func (v Values) of(text string) (value string, known bool) {
@@ -52,7 +52,7 @@ func (v Values) of(text string) (value string, known bool) {
 	return at.Format(time.RFC3339), true
 }
 
-// splitOffset splits name-1d and name+9h. Five digits are 273 years: no year gets a fifth digit.
+// splitOffset splits name-1d and name+9h. Five digits are 273 years: no year has a fifth digit.
 func splitOffset(text string) (name string, days, hours int, ok bool) {
 	at := strings.IndexAny(text, "+-")
 	if at < 0 {
@@ -81,7 +81,7 @@ func unescaped(s string) string { return s }
 // Text fills the placeholders of a header's value or a body's string.
 func (v Values) Text(text string) string { return v.fill(text, unescaped) }
 
-// Body is what a body of an event or a secret is on the wire, and its default content type. nil: none.
+// Body returns the bytes of an event's or a secret's body, and its default content type. nil: none.
 func (v Values) Body(body jsondoc.Value) (data []byte, contentType string) {
 	switch body.Kind {
 	case jsondoc.Absent, jsondoc.Null:
@@ -93,7 +93,7 @@ func (v Values) Body(body jsondoc.Value) (data []byte, contentType string) {
 	}
 }
 
-// fill replaces the placeholders of text, each value escaped for where it stands.
+// fill replaces the placeholders of text, each value escaped for its place.
 func (v Values) fill(text string, escape func(string) string) string {
 	if !strings.Contains(text, "{{") {
 		return text
@@ -121,7 +121,7 @@ func (v Values) location(text string) string {
 	return filled
 }
 
-// Check reports, with where in front, what looks like a placeholder and is none, an unclosed one included. It shows
+// Check reports, prefixed with where, what looks like a placeholder and is not one, including an unclosed one. It shows
 // only what may have been meant as a name: the rest of a URL may hold what the user should not have put there.
 func (v Values) Check(text, where string, problems *jsondoc.Problems) {
 	for {

@@ -17,19 +17,19 @@ type Rules struct {
 	Reject Reject
 }
 
-// DefaultRules are those of a call that names none: a 2xx is a success.
+// DefaultRules are those of a call without rules: a 2xx is a success.
 func DefaultRules() Rules { return Rules{Expect: Expect{Status: success()}} }
 
 func success() []StatusRange { return []StatusRange{{200, 299}} }
 
-// Expect is what an answer must be for the run to have succeeded. All parts must hold.
+// Expect is what an answer must be for the run to succeed. All parts must match.
 type Expect struct {
 	Status      []StatusRange
 	ContentType string // media type, perhaps with parameters; empty: any
 	JSON        []JSONRule
 }
 
-// Reject is what, in addition to 401 and an invalid_token challenge, means that the token is dead. Any part is enough.
+// Reject is what, in addition to 401 and an invalid_token challenge, means that the token is dead. One part is enough.
 type Reject struct {
 	Status []StatusRange
 	JSON   []JSONRule
@@ -46,11 +46,11 @@ type JSONRule struct {
 
 func (r JSONRule) matches(doc jsondoc.Document) bool { return doc.Has(r.Pointer, r.Values...) }
 
-// NeedsBody reports whether a rule looks at the body.
+// NeedsBody reports whether a rule reads the body.
 func (r Rules) NeedsBody() bool { return len(r.Expect.JSON)+len(r.Reject.JSON) > 0 }
 
-// RejectsStatus reports whether reject.status names the status. A rate limit says nothing of the token, so no rule
-// matches 429; that of a 403 is for the caller to see, as it stands in the headers.
+// RejectsStatus reports whether reject.status lists the status. A rate limit says nothing about the token, so no rule
+// matches 429; that of a 403 is visible only in the headers, so the caller of this function checks it.
 func (r Rules) RejectsStatus(status int) bool {
 	return status != http.StatusTooManyRequests && inRanges(status, r.Reject.Status)
 }
@@ -66,14 +66,14 @@ func (r Rules) Unmet(status int, contentType string, doc jsondoc.Document) strin
 		return "expect.status does not allow that"
 	}
 	if r.Expect.ContentType != "" && !sameMediaType(r.Expect.ContentType, contentType) {
-		return "the content type is not what expect.contentType wants"
+		return "the content type does not match expect.contentType"
 	}
 	for _, rule := range r.Expect.JSON {
 		if doc.IsZero() {
-			return "the body is not JSON, as expect.json wants"
+			return "the body is not JSON, as expect.json requires"
 		}
 		if !rule.matches(doc) {
-			return "the body at " + jsondoc.Quote(rule.Pointer.String()) + " is not what expect.json wants"
+			return "the body at " + jsondoc.Quote(rule.Pointer.String()) + " does not match expect.json"
 		}
 	}
 	return ""
@@ -102,7 +102,7 @@ func sameMediaType(want, got string) bool {
 }
 
 // ParseRules reads expect and reject of an object whose name in problems is where ("" for the event, "probe."). What a
-// secret says is not shown. A rule that no answer can match is a problem: it would report a dead token as alive.
+// secret contains is not shown. A rule that no answer can match is a problem: it would report a dead token as alive.
 func ParseRules(f *jsondoc.Fields, where string, secret bool, problems *jsondoc.Problems) Rules {
 	p := ruleParser{secret, problems}
 	return Rules{Expect: p.expect(f, where+"expect"), Reject: p.reject(f, where+"reject")}
@@ -158,7 +158,7 @@ func (p ruleParser) statuses(f *jsondoc.Fields, where string, redirects bool) []
 		case !ok:
 			p.problems.Addf(`%s: a status is a number from 100 to 599 or a class such as "2xx"`, where)
 		case !redirects && r.Low < 400 && r.High >= 300:
-			p.problems.Addf("%s must not hold a 3xx: redirects are not followed, so the call was not done", where)
+			p.problems.Addf("%s must not contain a 3xx: redirects are not followed, so the call was not done", where)
 		default:
 			ranges = append(ranges, r)
 		}
@@ -207,7 +207,7 @@ func (p ruleParser) jsonRules(f *jsondoc.Fields, where string) []JSONRule {
 	return rules
 }
 
-// scalars returns the values of which any one is enough.
+// scalars returns the values, any one of which matches.
 func scalars(v jsondoc.Value) (values []jsondoc.Value, problem string) {
 	values = []jsondoc.Value{v}
 	if v.Kind == jsondoc.Array {

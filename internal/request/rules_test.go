@@ -34,8 +34,8 @@ func TestUnmet(t *testing.T) {
 	t.Parallel()
 	const (
 		status      = "expect.status does not allow that"
-		contentType = "the content type is not what expect.contentType wants"
-		notJSON     = "the body is not JSON, as expect.json wants"
+		contentType = "the content type does not match expect.contentType"
+		notJSON     = "the body is not JSON, as expect.json requires"
 	)
 	for name, c := range map[string]struct {
 		expect            string
@@ -57,7 +57,7 @@ func TestUnmet(t *testing.T) {
 		"of a class": {
 			expect: `{"status":["4xx",204]}`, status: 499, contentType: "", body: "", want: "",
 		},
-		"beside the class": {
+		"next to the class": {
 			expect: `{"status":["4xx",204]}`, status: 500, contentType: "", body: "", want: status,
 		},
 		"a media type": {
@@ -104,7 +104,7 @@ func TestUnmet(t *testing.T) {
 		},
 		"JSON, none of a list": {
 			expect: `{"json":{"/state":["queued","done"]}}`, status: 200, contentType: "", body: `{"state":"lost"}`,
-			want: `the body at "/state" is not what expect.json wants`,
+			want: `the body at "/state" does not match expect.json`,
 		},
 		"JSON of any element": {
 			expect: `{"json":{"/jobs/*/ok":true}}`, status: 200, contentType: "", body: `{"jobs":[{"ok":false},{"ok":true}]}`,
@@ -112,26 +112,26 @@ func TestUnmet(t *testing.T) {
 		},
 		"JSON of no element": {
 			expect: `{"json":{"/jobs/*/ok":true}}`, status: 200, contentType: "", body: `{"jobs":[]}`,
-			want: `the body at "/jobs/*/ok" is not what expect.json wants`,
+			want: `the body at "/jobs/*/ok" does not match expect.json`,
 		},
 		"JSON of a large id": {
 			expect: `{"json":{"/id":12345678901234567890}}`, status: 200, contentType: "", body: `{"id":12345678901234567891}`,
-			want: `the body at "/id" is not what expect.json wants`,
+			want: `the body at "/id" does not match expect.json`,
 		},
 		"JSON as text": {
 			expect: `{"json":{"/ok":true}}`, status: 200, contentType: "", body: `{"ok":"true"}`, want: "",
 		},
 		"other JSON": {
 			expect: `{"json":{"/ok":true}}`, status: 200, contentType: "", body: `{"ok":"TRUE"}`,
-			want: `the body at "/ok" is not what expect.json wants`,
+			want: `the body at "/ok" does not match expect.json`,
 		},
 		"JSON without it": {
 			expect: `{"json":{"/ok":true}}`, status: 200, contentType: "", body: `{}`,
-			want: `the body at "/ok" is not what expect.json wants`,
+			want: `the body at "/ok" does not match expect.json`,
 		},
 		"null is not nothing": {
 			expect: `{"json":{"/ok":null}}`, status: 200, contentType: "", body: `{}`,
-			want: `the body at "/ok" is not what expect.json wants`,
+			want: `the body at "/ok" does not match expect.json`,
 		},
 		"null is null": {
 			expect: `{"json":{"/ok":null}}`, status: 200, contentType: "", body: `{"ok":null}`, want: "",
@@ -155,7 +155,7 @@ func TestUnmet(t *testing.T) {
 		},
 		"all parts must hold: the body": {
 			expect: `{"status":[201],"contentType":"a/b","json":{"/ok":true,"/x":1}}`, status: 201, contentType: "a/b",
-			body: `{"ok":true,"x":2}`, want: `the body at "/x" is not what expect.json wants`,
+			body: `{"ok":true,"x":2}`, want: `the body at "/x" does not match expect.json`,
 		},
 		"all parts hold": {
 			expect: `{"status":[201],"contentType":"a/b","json":{"/ok":true,"/x":1}}`, status: 201, contentType: "a/b",
@@ -185,8 +185,8 @@ func TestRejects(t *testing.T) {
 		body             string
 		byStatus, byBody bool
 	}{
-		"401 is no rule of the user's": {reject: "{}", status: 401, body: "", byStatus: false, byBody: false},
-		"401 by rule":                  {reject: `{"status":[401]}`, status: 401, body: "", byStatus: true, byBody: false},
+		"401 is not a rule of the user's": {reject: "{}", status: 401, body: "", byStatus: false, byBody: false},
+		"401 by rule":                     {reject: `{"status":[401]}`, status: 401, body: "", byStatus: true, byBody: false},
 		"429 by no rule": {
 			reject: `{"status":["4xx",429,"429"]}`, status: 429, body: "", byStatus: false, byBody: false,
 		},
@@ -194,9 +194,9 @@ func TestRejects(t *testing.T) {
 		"403 by default": {
 			reject: "{}", status: 403, body: `{"error":"token_expired"}`, byStatus: false, byBody: false,
 		},
-		"403 by rule":      {reject: `{"status":[403]}`, status: 403, body: "", byStatus: true, byBody: false},
-		"a class":          {reject: `{"status":["3xx"]}`, status: 302, body: "", byStatus: true, byBody: false},
-		"beside the class": {reject: `{"status":["3xx"]}`, status: 200, body: "", byStatus: false, byBody: false},
+		"403 by rule":       {reject: `{"status":[403]}`, status: 403, body: "", byStatus: true, byBody: false},
+		"a class":           {reject: `{"status":["3xx"]}`, status: 302, body: "", byStatus: true, byBody: false},
+		"next to the class": {reject: `{"status":["3xx"]}`, status: 200, body: "", byStatus: false, byBody: false},
 		"a body, whatever the status": {
 			reject: `{"status":[403],"json":{"/error":"token_expired"}}`, status: 200, body: `{"error":"token_expired"}`,
 			byStatus: false, byBody: true,
@@ -240,11 +240,11 @@ func TestRejects(t *testing.T) {
 		"true as text": {
 			reject: `{"json":{"/expired":"true"}}`, status: 200, body: `{"expired":true}`, byStatus: false, byBody: true,
 		},
-		"null is no text": {
+		"null is not text": {
 			reject: `{"json":{"/a":"null","/b":null,"/c":""}}`, status: 200, body: `{"a":null,"b":"null","c":null}`,
 			byStatus: false, byBody: false,
 		},
-		"an object is no scalar": {
+		"an object is not a scalar": {
 			reject: `{"json":{"/a":["","{}",0,false,null]}}`, status: 200, body: `{"a":{}}`, byStatus: false, byBody: false,
 		},
 		"another body": {

@@ -208,15 +208,15 @@ func FuzzRetryAfter(f *testing.F) {
 func TestSleep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		begun := time.Now()
-		if !retry.Sleep(t.Context(), time.Minute) || time.Since(begun) != time.Minute {
-			t.Errorf("slept %s", time.Since(begun))
+		started := time.Now()
+		if !retry.Sleep(t.Context(), time.Minute) || time.Since(started) != time.Minute {
+			t.Errorf("slept %s", time.Since(started))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		begun = time.Now()
-		if retry.Sleep(ctx, time.Minute) || time.Since(begun) != time.Second {
-			t.Errorf("slept %s though the run ended", time.Since(begun))
+		started = time.Now()
+		if retry.Sleep(ctx, time.Minute) || time.Since(started) != time.Second {
+			t.Errorf("slept %s though the run ended", time.Since(started))
 		}
 	})
 }

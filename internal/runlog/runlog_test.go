@@ -86,7 +86,7 @@ func TestLineIsWhatLambdaFilters(t *testing.T) {
 func TestLineOfARun(t *testing.T) {
 	t.Parallel()
 	for name, message := range map[string]string{
-		"words":                "job J: token T is refused: <the target> answered 401 & more",
+		"words":                "job J: token T is rejected: <the target> answered 401 & more",
 		"quotes and breaks":    "a \"b\" \\ c\nd\te",
 		"letters of all sorts": "é 世 🙂",
 	} {
@@ -258,7 +258,7 @@ func TestGuardedWriterRecovers(t *testing.T) {
 		}
 		copy(line, "XXXXX") // slog uses its buffer again
 		if _, err := w.Write([]byte("second\n")); err == nil {
-			t.Error("it was written beside the first")
+			t.Error("it was written next to the first")
 		}
 		time.Sleep(time.Minute)
 		if _, err := w.Write([]byte("third\n")); err != nil || out.String() != "first\nthird\n" {
@@ -290,7 +290,7 @@ func TestRuntimeDropsRepetitions(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	runtime := log.New(runlog.Runtime(&out, &redact.Scrubber{}), "", 0)
-	runtime.Printf(`{"errorMessage":"job J: token T is refused","errorType":"TokenRejectedError"}`)
+	runtime.Printf(`{"errorMessage":"job J: token T is rejected","errorType":"TokenRejectedError"}`)
 	if out.Len() > 0 {
 		t.Errorf("the error stands there twice: %s", &out)
 	}

@@ -220,7 +220,7 @@ func TestEveryProblemOfASecretIsNamedAtOnce(t *testing.T) {
 		"login.call: the method", "login.call: the URL must begin",
 		"login.headers: the name of header 1", "login.headers: header 2 must be a string",
 		"login.body: unknown placeholder {{runId}}", "login.token must be empty or begin with /",
-		"login.expires_at must be empty or begin", "login.expect.status must not hold a 3xx",
+		"login.expires_at must be empty or begin", "login.expect.status must not contain a 3xx",
 		"login.reject.json: the value of a pointer is an empty list")
 }
 

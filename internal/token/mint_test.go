@@ -657,7 +657,7 @@ func TestFailedLogins(t *testing.T) {
 		},
 		"expect is not met": {
 			login:  rules(`"expect":{"json":{"/ok":true}}`),
-			answer: answer{status: 200, body: `{"ok":null,"token":"abcdefgh"}`}, says: "not what expect.json wants",
+			answer: answer{status: 200, body: `{"ok":null,"token":"abcdefgh"}`}, says: "does not match expect.json",
 		},
 		"2xx without a token": {answer: answer{status: 200, body: `{"tokens":"` + canary +
 			`"}`}, permanent: true, says: `there is no string at login.token ("/token")`},

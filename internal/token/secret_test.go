@@ -490,10 +490,10 @@ func TestSecretProblems(t *testing.T) {
 			want: []string{"rotate.headers: header 1: unknown placeholder {{jwt}}; known are"},
 		},
 		"known placeholder": {
-			text: `{"token":"abcdefgh","test":"GET https://example.com/{{runId}}"}`, want: []string{"test: must not hold {{"},
+			text: `{"token":"abcdefgh","test":"GET https://example.com/{{runId}}"}`, want: []string{"test: must not contain {{"},
 		},
 		"open placeholder in test": {text: `{"token":"abcdefgh","test":"GET https://example.com/?a={{` + canary +
-			`"}`, want: []string{"test: must not hold {{"}},
+			`"}`, want: []string{"test: must not contain {{"}},
 		"bad test": {text: `{"token":"abcdefgh","test":"get https://example.com/` + canary +
 			`"}`, want: []string{"test: the method must be 1 to 20 upper-case letters"}},
 		"header that the call sets": {

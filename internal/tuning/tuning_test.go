@@ -45,7 +45,7 @@ func TestTuningFollowsTheFunctionsSize(t *testing.T) { //nolint:paralleltest // 
 			processors: processors,
 		},
 		"not on Lambda": {limit: noLimit, processors: processors},
-		"a size that is no number": {
+		"a size that is not a number": {
 			environment: map[string]string{functionSize: "128MB"}, limit: noLimit, processors: processors,
 		},
 		"a size of nothing": {

@@ -831,7 +831,7 @@ func TestMistakesInRows(t *testing.T) {
 		"no method": {
 			edits: []edit{{`GET https://`, `https://`}},
 			want: []string{
-				`13:51: Jobs.HourlySync.Call: the caller would reject it: must be a method and a URL with one space between, ` +
+				`13:51: Jobs.HourlySync.Call: the caller would reject it: must be a method and a URL separated by one space, ` +
 					`such as GET https://api.example.com/v1/sync`,
 			},
 		},

@@ -64,7 +64,7 @@ func TestMistakesAreNamedWithFixes(t *testing.T) {
 				"file or of a command around it",
 		}},
 		"only Bearer": {text: "Bearer", want: []string{
-			"the secret's text: there is only the word Bearer and no token after it: write the token after it",
+			"the secret's text: there is no token after the word Bearer: write the token after it",
 		}},
 		"angle brackets": {text: "<" + canary + ">", want: []string{
 			"the secret's text: the token has one of the characters \" ' \\ , ; < > ` that a token cannot have, at byte " +
