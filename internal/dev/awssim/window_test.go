@@ -96,7 +96,7 @@ func TestRotationWindow(t *testing.T) {
 					t.Errorf("data (-want +got)\n%s", diff)
 				}
 			}
-			if (c.recovered == "AWSPREVIOUS") != (line(run, "AWSCURRENT is refused") != nil) {
+			if (c.recovered == "AWSPREVIOUS") != (line(run, "AWSCURRENT is rejected") != nil) {
 				t.Errorf("the warning of a rotation that went wrong:\n%s", run.Stdout)
 			}
 		})

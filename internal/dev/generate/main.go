@@ -30,7 +30,7 @@ func generators() []generator {
 	return []generator{
 		{
 			Package: "internal/caller",
-			Tests:   []string{"TestTextsForPeople"},
+			Tests:   []string{"TestErrorTexts"},
 			Writes:  []string{"internal/caller/testdata/texts.golden"},
 		},
 		{
