@@ -50,7 +50,7 @@ demo: native ## See a token die and come back, on this machine: no AWS account n
 	@CGO_ENABLED=0 go run $(GOFLAGS_ALL) ./internal/dev/demo
 
 # The operator's tool, for those who have only Go and make: make plan ARGS='--since main'. `check` is make's own.
-TOOL := new set remove runs render run check-jobs plan status failed resend drop pause resume backfill drill token rights import rehearse
+TOOL := dev new set remove runs render run check-jobs plan status failed resend drop pause resume backfill drill token rights import rehearse
 .PHONY: $(TOOL)
 $(TOOL):
 	@go run ./infra/cronbearer $(@:-jobs=) $(ARGS)

@@ -19,8 +19,8 @@ type LoggedRun struct {
 	id    string
 }
 
-// LoggedRuns returns the runs of the caller in a time, oldest first. seen, if it is not nil, holds those of earlier calls: they
-// are left out, and the new ones are added.
+// LoggedRuns returns the runs of the caller in a time, oldest first. seen, if it is not nil, holds those of earlier
+// calls: they are left out, and the new ones are added.
 func LoggedRuns(
 	ctx context.Context, c Logs, s *Stack, start, end time.Time, seen map[string]bool,
 ) ([]LoggedRun, error) {

@@ -153,6 +153,7 @@ func (a *App) commands() []*cobra.Command {
 		newRemoveCommand(a),
 		newRenderCommand(a),
 		newRunCommand(a),
+		newDevCommand(a),
 		newRehearseCommand(a),
 		newStatusCommand(a),
 		newRunsCommand(a),

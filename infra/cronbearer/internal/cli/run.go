@@ -199,12 +199,7 @@ func (a *App) run(ctx context.Context, s *session, name, at string, dry bool) er
 const idempotencyHeader = "Idempotency-Key"
 
 func (a *App) dryRun(ctx context.Context, event []byte, now time.Time) error {
-	r, err := render.NewRequest(event, now, idempotencyHeader)
-	if invalid, ok := errors.AsType[*job.InvalidError](err); ok {
-		e := exit.Failed("InvalidJob", "the caller would reject the event: %s", strings.Join(invalid.Problems, "; "))
-		e.Fix = "cronbearer check names the place"
-		return e
-	}
+	r, err := request(event, now)
 	if err != nil {
 		return err
 	}
@@ -220,4 +215,23 @@ func (a *App) dryRun(ctx context.Context, event []byte, now time.Time) error {
 		a.IO.Println("\n" + view.Wrap("Not sent. "+strings.Join(r.Rules(), " "), 0, a.IO.TextWidth()))
 	}
 	return nil
+}
+
+// dryRequest prints the request of an event.
+func (a *App) dryRequest(ctx context.Context, event []byte, now time.Time) error {
+	r, err := request(event, now)
+	if err == nil {
+		a.IO.Println(r.Text(ctx))
+	}
+	return err
+}
+
+func request(event []byte, now time.Time) (render.Request, error) {
+	r, err := render.NewRequest(event, now, idempotencyHeader)
+	if invalid, ok := errors.AsType[*job.InvalidError](err); ok {
+		e := exit.Failed("InvalidJob", "the caller would reject the event: %s", strings.Join(invalid.Problems, "; "))
+		e.Fix = "cronbearer check names the place"
+		return r, e
+	}
+	return r, err
 }
