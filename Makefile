@@ -1,10 +1,10 @@
 # Builds, tries, tests and deploys. `make` alone lists the targets.
 #
-# Everything but `check` and `deploy` needs Go and make only. What comes from elsewhere lies in .tools, pinned.
+# Everything but `check` and `deploy` needs Go and make only. Other tools are in .tools, pinned.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
-# .tools/bin, not PATH: the versions below are the ones that count.
+# .tools/bin, not PATH: the versions below are the ones that are used.
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
 PYTHON ?= python3
@@ -19,7 +19,7 @@ FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
 LAMBDAS := $(shell for f in $(FUNCTIONS); do echo $$f; done | awk '{ print toupper(substr($$0, 1, 1)) substr($$0, 2) }')
 
 # The template's own build calls build-<LogicalId> on a copy of this directory: no version control there, another path.
-# lambda.norpc leaves out the protocol of the go1.x runtime, which provided.al2023 does not speak.
+# lambda.norpc leaves out the protocol of the go1.x runtime, which provided.al2023 does not use.
 GOFLAGS_ALL := -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w"
 GOBUILD := CGO_ENABLED=0 go build $(GOFLAGS_ALL)
 
@@ -27,7 +27,7 @@ VENV := .tools/venv
 VENV_READY := $(VENV)/ready
 EMULATOR := .tools/emulator
 EMULATOR_READY := $(EMULATOR)/ready
-# A linter built by an older Go refuses newer code, so Go's version is part of the name.
+# A linter built by an older Go rejects newer code, so Go's version is part of the name.
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
 .PHONY: help native build demo validate copy test check check-template check-build check-deploy check-go check-tree check-able check-fork check-interop lint fmt \
@@ -46,21 +46,21 @@ build-%:
 	GOOS=linux GOARCH=arm64 $(GOBUILD) -o "$(or $(ARTIFACTS_DIR),.build/lambda/$*)/bootstrap" ./functions/$(shell echo $* | tr 'A-Z' 'a-z')
 
 # The flags of the functions, so that nothing is compiled twice.
-demo: native ## See a token die and come back, on this machine: no AWS account needed
+demo: native ## See a token die and recover, on this machine: no AWS account needed
 	@CGO_ENABLED=0 go run $(GOFLAGS_ALL) ./internal/dev/demo
 
-# The operator's tool, for those who have only Go and make: make plan ARGS='--since main'. `check` is make's own.
+# The operator's tool, for users who have only Go and make: make plan ARGS='--since main'. `check` is make's own.
 TOOL := dev new set remove runs render run check-jobs plan status failed resend drop pause resume backfill drill token rights import rehearse
 .PHONY: $(TOOL)
 $(TOOL):
 	@go run ./infra/cronbearer $(@:-jobs=) $(ARGS)
 
-validate: ## Look for mistakes in your template.yaml, or in TEMPLATE=<file>: a second
+validate: ## Check your template.yaml, or in TEMPLATE=<file>: a second
 	@go run ./internal/dev/deploy -check -env $(ENV) -template $(TEMPLATE)
 
-# The race detector wants cgo, and so a C compiler. A machine without one still tests. Vet gets the same flag, so that nothing
+# The race detector needs cgo, and so a C compiler. A machine without one still tests. Vet gets the same flag, so that nothing
 # is compiled twice.
-test: ## Run all tests: offline, with the race detector where a C compiler is there
+test: ## Run all tests: offline, with the race detector if there is a C compiler
 	@mkdir -p .build/race && printf 'package main\n\nfunc main() {}\n' > .build/race/main.go; \
 	race=-race; \
 	if ! go run -race .build/race/main.go >/dev/null 2>&1; then \
@@ -70,7 +70,7 @@ test: ## Run all tests: offline, with the race detector where a C compiler is th
 
 check: validate check-tree check-go check-template check-build check-deploy check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
 
-check-tree: # What git tracks: nothing of one machine, and no generated page that is out of date.
+check-tree: # What git tracks: nothing specific to one machine, and no generated page that is out of date.
 	@sh internal/dev/check/tree.sh
 	@go run ./internal/dev/generate -check
 
@@ -84,13 +84,13 @@ check-go: $(GOLANGCI_LINT) # Modules, formatting, lint.
 check-template: $(VENV_READY) # SAM CLI and cfn-lint on the shipped template, and our own reading of it against SAM CLI's.
 	@sh internal/dev/check/template.sh $(VENV)/bin
 
-check-build: $(VENV_READY) build # `sam build` and `make build` give the same bytes.
+check-build: $(VENV_READY) build # `sam build` and `make build` produce the same bytes.
 	@sh internal/dev/check/build.sh $(VENV)/bin
 
-check-deploy: check-build $(EMULATOR_READY) # SAM CLI deploys the shipped template to an emulator of AWS that others wrote.
+check-deploy: check-build $(EMULATOR_READY) # SAM CLI deploys the shipped template to a third-party emulator of AWS.
 	@sh internal/dev/check/emulator.sh $(VENV)/bin $(EMULATOR)/bin
 
-check-interop: native # Tokens from two certified authorization servers that others wrote, from npm and Go's proxy, pinned.
+check-interop: native # Tokens from two certified third-party authorization servers, from npm and Go's proxy, pinned.
 	@sh internal/dev/check/interop.sh $(PYTHON) .tools/node .tools/interop/zitadel
 
 check-fork: native # A fork's template, in a copy of the tree: validate, demo and the tests that read any template.
@@ -117,7 +117,7 @@ fuzz: ## Run each fuzz test for FUZZTIME (30s)
 bench: ## Measure the caller against other ways to do its job, and against its targets: 5 minutes
 	@go run ./internal/dev/bench -memory 128
 
-vuln: ## Look for known vulnerabilities: asks Go's database over the network
+vuln: ## Check for known vulnerabilities: queries Go's database over the network
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 deploy: ## Deploy to your AWS account, with ENV=<name> another environment of samconfig.toml: needs SAM CLI 1.160 or newer
@@ -130,7 +130,7 @@ tools: $(VENV_READY) $(EMULATOR_READY) $(GOLANGCI_LINT) # Everything that `check
 $(VENV_READY): internal/dev/check/requirements.txt internal/dev/check/venv.sh
 	@sh internal/dev/check/venv.sh $(PYTHON) $(VENV) $<
 
-# Apart from SAM CLI: the two want different versions of botocore.
+# Separate from SAM CLI: the two need different versions of botocore.
 $(EMULATOR_READY): internal/dev/check/emulator.txt internal/dev/check/venv.sh
 	@sh internal/dev/check/venv.sh $(PYTHON) $(EMULATOR) $<
 

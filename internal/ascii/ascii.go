@@ -1,6 +1,6 @@
 // Package ascii has the character classes that names, methods, header fields and challenges are made of. They are
-// checked by hand: as regular expressions, `{1,512}` among them, they took half of the time that all packages need to
-// be initialized, and 0.8 MB, before each environment's first run.
+// checked by hand: as regular expressions, `{1,512}` among them, they needed half of the time in which all packages
+// are initialized, and 0.8 MB, before each environment's first run.
 package ascii
 
 import "strings"

@@ -31,7 +31,7 @@ const (
 	maxRetryBackoff = time.Second
 )
 
-// NewTransport makes the connections to AWS, and opens one to each of the services ahead of its use. They go through no
+// NewTransport returns the transport to AWS, and opens a connection to each of the services ahead of its use. It has no
 // guard: an interface endpoint has a private address.
 func NewTransport(roots *x509.CertPool, services ...url.URL) *http.Transport {
 	return newTransport(time.Now, roots, services)
@@ -103,8 +103,8 @@ func credentials(context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
-// KeepCredentials registers the function's credentials with the scrubber, for as long as what it returns is held: AWS's
-// signature errors quote the request with the session token, and who has the environment has them all.
+// KeepCredentials registers the function's credentials with the scrubber, for as long as the result is held: AWS's
+// signature errors quote the request with the session token, and access to the environment is access to all of them.
 func KeepCredentials(lookup config.LookupEnv, scrub *redact.Scrubber) []redact.Secret {
 	var kept []redact.Secret
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
@@ -115,8 +115,8 @@ func KeepCredentials(lookup config.LookupEnv, scrub *redact.Scrubber) []redact.S
 	return kept
 }
 
-// endpoint is where a service is called. An endpoint of the user's own goes before FIPS and dual stack, which the SDK
-// refuses to combine with it.
+// endpoint returns where a service is called. The user's own endpoint precedes FIPS and dual stack, which the SDK
+// does not combine with it.
 func endpoint(
 	s config.Settings, own string,
 ) (base *string, fips aws.FIPSEndpointState, dualStack aws.DualStackEndpointState) {

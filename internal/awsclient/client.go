@@ -13,11 +13,11 @@ import (
 // maxAnswer is far above what AWS sends here: a secret has at most 64 KiB.
 const maxAnswer = 1 << 20
 
-// client is an aws.HTTPClient that reads the whole answer, so that one that is cut off is an error of the request,
+// client is an aws.HTTPClient that reads the complete answer, so that one that is cut off is an error of the request,
 // which the SDK retries, and not one of decoding it, which it does not. It follows no redirects.
 type client struct {
 	transport http.RoundTripper
-	timeout   time.Duration // until the whole answer is there
+	timeout   time.Duration // until the complete answer has been read
 }
 
 func (c client) Do(r *http.Request) (*http.Response, error) {
@@ -25,7 +25,7 @@ func (c client) Do(r *http.Request) (*http.Response, error) {
 	defer cancel()
 	response, err := c.transport.RoundTrip(r.WithContext(ctx))
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it stands in for http.Client
+		return nil, err //nolint:wrapcheck // it replaces http.Client
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	_ = response.Body.Close()

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// predialTime bounds what a dead network may cost the start.
+	// predialTime bounds how long a dead network may delay the start.
 	predialTime = time.Second
 	// predialAge is how long a connection opened ahead is used: Lambda may start an environment long before its first
 	// run, and freezes it in between.
 	predialAge = 5 * time.Second
 )
 
-// dialer opens TLS connections, some of them ahead of their use: a start has a whole core for its handshakes, and a
+// dialer opens TLS connections, some of them ahead of their use: a start has a full core for its handshakes, and a
 // first run at 128 MB has a fourteenth of one.
 type dialer struct {
 	dial *net.Dialer

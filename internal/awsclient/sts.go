@@ -21,7 +21,7 @@ import (
 
 const stsTimeout = 5 * time.Second
 
-// STS asks for JWTs of the function's own identity (AWS Security Token Service API Reference, GetWebIdentityToken). It
+// STS obtains JWTs of the function's own identity (AWS Security Token Service API Reference, GetWebIdentityToken). It
 // signs this one request itself, as service/sts would add 166 kB to the zip. It does not retry.
 type STS struct {
 	endpoint url.URL
@@ -59,7 +59,7 @@ func stsURL(s config.Settings) url.URL {
 // Host is where STS is called.
 func (s *STS) Host() string { return s.endpoint.Host }
 
-// WebIdentityToken returns a JWT that AWS signs. An error that AWS answers with is a smithy.APIError.
+// WebIdentityToken returns a JWT that AWS signs. An error of AWS is a smithy.APIError.
 func (s *STS) WebIdentityToken(
 	ctx context.Context, audiences []string, algorithm string, lifetime time.Duration,
 ) (string, error) {
@@ -77,7 +77,7 @@ func (s *STS) WebIdentityToken(
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint.String(), strings.NewReader(body))
 	if err != nil {
-		return "", fmt.Errorf("make the request: %w", err)
+		return "", fmt.Errorf("create the request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	own, err := credentials(ctx)
@@ -115,7 +115,7 @@ func webIdentityToken(status int, text string) (string, error) {
 	return token, nil
 }
 
-// element is the text of an element of XML that holds no other.
+// element returns the text of an XML element without children.
 func element(document, name string) string {
 	_, rest, _ := strings.Cut(document, "<"+name+">")
 	text, _, found := strings.Cut(rest, "</"+name+">")

@@ -9,7 +9,7 @@ import (
 
 // unread is a protocol that does not decode the answer of an operation without output, such as PutMetricData: there is
 // nothing in it that is needed, and the SDK's CBOR reader panics on any member of it (docs/decisions). An error answer
-// is decoded as ever.
+// is decoded as usual.
 type unread struct{ smithyhttp.ClientProtocol }
 
 func (p unread) DeserializeResponse(
@@ -21,5 +21,5 @@ func (p unread) DeserializeResponse(
 	}
 	return p.ClientProtocol.DeserializeResponse(
 		ctx, operation, types, response, out,
-	) //nolint:wrapcheck // it stands in for the SDK's
+	) //nolint:wrapcheck // it replaces the SDK's
 }

@@ -1,4 +1,4 @@
-// Package clock gives the wall-clock time on which every rule about time is based. Waiting and time-outs do not use it.
+// Package clock provides the wall-clock time that every rule about time uses. Waits and time-outs do not use it.
 package clock
 
 import (
@@ -17,7 +17,7 @@ type Clock struct {
 	offset atomic.Int64
 }
 
-// New makes a clock that follows file; an empty name means the real clock.
+// New returns a clock that follows file; an empty name means the real clock.
 func New(file string) *Clock { return &Clock{file: file} }
 
 // Refresh reads the offset, such as 36h, at the start of a run.
@@ -40,7 +40,7 @@ func (c *Clock) Refresh() error {
 	return nil
 }
 
-// Now is in UTC and without a monotonic reading: a Lambda freeze stops the monotonic clock, not the wall clock.
+// Now returns UTC without a monotonic reading: a Lambda freeze stops the monotonic clock, not the wall clock.
 func (c *Clock) Now() time.Time {
 	return time.Now().Round(0).UTC().Add(time.Duration(c.offset.Load()))
 }

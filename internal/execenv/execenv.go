@@ -1,5 +1,5 @@
-// Package execenv is what one execution environment of Lambda keeps between runs: the clock and the connections. Lambda
-// freezes an environment after each run and may thaw it hours later; Begin and End are around each run so that what a
+// Package execenv holds what a Lambda execution environment keeps between runs: the clock and the connections. Lambda
+// freezes an environment after each run and may thaw it hours later; Begin and End enclose each run so that what a
 // freeze breaks is not used after it.
 package execenv
 
@@ -16,7 +16,7 @@ import (
 )
 
 // maxIdle is how long a connection is trusted across a pause between runs. A frozen environment notices neither the
-// time nor that the other side hung up.
+// passage of time nor a connection that was closed.
 const maxIdle = 30 * time.Second
 
 // Environment is safe for concurrent use.
@@ -28,7 +28,7 @@ type Environment struct {
 	lastUse atomic.Int64 // Unix time in nanoseconds, real
 }
 
-// New opens connections to the services whose URLs it is given ahead of their use.
+// New opens connections to the services at these URLs ahead of their use.
 func New(s config.Settings, services ...url.URL) (*Environment, error) {
 	roots, err := egress.Roots(s.ExtraCAs)
 	if err != nil {
@@ -43,7 +43,7 @@ func New(s config.Settings, services ...url.URL) (*Environment, error) {
 	}, nil
 }
 
-// Begin undoes what a freeze breaks.
+// Begin replaces what a freeze breaks.
 func (e *Environment) Begin() error {
 	if pause := time.Since(time.Unix(0, e.lastUse.Load())); pause > maxIdle || pause < 0 {
 		e.ToAWS.CloseIdleConnections()
@@ -53,5 +53,5 @@ func (e *Environment) Begin() error {
 	return e.Clock.Refresh()
 }
 
-// End records when the environment was last at work.
+// End records when the environment was last used.
 func (e *Environment) End() { e.lastUse.Store(time.Now().UnixNano()) }

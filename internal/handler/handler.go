@@ -1,9 +1,8 @@
-// Package handler is the skeleton of both functions: what happens to an invocation around the work that is a function's
-// own. It takes the event's bytes, because aws-lambda-go's typed handlers decode the event themselves and turn a broken
-// one into a SyntaxError, of which no one would learn which job or secret it was. A panic becomes an InternalError, as
-// Lambda would end the environment for it and lose the metrics. The line of an invocation goes to a log that LOG_LEVEL
-// never filters, and what leaves the process is scrubbed, also of the function's own credentials. It knows neither jobs
-// nor rotations.
+// Package handler is the skeleton of both functions: everything around their actual work. It receives the event's
+// bytes, because aws-lambda-go's typed handlers decode the event themselves and turn a bad one into a SyntaxError,
+// which does not name the job or the secret. A panic becomes an InternalError, as Lambda would end the environment for
+// it and lose the metrics. The line of an invocation goes to a log that LOG_LEVEL never filters, and what leaves the
+// process is scrubbed, also of the function's own credentials. It handles neither jobs nor rotations.
 package handler
 
 import (
@@ -36,7 +35,7 @@ type InternalError struct{ Text }
 // that is scrubbed.
 type Function func(context.Context, Invocation) (json.RawMessage, error)
 
-// Invocation is what Lambda says of one invocation.
+// Invocation is what Lambda reports about one invocation.
 type Invocation struct {
 	Event       []byte
 	Started     time.Time
@@ -48,7 +47,7 @@ type Invocation struct {
 type Handler struct {
 	Scrub *redact.Scrubber
 	Out   io.Writer
-	Log   *slog.Logger // of what LOG_LEVEL never filters
+	Log   *slog.Logger // for lines that LOG_LEVEL never filters
 
 	credentials []redact.Secret // the function's own, which stay registered
 	function    Function
@@ -64,10 +63,10 @@ func New(lookup config.LookupEnv, out io.Writer, function Function) *Handler {
 	}
 }
 
-// RuntimeLog receives what aws-lambda-go logs by itself.
+// RuntimeLog receives what aws-lambda-go itself logs.
 func (h *Handler) RuntimeLog() io.Writer { return runlog.Runtime(h.Out, h.Scrub) }
 
-// Invoke is one invocation.
+// Invoke handles one invocation.
 func (h *Handler) Invoke(ctx context.Context, event []byte) (result []byte, err error) {
 	call := Invocation{Event: event, Started: time.Now()}
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
@@ -86,14 +85,14 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) (result []byte, err 
 // Catch calls f, logs its panic with the stack, and returns it as an *InternalError.
 func (h *Handler) Catch(ctx context.Context, f func() error) error {
 	err := isolate.Catch(f)
-	if caught, ok := err.(*isolate.PanicError); ok { //nolint:errorlint // f's own panic, not one that it has handled
+	if caught, ok := err.(*isolate.PanicError); ok { //nolint:errorlint // f's own panic, not one that it has recovered
 		h.Log.ErrorContext(ctx, "the program failed", "panic", fmt.Sprint(caught.Value), "stack", string(caught.Stack))
 		return h.Internal(caught.Value)
 	}
 	return err
 }
 
-// Internal returns the error for what only a mistake in the program causes.
+// Internal returns the error for what only a bug can cause.
 func (h *Handler) Internal(cause any) error {
 	text := h.Scrub.Clean(fmt.Sprintf("internal error, please report it: %v", cause), redact.MaxError)
 	return &InternalError{Text(text)}
@@ -103,7 +102,7 @@ func (h *Handler) Internal(cause any) error {
 type Environment interface{ Begin() error }
 
 // Begin prepares the environment for an invocation. A bad configuration, for which there is no environment, must not
-// end the process, which Lambda would start over and over: each invocation reports it.
+// end the process, which Lambda would restart repeatedly: each invocation reports it.
 func Begin(env Environment, configuration error) error {
 	if configuration != nil {
 		return configuration
@@ -114,7 +113,7 @@ func Begin(env Environment, configuration error) error {
 	return nil
 }
 
-// JSON returns v as an invocation's result. Nothing that is marshaled here can fail but by a mistake in the program.
+// JSON returns v as an invocation's result. Only a bug can make it fail.
 func (h *Handler) JSON(v any) (json.RawMessage, error) {
 	result, err := json.Marshal(v)
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package hosts binds a token to the hosts that it may be sent to: exact names and ports, or one wildcard label at the
-// front. It resolves no name and knows nothing of addresses, which package egress guards. A list without entries allows
+// front. It resolves no name and handles no addresses, which package egress guards. A list without entries allows
 // nothing.
 package hosts
 
@@ -13,7 +13,7 @@ import (
 
 const defaultPort = "443"
 
-// List is a set of host[:port] and *.host[:port]. The zero List binds to nothing.
+// List is a set of host[:port] and *.host[:port]. The zero List allows nothing.
 type List struct{ entries []entry }
 
 type entry struct {
@@ -49,7 +49,7 @@ func ParseCommaSeparated(text string) (List, error) {
 	return Parse(entries)
 }
 
-// Entries are the hosts of the list as they may be written, without the default port.
+// Entries returns the hosts of the list in their written form, without the default port.
 func (l List) Entries() []string {
 	texts := make([]string, len(l.entries))
 	for i, e := range l.entries {
@@ -66,7 +66,7 @@ func (l List) Entries() []string {
 
 func parseEntry(text string) (entry, error) {
 	if strings.Contains(text, "/") {
-		return entry{}, errors.New("write the host alone, without https:// and path")
+		return entry{}, errors.New("write only the host, without https:// and path")
 	}
 	name, port, found := strings.Cut(text, ":")
 	if !found {
@@ -108,7 +108,7 @@ func canonicalPort(port string) string {
 	return strings.TrimLeft(port, "0")
 }
 
-// CheckPort refuses what is no TCP port.
+// CheckPort rejects what is not a TCP port.
 func CheckPort(port string) error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return errors.New("the port must be a number from 1 to 65535")
@@ -116,8 +116,8 @@ func CheckPort(port string) error {
 	return nil
 }
 
-// CheckName refuses what is no DNS host name (RFC 1123 section 2.1, and the underscore, which is in use): IP literals
-// in all their forms, and names outside ASCII, whose punycode form must be written instead.
+// CheckName rejects what is not a DNS host name (RFC 1123 section 2.1, and the underscore, which is in use): IP
+// literals in all their forms, and names outside ASCII, whose punycode form must be written instead.
 func CheckName(name string) error {
 	name = Normalize(name)
 	if name == "" {

@@ -90,7 +90,7 @@ func TestParseRejects(t *testing.T) {
 		port    = "the port must be a number from 1 to 65535"
 		label   = "each label of the host name must have 1 to 63 characters"
 		missing = "the host name is missing"
-		alone   = "write the host alone, without https:// and path"
+		alone   = "write only the host, without https:// and path"
 	)
 	for entry, want := range map[string]string{
 		"":                                missing,

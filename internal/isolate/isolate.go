@@ -1,6 +1,6 @@
 // Package isolate keeps what is done next to a run from changing it. Metrics, reminders and log lines are worth less
 // than the verdict that they report: a library that panics on an unknown answer, a connection that ignores its deadline
-// or a pipe that nobody reads must cost the report, never the run.
+// or a pipe that no one reads must affect only the report, never the run.
 package isolate
 
 import (
@@ -11,13 +11,14 @@ import (
 	"time"
 )
 
-// LastWords is what is reserved of a function's time for its log line and the answer to Lambda: no report takes it.
+// LastWords is the part of a function's time that is reserved for its log line and the answer to Lambda: no report uses
+// it.
 const LastWords = 300 * time.Millisecond
 
-// grace is how long a function whose context has ended may still take to return what it has.
+// grace is how long a function whose context is done may still take to return its result.
 const grace = 100 * time.Millisecond
 
-// ErrHung is returned for a function that goes on although its context has ended. Its goroutine is given up.
+// ErrHung is returned for a function that continues although its context is done. Its goroutine is abandoned.
 var ErrHung = errors.New("it did not return in time")
 
 // PanicError is a panic that was caught.
@@ -28,8 +29,8 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("internal error: panic: %v", e.Value) }
 
-// Run calls f in a goroutine of its own and waits for it: for limit at most, and no longer than ctx and a tenth of a
-// second. Whatever f does comes back as an error.
+// Run calls f in its own goroutine and waits for it: for limit at most, and no longer than ctx and a tenth of a
+// second. A panic or a hang of f is returned as an error.
 func Run(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -329,7 +329,7 @@ func TestParseRejects(t *testing.T) {
 			},
 		},
 		"unknown keys": {event: event("Job", `"x"`, "retries", "1", "hosts", "[]"), want: []string{
-			`unknown key "Job" in the object: write it job (keys are matched to the letter)`,
+			`unknown key "Job" in the object: write it job (keys are case-sensitive)`,
 			`unknown key "retries" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, ` +
 				`maxAge, reject, scheduleArn, scheduledTime, secret, secretKey, timeout, timezone, token`,
 			`unknown key "hosts" in the object; known are action, attempts, body, call, expect, headers, idempotent, job, ` +
@@ -339,16 +339,16 @@ func TestParseRejects(t *testing.T) {
 			event: `{"Job":"J","TOKEN":"T","Secret":"s","Call":"GET https://a.example"}`,
 			want: []string{
 				"job" + noName, "token" + noName, noSecret, noCall,
-				`unknown key "Job" in the object: write it job (keys are matched to the letter)`,
-				`unknown key "TOKEN" in the object: write it token (keys are matched to the letter)`,
-				`unknown key "Secret" in the object: write it secret (keys are matched to the letter)`,
-				`unknown key "Call" in the object: write it call (keys are matched to the letter)`,
+				`unknown key "Job" in the object: write it job (keys are case-sensitive)`,
+				`unknown key "TOKEN" in the object: write it token (keys are case-sensitive)`,
+				`unknown key "Secret" in the object: write it secret (keys are case-sensitive)`,
+				`unknown key "Call" in the object: write it call (keys are case-sensitive)`,
 			},
 		},
 		"unknown keys inside": {
 			event: event("expect", `{"Status":[200],"headers":{}}`, "reject", `{"contentType":"a/b"}`),
 			want: []string{
-				`unknown key "Status" in expect: write it status (keys are matched to the letter)`,
+				`unknown key "Status" in expect: write it status (keys are case-sensitive)`,
 				`unknown key "headers" in expect; known are contentType, json, status`,
 				`unknown key "contentType" in reject; known are json, status`,
 			},

@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// Document is JSON text that is looked into where it stands. What a target sends may hold half a million values in
-// 1 MiB, and a tree of them takes a hundred times the text: more than a function of 128 MB has.
+// Document is JSON text that is read in place. A target's body may hold half a million values in
+// 1 MiB, and a tree of them needs a hundred times the text: more than a function of 128 MB has.
 type Document struct{ text string }
 
-// Check reads the document of an answer. ok is false for what Parse refuses.
+// Check reads the document of an answer. ok is false for what Parse rejects.
 func Check(data []byte) (d Document, ok bool) {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return Document{}, false
@@ -23,12 +23,12 @@ func Check(data []byte) (d Document, ok bool) {
 // IsZero reports whether there is no document.
 func (d Document) IsZero() bool { return d.text == "" }
 
-// anyChild is the segment of a pointer that Has takes for any element of a list and any member of an object.
+// anyChild is the segment of a pointer that Has matches with any element of a list and any member of an object.
 const anyChild = "*"
 
-// Has reports whether the document has one of these scalars at a place, or at one of the places that segments * name.
+// Has reports whether the document has one of these scalars at a place, or at one of the places that segments * match.
 // Numbers are compared by value, a number, true or false with a string by its JSON text, null with null only. Of
-// duplicate keys the first one counts. Each byte is read once, whatever the document and the pointer hold.
+// duplicate keys the first one counts. Each byte is read once, whatever the document and the pointer are.
 func (d Document) Has(p Pointer, wanted ...Value) bool {
 	if d.IsZero() {
 		return false
@@ -51,8 +51,8 @@ func (r *reader) skipSpace() {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-// find stops at a value that is at the place and that accept, which goes behind the value or returns true, accepts.
-// Else it goes behind the value here. A token that equals each stands for each child.
+// find stops at a value that is at the place and that accept, which skips the value or returns true, accepts.
+// Otherwise it skips the value here. A token that equals each matches each child.
 func (r *reader) find(tokens []string, each string, accept func() bool) bool {
 	r.skipSpace()
 	if len(tokens) == 0 {
@@ -81,7 +81,7 @@ func (r *reader) find(tokens []string, each string, accept func() bool) bool {
 	return false
 }
 
-// listIndex is the place in a list that a segment names (RFC 6901 section 4), -1 if it names none.
+// listIndex returns the index in a list that a segment is (RFC 6901 section 4), -1 if it is none.
 func listIndex(token string) int {
 	i, err := strconv.Atoi(token)
 	if err != nil || i < 0 || strconv.Itoa(i) != token {
@@ -90,7 +90,7 @@ func listIndex(token string) int {
 	return i
 }
 
-// next goes behind the bracket or comma before an element; it is false, and behind the closing bracket, at the end.
+// next skips the bracket or comma before an element; at the end it skips the closing bracket and returns false.
 func (r *reader) next() bool {
 	r.skipSpace()
 	opens := r.text[r.at] == '{' || r.text[r.at] == '['
@@ -105,7 +105,7 @@ func (r *reader) next() bool {
 	return !closes
 }
 
-// name reads a key and goes behind its colon.
+// name reads a key and skips its colon.
 func (r *reader) name() string {
 	r.skipSpace()
 	name := r.string()
@@ -121,7 +121,7 @@ func (r *reader) string() string {
 	return text
 }
 
-// skip goes behind a value.
+// skip skips a value.
 func (r *reader) skip() {
 	r.skipSpace()
 	for depth := 0; r.at < len(r.text); r.at++ {
@@ -151,7 +151,7 @@ func (r *reader) skip() {
 	}
 }
 
-// matches compares the value here with scalars, and goes behind it.
+// matches compares the value here with scalars, and skips it.
 func (r *reader) matches(wanted []Value) bool {
 	switch r.text[r.at] {
 	case '{', '[':

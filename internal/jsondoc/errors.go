@@ -14,11 +14,11 @@ var errorLike = []string{
 	"needed", "exception",
 }
 
-// maxErrorDepth is how deep an error is looked for in an error.
+// maxErrorDepth is how deep errors are searched within an error.
 const maxErrorDepth = 8
 
 // Errors lists the error-like members of an object or of the objects of a list, and all scalars in them, as "name:
-// value". It stops after size bytes and leaves out the values that skip reports. A document that is a string is that
+// value". It stops after size bytes and omits the values that skip reports. A document that is a string is that
 // string.
 func (d Document) Errors(size int, skip func(text string) bool) string {
 	if d.IsZero() {
@@ -33,11 +33,11 @@ type errorCollector struct {
 	reader
 
 	parts    []string
-	size     int // that is left
+	size     int // remaining
 	leaveOut func(text string) bool
 }
 
-// value reads the value here, and goes behind it. within: it stands under an error-like name.
+// value reads the value here, and skips it. within: it is under an error-like name.
 func (c *errorCollector) value(name string, within bool, depth int) {
 	c.skipSpace()
 	switch first := c.text[c.at]; {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Problems collects everything that is wrong with an input, so that its author fixes it in one go. Those after the
+// Problems collects everything that is wrong with an input, so that its author can fix it at once. Those after the
 // twentieth are only counted: they are empty strings.
 type Problems []string
 
@@ -41,7 +41,7 @@ func thousands(n int) string {
 	return text
 }
 
-// Fields reads the keys of one object by name and reports wrong types and, at Done, the keys that nobody asked for.
+// Fields reads the keys of one object by name and reports wrong types and, at Done, the keys that were not read.
 // null counts as absent, and so does the empty value of an optional key's own type ("" and {}; an empty list is one
 // that holds nothing).
 type Fields struct {
@@ -77,7 +77,7 @@ func (f *Fields) String(name string) string {
 	return v.Text
 }
 
-// Required reads a string that must be there and not be empty.
+// Required reads a string that must be present and not empty.
 func (f *Fields) Required(name, what string) string {
 	before := len(*f.problems)
 	text := f.String(name)
@@ -134,14 +134,14 @@ func (f *Fields) Object(name string) (Value, bool) {
 // Array reads an optional list.
 func (f *Fields) Array(name string) (Value, bool) { return f.get(name, Array) }
 
-// Any reads a value of whatever type; ok is false for null and for nothing.
+// Any reads a value of any type; ok is false if it is null or absent.
 func (f *Fields) Any(name string) (v Value, ok bool) {
 	f.known = append(f.known, name)
 	v = f.object.Get(name)
 	return v, v.Kind != Absent && v.Kind != Null
 }
 
-// Done reports the keys that were not asked for.
+// Done reports the keys that were not read.
 func (f *Fields) Done() {
 	var names []string
 	for _, m := range f.object.Members {
@@ -155,7 +155,7 @@ func (f *Fields) Done() {
 		switch {
 		case known >= 0:
 			f.problems.Addf(
-				"unknown key %s in %s: write it %s (keys are matched to the letter)", Quote(m.Name), f.place(), names[known],
+				"unknown key %s in %s: write it %s (keys are case-sensitive)", Quote(m.Name), f.place(), names[known],
 			)
 		case f.secret:
 			f.problems.Addf(
@@ -174,10 +174,10 @@ func (f *Fields) place() string {
 	return strings.TrimSuffix(f.where, ".")
 }
 
-// Quote shows a word of someone else's document at a length that a log line and an email can take.
+// Quote returns a word of an external document, quoted, in a length that fits a log line and an email.
 func Quote(text string) string { return strconv.Quote(Shorten(text)) }
 
-// Shorten is the beginning of a word, for texts that show a name without quotes.
+// Shorten returns the beginning of a word, for texts that show a name without quotes.
 func Shorten(text string) string {
 	const limit = 64
 	if len(text) > limit {

@@ -99,9 +99,9 @@ func TestFields(t *testing.T) {
 			text: `{"Text":"a","required":"b","te\nxt":1,"ANY":2}`,
 			want: fieldsRead{Required: "b", Count: 3},
 			bad: jsondoc.Problems{
-				`unknown key "Text" in part: write it text (keys are matched to the letter)`,
+				`unknown key "Text" in part: write it text (keys are case-sensitive)`,
 				`unknown key "te\nxt" in part; known are any, count, flag, list, object, required, text`,
-				`unknown key "ANY" in part: write it any (keys are matched to the letter)`,
+				`unknown key "ANY" in part: write it any (keys are case-sensitive)`,
 			},
 		},
 	} {

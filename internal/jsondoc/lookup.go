@@ -1,6 +1,6 @@
 package jsondoc
 
-// Key is the pointer to a member by its name.
+// Key returns the pointer to a member by its name.
 func Key(names ...string) Pointer {
 	p := Pointer{tokens: names}
 	for _, name := range names {
@@ -10,7 +10,7 @@ func Key(names ...string) Pointer {
 }
 
 // Lookup returns the value at a place: a scalar as it is, of a list or an object only the kind, as a tree of it may
-// take a hundred times its text. Of duplicate keys the first one counts.
+// need a hundred times its text. Of duplicate keys the first one counts.
 func (d Document) Lookup(p Pointer) Value {
 	if d.IsZero() {
 		return Value{}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Pointer is an RFC 6901 JSON pointer, checked.
+// Pointer is a valid RFC 6901 JSON pointer.
 type Pointer struct {
 	text   string
 	tokens []string
@@ -31,7 +31,7 @@ func ParsePointer(text string) (Pointer, error) {
 
 func (p Pointer) String() string { return p.text }
 
-// Lookup returns what the pointer names in v, Absent if nothing.
+// Lookup returns what the pointer refers to in v, Absent if there is nothing.
 func (p Pointer) Lookup(v Value) Value {
 	for _, t := range p.tokens {
 		switch v.Kind {

@@ -1,5 +1,5 @@
 // Package jsondoc reads JSON strictly: one value, valid UTF-8, no key twice, numbers kept as written, order kept.
-// encoding/json alone takes the last of two equal keys, matches keys without regard to case and replaces bad bytes,
+// encoding/json by default uses the last of two equal keys, matches keys without regard to case and replaces bad bytes,
 // each of which would let an event or a secret mean something other than what its author sees.
 package jsondoc
 
@@ -48,10 +48,10 @@ type Value struct {
 	Members []Member
 }
 
-// SyntaxError says that a document is not one JSON value. It names a place and never what stands there,
+// SyntaxError says that a document is not one JSON value. It names a place and never its content,
 // as the document may be a secret.
 type SyntaxError struct {
-	Offset int64 // bytes read before the fault
+	Offset int64 // bytes read before the error
 	Reason string
 }
 
@@ -59,7 +59,7 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("not valid JSON at byte %d: %s", e.Offset, e.Reason)
 }
 
-// Duplicate is a key that an object has twice.
+// Duplicate is a duplicate key of an object.
 type Duplicate struct {
 	Path   string // RFC 6901 pointer to the object; a long one ends in /…
 	Name   string
@@ -69,7 +69,7 @@ type Duplicate struct {
 // maxPath bounds Duplicate.Path: a hostile document of 1 MiB can nest 10,000 keys of 100 bytes.
 const maxPath = 256
 
-// Parse reads one JSON value. The error is a *SyntaxError. Keys that stand twice are not an error of Parse: they are
+// Parse reads one JSON value. The error is a *SyntaxError. Duplicate keys are not an error of Parse: they are
 // listed, and the first one counts.
 //
 // A function of 128 MB parses what a target sends, so time and memory are linear in the document's size whatever it
@@ -92,10 +92,10 @@ func Parse(data []byte) (Value, []Duplicate, error) {
 	return v, p.duplicates, nil
 }
 
-// loneSurrogate returns the place of an escape such as \ud800 that is no half of a pair, -1 if there is none.
+// loneSurrogate returns the place of an escape such as \ud800 that is not part of a pair, -1 if there is none.
 func loneSurrogate(data []byte) int {
 	for i := 0; ; {
-		next := bytes.IndexByte(data[i:], '\\') // backslashes stand in strings only
+		next := bytes.IndexByte(data[i:], '\\') // backslashes occur in strings only
 		if next < 0 {
 			return -1
 		}
@@ -114,7 +114,7 @@ func loneSurrogate(data []byte) int {
 	}
 }
 
-// escaped is the code unit of a \u escape that data begins with, -1 if it begins with none.
+// escaped returns the code unit of the \u escape at the start of data, -1 if there is none.
 func escaped(data []byte) rune {
 	if len(data) < len(`\u0000`) || data[0] != '\\' || data[1] != 'u' {
 		return -1
@@ -316,13 +316,13 @@ func (p *parser) object() Value {
 	return v
 }
 
-// fewNames is up to how many it is faster to look at each than to keep a map.
+// fewNames is up to how many names a linear search is faster than a map.
 const fewNames = 32
 
-// names are those that an object has so far.
+// names are the names that an object has so far.
 type names struct{ many map[string]bool }
 
-// has reports whether the name is there already, and notes it.
+// has reports whether the name is already there, and adds it.
 func (n *names) has(members []Member, name string) bool {
 	if n.many == nil {
 		return slices.ContainsFunc(members, func(m Member) bool { return m.Name == name })
@@ -422,7 +422,7 @@ func AppendString(dst []byte, s string) []byte {
 }
 
 // equalNumbers compares whole numbers exactly, however long and however written, as ids have more digits than a double
-// holds, and fractions as IEEE 754 doubles, the precision that RFC 8259 section 6 tells to expect.
+// holds, and fractions as IEEE 754 doubles, the precision that RFC 8259 section 6 advises to expect.
 func equalNumbers(a, b string) bool {
 	if a == b {
 		return true
@@ -447,7 +447,7 @@ type decimal struct {
 	exponent int64
 }
 
-// readDecimal fails on a power of ten of more than nine digits or so, which nobody means.
+// readDecimal fails on a power of ten of more than nine digits or so, which no one intends.
 func readDecimal(literal string) (d decimal, ok bool) {
 	text, negative := strings.CutPrefix(literal, "-")
 	mantissa, power := text, "0"

@@ -31,7 +31,7 @@ type Key struct {
 type Algorithm string
 
 // The algorithms that an assertion may be signed with: those that the providers of docs/providers accept. HS256 is not
-// among them, as its key is a shared secret and no PEM; "none" proves nothing (RFC 8725 section 3.2).
+// among them, as its key is a shared secret and not PEM; "none" proves nothing (RFC 8725 section 3.2).
 const (
 	RS256 Algorithm = "RS256"
 	PS256 Algorithm = "PS256"
@@ -112,7 +112,7 @@ func Parse(text, id, algorithm string) (*Key, error) {
 	return key, nil
 }
 
-// privateKeyIn finds the private key among the blocks of a PEM text: openssl writes EC parameters, and others write the
+// privateKeyIn finds the private key among the blocks of a PEM text: openssl writes EC parameters, and other tools the
 // certificate, next to it.
 func privateKeyIn(text string) (any, error) {
 	blocks := readPEM(text)

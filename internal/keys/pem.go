@@ -1,6 +1,6 @@
-// Package keys reads the private keys and certificates of secrets, and signs JWTs with them. People store PEM in many
-// shapes, all of which are read; a key of a weak kind is not. It keeps nothing, verifies no chain, and no error quotes
-// what it is about. golang-jwt signs, as every provider has seen its JWTs (docs/decisions/0006).
+// Package keys reads the private keys and certificates of secrets, and signs JWTs with them. Users store PEM in many
+// shapes, all of which are read; weak keys are rejected. It keeps nothing, verifies no chain, and no error quotes
+// its input. golang-jwt signs, as every provider accepts its JWTs (docs/decisions/0006).
 package keys
 
 import (
@@ -15,7 +15,7 @@ const (
 	pemDash  = "-----"
 )
 
-// readPEM reads PEM blocks (RFC 7468) as people store them: with line breaks, also of Windows, with \n in two
+// readPEM reads PEM blocks (RFC 7468) as users store them: with line breaks, also of Windows, with \n in two
 // characters, with spaces or nothing where line breaks were, and encoded in base64 as a whole. encoding/pem reads only
 // the first.
 func readPEM(text string) []pem.Block {
@@ -47,7 +47,7 @@ func readPEM(text string) []pem.Block {
 	}
 }
 
-// lineBreaks are what is left of line breaks where an editor or a shell had a hand in it.
+// lineBreaks are the remains of line breaks after an editor or a shell has changed them.
 var lineBreaks = strings.NewReplacer(`\\n`, "", `\\r`, "", `\n`, "", `\r`, "", `\t`, "", "\\", "", `"`, "", "'", "")
 
 func decodeBase64(text string) ([]byte, bool) {
@@ -56,8 +56,8 @@ func decodeBase64(text string) ([]byte, bool) {
 	return der, err == nil && len(der) > 0
 }
 
-// Secrets are the parts of a private key's text that are secret, in whatever shape it was stored: its content and not
-// the words around it, which appear in our own help, too.
+// Secrets returns the parts of a private key's text that are secret, in any shape: its content and not
+// the words around it, which also appear in our own help.
 func Secrets(text string) []string {
 	var secrets []string
 	for _, block := range readPEM(text) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// index finds secrets by their words: all that stands in 8 successive bytes of one. A text of which each 8 successive
+// index finds secrets by their words: every 8 consecutive bytes of one. A text of which every 8 consecutive
 // bytes are a word of a secret is a piece of secrets.
 type index struct {
 	words map[uint64]struct{}
@@ -17,8 +17,8 @@ const wordSize = MinSecret
 
 func word(text []byte) uint64 { return binary.LittleEndian.Uint64(text) }
 
-// add takes a secret, and what becomes of it in a form (application/x-www-form-urlencoded writes spaces as plus signs,
-// which are far more often plus signs, so that views leave them alone) and in a quotation.
+// add indexes a secret, its encoding in a form (application/x-www-form-urlencoded writes spaces as plus signs,
+// which are far more often plus signs, so that views leave them alone) and its quotation.
 func (x *index) add(secret string) {
 	if x.words == nil {
 		x.words, x.short = map[uint64]struct{}{}, map[uint64][]string{}
@@ -44,14 +44,14 @@ func (x *index) addForm(form string) {
 	}
 }
 
-// search adds the parts of the text itself that secrets in the view, and in what comes out when more layers of encoding
+// search adds the parts of the text itself that secrets in the view, and in its views with further layers of encoding
 // are undone, were made of.
 func (x *index) search(v *view, depth int, spans []span) []span {
 	spans = x.find(v, spans)
 	if depth == maxLayers {
 		return spans
 	}
-	// One by one: what percent-encoding leaves alone may look like a backslash escape, and the other way round.
+	// One by one: what percent-encoding leaves alone may look like a backslash escape, and vice versa.
 	for _, plain := range []*view{v.unescape('%', unescapePercent), v.unescape('\\', unescapeBackslash)} {
 		if plain != nil {
 			spans = x.search(plain, depth+1, spans)

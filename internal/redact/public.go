@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// vocabulary is what a secret may share with our own texts without being secret there: names and values of a secret's
-// JSON, all of which is in its text when it was stored with the quotes of a shell. A piece that is nothing but that is
-// left alone.
+// vocabulary is what a secret may share with our own texts without being secret: names and values of a secret's
+// JSON, all of which is in its text if it was stored with the quotes of a shell. A piece that consists only of it is
+// kept.
 const vocabulary = `
 "grant": "client_credentials",
 "grant":"client_credentials",
@@ -26,13 +26,13 @@ application/x-www-form-urlencoded
 application/json; charset=utf-8
 `
 
-// isPublic reports whether a piece of a secret is no secret: our own words, or a time.
+// isPublic reports whether a piece of a secret is not secret: our own words, or a time.
 func isPublic(piece string) bool {
 	return strings.Contains(vocabulary, piece) || isTime(piece)
 }
 
-// unframed returns the secret parts of a secret. The frame of a private key (RFC 7468 section 2) is none, or the help
-// about a key could not say how a key begins.
+// unframed returns the secret parts of a secret. The frame of a private key (RFC 7468 section 2) is not, or the help
+// about a key could not show how a key begins.
 func unframed(secret string) []string {
 	if !strings.Contains(secret, "-----BEGIN ") {
 		return []string{secret}
@@ -56,8 +56,8 @@ func unframed(secret string) []string {
 	return parts
 }
 
-// isTime reports whether a text is a date or a time, such as the value of a header that names an API's version. Who
-// stores one as a secret would lose each date in our texts.
+// isTime reports whether a text is a date or a time, such as the value of a header that names an API's version. If
+// someone stores one as a secret, each date in our texts would be redacted.
 func isTime(text string) bool {
 	if len(text) < len(time.DateOnly) || text[4] != '-' || text[7] != '-' {
 		return false

@@ -11,30 +11,30 @@ import (
 )
 
 const (
-	// MinSecret is the shortest secret that is scrubbed: a shorter one would stand in honest texts by chance.
+	// MinSecret is the shortest secret that is scrubbed: a shorter one would appear in ordinary texts by chance.
 	MinSecret = 8
 	// minPiece is the shortest piece of a longer secret that is scrubbed, and minPieceBase64 what 16 characters of its
 	// base64 form hold at least.
 	minPiece       = 16
 	minPieceBase64 = 11
-	// maxIndexed is how much of a secret is looked for, in bytes. Nothing longer is used as a token, so that of an
+	// maxIndexed is how much of a secret is searched for, in bytes. Nothing longer is used as a token, so that of an
 	// endpoint's "token" of a megabyte only the beginning could ever be quoted.
 	maxIndexed = 8 << 10
 	// maxUnused bounds the secrets that are no longer in use, in bytes: some hundred tokens that were replaced and that a
-	// late answer may still echo. The index takes up to twenty times as much.
+	// late answer may still echo. The index needs up to twenty times as much.
 	maxUnused = 256 << 10
 	// maxLayers bounds how many encodings are undone: JSON in JSON in base64 in a URL.
 	maxLayers = 4
 )
 
-// Scrubber replaces each registered secret, whole or in pieces of 16 bytes or more, by [redacted]: as it is and
-// base64-, URL- or JSON-encoded, also one in the other. It is safe for concurrent use. Its zero value knows no secret.
+// Scrubber replaces each registered secret, complete or in pieces of 16 bytes or more, with [redacted]: verbatim and
+// base64-, URL- or JSON-encoded, also nested. It is safe for concurrent use. Its zero value knows no secret.
 type Scrubber struct {
 	mu      sync.RWMutex
 	index   index
-	entries map[string]*entry // by what is looked for
+	entries map[string]*entry // by what is searched for
 	size    int               // of the keys, in bytes
-	limit   int               // of size, until something is forgotten
+	limit   int               // of size, before something is forgotten
 	uses    uint64
 }
 
@@ -42,10 +42,10 @@ type Scrubber struct {
 type entry struct {
 	used    uint64                            // the larger, the later
 	holders map[weak.Pointer[string]]struct{} // it is in use as long as one of them is reachable
-	enough  int                               // how many holders there may be before those that are gone are forgotten
+	enough  int                               // how many holders there may be before those that are gone are removed
 }
 
-// hold adds a holder. Those that are gone are looked for when their number has doubled, so that a secret that each run
+// hold adds a holder. Those that are gone are removed when their number has doubled, so that a secret that each run
 // reads costs each run the same.
 func (e *entry) hold(holder *string) {
 	if len(e.holders) >= e.enough {
@@ -64,7 +64,7 @@ func (e *entry) inUse() bool {
 	return len(e.holders) > 0
 }
 
-// Keep registers a value and wraps it: the one way to make a Secret of what came from outside, so that none is
+// Keep registers a value and wraps it: the only way to make a Secret of external data, so that none is
 // forgotten. As long as the Secret is reachable, it is in use and stays registered.
 func (s *Scrubber) Keep(value string) Secret {
 	secret := New(value)
@@ -99,8 +99,8 @@ func (h *Holder) Add(secrets ...string) {
 	}
 }
 
-// Add registers secrets that are used up at once, such as the assertion of one request. It may forget them when many
-// others have come since; what is held for longer goes through Keep or a Holder.
+// Add registers secrets that are used once, such as the assertion of one request. It may forget them when many
+// others have been registered since; longer-lived ones are registered with Keep or a Holder.
 func (s *Scrubber) Add(secrets ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *Scrubber) Add(secrets ...string) {
 	}
 }
 
-// add returns nil for what is too short: its owner must reject it.
+// add returns nil for a secret that is too short: its owner must reject it.
 func (s *Scrubber) add(secret string) *entry {
 	secret = secret[:min(len(secret), maxIndexed)]
 	if len(secret) < MinSecret {
@@ -161,7 +161,7 @@ func (s *Scrubber) forget() {
 	}
 }
 
-// Scrub returns text without the registered secrets. Give it values, before they become JSON.
+// Scrub returns text without the registered secrets. Pass values before they become JSON.
 func (s *Scrubber) Scrub(text string) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

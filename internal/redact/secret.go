@@ -1,7 +1,7 @@
 // Package redact keeps secrets out of everything that leaves the process. A Secret is a value that no verb, encoder or
-// logger prints; a Scrubber removes what has got into a text anyway, such as a token that a server echoes. It encrypts
-// nothing and wipes no memory. What comes from outside is registered and wrapped in one call, Keep, so that none is
-// forgotten; New alone is for what is no credential by itself, such as a document of registered secrets.
+// logger prints; a Scrubber removes one that is in a text anyway, such as a token that a server echoes. It encrypts
+// nothing and wipes no memory. External data is registered and wrapped in one call, Keep, so that none is
+// forgotten; New is only for what is not itself a credential, such as a document of registered secrets.
 package redact
 
 import (
@@ -21,7 +21,7 @@ type Secret struct{ value *string }
 // New returns a Secret that no Scrubber knows.
 func New(value string) Secret { return Secret{&value} }
 
-// Reveal returns the value. Call it only where the value goes on the wire or back into the store.
+// Reveal returns the value. Call it only where the value is sent or stored again.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""

@@ -11,17 +11,17 @@ import (
 )
 
 // Sizes of what leaves the process, in bytes. An endpoint that answers with a megabyte, or a certificate with thousands
-// of names, must not fill the log, nor exceed what Lambda takes as an error or CloudWatch Logs as an event.
+// of names, must not fill the log, nor exceed what Lambda accepts as an error or CloudWatch Logs as an event.
 const (
-	MaxQuote = 300      // of a text that is not ours, in one of ours
+	MaxQuote = 300      // of an external text, in one of ours
 	MaxError = 16 << 10 // of a run's or step's error
 	MaxLine  = 64 << 10 // of a log line
 )
 
 const ellipsis = "…"
 
-// Clean returns a text as it may leave the process: scrubbed, printable, and of at most size bytes. What it returns
-// takes at most twice as much room in JSON.
+// Clean returns a text as it may leave the process: scrubbed, printable, and of at most size bytes. The result
+// has at most twice that size in JSON.
 func (s *Scrubber) Clean(text string, size int) string {
 	return Limit(printable(s.Scrub(Limit(text, size))), size)
 }
@@ -48,8 +48,8 @@ func Limit(text string, size int) string {
 	return text[:end] + ellipsis
 }
 
-// Quote returns a text that is not ours as one line of at most MaxQuote bytes. It does not scrub: what the process says
-// is scrubbed where it leaves.
+// Quote returns an external text as one line of at most MaxQuote bytes. It does not scrub: our texts are scrubbed
+// where they leave the process.
 func Quote(text string) string {
 	return Limit(oneLine(Limit(text, 4*MaxQuote)), MaxQuote)
 }
@@ -63,7 +63,7 @@ func oneLine(text string) string {
 	}), " ")
 }
 
-// IsMarkup reports whether a text that is not ours is HTML or XML, or has it inside: that is for browsers and not
+// IsMarkup reports whether an external text is HTML or XML, or contains it: that is for browsers and not
 // quoted.
 func IsMarkup(text string) bool {
 	text = strings.ToLower(strings.TrimSpace(Limit(text, 4*MaxQuote)))
@@ -71,8 +71,8 @@ func IsMarkup(text string) bool {
 		strings.Contains(text, "<html") || strings.Contains(text, "<br")
 }
 
-// AWS returns err, as an AWS client returned it, with a text that is fit to be shown: the code and the first sentence.
-// The messages of signature errors go on with the canonical request, in which the session token stands
+// AWS returns err, as an AWS client returned it, with a text that is safe to show: the code and the first sentence.
+// The messages of signature errors continue with the canonical request, which contains the session token
 // (docs.aws.amazon.com, "Troubleshoot Signature Version 4 signing"). errors.As and errors.Is see err itself.
 func AWS(err error) error {
 	if err == nil {

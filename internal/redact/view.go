@@ -11,7 +11,7 @@ import (
 // span is a part of a text.
 type span struct{ from, to int }
 
-// view is a text, or what comes out when some of its encoding is undone.
+// view is a text, or the result of undoing some of its encoding.
 type view struct {
 	text  []byte
 	piece int // the shortest piece of a secret that counts
@@ -21,7 +21,7 @@ type view struct {
 	from, skip int    // of decode: where the first byte begins
 }
 
-// origins is the part of the text itself that the bytes from from to to were made of.
+// origins returns the part of the text itself that the bytes between from and to were made of.
 func (v *view) origins(from, to int) span {
 	switch {
 	case v.of == nil:
@@ -33,8 +33,8 @@ func (v *view) origins(from, to int) span {
 	}
 }
 
-// unescape undoes one layer of the escapes that begin with mark. decode returns an escape's meaning and length, which
-// is 0 if it is none after all. The result is nil if there are none.
+// unescape undoes one layer of the escapes that begin with mark. decode returns an escape's value and length, which
+// is 0 if it is not an escape. The result is nil if there are none.
 func (v *view) unescape(mark byte, decode func([]byte) (string, int)) *view {
 	if bytes.IndexByte(v.text, mark) < 0 {
 		return nil
@@ -112,7 +112,7 @@ func hexDigits(text []byte, i, n int) (rune, bool) {
 	return rune(v), err == nil
 }
 
-// sextet is the value of a character of either alphabet of RFC 4648.
+// sextet returns the value of a character of either alphabet of RFC 4648.
 func sextet(c byte) (value uint, ok bool) {
 	switch {
 	case 'A' <= c && c <= 'Z':
@@ -136,7 +136,7 @@ func isBase64(c byte) bool {
 }
 
 // decode reads characters of base64 as bytes of which the first begins skip bits into the first character. With 0, 2, 4
-// and 6 bits all alignments are covered, whatever stands before the secret in what was encoded, and whatever of it was
+// and 6 bits all alignments are covered, whatever precedes the secret in what was encoded, and whatever of it was
 // cut off.
 func (v *view) decode(from, to, skip int) *view {
 	plain := &view{text: make([]byte, 0, 6*(to-from)/8), piece: minPieceBase64, of: v, from: from, skip: skip}

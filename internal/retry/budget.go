@@ -1,6 +1,6 @@
 // Package retry is the one policy of repeating a request: which statuses are transient (RFC 9110 section 15), how long
-// a server asks to be left alone (Retry-After, rate limit headers), full jitter where it does not, and whether a wait
-// leaves time for an attempt and for the report. Whether a request may be sent twice at all is its caller's to know.
+// a server asks clients to wait (Retry-After, rate limit headers), full jitter where it does not, and whether a wait
+// leaves time for an attempt and for the report. Whether a request may be sent twice at all is the caller's decision.
 package retry
 
 import (
@@ -29,7 +29,7 @@ type Budget struct {
 	Now      func() time.Time
 }
 
-// Attempt is how long the next attempt may take; ok is false when too little is left to start one.
+// Attempt returns how long the next attempt may take; ok is false if too little is left to start one.
 func (b Budget) Attempt(timeout time.Duration) (time.Duration, bool) {
 	left, limited := b.left()
 	if !limited {
@@ -85,7 +85,7 @@ func Exhausted(h http.Header) bool {
 }
 
 // Reset reads x-ratelimit-reset: when requests are allowed again, in Unix seconds (GitHub's REST documentation,
-// "Rate limits"). Some APIs write the seconds that are left instead: what is no time of this century is none.
+// "Rate limits"). Some APIs write the seconds that are left instead: what is not a time of this century is ignored.
 func Reset(h http.Header, now time.Time) (time.Duration, bool) {
 	const earliest, latest = 946684800, 4102444800 // the years 2000 and 2100
 	seconds, err := strconv.ParseInt(strings.TrimSpace(h.Get("X-Ratelimit-Reset")), 10, 64)
@@ -95,7 +95,7 @@ func Reset(h http.Header, now time.Time) (time.Duration, bool) {
 	return until(time.Unix(seconds, 0), h, now), true
 }
 
-// until counts from the answer's own Date, so that two clocks that differ do not matter; now stands in where there is
+// until counts from the answer's own Date, so that clock drift does not matter; now is used if there is
 // none.
 func until(when time.Time, h http.Header, now time.Time) time.Duration {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
@@ -104,7 +104,7 @@ func until(when time.Time, h http.Header, now time.Time) time.Duration {
 	return max(0, when.Sub(now))
 }
 
-// WithMargin is ctx, ended a margin before its deadline: what must still be done then has its time.
+// WithMargin returns ctx with a deadline earlier by a margin, which is left for what must still be done then.
 func WithMargin(ctx context.Context, margin time.Duration) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok {
 		return context.WithDeadline(ctx, deadline.Add(-margin))
@@ -112,7 +112,7 @@ func WithMargin(ctx context.Context, margin time.Duration) (context.Context, con
 	return context.WithCancel(ctx)
 }
 
-// Sleep waits, or returns false when ctx ends first.
+// Sleep waits, or returns false if ctx is done first.
 func Sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

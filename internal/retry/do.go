@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// Loop is how a request is retried. The zero Budget and the zero Max are no limit: then ctx alone ends the loop.
+// Loop is how a request is retried. The zero Budget and the zero Max are no limit: then only ctx ends the loop.
 type Loop struct {
 	Budget  Budget
 	Max     int                                             // attempts, the first included
-	Backoff func(failed int) time.Duration                  // where the other side names no wait
-	Sleep   func(ctx context.Context, d time.Duration) bool // reports false when ctx ends first
+	Backoff func(failed int) time.Duration                  // if the other side asks for no wait
+	Sleep   func(ctx context.Context, d time.Duration) bool // returns false if ctx is done first
 }
 
-// Next is what an attempt leaves to be done. The zero Next: nothing, its outcome stands.
+// Next is what follows an attempt. The zero Next: nothing, its outcome is final.
 type Next struct {
 	Retry   bool
 	Wait    time.Duration // that the other side asks for (Retry-After); it counts only if HasWait
 	HasWait bool
 }
 
-// Do makes attempts until one wants no retry, until the attempts are used up, or until none could start after the wait:
+// Do makes attempts until one needs no retry, until the attempts are used up, or until none could start after the wait:
 // a wait that does not fit ends the loop at once, so that its caller can report with time to spare.
 func Do(ctx context.Context, l Loop, attempt func(n int) Next) {
 	for n := 1; ; n++ {
@@ -38,7 +38,7 @@ func Do(ctx context.Context, l Loop, attempt func(n int) Next) {
 	}
 }
 
-// BackoffUpTo is Backoff with a shorter longest wait.
+// BackoffUpTo is Backoff with a lower maximum.
 func BackoffUpTo(longest time.Duration) func(failed int) time.Duration {
 	return func(failed int) time.Duration { return min(Backoff(failed), longest) }
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Limit is what an answer says of the requests that a client may make.
+// Limit is what an answer says about the requests that a client may make.
 type Limit struct {
-	Limited bool // a 403 that is none of the token's (GitHub's REST documentation, "Exceeding the rate limit"), or a 429
+	Limited bool // a 403 that is not about the token (GitHub's REST documentation, "Exceeding the rate limit"), or a 429
 	Retry   bool
 	Wait    time.Duration
 	HasWait bool
@@ -26,7 +26,7 @@ func ReadLimit(response *http.Response, now time.Time) Limit {
 	return l
 }
 
-// Transient reports whether a retry may get another answer than a status (RFC 9110 section 15).
+// Transient reports whether a retry may get a different answer than a status (RFC 9110 section 15).
 func Transient(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly:
@@ -38,7 +38,7 @@ func Transient(status int) bool {
 	}
 }
 
-// String says how long the other side wants to be left alone: a wait that does not fit ends a run at once.
+// String describes how long the other side asks to wait: a wait that does not fit ends a run immediately.
 func (l Limit) String() string {
 	if l.HasWait {
 		return "a rate limit, for another " + l.Wait.Round(time.Second).String()

@@ -1,7 +1,7 @@
 // Package runlog writes one line of JSON for each record, in the form that Lambda's log filter reads: level, message
-// and an RFC 3339 timestamp (Lambda Developer Guide, "Log-level filtering"). What foreign texts get into a line is
-// scrubbed and cut before it becomes JSON, so that no secret and no size breaks the line; what we write ourselves,
-// keys, times, levels, messages and request ids, is left alone.
+// and an RFC 3339 timestamp (Lambda Developer Guide, "Log-level filtering"). External texts in a line are scrubbed and
+// truncated before they become JSON, so that no secret and no size breaks the line; what we write ourselves, keys,
+// times, levels, messages and request ids, is left alone.
 package runlog
 
 import (
@@ -21,15 +21,15 @@ import (
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-// A line has at most redact.MaxLine bytes: JSON takes at most twice the room of its values, which have maxValues
+// A line has at most redact.MaxLine bytes: JSON needs at most twice the size of its values, which have maxValues
 // together, and each of those that With adds maxWith.
 const (
 	maxValues = 22 << 10
 	maxWith   = 2 << 10
 )
 
-// New returns a logger of records at a level and above. Each carries the request id of the run whose context it is
-// given.
+// New returns a logger of records at a level and above. Each has the request id of the run whose context it is
+// passed.
 func New(w io.Writer, level slog.Level, scrub *redact.Scrubber) *slog.Logger {
 	return slog.New(handler{
 		slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: lambdacontext.ReplaceAttr}), scrub,
@@ -42,7 +42,7 @@ type handler struct {
 	scrub *redact.Scrubber
 }
 
-// Handle writes a record. A value that panics costs its line.
+// Handle writes a record. A value that panics loses its line.
 func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	return isolate.Catch(func() error {
 		line := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
@@ -102,10 +102,10 @@ func (h handler) clean(a slog.Attr, room *int) slog.Attr {
 	return slog.String(a.Key, text)
 }
 
-// patience is how long a line waits for a reader of what the process writes.
+// patience is how long a line waits for a reader of the process's output.
 const patience = time.Second
 
-// Guard returns a writer that neither panics nor hangs, whatever w does. What it cannot write is lost.
+// Guard returns a writer that neither panics nor hangs, even if w does. What it cannot write is lost.
 func Guard(w io.Writer) io.Writer { return &guard{to: w, turn: make(chan struct{}, 1)} }
 
 type guard struct {
@@ -123,11 +123,11 @@ func (g *guard) Write(line []byte) (int, error) {
 	case <-timer.C:
 		return 0, errBlocked
 	}
-	line = bytes.Clone(line) // whoever gave it uses it again, also where the writer hangs
+	line = bytes.Clone(line) // its owner reuses it, even while the writer hangs
 	err := isolate.Run(context.Background(), patience, func(context.Context) error {
 		defer func() { <-g.turn }()
 		_, err := g.to.Write(line)
-		return err //nolint:wrapcheck // it stands in for the writer
+		return err //nolint:wrapcheck // it replaces the writer
 	})
 	if err != nil {
 		return 0, err
@@ -135,8 +135,8 @@ func (g *guard) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Runtime receives what aws-lambda-go logs by itself: a repetition of the error that the run's line has already, which
-// is dropped, and faults of the Runtime API.
+// Runtime receives what aws-lambda-go itself logs: a repetition of the error that the run's line already has, which
+// is dropped, and errors of the Runtime API.
 func Runtime(w io.Writer, scrub *redact.Scrubber) io.Writer {
 	return runtime{New(w, slog.LevelInfo, scrub)}
 }

@@ -451,7 +451,7 @@ func TestSecretProblems(t *testing.T) {
 		"hosts of a wrong type": {text: `{"token":"abcdefgh","hosts":{"` + canary +
 			`":1}}`, want: []string{"hosts must be a list of strings, or one comma-separated string, not an object"}},
 		"hosts that are no hosts": {text: `{"token":"abcdefgh","hosts":"example.com, https://` + canary +
-			`"}`, want: []string{"hosts: entry 2: write the host alone"}},
+			`"}`, want: []string{"hosts: entry 2: write only the host"}},
 		"host of a wrong type": {
 			text: `{"token":"abcdefgh","hosts":["example.com",7]}`,
 			want: []string{"hosts: entry 2 must be a string, not a number"},

@@ -14,9 +14,9 @@ const (
 	memoryShare = 0.75
 )
 
-// ForFunctionSize reads AWS_LAMBDA_FUNCTION_MEMORY_SIZE. What the user sets by GOMEMLIMIT or GOMAXPROCS stays.
+// ForFunctionSize reads AWS_LAMBDA_FUNCTION_MEMORY_SIZE. GOMEMLIMIT and GOMAXPROCS of the user take precedence.
 //
-// The collector's pace stays Go's own. With GOGC=400 a warm run takes no less CPU (0.25 ms either way: it leaves 20
+// The collector's pace stays Go's own. With GOGC=400 a warm run needs no less CPU (0.25 ms either way: it leaves 20
 // KB), and an environment of many runs grows to 23 MiB instead of 15.
 func ForFunctionSize(lookup func(string) (string, bool)) {
 	text, _ := lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")

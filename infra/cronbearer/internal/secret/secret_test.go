@@ -139,7 +139,7 @@ func TestMistakesAreNamedWithFixes(t *testing.T) {
 			"the secret is plain text, and Key (secretKey in the event) selects a member of a JSON object: remove Key",
 		}},
 		"hosts that are none": {text: `{"token":"` + canary + `","hosts":["https://api.example.com/"]}`, want: []string{
-			"hosts: entry 1: write the host alone, without https:// and path",
+			"hosts: entry 1: write only the host, without https:// and path",
 		}},
 		"too long": {text: strings.Repeat(canary, 5000), want: []string{
 			"has 80000 bytes, and Secrets Manager allows 65536: store what the caller needs",
