@@ -199,7 +199,7 @@ func TestTestTargetDownForLongerThanTheTokenLives(t *testing.T) {
 	}
 }
 
-// TestRotateTokenIsTestedForEver: without a refresh token there is nothing to hurry for.
+// TestRotateTokenIsTestedIndefinitely: without a refresh token there is nothing to hurry for.
 func TestRotateTokenIsTestedIndefinitely(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
