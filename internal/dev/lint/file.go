@@ -54,18 +54,32 @@ func (f File) NotAllowed(token string) ([]Problem, error) {
 	return found, err
 }
 
+// Would returns what Check would of other contents of the file.
+func (f File) Would(data []byte) ([]Problem, error) {
+	o, err := f.options()
+	if err != nil {
+		return nil, err
+	}
+	return Template(data, o), nil
+}
+
 func (f File) read() ([]byte, Options, error) {
-	o := f.Options
 	data, err := os.ReadFile(f.Path)
 	if err != nil {
-		return nil, o, fmt.Errorf("read the template: %w", err)
+		return nil, f.Options, fmt.Errorf("read the template: %w", err)
 	}
+	o, err := f.options()
+	return data, o, err
+}
+
+func (f File) options() (Options, error) {
+	o := f.Options
 	saved, err := samconfig.Read(filepath.Join(filepath.Dir(f.Path), "samconfig.toml"), cmp.Or(f.Env, samconfig.Default))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, o, err
+		return o, err
 	}
 	o.Stack = cfn.Options{StackName: cmp.Or(f.Stack, saved.StackName()), Parameters: map[string]string{}}
 	maps.Copy(o.Stack.Parameters, saved.Parameters)
 	maps.Copy(o.Stack.Parameters, f.Parameters)
-	return data, o, nil
+	return o, nil
 }

@@ -34,6 +34,15 @@ func Keys(mapping string) []Key {
 	return keys
 }
 
+// Name reports what is wrong with the name of a row, and what to write; "" if nothing is. YAML's words are good names in
+// quotes.
+func Name(mapping, name string) (text, fix string) {
+	if rowName.MatchString(name) {
+		return "", ""
+	}
+	return badName, "write " + goodName(mapping, name)
+}
+
 // ReadAs reports what YAML 1.1 takes an unquoted value for if it is not text, or "".
 func ReadAs(plain string) string {
 	for _, kind := range yaml11 {
@@ -44,8 +53,8 @@ func ReadAs(plain string) string {
 	return ""
 }
 
-// Silence returns the smallest SilentAfter that never cries wolf. Without watch no SilentAfter would do: the job runs once, or less
-// often than CloudWatch looks back, and needs Watch: ignore.
+// Silence returns the smallest SilentAfter that never cries wolf. Without watch no SilentAfter would do: the job runs
+// once, or less often than CloudWatch looks back, and needs Watch: ignore.
 func Silence(s *schedule.Schedule, window time.Duration) (hours int, watch bool) {
 	hours = LeastSilentAfter(s.LongestGap(), window)
 	if s.OneTime() || hours > maxSilentAfter {
@@ -54,13 +63,18 @@ func Silence(s *schedule.Schedule, window time.Duration) (hours int, watch bool)
 	return hours, true
 }
 
-// Credential names the place of a credential in a value of a row, or returns "". It is stricter than the warnings of Template: what
-// writes a value for someone may decline, and whoever means it writes it by hand. No part of the value but names is in the text.
+// Credential names the place of a credential in a value of a row, or returns "". It is stricter than the warnings of
+// Template: a tool that writes a value for someone may decline, and whoever means it writes it by hand. No part of the
+// value but names is in the text.
 func Credential(key, value string) string {
 	if tokenShape(value) != "" || hasRandomWord(value) {
 		return "what looks like a token"
 	}
 	switch key {
+	case "Secret":
+		if certain, likely := pastedToken(value); certain || likely {
+			return "what looks like a token"
+		}
 	case "Call":
 		return credentialInCall(value)
 	case "Headers":
@@ -79,7 +93,8 @@ var (
 		`(?i)^(?:authorization|auth)$|api[_-]?key|token|secret|passw(or)?d|credential|private[_-]?key|assertion`,
 	)
 	credentialQuery = regexp.MustCompile(
-		`(?i)^(?:auth|pwd|sig|signature)$|api[_-]?key|token|secret|passw(or)?d|credential|access[_-]?key|subscription[_-]?key`,
+		`(?i)^(?:auth|pwd|sig|signature)$|api[_-]?key|token|secret|passw(or)?d|credential|access[_-]?key|` +
+			`subscription[_-]?key`,
 	)
 )
 
@@ -107,7 +122,7 @@ func credentialInCall(value string) string {
 	return ""
 }
 
-// credentialInMembers looks at the members of a JSON text, at every depth, and at those of a form within a JSON string.
+// credentialInMembers looks at the members of a JSON text, at every depth, and at those of a form in a JSON string.
 func credentialInMembers(value, what string, name *regexp.Regexp) string {
 	var document any
 	if err := json.Unmarshal([]byte(value), &document); err != nil {
@@ -161,7 +176,8 @@ func shownName(name string) string {
 	return name
 }
 
-// hasRandomWord reports a long word of letters and digits at random. Digits of base 16 alone are more often an identifier.
+// hasRandomWord reports a long word of letters and digits at random. Digits of base 16 alone are more often an
+// identifier.
 func hasRandomWord(value string) bool {
 	return slices.ContainsFunc(unbroken.FindAllString(value, -1), func(word string) bool {
 		return !hex.MatchString(word) && random(word) && mixed(word)

@@ -240,6 +240,9 @@ func (c *checker) listLine(mapping string) string {
 	return " in line " + strconv.Itoa(list.Line)
 }
 
+// badName is what is wrong with a name that is no rowName.
+const badName = "a name is letters and digits, begins with a letter and has at most 40"
+
 var rowName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,39}$`)
 
 // name checks how a row is called, at the node where it is written, and perhaps in the list too. It reports whether the
@@ -257,7 +260,7 @@ func (c *checker) name(mapping, name string, n, inList *yaml.Node) bool {
 		p.Text, p.Fix = "YAML 1.1, which CloudFormation and SAM use, reads "+name+" as "+notText(inList), "quote it: '"+
 			name+"'"
 	case !rowName.MatchString(name):
-		p.Text, p.Fix = "a name is letters and digits, begins with a letter and has at most 40", "write "+
+		p.Text, p.Fix = badName, "write "+
 			goodName(mapping, name)
 	default:
 		return true

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -214,7 +213,7 @@ func (a *App) imported(path string, template []byte, result *importer.Result, f 
 	}
 	written := !f.dry && len(result.Jobs()) > 0
 	if written {
-		if err := a.writeTemplate(after); err != nil {
+		if err := edit.Replace(a.Template, template, after); err != nil {
 			return err
 		}
 	}
@@ -230,6 +229,7 @@ func (a *App) imported(path string, template []byte, result *importer.Result, f 
 		if err != nil {
 			a.IO.Println("\n" + view.Wrap(err.Error(), 0, a.IO.TextWidth()))
 		} else {
+			a.IO.Println()
 			a.printDiff(template, after)
 		}
 		a.importSummary(path, result, written)
@@ -499,31 +499,4 @@ func (a *App) notAllowed(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		return allowed.Allows(&url.URL{Scheme: "https", Host: name})
 	})
-}
-
-// comment is a comment in a column of its own, which makes the line of a list wider than a page.
-var comment = regexp.MustCompile(`\s+# .*$`)
-
-// printDiff prints what an edit changes.
-func (a *App) printDiff(before, after []byte) {
-	lines := edit.Diff(before, after)
-	if len(lines) == 0 {
-		return
-	}
-	a.IO.Println("\n" + a.Template)
-	width := len(fmt.Sprint(lines[len(lines)-1].Number))
-	for _, l := range lines {
-		text := fmt.Sprintf(" %c %*d  %s", l.Kind, width, l.Number, l.Text)
-		if len(text) > a.IO.Width {
-			text = comment.ReplaceAllString(text, "")
-		}
-		a.IO.Println(text)
-	}
-}
-
-func (a *App) writeTemplate(data []byte) error {
-	if err := os.WriteFile(a.Template, data, 0o600); err != nil { // the mode of a file that is there stays
-		return exit.Failed("TemplateNotWritten", "%v", err)
-	}
-	return nil
 }

@@ -1,12 +1,7 @@
 package cli
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,440 +12,367 @@ import (
 
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/edit"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
-	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/view"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/plan"
 	"github.com/cronbearer/cronbearer/internal/dev/lint"
 	"github.com/cronbearer/cronbearer/internal/dev/pricing"
 	"github.com/cronbearer/cronbearer/internal/dev/schedule"
 )
 
-type editDocument struct {
-	view.Versioned
-
-	Template string     `json:"template"`
-	Written  bool       `json:"written"`
-	Lines    []editLine `json:"lines"`
+func newNewCommand(a *App) *cobra.Command {
+	return group("new <command>", writing, "Add a job or a token to the template",
+		`Add a job or a token to the template: its keys, and its name in the list.
+Comments and everything else stay as they are.`, newJobCommand(a), newTokenNewCommand(a))
 }
 
-type editLine struct {
-	Kind   string `json:"kind"          jsonschema:"+ is new, - is gone, ~ is new text in the place of an old one"`
-	Number int    `json:"number"`
-	Text   string `json:"text"`
-	Was    string `json:"was,omitempty"`
+// rowFlag is a flag for a key of a row.
+type rowFlag struct{ flag, key, usage string }
+
+// jobFlags are in the order in which the keys are written. SilentAfter comes last, with Watch.
+func jobFlags() []rowFlag {
+	return []rowFlag{
+		{"schedule", "Schedule", "when it runs: `cron(…)`, rate(…) or at(…)"},
+		{"timezone", "Timezone", "the time `zone` of the schedule, such as Europe/London (UTC)"},
+		{"call", "Call", "the `call`, such as 'POST https://api.example.com/v1/reports'"},
+		{"token", "Token", "the `name` of the token that it sends"},
+		{"body", "Body", "the body: JSON, or plain `text`"},
+		{"action", "Action", "`call`, or check to try the token without a call"},
+		{"timeout", "Timeout", "of one attempt, such as `30s`"},
+		{"attempts", "Attempts", "how often it is tried, a `number` from 1 to 10"},
+		{"max-age", "MaxAge", "skip a run that starts later than this `time`, such as 2h"},
+		{"expect", "Expect", "what an answer must be, as `JSON`"},
+		{"reject", "Reject", "what also means that the token is dead, as `JSON`"},
+		{"window", "Window", "spread the start over so many `minutes`"},
+		{"state", "State", "ENABLED or `DISABLED`"},
+		{"note", "Note", "a `text` for its alarm: whose it is, what to do"},
+		{"silent-after", "SilentAfter", "`hours` without a run until the alarm (the fewest that are safe)"},
+		{"watch", "Watch", "`ignore`: no alarm when it is silent"},
+	}
 }
 
-// order is that of the keys of a new row; the others follow by name.
-var order = []string{"Secret", "Schedule", "Timezone", "Call", "Token", "Headers", "Body", "SilentAfter", "WarnDays"}
+type newJob struct {
+	values     map[string]*string // by key
+	headers    []string
+	idempotent bool
+	dry        bool
+}
 
-// flagOf is the flag of a key: SilentAfter is --silent-after.
-func flagOf(key string) string {
+func newJobCommand(a *App) *cobra.Command {
+	o := &newJob{values: map[string]*string{}}
+	c := &cobra.Command{
+		Use: "job <name>", Short: "Add a job to the template", Args: arguments("a name"),
+		Long: `Add a job to the template: its keys below those of the last job, and its name in
+the list of the loop. Values are quoted where YAML needs it. SilentAfter is the
+smallest that never fires on a healthy job, unless you give one; a job that runs
+too seldom for that gets Watch: ignore.
+
+The result is checked first. With a mistake in it nothing is written, and the
+exit code is 1. At a terminal, what is missing is asked for.
+
+A token never goes here: the caller sends the secret of --token. What looks like
+one is rejected in every flag.`,
+		Example: `  cronbearer new job Sync --schedule 'rate(1 hour)' --token ExampleApi \
+    --call 'GET https://api.example.com/v1/sync'
+  # What would change?
+  cronbearer new job Ping --schedule 'rate(5 minutes)' --token ExampleApi \
+    --call 'GET https://api.example.com/' --dry-run`,
+		RunE: func(_ *cobra.Command, given []string) error { return a.newJob(given[0], o) },
+	}
+	for _, f := range jobFlags() {
+		o.values[f.key] = c.Flags().String(f.flag, "", f.usage)
+	}
+	c.Flags().StringArrayVar(&o.headers, "header", nil, "a header as `'Name: value'`, repeatable")
+	c.Flags().BoolVar(&o.idempotent, "idempotent", false, "a POST or PATCH may be sent twice: the target honors its key")
+	dryRunFlag(c, &o.dry)
+	_ = c.RegisterFlagCompletionFunc("token", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return a.names(kindToken), cobra.ShellCompDirectiveNoFileComp
+	})
+	a.describes("new job", editDocument{})
+	return c
+}
+
+func (a *App) newJob(name string, o *newJob) error {
+	before, err := a.ReadTemplate()
+	if err != nil {
+		return err
+	}
+	if err := a.free(before, kindJob, name); err != nil {
+		return err
+	}
+	if err := a.askForJob(o.values); err != nil {
+		return err
+	}
+	keys, err := o.keys()
+	if err != nil {
+		return err
+	}
+	flag := func(key string) string {
+		i := slices.IndexFunc(jobFlags(), func(f rowFlag) bool { return f.key == key })
+		if i < 0 {
+			return "--header"
+		}
+		return "--" + jobFlags()[i].flag
+	}
+	if err := noCredentials(keys, flag); err != nil {
+		return err
+	}
+	row := edit.Row{Name: name, Keys: silent(keys)}
+	after, err := edit.Add(before, edit.Jobs, row)
+	if err != nil {
+		return a.editError(err)
+	}
+	c := change{kind: kindJob, name: name, before: before, after: after, dry: o.dry, strict: true}
+	if j, ok := a.planned(c); ok {
+		c.notes = append(c.notes, firstRun(j)+" "+cents(j.Price())+" a month.", "Next: cronbearer plan "+name)
+	}
+	return a.write(c)
+}
+
+// free rejects a name that a row cannot have. A name may be a token that was pasted, and is not repeated then.
+func (a *App) free(data []byte, kind, name string) error {
+	if lint.Credential("Secret", name) != "" {
+		return &exit.Error{
+			Status: exit.No, Code: "CredentialInTemplate", Text: "that looks like a token, not like the name of a " + kind,
+			Fix: "Give a name such as ExampleApi, and store the token itself with cronbearer token set.",
+		}
+	}
+	if text, fix := lint.Name(mappingOf(kind), name); text != "" {
+		return exit.Usagef("%q: %s; %s", name, text, fix)
+	}
+	if _, err := edit.Find(data, mappingOf(kind), name); err == nil {
+		return &exit.Error{
+			Status: exit.No, Code: "Exists", Text: a.Template + " has a " + kind + " " + name + " already",
+			Fix: "change it with cronbearer set " + name + " Key=value",
+		}
+	}
+	return nil
+}
+
+// askForJob asks for what every job needs, and for the time zone if it asks at all.
+func (a *App) askForJob(values map[string]*string) error {
+	asked := false
+	ask := func(key, question, flag, fallback string) error {
+		if *values[key] != "" {
+			return nil
+		}
+		answer, err := a.IO.Ask(question, flag)
+		if err != nil {
+			return err
+		}
+		asked = true
+		if *values[key] = answer; answer == "" {
+			*values[key] = fallback
+		}
+		if *values[key] == "" {
+			return &exit.Error{Status: exit.Declined, Code: "NoAnswer", Text: "no answer, so nothing was written"}
+		}
+		return nil
+	}
+	if err := ask("Schedule", "Schedule, such as cron(0 9 ? * MON-FRI *) or rate(1 hour)", "--schedule", ""); err != nil {
+		return err
+	}
+	if asked && !strings.HasPrefix(*values["Schedule"], "rate") {
+		if err := ask("Timezone", "Time zone, such as Europe/London [UTC]", "--timezone", "UTC"); err != nil {
+			return err
+		}
+	}
+	if err := ask("Call", "Call, such as POST https://api.example.com/v1/reports", "--call", ""); err != nil {
+		return err
+	}
+	tokens, fallback := a.names(kindToken), ""
+	question := "Token, one of " + strings.Join(tokens, ", ")
+	if len(tokens) == 1 {
+		question, fallback = "Token ["+tokens[0]+"]", tokens[0]
+	}
+	return ask("Token", question, "--token", fallback)
+}
+
+// keys returns the keys that were given, in the order in which they are written.
+func (o *newJob) keys() ([]edit.Key, error) {
+	headers, err := headersJSON(o.headers)
+	if err != nil {
+		return nil, err
+	}
+	var keys []edit.Key
+	for _, f := range jobFlags() {
+		value := *o.values[f.key]
+		switch {
+		case f.key == "Body":
+			keys = append(keys, edit.Key{Name: "Headers", Value: headers}, edit.Key{Name: "Body", Value: bodyJSON(value)})
+		case f.key == "MaxAge" && o.idempotent:
+			keys = append(keys, edit.Key{Name: "Idempotent", Value: "true"}, edit.Key{Name: f.key, Value: value})
+		case f.key == "Timezone" && value == "UTC":
+		default:
+			keys = append(keys, edit.Key{Name: f.key, Value: value})
+		}
+	}
+	return slices.DeleteFunc(keys, func(k edit.Key) bool { return k.Value == "" }), nil
+}
+
+// headersJSON is the JSON object of headers that are given as 'Name: value'.
+func headersJSON(given []string) (string, error) {
+	seen := map[string]bool{}
+	var members []string
+	for _, h := range given {
+		name, value, ok := strings.Cut(h, ":")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		switch {
+		case !ok || name == "":
+			return "", exit.Usagef("--header must be 'Name: value'")
+		case seen[strings.ToLower(name)]:
+			return "", exit.Usagef("--header: a name is given twice")
+		}
+		seen[strings.ToLower(name)] = true
+		members = append(members, jsonText(name)+":"+jsonText(value))
+	}
+	if len(members) == 0 {
+		return "", nil
+	}
+	return "{" + strings.Join(members, ",") + "}", nil
+}
+
+// bodyJSON is a body as the template takes it: plain text is a JSON string. What begins as JSON is left to check.
+func bodyJSON(value string) string {
+	if value == "" || json.Valid([]byte(value)) || strings.ContainsAny(value[:1], `{["`) {
+		return value
+	}
+	return jsonText(value)
+}
+
+func jsonText(value string) string {
 	var b strings.Builder
-	for i, r := range key {
-		if unicode.IsUpper(r) && i > 0 {
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value) // a string always has its JSON
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// silent adds the smallest SilentAfter if none is given, and Watch: ignore if there is none. Of a schedule that cannot be
+// read check says what is wrong with it.
+func silent(keys []edit.Key) []edit.Key {
+	row := edit.Row{Keys: keys}
+	if row.Has("SilentAfter") {
+		return keys
+	}
+	hours, watch, ok := fewest(row)
+	if !ok {
+		return append(keys, edit.Key{Name: "SilentAfter", Value: "1"})
+	}
+	keys = append(keys, edit.Key{Name: "SilentAfter", Value: strconv.Itoa(hours)})
+	if !watch && !row.Has("Watch") {
+		keys = append(keys, edit.Key{Name: "Watch", Value: "ignore"})
+	}
+	return keys
+}
+
+// fewest computes the smallest SilentAfter of a row.
+func fewest(row edit.Row) (hours int, watch, ok bool) {
+	zone := row.Get("Timezone")
+	if zone == "" {
+		zone = "UTC"
+	}
+	s, err := schedule.Parse(row.Get("Schedule"), zone)
+	if err != nil {
+		return 0, false, false
+	}
+	minutes, _ := strconv.Atoi(row.Get("Window"))
+	hours, watch = lint.Silence(s, time.Duration(minutes)*time.Minute)
+	return hours, watch, true
+}
+
+// firstRun says when a job starts for the first time.
+func firstRun(j plan.Job) string {
+	switch {
+	case j.Disabled:
+		return "Disabled: it does not run."
+	case j.Rate && len(j.Next) == 0:
+		return "Runs as soon as it is deployed, then every " + every(j.Interval) + "."
+	case len(j.Next) == 0:
+		return "It never runs."
+	}
+	return "Runs first " + j.Next[0].In(j.Zone).Format("Mon 2 Jan 15:04 MST") + "."
+}
+
+// tokenFlags are in the order in which the keys are written.
+func tokenFlags() []rowFlag {
+	return []rowFlag{
+		{"secret", "Secret", "the `name` of the secret below <stack>/, or the ARN of one (from the token's name)"},
+		{"key", "Key", "which member of a JSON secret is the token: a `name`, or a JSON pointer"},
+		{"warn-days", "WarnDays", "`days` before its expiry from which the alarm warns (7)"},
+		{"reject", "Reject", "what also means that it is dead, as `JSON`"},
+		{"note", "Note", "a `text` for its alarms: whose it is and how it is renewed"},
+	}
+}
+
+func newTokenNewCommand(a *App) *cobra.Command {
+	values, dry := map[string]*string{}, false
+	c := &cobra.Command{
+		Use: "token <name>", Short: "Add a token to the template", Args: arguments("a name"),
+		Long: `Add a token to the template: the name of its secret, and its own in the list of
+the loop. The token itself is never in the template: cronbearer token set stores
+it.
+
+The result is checked first. With a mistake in it nothing is written, and the
+exit code is 1.
+
+To which hosts a token may go is not said here: AllowedHosts says it for all of
+them, and the member hosts of a secret for its own.`,
+		Example: `  cronbearer new token BillingApi
+  cronbearer new token BillingApi --secret billing --note 'Renewed by finance'`,
+		RunE: func(_ *cobra.Command, given []string) error { return a.newToken(given[0], values, dry) },
+	}
+	for _, f := range tokenFlags() {
+		values[f.key] = c.Flags().String(f.flag, "", f.usage)
+	}
+	dryRunFlag(c, &dry)
+	a.describes("new token", editDocument{})
+	return c
+}
+
+func (a *App) newToken(name string, values map[string]*string, dry bool) error {
+	before, err := a.ReadTemplate()
+	if err != nil {
+		return err
+	}
+	if err := a.free(before, kindToken, name); err != nil {
+		return err
+	}
+	row := edit.Row{Name: name}
+	for _, f := range tokenFlags() {
+		value := *values[f.key]
+		if f.key == "Secret" && value == "" {
+			value = dashed(name)
+		}
+		if value != "" {
+			row.Keys = append(row.Keys, edit.Key{Name: f.key, Value: value})
+		}
+	}
+	flag := func(key string) string {
+		return "--" + tokenFlags()[slices.IndexFunc(tokenFlags(), func(f rowFlag) bool { return f.key == key })].flag
+	}
+	if err := noCredentials(row.Keys, flag); err != nil {
+		return err
+	}
+	after, err := edit.Add(before, edit.Tokens, row)
+	if err != nil {
+		return a.editError(err)
+	}
+	bill := pricing.Bill(pricing.Stack{Tokens: []pricing.Token{{Expires: true}}})
+	return a.write(change{
+		kind: kindToken, name: name, before: before, after: after, dry: dry, strict: true,
+		notes: []string{cents(pricing.Total(bill, "tokens")) + " a month.", "Next: cronbearer token set " + name},
+	})
+}
+
+// dashed is the usual name of a token's secret: billing-api for BillingApi.
+func dashed(name string) string {
+	var b strings.Builder
+	runes := []rune(name)
+	for i, r := range runes {
+		lowerNext := i+1 < len(runes) && unicode.IsLower(runes[i+1])
+		if i > 0 && unicode.IsUpper(r) && (!unicode.IsUpper(runes[i-1]) || lowerNext) {
 			b.WriteByte('-')
 		}
 		b.WriteRune(unicode.ToLower(r))
 	}
 	return b.String()
-}
-
-// questions are what is asked for a key that is missing.
-var questions = map[string]string{
-	"Schedule": "Schedule, such as rate(1 hour) or cron(30 1 * * ? *)",
-	"Call":     "Call, such as GET https://api.example.com/v1/sync",
-	"Token":    "Token, by its name in the template", "Secret": "Secret, by its name without the stack's",
-}
-
-func newNewCommand(a *App) *cobra.Command {
-	return group("new <command>", writing, "Write a job or a token into the template",
-		`Write a job or a token into the template. Only the lines of the new row change:
-comments, quotes and empty lines stay. The row is checked before it is written.
-What is missing is asked for at a terminal.`,
-		newRowCommand(a, edit.Jobs, "job", `  cronbearer new job NightlyExport --token ExampleApi \
-    --schedule 'cron(30 1 * * ? *)' --timezone Europe/London \
-    --call 'POST https://api.example.com/v1/exports'`),
-		newRowCommand(a, edit.Tokens, "token", `  cronbearer new token BillingApi --secret billing-api --warn-days 14`))
-}
-
-func newRowCommand(a *App, mapping, noun, example string) *cobra.Command {
-	values := map[string]*string{}
-	var dry bool
-	c := &cobra.Command{
-		Use: noun + " <name>", Short: "Write a " + noun + " into the template", Args: arguments("<name>"),
-		Long: "Write a " + noun + ` into the template, and its name into the list of its loop. It
-shows the lines that change. The values of the flags are those of the keys in
-docs/configuration.md.`,
-		Example: example,
-		RunE: func(_ *cobra.Command, names []string) error {
-			return a.newRow(mapping, names[0], values, dry)
-		},
-	}
-	for _, key := range lint.Keys(mapping) {
-		values[key.Name] = c.Flags().String(flagOf(key.Name), "", "the key `"+key.Name+"`")
-	}
-	c.Flags().BoolVar(&dry, "dry-run", false, "show the lines and write nothing")
-	a.describes("new "+noun, editDocument{})
-	return c
-}
-
-func (a *App) newRow(mapping, name string, values map[string]*string, dry bool) error {
-	row := edit.Row{Name: name}
-	if err := a.askMissing(mapping, values); err != nil {
-		return err
-	}
-	keys := lint.Keys(mapping)
-	slices.SortStableFunc(keys, func(x, y lint.Key) int { return place(x.Name) - place(y.Name) })
-	for _, key := range keys {
-		if value := *values[key.Name]; value != "" {
-			if err := credential(key.Name, value); err != nil {
-				return err
-			}
-			row.Keys = append(row.Keys, edit.Key{Name: key.Name, Value: value})
-		}
-	}
-	return a.editTemplate(dry, func(data []byte) ([]byte, error) { return edit.Add(data, mapping, row) }, func() {
-		if mapping == edit.Jobs {
-			a.announceJob(row)
-		}
-		a.IO.Printf("Next: cronbearer plan%s\n", map[bool]string{true: " " + name, false: ""}[mapping == edit.Jobs])
-	})
-}
-
-func place(key string) int {
-	if i := slices.Index(order, key); i >= 0 {
-		return i
-	}
-	return len(order)
-}
-
-// askMissing asks for the keys that a row needs, and computes SilentAfter.
-func (a *App) askMissing(mapping string, values map[string]*string) error {
-	keys := lint.Keys(mapping)
-	slices.SortStableFunc(keys, func(x, y lint.Key) int { return place(x.Name) - place(y.Name) })
-	for _, key := range keys {
-		if !key.Required || *values[key.Name] != "" {
-			continue
-		}
-		if key.Name == "SilentAfter" {
-			hours, watched, err := leastSilentAfter(*values["Schedule"], *values["Timezone"], *values["Window"])
-			if err != nil {
-				return exit.Failed("InvalidSchedule", "%v", err)
-			}
-			*values["SilentAfter"] = strconv.Itoa(hours)
-			if !watched && *values["Watch"] == "" {
-				*values["Watch"] = "ignore"
-			}
-			continue
-		}
-		question := questions[key.Name]
-		if question == "" {
-			question = key.Name
-		}
-		answer, err := a.IO.Ask(question, "--"+flagOf(key.Name))
-		if err != nil {
-			return err
-		}
-		*values[key.Name] = answer
-	}
-	return nil
-}
-
-// leastSilentAfter computes the least SilentAfter of a schedule.
-func leastSilentAfter(expression, zone, window string) (hours int, watched bool, err error) {
-	s, err := schedule.Parse(expression, zone)
-	if err != nil {
-		return 0, false, err
-	}
-	minutes, err := strconv.Atoi(window)
-	if window != "" && err != nil {
-		return 0, false, fmt.Errorf("Window %q is not a number of minutes", window) //nolint:staticcheck // the name of a key
-	}
-	hours, watched = lint.Silence(s, time.Duration(minutes)*time.Minute)
-	return hours, watched, nil
-}
-
-// credential refuses a value that looks like a token: those belong in the secret.
-func credential(key, value string) error {
-	if what := lint.Credential(key, value); what != "" {
-		e := exit.Failed("Credential", "%s has %s: a template is no place for a token", key, what)
-		e.Fix = "store it as a secret: cronbearer token set <token>"
-		return e
-	}
-	return nil
-}
-
-// announceJob says when the new job starts first, and what it costs.
-func (a *App) announceJob(row edit.Row) {
-	s, err := schedule.Parse(row.Get("Schedule"), row.Get("Timezone"))
-	if err != nil {
-		return
-	}
-	price := pricing.Alarms.USD + pricing.Metrics.USD
-	if strings.HasPrefix(row.Get("Schedule"), "rate(") {
-		a.IO.Printf("Starts as soon as it is deployed. $%.2f a month and its runs.\n", price)
-		return
-	}
-	if next, ok := s.Next(a.Now()); ok {
-		zone, err := time.LoadLocation(row.Get("Timezone"))
-		if err != nil {
-			zone = time.UTC
-		}
-		a.IO.Printf("Starts first %s. $%.2f a month and its runs.\n", next.In(zone).Format("Mon 2 Jan 15:04 MST"), price)
-	}
-}
-
-func newSetCommand(a *App) *cobra.Command {
-	var dry bool
-	c := &cobra.Command{
-		Use: "set <job or token> <Key>=<value>...", Short: "Change keys of a job or a token of the template",
-		GroupID: writing,
-		Long: `Change keys of a job or a token of the template. An empty value removes the key.
-Only the lines of those keys change.`,
-		Example: `  cronbearer set HourlySync Timeout=2m Attempts=5
-  cronbearer set ExampleApi WarnDays=7`,
-		Args: func(c *cobra.Command, given []string) error {
-			if len(given) < 2 { //nolint:mnd // a name and a change
-				return exit.Usagef("%s needs a name and at least one <Key>=<value>", c.CommandPath())
-			}
-			return nil
-		},
-		RunE: func(_ *cobra.Command, given []string) error { return a.setKeys(given[0], given[1:], dry) },
-	}
-	c.Flags().BoolVar(&dry, "dry-run", false, "show the lines and write nothing")
-	a.describes("set", editDocument{})
-	return c
-}
-
-func (a *App) setKeys(name string, changes []string, dry bool) error {
-	var keys []edit.Key
-	for _, change := range changes {
-		key, value, ok := strings.Cut(change, "=")
-		if !ok || key == "" {
-			return exit.Usagef("a change is written <Key>=<value>")
-		}
-		if err := credential(key, value); err != nil {
-			return err
-		}
-		keys = append(keys, edit.Key{Name: key, Value: value})
-	}
-	mapping, err := a.mappingOf(name)
-	if err != nil {
-		return err
-	}
-	return a.editTemplate(dry, func(data []byte) ([]byte, error) { return edit.Set(data, mapping, name, keys) }, func() {
-		a.IO.Println("Next: cronbearer plan")
-	})
-}
-
-// mappingOf finds out whether a name is a job's or a token's.
-func (a *App) mappingOf(name string) (string, error) {
-	data, err := a.ReadTemplate()
-	if err != nil {
-		return "", err
-	}
-	for _, mapping := range []string{edit.Jobs, edit.Tokens} {
-		if _, err := edit.Find(data, mapping, name); err == nil {
-			return mapping, nil
-		}
-	}
-	return "", exit.Failed("NoRow", "%s has no job and no token of that name", a.Template)
-}
-
-func newRemoveCommand(a *App) *cobra.Command {
-	row := func(mapping, noun, example string) *cobra.Command {
-		var dry bool
-		c := &cobra.Command{
-			Use: noun + " <name>", Short: "Remove a " + noun + " from the template", Args: arguments("<name>"),
-			Long: "Remove a " + noun + ` from the template, and its name from the list of its loop. The
-deployment that follows deletes its alarms and its schedule; no secret is
-touched.`,
-			Example: example,
-			RunE: func(_ *cobra.Command, names []string) error {
-				if mapping == edit.Tokens {
-					if err := a.unusedToken(names[0]); err != nil {
-						return err
-					}
-				}
-				return a.editTemplate(dry, func(data []byte) ([]byte, error) {
-					return edit.Remove(data, mapping, names[0])
-				}, func() {
-					a.IO.Println("Next: cronbearer plan")
-				})
-			},
-		}
-		c.Flags().BoolVar(&dry, "dry-run", false, "show the lines and write nothing")
-		a.describes("remove "+noun, editDocument{})
-		return c
-	}
-	return group("remove <command>", writing, "Remove a job or a token from the template",
-		`Remove a job or a token from the template. Only its lines change.`,
-		row(edit.Jobs, "job", `  cronbearer remove job NightlyExport`),
-		row(edit.Tokens, "token", `  cronbearer remove token BillingApi`))
-}
-
-// unusedToken fails if a job still uses the token.
-func (a *App) unusedToken(name string) error {
-	data, err := a.ReadTemplate()
-	if err != nil {
-		return err
-	}
-	rows, err := edit.Rows(data, edit.Jobs)
-	if err != nil {
-		return exit.Failed("InvalidTemplate", "%v", err)
-	}
-	var users []string
-	for _, row := range rows {
-		if row.Get("Token") == name {
-			users = append(users, row.Name)
-		}
-	}
-	if len(users) > 0 {
-		e := exit.Failed("TokenInUse", "%s is the token of %s", name, strings.Join(users, ", "))
-		e.Fix = "remove those jobs first, or give them another token: cronbearer set <job> Token=<token>"
-		return e
-	}
-	return nil
-}
-
-// editTemplate changes the template: it checks the result, shows the lines and writes it. done says what comes next,
-// for people.
-func (a *App) editTemplate(dry bool, change func([]byte) ([]byte, error), done func()) error {
-	before, err := a.ReadTemplate()
-	if err != nil {
-		return err
-	}
-	after, err := change(before)
-	switch {
-	case errors.Is(err, edit.ErrExists):
-		return exit.Failed("Exists", "%s has a row of that name already", a.Template)
-	case errors.Is(err, edit.ErrMissing):
-		return exit.Failed("NoRow", "%s has no row of that name", a.Template)
-	case err != nil:
-		e := exit.Failed("NotEdited", "%v", err)
-		e.Fix = "nothing was written"
-		return e
-	}
-	warnings, err := a.newProblems(before, after)
-	if err != nil {
-		return err
-	}
-	lines := edit.Diff(before, after)
-	if !dry && !bytes.Equal(before, after) {
-		if err := replace(a.Template, after); err != nil {
-			return exit.Failed("NotWritten", "%v", err)
-		}
-	}
-	if a.IO.JSON {
-		d := editDocument{Versioned: view.V1, Template: a.Template, Written: !dry, Lines: []editLine{}}
-		for _, l := range lines {
-			d.Lines = append(d.Lines, editLine{string(l.Kind), l.Number, l.Text, l.Was})
-		}
-		return a.IO.WriteJSON(d)
-	}
-	a.printLines(lines)
-	for _, text := range warnings {
-		a.IO.Notef("warning: %s", text)
-	}
-	if dry {
-		a.IO.Notef("nothing was written")
-	} else if a.IO.OutTTY {
-		done()
-	}
-	return nil
-}
-
-// newProblems fails with the mistakes that an edit brings, and returns the warnings.
-func (a *App) newProblems(before, after []byte) (warnings []string, err error) {
-	read := func(data []byte) map[string]lint.Problem {
-		found := map[string]lint.Problem{}
-		for _, p := range lint.Template(data, lint.Options{Now: a.Now()}) {
-			found[p.Place+"\n"+p.Key+"\n"+p.Text] = p
-		}
-		return found
-	}
-	old := read(before)
-	var mistakes []string
-	for key, p := range read(after) {
-		if _, known := old[key]; known {
-			continue
-		}
-		switch p.Severity {
-		case lint.Mistake:
-			mistakes = append(mistakes, p.Message())
-		case lint.Warning:
-			warnings = append(warnings, p.Message())
-		}
-	}
-	slices.Sort(mistakes)
-	slices.Sort(warnings)
-	if len(mistakes) == 0 {
-		return warnings, nil
-	}
-	e := exit.Failed("Mistakes", "%s", strings.Join(mistakes, "\n"))
-	e.Fix = "nothing was written"
-	return nil, e
-}
-
-// replace writes a file in one step, with the mode that it had.
-func replace(path string, data []byte) (err error) {
-	mode := fs.FileMode(0o644)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".cronbearer-*")
-	if err != nil {
-		return err //nolint:wrapcheck // it names the file
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path) //nolint:wrapcheck // it names the file
-}
-
-// printLines shows what changes: the line's number, and its text as far as the terminal is wide. Of a long line that
-// changes only in part it is the part.
-func (a *App) printLines(lines []edit.Line) {
-	if a.IO.OutTTY {
-		a.IO.Println(a.Template)
-	}
-	for _, l := range lines {
-		head := fmt.Sprintf(" %c %-5d ", l.Kind, l.Number)
-		text := strings.TrimRight(l.Text, " ")
-		if a.IO.OutTTY {
-			text = clipped(text, commonPrefix(l.Text, l.Was), a.IO.Width-len(head))
-		}
-		a.IO.Println(strings.TrimRight(head+text, " "))
-	}
-}
-
-func commonPrefix(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return n
-}
-
-// clipped cuts a text to a width so that what is at a byte stays visible.
-func clipped(text string, at, width int) string {
-	runes := []rune(text)
-	if len(runes) <= width {
-		return text
-	}
-	const before = 20
-	start := max(0, min(len([]rune(text[:at]))-before, len(runes)-width+1))
-	if start == 0 {
-		return string(runes[:width-1]) + "…"
-	}
-	end := min(len(runes), start+width-1)
-	out := "…" + string(runes[start:end])
-	if end < len(runes) {
-		out = "…" + string(runes[start:end-1]) + "…"
-	}
-	return out
 }

@@ -4,7 +4,7 @@
 //
 // Each edit is read again before it is returned: everything but the row and its name in the lists must be what it
 // was, and the row must be what was asked for. What is written in a form that cannot be cut is an error, never a
-// guess. Whether a row makes sense is for package lint. This package reads and writes no file.
+// guess. Whether a row makes sense is for package lint. Only Replace touches a file.
 package edit
 
 import (
