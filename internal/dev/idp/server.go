@@ -51,7 +51,7 @@ type Policy struct {
 	// ExchangeEndsAccess lets an exchange end the access tokens that the family had, as with GitHub Apps.
 	ExchangeEndsAccess bool
 	// AccessEndsWithFamily lets access tokens die with the refresh tokens (RFC 7009 section 2.1: "SHOULD"). Without it
-	// they last until they expire, as those do that a target checks by itself.
+	// they last until they expire, as those do that a target checks on its own.
 	AccessEndsWithFamily bool
 
 	// Endpoint is the "aud" that assertions must have; empty: the URL that was asked.

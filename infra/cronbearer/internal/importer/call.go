@@ -241,7 +241,7 @@ func (c *caller) query(location string) (string, error) {
 	return path + "?" + strings.Join(kept, "&"), err
 }
 
-// body returns the body as JSON text, and the content type if the body does not say it by itself.
+// body returns the body as JSON text, and the content type if the body does not imply it.
 func (c *caller) body(headers []header) (text, contentType string, err error) {
 	if c.r.body == nil || *c.r.body == "" {
 		return "", "", nil

@@ -19,7 +19,7 @@ type request struct {
 	url     string
 	headers []header
 	body    *string
-	// contentType is what the source's client sends with the body by itself.
+	// contentType is what the source's client sends with the body by default.
 	contentType string
 	bearer      string
 	timeout     int // seconds

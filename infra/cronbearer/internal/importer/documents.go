@@ -149,7 +149,7 @@ func (im *importer) cronJobOrgJob(d document) {
 		return
 	}
 	if expires, _ := whole(d.value, "schedule", "expiresAt"); expires > 0 {
-		o.notes = append(o.notes, "it finishes on its own some day, and a job does not: remove it of the template then")
+		o.notes = append(o.notes, "it finishes on its own some day, and a job does not: remove it from the template then")
 	}
 	if isTrue(d.value.Get("redirectSuccess")) {
 		o.notes = append(o.notes, "a redirect counted as success; to Cronbearer it is a failed run")

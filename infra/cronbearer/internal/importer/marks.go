@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// A mark is one rune of a private plane that stands in a text for what the source does not say: a variable, a command's
+// A mark is one rune of a private plane that represents in a text what the source does not say: a variable, a command's
 // output. So words, URLs and bodies with such parts are ordinary strings until they are written.
 type mark struct {
 	// placeholder is what is written for it.

@@ -12,7 +12,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/shipped"
 )
 
-// edit replaces a text of the shipped template that stands there once.
+// edit replaces a text of the shipped template that appears in it once.
 type edit struct{ text, instead string }
 
 const (
