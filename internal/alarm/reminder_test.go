@@ -239,7 +239,7 @@ func TestAlarmThatNeedsNothingIsLookedAtOnceInFiveMinutes(t *testing.T) {
 				r.Remind(t.Context(), rejection)
 				if a.describes != step.describes || a.messages != step.messages {
 					t.Errorf(
-						"%s: %d looks and %d messages, want %d and %d", step.what, a.describes, a.messages, step.describes,
+						"%s: %d reads and %d messages, want %d and %d", step.what, a.describes, a.messages, step.describes,
 						step.messages,
 					)
 				}
@@ -591,7 +591,7 @@ func TestRemindNeitherPanicsNorHangs(t *testing.T) {
 					!strings.HasSuffix(line, fmt.Sprintf("error=%q\n", c.want)) || !strings.Contains(line, "level=WARN") {
 					t.Error(line)
 				}
-				time.Sleep(2 * time.Hour) // what hangs ends
+				time.Sleep(2 * time.Hour) // hanging calls return
 			})
 		})
 	}

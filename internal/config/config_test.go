@@ -407,7 +407,7 @@ func TestReadRotator(t *testing.T) {
 				AllowLoopback: true, ClockFile: "c", NoSettling: true,
 			},
 		},
-		"a bad value of the metric's is not a fault of a rotation": {
+		"a bad value of the metric does not fail a rotation": {
 			set: environment{
 				"AWS_REGION": "eu-west-1", "SECRET_PREFIX": "c/", "METRIC_NAMESPACE": "*", "STACK_NAME": "",
 				"AWS_ENDPOINT_URL_CLOUDWATCH": "x",

@@ -1,6 +1,6 @@
 package config
 
-// The rules of names that a variable gives.
+// The rules of names that variables set.
 var (
 	CheckNamespace      = checkNamespace
 	CheckDimensionValue = checkDimensionValue

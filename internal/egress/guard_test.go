@@ -102,12 +102,12 @@ func TestGuard(t *testing.T) {
 						t.Errorf("guard %s: Allows(%s) = %t, want %t", which, addr, got, want)
 					}
 					err := g.guard.Dialing(netip.AddrPortFrom(addr, 443).String())
-					refused, isRefused := errors.AsType[*egress.BlockedError](err)
-					if want != (err == nil) || isRefused == want {
+					blocked, isBlocked := errors.AsType[*egress.BlockedError](err)
+					if want != (err == nil) || isBlocked == want {
 						t.Errorf("guard %s: dialing %s: %v, want it allowed: %t", which, addr, err, want)
 					}
-					if isRefused && refused.Address != addr.Unmap().WithZone("") {
-						t.Errorf("guard %s: the error names %s, want %s", which, refused.Address, addr)
+					if isBlocked && blocked.Address != addr.Unmap().WithZone("") {
+						t.Errorf("guard %s: the error names %s, want %s", which, blocked.Address, addr)
 					}
 				}
 			}

@@ -401,7 +401,7 @@ func TestRetries(t *testing.T) {
 		}
 	}
 	const (
-		nobody = iota
+		never = iota
 		replayable
 		anybody
 	)
@@ -430,16 +430,16 @@ func TestRetries(t *testing.T) {
 			serve: cutOff, retried: replayable, rules: event{"expect": event{"json": event{"/a": 1}}},
 		},
 		"body too large, a rule": {
-			serve: endless(" "), retried: nobody, rules: event{"expect": event{"json": event{"/a": 1}}},
+			serve: endless(" "), retried: never, rules: event{"expect": event{"json": event{"/a": 1}}},
 		},
 		"200 that fails expect": {
-			serve: always(reply(200, "", "{}")), retried: nobody, rules: event{"expect": event{"json": event{"/a": 1}}},
+			serve: always(reply(200, "", "{}")), retried: never, rules: event{"expect": event{"json": event{"/a": 1}}},
 		},
-		"302":                  {serve: always(reply(302, retryAfter, "")), retried: nobody, rules: nil},
-		"400":                  {serve: always(reply(400, "", "")), retried: nobody, rules: nil},
-		"401":                  {serve: always(reply(401, retryAfter, "")), retried: nobody, rules: nil},
-		"403":                  {serve: always(reply(403, "", "")), retried: nobody, rules: nil},
-		"404":                  {serve: always(reply(404, "", "")), retried: nobody, rules: nil},
+		"302":                  {serve: always(reply(302, retryAfter, "")), retried: never, rules: nil},
+		"400":                  {serve: always(reply(400, "", "")), retried: never, rules: nil},
+		"401":                  {serve: always(reply(401, retryAfter, "")), retried: never, rules: nil},
+		"403":                  {serve: always(reply(403, "", "")), retried: never, rules: nil},
+		"404":                  {serve: always(reply(404, "", "")), retried: never, rules: nil},
 		"403 with Retry-After": {serve: always(reply(403, retryAfter, "")), retried: anybody, rules: nil},
 		"408":                  {serve: always(reply(408, "", "")), retried: replayable, rules: nil},
 		"425":                  {serve: always(reply(425, "", "")), retried: replayable, rules: nil},
@@ -448,9 +448,9 @@ func TestRetries(t *testing.T) {
 		"505":                  {serve: always(reply(505, "", "")), retried: replayable, rules: nil},
 		"529":                  {serve: always(reply(529, "", "")), retried: replayable, rules: nil},
 		"599":                  {serve: always(reply(599, "", "")), retried: replayable, rules: nil},
-		"501":                  {serve: always(reply(501, "", "")), retried: nobody, rules: nil},
+		"501":                  {serve: always(reply(501, "", "")), retried: never, rules: nil},
 		"a rejecting 503": {
-			serve: always(reply(503, retryAfter, "")), retried: nobody, rules: event{"reject": event{"status": []any{503}}},
+			serve: always(reply(503, retryAfter, "")), retried: never, rules: event{"reject": event{"status": []any{503}}},
 		},
 		"a 429 in reject.status": {
 			serve: always(reply(429, "", "")), retried: anybody, rules: event{"reject": event{"status": []any{429}}},

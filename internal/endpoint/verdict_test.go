@@ -464,8 +464,8 @@ func TestTargetsRequestID(t *testing.T) {
 	}
 }
 
-// Property: whatever stands in other parameters and challenges, quoted as RFC 9110 section 5.6.4 has it, the Bearer
-// challenge's error is read as it was written; and what is read stands in the header.
+// Property: whatever is in other parameters and challenges, quoted as in RFC 9110 section 5.6.4, the Bearer
+// challenge's error is read as it was written; and what is read is in the header.
 func FuzzChallenges(f *testing.F) {
 	f.Add(`a", Bearer error="invalid_token`, "invalid_token", `Basic realm="x"`)
 	f.Add(`\`, `insufficient_scope`, "Negotiate YII==")

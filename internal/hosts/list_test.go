@@ -217,7 +217,7 @@ func TestParseCommaSeparated(t *testing.T) {
 	}
 }
 
-// Property: what is accepted is not an IP address, holds no byte that a URL gives a meaning to, allows the host that it
+// Property: what is accepted is not an IP address, holds no byte with a meaning in a URL, allows the host that it
 // names and no host below or next to it.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{

@@ -48,7 +48,7 @@ func TestRunReturnsWhatTheFunctionDoes(t *testing.T) {
 				if took := time.Since(start); took != c.took {
 					t.Errorf("it took %s, want %s", took, c.took)
 				}
-				time.Sleep(2 * time.Hour) // what hangs ends
+				time.Sleep(2 * time.Hour) // hanging calls return
 			})
 		})
 	}

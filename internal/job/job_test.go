@@ -299,7 +299,7 @@ func TestRunID(t *testing.T) {
 	}
 	// Version 5, variant of RFC 9562.
 	if got := id(arn, at, "r"); len(got) != 36 || got[14] != '5' || !strings.ContainsRune("89ab", rune(got[19])) {
-		t.Errorf("%s is no UUIDv5", got)
+		t.Errorf("%s is not a UUIDv5", got)
 	}
 }
 

@@ -502,7 +502,7 @@ func TestPublishNeitherPanicsNorHangs(t *testing.T) {
 					line["level"] != "FATAL" {
 					t.Errorf("%v: %s", err, notStored.Line)
 				}
-				time.Sleep(2 * time.Hour) // what hangs ends
+				time.Sleep(2 * time.Hour) // hanging calls return
 			})
 		})
 	}

@@ -24,7 +24,7 @@ type Login struct {
 // LoginCall is the From of an Error.
 const LoginCall = "the login call to"
 
-// LoginValues are what the placeholders of a login stand for. Empty ones check them.
+// LoginValues are the values of a login's placeholders. Empty ones check them.
 func LoginValues(now time.Time, signed, identity string) request.Values {
 	return request.ValuesAt(now, nil, map[string]string{"jwt": signed, "awsIdentity": identity})
 }

@@ -21,7 +21,7 @@ type Rotate struct {
 	Token jsondoc.Pointer
 }
 
-// RotateValues are what the placeholders of a rotate stand for: the times of the call, and the id of the new version,
+// RotateValues are the values of a rotate call's placeholders: the times of the call, and the id of the new version,
 // which makes names unique. Empty ones check them.
 func RotateValues(now time.Time, version string) request.Values {
 	return request.ValuesAt(now, nil, map[string]string{"runId": version})

@@ -28,7 +28,7 @@ const (
 		"KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\nevZzL1gdAFr88hb2OF\n-----END PRIVATE KEY-----\n"
 )
 
-// encoding is one way in which a text may be written. It leaves what stands next to a secret to itself, but for base64.
+// encoding is one way in which a text may be written. It does not change what is next to a secret, except for base64.
 type encoding struct {
 	name   string
 	encode func(string) string
@@ -82,7 +82,7 @@ func (e encoding) apply(s string) string {
 	return e.encode(s)
 }
 
-// forms lists how s may stand in a text that was encoded as a whole: with base64 one form for each alignment, of which
+// forms lists how s may appear in a text that was encoded as a whole: with base64 one form for each alignment, of which
 // only the characters that s alone decides.
 func (e encoding) forms(s string) []string {
 	if e.base64 == nil {
@@ -375,7 +375,7 @@ func TestKeepWrapsWhatItRegisters(t *testing.T) {
 			t.Error(got)
 		}
 	}
-	// Two that are too long to be told apart by what is looked for.
+	// Two that are too long to be distinguished by what is searched for.
 	one, other := s.Keep(strings.Repeat("x", 9000)+"1"), s.Keep(strings.Repeat("x", 9000)+"2")
 	if one.Equal(other) {
 		t.Error("two secrets became one")
@@ -438,7 +438,7 @@ func TestScrubberIsSafeForConcurrentUse(t *testing.T) {
 	group.Wait()
 }
 
-// Property: whatever stands around it and whatever it was encoded in, up to three layers deep, no secret of 8 bytes or
+// Property: whatever is around it and whatever it was encoded in, up to three layers deep, no secret of 8 bytes or
 // more is left, nor a piece of 16.
 func FuzzScrub(f *testing.F) {
 	f.Add(token, "Authorization: Bearer ", " was rejected", []byte{})

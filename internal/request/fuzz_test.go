@@ -49,7 +49,7 @@ func FuzzPlaceholders(f *testing.F) {
 	})
 }
 
-// around are the texts around what stands in double braces.
+// around are the texts around what is in double braces.
 func around(text string) (parts []string) {
 	for {
 		before, rest, found := strings.Cut(text, "{{")

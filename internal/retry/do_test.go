@@ -23,7 +23,7 @@ func TestDo(t *testing.T) {
 		asleep   int           // the first wait that ctx cuts short; 0: none
 		want     []time.Duration
 	}{
-		"an outcome that stands is not retried": {attempts: []retry.Next{{}}},
+		"a final outcome is not retried": {attempts: []retry.Next{{}}},
 		"a retry waits for the backoff": {
 			attempts: []retry.Next{again, again, {}}, want: []time.Duration{second, 2 * second},
 		},

@@ -473,7 +473,7 @@ func TestRequestIsRepeatedOnceAfterALostAnswer(t *testing.T) {
 		version := w.sm.Rotate()
 		for i, want := range []string{"RotationFailedError", "ReauthorizationRequiredError", "ReauthorizationRequiredError"} {
 			_, err := p.invoke(event(rotation.CreateSecret, version))
-			// The refusal is remembered: a dead refresh token is not posted again.
+			// The rejection is remembered: a dead refresh token is not posted again.
 			if _, posts := w.provider.counts(); errorName(err) != want || posts != min(i+1, 2) {
 				t.Errorf("step %d: %v, %d requests; want %s", i+1, err, posts, want)
 			}

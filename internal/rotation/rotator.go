@@ -1,9 +1,9 @@
 // Package rotation renews tokens by the protocol of Secrets Manager's rotation: four steps, each safe to repeat and to
 // be killed in at any point. It is the only one that writes secrets, and it publishes one metric, RotationFailed.
 //
-// Its policy: what a provider has answered is in Secrets Manager before a step ends, usable or not; a credential that
-// was answered to is not sent again; a rotation without a new token that works never finishes; and no state needs an
-// operator unless the provider says so. docs/decisions/0007 and 0011 have the reasons.
+// Its policy: what a provider has answered is in Secrets Manager before a step returns, usable or not; a credential
+// that was answered to is not sent again; a rotation without a new token that works never finishes; and no state needs
+// an operator unless the provider says so. docs/decisions/0007 and 0011 have the reasons.
 package rotation
 
 import (

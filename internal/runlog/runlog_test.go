@@ -180,7 +180,7 @@ func TestLinesAreShort(t *testing.T) {
 	}
 }
 
-// Property: whatever a secret is and wherever it stands, a line stays one line of JSON with its keys, time and level,
+// Property: whatever a secret is and wherever it is, a line stays one line of JSON with its keys, time and level,
 // and the secret is not in it.
 func FuzzLine(f *testing.F) {
 	f.Add(secret, "before ", " after")
@@ -292,7 +292,7 @@ func TestRuntimeDropsRepetitions(t *testing.T) {
 	runtime := log.New(runlog.Runtime(&out, &redact.Scrubber{}), "", 0)
 	runtime.Printf(`{"errorMessage":"job J: token T is rejected","errorType":"TokenRejectedError"}`)
 	if out.Len() > 0 {
-		t.Errorf("the error stands there twice: %s", &out)
+		t.Errorf("the error appears twice: %s", &out)
 	}
 	runtime.Printf("failed to GET from runtime API: %v", io.ErrUnexpectedEOF)
 	want := map[string]any{

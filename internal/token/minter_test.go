@@ -647,7 +647,7 @@ func TestRejectionIsRememberedForItsVersion(t *testing.T) {
 		requests int
 		says     string
 	}{
-		{why: "refused", version: v1, requests: 1, says: "answered 400, invalid_client"},
+		{why: "rejected", version: v1, requests: 1, says: "answered 400, invalid_client"},
 		{why: "remembered at once", version: v1, requests: 1, says: "rejected at 2026-11-24T09:00:00Z"},
 		{
 			why: "remembered until the last moment", move: 5*time.Minute - 1, version: v1, requests: 1,

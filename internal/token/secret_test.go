@@ -450,7 +450,7 @@ func TestSecretProblems(t *testing.T) {
 			`"}`, want: []string{"oauth2 must be an object, not a string"}},
 		"hosts of a wrong type": {text: `{"token":"abcdefgh","hosts":{"` + canary +
 			`":1}}`, want: []string{"hosts must be a list of strings, or one comma-separated string, not an object"}},
-		"hosts that are no hosts": {text: `{"token":"abcdefgh","hosts":"example.com, https://` + canary +
+		"hosts that are not hosts": {text: `{"token":"abcdefgh","hosts":"example.com, https://` + canary +
 			`"}`, want: []string{"hosts: entry 2: write only the host"}},
 		"host of a wrong type": {
 			text: `{"token":"abcdefgh","hosts":["example.com",7]}`,
