@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -324,7 +325,7 @@ type rawWriter struct{ to io.Writer }
 
 func (w *rawWriter) Write(p []byte) (int, error) {
 	if _, err := io.WriteString(w.to, strings.ReplaceAll(string(p), "\n", "\r\n")); err != nil {
-		return 0, err //nolint:wrapcheck // of the terminal
+		return 0, err
 	}
 	return len(p), nil
 }
@@ -412,10 +413,8 @@ func (d *devSession) one(name string, all []string, do func(string) error) error
 	if name == "" && len(all) > 0 {
 		name = all[0]
 	}
-	for _, known := range all {
-		if known == name {
-			return do(name)
-		}
+	if slices.Contains(all, name) {
+		return do(name)
 	}
 	return fmt.Errorf("there is no %q; there are %s", name, strings.Join(all, ", "))
 }

@@ -107,7 +107,7 @@ func New(ctx context.Context, o Options) (_ *Sandbox, err error) {
 			return nil, err
 		}
 	}
-	s.Cloud, err = awssim.New(awssim.Options{ //nolint:contextcheck // its servers end with Close
+	s.Cloud, err = awssim.New(awssim.Options{
 		Template: o.Template, StackName: o.Stack, Parameters: o.Parameters, Binaries: binaries, Start: o.Start,
 		PassOver:    true,
 		Concurrency: o.Concurrency, Observe: s.observe, IdleLife: idleLife,
@@ -116,7 +116,7 @@ func New(ctx context.Context, o Options) (_ *Sandbox, err error) {
 		return nil, err
 	}
 	s.readJobs()
-	return s, s.storeTokens() //nolint:contextcheck // its servers end with Close
+	return s, s.storeTokens()
 }
 
 // idleLife ends environments that have had no work for a while, as Lambda does: a template of fifty jobs would leave as
