@@ -216,7 +216,7 @@ var verbs = map[string]func(*testscript.TestScript, *simulated, []string) error{
 		return nil
 	},
 	"unlimited": func(_ *testscript.TestScript, s *simulated, _ []string) error {
-		s.server.Unlimited = true
+		s.server.Unlimited.Store(true)
 		return nil
 	},
 	"unconfirm": func(_ *testscript.TestScript, s *simulated, args []string) error { return s.confirm(args[0], false) },

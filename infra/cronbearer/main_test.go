@@ -150,7 +150,8 @@ func transcript(ts *testscript.TestScript, text string) string {
 	run.Dir = ts.MkAbs(".")
 	run.Env = append(os.Environ(), "CRONBEARER_FORCE_TTY=80")
 	for _, name := range []string{
-		"PATH", "HOME", "WORK", "TZ", "NO_COLOR", "REPOSITORY", "CRONBEARER_TEST_NOW", "CRONBEARER_TEST_WORD", "CRONBEARER_TEST_FUNCTIONS",
+		"PATH", "HOME", "WORK", "TZ", "NO_COLOR", "REPOSITORY", "CRONBEARER_TEST_NOW", "CRONBEARER_TEST_WORD",
+		"CRONBEARER_TEST_FUNCTIONS",
 		"CRONBEARER_LOCAL",
 		"GOCACHE", "GOMODCACHE",
 	} {

@@ -68,8 +68,8 @@ func echoes(t *testing.T, terminal *os.File) bool {
 	return state.Lflag&unix.ECHO != 0
 }
 
-// TestPromptShowsNothing types at the prompt only once it is there, in a process of its own at a real pseudo-terminal: nothing of
-// what was typed is shown, and echo is on again afterwards, on an interrupt, too.
+// TestPromptShowsNothing types at the prompt only once it is there, in a process of its own at a real pseudo-terminal:
+// nothing of what was typed is shown, and echo is on again afterwards, on an interrupt, too.
 func TestPromptShowsNothing(t *testing.T) {
 	t.Parallel()
 	const canary = "fake-token-canary-0123456789"

@@ -343,7 +343,8 @@ func (c *checker) misread(lines []string, place string, b block) bool {
 	return len(found) > 0
 }
 
-// braced returns the lines of a row in braces without comments, up to the brace that closes it: what follows is not the row's.
+// braced returns the lines of a row in braces without comments, up to the brace that closes it: what follows is not the
+// row's.
 func braced(lines []string) []string {
 	var quote, before byte
 	depth := 0

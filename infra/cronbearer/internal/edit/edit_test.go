@@ -66,8 +66,8 @@ func TestShippedTemplate(t *testing.T) {
 		want string
 	}{
 		"a job is written in lines, as the first one": {
-			func(d []byte) ([]byte, error) { return edit.Add(d, edit.Jobs, night()) },
-			`+     NightlyExport:
+			edit: func(d []byte) ([]byte, error) { return edit.Add(d, edit.Jobs, night()) },
+			want: `+     NightlyExport:
 +       Schedule: cron(30 1 * * ? *)
 +       Timezone: Europe/London
 +       Call: POST https://api.example.com/v1/exports?for={{scheduledDate}}&all
@@ -79,14 +79,14 @@ func TestShippedTemplate(t *testing.T) {
 `,
 		},
 		"a token is written in braces, as the others": {
-			func(d []byte) ([]byte, error) { return edit.Add(d, edit.Tokens, backup()) },
-			`+     'No': { Secret: backup-api, WarnDays: 7.5, Note: '12:30' }
+			edit: func(d []byte) ([]byte, error) { return edit.Add(d, edit.Tokens, backup()) },
+			want: `+     'No': { Secret: backup-api, WarnDays: 7.5, Note: '12:30' }
 ~     - [ExampleApi, 'No']                                             # add a token's name here
 `,
 		},
 		"a job in lines is removed, and the comments above it stay": {
-			func(d []byte) ([]byte, error) { return edit.Remove(d, edit.Jobs, "DailyReport") },
-			`-     DailyReport:
+			edit: func(d []byte) ([]byte, error) { return edit.Remove(d, edit.Jobs, "DailyReport") },
+			want: `-     DailyReport:
 -       Schedule: cron(0 9 ? * MON-FRI *)
 -       Timezone: Europe/London
 -       Call: POST https://api.example.com/v1/reports?for={{scheduledDate}}
@@ -97,30 +97,35 @@ func TestShippedTemplate(t *testing.T) {
 `,
 		},
 		"a job in braces is removed": {
-			func(d []byte) ([]byte, error) { return edit.Remove(d, edit.Jobs, "HourlySync") },
-			`-     HourlySync: { Schedule: "rate(1 hour)", Call: "GET https://api.example.com/v1/sync", Token: ExampleApi, SilentAfter: 3 }
+			edit: func(d []byte) ([]byte, error) { return edit.Remove(d, edit.Jobs, "HourlySync") },
+			want: `-     HourlySync: { Schedule: "rate(1 hour)", Call: "GET https://api.example.com/v1/sync", ` +
+				`Token: ExampleApi, SilentAfter: 3 }
 ~     - [DailyReport]                                # add a job's name here
 `,
 		},
 		"keys are changed, added and removed in lines": {
-			func(d []byte) ([]byte, error) {
+			edit: func(d []byte) ([]byte, error) {
 				return edit.Set(d, edit.Jobs, "DailyReport", []edit.Key{
 					{"Schedule", "cron(30 9 ? * MON-FRI *)"}, {"Timezone", ""}, {"Timeout", "2m"}, {"Body", `"it's"`},
 				})
 			},
-			`~       Schedule: cron(30 9 ? * MON-FRI *)
+			want: `~       Schedule: cron(30 9 ? * MON-FRI *)
 -       Timezone: Europe/London
 ~       Body: '"it''s"'
 +       Timeout: 2m
 `,
 		},
 		"keys are changed, added and removed in braces": {
-			func(d []byte) ([]byte, error) {
+			edit: func(d []byte) ([]byte, error) {
 				return edit.Set(d, edit.Jobs, "HourlySync", []edit.Key{
-					{"Schedule", "cron(0 * * * ? *)"}, {"SilentAfter", ""}, {"Idempotent", "true"}, {"State", "DISABLED"},
+					{Name: "Schedule", Value: "cron(0 * * * ? *)"},
+					{Name: "SilentAfter", Value: ""},
+					{Name: "Idempotent", Value: "true"},
+					{Name: "State", Value: "DISABLED"},
 				})
 			},
-			`~     HourlySync: { Schedule: 'cron(0 * * * ? *)', Call: "GET https://api.example.com/v1/sync", Token: ExampleApi, ` +
+			want: `~     HourlySync: { Schedule: 'cron(0 * * * ? *)', Call: "GET https://api.example.com/v1/sync", Token: ` +
+				`ExampleApi, ` +
 				"Idempotent: true, State: DISABLED }\n",
 		},
 	}
@@ -149,7 +154,8 @@ type layout struct{ *rand.Rand }
 func (l layout) one(choices ...string) string { return choices[l.IntN(len(choices))] }
 
 func (l layout) comment(indent int) string {
-	return l.one("", "", strings.Repeat(" ", indent)+l.one("# a comment", "#\ta tab: [x, {y", "# it's \"quoted\" — ✓", "#")+"\n", "\n")
+	return l.one("", "", strings.Repeat(" ", indent)+
+		l.one("# a comment", "#\ta tab: [x, {y", "# it's \"quoted\" — ✓", "#")+"\n", "\n")
 }
 
 // row writes a row of the given keys.
@@ -177,7 +183,8 @@ func (l layout) row(name string, keys []edit.Key, indent, step int, braces bool)
 			return pad + name + ": {" + strings.Join(parts, ",  ") + "}\n"
 		}
 		inner := "\n" + pad + strings.Repeat(" ", step)
-		return pad + name + ": {" + inner + strings.Join(parts, ","+l.one("", " # of it")+inner) + l.one("", ",") + "\n" + pad + "}\n"
+		return pad + name + ": {" + inner + strings.Join(parts, ","+l.one("", " # of it")+inner) + l.one("", ",") + "\n" +
+			pad + "}\n"
 	}
 	out := pad + l.one(name, `"`+name+`"`) + ":" + l.one("", "  # its keys") + "\n"
 	for _, p := range parts {
@@ -202,7 +209,8 @@ func (l layout) list(names []string) string {
 	case 1:
 		return "    - [ " + strings.Join(names, ",") + l.one("", ",", " ,") + " ]\n"
 	case 2:
-		return "    - [\n        " + strings.Join(names, ","+l.one("", "  # one")+"\n        ") + l.one("", ",", " # last") + "\n      ]\n"
+		return "    - [\n        " + strings.Join(names, ","+l.one("", "  # one")+"\n        ") +
+			l.one("", ",", " # last") + "\n      ]\n"
 	case 3:
 		return "    - - " + strings.Join(names, "\n      - ") + l.one("", "  # end") + "\n"
 	}
@@ -231,7 +239,7 @@ Resources:
 
 // generated is a template with its rows and lists written in another way.
 func generated(seed uint64, base string) []byte {
-	l := layout{rand.New(rand.NewPCG(seed, 16))} //nolint:gosec // the same templates each time
+	l := layout{rand.New(rand.NewPCG(seed, 16))}
 	text := base
 	rowsAt, rest := strings.Index(text, "  Tokens:\n"), strings.Index(text, "  # A flexible window has")
 	indent, step := 2+1+l.IntN(4), 1+l.IntN(4)
@@ -248,14 +256,21 @@ func generated(seed uint64, base string) []byte {
 			{"SilentAfter", "75"},
 		},
 		"HourlySync": {
-			{"Schedule", "rate(1 hour)"}, {"Call", "GET https://api.example.com/v1/sync"}, {"SilentAfter", "3"}, {"Token", "ExampleApi"},
+			{Name: "Schedule", Value: "rate(1 hour)"},
+			{Name: "Call", Value: "GET https://api.example.com/v1/sync"},
+			{Name: "SilentAfter", Value: "3"},
+			{Name: "Token", Value: "ExampleApi"},
 		},
 		"Weekly": {
-			{"Schedule", "rate(5 days)"}, {"Call", "GET https://api.example.com/weekly"}, {"Token", "Other"}, {"SilentAfter", "122"},
+			{Name: "Schedule", Value: "rate(5 days)"},
+			{Name: "Call", Value: "GET https://api.example.com/weekly"},
+			{Name: "Token", Value: "Other"},
+			{Name: "SilentAfter", Value: "122"},
 		},
 	}
 	tokens := map[string][]edit.Key{
-		"ExampleApi": {{"Secret", "example-api"}, {"WarnDays", "14"}}, "Other": {{"Secret", "other"}, {"Note", "ours, or #2"}},
+		"ExampleApi": {{Name: "Secret", Value: "example-api"}, {Name: "WarnDays", Value: "14"}},
+		"Other":      {{Name: "Secret", Value: "other"}, {Name: "Note", Value: "ours, or #2"}},
 	}
 	jobNames, tokenNames := []string{"DailyReport", "HourlySync", "Weekly"}, []string{"ExampleApi", "Other"}
 	l.Shuffle(len(jobNames), func(i, j int) { jobNames[i], jobNames[j] = jobNames[j], jobNames[i] })
@@ -273,10 +288,17 @@ func generated(seed uint64, base string) []byte {
 		}
 		return out
 	}
-	rows := section("Tokens", tokenNames, tokens) + l.one("", "\n") + section("Jobs", jobNames, jobs) + l.one("\n", "", "  # end\n")
+	rows := section("Tokens", tokenNames, tokens) + l.one("", "\n") + section("Jobs", jobNames, jobs) +
+		l.one("\n", "", "  # end\n")
 	text = text[:rowsAt] + rows + text[rest:]
-	text = strings.Replace(text, "    - [ExampleApi]                                             # add a token's name here\n", l.list(tokenNames), 1)
-	text = strings.Replace(text, "    - [DailyReport, HourlySync]                                # add a job's name here\n", l.list(jobNames), 1)
+	text = strings.Replace(
+		text, "    - [ExampleApi]                                             # add a token's name here\n",
+		l.list(tokenNames), 1,
+	)
+	text = strings.Replace(
+		text, "    - [DailyReport, HourlySync]                                # add a job's name here\n", l.list(jobNames),
+		1,
+	)
 	if l.IntN(3) == 0 { // the mappings last, Jobs or Tokens at the end of the file
 		from, to := strings.Index(text, "Mappings:\n"), strings.Index(text, "\nMetadata:\n")
 		mappings := text[from:to]
@@ -354,7 +376,8 @@ func checkAdded(t *testing.T, before, after []byte, mapping string, row edit.Row
 		t.Errorf("%s: %v\n%s", mapping, found, diffText(before, after))
 	}
 	for _, l := range edit.Diff(before, after) {
-		ours := strings.Contains(l.Text, row.Name) || l.Text == "" || strings.HasPrefix(l.Was, strings.TrimSuffix(l.Text, ","))
+		ours := strings.Contains(l.Text, row.Name) || l.Text == "" ||
+			strings.HasPrefix(l.Was, strings.TrimSuffix(l.Text, ","))
 		for _, k := range row.Keys {
 			ours = ours || strings.Contains(l.Text, k.Name+": ")
 		}
@@ -438,7 +461,10 @@ func TestGeneratedTemplatesAsPyYAMLReadsThem(t *testing.T) {
 				continue // takes the key out
 			}
 			after, err := edit.Set([]byte(small), edit.Jobs, name, []edit.Key{{"Note", value}})
-			write(fmt.Sprint("value", i, name), must(t, after, err), edit.Jobs, edit.Row{Name: name, Keys: []edit.Key{{"Note", value}}})
+			write(
+				fmt.Sprint("value", i, name), must(t, after, err), edit.Jobs,
+				edit.Row{Name: name, Keys: []edit.Key{{Name: "Note", Value: value}}},
+			)
 		}
 	}
 	text, err := json.Marshal(want)
@@ -473,11 +499,16 @@ sys.exit(wrong > 0)
 // values are those that a reader of YAML takes for something else if they are not quoted.
 func values() []string {
 	return []string{
-		"NO", "on", "Yes", "off", "true", "Null", "~", "12:30", "1:30:00", "0o17", "017", "1_000", "0x1F", "1e3", ".5", "+1", "-0", ".inf",
-		"2026-11-28", "2026-11-28 01:12:00", "=", "<<", "-", "- a", "?", "? a", "a ?", "a? b", ": a", "a: b", "a:", "a:b", "a #b", "a#b",
-		"#a", "&a", "*a", "!a", "%a", "@a", "`a`", "'a'", `"a"`, "it's", `say "no"`, "[a]", "{a}", "a, b", "a [b", "a } b", "|", ">", "| a",
-		" a", "a ", "a  b", "a\tb", "a\nb", "\ta", "é ✓ 😀", "a\u00a0b", "a\u2028b", "a\u0085b", "a\x7fb", "\ufeffa", `a\b`, "---", "--- a", "...",
-		"cron(30 1 * * ? *)", `{"kind":"daily","it's":[1, 2]}`, `"ping"`, "https://a.example/?q=1&b={{runId}}", "y", "n", "a: ", "null", "",
+		"NO", "on", "Yes", "off", "true", "Null", "~", "12:30", "1:30:00", "0o17", "017", "1_000", "0x1F", "1e3", ".5", "+1",
+		"-0", ".inf",
+		"2026-11-28", "2026-11-28 01:12:00", "=", "<<", "-", "- a", "?", "? a", "a ?", "a? b", ": a", "a: b", "a:", "a:b",
+		"a #b", "a#b",
+		"#a", "&a", "*a", "!a", "%a", "@a", "`a`", "'a'", `"a"`, "it's", `say "no"`, "[a]", "{a}", "a, b", "a [b", "a } b",
+		"|", ">", "| a",
+		" a", "a ", "a  b", "a\tb", "a\nb", "\ta", "é ✓ 😀", "a\u00a0b", "a\u2028b", "a\u0085b", "a\x7fb", "\ufeffa", `a\b`,
+		"---", "--- a", "...",
+		"cron(30 1 * * ? *)", `{"kind":"daily","it's":[1, 2]}`, `"ping"`, "https://a.example/?q=1&b={{runId}}", "y", "n",
+		"a: ", "null", "",
 	}
 }
 
@@ -513,18 +544,24 @@ func TestValuesAreReadAsTheyWereGiven(t *testing.T) {
 func TestValuesAreQuotedOnlyWhereNeeded(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ value, inLines, inBraces string }{
-		{"cron(30 1 * * ? *)", "cron(30 1 * * ? *)", "'cron(30 1 * * ? *)'"},
-		{"POST https://api.example.com/a?b=c", "POST https://api.example.com/a?b=c", "'POST https://api.example.com/a?b=c'"},
-		{"GET https://api.example.com/a", "GET https://api.example.com/a", "GET https://api.example.com/a"},
-		{"rate(1 hour)", "rate(1 hour)", "rate(1 hour)"},
-		{"NO", "'NO'", "'NO'"},
-		{"on", "'on'", "'on'"},
-		{"12:30", "'12:30'", "'12:30'"},
-		{"49", "'49'", "'49'"},
-		{"a, b", "a, b", "'a, b'"},
-		{"a #1", "'a #1'", "'a #1'"},
-		{`{"a":"it's"}`, `'{"a":"it''s"}'`, `'{"a":"it''s"}'`},
-		{"a\tb", `"a\tb"`, `"a\tb"`},
+		{value: "cron(30 1 * * ? *)", inLines: "cron(30 1 * * ? *)", inBraces: "'cron(30 1 * * ? *)'"},
+		{
+			value: "POST https://api.example.com/a?b=c", inLines: "POST https://api.example.com/a?b=c",
+			inBraces: "'POST https://api.example.com/a?b=c'",
+		},
+		{
+			value: "GET https://api.example.com/a", inLines: "GET https://api.example.com/a",
+			inBraces: "GET https://api.example.com/a",
+		},
+		{value: "rate(1 hour)", inLines: "rate(1 hour)", inBraces: "rate(1 hour)"},
+		{value: "NO", inLines: "'NO'", inBraces: "'NO'"},
+		{value: "on", inLines: "'on'", inBraces: "'on'"},
+		{value: "12:30", inLines: "'12:30'", inBraces: "'12:30'"},
+		{value: "49", inLines: "'49'", inBraces: "'49'"},
+		{value: "a, b", inLines: "a, b", inBraces: "'a, b'"},
+		{value: "a #1", inLines: "'a #1'", inBraces: "'a #1'"},
+		{value: `{"a":"it's"}`, inLines: `'{"a":"it''s"}'`, inBraces: `'{"a":"it''s"}'`},
+		{value: "a\tb", inLines: `"a\tb"`, inBraces: `"a\tb"`},
 	} {
 		for name, want := range map[string]string{"DailyReport": c.inLines, "HourlySync": c.inBraces} {
 			after, err := edit.Set([]byte(shipped.Template()), edit.Jobs, name, []edit.Key{{"Note", c.value}})
@@ -539,16 +576,22 @@ func TestWhatCannotBeEditedIsAnError(t *testing.T) {
 	t.Parallel()
 	const loop = "Resources:\n  Fn::ForEach::Jobs: [Job, [A], {}]\n"
 	for name, c := range map[string]struct{ template, want string }{
-		"no YAML":             {"a: [", "cannot be read"},
-		"empty":               {"", "is empty"},
-		"no mapping":          {"Mappings: {}\n" + loop, "has no mapping Jobs"},
-		"no rows":             {"Mappings:\n  Jobs:\n" + loop, "line 2"},
-		"no loop":             {"Mappings:\n  Jobs:\n    A: { B: c }\n", "no loop Fn::ForEach::Jobs"},
-		"a list that is none": {"Mappings:\n  Jobs:\n    A: { B: c }\nResources:\n  Fn::ForEach::Jobs: [Job, !Ref P, {}]\n", "line 5"},
-		"a split":             {"Mappings:\n  Jobs:\n    A: { B: c }\nResources:\n  Fn::ForEach::Jobs: [Job, !Split [a, b], {}]\n", "line 5"},
-		"explicit keys":       {"Mappings:\n  Jobs:\n    ? A\n    : { B: c }\n" + loop, "line 3"},
-		"exists":              {"Mappings:\n  Jobs:\n    NightlyExport: { B: c }\n" + loop, "already"},
-		"not UTF-8":           {"a: \xff\n", "UTF-8"},
+		"no YAML":    {template: "a: [", want: "cannot be read"},
+		"empty":      {template: "", want: "is empty"},
+		"no mapping": {template: "Mappings: {}\n" + loop, want: "has no mapping Jobs"},
+		"no rows":    {template: "Mappings:\n  Jobs:\n" + loop, want: "line 2"},
+		"no loop":    {template: "Mappings:\n  Jobs:\n    A: { B: c }\n", want: "no loop Fn::ForEach::Jobs"},
+		"a list that is none": {
+			template: "Mappings:\n  Jobs:\n    A: { B: c }\nResources:\n  Fn::ForEach::Jobs: [Job, !Ref P, {}]\n",
+			want:     "line 5",
+		},
+		"a split": {
+			template: "Mappings:\n  Jobs:\n    A: { B: c }\nResources:\n  Fn::ForEach::Jobs: [Job, !Split [a, b], {}]\n",
+			want:     "line 5",
+		},
+		"explicit keys": {template: "Mappings:\n  Jobs:\n    ? A\n    : { B: c }\n" + loop, want: "line 3"},
+		"exists":        {template: "Mappings:\n  Jobs:\n    NightlyExport: { B: c }\n" + loop, want: "already"},
+		"not UTF-8":     {template: "a: \xff\n", want: "UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -561,7 +604,8 @@ func TestWhatCannotBeEditedIsAnError(t *testing.T) {
 
 func TestAnchorThatIsUsedElsewhereStays(t *testing.T) {
 	t.Parallel()
-	const template = "Mappings:\n  Jobs:\n    A: { B: &b c }\n    C: { B: *b }\nResources:\n  Fn::ForEach::Jobs: [Job, [A, C], {}]\n"
+	const template = "Mappings:\n  Jobs:\n    A: { B: &b c }\n    C: { B: *b }\nResources:\n  Fn::ForEach::Jobs: [Job, " +
+		"[A, C], {}]\n"
 	if after, err := edit.Remove([]byte(template), edit.Jobs, "A"); err == nil {
 		t.Errorf("%s", after)
 	}
@@ -586,8 +630,8 @@ func FuzzEdits(f *testing.F) {
 			}
 			return fmt.Sprint(slices.DeleteFunc(rows, func(r edit.Row) bool { return r.Name == name }), others(t, data))
 		}
-		new := edit.Row{Name: "New", Keys: []edit.Key{{"Note", value}, {"Token", "T"}}}
-		if after, err := edit.Add([]byte(template), edit.Jobs, new); err == nil {
+		added := edit.Row{Name: "New", Keys: []edit.Key{{"Note", value}, {"Token", "T"}}}
+		if after, err := edit.Add([]byte(template), edit.Jobs, added); err == nil {
 			got, err := edit.Find(after, edit.Jobs, "New")
 			if want := rest([]byte(template), "New"); rest(after, "New") != want || err != nil || got.Get("Note") != value {
 				t.Errorf("added: %v, %v", got, err)

@@ -207,7 +207,7 @@ func (r *Rehearsal) Run(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	for _, p := range r.Plan {
-		s.At(p.At, func(context.Context) { r.play(p) }) //nolint:contextcheck // what it starts ends with the sandbox
+		s.At(p.At, func(context.Context) { r.play(p) })
 	}
 	for s.Now().Before(r.report.End) {
 		if err := s.Run(ctx, earlier(s.Now().Add(time.Hour), r.report.End)); err != nil {

@@ -31,8 +31,8 @@ func TestOperatorTemplateIsGenerated(t *testing.T) {
 // maxPolicy is the size of a managed policy without white space (IAM quotas).
 const maxPolicy = 6144
 
-// TestOperatorPoliciesNarrowWhatTheyCan: the template resolves, no policy has a wildcard in an action or reads a secret, and a
-// resource is "*" only where the Service Authorization Reference has no type for the action.
+// TestOperatorPoliciesNarrowWhatTheyCan: the template resolves, no policy has a wildcard in an action or reads a
+// secret, and a resource is "*" only where the Service Authorization Reference has no type for the action.
 func TestOperatorPoliciesNarrowWhatTheyCan(t *testing.T) {
 	t.Parallel()
 	stack, err := cfn.Parse([]byte(rights.Template()), cfn.Options{StackName: "operators"})

@@ -12,8 +12,8 @@ var names = map[Level]struct{ id, description string }{
 	KeepTokens: {"KeepTokens", "also stores and renews tokens; it cannot read one"},
 }
 
-// Template returns infra/operator.yaml: the three policies for people and roles that operate one stack. Each contains the ones
-// before it, so that one of them is attached.
+// Template returns infra/operator.yaml: the three policies for people and roles that operate one stack. Each contains
+// the ones before it, so that one of them is attached.
 func Template() string {
 	var b strings.Builder
 	b.WriteString(`# Generated from infra/cronbearer/internal/rights: make generate.
