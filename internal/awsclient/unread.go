@@ -19,7 +19,7 @@ func (p unread) DeserializeResponse(
 	if operation.Output == nil && 200 <= response.StatusCode && response.StatusCode <= 299 {
 		return nil
 	}
-	return p.ClientProtocol.DeserializeResponse(
+	return p.ClientProtocol.DeserializeResponse( //nolint:wrapcheck // it replaces the SDK's
 		ctx, operation, types, response, out,
-	) //nolint:wrapcheck // it replaces the SDK's
+	)
 }

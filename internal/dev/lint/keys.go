@@ -34,8 +34,8 @@ func Keys(mapping string) []Key {
 	return keys
 }
 
-// Name reports what is wrong with the name of a row, and what to write; "" if nothing is. YAML's words are good names in
-// quotes.
+// Name reports what is wrong with the name of a row, and what to write; "" if nothing is. YAML's words are good names
+// in quotes.
 func Name(mapping, name string) (text, fix string) {
 	if rowName.MatchString(name) {
 		return "", ""

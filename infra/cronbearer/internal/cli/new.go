@@ -246,8 +246,8 @@ func jsonText(value string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// silent adds the smallest SilentAfter if none is given, and Watch: ignore if there is none. Of a schedule that cannot be
-// read check says what is wrong with it.
+// silent adds the smallest SilentAfter if none is given, and Watch: ignore if there is none. Of a schedule that cannot
+// be read check says what is wrong with it.
 func silent(keys []edit.Key) []edit.Key {
 	row := edit.Row{Keys: keys}
 	if row.Has("SilentAfter") {

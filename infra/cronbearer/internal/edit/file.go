@@ -11,8 +11,8 @@ import (
 // ErrChanged reports that a file is no longer what was edited.
 var ErrChanged = errors.New("the file was changed by someone else meanwhile")
 
-// Replace writes a file whole or not at all, with the mode that it had: a new file beside it takes its place. A symbolic
-// link stays, and what it leads to is replaced.
+// Replace writes a file whole or not at all, with the mode that it had: a new file next to it takes its place. A
+// symbolic link stays, and what it leads to is replaced.
 func Replace(path string, before, after []byte) (err error) {
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return fmt.Errorf("find the template: %w", err)
