@@ -13,532 +13,446 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/devsession"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
-	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/local"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/page"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/render"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/sandbox"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/view"
-	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/when"
 	"github.com/cronbearer/cronbearer/internal/dev/lint"
 )
 
-// devOptions are the flags of dev.
 type devOptions struct {
-	listen, target, once string
+	page                 bool
+	target, once, listen string
 	secrets              []string
 }
 
 func newDevCommand(a *App) *cobra.Command {
 	var o devOptions
 	c := &cobra.Command{
-		Use: "dev [--target <url>] [--secret <token>=<file>]... [--once <job>]", GroupID: writing, Args: arguments(),
-		Short: "Run your own template on this machine, on a clock that you move",
-		Long: `Run your own template on this machine: the real functions on a model of AWS, and
-a virtual clock that stands still until you move it. The APIs that the jobs call
-are invented; with --target your own endpoint receives the calls, and with
---secret a token has your own secret, which is read again when the file changes.
-The template is deployed again when it is saved, unless it has mistakes.
+		Use: "dev [--page] [--target <url>] [--secret <token>=<file>]...", GroupID: writing, Args: arguments(),
+		Short: "Run your template on this machine, on a clock that you move",
+		Long: `Run your own template with the real functions on a model of AWS, on a clock that
+stands still until you move it. It prints what happens: runs, faults, emails.
+The template is read again when it is saved; while it has mistakes, they are
+printed and the one before runs on. Other commands use the account from another
+shell with --local.
 
-The other commands use its account from another shell with --local, so that
-they, and the runbooks, can be tried without an AWS account.
+At a terminal a key is a command. Without one, each line of standard input is:
+` + devsession.Help + `
 
-Keys at a terminal, or lines on standard input:
-` + devKeys() + `
+With --target your own endpoint receives the requests of all jobs in place of
+the invented APIs. It is on this machine, and its certificate is not verified.
+With --secret a token's secret is your own file, which is stored again when it
+changes.
+
+--once runs one job and prints the request without the token, and how it went.
+It exits with 1 unless the job succeeded.
+
 It is a model, not AWS.`,
-		Example: `  cronbearer dev
-  cronbearer dev --target https://localhost:3000 --secret ExampleApi=token.txt
+		Example: `  # Any free port
+  cronbearer dev --page --listen 127.0.0.1:0
+  cronbearer dev --once HourlySync --target https://localhost:3000
   cronbearer dev --once HourlySync`,
-		RunE: func(c *cobra.Command, _ []string) error { return a.dev(c.Context(), o) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if a.IO.JSON {
+				return exit.Usagef("dev has no JSON: run one job with cronbearer run <job> --local --json")
+			}
+			return a.dev(c.Context(), o)
+		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&o.listen, "listen", "127.0.0.1:7341", "the `address` for the other commands, on loopback")
-	flags.StringVar(&o.target, "target", "", "the `URL` of your own endpoint, on loopback")
-	flags.StringArrayVar(&o.secrets, "secret", nil, "`token=file`: the secret of a token")
-	flags.StringVar(&o.once, "once", "", "run one `job`, print its run and stop")
+	flags.BoolVar(&o.page, "page", false, "serve a page that shows it, on this machine only")
+	flags.StringVar(&o.target, "target", "", "the `url` of your own endpoint")
+	flags.StringArrayVar(&o.secrets, "secret", nil, "a secret of your own, as `token=file`, repeatable")
+	flags.StringVar(&o.once, "once", "", "run a `job` and print how it went")
+	flags.StringVar(&o.listen, "listen", strings.TrimPrefix(localAddress, "http://"), "the `address` of account and page")
 	return c
 }
 
-// devVerb is one thing to do, by its key and by its word.
-type devVerb struct {
-	key        byte
-	word, text string
-}
-
-var devVerbs = []devVerb{
-	{' ', "next", "to the next event"},
-	{'h', "hour", "an hour on"},
-	{'d', "day", "a day on"},
-	{'k', "kill", "kill a token"},
-	{'p', "put", "put a new token, or your own secret again"},
-	{'5', "break", "let the APIs answer 500, or heal them"},
-	{'m', "emails", "show the emails"},
-	{'r', "run", "run a job now"},
-	{'q', "quit", "stop"},
-}
-
-func devKeys() string {
-	var b strings.Builder
-	for _, v := range devVerbs {
-		key := string(v.key)
-		if v.key == ' ' {
-			key = "space"
-		}
-		fmt.Fprintf(&b, "  %-6s %-7s %s\n", key, v.word, v.text)
-	}
-	return b.String()
-}
-
-// devSession is a running dev.
-type devSession struct {
-	app     *App
-	options devOptions
-	target  *url.URL
-	files   map[string]string    // of secrets, by token
-	changed map[string]time.Time // of files, by path
-
-	sandbox *sandbox.Sandbox
-	account atomic.Pointer[local.Server]
-	mu      sync.Mutex
-	emails  []sandbox.Event
-}
-
 func (a *App) dev(ctx context.Context, o devOptions) error {
-	if a.IO.JSON {
-		return exit.Usagef("dev prints no JSON; rehearse does")
-	}
-	d := &devSession{app: a, options: o, files: map[string]string{}, changed: map[string]time.Time{}}
-	if err := d.parse(); err != nil {
-		return err
-	}
-	if _, err := a.ReadTemplate(); err != nil {
-		return err
-	}
-	if err := d.deploy(ctx, a.Now().UTC().Truncate(time.Minute)); err != nil {
-		return err
-	}
-	defer func() { _ = d.sandbox.Close() }() // what is left is in the system's folder for what is temporary
-	if o.once != "" {
-		return d.once(ctx)
-	}
-	stop, err := d.serve(ctx)
+	target, err := targetURL(o.target)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	return d.loop(ctx)
-}
-
-func (d *devSession) parse() error {
-	if d.options.target != "" {
-		u, err := url.Parse(d.options.target)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !loopback(u.Hostname()) {
-			return exit.Usagef("--target must be an http:// or https:// URL on this machine, such as https://localhost:3000")
-		}
-		d.target = u
-	}
-	for _, text := range d.options.secrets {
+	secrets := map[string]string{}
+	for _, text := range o.secrets {
 		token, file, ok := strings.Cut(text, "=")
 		if !ok || token == "" || file == "" {
 			return exit.Usagef("--secret is written <token>=<file>")
 		}
-		d.files[token] = file
+		secrets[token] = file
 	}
-	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// deploy runs the template from a time on.
-func (d *devSession) deploy(ctx context.Context, start time.Time) error {
-	secrets := map[string]string{}
-	for token, file := range d.files {
-		data, err := d.app.readSecret(file)
-		if err != nil {
-			return err
-		}
-		secrets[token] = string(data)
-		d.touched(file)
-	}
-	d.touched(d.app.Template)
-	s, err := d.app.sandbox(ctx, sandbox.Options{Start: start, Secrets: secrets, Target: d.target, Observe: d.observe})
-	if err != nil {
+	if _, err := a.ReadTemplate(); err != nil {
 		return err
 	}
-	if d.sandbox != nil {
-		_ = d.sandbox.Close() // its place is taken
+	d := &devSession{App: a}
+	d.session, err = devsession.New(ctx, devsession.Options{
+		Template: a.Template, Secrets: secrets, Check: a.mistakes, Event: d.event, Reloaded: d.reloaded,
+		Open: func(ctx context.Context, so sandbox.Options) (*sandbox.Sandbox, error) {
+			so.Target = target
+			return a.sandbox(ctx, so)
+		},
+		Changed: func() {
+			if d.page != nil {
+				d.page.Changed()
+			}
+		},
+	}, a.Now().UTC().Truncate(time.Minute))
+	if unknown, ok := errors.AsType[*sandbox.UnknownTokenError](err); ok {
+		return exit.Usagef("--secret: %v", unknown)
 	}
-	d.sandbox = s
-	d.account.Store(local.NewServer(s.Cloud))
-	jobs, tokens := len(s.Jobs()), len(s.Tokens())
-	d.say(start, fmt.Sprintf("deployed: %s, %s", view.Count(tokens, "token"), view.Count(jobs, "job")))
-	for _, left := range s.PassedOver() {
-		d.app.IO.Notef("the model leaves out %s", left)
-	}
-	return nil
-}
-
-// touched remembers a file's time and reports whether it is another one.
-func (d *devSession) touched(file string) bool {
-	info, err := os.Stat(file)
 	if err != nil {
-		return false
+		return exit.From(err)
 	}
-	before, known := d.changed[file]
-	d.changed[file] = info.ModTime()
-	return known && !info.ModTime().Equal(before)
+	defer d.session.Close() //nolint:errcheck // what is left is in the system's folder for what is temporary
+	if o.once != "" {
+		return d.once(ctx, o.once)
+	}
+	return d.serve(ctx, o, target)
 }
 
-func (d *devSession) say(at time.Time, text string) {
-	d.app.IO.Println(at.In(d.app.IO.Zone).Format("Mon 15:04:05") + "  " + text)
-}
-
-// observe prints what happens. It is called by the sandbox, one event at a time.
-func (d *devSession) observe(e sandbox.Event) {
-	switch e.Kind {
-	case sandbox.KindRun:
-		d.say(e.At, runText(e))
-	case sandbox.KindEmail:
-		d.mu.Lock()
-		d.emails = append(d.emails, e)
-		d.mu.Unlock()
-		state, _, _ := strings.Cut(e.Subject, ":")
-		d.say(e.At, strings.TrimSpace("email "+state+" "+e.Alarm)+" to "+e.Recipient)
-	case sandbox.KindFault, sandbox.KindRotation:
-		if e.Text != "" {
-			d.say(e.At, e.Text)
-		}
+// targetURL reads --target.
+func targetURL(text string) (*url.URL, error) {
+	if text == "" {
+		return nil, nil //nolint:nilnil // the invented APIs answer
 	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, exit.Usagef("--target must be a URL such as https://localhost:3000")
+	case (u.Scheme == "https" || u.Scheme == "http") && isLoopback(u.Hostname()):
+		return u, nil
+	}
+	return nil, exit.Usagef("--target must be an http:// or https:// URL on this machine, such as https://localhost:3000")
 }
 
 func runText(e sandbox.Event) string {
+	if e.Outcome == "" {
+		return e.Job + "  " + e.ErrorType
+	}
 	status := ""
 	if e.Status != 0 {
 		status = fmt.Sprintf("%d  ", e.Status)
 	}
-	if e.Outcome == "" {
-		return e.Job + "  " + e.ErrorType
-	}
 	return strings.TrimSpace(e.Job + "  " + status + e.Outcome + "  " + e.Verdict)
 }
 
-// serve answers the other commands.
-func (d *devSession) serve(ctx context.Context) (stop func(), err error) {
-	host, _, err := net.SplitHostPort(d.options.listen)
-	if err != nil || !loopback(host) {
-		return nil, exit.Usagef("--listen must be an address on this machine, such as 127.0.0.1:7341")
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// mistakes are those of `check`, a line each.
+func (a *App) mistakes() ([]string, error) {
+	problems, err := lint.File{Path: a.Template, Env: a.Env, Options: lint.Options{Now: a.Now()}}.Check()
+	var lines []string
+	for _, p := range problems {
+		if p.Severity == lint.Mistake {
+			lines = append(lines, p.In(a.Template))
+		}
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.options.listen)
+	return lines, err
+}
+
+// devSession prints what happens, line by line.
+type devSession struct {
+	*App
+
+	session *devsession.Session
+	page    *page.Server
+
+	printing sync.Mutex
+	quiet    bool // before the first command, and for --once
+}
+
+// say prints lines; at a terminal in raw mode a line break does not return the carriage.
+func (d *devSession) say(format string, arguments ...any) {
+	d.printing.Lock()
+	defer d.printing.Unlock()
+	text := fmt.Sprintf(format, arguments...)
+	if d.IO.InTTY {
+		text = strings.ReplaceAll(text, "\n", "\r\n") + "\r"
+	}
+	d.IO.Println(text)
+}
+
+func (d *devSession) event(e sandbox.Event) {
+	line := ""
+	switch e.Kind {
+	case sandbox.KindRun:
+		line = runText(e)
+	case sandbox.KindEmail:
+		state, _, _ := strings.Cut(e.Subject, ":")
+		line = "email " + state + " " + e.Alarm + " to " + e.Recipient
+	case sandbox.KindRotation:
+		line = "rotation of " + e.Token + ": " + e.Outcome
+	case sandbox.KindFault:
+		line = e.Text
+	}
+	if line == "" || d.quiet {
+		return
+	}
+	d.say("%s  %s", e.At.In(d.IO.Zone).Format("Mon 15:04:05"), line)
+}
+
+func (d *devSession) reloaded(mistakes []string) {
+	if len(mistakes) == 0 {
+		d.say("%s was read again: %s", d.Template, d.deployed())
+		return
+	}
+	d.say("%s\n%s has mistakes: the one before runs on.", strings.Join(mistakes, "\n"), d.Template)
+}
+
+func (d *devSession) deployed() string {
+	s := d.session.Sandbox()
+	return fmt.Sprintf("%s, %s",
+		view.Count(len(s.Tokens()), "token"), view.Count(len(s.Jobs()), "job"))
+}
+
+// once runs one job.
+func (d *devSession) once(ctx context.Context, job string) error {
+	d.quiet = true
+	box := d.session.Sandbox()
+	schedule, err := render.Find(box.Stack, job)
 	if err != nil {
-		e := exit.Failed("NotListening", "%v", err)
-		e.Fix = "is another cronbearer dev running? choose another --listen"
-		return nil, e
+		return exit.Failed("NoJob", "%v", err)
 	}
-	server := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			d.account.Load().ServeHTTP(w, r)
-		}),
-		ReadHeaderTimeout: time.Minute,
-	}
-	go func() { _ = server.Serve(listener) }() // until it is closed
-	d.app.IO.Printf("For other shells: export CRONBEARER_LOCAL=http://%s\n", listener.Addr())
-	return func() { _ = server.Close() }, nil
-}
-
-// pollEvery is how often the template and the secrets are looked at while nothing is typed.
-const pollEvery = 500 * time.Millisecond
-
-// loop does what is typed until it is over.
-func (d *devSession) loop(ctx context.Context) error {
-	verbs := make(chan string)
-	ended := make(chan error, 1)
-	restore, err := d.read(ctx, verbs, ended)
+	request, err := render.NewRequest(schedule.Event(box.Now()), box.Now(), idempotencyHeader)
 	if err != nil {
-		return err
+		return exit.Failed("InvalidJob", "the caller would reject the event: %v", err)
 	}
-	defer restore()
-	ticker := time.NewTicker(pollEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return exit.From(ctx.Err())
-		case err := <-ended:
-			return err
-		case <-ticker.C:
-			d.reload(ctx)
-		case verb := <-verbs:
-			d.reload(ctx)
-			quit, err := d.do(ctx, verb)
-			if err != nil {
-				d.app.IO.Println("✗ " + err.Error())
-			}
-			if quit || ctx.Err() != nil {
-				return nil
-			}
-		}
-	}
-}
-
-// read passes on what is typed: keys at a terminal, which is in raw mode until restore is called, lines otherwise.
-func (d *devSession) read(ctx context.Context, verbs chan<- string, ended chan<- error) (restore func(), err error) {
-	file, ok := d.app.IO.In.(*os.File)
-	if !ok || !d.app.IO.InTTY {
-		go readLines(ctx, d.app.IO.In, verbs, ended)
-		return func() {}, nil
-	}
-	before, err := term.MakeRaw(int(file.Fd()))
+	d.IO.Printf("%s\n", strings.TrimRight(request.Text(ctx), "\n"))
+	run, err := devsession.Run(ctx, box, job)
 	if err != nil {
-		return nil, fmt.Errorf("the terminal: %w", err)
+		return exit.From(err)
 	}
-	out := d.app.IO.Out
-	d.app.IO.Out = &rawWriter{out}
-	d.app.IO.Println(devLine())
-	go readKeys(ctx, file, verbs, ended)
-	return func() {
-		d.app.IO.Out = out
-		_ = term.Restore(int(file.Fd()), before) // there is nothing else to do about it
-	}, nil
-}
-
-func devLine() string {
-	var parts []string
-	for _, v := range devVerbs {
-		key := string(v.key)
-		if v.key == ' ' {
-			key = "space"
-		}
-		parts = append(parts, key+" "+v.word)
+	d.IO.Println()
+	if run.Result.Status != 0 {
+		d.IO.Printf("answer   %d %s\n", run.Result.Status, http.StatusText(run.Result.Status))
 	}
-	return "» " + strings.Join(parts, " · ")
-}
-
-// rawWriter writes line ends as a terminal in raw mode needs them.
-type rawWriter struct{ to io.Writer }
-
-func (w *rawWriter) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(w.to, strings.ReplaceAll(string(p), "\n", "\r\n")); err != nil {
-		return 0, err
+	d.IO.Printf("verdict  %s\noutcome  %s\n", orDash(run.Result.Verdict), orDash(run.Result.Outcome))
+	if run.ErrorType != "" {
+		d.IO.Printf("error    %s: %s\n", run.ErrorType, box.Public(run.Message))
 	}
-	return len(p), nil
-}
-
-func readLines(ctx context.Context, in io.Reader, verbs chan<- string, ended chan<- error) {
-	lines := bufio.NewScanner(in)
-	for lines.Scan() {
-		if text := strings.TrimSpace(lines.Text()); text != "" {
-			select {
-			case verbs <- text:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-	ended <- lines.Err()
-}
-
-func readKeys(ctx context.Context, in io.Reader, verbs chan<- string, ended chan<- error) {
-	const interrupt, end = 0x03, 0x04
-	key := make([]byte, 1)
-	for {
-		if _, err := in.Read(key); err != nil || key[0] == interrupt || key[0] == end {
-			ended <- nil
-			return
-		}
-		for _, v := range devVerbs {
-			if v.key != key[0] {
-				continue
-			}
-			select {
-			case verbs <- v.word:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-}
-
-// do performs one verb: "next", "hour", "advance 3h", "kill ExampleApi", "run HourlySync" and so on.
-func (d *devSession) do(ctx context.Context, line string) (quit bool, err error) {
-	verb, name, _ := strings.Cut(line, " ")
-	name = strings.TrimSpace(name)
-	s := d.sandbox
-	const longest = 8 * 24 * time.Hour
-	switch verb {
-	case "next":
-		err = s.Step(ctx, s.Now().Add(longest))
-	case "hour":
-		err = s.Run(ctx, s.Now().Add(time.Hour))
-	case "day":
-		err = s.Run(ctx, s.Now().Add(view.Day))
-	case "advance":
-		duration, ok := when.Duration(name)
-		if !ok {
-			return false, fmt.Errorf("%q is not a duration: write 90m, 3h, 7d", name)
-		}
-		err = s.Run(ctx, s.Now().Add(duration))
-	case "kill":
-		err = d.one(name, s.Tokens(), func(token string) error {
-			return s.Apply(sandbox.Fault{Kind: sandbox.Kill, Name: token})
-		})
-	case "put":
-		err = d.one(name, s.Tokens(), d.put)
-	case "break":
-		err = d.toggle()
-	case "emails":
-		d.showEmails()
-	case "run":
-		var jobs []string
-		for _, j := range s.Jobs() {
-			jobs = append(jobs, j.Name)
-		}
-		err = d.one(name, jobs, func(job string) error { return d.run(ctx, job) })
-	case "quit":
-		return true, nil
-	default:
-		err = fmt.Errorf("there is no %q: next, hour, day, advance <duration>, kill, put, break, emails, run, quit", verb)
-	}
-	return false, err
-}
-
-// one does something with the named thing or, without a name, with the first of all.
-func (d *devSession) one(name string, all []string, do func(string) error) error {
-	if name == "" && len(all) > 0 {
-		name = all[0]
-	}
-	if slices.Contains(all, name) {
-		return do(name)
-	}
-	return fmt.Errorf("there is no %q; there are %s", name, strings.Join(all, ", "))
-}
-
-// put stores a new token, and the user's own secret where there is one.
-func (d *devSession) put(token string) error {
-	for _, fault := range d.sandbox.On() {
-		if fault.Kind == sandbox.Kill && fault.Name == token {
-			return d.sandbox.Restore(fault)
-		}
-	}
-	text := ""
-	if file, ok := d.files[token]; ok {
-		data, err := d.app.readSecret(file)
-		if err != nil {
-			return err
-		}
-		text = string(data)
-	}
-	return d.sandbox.Store(token, text)
-}
-
-// toggle lets all APIs answer 500, or heals them.
-func (d *devSession) toggle() error {
-	healed := false
-	var problems []error
-	for _, fault := range d.sandbox.On() {
-		if fault.Kind == sandbox.ServerError {
-			healed = true
-			problems = append(problems, d.sandbox.Restore(fault))
-		}
-	}
-	if healed {
-		return errors.Join(problems...)
-	}
-	done := map[string]bool{}
-	for _, j := range d.sandbox.Jobs() {
-		if j.Host != "" && !done[j.Host] {
-			done[j.Host] = true
-			problems = append(problems, d.sandbox.Apply(sandbox.Fault{Kind: sandbox.ServerError, Name: j.Host}))
-		}
-	}
-	return errors.Join(problems...)
-}
-
-func (d *devSession) showEmails() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.emails) == 0 {
-		d.app.IO.Println("no email yet")
-	}
-	for _, e := range d.emails {
-		d.app.IO.Printf(
-			"%s  to %s\n%s\n\n%s\n\n", e.At.In(d.app.IO.Zone).Format("Mon 15:04:05"), e.Recipient, e.Subject, e.Text,
-		)
-	}
-}
-
-// run makes a run outside of the job's schedule. The sandbox's observer prints it.
-func (d *devSession) run(ctx context.Context, job string) error {
-	event, err := d.event(job)
-	if err != nil {
-		return err
-	}
-	_, err = d.sandbox.Invoke(ctx, "Caller", event)
-	return err
-}
-
-func (d *devSession) event(job string) ([]byte, error) {
-	s, _, err := d.app.templateStart(job, "")
-	if err != nil {
-		return nil, err
-	}
-	return s.Event(d.sandbox.Now()), nil
-}
-
-// once runs one job and prints the request, the answer and what the run made of it.
-func (d *devSession) once(ctx context.Context) error {
-	event, err := d.event(d.options.once)
-	if err != nil {
-		return err
-	}
-	if err := d.app.dryRequest(ctx, event, d.sandbox.Now()); err != nil {
-		return err
-	}
-	run, err := d.sandbox.Invoke(ctx, "Caller", event)
-	if err != nil {
-		return err
-	}
-	if run.Message != "" {
-		d.app.IO.Println(view.Wrap(d.sandbox.Public(run.Message), 0, d.app.IO.TextWidth()))
-	}
-	if run.Failed {
+	if run.Result.Outcome != "succeeded" {
 		return exit.Silent(exit.No)
 	}
 	return nil
 }
 
-// reload deploys a saved template again, and stores a saved secret.
-func (d *devSession) reload(ctx context.Context) {
-	for token, file := range d.files {
-		if d.touched(file) {
-			if err := d.put(token); err != nil {
-				d.app.IO.Println("✗ " + err.Error())
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// serve answers other shells and the page, and carries commands out until the user quits.
+func (d *devSession) serve(ctx context.Context, o devOptions, target *url.URL) error {
+	host, _, err := net.SplitHostPort(o.listen)
+	if err != nil || !isLoopback(host) {
+		return exit.Usagef("--listen must be an address on this machine, such as 127.0.0.1:7341")
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
+	if err != nil {
+		e := exit.Failed("AddressInUse", "%v", err)
+		e.Fix = "choose another one with --listen 127.0.0.1:0"
+		return e
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", d.session)
+	address := "http://" + listener.Addr().String()
+	if o.page {
+		d.page = page.NewServer(d.session.Document, d.session.Do)
+		mux.Handle("/", d.page)
+	}
+	const slow = 10 * time.Second
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: slow, BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	go server.Serve(listener) //nolint:errcheck // it ends with Close
+	defer server.Close()      //nolint:errcheck // the process ends
+	d.IO.Println("The real functions on a model of AWS (not AWS), on a clock of its own.")
+	if o.page {
+		d.IO.Println("Page " + address)
+	}
+	d.IO.Printf("For other shells: export CRONBEARER_LOCAL=%s\n", address)
+	if target != nil && isLoopback(target.Hostname()) {
+		d.IO.Printf("%s receives the requests; its certificate is not verified.\n", target)
+	}
+	d.IO.Printf("%s  deployed: %s\n", d.session.Sandbox().Now().In(d.IO.Zone).Format("Mon 15:04:05"), d.deployed())
+	if file, ok := d.IO.In.(*os.File); ok && d.IO.InTTY {
+		return d.keys(ctx, file)
+	}
+	return d.lines(ctx, o.page)
+}
+
+// interval is how often the files are looked at.
+const interval = 500 * time.Millisecond
+
+// lines reads a command per line. At the end of the input it quits, unless there is a page to serve.
+func (d *devSession) lines(ctx context.Context, stay bool) error {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for scanner := bufio.NewScanner(d.IO.In); scanner.Scan(); {
+			select {
+			case lines <- strings.TrimSpace(scanner.Text()):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return exit.From(ctx.Err())
+		case <-ticker.C:
+			d.complain(d.session.Reload(ctx))
+		case line, open := <-lines:
+			switch {
+			case !open && stay:
+				lines = nil
+			case !open, line == "quit":
+				return nil
+			case line == "emails":
+				d.emails()
+			case line != "" && !strings.HasPrefix(line, "#"):
+				if err := d.session.Do(ctx, line); err != nil {
+					d.say("✗ %s: %v", line, err)
+				}
 			}
 		}
 	}
-	if !d.touched(d.app.Template) {
-		return
+}
+
+func (d *devSession) complain(err error) {
+	if err != nil {
+		d.say("%v", err)
 	}
-	problems, err := lint.File{Path: d.app.Template, Env: d.app.Env, Options: lint.Options{Now: d.sandbox.Now()}}.Check()
-	mistakes := 0
-	for _, p := range problems {
-		if p.Severity == lint.Mistake {
-			mistakes++
-			d.app.IO.Println(p.In(d.app.Template))
+}
+
+func (d *devSession) emails() {
+	list := d.session.Emails()
+	if len(list) == 0 {
+		d.say("No email was sent.")
+	}
+	for _, e := range list {
+		d.say("%s  to %s\n%s\n\n%s\n", e.At.In(d.IO.Zone).Format("Mon 15:04:05"), e.Recipient, e.Subject, e.Text)
+	}
+}
+
+// keyHelp is printed at the start and for ?.
+const keyHelp = "space next event · h hour · d day · k kill token · p put a new token\n" +
+	"5 break or heal an API · m emails · r run a job · q quit"
+
+// keys reads a key per command, from a terminal in raw mode, which is restored on every way out.
+func (d *devSession) keys(ctx context.Context, file *os.File) error {
+	before, err := term.MakeRaw(int(file.Fd()))
+	if err != nil {
+		return fmt.Errorf("the terminal: %w", err)
+	}
+	defer term.Restore(int(file.Fd()), before) //nolint:errcheck // there is nothing else to do about it
+	pressed := make(chan byte)
+	go func() {
+		defer close(pressed)
+		for one := make([]byte, 1); ; {
+			if _, err := io.ReadFull(file, one); err != nil {
+				return
+			}
+			select {
+			case pressed <- one[0]:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	d.say("%s", keyHelp)
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return exit.From(ctx.Err())
+		case <-ticker.C:
+			d.complain(d.session.Reload(ctx))
+		case key, open := <-pressed:
+			if !open || key == 'q' || key == 0x03 || key == 0x04 { // ^C and ^D
+				return nil
+			}
+			d.press(ctx, key, pressed)
 		}
 	}
-	if err == nil && mistakes == 0 {
-		err = d.deploy(ctx, d.sandbox.Now())
+}
+
+func (d *devSession) press(ctx context.Context, key byte, pressed <-chan byte) {
+	box := d.session.Sandbox()
+	command := ""
+	switch key {
+	case ' ':
+		command = "next"
+	case 'h':
+		command = "hour"
+	case 'd':
+		command = "day"
+	case 'k':
+		command = d.choose("kill", box.Tokens(), pressed)
+	case 'p':
+		command = d.choose("put", box.Tokens(), pressed)
+	case 'r':
+		var jobs []string
+		for _, j := range box.Jobs() {
+			jobs = append(jobs, j.Name)
+		}
+		command = d.choose("run", jobs, pressed)
+	case '5':
+		command = d.breakOrHeal(box, pressed)
+	case 'm':
+		d.emails()
+	default:
+		d.say("%s", keyHelp)
 	}
-	if err != nil {
-		d.app.IO.Println("✗ " + err.Error())
-	} else if mistakes > 0 {
-		d.app.IO.Println("✗ the template of before stays deployed")
+	if command != "" {
+		d.complain(d.session.Do(ctx, command))
+		d.say("» %s", d.session.Sandbox().Now().In(d.IO.Zone).Format("Mon 15:04:05"))
 	}
+}
+
+func (d *devSession) breakOrHeal(box *sandbox.Sandbox, pressed <-chan byte) string {
+	command := d.choose("break", box.Hosts(), pressed)
+	host := strings.TrimPrefix(command, "break ")
+	if slices.Contains(box.On(), sandbox.Fault{Kind: sandbox.ServerError, Name: host}) {
+		return "heal " + host
+	}
+	return command
+}
+
+// choose asks for one of several by a key; one alone is not asked for.
+func (d *devSession) choose(verb string, names []string, pressed <-chan byte) string {
+	const keys = "123456789abcdefghijklmnopqrstuvwxyz"
+	if len(names) == 1 {
+		return verb + " " + names[0]
+	}
+	for i, name := range names {
+		if i < len(keys) {
+			d.say("  %c %s", keys[i], name)
+		}
+	}
+	d.say("%s which?", verb)
+	key := <-pressed
+	if i := strings.IndexByte(keys, key); key != 0 && i >= 0 && i < len(names) {
+		return verb + " " + names[i]
+	}
+	return ""
 }

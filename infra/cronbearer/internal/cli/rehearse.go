@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/page"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/rehearse"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/sandbox"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/view"
@@ -29,6 +32,7 @@ type rehearsal struct {
 	kill, restore, fault []string
 	minted, rotated      []string
 	length, start, limit string
+	page                 string
 }
 
 func newRehearseCommand(a *App) *cobra.Command {
@@ -74,6 +78,7 @@ Times: ` + when.Forms,
 	flags.StringVar(
 		&o.limit, "notified-within", "", "exit with 1 if a dead token can go unnoticed for longer than this `duration`",
 	)
+	flags.StringVar(&o.page, "page", "", "also write a page that shows it, one self-contained HTML `file`")
 	a.describes("rehearse", rehearseDocument{})
 	return c
 }
@@ -122,6 +127,11 @@ func (a *App) rehearse(ctx context.Context, o rehearsal) error {
 	if err != nil {
 		return exit.From(fmt.Errorf("rehearse: %w", err))
 	}
+	if o.page != "" {
+		if err := writePage(o.page, s, report); err != nil {
+			return err
+		}
+	}
 	if a.IO.JSON {
 		err = a.IO.WriteJSON(rehearseDocument{view.V1, report})
 	} else {
@@ -135,6 +145,26 @@ func (a *App) rehearse(ctx context.Context, o rehearsal) error {
 			a.IO.Println("✗ " + strings.Join(late, "; "))
 		}
 		return exit.Silent(exit.No)
+	}
+	return nil
+}
+
+// writePage writes the page of a finished rehearsal.
+func writePage(path string, s *sandbox.Sandbox, r *rehearse.Report) error {
+	d := page.Document{
+		Stack: s.Stack.StackName, Start: r.Start, Now: r.End, Jobs: page.JobsOf(s), Events: r.All,
+	}
+	on := s.On()
+	for _, name := range s.Tokens() {
+		killed := slices.Contains(on, sandbox.Fault{Kind: sandbox.Kill, Name: name})
+		d.Tokens = append(d.Tokens, page.Token{Name: name, Killed: killed})
+	}
+	var b bytes.Buffer
+	if err := page.Write(&b, d); err != nil {
+		return exit.From(err)
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil { //nolint:gosec // to be read by others
+		return exit.Failed("PageNotWritten", "%v", err)
 	}
 	return nil
 }

@@ -195,6 +195,9 @@ func (s *Sandbox) readJobs() {
 	}
 }
 
+// Hosts returns the hosts that the jobs call.
+func (s *Sandbox) Hosts() []string { return s.hosts() }
+
 // hosts returns the hosts that the jobs call.
 func (s *Sandbox) hosts() []string {
 	var hosts []string
