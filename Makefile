@@ -83,6 +83,7 @@ check-go: $(GOLANGCI_LINT) # Modules, formatting, lint.
 
 check-template: $(VENV_READY) # SAM CLI and cfn-lint on the shipped template, and our own reading of it against SAM CLI's.
 	@sh internal/dev/check/template.sh $(VENV)/bin
+	CRONBEARER_TEST_PYTHON=$(abspath $(VENV)/bin/python) go test -run PyYAML ./infra/cronbearer/internal/edit
 
 check-build: $(VENV_READY) build # `sam build` and `make build` produce the same bytes.
 	@sh internal/dev/check/build.sh $(VENV)/bin

@@ -65,9 +65,8 @@ func (s *source) addFlow(n *yaml.Node, text string) []splice {
 		return []splice{{comma + 1, comma + 1, " " + text + ","}}
 	}
 	gap := " "
-	if width := utf8.RuneCount(s.data[s.lineStart(last.end):s.lineEnd(last.end)]); width+len(", ")+
-		utf8.RuneCountInString(text) >
-		maxColumns && n.Kind == yaml.SequenceNode {
+	width := utf8.RuneCount(s.data[s.lineStart(last.end):s.lineEnd(last.end)]) + utf8.RuneCountInString(", "+text)
+	if width > maxColumns && n.Kind == yaml.SequenceNode {
 		first := all[s.firstOfLine(all)]
 		gap = s.broken(first.start) + strings.Repeat(" ", utf8.RuneCountInString(s.before(first.start)))
 	}

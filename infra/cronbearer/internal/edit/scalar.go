@@ -52,8 +52,8 @@ func reads(text, value string, key int) bool {
 		return false
 	}
 	m := document.Content[0]
-	if len(m.Content) != 4 || m.Content[2-key].Value != "z" ||
-		m.Content[key].Value != "k" { //nolint:mnd // two keys, two values
+	const both = 4 // two keys, two values
+	if len(m.Content) != both || m.Content[2-key].Value != "z" || m.Content[key].Value != "k" {
 		return false
 	}
 	n := m.Content[key+1]
