@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(promptEnv) != "" {
 		os.Exit(prompt())
 	}
+	if line := os.Getenv(toolEnv); line != "" {
+		os.Exit(cli.Main(context.Background(), strings.Fields(line), cli.System()))
+	}
 	testscript.Main(suite{m}, map[string]func(){"cronbearer": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
@@ -55,6 +58,9 @@ func prompt() int {
 
 // promptEnv makes the test binary ask for a secret, as a process at a terminal does, and print its length.
 const promptEnv = "CRONBEARER_TEST_PROMPT"
+
+// toolEnv makes the test binary the tool, with these arguments.
+const toolEnv = "CRONBEARER_TEST_TOOL"
 
 // now is the time of every session: a Saturday night, winter in Europe and in America.
 const now = "2026-11-28T01:12:00Z"

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"github.com/cronbearer/cronbearer/internal/dev/shipped"
 )
 
 // screen is what a terminal shows so far.
@@ -123,5 +126,59 @@ func TestPromptShowsNothing(t *testing.T) {
 				t.Error("echo is off afterwards")
 			}
 		})
+	}
+}
+
+// TestDevIsMovedByKeysAtATerminal presses the keys of `cronbearer dev` at a real pseudo-terminal; echo is on afterwards.
+func TestDevIsMovedByKeysAtATerminal(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := functions(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := filepath.Join(t.TempDir(), "template.yaml")
+	if err := os.WriteFile(template, []byte(shipped.Template()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), os.Args[0])
+	command.Env = append(os.Environ(), toolEnv+"=dev --listen 127.0.0.1:0 -t "+template, "NO_COLOR=1",
+		"CRONBEARER_TEST_NOW="+now, "CRONBEARER_TEST_FUNCTIONS="+filepath.Dir(built["Caller"]))
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Skip("this machine has no pseudo-terminals:", err)
+	}
+	defer func() { _ = master.Close() }()
+	defer func() { _ = slave.Close() }()
+	command.Stdin, command.Stdout, command.Stderr = slave, slave, slave
+	s := &screen{more: make(chan struct{}, 1)}
+	go s.copyFrom(master)
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.waitFor(t, "q quit")
+	for _, step := range []struct{ key, want string }{
+		{key: " ", want: "HourlySync  200  succeeded  accepted"},
+		{key: "k", want: "ExampleApi dies"},
+		{key: "h", want: "HourlySync  401  token_rejected  rejected"},
+		{key: "m", want: "ALARM: \"cronbearer-TokenRejected"},
+		{key: "p", want: "a new token is stored"},
+	} {
+		if _, err := io.WriteString(master, step.key); err != nil {
+			t.Fatal(err)
+		}
+		s.waitFor(t, step.want)
+	}
+	if _, err := io.WriteString(master, "q"); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); err != nil {
+		t.Errorf("%v: %q", err, s)
+	}
+	if !echoes(t, slave) {
+		t.Error("echo is off afterwards")
 	}
 }

@@ -217,15 +217,6 @@ func (a *App) dryRun(ctx context.Context, event []byte, now time.Time) error {
 	return nil
 }
 
-// dryRequest prints the request of an event.
-func (a *App) dryRequest(ctx context.Context, event []byte, now time.Time) error {
-	r, err := request(event, now)
-	if err == nil {
-		a.IO.Println(r.Text(ctx))
-	}
-	return err
-}
-
 func request(event []byte, now time.Time) (render.Request, error) {
 	r, err := render.NewRequest(event, now, idempotencyHeader)
 	if invalid, ok := errors.AsType[*job.InvalidError](err); ok {

@@ -85,8 +85,10 @@ func TestOnlyThePageItselfMayCommand(t *testing.T) {
 		"under a rebound name":        {method: "GET", path: "/", host: "evil.example", want: 403},
 		"events under a rebound name": {method: "GET", path: "/events", host: "evil.example:80", want: 403},
 		"a command by a link":         {method: "GET", path: "/do", csrf: "right", want: 405},
-		"a command that is too long":  {method: "POST", path: "/do", csrf: "right", body: strings.Repeat("x", 2000), want: 400},
-		"another path":                {method: "GET", path: "/etc/passwd", want: 404},
+		"a command that is too long": {
+			method: "POST", path: "/do", csrf: "right", body: strings.Repeat("x", 2000), want: 400,
+		},
+		"another path": {method: "GET", path: "/etc/passwd", want: 404},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
