@@ -129,7 +129,7 @@ func TestPromptShowsNothing(t *testing.T) {
 	}
 }
 
-// TestDevIsMovedByKeysAtATerminal presses the keys of `cronbearer dev` at a real pseudo-terminal; echo is on afterwards.
+// TestDevIsMovedByKeysAtATerminal presses the keys of `cronbearer dev` at a pseudo-terminal; echo is on afterwards.
 func TestDevIsMovedByKeysAtATerminal(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("../..")
