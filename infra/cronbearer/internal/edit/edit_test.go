@@ -580,6 +580,7 @@ func TestWhatCannotBeEditedIsAnError(t *testing.T) {
 	const loop = "Resources:\n  Fn::ForEach::Jobs: [Job, [A], {}]\n"
 	for name, c := range map[string]struct{ template, want string }{
 		"no YAML":    {template: "a: [", want: "cannot be read"},
+		"JSON":       {template: `{"Mappings":{"Jobs":{"A":{"B":"c"}}}}`, want: "is JSON"},
 		"empty":      {template: "", want: "is empty"},
 		"no mapping": {template: "Mappings: {}\n" + loop, want: "has no mapping Jobs"},
 		"no rows":    {template: "Mappings:\n  Jobs:\n" + loop, want: "line 2"},

@@ -2,6 +2,7 @@ package edit
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,6 +23,9 @@ type source struct {
 func read(data []byte) (*source, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("the template is not UTF-8 text")
+	}
+	if json.Valid(data) { // YAML too, but what would be written into it is no JSON
+		return nil, errors.New("the template is JSON, which the tool does not edit: edit it by hand")
 	}
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {
