@@ -329,7 +329,7 @@ func (a *App) reportSet(s *session, t deployedToken, r secret.Report, version st
 			return err
 		}
 	} else {
-		a.printSet(t, run)
+		a.printSet(t, version, run)
 	}
 	if run != nil && !run.OK() {
 		return exit.Silent(exit.No)
@@ -337,7 +337,7 @@ func (a *App) reportSet(s *session, t deployedToken, r secret.Report, version st
 	return nil
 }
 
-func (a *App) printSet(t deployedToken, run *invoke.Result) {
+func (a *App) printSet(t deployedToken, version string, run *invoke.Result) {
 	const enough = 8
 	a.IO.Printf(
 		"✓ stored, version %s. Jobs use it within 5 minutes, at once after a 401\n", version[:min(enough, len(version))],

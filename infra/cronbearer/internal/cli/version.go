@@ -1,17 +1,15 @@
 package cli
 
 import (
-	"cmp"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/view"
+	"github.com/cronbearer/cronbearer/internal/version"
 )
-
-// version is set by the linker in a release; else the module's version is known where `go install` built it.
-var version = ""
 
 type versionDocument struct {
 	view.Versioned
@@ -42,10 +40,16 @@ func newVersionCommand(a *App) *cobra.Command {
 	return c
 }
 
+// toolVersion adds the commit to what is not a release, where Go has recorded one.
 func toolVersion() string {
 	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return cmp.Or(version, "unknown")
+	if !ok || !strings.Contains(version.Current, "-") {
+		return version.Current
 	}
-	return cmp.Or(version, info.Main.Version, "unknown")
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return version.Current + "+" + s.Value[:min(len(s.Value), 12)]
+		}
+	}
+	return version.Current
 }
