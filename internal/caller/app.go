@@ -15,6 +15,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/runlog"
 	"github.com/cronbearer/cronbearer/internal/token"
+	"github.com/cronbearer/cronbearer/internal/version"
 )
 
 // app is what one environment keeps for its runs.
@@ -35,7 +36,9 @@ func newApp(s config.Settings, scrub *redact.Scrubber, out io.Writer) (*app, err
 		return nil, err
 	}
 	secrets, cloudWatch := awsclient.SecretsManager(s, env.ToAWS), awsclient.CloudWatch(s, env.ToAWS)
-	return assemble(s, env, secrets, cloudWatch, scrub, out), nil
+	a := assemble(s, env, secrets, cloudWatch, scrub, out)
+	a.log.Info("start", "version", version.Current)
+	return a, nil
 }
 
 // cloudWatch is the part of *cloudwatch.Client that a run calls.

@@ -22,6 +22,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/retry"
 	"github.com/cronbearer/cronbearer/internal/runlog"
 	"github.com/cronbearer/cronbearer/internal/token"
+	"github.com/cronbearer/cronbearer/internal/version"
 )
 
 const (
@@ -75,7 +76,9 @@ func (h *Handler) newApp(lookup config.LookupEnv) (*app, error) {
 	if metrics != nil {
 		cloudWatch = unusable{metrics}
 	}
-	return h.assemble(s, env, awsclient.SecretsManager(s, env.ToAWS), cloudWatch), nil
+	a := h.assemble(s, env, awsclient.SecretsManager(s, env.ToAWS), cloudWatch)
+	a.rotator.log.Info("start", "version", version.Current)
+	return a, nil
 }
 
 // unusable replaces CloudWatch if the metric's variables are invalid: each datum becomes a log line.
