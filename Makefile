@@ -7,6 +7,7 @@ SHELL := /bin/sh
 # .tools/bin, not PATH: the versions below are the ones that are used.
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
+ACTIONLINT_VERSION := v1.7.12
 PYTHON ?= python3
 FUZZTIME ?= 30s
 # The user's; the project's own tests and checks read the copy in internal/dev/shipped.
@@ -30,7 +31,9 @@ EMULATOR_READY := $(EMULATOR)/ready
 # A linter built by an older Go rejects newer code, so Go's version is part of the name.
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: help native build demo validate copy test check check-template check-build check-deploy check-go check-tree check-able check-fork check-interop lint fmt \
+ACTIONLINT := .tools/bin/actionlint-$(ACTIONLINT_VERSION)
+
+.PHONY: help native build demo validate copy test check check-template check-build check-deploy check-go check-docs check-tree check-able check-fork check-interop lint fmt \
 	generate fuzz bench vuln deploy sam tools clean
 
 help: ## Show this help
@@ -68,7 +71,7 @@ test: ## Run all tests: offline, with the race detector if there is a C compiler
 	fi; \
 	set -ex; go vet $$race ./...; go test $$race -shuffle=on ./...
 
-check: validate check-tree check-go check-template check-build check-deploy check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
+check: validate check-tree check-go check-docs check-template check-build check-deploy check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
 
 check-tree: # What git tracks: nothing specific to one machine, and no generated page that is out of date.
 	@sh internal/dev/check/tree.sh
@@ -80,6 +83,10 @@ check-go: $(GOLANGCI_LINT) # Modules, formatting, lint.
 	$(GOLANGCI_LINT) fmt --diff
 	$(GOLANGCI_LINT) run
 	cd internal/dev/interop/zitadel && go mod verify && go mod tidy -diff && "$(CURDIR)/$(GOLANGCI_LINT)" run
+
+check-docs: $(ACTIONLINT) # Pages by markdownlint, from npm, and workflows by actionlint, both pinned.
+	@sh internal/dev/check/docs.sh $(PYTHON) .tools/node .tools/markdown
+	$(ACTIONLINT) .github/workflows/*.yml
 
 check-template: $(VENV_READY) # SAM CLI and cfn-lint on the shipped template, and our own reading of it against SAM CLI's.
 	@sh internal/dev/check/template.sh $(VENV)/bin
@@ -97,8 +104,8 @@ check-interop: native # Tokens from two certified third-party authorization serv
 check-fork: native # A fork's template, in a copy of the tree: validate, demo and the tests that read any template.
 	@sh internal/dev/check/fork.sh
 
-check-able: check-template check-build $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
-	@sh internal/dev/check/able.sh $(VENV)/bin $(GOLANGCI_LINT) $(EMULATOR)/bin
+check-able: check-template check-build check-docs $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
+	@sh internal/dev/check/able.sh $(VENV)/bin $(GOLANGCI_LINT) $(EMULATOR)/bin $(ACTIONLINT)
 
 lint: $(GOLANGCI_LINT) ## Run the Go linters only
 	$(GOLANGCI_LINT) run
@@ -126,7 +133,7 @@ deploy: ## Deploy to your AWS account, with ENV=<name> another environment of sa
 
 sam: $(VENV_READY) ## Install SAM CLI and cfn-lint, pinned, into .tools/venv/bin: needs Python only
 
-tools: $(VENV_READY) $(EMULATOR_READY) $(GOLANGCI_LINT) # Everything that `check` installs.
+tools: $(VENV_READY) $(EMULATOR_READY) $(GOLANGCI_LINT) $(ACTIONLINT) # Everything that `check` installs.
 
 $(VENV_READY): internal/dev/check/requirements.txt internal/dev/check/venv.sh
 	@sh internal/dev/check/venv.sh $(PYTHON) $(VENV) $<
@@ -140,6 +147,11 @@ $(GOLANGCI_LINT):
 	@mkdir -p $(@D)
 	GOBIN="$(CURDIR)/$(@D)" CGO_ENABLED=0 go install -trimpath github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	@mv $(@D)/golangci-lint $@
+
+$(ACTIONLINT):
+	@mkdir -p $(@D)
+	GOBIN="$(CURDIR)/$(@D)" CGO_ENABLED=0 go install -trimpath github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+	@mv $(@D)/actionlint $@
 
 clean: ## Remove what was built; the tools stay
 	rm -rf .build .aws-sam

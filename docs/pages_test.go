@@ -3,6 +3,7 @@ package docs_test
 import (
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -80,6 +81,7 @@ var (
 	fence      = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
 	codeSpan   = regexp.MustCompile("`([^`\n]+)`")
 	link       = regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	autolink   = regexp.MustCompile(`<([a-z]+:[^<>\s]+)>`)
 	heading    = regexp.MustCompile(`(?m)^#{1,6} +(.+)$`)
 	onGitHub   = regexp.MustCompile(`https://github\.com/cronbearer/cronbearer/(?:blob|tree)/main/([^)>\s"'` + "`" + `]+)`)
 	makeTarget = regexp.MustCompile("(?m)(?:^|`|&& )make ([a-z][a-z-]*)")
@@ -120,12 +122,13 @@ func anchors(page string) map[string]bool {
 	return ids
 }
 
-// problems are what a page says that is not so: links, anchors, files, commands.
+// problems are what a page says that is not so: links and their form, anchors, files, commands.
 func (r tree) problems(name, page string, text func(string) string, targets map[string]bool) []string {
 	var list []string
 	prose := fence.ReplaceAllString(page, "")
 	for _, m := range link.FindAllStringSubmatch(codeSpan.ReplaceAllString(prose, ""), -1) {
 		if regexp.MustCompile(`^[a-z]+:`).MatchString(m[1]) {
+			list = append(list, outside(m[1])...)
 			continue
 		}
 		file, anchor, _ := strings.Cut(m[1], "#")
@@ -139,6 +142,9 @@ func (r tree) problems(name, page string, text func(string) string, targets map[
 		case anchor != "" && !anchors(text(to))[anchor]:
 			list = append(list, "links to "+m[1]+", which has no such heading")
 		}
+	}
+	for _, m := range autolink.FindAllStringSubmatch(codeSpan.ReplaceAllString(prose, ""), -1) {
+		list = append(list, outside(m[1])...)
 	}
 	for _, m := range onGitHub.FindAllStringSubmatch(page, -1) {
 		if to := strings.TrimRight(m[1], "/."); !r.has(to) {
@@ -173,6 +179,29 @@ func (r tree) problems(name, page string, text func(string) string, targets map[
 		}
 	}
 	return list
+}
+
+// trackers are parameters of a link that say where its reader comes from.
+var trackers = regexp.MustCompile(`^(?:utm_.*|fbclid|gclid|msclkid|mc_[ce]id|ref|ref_src|trk|sc_.*|si)$`)
+
+// outside returns what is wrong with the form of a link to another site. Whether it is there, a test without a network
+// cannot know.
+func outside(link string) []string {
+	u, err := url.Parse(link)
+	switch {
+	case err != nil || u.Host == "" || !strings.Contains(u.Host, "."):
+		return []string{"links to " + link + ", which is no address"}
+	case u.Scheme != "https":
+		return []string{"links to " + link + " without https"}
+	case u.User != nil:
+		return []string{"links to " + u.Redacted() + ", which has a user"}
+	}
+	for name := range u.Query() {
+		if trackers.MatchString(name) {
+			return []string{"links to " + link + " with a tracker, " + name}
+		}
+	}
+	return nil
 }
 
 // matches reports whether a package has a test that -run selects.
@@ -246,7 +275,15 @@ func TestProblemsOfPagesAreFound(t *testing.T) {
 		"`go test ./internal/x -run Other`":             {"says go test ./internal/x -run Other, which runs no test"},
 		"<https://github.com/cronbearer/cronbearer/blob/main/docs/a.md> and " +
 			"https://github.com/cronbearer/cronbearer/tree/main/docs/b": {"links to docs/b on GitHub, which is not there"},
-		"```sh\n[a](b.md) `y.go`\n```": nil,
+		"```sh\n[a](b.md) `y.go`\n```":                     nil,
+		"[a](https://a.example/b?c=d) <https://a.example>": nil,
+		"[a](http://a.example)":                            {"links to http://a.example without https"},
+		"<http://a.example/b>":                             {"links to http://a.example/b without https"},
+		"[a](https://a.example/?utm_source=x)": {
+			"links to https://a.example/?utm_source=x with a tracker, utm_source",
+		},
+		"[a](https://me@a.example)": {"links to https://me@a.example, which has a user"},
+		"[a](https://localhost/)":   {"links to https://localhost/, which is no address"},
 	} {
 		got := r.problems("docs/p.md", page, func(name string) string {
 			if name == "docs/p.md" {

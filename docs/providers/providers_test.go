@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -180,4 +181,52 @@ func privateKeys(t *testing.T) map[string]string {
 		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), "\n", `\n`,
 	)
 	return keys
+}
+
+// TestJQWritesSecrets runs the pages' jq commands: what they write is a secret.
+func TestJQWritesSecrets(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("jq"); err != nil {
+		t.Skip("needs jq")
+	}
+	key := strings.ReplaceAll(privateKeys(t)["RSA"], `\n`, "\n")
+	google, err := json.Marshal(map[string]string{
+		"type": "service_account", "private_key_id": "k1", "private_key": key,
+		"client_email": "jobs@project.iam.gserviceaccount.com", "token_uri": "https://oauth2.googleapis.com/token",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const withoutKey = `{"hosts": ["api.example.com"], "oauth2": {"grant": "client_credentials", "client_id": "c",
+		"token_url": "https://id.example.com/token", "auth": "private_key_jwt"}}`
+	found := 0
+	for name, page := range pages(t) {
+		for _, m := range regexp.MustCompile("(?ms)^```sh\n(jq .*?)^```$").FindAllStringSubmatch(page, -1) {
+			found++
+			dir := t.TempDir()
+			for file, text := range map[string]string{
+				"key.json": string(google), "private.pem": key, "without-key.json": withoutKey,
+			} {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			command := exec.CommandContext(t.Context(), "sh", "-c", m[1])
+			command.Dir = dir
+			if out, err := command.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", name, err, out)
+				continue
+			}
+			text, err := os.ReadFile(filepath.Join(dir, "secret.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, err := token.ParseSecret(string(text), &redact.Scrubber{}); err != nil || len(d.Warnings) > 0 {
+				t.Errorf("%s: jq writes no secret: %v, warnings %q", name, err, d.Warnings)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no page shows jq")
+	}
 }

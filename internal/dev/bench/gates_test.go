@@ -136,7 +136,7 @@ func TestTargetsAreJudged(t *testing.T) {
 		"\n| T1 | start + first run / empty | ≤ 5.00 × | 6.00 × | **no** |\n",
 		"\n| T1 | start + first run / naive | ≤ 0.600 × | 0.300 × | yes |\n",
 		"\n| T4 | warm run's CPU / bare | ≤ 1.40 × | not measured | – |\n",
-		"\n| T10 | AWS calls in a warm accepted run | ≤ 0.000  | 0.000  | yes |\n",
+		"\n| T10 | AWS calls in a warm accepted run | ≤ 0.000 | 0.000 | yes |\n",
 	} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("no line %s in\n%s", line, out.String())

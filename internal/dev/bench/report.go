@@ -78,9 +78,9 @@ func (r *results) table(out io.Writer, list []subject) {
 	for _, m := range measures {
 		fmt.Fprintf(out, " %s |", m.title)
 	}
-	fmt.Fprint(out, "\n|---|---|---|---|")
+	fmt.Fprint(out, "\n| --- | --- | --- | --- |")
 	for range measures {
-		fmt.Fprint(out, "---|")
+		fmt.Fprint(out, " --- |")
 	}
 	fmt.Fprintln(out)
 	rows := make([]key, 0, len(r.samples))

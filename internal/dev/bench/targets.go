@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 )
 
 // interval is a measured number, with the bounds that the confidence intervals of its parts leave it.
@@ -106,12 +107,12 @@ func asked(k key, of func(counts) int64) func(*results) (interval, bool) {
 
 // judge prints each target with what was measured.
 func (r *results) judge(out io.Writer) {
-	fmt.Fprint(out, "\n| target | | limit | measured | holds |\n|---|---|---|---|---|\n")
+	fmt.Fprint(out, "\n| target | | limit | measured | holds |\n| --- | --- | --- | --- | --- |\n")
 	for _, t := range targets() {
 		m, ok := t.of(r)
 		measured, holds := "not measured", "–"
 		if ok {
-			measured, holds = figure(m.value)+" "+t.unit, "yes"
+			measured, holds = strings.TrimSpace(figure(m.value)+" "+t.unit), "yes"
 			if m.low != m.high && !math.IsInf(m.high, 0) && !math.IsNaN(m.low) { // too few processes for an interval
 				measured += fmt.Sprintf(" (%s–%s)", figure(m.low), figure(m.high))
 			}
@@ -119,6 +120,7 @@ func (r *results) judge(out io.Writer) {
 				holds = "**no**"
 			}
 		}
-		fmt.Fprintf(out, "| %s | %s | ≤ %s %s | %s | %s |\n", t.name, t.text, figure(t.limit), t.unit, measured, holds)
+		limit := strings.TrimSpace(figure(t.limit) + " " + t.unit)
+		fmt.Fprintf(out, "| %s | %s | ≤ %s | %s | %s |\n", t.name, t.text, limit, measured, holds)
 	}
 }

@@ -1,8 +1,9 @@
 #!/bin/sh
-# able.sh BIN LINTER EMULATOR: shows that the other checks can fail. Each gets a copy of the tree with one mistake in it, and must
+# able.sh BIN LINTER EMULATOR ACTIONLINT: shows that the other checks can fail. Each gets a copy of the tree with one mistake in it, and must
 # say so: a check that cannot fail proves nothing.
 set -u
 bin=$(cd "$1" && pwd) linter=$(cd "$(dirname "$2")" && pwd)/$(basename "$2") emulator=$(cd "$3" && pwd)
+actionlint=$(cd "$(dirname "$4")" && pwd)/$(basename "$4")
 root=$PWD
 copy=$root/.build/able
 rm -rf "$copy" && mkdir -p "$copy"
@@ -70,6 +71,22 @@ restore template.yaml
 mistake $template 'Description: CloudWatch Logs deletes' 'Description: Amazon deletes'
 caught 'run make generate' go run ./internal/dev/generate -check
 restore $template
+
+# The pages: their Markdown, a link's form, a command that is not there, one that no test runs; and the workflows.
+mistake README.md '^## Alarms' '#### Alarms'
+caught MD001 sh internal/dev/check/docs.sh "$bin/python" "$root/.tools/node" "$root/.tools/markdown" README.md
+restore README.md
+echo '[us](http://example.com/?utm_source=docs)' >>docs/costs.md
+caught 'without https' go test -count=1 ./docs -run TestPagesNameWhatIsThere
+restore docs/costs.md
+mistake docs/operating.md 'cronbearer status$' 'cronbearer state'
+caught 'unknown command' go test -count=1 ./infra/cronbearer/internal/cli -run TestPagesShowCommandsThatScriptsRun
+mistake docs/operating.md '# needs an AWS account' '# once'
+caught 'no test runs' go test -count=1 ./docs -run TestEachCommandIsRunOrMarked
+restore docs/operating.md
+mistake .github/workflows/ci.yml 'runs-on: macos-latest' 'runs-on: macos-newest'
+caught macos-newest "$actionlint" .github/workflows/ci.yml
+restore .github/workflows/ci.yml
 
 # The bytes.
 mkdir -p other/Caller && { cat "$root/.build/lambda/Caller/bootstrap"; echo; } >other/Caller/bootstrap

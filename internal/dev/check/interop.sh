@@ -5,15 +5,5 @@ set -eu
 python=$1 node=$2 server=$3
 mkdir -p "$(dirname "$server")"
 CGO_ENABLED=0 go build -C internal/dev/interop/zitadel -trimpath -o "$PWD/$server" .
-if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
-	if [ ! -f "$node/ready" ]; then
-		echo "installing Node.js into $node, as this machine has none: once"
-		rm -rf "$node"
-		"$python" -m venv "$node"
-		"$node/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement "$(dirname "$0")/node.txt"
-		touch "$node/ready"
-	fi
-	PATH=$(cd "$node/bin" && pwd):$PATH
-	export PATH
-fi
+. "$(dirname "$0")/node.sh"
 go run ./internal/dev/interop -zitadel "$server"

@@ -45,8 +45,10 @@ func generators() []generator {
 		},
 		{
 			Package: "docs",
-			Tests:   []string{"TestConfigurationPageIsGenerated", "TestArchitectureDrawsTheImports"},
-			Writes:  []string{"docs/configuration.md", "docs/architecture.md"},
+			Tests: []string{
+				"TestConfigurationPageIsGenerated", "TestArchitectureDrawsTheImports", "TestLiveAccountListsTheCommands",
+			},
+			Writes: []string{"docs/configuration.md", "docs/architecture.md", "docs/live-account.md"},
 		},
 		{
 			Package: "internal/dev/replay",

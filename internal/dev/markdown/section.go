@@ -1,5 +1,5 @@
-// Package markdown replaces the generated sections of pages that people write. It knows nothing of Markdown beyond its
-// comments, and is not for pages that are generated whole.
+// Package markdown replaces the generated sections of pages that people write, and reads the shell commands that they
+// show. It knows nothing of Markdown beyond comments and fences, and is not for pages that are generated whole.
 package markdown
 
 import (
