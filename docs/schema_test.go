@@ -10,6 +10,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/job"
 )
 
@@ -170,7 +171,8 @@ func TestEventSchemaAndParserAgree(t *testing.T) {
 }
 
 // Property: what the parser takes the schema takes; what the schema refuses the parser refuses.
-func FuzzEventSchema(f *testing.F) {
+func FuzzEventSchema(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	for _, text := range seeds(f) {
 		f.Add([]byte(text))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -100,7 +101,8 @@ func TestSecretSchemaAndParserRefuseTheSame(t *testing.T) {
 }
 
 // Property: what the parser takes the schema takes; what the schema refuses the parser refuses.
-func FuzzSecretSchema(f *testing.F) {
+func FuzzSecretSchema(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	for _, text := range slices.Concat(secretsOfPages(f), []string{
 		oauth2Member, loginMember,
 		`{"token":"abcdefgh","hosts":"a.example","oauth2":{"x":1},"probe":null,"test":"","expires_at":{}}`,

@@ -18,3 +18,6 @@ func NewClient(transport http.RoundTripper, timeout time.Duration) aws.HTTPClien
 func NewTransportAt(now func() time.Time, roots *x509.CertPool, services ...url.URL) *http.Transport {
 	return newTransport(now, roots, services)
 }
+
+// WebIdentityToken reads an answer of STS.
+var WebIdentityToken = webIdentityToken

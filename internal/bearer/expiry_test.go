@@ -5,12 +5,14 @@ import (
 	"testing"
 
 	"github.com/cronbearer/cronbearer/internal/bearer"
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
 // FuzzExpiry holds that each expiry that is read can be written as JSON, is the same when it is read again, and that an
 // error is the same for all values.
-func FuzzExpiry(f *testing.F) {
+func FuzzExpiry(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	for _, text := range []string{
 		"2027-01-31T00:00:00Z", "2027-01-31 00:00:00 +0000", "2027-01-31", "1801353600", "1801353600000", "1e9", "soon",
 		"canary-3f9a7c51e2d84b60", "0x10", " 9999-12-31T23:59:59-01:00",

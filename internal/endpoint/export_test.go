@@ -2,8 +2,11 @@ package endpoint
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"time"
+
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
 // WaitWith replaces a Client's waiting, its jitter and its clock.
@@ -25,3 +28,9 @@ func BearerErrors(header string) (codes []string) {
 
 // HeaderExpiry is the expiry that an answer's headers report.
 var HeaderExpiry = headerExpiry
+
+// RequestID is the answer's id.
+var RequestID = requestID
+
+// Said is what is quoted of an answer that was not read for a rule.
+func Said(h http.Header, body []byte) string { return said(h, body, jsondoc.Document{}) }

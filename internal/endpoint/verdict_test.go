@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/dev/testnet"
 	"github.com/cronbearer/cronbearer/internal/endpoint"
 	"github.com/cronbearer/cronbearer/internal/redact"
@@ -466,7 +467,8 @@ func TestTargetsRequestID(t *testing.T) {
 
 // Property: whatever is in other parameters and challenges, quoted as in RFC 9110 section 5.6.4, the Bearer
 // challenge's error is read as it was written; and what is read is in the header.
-func FuzzChallenges(f *testing.F) {
+func FuzzChallenges(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	f.Add(`a", Bearer error="invalid_token`, "invalid_token", `Basic realm="x"`)
 	f.Add(`\`, `insufficient_scope`, "Negotiate YII==")
 	f.Fuzz(func(t *testing.T, realm, code, other string) {

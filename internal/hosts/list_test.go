@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 )
 
@@ -219,7 +220,8 @@ func TestParseCommaSeparated(t *testing.T) {
 
 // Property: what is accepted is not an IP address, holds no byte with a meaning in a URL, allows the host that it
 // names and no host below or next to it.
-func FuzzParse(f *testing.F) {
+func FuzzParse(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	for _, seed := range []string{
 		"api.example.com", "*.Example.com.:8443", "127.1", "0x7f.1", "[::1]:443", "a@b", "xn--a.b:0443", "a,b",
 	} {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/request"
@@ -706,7 +707,8 @@ func TestParseLeavesTheIdempotencyHeaderToTheEventWhenItIsOff(t *testing.T) {
 
 // Property: Parse never panics; what it takes is within the limits and makes a request that is the same each time; what
 // it rejects has a reason and no value out of range.
-func FuzzParse(f *testing.F) {
+func FuzzParse(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	f.Add([]byte(full))
 	f.Add(
 		[]byte(

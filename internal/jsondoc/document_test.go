@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
@@ -148,7 +149,8 @@ func TestDocumentIsZero(t *testing.T) {
 	}
 }
 
-func FuzzDocument(f *testing.F) {
+func FuzzDocument(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	f.Add(`{"a":[1,{"b":"c"}],"x":2}`, "/a/1/b", `["b","c"]`)
 	f.Add(` [ "\\", 1e2 , {} ] `, "/*", "100")
 	f.Fuzz(func(t *testing.T, text, pointer, want string) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
@@ -378,7 +379,8 @@ func TestLoneSurrogates(t *testing.T) {
 
 // Property: Parse takes what encoding/json takes, is UTF-8 and has no half of a surrogate pair; what it read means the
 // same when it is written again, and, but for duplicates, the same to encoding/json.
-func FuzzParse(f *testing.F) {
+func FuzzParse(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	for _, seed := range []string{
 		`{"a":[1,2.50,{"b":null}],"c":"\ud83d\ude00\n","a":true}`, `"\ud800"`, "[[],{},\"\"]", " 1e5 ", "{", "\"\xff\"",
 	} {

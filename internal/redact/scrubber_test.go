@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
@@ -440,7 +441,8 @@ func TestScrubberIsSafeForConcurrentUse(t *testing.T) {
 
 // Property: whatever is around it and whatever it was encoded in, up to three layers deep, no secret of 8 bytes or
 // more is left, nor a piece of 16.
-func FuzzScrub(f *testing.F) {
+func FuzzScrub(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	f.Add(token, "Authorization: Bearer ", " was rejected", []byte{})
 	f.Add(awkward, `{"a":"`, `"}`, []byte{0, 6, 10})
 	f.Add(short, "id:", "", []byte{7, 11, 1})

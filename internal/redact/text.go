@@ -55,11 +55,12 @@ func Quote(text string) string {
 }
 
 // oneLine replaces each run of white space and control characters by a space, and what is not UTF-8 by U+FFFD.
-// Bidirectional controls count among them: one would turn the rest of our own line around.
+// Format characters count among them: bidirectional ones would turn the rest of our own line around, and the others are
+// invisible, so that what is read is not what is there.
 func oneLine(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+		return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf)
 	}), " ")
 }
 

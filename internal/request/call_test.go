@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/request"
@@ -140,7 +141,8 @@ func TestParseCallNeverShowsTheURL(t *testing.T) {
 
 // Property: a call that passes makes a request, over TLS, for a host name that the check saw, with nothing in it that
 // ends a request line.
-func FuzzParseCall(f *testing.F) {
+func FuzzParseCall(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	for _, seed := range []string{
 		"GET https://api.example.com/v1?for={{scheduledDate}}", "POST HTTPS://A.example.:0443/%41/é?%",
 		"GET https://u@[::1]:1/#", "GET https://127.1/{{", "PUT https://a.example\\b/", "GET HTTPS",

@@ -7,13 +7,15 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 // Property: a text whose placeholders are all known has none left when it is filled, and keeps everything around them;
 // one without braces stays as it is.
-func FuzzPlaceholders(f *testing.F) {
+func FuzzPlaceholders(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	for _, seed := range []string{
 		"{{scheduledTime}}", "a{{localDate-1d}}b{{runId}}", "{{{{runId}}}}", "{{scheduledTime+99999h}}", "{{runId-1d}}",
 		"}}{{", "{{localTime+05h}}",
@@ -62,7 +64,8 @@ func around(text string) (parts []string) {
 }
 
 // Property: an offset is added to the moment, hours as they are and days by the calendar of their place.
-func FuzzOffsets(f *testing.F) {
+func FuzzOffsets(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	f.Add(int64(1801386000), 24, true)
 	f.Add(int64(1806220800), -1, false)
 	f.Fuzz(func(t *testing.T, unix int64, n int, days bool) {
@@ -95,7 +98,8 @@ func FuzzOffsets(f *testing.F) {
 
 // Property: rules that are taken can match: for each value of each pointer without a list's index there is a body that
 // matches, and it matches reject and expect alike. An empty object matches none but the empty pointer's.
-func FuzzRules(f *testing.F) {
+func FuzzRules(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	for _, seed := range []string{
 		`{"/error":["a","b"]}`, `{"/errors/*/code":40001}`, `{"":null}`, `{"/a~1b/~0":true}`, `{"/":"x","/*":["",null,1e2]}`,
 		`{"/a":{}}`, `{"/a":[]}`,

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
@@ -175,7 +176,8 @@ func TestRateLimitHeaders(t *testing.T) {
 
 // Property: a wait is never negative, digits are always read and are that many seconds up to 68 years, and what else is
 // read is a date that the answer's own clock makes the same wait.
-func FuzzRetryAfter(f *testing.F) {
+func FuzzRetryAfter(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	for _, seed := range []string{
 		"120", "0", "99999999999999999999", "Tue, 24 Nov 2026 09:01:30 GMT", "Tuesday, 24-Nov-26 09:01:30 GMT", "-1", "1.5",
 	} {

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/isolate"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/runlog"
@@ -182,7 +183,8 @@ func TestLinesAreShort(t *testing.T) {
 
 // Property: whatever a secret is and wherever it is, a line stays one line of JSON with its keys, time and level,
 // and the secret is not in it.
-func FuzzLine(f *testing.F) {
+func FuzzLine(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	f.Add(secret, "before ", " after")
 	f.Add("2026-11-28", "", "T09:00:00Z")
 	f.Add(`"timestamp":"`, `{"a":"`, `"}`)

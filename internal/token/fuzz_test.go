@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
@@ -17,7 +18,8 @@ import (
 
 // FuzzTokenAnswer checks that no answer makes the minter panic, that an error has a bounded size and one line, and that
 // a token from it can be sent and is known to the scrubber.
-func FuzzTokenAnswer(f *testing.F) {
+func FuzzTokenAnswer(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	for _, body := range []string{
 		`{"access_token":"abcdefgh","expires_in":3600}`, `{"error":"invalid_client","error_description":"` + canary + `"}`,
 		`{"errorCode":"x","errorSummary":"y"}`,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -236,7 +237,8 @@ func TestTestOfATokenThatIsNotRenewedIsIgnoredWithAWarning(t *testing.T) {
 
 // FuzzSecret checks that no secret makes the parser panic, that an error shows no value, and that what was read once is
 // read again in the same way.
-func FuzzSecret(f *testing.F) {
+func FuzzSecret(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	for _, text := range []string{
 		canary, `{"token":"` + canary + `"}`, `{"api_key":"` + canary + `"}`,
 		`{"oauth2":` + refreshJSON + `,"token":"` + canary + `"}`,

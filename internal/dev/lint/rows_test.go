@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/dev/lint"
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/dev/shipped"
 )
 
@@ -1443,7 +1444,9 @@ func TestMistakesInRows(t *testing.T) {
 
 // FuzzTemplate: whatever is written into a template, the linter names it and does not panic, each problem has a text,
 // and no problem is named twice.
-func FuzzTemplate(f *testing.F) {
+func FuzzTemplate(fuzz *testing.F) {
+	f := mutate.New(fuzz)
+	f.Try(40) // each takes tens of milliseconds
 	for _, seed := range []string{
 		zone, "Note: !x [a]", "Body: !", "Token: &a b", "Reject: {a: [b}", "? a : b", `'": '`, "Schedule: cron(0 9 ? * 1-5)",
 		"On: On",

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/dev/schedule"
 )
 
@@ -11,7 +12,8 @@ import (
 // asked for, leaves nothing out between two starts, and that a start of a cron
 // expression is one by the expression itself: at whole minutes, found again from
 // one second before.
-func FuzzNext(f *testing.F) {
+func FuzzNext(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	for _, seed := range []struct{ expression, zone string }{
 		{expression: "cron(0 9 ? * MON-FRI *)", zone: "Europe/London"},
 		{expression: "cron(0/15 20-2 1-15 NOV-FEB ? 2026-2030)", zone: "America/New_York"},

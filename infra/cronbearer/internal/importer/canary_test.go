@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/importer"
+	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 )
 
 // canaries are tokens by their shape. The last two are none: only their place says what they are.
@@ -196,7 +197,8 @@ func TestTokensOfASourceAreNowhereInTheResult(t *testing.T) {
 }
 
 // FuzzImport changes sources: nothing panics, and a token by its shape comes back from none.
-func FuzzImport(f *testing.F) {
+func FuzzImport(fuzz *testing.F) {
+	f := mutate.New(fuzz)
 	kinds := importer.Kinds()
 	for i, k := range kinds {
 		for source := range places()[k.Name] {

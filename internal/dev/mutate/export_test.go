@@ -1,0 +1,4 @@
+package mutate
+
+// Varied is what a test adds to its seeds.
+var Varied = varied
