@@ -18,8 +18,10 @@ import (
 func FuzzWebIdentityToken(fuzz *testing.F) {
 	f := mutate.New(fuzz)
 	for _, seed := range [][2]string{
-		{"eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "<GetWebIdentityTokenResponse/>"}, {"a<b>&amp;\"'", "<Code>X</Code"},
-		{"AccessDenied", "<WebIdentityToken></WebIdentityToken>"}, {"", "</Code><Code>"},
+		{"eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "<GetWebIdentityTokenResponse/>"},
+		{"a<b>&amp;\"'", "<Code>X</Code"},
+		{"AccessDenied", "<WebIdentityToken></WebIdentityToken>"},
+		{"", "</Code><Code>"},
 		{"OutboundWebIdentityFederationDisabled", "<WebIdentityToken> x </WebIdentityToken>"},
 	} {
 		f.Add(200, seed[0], seed[1])
@@ -39,7 +41,8 @@ func FuzzWebIdentityToken(fuzz *testing.F) {
 			t.Errorf("%q is read as %q, %v", value, token, err)
 		}
 		_, err = awsclient.WebIdentityToken(http.StatusForbidden, fmt.Sprintf(
-			"<ErrorResponse><Error>\n<Code>%s</Code><Message>%s</Message></Error></ErrorResponse>", escape(value), escape(value)))
+			"<ErrorResponse><Error>\n<Code>%s</Code><Message>%s</Message></Error></ErrorResponse>",
+			escape(value), escape(value)))
 		said, ok := errors.AsType[smithy.APIError](err)
 		if !ok || said.ErrorMessage() != value || said.ErrorCode() != value && value != "" {
 			t.Errorf("%q is read as %v", value, err)

@@ -33,7 +33,8 @@ func FuzzNormalize(fuzz *testing.F) {
 			t.Errorf("%q is %q, and that is %q, %v", text, token, again, err)
 		}
 		if !strings.Contains(text, token) || len(token) < 8 || len(token) > bearer.MaxLength ||
-			strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) || strings.ContainsAny(token, "\"'\\,;<>`") {
+			strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) ||
+			strings.ContainsAny(token, "\"'\\,;<>`") {
 			t.Errorf("%q is sent as %q", text, token)
 		}
 		if removed := bearer.Removed(text); (len(removed) > 0) != (token != text) {

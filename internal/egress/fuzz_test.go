@@ -11,9 +11,9 @@ import (
 	"github.com/cronbearer/cronbearer/internal/egress"
 )
 
-// FuzzGuard holds that whatever the form of an address (as it is, mapped into IPv6, with a zone), the verdict is that of
-// IANA's registries; that AllowPrivate opens RFC 1918 and fc00::/7 but for EC2's metadata, AllowLoopback loopback, and
-// neither anything else; that a blocked address is named; and that what is no address and port is blocked.
+// FuzzGuard holds that whatever the form of an address (as it is, mapped into IPv6, with a zone), the verdict is that
+// of IANA's registries; that AllowPrivate opens RFC 1918 and fc00::/7 but for EC2's metadata, AllowLoopback loopback,
+// and neither anything else; that a blocked address is named; and that what is no address and port is blocked.
 func FuzzGuard(fuzz *testing.F) {
 	f := mutate.New(fuzz)
 	for _, prefixes := range registries {
@@ -29,9 +29,9 @@ func FuzzGuard(fuzz *testing.F) {
 		public := !registered(addr)
 		private, loopback := addr.IsPrivate() && !isMetadata(addr), addr.IsLoopback()
 		for guard, want := range map[egress.Guard]bool{
-			{}:                                       public,
-			{AllowPrivate: true}:                     public || private,
-			{AllowLoopback: true}:                    public || loopback,
+			{}:                    public,
+			{AllowPrivate: true}:  public || private,
+			{AllowLoopback: true}: public || loopback,
 			{AllowPrivate: true, AllowLoopback: true}: public || private || loopback,
 		} {
 			for _, form := range forms(addr) {

@@ -149,6 +149,8 @@ func TestDocumentIsZero(t *testing.T) {
 	}
 }
 
+// FuzzDocument holds that a document says the same in place as read into a tree: whether it has a value at a pointer, and
+// which is there.
 func FuzzDocument(fuzz *testing.F) {
 	f := mutate.New(fuzz)
 	f.Add(`{"a":[1,{"b":"c"}],"x":2}`, "/a/1/b", `["b","c"]`)

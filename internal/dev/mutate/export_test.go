@@ -1,4 +1,8 @@
 package mutate
 
-// Varied is what a test adds to its seeds.
-var Varied = varied
+var (
+	// Varied is what a test adds to its seeds.
+	Varied = varied
+	// ReadInput reads a file of a corpus.
+	ReadInput = read
+)

@@ -1,23 +1,28 @@
-// Package mutate lets plain `go test` try new inputs of a fuzz test each time: next to its seeds run some hundred that
-// are made of them by chance. It does not see which code an input reaches, so it is no substitute for `go test -fuzz`
-// (make fuzz); it is what a short run affords.
+// Package mutate lets plain `go test` try more of a fuzz test than its seeds: some hundred inputs that are made of them
+// by chance, the same in each run, so that a failure is always the change's that it is seen with. It does not see which
+// code an input reaches, so it is no substitute for `go test -fuzz` (make fuzz); it is what a short run affords.
 package mutate
 
 import (
 	"flag"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
-	"time"
 )
 
 // Inputs is how many new inputs a fuzz test tries without -fuzz.
 const Inputs = 200
 
-// SeedVariable is the environment variable that repeats the inputs of a failed test, which prints its value.
-const SeedVariable = "CRONBEARER_FUZZ_SEED"
+// SeedVariable is the environment variable that chooses other inputs: any number. FactorVariable multiplies them.
+const (
+	SeedVariable   = "CRONBEARER_FUZZ_SEED"
+	FactorVariable = "CRONBEARER_FUZZ_FACTOR"
+)
 
 // F is a testing.F that remembers its seeds.
 type F struct {
@@ -28,7 +33,10 @@ type F struct {
 }
 
 // New wraps a fuzz test.
-func New(f *testing.F) *F { return &F{F: f, inputs: Inputs} }
+func New(f *testing.F) *F {
+	f.Helper()
+	return &F{F: f, inputs: Inputs}
+}
 
 // Try sets another number of new inputs, for a test whose inputs take milliseconds.
 func (f *F) Try(inputs int) { f.inputs = inputs }
@@ -40,7 +48,8 @@ func (f *F) Add(args ...any) {
 	f.seeds = append(f.seeds, args)
 }
 
-// Fuzz runs the test on its seeds and on new inputs, or fuzzes it with -fuzz.
+// Fuzz runs the test on its seeds, on the inputs that are kept below testdata/fuzz and on new ones, or fuzzes it with
+// -fuzz.
 func (f *F) Fuzz(test any) {
 	f.Helper()
 	if fuzzing := flag.Lookup("test.fuzz"); fuzzing != nil && fuzzing.Value.String() == "" && len(f.seeds) > 0 {
@@ -52,18 +61,20 @@ func (f *F) Fuzz(test any) {
 // vary adds the new inputs.
 func (f *F) vary() {
 	f.Helper()
-	seed, err := strconv.ParseUint(os.Getenv(SeedVariable), 10, 64)
+	kept, err := corpus(filepath.Join("testdata", "fuzz", f.Name()))
 	if err != nil {
-		seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+		f.Fatal(err)
 	}
-	f.Cleanup(func() {
-		if f.Failed() {
-			f.Logf("to repeat its inputs: %s=%d go test -run '^%s$'", SeedVariable, seed, f.Name())
-		}
-	})
-	for _, args := range varied(f.seeds, f.inputs, seed) {
+	n := max(1, number(FactorVariable)) * uint64(f.inputs)
+	for _, args := range varied(slices.Concat(f.seeds, kept), int(n), number(SeedVariable)) {
 		f.F.Add(args...)
 	}
+}
+
+// number is that of an environment variable; 0 if it has none.
+func number(variable string) uint64 {
+	n, _ := strconv.ParseUint(os.Getenv(variable), 10, 64)
+	return n
 }
 
 // varied returns n new inputs, made of seeds by chance.
@@ -93,9 +104,9 @@ func (c chance) vary(seed, other []any) []any {
 func (c chance) change(old, other any) any {
 	switch old := old.(type) {
 	case string:
-		return c.text(old, other.(string)) //nolint:forcetypeassert,errcheck // go test has checked the types of both seeds
+		return c.text(old, other.(string)) //nolint:forcetypeassert // both seeds have the same types
 	case []byte:
-		return []byte(c.text(string(old), string(other.([]byte)))) //nolint:forcetypeassert,errcheck // the same
+		return []byte(c.text(string(old), string(other.([]byte)))) //nolint:forcetypeassert // the same
 	case bool:
 		return !old
 	}
@@ -105,7 +116,7 @@ func (c chance) change(old, other any) any {
 	case v.CanInt():
 		v.SetInt(c.number(v.Int()))
 	case v.CanUint():
-		v.SetUint(uint64(c.number(int64(v.Uint())))) //nolint:gosec // any bits will do
+		v.SetUint(uint64(c.number(int64(v.Uint()))))
 	}
 	return v.Interface()
 }
@@ -121,16 +132,17 @@ func (c chance) number(n int64) int64 {
 	case 3:
 		return int64(c.IntN(1000))
 	default:
-		return int64(c.Uint64()) //nolint:gosec // any bits will do
+		return int64(c.Uint64())
 	}
 }
 
 // parts are what parsers of this repository treat specially, or have to reject.
 var parts = []string{
-	`"`, `'`, `\`, `\"`, `\n`, `\u0000`, `\ud800`, `\u0041`, `{`, `}`, `[`, `]`, `{{`, `}}`, `{{runId}}`, `,`, `:`, `;`, `/`, `~1`, `*`, `?`,
-	`#`, `@`, `&`, `=`, `<`, `>`, `|`, `!`, `%`, `%00`, `%41`, `+`, `-`, `.`, `0`, `1`, `-1`, `1e999`, `9223372036854775808`, `null`, `true`, `""`,
-	`{}`, `[]`, "\x00", "\x7f", "\xff", "\ufeff", "\u2028", "\u00e9", "\U0001f600", " ", "\t", "\n", "\r\n", "Bearer ", "token", "127.0.0.1", "[::1]",
-	"https://", "2027-01-31", "$(x)", "# ", "- ", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+	`"`, `'`, `\`, `\"`, `\n`, `\u0000`, `\ud800`, `\u0041`, `{`, `}`, `[`, `]`, `{{`, `}}`, `{{runId}}`, `,`, `:`, `;`,
+	`/`, `~1`, `*`, `?`, `#`, `@`, `&`, `=`, `<`, `>`, `|`, `!`, `%`, `%00`, `%41`, `+`, `-`, `.`, `0`, `1`, `-1`, `1e999`,
+	`9223372036854775808`, `null`, `true`, `""`, `{}`, `[]`, "\x00", "\x7f", "\xff", "\ufeff", "\u2028", "\u00e9",
+	"\U0001f600", " ", "\t", "\n", "\r\n", "Bearer ", "token", "127.0.0.1", "[::1]", "https://", "2027-01-31", "$(x)",
+	"# ", "- ", strings.Repeat("A", 65),
 }
 
 // text changes a text in one to four places.

@@ -3,6 +3,14 @@ package mutate_test
 import (
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"math"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,6 +38,100 @@ func TestInputsAreNewAndCanBeRepeated(t *testing.T) {
 	if len(distinct) < 3*n/2 {
 		t.Errorf("%d different inputs of %d", len(distinct), 2*n)
 	}
+}
+
+func TestKeptInputsAreRead(t *testing.T) {
+	t.Parallel()
+	got, err := mutate.ReadInput("go test fuzz v1\nstring(\"a\\n\\xff\")\n[]byte(\"b\")\nint(-3)\n" +
+		"int64(-9223372036854775808)\nuint16(65535)\nbool(true)\n")
+	want := []any{"a\n\xff", []byte("b"), -3, int64(math.MinInt64), uint16(math.MaxUint16), true}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	for name, text := range map[string]string{
+		"no header": "string(\"\")", "no conversion": "go test fuzz v1\n1",
+		"a type that none has":       "go test fuzz v1\nrune(1)",
+		"a number that does not fit": "go test fuzz v1\nuint16(65536)", "no Go": "go test fuzz v1\nstring(",
+	} {
+		if _, err := mutate.ReadInput(text); err == nil {
+			t.Errorf("%s: it is read", name)
+		}
+	}
+}
+
+// TestNoFuzzTestIsForgotten: make fuzz runs each fuzz test of the tree, and each tries new inputs in plain go test too.
+func TestNoFuzzTestIsForgotten(t *testing.T) {
+	t.Parallel()
+	const root = "../../.."
+	list := exec.CommandContext(t.Context(), "sh", "internal/dev/check/fuzz.sh", "list")
+	list.Dir = root
+	output, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for line := range strings.Lines(string(output)) {
+		listed[strings.TrimSpace(line)] = true
+	}
+	found := 0
+	for name, declared := range fuzzTests(t, root) {
+		found++
+		if !listed[name] {
+			t.Errorf("make fuzz does not run %s", name)
+		}
+		if declared.Doc.Text() == "" {
+			t.Errorf("%s does not state its property", name)
+		}
+		if !calls(declared, "mutate", "New") {
+			t.Errorf("%s tries its seeds only in plain go test: begin it with f := mutate.New(fuzz)", name)
+		}
+	}
+	if found != len(listed) || found < 25 {
+		t.Errorf("%d fuzz tests in the tree, %d in make fuzz", found, len(listed))
+	}
+}
+
+// fuzzTests returns those of the module by "./package FuzzName", but this package's own.
+func fuzzTests(t *testing.T, root string) map[string]*ast.FuncDecl {
+	t.Helper()
+	tests := map[string]*ast.FuncDecl{}
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		name := entry.Name()
+		if entry.IsDir() && path != root && (name[0] == '.' || name == "testdata" || name == "mutate") {
+			return filepath.SkipDir
+		}
+		if err != nil || !strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(path))
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(f.Name.Name, "Fuzz") {
+				tests["./"+filepath.ToSlash(dir)+" "+f.Name.Name] = f
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tests
+}
+
+func calls(f *ast.FuncDecl, pkg, name string) (found bool) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok {
+			if s, ok := call.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == name {
+				x, isIdent := s.X.(*ast.Ident)
+				found = found || isIdent && x.Name == pkg
+			}
+		}
+		return !found
+	})
+	return found
 }
 
 // FuzzRunsWhatIsAdded: an input of every type arrives at the test, as often as it asked for.

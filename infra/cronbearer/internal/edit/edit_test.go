@@ -663,8 +663,8 @@ func FuzzEdits(fuzz *testing.F) {
 	})
 }
 
-// unread is what others returns of a template that another reader rejects, such as one with a duplicate key. Without the
-// row that has it the template can be read, and nothing can be compared.
+// unread is what others returns of a template that another reader rejects, such as one with a duplicate key. Without
+// the row that has it the template can be read, and nothing can be compared.
 const unread = "not read"
 
 // others is what a template says besides Jobs and their list, read by another path than the package's own.
