@@ -393,6 +393,9 @@ func TestFiltersOfPagesFindFields(t *testing.T) {
 			return err
 		}
 		for _, m := range filter.FindAllStringSubmatch(read(t, path), -1) {
+			if strings.HasPrefix(m[1], "detail.") {
+				continue // a path in an event of EventBridge
+			}
 			n++
 			if !known[m[1]+m[2]] {
 				t.Errorf("%s names the field %s, which no line has", path, m[1]+m[2])

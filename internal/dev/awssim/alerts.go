@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -16,6 +17,8 @@ type alerts struct {
 	account *account
 	monitor *alarm.Monitor
 	journal *journal
+	// destinations are called for the rules.
+	destinations *destinations
 
 	mu         sync.Mutex
 	topics     map[string]*notify.Topic // by ARN
@@ -47,10 +50,11 @@ type Action struct {
 	Err           error
 }
 
-func newAlerts(a *account, monitor *alarm.Monitor, j *journal) *alerts {
+func newAlerts(a *account, monitor *alarm.Monitor, d *destinations, j *journal) *alerts {
 	return &alerts{
-		account: a, monitor: monitor, journal: j, topics: map[string]*notify.Topic{}, lastChange: map[string]time.Time{},
-		mutes: map[string]Mute{},
+		account: a, monitor: monitor, destinations: d, journal: j, topics: map[string]*notify.Topic{},
+		lastChange: map[string]time.Time{},
+		mutes:      map[string]Mute{},
 	}
 }
 
@@ -218,7 +222,11 @@ func (s *alerts) changed(t alarm.Transition) {
 	event := s.account.StateChange(change)
 	for _, rule := range rules {
 		for _, message := range rule.Messages(t.At, event, t.Alarm.Name) {
-			_ = s.publish(notify.EventBridge, rule.ARN, message) // the journal has it
+			if isDestination(message.Topic) {
+				s.destinations.deliver(context.Background(), rule.ARN, message, event, 0)
+				continue
+			}
+			_ = s.publish(notify.EventBridge, rule.ARN, message.Message) // the journal has it
 		}
 	}
 }

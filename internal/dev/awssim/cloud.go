@@ -165,7 +165,9 @@ func (c *Cloud) assemble(o Options) {
 	c.Samples = alarm.NewSamples()
 	c.Alarms = alarm.NewMonitor(c.Samples)
 	c.queues = newQueues(c.account, c.Samples)
-	c.alerts = newAlerts(c.account, c.Alarms, c.journal)
+	c.alerts = newAlerts(
+		c.account, c.Alarms, newDestinations(c.account, c.timeline, c.hosts, c.queues, c.journal), c.journal,
+	)
 	c.functions = newFunctions(c.account, c.timeline, c.journal, c.hosts, c.Samples)
 
 	c.Secrets = secretsmanager.NewStore(secretsmanager.Config{

@@ -60,6 +60,8 @@ func (d *deployer) deploy(s *cfn.Stack) error {
 		{"AWS::Lambda::EventInvokeConfig", d.addEventInvokeConfig},
 		{"AWS::SecretsManager::RotationSchedule", d.addRotation},
 		{"AWS::CloudWatch::Alarm", d.addAlarm},
+		{"AWS::Events::Connection", d.addConnection},
+		{"AWS::Events::ApiDestination", d.addDestination},
 		{"AWS::Events::Rule", d.addRule},
 		{"AWS::Scheduler::Schedule", d.addSchedule},
 	}
@@ -159,6 +161,24 @@ func (d *deployer) addAlarm(s *cfn.Stack, r cfn.Resource) error {
 func (d *deployer) addRule(s *cfn.Stack, r cfn.Resource) error {
 	rule, err := notify.ParseRule(d.account.arn("events", "rule/"+s.Ref(r.LogicalID)), r.Properties)
 	d.alerts.addRule(rule)
+	return err
+}
+
+func (d *deployer) addConnection(s *cfn.Stack, r cfn.Resource) error {
+	properties, err := resolved(r.Properties, d.secrets)
+	if err != nil {
+		return err
+	}
+	object, _ := properties.(map[string]any)
+	connection, err := notify.ParseConnection(object)
+	d.alerts.destinations.addConnection(s.Attribute(r.LogicalID, "Arn"), connection)
+	return err
+}
+
+func (d *deployer) addDestination(s *cfn.Stack, r cfn.Resource) error {
+	connection := d.alerts.destinations.connection(fmt.Sprint(r.Properties["ConnectionArn"]))
+	destination, err := notify.ParseDestination(s.Attribute(r.LogicalID, "Arn"), r.Properties, connection)
+	d.alerts.destinations.add(destination)
 	return err
 }
 

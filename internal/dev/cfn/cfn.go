@@ -141,6 +141,12 @@ func (s *Stack) OfType(t string) []Resource {
 // the stack has no such resource.
 func (s *Stack) Ref(logicalID string) string { return s.ids[logicalID] }
 
+// Attribute returns what Fn::GetAtt of a resource resolves to, or "" when the stack has no such resource or attribute.
+func (s *Stack) Attribute(logicalID, attribute string) string {
+	text, _ := newResolver(s, &problems{}).attribute("", logicalID, attribute).(string)
+	return text
+}
+
 // Loop returns the literal list of Fn::ForEach::<name>.
 func (s *Stack) Loop(name string) []string { return slices.Clone(s.loops[name]) }
 

@@ -75,6 +75,10 @@ func (r *resolver) attribute(where, id, attribute string) any {
 		return s.arn("cloudwatch", "alarm:"+name)
 	case "AWS::Events::Rule.Arn":
 		return s.arn("events", "rule/"+name)
+	case "AWS::Events::ApiDestination.Arn":
+		return s.arn("events", "api-destination/"+name+"/"+uuid(id+s.StackName))
+	case "AWS::Events::Connection.Arn":
+		return s.arn("events", "connection/"+name+"/"+uuid(id+s.StackName))
 	case "AWS::SecretsManager::Secret.Arn":
 		return s.arn("secretsmanager", "secret:"+name+"-"+hash(id + s.StackName)[:6])
 	default:

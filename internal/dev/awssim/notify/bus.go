@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -147,9 +145,11 @@ type Rule struct {
 }
 
 type ruleTarget struct {
-	arn      string
-	paths    map[string][]string
-	template string // empty: the event as it is
+	arn         string
+	role, dead  string // ARNs; empty: none
+	maxAge      time.Duration
+	maxRetries  int
+	transformer *transformer // nil: the event as it is
 }
 
 // ParseRule reads the resolved Properties of an AWS::Events::Rule.
@@ -167,84 +167,74 @@ func ParseRule(arn string, properties map[string]any) (Rule, error) {
 	targets, _ := properties["Targets"].([]any)
 	for _, v := range targets {
 		target, _ := v.(map[string]any)
-		one := ruleTarget{arn: fmt.Sprint(target["Arn"]), paths: map[string][]string{}}
+		one := parseTarget(target)
 		for name := range target {
-			if !slices.Contains([]string{"Id", "Arn", "InputTransformer", "DeadLetterConfig", "RetryPolicy"}, name) {
+			if !slices.Contains([]string{"Id", "Arn", "RoleArn", "InputTransformer", "DeadLetterConfig", "RetryPolicy"}, name) {
 				problems = append(problems, fmt.Errorf("rule %s: this model knows no %s of a target", arn, name))
 			}
 		}
-		if transformer, ok := target["InputTransformer"].(map[string]any); ok {
-			one.template = fmt.Sprint(transformer["InputTemplate"])
-			paths, _ := transformer["InputPathsMap"].(map[string]any)
-			for name, path := range paths {
-				rest, ok := strings.CutPrefix(fmt.Sprint(path), "$.")
-				if !ok || strings.ContainsAny(rest, "[]*?@") {
-					problems = append(problems, fmt.Errorf("rule %s: this model knows no path %v", arn, path))
-				}
-				one.paths[name] = strings.Split(rest, ".")
-			}
-		}
+		one.transformer, err = parseTransformer("rule "+arn, target["InputTransformer"])
+		problems = append(problems, err)
 		r.targets = append(r.targets, one)
 	}
 	return r, errors.Join(problems...)
 }
 
+// EventBridge's own limits of retries, for a target without a RetryPolicy.
+const (
+	maxEventAge = 24 * time.Hour
+	maxRetries  = 185
+)
+
+func parseTarget(target map[string]any) ruleTarget {
+	text := func(v any) string {
+		s, _ := v.(string)
+		return s
+	}
+	one := ruleTarget{
+		arn: fmt.Sprint(target["Arn"]), role: text(target["RoleArn"]), maxAge: maxEventAge, maxRetries: maxRetries,
+	}
+	if config, ok := target["DeadLetterConfig"].(map[string]any); ok {
+		one.dead = text(config["Arn"])
+	}
+	policy, _ := target["RetryPolicy"].(map[string]any)
+	if seconds, ok := policy["MaximumEventAgeInSeconds"].(int); ok {
+		one.maxAge = time.Duration(seconds) * time.Second
+	}
+	if retries, ok := policy["MaximumRetryAttempts"].(int); ok {
+		one.maxRetries = retries
+	}
+	return one
+}
+
+// An Outgoing is a message of a rule for one of its targets, with what becomes of it if it cannot be delivered.
+type Outgoing struct {
+	Message
+
+	Role        string // ARN of the role that calls the target; empty: EventBridge itself does
+	DeadLetters string // ARN of the queue that keeps the event then; empty: none does
+	MaxAge      time.Duration
+	MaxRetries  int
+}
+
 // Messages are what the rule sends for an event, none if it does not match.
-func (r Rule) Messages(at time.Time, event map[string]any, about string) []Message {
+func (r Rule) Messages(at time.Time, event map[string]any, about string) []Outgoing {
 	if !r.Enabled || !r.pattern.Matches(event) {
 		return nil
 	}
-	var list []Message
+	var list []Outgoing
 	for _, t := range r.targets {
-		list = append(list, Message{At: at, Topic: t.arn, Body: t.input(event), Alarm: about})
+		list = append(list, Outgoing{
+			Message: Message{At: at, Topic: t.arn, Body: t.input(event, r.ARN), Alarm: about},
+			Role:    t.role, DeadLetters: t.dead, MaxAge: t.maxAge, MaxRetries: t.maxRetries,
+		})
 	}
 	return list
 }
 
-var placeholder = regexp.MustCompile(`<([A-Za-z0-9_.-]+)>`)
-
-// input fills the template. A value goes into a quoted place as its text; in an unquoted one a text gets quotes
-// (EventBridge User Guide, "Input transformation").
-func (t ruleTarget) input(event map[string]any) string {
-	if t.template == "" {
-		text, err := json.Marshal(event)
-		if err != nil { // decoded JSON
-			return ""
-		}
-		return string(text)
+func (t ruleTarget) input(event map[string]any, rule string) string {
+	if t.transformer == nil {
+		return marshal(event)
 	}
-	var b strings.Builder
-	last := 0
-	for _, at := range placeholder.FindAllStringSubmatchIndex(t.template, -1) {
-		b.WriteString(t.template[last:at[0]])
-		last = at[1]
-		path, ok := t.paths[t.template[at[2]:at[3]]]
-		if !ok {
-			b.WriteString(t.template[at[0]:at[1]])
-			continue
-		}
-		quoted := strings.Count(t.template[:at[0]], `"`)%2 == 1
-		b.WriteString(show(lookUp(event, path), quoted))
-	}
-	b.WriteString(t.template[last:])
-	return b.String()
-}
-
-func lookUp(v any, path []string) any {
-	for _, name := range path {
-		object, _ := v.(map[string]any)
-		v = object[name]
-	}
-	return v
-}
-
-func show(v any, quoted bool) string {
-	text, err := json.Marshal(v)
-	if err != nil { // decoded JSON
-		return ""
-	}
-	if _, ok := v.(string); ok && quoted {
-		return string(text[1 : len(text)-1])
-	}
-	return string(text)
+	return t.transformer.fill(event, rule)
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/alarm"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/iam"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/notify"
@@ -111,7 +113,9 @@ func TestRule(t *testing.T) {
 			"Targets": []any{map[string]any{"Id": "t", "Arn": "arn:topic", "InputTransformer": map[string]any{
 				"InputPathsMap": map[string]any{
 					"name": "$.detail.alarmName", "why": "$.detail.state.reason", "what": "$.detail.state",
-					"since": "$.detail.previousState.timestamp",
+					"since": "$.detail.previousState.timestamp", "data": "$.detail.state.reasonData",
+					"metric": "$.detail.configuration.metrics[0].metricStat.metric.name",
+					"second": "$.detail.configuration.metrics[1].id",
 				},
 				"InputTemplate": template,
 			}}},
@@ -125,13 +129,21 @@ func TestRule(t *testing.T) {
 		"in quotes": {
 			template: `{"a":"<name> since <since>"}`, want: `{"a":"app-Silent-Job since 2026-11-02T08:01:00.000+0000"}`,
 		},
-		"quotes kept": {template: `{"a":"<why>"}`, want: `{"a":"a \"good\" reason"}`},
-		"alone":       {template: `{"a":<name>}`, want: `{"a":"app-Silent-Job"}`},
+		"a text is not escaped": {template: `{"a":"<why>"}`, want: `{"a":"a "good" reason"}`},
+		"alone":                 {template: `{"a":<name>}`, want: `{"a":"app-Silent-Job"}`},
 		"an object": {
 			template: `{"a":<what>}`,
 			want:     `{"a":{"reason":"a \"good\" reason","timestamp":"2026-11-02T09:01:00.000+0000","value":"OK"}}`,
 		},
-		"unknown": {template: `{"a":"<other>"}`, want: `{"a":"<other>"}`},
+		"an object in quotes loses its own": {
+			template: `{"a":"is <what>"}`,
+			want:     `{"a":"is {reason:a \good\ reason,timestamp:2026-11-02T09:01:00.000+0000,value:OK}"}`,
+		},
+		"after an escaped quote": {template: `{"a":"\"<name>"}`, want: `{"a":"\"app-Silent-Job"}`},
+		"in a list":              {template: `{"a":"<metric>"}`, want: `{"a":"M"}`},
+		"beyond the list":        {template: `{"a":"<second>"}`, want: `{"a":""}`},
+		"not in the event":       {template: `{"a":"<data>"}`, want: `{"a":""}`},
+		"the rule":               {template: `{"a":"<aws.events.rule-arn>"}`, want: `{"a":"arn:rule"}`},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -147,9 +159,37 @@ func TestRule(t *testing.T) {
 	if messages := rule("{}").Messages(time.Now(), account.StateChange(other), ""); messages != nil {
 		t.Errorf("a rule fired for another alarm: %+v", messages)
 	}
+	whole := rule(`{"event":<aws.events.event.json>}`).Messages(time.Now(), account.StateChange(change()), "")
+	var sent struct{ Event map[string]any }
+	if err := json.Unmarshal([]byte(whole[0].Body), &sent); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(marshaled(t, account.StateChange(change())), marshaled(t, sent.Event)); diff != "" {
+		t.Errorf("the whole event (-want +got)\n%s", diff)
+	}
 	if _, err := notify.ParseRule("arn:rule", map[string]any{"ScheduleExpression": "rate(1 hour)"}); err == nil {
 		t.Error("a rule that this model does not know was accepted")
 	}
+	for name, transformer := range map[string]map[string]any{
+		"a placeholder without a path": {"InputTemplate": `{"a":"<b>"}`},
+		"a filter in a path":           {"InputTemplate": `{}`, "InputPathsMap": map[string]any{"b": "$.c[?(@.d)]"}},
+		"a long template":              {"InputTemplate": `"` + strings.Repeat("a", 8192) + `"`},
+	} {
+		target := map[string]any{"Id": "t", "Arn": "arn:topic", "InputTransformer": transformer}
+		properties := map[string]any{"EventPattern": `{"a":["b"]}`, "Targets": []any{target}}
+		if _, err := notify.ParseRule("arn:rule", properties); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+}
+
+func marshaled(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // TestTopic: who may publish is up to the policies of the topic and of its key.
