@@ -57,7 +57,7 @@ func generators() []generator {
 		},
 		{
 			Package: "internal/dev/notifications",
-			Tests:   []string{"TestDrill"},
+			Tests:   []string{"TestDrill", "TestDiedTokenReachesOtherConsumers"},
 			Writes:  []string{"docs/notifications.md"},
 		},
 		{
