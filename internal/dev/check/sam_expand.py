@@ -1,6 +1,9 @@
 """Prints a template as SAM CLI expands it, for `cronbearer check --same-as`: run with the Python of SAM CLI's environment.
 
     python sam_expand.py template.yaml [Name=value]…
+    python sam_expand.py --open template.yaml
+
+With --open, for a release: only the loops are unrolled, so that parameters and pseudo parameters stay what a deployment makes of them.
 """
 
 import json
@@ -33,11 +36,16 @@ def restore(value):
 
 
 def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
+    arguments = [argument for argument in sys.argv[1:] if argument != "--open"]
+    with open(arguments[0], encoding="utf-8") as file:
         template = yaml_parse(file.read())
-    parameters = PSEUDO | dict(argument.split("=", 1) for argument in sys.argv[2:])
+    stays_open = "--open" in sys.argv
+    parameters = {} if stays_open else PSEUDO | dict(argument.split("=", 1) for argument in arguments[1:])
     expanded = expand_language_extensions(template, parameters, enabled=True).expanded_template
-    json.dump({section: restore(body) if section in ("Resources", "Outputs") else body for section, body in expanded.items()}, sys.stdout)
+    expanded = {section: restore(body) if section in ("Resources", "Outputs") else body for section, body in expanded.items()}
+    if stays_open:
+        expanded["Transform"] = "AWS::Serverless-2016-10-31"
+    json.dump(expanded, sys.stdout, indent=1 if stays_open else None)
 
 
 main()
