@@ -33,8 +33,8 @@ GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go en
 
 ACTIONLINT := .tools/bin/actionlint-$(ACTIONLINT_VERSION)
 
-.PHONY: help native build demo validate copy test check check-template check-build check-deploy check-go check-docs check-tree check-able check-fork check-interop lint fmt \
-	generate fuzz bench vuln deploy sam tools clean
+# Every target below is a name, not a file.
+.PHONY: $(shell sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -71,7 +71,7 @@ test: ## Run all tests: offline, with the race detector if there is a C compiler
 	fi; \
 	set -ex; go vet $$race ./...; go test $$race -shuffle=on ./...
 
-check: validate check-tree check-go check-docs check-template check-build check-deploy check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
+check: validate check-tree check-go check-docs check-template check-build check-deploy check-release check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
 
 check-tree: # What git tracks: nothing specific to one machine, and no generated page that is out of date.
 	@sh internal/dev/check/tree.sh
@@ -98,13 +98,16 @@ check-build: $(VENV_READY) build # `sam build` and `make build` produce the same
 check-deploy: check-build $(EMULATOR_READY) # SAM CLI deploys the shipped template to a third-party emulator of AWS.
 	@sh internal/dev/check/emulator.sh $(VENV)/bin $(EMULATOR)/bin
 
+check-release: check-build # A release has the same bytes from another folder, and its templates are valid.
+	@sh internal/dev/check/release.sh $(VENV)/bin
+
 check-interop: native # Tokens from two certified third-party authorization servers, from npm and Go's proxy, pinned.
 	@sh internal/dev/check/interop.sh $(PYTHON) .tools/node .tools/interop/zitadel
 
 check-fork: native # A fork's template, in a copy of the tree: validate, demo and the tests that read any template.
 	@sh internal/dev/check/fork.sh
 
-check-able: check-template check-build check-docs $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
+check-able: check-template check-build check-docs check-release $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
 	@sh internal/dev/check/able.sh $(VENV)/bin $(GOLANGCI_LINT) $(EMULATOR)/bin $(ACTIONLINT)
 
 lint: $(GOLANGCI_LINT) ## Run the Go linters only
@@ -125,8 +128,22 @@ fuzz: ## Run each fuzz test for FUZZTIME (30s)
 bench: ## Measure the caller against other ways to do its job, and against its targets: 5 minutes
 	@go run ./internal/dev/bench -memory 128
 
-vuln: ## Check for known vulnerabilities: queries Go's database over the network
-	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+# VULNDB is a folder with a copy of the database, as https://go.dev/doc/security/vuln/database describes it, where there is no network.
+GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) $(if $(VULNDB),-db file://$(abspath $(VULNDB)))
+
+vuln: vuln-sources vuln-binaries ## Check sources and binaries for known vulnerabilities, in Go's database or in VULNDB=<folder>
+
+vuln-sources:
+	$(GOVULNCHECK) ./...
+
+# What is deployed: with the standard library that it was linked with.
+vuln-binaries: build
+	CGO_ENABLED=0 go build $(GOFLAGS_ALL) -o .build/native/cronbearer ./infra/cronbearer
+	set -e; for f in $(LAMBDAS:%=.build/lambda/%/bootstrap) .build/native/cronbearer; do echo "$$f"; $(GOVULNCHECK) -mode binary $$f; done
+
+release: $(VENV_READY) ## Build what a release publishes into .build/release, with VERSION=1.2.0 that of a tag
+	@go run ./internal/dev/release $(if $(VERSION),-version "$(VERSION)") -out .build/release -tools $(VENV)/bin
+	@ls .build/release
 
 deploy: ## Deploy to your AWS account, with ENV=<name> another environment of samconfig.toml: needs SAM CLI 1.160 or newer
 	@go run ./internal/dev/deploy -env $(ENV) -tools $(VENV)/bin -template $(TEMPLATE)

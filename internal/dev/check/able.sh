@@ -100,11 +100,36 @@ caught 'Unrecognized resource types' sh internal/dev/check/emulator.sh "$bin" "$
 sed 's/MaximumRetryAttempts: 0/MaximumRetryAttempts: 2/' "$built/template.yaml" >"$built/broken.yaml"
 caught 'a failed run is retried' sh internal/dev/check/emulator.sh "$bin" "$emulator" "$built/broken.yaml"
 rm "$built/broken.yaml"
+# The upgrade: what a merge cannot join, and what an update would lose.
+sed 's/^    ExampleApi: .*/    Example: { Secret: example }/' "$root/$template" >next.yaml
+caught '^CONFLICT\|conflict' sh internal/dev/check/emulator.sh "$bin" "$emulator" "$built/template.yaml" next.yaml
+sed 's/AlarmTopicPolicy/TopicPolicy/g' "$root/$template" >next.yaml
+caught 'AlarmTopicPolicy was deleted' sh internal/dev/check/emulator.sh "$bin" "$emulator" "$built/template.yaml" next.yaml
+rm next.yaml
 
 # What a server of others is told: here not which certificate the client has.
 mistake internal/keys/key.go 'k.thumbprint != ""' 'false'
 caught 'FAIL caller binary: private_key_jwt with the certificate' sh -c "make -s native && sh internal/dev/check/interop.sh '$bin/python3' '$root/.tools/node' .tools/interop/zitadel"
 restore internal/keys/key.go
+
+# The release: an expanded template of another schedule, and one bill too few.
+mkdir -p bills && cp "$root"/.build/release-check/*.json bills/ && rm bills/cronbearer-caller_*_amd64.cdx.json
+sed 's/rate(1 hour)/rate(2 hours)/' "$root"/.build/release-check/cronbearer-expanded_*.json >"$(echo bills/cronbearer-expanded_*.json)"
+"$bin/python" internal/dev/check/release.py bills "$root/.build/release-template/template.yaml" 2>"$root/.build/release.log"
+for word in '4 bills of materials' 'Resources JobHourlySync of the expanded template'; do
+	caught "$word" sh -c "cat '$root/.build/release.log'; exit 1"
+done
+rm -r bills
+
+# The vulnerabilities: sources and binaries, each with a database in which every version of one module is vulnerable.
+caught 'calls lambda.Start' make vuln VULNDB=internal/dev/check/vulndb
+caught 'Your code is affected' make vuln-binaries VULNDB=internal/dev/check/vulndb
+mkdir -p nothing/index && echo '{"modified":"2000-01-01T00:00:00Z"}' >nothing/index/db.json && echo '[]' >nothing/index/modules.json && echo '[]' >nothing/index/vulns.json
+if ! make vuln VULNDB=nothing >"$root/.build/able.log" 2>&1; then
+	cat "$root/.build/able.log" >&2
+	status=1
+fi
+rm -r nothing
 
 # The linters. A stand-in for the package that no one may import, as it is not a dependency.
 mkdir config && echo "package config" >config/config.go && echo "module github.com/aws/aws-sdk-go-v2/config" >config/go.mod

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/cronbearer/cronbearer/internal/dev/gobuild"
+	"github.com/cronbearer/cronbearer/internal/dev/shipped"
 )
 
 // release is one build.
@@ -130,7 +131,7 @@ func (r release) compile(ctx context.Context, program, system, arch, output stri
 // edit: its code is a zip file beside it, which sam deploy or aws cloudformation package uploads. In the expanded one
 // SAM CLI has unrolled the loops, for tools that do not know them.
 func (r release) templates(ctx context.Context, work string) error {
-	data, err := os.ReadFile(filepath.Join(r.root, "internal/dev/shipped/template.yaml"))
+	data, err := os.ReadFile(filepath.Join(r.root, shipped.Path))
 	if err != nil {
 		return err
 	}

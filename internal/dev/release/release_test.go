@@ -25,7 +25,7 @@ func copied(t *testing.T, changes string) tree {
 	}
 	for name, text := range map[string]string{
 		"internal/version/version.go": string(source), "template.yaml": shipped.Template(), shipped.Path: shipped.Template(),
-		changelog: "# Changelog\n\n" + changes,
+		changelog: "# Changelog\n\n" + changes, previous: "Resources: {}\n",
 	} {
 		write(t, filepath.Join(dir, name), text)
 	}
@@ -66,6 +66,35 @@ func TestEveryPlaceNamesTheVersion(t *testing.T) {
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+}
+
+// TestTemplateOfTheLastReleaseIsKept: upgrades are tried from it.
+func TestTemplateOfTheLastReleaseIsKept(t *testing.T) {
+	t.Parallel()
+	dir := copied(t, "## Unreleased\n\n* one\n")
+	for _, row := range []struct{ set, want string }{
+		{set: "1.2.0-rc.1", want: ""}, // from the version of today, which is none that was released
+		{set: "1.2.0", want: ""},
+		{set: "1.3.0-dev", want: "1.2.0"},
+		{set: "1.3.0-rc.1", want: "1.2.0"},
+		{set: "1.3.0", want: "1.2.0"},
+		{set: "1.4.0-dev", want: "1.3.0"},
+	} {
+		if err := dir.set(row.set); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(filepath.Join(string(dir), previous))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if found := outputVersion.FindSubmatch(data); found != nil {
+			got = string(found[2])
+		}
+		if got != row.want {
+			t.Errorf("after %s an upgrade is tried from %q, not %q", row.set, got, row.want)
 		}
 	}
 }

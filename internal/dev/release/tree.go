@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/cronbearer/cronbearer/internal/dev/shipped"
 )
 
 // tree is the folder of the repository.
@@ -16,13 +18,12 @@ type tree string
 func places() []place {
 	return []place{
 		{"internal/version/version.go", regexp.MustCompile(`(const Current = ")([^"]*)(")`)},
-		{"template.yaml", regexp.MustCompile(`(\n  Version: \{ Description: [^,]*, Value: )([^ ]*)( \})`)},
-		{
-			"internal/dev/shipped/template.yaml",
-			regexp.MustCompile(`(\n  Version: \{ Description: [^,]*, Value: )([^ ]*)( \})`),
-		},
+		{"template.yaml", outputVersion},
+		{shipped.Path, outputVersion},
 	}
 }
+
+var outputVersion = regexp.MustCompile(`(\n  Version: \{ Description: [^,]*, Value: )([^ ]*)( \})`)
 
 type place struct {
 	file string
@@ -32,10 +33,13 @@ type place struct {
 // semantic is semver.org's grammar, without build metadata, which an output of a stack does not need.
 var semantic = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z][0-9A-Za-z.-]*)?$`)
 
-// set writes a version into every place.
+// set writes a version into every place. After a release its template becomes the one that upgrades are tried from.
 func (t tree) set(version string) error {
 	if !semantic.MatchString(version) {
 		return fmt.Errorf("%q is no version: write one such as 1.2.0, or 1.3.0-dev", version)
+	}
+	if err := t.keepReleased(version); err != nil {
+		return err
 	}
 	for _, p := range places() {
 		path := filepath.Join(string(t), p.file)
@@ -51,11 +55,27 @@ func (t tree) set(version string) error {
 			return err
 		}
 	}
-	if strings.Contains(version, "-") {
+	if preliminary(version) {
 		return nil
 	}
 	return t.cutChangelog(version)
 }
+
+// previous is the template of the last release.
+const previous = "internal/dev/shipped/testdata/previous.yaml"
+
+func (t tree) keepReleased(next string) error {
+	data, err := os.ReadFile(filepath.Join(string(t), shipped.Path))
+	if err != nil {
+		return err
+	}
+	if now := outputVersion.FindSubmatch(data); now == nil || preliminary(string(now[2])) || !preliminary(next) {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(string(t), previous), data, 0o644) // #nosec G306: a file of the repository
+}
+
+func preliminary(version string) bool { return strings.Contains(version, "-") }
 
 // unreleased is the section of the changelog that the next release's notes grow in.
 const unreleased = "## Unreleased\n"
@@ -108,7 +128,7 @@ func (t tree) notes(version string) (string, error) {
 		return "", err
 	}
 	heading := "## " + version
-	if strings.Contains(version, "-") {
+	if preliminary(version) {
 		heading = strings.TrimSpace(unreleased)
 	}
 	for _, section := range strings.Split("\n"+string(data), "\n## ")[1:] {

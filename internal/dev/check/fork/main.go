@@ -1,6 +1,8 @@
-// Command fork writes the template of someone's fork to standard output: the shipped one with other tokens and jobs,
-// and with what people add to a template of theirs. fork.sh puts it in place of template.yaml and runs what a fork's CI
-// runs.
+// Command fork writes the template of someone's fork to standard output: the shipped one, or that of the previous
+// release, with other tokens and jobs, and with what people add to a template of theirs. fork.sh puts it in place of
+// template.yaml and runs what a fork's CI runs; emulator.sh deploys it, and upgrades it.
+//
+//	go run ./internal/dev/check/fork [template.yaml]
 package main
 
 import (
@@ -130,7 +132,16 @@ func forked(template string) (string, error) {
 }
 
 func main() {
-	template, err := forked(shipped.Template())
+	text := shipped.Template()
+	if len(os.Args) > 1 {
+		data, err := os.ReadFile(os.Args[1])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "fork:", err)
+			os.Exit(1)
+		}
+		text = string(data)
+	}
+	template, err := forked(text)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fork:", err)
 		os.Exit(1)
