@@ -132,8 +132,9 @@ func readComponent(module, folder string) (component, error) {
 func (all components) text() string {
 	var b strings.Builder
 	b.WriteString("Cronbearer contains these modules of others.\n")
+	line := strings.Repeat("=", 80)
 	for _, c := range all {
-		fmt.Fprintf(&b, "\n%s\n%s, %s\n%s\n\n%s", strings.Repeat("=", 80), c.Path, c.License, strings.Repeat("=", 80), c.Texts)
+		fmt.Fprintf(&b, "\n%s\n%s, %s\n%s\n\n%s", line, c.Path, c.License, line, c.Texts)
 	}
 	return b.String()
 }

@@ -144,7 +144,8 @@ func (r release) templates(ctx context.Context, work string) error {
 		return err
 	}
 	entries := []entry{
-		{name: "template.yaml", from: path}, {name: "LICENSE", from: filepath.Join(r.root, "LICENSE")},
+		{name: "template.yaml", from: path},
+		{name: "LICENSE", from: filepath.Join(r.root, "LICENSE")},
 		{name: notices, from: filepath.Join(r.out, notices)},
 	}
 	for _, name := range functions {

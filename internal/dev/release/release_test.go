@@ -101,7 +101,9 @@ func TestTemplateOfTheLastReleaseIsKept(t *testing.T) {
 
 func TestOnlySemanticVersionsAreSet(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"", "1", "1.2", "1.2.x", "01.2.0", "1.2.0+build", "1.2.0 ", "1.2.0\n", "1.2.0-", "x1.2.0"} {
+	for _, bad := range []string{
+		"", "1", "1.2", "1.2.x", "01.2.0", "1.2.0+build", "1.2.0 ", "1.2.0\n", "1.2.0-", "x1.2.0",
+	} {
 		dir := copied(t, "## Unreleased\n\n* one\n")
 		if err := dir.set(bad); err == nil {
 			t.Errorf("%q was set", bad)
@@ -150,13 +152,19 @@ func TestLicencesAreRecognizedAndHeldToTheList(t *testing.T) {
 	const bsd = "Redistribution and use in source and binary forms, with or without\nmodification, are permitted"
 	for _, row := range []struct{ name, file, text, want string }{
 		{name: "Apache", file: "LICENSE.txt", text: "Apache License\n   Version 2.0, January 2004\n", want: "Apache-2.0"},
-		{name: "MIT", file: "LICENSE", text: "Permission is hereby granted, free of charge, to any person obtaining a copy", want: "MIT"},
+		{
+			name: "MIT", file: "LICENSE", want: "MIT",
+			text: "Permission is hereby granted, free of charge, to any person obtaining a copy",
+		},
 		{name: "BSD of two clauses", file: "LICENCE", text: bsd, want: "BSD-2-Clause"},
 		{
 			name: "BSD of three clauses", file: "LICENSE.md", want: "BSD-3-Clause",
 			text: bsd + "\nNeither the name of the holder nor\nthe names of others may be used to endorse",
 		},
-		{name: "ISC", file: "COPYING", text: "Permission to use, copy, modify, and distribute this software for any purpose", want: "ISC"},
+		{
+			name: "ISC", file: "COPYING", want: "ISC",
+			text: "Permission to use, copy, modify, and distribute this software for any purpose",
+		},
 		{name: "GPL", file: "COPYING", text: "GNU GENERAL PUBLIC LICENSE\nVersion 3, 29 June 2007"},
 		{name: "none of a name that is known", file: "README", text: "Apache License\nVersion 2.0, January 2004"},
 		{name: "empty", file: "LICENSE"},
@@ -184,7 +192,9 @@ func TestLicencesOfWhatIsPublishedAreAllowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := all.text()
-	for _, want := range []string{"github.com/aws/aws-lambda-go, Apache-2.0", "\nstd, BSD-3-Clause", "github.com/spf13/cobra, ", "mousetrap, "} {
+	for _, want := range []string{
+		"github.com/aws/aws-lambda-go, Apache-2.0", "\nstd, BSD-3-Clause", "github.com/spf13/cobra, ", "mousetrap, ",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the notices do not have %q", want)
 		}
@@ -234,7 +244,8 @@ func TestArchivesDependOnTheirContentAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			path := filepath.Join(dir, name)
-			if err := pack(path, entry{name: "bootstrap", from: program, executable: true}, entry{name: "b", text: "x"}); err != nil {
+			boot := entry{name: "bootstrap", from: program, executable: true}
+			if err := pack(path, boot, entry{name: "b", text: "x"}); err != nil {
 				t.Fatal(err)
 			}
 			data, err := os.ReadFile(path)
