@@ -75,7 +75,7 @@ func (r *Rotate) Read(answer redact.Secret, asked time.Time, scrub *redact.Scrub
 	}
 	value := doc.Lookup(r.Token)
 	if value.Kind != jsondoc.String && value.Kind != jsondoc.Number {
-		return granted, fmt.Errorf("there is no string at rotate.token (%s)", r.Token)
+		return granted, fmt.Errorf("there is no string at rotate.token (%s)", jsondoc.Quote(r.Token.String()))
 	}
 	token, err := bearer.Normalize(value.Text)
 	if err != nil {

@@ -57,15 +57,15 @@ func (x *index) search(v *view, depth int, spans []span) []span {
 			spans = x.search(plain, depth+1, spans)
 		}
 	}
-	for from := 0; from < len(v.text); from++ {
-		to := from
-		for to < len(v.text) && isBase64(v.text[to]) {
-			to++
+	for r := range v.runs(isBase64) {
+		for skip := 0; skip < 8 && 6*(r.to-r.from)-skip >= 8*wordSize; skip += 2 {
+			spans = x.search(v.decode(r.from, r.to, skip), depth+1, spans)
 		}
-		for skip := 0; skip < 8 && 6*(to-from)-skip >= 8*wordSize; skip += 2 {
-			spans = x.search(v.decode(from, to, skip), depth+1, spans)
+	}
+	for r := range v.runs(isHex) {
+		for from := r.from; from < r.from+2 && r.to-from >= 2*wordSize; from++ { // what is cut off may begin with half a byte
+			spans = x.search(v.decodeHex(from, r.to), depth+1, spans)
 		}
-		from = to
 	}
 	return spans
 }

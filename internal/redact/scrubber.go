@@ -28,7 +28,8 @@ const (
 )
 
 // Scrubber replaces each registered secret, complete or in pieces of 16 bytes or more, with [redacted]: verbatim and
-// base64-, URL- or JSON-encoded, also nested. It is safe for concurrent use. Its zero value knows no secret.
+// in base64, hexadecimal digits and the escapes of URLs and JSON, also nested. A document of JSON stays one. It is safe
+// for concurrent use. Its zero value knows no secret.
 type Scrubber struct {
 	mu      sync.RWMutex
 	index   index
@@ -172,14 +173,27 @@ func (s *Scrubber) Scrub(text string) string {
 	if len(spans) == 0 {
 		return text
 	}
+	for i, sp := range spans {
+		spans[i] = sp.wholeCharacters(text)
+	}
 	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
+	clean := replace(text, spans, Redacted)
+	if isDocument(text) && !isDocument(clean) {
+		if clean := replace(text, touched(tokens(text), spans), `"`+Redacted+`"`); isDocument(clean) {
+			return clean
+		}
+	}
+	return clean
+}
+
+// replace puts something in place of spans, which are sorted. Those that overlap are replaced once.
+func replace(text string, spans []span, by string) string {
 	var out strings.Builder
 	at := 0
 	for _, sp := range spans {
-		sp = sp.wholeCharacters(text)
 		if sp.from >= at {
 			out.WriteString(text[at:sp.from])
-			out.WriteString(Redacted)
+			out.WriteString(by)
 		}
 		at = max(at, sp.to)
 	}

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"bytes"
+	"iter"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -101,6 +102,43 @@ func unescapeBackslash(text []byte) (decoded string, length int) {
 		}
 	}
 	return "", 0
+}
+
+// decodeHex reads each two hexadecimal digits as a byte.
+func (v *view) decodeHex(from, to int) *view {
+	size := (to - from) / 2
+	plain := &view{piece: v.piece, of: v, text: make([]byte, size), origin: make([]span, size)}
+	for i := range size {
+		at := from + 2*i
+		plain.text[i] = hexValue(v.text[at])<<4 | hexValue(v.text[at+1])
+		plain.origin[i] = span{at, at + 2}
+	}
+	return plain
+}
+
+func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F' }
+
+func hexValue(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c&0xf + 9 //nolint:mnd // a letter's last four bits begin with 1
+}
+
+// runs are the parts of the view whose bytes are all of a kind, as long as they can be.
+func (v *view) runs(isOne func(byte) bool) iter.Seq[span] {
+	return func(yield func(span) bool) {
+		for from := 0; from < len(v.text); from++ {
+			to := from
+			for to < len(v.text) && isOne(v.text[to]) {
+				to++
+			}
+			if to > from && !yield(span{from, to}) {
+				return
+			}
+			from = to
+		}
+	}
 }
 
 // hexDigits reads n hexadecimal digits at i.

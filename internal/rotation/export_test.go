@@ -35,6 +35,21 @@ var RenewedDocument = renewed
 
 // Renew asks a provider for what renews a document.
 func Renew(ctx context.Context, client *oauth.Client, d token.Document) error {
-	_, err := (&rotator{oauth: client, scrub: &redact.Scrubber{}}).askFor(ctx, d, "v")
+	_, err := Ask(ctx, client, d, &redact.Scrubber{})
 	return err
+}
+
+// Ask is Renew with what was granted.
+func Ask(
+	ctx context.Context, client *oauth.Client, d token.Document, scrub *redact.Scrubber,
+) (oauth.Granted, error) {
+	return (&rotator{oauth: client, scrub: scrub}).askFor(ctx, d, "v")
+}
+
+// ParseEvent reads an event.
+var ParseEvent = parseEvent
+
+// KeptText is the value of the version that keeps an answer which could not become a new version.
+func KeptText(from, answer, refreshToken string) string {
+	return kept{from: from, answer: redact.New(answer), refreshToken: redact.New(refreshToken)}.text()
 }

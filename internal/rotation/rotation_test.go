@@ -417,7 +417,7 @@ func TestAnswers(t *testing.T) {
 		},
 		"rotate: no token": {
 			secret: rotatable, answer: status(201, map[string]any{"data": nil}), typ: "RotationFailedError",
-			want: "no string at rotate.token (/data/token)",
+			want: `no string at rotate.token ("/data/token")`,
 		},
 		"rotate: unusable token": {
 			secret: rotatable, answer: status(200, map[string]any{"data": map[string]any{"token": canary + "\n"}}),

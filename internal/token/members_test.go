@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/cronbearer/cronbearer/internal/dev/mutate"
+	"github.com/cronbearer/cronbearer/internal/jsondoc"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
@@ -235,8 +236,8 @@ func TestTestOfATokenThatIsNotRenewedIsIgnoredWithAWarning(t *testing.T) {
 	}
 }
 
-// FuzzSecret checks that no secret makes the parser panic, that an error shows no value, and that what was read once is
-// read again in the same way.
+// FuzzSecret checks that no secret makes the parser panic, that an error shows no value, that what was read once is
+// read again in the same way, and that the scrubber knows each credential of a secret that is accepted.
 func FuzzSecret(fuzz *testing.F) {
 	f := mutate.New(fuzz)
 	for _, text := range []string{
@@ -256,6 +257,11 @@ func FuzzSecret(fuzz *testing.F) {
 		if err != nil && !strings.Contains(key, canary) && leaks(err.Error(), text) {
 			t.Errorf("%q: the error shows a value: %s", text, err)
 		}
+		for _, credential := range credentials(text) {
+			if got := scrub.Scrub("x " + credential + " y"); err == nil && strings.Contains(got, credential) {
+				t.Errorf("%q: %q is not scrubbed", text, credential)
+			}
+		}
 		again, errAgain := token.ParseSecret(text, scrub)
 		if (err == nil) != (errAgain == nil) || d.Token.Reveal() != again.Token.Reveal() || !d.Expiry.Equal(again.Expiry) {
 			t.Errorf("%q is read in two ways", text)
@@ -271,6 +277,23 @@ func FuzzSecret(fuzz *testing.F) {
 			t.Errorf("%q at %q: the error shows a value: %s", text, key, err)
 		}
 	})
+}
+
+// credentials are the strings of a secret that authorize someone.
+func credentials(text string) (list []string) {
+	doc, duplicates, err := jsondoc.Parse([]byte(text))
+	if err != nil || len(duplicates) > 0 {
+		return nil
+	}
+	for _, v := range []jsondoc.Value{
+		doc.Get("token"), doc.Get("oauth2").Get("client_secret"), doc.Get("oauth2").Get("refresh_token"),
+		doc.Get("oauth2").Get("private_key"), doc.Get("jwt").Get("private_key"), doc.Get("login").Get("body").Get("password"),
+	} {
+		if v.Kind == jsondoc.String && len(v.Text) >= redact.MinSecret && len(v.Text) < 4096 {
+			list = append(list, v.Text)
+		}
+	}
+	return list
 }
 
 // leaks reports whether an error holds a canary from the values of a secret. A member's name may be shown.
