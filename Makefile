@@ -86,7 +86,7 @@ check-go: $(GOLANGCI_LINT) # Modules, formatting, lint.
 
 check-docs: $(ACTIONLINT) # Pages by markdownlint, from npm, and workflows by actionlint, both pinned.
 	@sh internal/dev/check/docs.sh $(PYTHON) .tools/node .tools/markdown
-	$(ACTIONLINT) .github/workflows/*.yml
+	$(ACTIONLINT) .github/workflows/*.yml infra/github/*.yml
 
 check-template: $(VENV_READY) # SAM CLI and cfn-lint on the shipped template, and our own reading of it against SAM CLI's.
 	@sh internal/dev/check/template.sh $(VENV)/bin

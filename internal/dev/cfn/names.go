@@ -41,6 +41,8 @@ func (r *resolver) physicalID(where, id string) any {
 		return s.arn("sns", name+":"+uuid(id+s.StackName))
 	case "AWS::KMS::Key":
 		return uuid(id + s.StackName)
+	case "AWS::IAM::ManagedPolicy":
+		return "arn:" + s.Partition + ":iam::" + s.AccountID + ":policy/" + name
 	default:
 		return name
 	}
@@ -63,6 +65,8 @@ func (r *resolver) attribute(where, id, attribute string) any {
 		return s.arn("kms", "key/"+uuid(id+s.StackName))
 	case "AWS::IAM::Role.Arn":
 		return "arn:" + s.Partition + ":iam::" + s.AccountID + ":role/" + name
+	case "AWS::S3::Bucket.Arn":
+		return "arn:" + s.Partition + ":s3:::" + strings.ToLower(name)
 	case "AWS::Serverless::Function.Arn", "AWS::Lambda::Function.Arn":
 		return s.arn("lambda", "function:"+name)
 	case "AWS::Logs::LogGroup.Arn":

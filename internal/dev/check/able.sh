@@ -62,6 +62,12 @@ caught 'rate(2 hours)' go run ./infra/cronbearer check -t $template --parameter 
 rm expanded.json
 caught 'is an example' go run ./infra/cronbearer check -t $template --deploy --parameter AllowedHosts=a.b
 
+# What CI may do is what the resources need, no less and no more.
+mistake infra/deployer.yaml 'sqs:SetQueueAttributes' 'sqs:PurgeQueue'
+caught 'lacks sqs:SetQueueAttributes' "$bin/python" internal/dev/check/deployer.py "$root/.build/check/expanded-everything.json" infra/deployer.yaml
+caught 'has sqs:PurgeQueue' "$bin/python" internal/dev/check/deployer.py "$root/.build/check/expanded-everything.json" infra/deployer.yaml
+restore infra/deployer.yaml
+
 # The copy that the tests read, in the project's own CI.
 echo '# changed' >>template.yaml
 caught 'run make copy' env UPSTREAM=1 go test -count=1 ./internal/dev/shipped

@@ -43,5 +43,8 @@ expand everything 'AllowedHosts=api.example.com,*.example.net:8443' AlarmEmail=o
 	RunbookUrl=https://wiki.example.com/runbooks LogResponses=never \
 	RemindAfter=0 SecretCacheTtl=0 IdempotencyHeader= LogLevel=debug
 
+echo "infra/deployer.yaml grants what the resources need"
+"$bin/python" "$here/deployer.py" "$work/expanded-everything.json" infra/deployer.yaml
+
 echo "what internal/dev/lint accepts as YAML, read by SAM CLI"
 SAM_PYTHON=$bin/python go test -count=1 ./internal/dev/lint -run TestSAMReadsWhatIsAccepted
