@@ -97,7 +97,7 @@ var (
 // theirs are files that the reader makes, and names that are no files.
 var theirs = map[string]bool{
 	"event.json": true, "secret.json": true, "new-secret.json": true, "without-key.json": true, "new.txt": true,
-	"old.txt": true,
+	"old.txt": true, "old/template.yaml": true, ".github/workflows/deploy.yml": true, "dev.yaml": true,
 }
 
 // anchors are the ids that GitHub gives the headings of a page.

@@ -47,8 +47,11 @@ func generators() []generator {
 			Package: "docs",
 			Tests: []string{
 				"TestConfigurationPageIsGenerated", "TestArchitectureDrawsTheImports", "TestLiveAccountListsTheCommands",
+				"TestWorkflowIsShown",
 			},
-			Writes: []string{"docs/configuration.md", "docs/architecture.md", "docs/live-account.md"},
+			Writes: []string{
+				"docs/configuration.md", "docs/architecture.md", "docs/live-account.md", "docs/environments.md",
+			},
 		},
 		{
 			Package: "internal/dev/replay",

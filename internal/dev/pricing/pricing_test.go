@@ -120,49 +120,64 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// TestPagesHaveThePrices compares each price that the README and the page of costs name with the arithmetic.
+// TestPagesHaveThePrices compares each price that the page of costs, the README and the comparison name with the
+// arithmetic.
 func TestPagesHaveThePrices(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"README.md", "docs/costs.md"} {
-		checkPrices(t, name, read(t, name))
+	const costs = "docs/costs.md"
+	if !strings.Contains(read(t, costs), pricing.AsOf) {
+		t.Errorf("%s does not say that its prices are of %s", costs, pricing.AsOf)
 	}
-}
-
-func checkPrices(t *testing.T, name, page string) {
-	t.Helper()
-	if !strings.Contains(page, pricing.AsOf) {
-		t.Errorf("%s does not say that its prices are of %s", name, pricing.AsOf)
-	}
-	of := func(s pricing.Stack, group string) float64 { return pricing.Total(pricing.Bill(s), group) }
+	of := func(s pricing.Stack, group ...string) float64 { return pricing.Total(pricing.Bill(s), group...) }
 	dollars := regexp.MustCompile(`\$([0-9]+\.[0-9]+)`)
-	for row, want := range map[string][]float64{
-		"the stack": {of(pricing.Stack{OwnTopic: true}, "stack"), pricing.Keys.USD, pricing.StackAlarms * pricing.Alarms.USD},
-		"each token": {
-			of(pricing.Stack{Tokens: make([]pricing.Token, 1)}, "tokens"), of(pricing.Stack{Tokens: expiring(1)}, "tokens"),
-			pricing.Secrets.USD, pricing.TokenAlarms * pricing.Alarms.USD, pricing.Metrics.USD,
+	example := of(pricing.Stack{OwnTopic: true, Tokens: expiring(1), Jobs: []pricing.Job{{Starts: 730}, {Starts: 21}}})
+	thousand := of(pricing.Stack{Jobs: []pricing.Job{{Starts: 1000}}}, "runs")
+	hour := pricing.Stack{OwnTopic: true, Tokens: expiring(1), Jobs: hourly(1)}
+	for _, c := range []struct {
+		page, line string // how the line begins
+		want       []float64
+	}{
+		{
+			page: costs, line: `\| the stack`,
+			want: []float64{of(pricing.Stack{OwnTopic: true}, "stack"), pricing.Keys.USD, pricing.StackAlarms * pricing.Alarms.USD},
 		},
-		"each job": {of(pricing.Stack{Jobs: hourly(1)}, "jobs"), pricing.Metrics.USD, pricing.JobAlarms * pricing.Alarms.USD},
-		"a thousand runs": {
-			of(pricing.Stack{Jobs: []pricing.Job{{Starts: 1000}}}, "runs"), pricing.MetricCalls.USD,
-			pricing.SecretReads.USD / 10,
-			of(
-				pricing.Stack{Jobs: []pricing.Job{{Starts: 1000}}}, "runs",
-			) - pricing.MetricCalls.USD - pricing.SecretReads.USD/10,
+		{
+			page: costs, line: `\| each token`,
+			want: []float64{
+				of(pricing.Stack{Tokens: make([]pricing.Token, 1)}, "tokens"), of(pricing.Stack{Tokens: expiring(1)}, "tokens"),
+				pricing.Secrets.USD, pricing.TokenAlarms * pricing.Alarms.USD, pricing.Metrics.USD,
+			},
 		},
-		"One token and two jobs": {pricing.Total(pricing.Bill(pricing.Stack{
-			OwnTopic: true, Tokens: expiring(1), Jobs: []pricing.Job{{Starts: 730}, {Starts: 21}},
-		}))},
+		{
+			page: costs, line: `\| each job`,
+			want: []float64{
+				of(pricing.Stack{Jobs: hourly(1)}, "jobs"), pricing.Metrics.USD, pricing.JobAlarms * pricing.Alarms.USD,
+			},
+		},
+		{
+			page: costs, line: `\| a thousand runs`,
+			want: []float64{
+				thousand, pricing.MetricCalls.USD, pricing.SecretReads.USD / 10,
+				thousand - pricing.MetricCalls.USD - pricing.SecretReads.USD/10,
+			},
+		},
+		{page: costs, line: "One token and two jobs", want: []float64{example}},
+		{page: "README.md", line: ".*One token and two jobs", want: []float64{example}},
+		{
+			page: "docs/comparison.md", line: `\| Cronbearer`,
+			want: []float64{of(hour), of(hour, "stack"), of(hour, "tokens"), of(hour, "jobs") + of(hour, "runs")},
+		},
 	} {
-		line := regexp.MustCompile(`(?m)^(\| )?` + row + `.*$`).FindString(page)
+		line := regexp.MustCompile(`(?m)^` + c.line + `.*$`).FindString(read(t, c.page))
 		got := dollars.FindAllStringSubmatch(line, -1)
-		if len(got) < len(want) {
-			t.Errorf("%s, %s: %d prices, want %d: %s", name, row, len(got), len(want), line)
+		if len(got) < len(c.want) {
+			t.Errorf("%s, %s: %d prices, want %d: %s", c.page, c.line, len(got), len(c.want), line)
 			continue
 		}
-		for i, v := range want {
+		for i, v := range c.want {
 			_, decimals, _ := strings.Cut(got[i][1], ".")
 			if text := strconv.FormatFloat(v, 'f', len(decimals), 64); text != got[i][1] {
-				t.Errorf("%s, %s: $%s, the arithmetic has %s", name, row, got[i][1], text)
+				t.Errorf("%s, %s: $%s, the arithmetic has %s", c.page, c.line, got[i][1], text)
 			}
 		}
 	}

@@ -63,34 +63,42 @@ func TestUpgradeMergesCleanly(t *testing.T) {
 	if got := strings.Join(append(s.Loop("Tokens"), s.Loop("Jobs")...), " "); got != "Billing Crm Invoices Contacts Ping" {
 		t.Errorf("the names are %s", got)
 	}
+	// And a conflict is never deployed by mistake.
+	conflicting := filepath.Join(dir, "conflicting.yaml")
+	if err := os.WriteFile(conflicting, mistaken(t, shipped, edit{"    Default: 20h\n", "    Default: 8h\n"}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	marked, err := exec.CommandContext(
+		t.Context(), "git", "merge-file", "-p", conflicting, paths["shipped"], paths["next"],
+	).Output()
+	if _, invalid := cfn.Parse(marked, defaults()); err == nil || invalid == nil {
+		t.Errorf("a conflict: git says %v, and the template is read: %v", err, invalid)
+	}
 	if got := *s.Parameters["RemindAfter"].Default; got != "24h" || s.Resources["Another"].Type == "" {
 		t.Errorf("RemindAfter is %s, and Another %v", got, s.Resources["Another"])
 	}
 }
 
-// TestReadmeNamesNoneOfTheExamples in what a user types after they wrote their own jobs and tokens over them.
-func TestReadmeNamesNoneOfTheExamples(t *testing.T) {
+// TestQuickStartNamesNoneOfTheExamples in what a user types after they wrote their own jobs and tokens over them.
+func TestQuickStartNamesNoneOfTheExamples(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../../README.md")
+	text, err := os.ReadFile("../../../docs/quick-start.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), "\n# 4. Test.")
-	step, _, found := strings.Cut(rest, "```")
+	_, step, found := strings.Cut(string(text), "\n## 4. Deploy\n")
 	if !found {
-		t.Fatal("the README has no step 4")
+		t.Fatal("the quick start has no step 4")
 	}
 	s := resolve(t, defaults())
 	for _, name := range append(s.Loop("Tokens"), s.Loop("Jobs")...) {
 		if strings.Contains(step, name) {
-			t.Errorf("step 4 of the quick start names the example %s:%s", name, step)
+			t.Errorf("the quick start names the example %s after its third step", name)
 		}
 	}
-	for _, want := range []string{
-		"make validate && make deploy", "AWS CLI **version 2**", "sam local invoke", "Watch: ignore",
-	} {
+	for _, want := range []string{"make deploy", "AWS CLI **version 2**", "Watch: ignore", "**Confirm the subscription**"} {
 		if !strings.Contains(string(text), want) {
-			t.Errorf("the README does not say %q", want)
+			t.Errorf("the quick start does not say %q", want)
 		}
 	}
 }

@@ -64,6 +64,9 @@ func (a *App) drill(ctx context.Context, s *session, d *drill.Drill, yes bool) e
 		return err
 	}
 	a.printChecks(links...)
+	if reason, fix := d.Blocked(); reason != "" {
+		return &exit.Error{Status: exit.No, Code: "NoAlarmToTry", Text: reason, Fix: fix}
+	}
 	to := strings.Join(d.Reached(), " and ")
 	if err := a.IO.Confirm("Send a test alarm to "+cmp.Or(to, "no one")+"?", yes); err != nil {
 		return err

@@ -253,16 +253,24 @@ const (
 	look     = 2 * time.Second
 )
 
+// Blocked returns why no alarm can be tried, and what to do; empty if one can.
+func (d *Drill) Blocked() (reason, fix string) {
+	switch {
+	case d.choose() != "":
+		return "", ""
+	case slices.ContainsFunc(d.alarms, func(a account.Alarm) bool { return a.StateValue == cwtypes.StateValueAlarm }):
+		return "no alarm is OK, so none can be tried", "clear what is in ALARM first: cronbearer status"
+	default:
+		return "no alarm is OK yet, so none can be tried: CloudWatch has not evaluated them since they were created",
+			"try again in five minutes"
+	}
+}
+
 // Fire sets an alarm that is OK to ALARM with the word in its reason, waits until its history shows that CloudWatch
-// published it, and puts it back, whatever happens meanwhile.
+// published it, and puts it back, whatever happens meanwhile. Nothing may have Blocked it.
 func (d *Drill) Fire(ctx context.Context, word string) (Check, error) {
 	c := Check{Name: "alarm"}
 	name := d.choose()
-	if name == "" {
-		c.Text = "no alarm is OK, so none can be tried"
-		c.Fix = "clear what is in ALARM first: cronbearer status"
-		return c, nil
-	}
 	if err := d.set(ctx, name, cwtypes.StateValueAlarm, Prefix+" The word is "+word+"."); err != nil {
 		return c, err
 	}
