@@ -17,7 +17,6 @@ import (
 var ran = map[string]struct{ file, words string }{
 	"git clone":      {".github/workflows/ci.yml", "uses: actions/checkout@"},
 	"git merge-file": {"internal/dev/shipped/upgrade_test.go", `"git", "merge-file"`},
-	"make validate":  {"internal/dev/check/fork.sh", "step make validate"},
 	".tools/venv/bin/python internal/dev/check/sam_expand.py --open": {"internal/dev/release/release.go", `"--open"`},
 	"go test ./...": {"Makefile", "-shuffle=on ./..."},
 	"jq":            {"docs/providers/providers_test.go", "func TestJQWritesSecrets"},

@@ -31,8 +31,8 @@ var tomlBlock = regexp.MustCompile("(?ms)^```toml\n(.*?)^```$")
 func accepted(t *testing.T, text string) (problems []string, environments int) {
 	t.Helper()
 	text = strings.NewReplacer(
-		"<BoundaryArn>", "arn:aws:iam::123456789012:policy/boundary", "<CloudFormationRoleArn>", "arn:aws:iam::123456789012:role/r",
-		"<Bucket>", "bucket",
+		"<BoundaryArn>", "arn:aws:iam::123456789012:policy/boundary",
+		"<CloudFormationRoleArn>", "arn:aws:iam::123456789012:role/r", "<Bucket>", "bucket",
 	).Replace(text)
 	var file map[string]any
 	if _, err := toml.Decode(text, &file); err != nil {

@@ -28,45 +28,74 @@ var numbers = map[string][]number{
 		{"250 ms", "internal/retry/budget.go", `backoffBase = 250 \* time\.Millisecond`},
 		{"20 s", "internal/retry/budget.go", `backoffCap = 20 \* time\.Second`},
 	},
-	"the response that is read, after decompression": {{"1 MiB", "internal/endpoint/client.go", `maxBody = 1 << 20$`}},
-	"the response's headers":                         {{"64 KiB", "internal/egress/transport.go", `maxResponseHeader = 64 << 10$`}},
+	"the response that is read, after decompression": {
+		{"1 MiB", "internal/endpoint/client.go", `maxBody = 1 << 20$`},
+	},
+	"the response's headers": {
+		{"64 KiB", "internal/egress/transport.go", `maxResponseHeader = 64 << 10$`},
+	},
 	"connecting, TLS": {
 		{"10 s each", "internal/egress/transport.go", `connectTimeout = 10 \* time\.Second`},
 		{"10 s each", "internal/egress/transport.go", `tlsTimeout = 10 \* time\.Second`},
 	},
-	"words of the target that an error quotes": {{"300 bytes", "internal/redact/text.go", `MaxQuote = 300 `}},
+	"words of the target that an error quotes": {
+		{"300 bytes", "internal/redact/text.go", `MaxQuote = 300 `},
+	},
 	"an error, a log line": {
-		{"16 KiB", "internal/redact/text.go", `MaxError = 16 << 10 `}, {"64 KiB", "internal/redact/text.go", `MaxLine = 64 << 10 `},
+		{"16 KiB", "internal/redact/text.go", `MaxError = 16 << 10 `},
+		{"64 KiB", "internal/redact/text.go", `MaxLine = 64 << 10 `},
 	},
 	"its length": {{"8,192 bytes", "internal/bearer/token.go", `MaxLength = 8192$`}},
 	"how long a warm function uses a replaced token": {
 		{"5 minutes", "internal/config/config.go", `maxSecretCacheTTL = 5 \* time\.Minute`},
 	},
-	"how long both tokens of a rotation are tried": {{"one hour", "internal/caller/window.go", `window = time\.Hour`}},
+	"how long both tokens of a rotation are tried": {
+		{"one hour", "internal/caller/window.go", `window = time\.Hour`},
+	},
 	"requests for one minted token": {
 		{"3,", "internal/token/minter.go", `maxMintAttempts = 3 `},
 		{"15 s", "internal/oauth/client.go", `exchangeTimeout = 15 \* time\.Second`},
 	},
-	"the answer of a token endpoint":                  {{"1 MiB", "internal/oauth/answer.go", `maxAnswer = 1 << 20$`}},
-	"a minted token without an expiry":                {{"5 minutes", "internal/token/minter.go", `unknownLife = 5 \* time\.Minute`}},
-	"the lifetime of a minted token that is believed": {{"24 hours", "internal/token/minter.go", `longestLife = 24 \* time\.Hour`}},
-	"a client that was rejected":                      {{"5 minutes", "internal/token/minter.go", `rejectedFor = 5 \* time\.Minute`}},
-	"a renewal by the rotator (`Every`)":              {{"15 minutes", "infra/rotation.yaml", `AllowedPattern: 'rate\\\(\(\(1\[5-9\]`}},
+	"the answer of a token endpoint": {
+		{"1 MiB", "internal/oauth/answer.go", `maxAnswer = 1 << 20$`},
+	},
+	"a minted token without an expiry": {
+		{"5 minutes", "internal/token/minter.go", `unknownLife = 5 \* time\.Minute`},
+	},
+	"the lifetime of a minted token that is believed": {
+		{"24 hours", "internal/token/minter.go", `longestLife = 24 \* time\.Hour`},
+	},
+	"a client that was rejected": {
+		{"5 minutes", "internal/token/minter.go", `rejectedFor = 5 \* time\.Minute`},
+	},
+	"a renewal by the rotator (`Every`)": {
+		{"15 minutes", "infra/rotation.yaml", `AllowedPattern: 'rate\\\(\(\(1\[5-9\]`},
+	},
 	"a start that cannot be delivered": {
 		{"3 retries within 15 minutes", shipped.Path, `MaximumRetryAttempts: 3, MaximumEventAgeInSeconds: 900 `},
 	},
 	"a start while Lambda throttles": {{"15 minutes", shipped.Path, `MaximumEventAgeInSeconds: 900$`}},
-	"`Window`":                       {{"1 to 1,440 minutes", "internal/dev/lint/rows.go", `whole\("minutes", 1, 1440\)`}},
-	"`SilentAfter`":                  {{"168 hours", "internal/dev/lint/rows.go", `maxSilentAfter = 168$`}},
-	"what failed is kept for":        {{"14 days", shipped.Path, `MessageRetentionPeriod: 1209600$`}},
-	"a reminder of a dead token":     {{"20 hours", shipped.Path, `Default: 20h$`}},
-	"resources":                      {{"500;", "internal/dev/lint/safety.go", `maxResources = 500$`}},
-	"jobs":                           {{"200,", "internal/dev/lint/safety.go", `maxRows = 200$`}},
-	"the template":                   {{"1 MB", "internal/dev/lint/safety.go", `maxTemplate = 1_000_000 `}},
-	"a name of a job or a token":     {{"40 letters and digits", "internal/dev/lint/rows.go", `\[A-Za-z\]\[A-Za-z0-9\]\{0,39\}\$`}},
-	"a `Note`":                       {{"200 characters", "internal/dev/lint/rows.go", `maxNote = 200$`}},
-	"`AllowedHosts`":                 {{"2,048 characters", shipped.Path, `MaxLength: 2048$`}},
-	"a run with all its attempts":    {{"900 s", shipped.Path, `Timeout: 900$`}},
+	"`Window`": {
+		{"1 to 1,440 minutes", "internal/dev/lint/rows.go", `whole\("minutes", 1, 1440\)`},
+	},
+	"`SilentAfter`": {
+		{"168 hours", "internal/dev/lint/rows.go", `maxSilentAfter = 168$`},
+	},
+	"what failed is kept for":    {{"14 days", shipped.Path, `MessageRetentionPeriod: 1209600$`}},
+	"a reminder of a dead token": {{"20 hours", shipped.Path, `Default: 20h$`}},
+	"resources":                  {{"500;", "internal/dev/lint/safety.go", `maxResources = 500$`}},
+	"jobs":                       {{"200,", "internal/dev/lint/safety.go", `maxRows = 200$`}},
+	"the template": {
+		{"1 MB", "internal/dev/lint/safety.go", `maxTemplate = 1_000_000 `},
+	},
+	"a name of a job or a token": {
+		{"40 letters and digits", "internal/dev/lint/rows.go", `\[A-Za-z\]\[A-Za-z0-9\]\{0,39\}\$`},
+	},
+	"a `Note`": {
+		{"200 characters", "internal/dev/lint/rows.go", `maxNote = 200$`},
+	},
+	"`AllowedHosts`":              {{"2,048 characters", shipped.Path, `MaxLength: 2048$`}},
+	"a run with all its attempts": {{"900 s", shipped.Path, `Timeout: 900$`}},
 	"a job that runs weekly or less often": {
 		{"Watch: ignore", "internal/dev/lint/rows.go", `maxSilentAfter = 168$`},
 	},

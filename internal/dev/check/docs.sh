@@ -14,5 +14,5 @@ if ! cmp -s "$here/markdown/package-lock.json" "$linter/ready"; then
 	(cd "$linter" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 	cp "$here/markdown/package-lock.json" "$linter/ready"
 fi
-[ $# -gt 0 ] || set -- '**/*.md' '#.tools' '#.build' '#.aws-sam' '#**/node_modules' '#**/testdata'
+[ $# -gt 0 ] || set -- '**/*.md' '#.tools' '#.build' '#.aws-sam' '#.github' '#**/node_modules' '#**/testdata'
 "$linter/node_modules/.bin/markdownlint-cli2" --config "$here/markdown/.markdownlint-cli2.jsonc" "$@"

@@ -139,7 +139,9 @@ func TestPagesHaveThePrices(t *testing.T) {
 	}{
 		{
 			page: costs, line: `\| the stack`,
-			want: []float64{of(pricing.Stack{OwnTopic: true}, "stack"), pricing.Keys.USD, pricing.StackAlarms * pricing.Alarms.USD},
+			want: []float64{
+				of(pricing.Stack{OwnTopic: true}, "stack"), pricing.Keys.USD, pricing.StackAlarms * pricing.Alarms.USD,
+			},
 		},
 		{
 			page: costs, line: `\| each token`,

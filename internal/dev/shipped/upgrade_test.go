@@ -65,7 +65,8 @@ func TestUpgradeMergesCleanly(t *testing.T) {
 	}
 	// And a conflict is never deployed by mistake.
 	conflicting := filepath.Join(dir, "conflicting.yaml")
-	if err := os.WriteFile(conflicting, mistaken(t, shipped, edit{"    Default: 20h\n", "    Default: 8h\n"}), 0o600); err != nil {
+	changed := mistaken(t, shipped, edit{"    Default: 20h\n", "    Default: 8h\n"})
+	if err := os.WriteFile(conflicting, changed, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	marked, err := exec.CommandContext(
@@ -96,7 +97,9 @@ func TestQuickStartNamesNoneOfTheExamples(t *testing.T) {
 			t.Errorf("the quick start names the example %s after its third step", name)
 		}
 	}
-	for _, want := range []string{"make deploy", "AWS CLI **version 2**", "Watch: ignore", "**Confirm the subscription**"} {
+	for _, want := range []string{
+		"make deploy", "AWS CLI **version 2**", "Watch: ignore", "**Confirm the subscription**",
+	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the quick start does not say %q", want)
 		}

@@ -3,6 +3,7 @@ package shipped_test
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -16,9 +17,7 @@ import (
 func network(t *testing.T, more map[string]string) *cfn.Stack {
 	t.Helper()
 	o := cfn.Options{StackName: "network", Parameters: map[string]string{"Zone": "eu-west-1a"}}
-	for name, value := range more {
-		o.Parameters[name] = value
-	}
+	maps.Copy(o.Parameters, more)
 	s, err := cfn.Load("../../../infra/vpc.yaml", o)
 	if err != nil {
 		t.Fatal(err)

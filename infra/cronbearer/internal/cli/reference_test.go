@@ -91,8 +91,8 @@ var (
 	opened   = regexp.MustCompile("(?ms)^```\n(.*?^```$)")
 )
 
-// readable is one of cobra's pages as Markdown shows it best: help is text for a terminal, where <word> is no HTML and a
-// line break is one. The page's title is its first heading.
+// readable is one of cobra's pages as Markdown shows it best: help is text for a terminal, where <word> is no HTML and
+// a line break is one. The page's title is its first heading.
 func readable(page string) string {
 	page = synopsis.ReplaceAllString(page, "### Synopsis\n\n```\n$1\n```\n\n$2")
 	page = opened.ReplaceAllString(page, "```text\n$1")
