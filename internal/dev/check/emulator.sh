@@ -7,7 +7,8 @@
 # What the emulator cannot do, and what holds it instead:
 #   AWS::IAM::RolePolicy is unknown to it: the rotator's is deployed as AWS::IAM::Policy, the older form of the same.
 #   AWS::SecretsManager::RotationSchedule (infra/rotation.yaml) and AWS::Chatbot (infra/notifications.yaml) are unknown to it:
-#   those two are read by cfn-lint and deployed to the simulator only.
+#   those two are read by cfn-lint and deployed to the simulator only. So are connections and API destinations in templates:
+#   pager.py makes those of infra/notifications.yaml by its API, and sends alarms through the rules.
 #   It accepts what AWS rejects: a queue policy with two queues, DeletionPolicy RetainExceptOnCreate, alarms that watch nothing.
 #   The tests of package infra hold those.
 set -eu
@@ -62,6 +63,7 @@ if [ -z "${4:-}" ]; then
 		PermissionsBoundary=arn:aws:iam::123456789012:policy/team RunbookUrl=https://wiki.example.com/runbooks \
 		VpcSubnetIds=subnet-0a1b2c3d,subnet-1a2b3c4d VpcSecurityGroupIds=sg-0a1b2c3d \
 		RemindAfter=0 SecretCacheTtl=0 LogLevel=debug LogResponses=never
+	"$emulator/python" "$here/pager.py" infra/notifications.yaml
 fi
 
 # An upgrade: what is merged is the user's; what is deployed keeps every resource, and so the queues' records and the logs.

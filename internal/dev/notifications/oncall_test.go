@@ -283,6 +283,75 @@ func TestSilentJobIsOneIncident(t *testing.T) {
 	}
 }
 
+// TestDuplicatesChangeNothing: EventBridge may deliver an event twice, and the end of a problem that PagerDuty does not
+// know.
+func TestDuplicatesChangeNothing(t *testing.T) {
+	t.Parallel()
+	all, _ := rules(t, nil)
+	service := newPagerDuty()
+	send := func(value string) {
+		event := documented(t, "state-change.json", func(_, detail map[string]any) {
+			detail["state"] = map[string]any{"value": value, "reason": "Any."}
+			detail["previousState"] = map[string]any{"value": "INSUFFICIENT_DATA", "reason": "Any."}
+		})
+		for _, rule := range all {
+			for _, m := range rule.Messages(time.Now(), event, "") {
+				if strings.Contains(m.Topic, "PagerDuty") {
+					body := strings.Replace(m.Body, "{", `{"routing_key":"`+routingKey+`",`, 1)
+					request := httptest.NewRequestWithContext(
+						t.Context(), http.MethodPost, "https://events.pagerduty.com/v2/enqueue", strings.NewReader(body),
+					)
+					request.Header.Set("Content-Type", "application/json")
+					service.ServeHTTP(httptest.NewRecorder(), request)
+				}
+			}
+		}
+	}
+	for i, value := range []string{"OK", "ALARM", "ALARM", "OK", "OK"} {
+		send(value)
+		opened, resolved := service.count(key(alarmName))
+		if opened != min(i, 1) || resolved != max(0, min(i-2, 1)) || service.requests != i+1 {
+			t.Errorf("after %d, %s: %d incidents, %d resolved, %d requests", i, value, opened, resolved, service.requests)
+		}
+	}
+	if problems := service.problems(); len(problems) > 0 {
+		t.Errorf("rejected: %q", problems)
+	}
+}
+
+// TestCredentialThatIsMissingStopsTheDeployment, as CloudFormation resolves it.
+func TestCredentialThatIsMissingStopsTheDeployment(t *testing.T) {
+	t.Parallel()
+	c := cloud(t)
+	if _, err := c.Secrets.Put("webhook", `{"username":"pager"}`); err != nil {
+		t.Fatal(err)
+	}
+	hook, _ := c.Secrets.Secret("webhook")
+	for name, w := range map[string]struct {
+		parameters []string
+		want       string
+	}{
+		"no secret": {
+			parameters: []string{"PagerDutyKeySecretArn", keyARN}, want: "secret " + keyARN + " does not exist",
+		},
+		"no member": {
+			parameters: []string{
+				"WebhookUrl", "https://hooks.example.com/", "WebhookSecretArn", hook.ARN, "WebhookAuth", "BASIC",
+			},
+			want: "has no member password",
+		},
+		"another member": {
+			parameters: []string{"WebhookUrl", "https://hooks.example.com/", "WebhookSecretArn", hook.ARN},
+			want:       "has no member value",
+		},
+	} {
+		_, err := c.AddStack(template, "notifications", parameters(c, append(w.parameters, "DeadLetterArn", queueARN)...))
+		if err == nil || !strings.Contains(err.Error(), w.want) {
+			t.Errorf("%s: %v, want %q", name, err, w.want)
+		}
+	}
+}
+
 // TestDisabledJobPagesNoOne, although EventBridge gets the changes of its alarm's state.
 func TestDisabledJobPagesNoOne(t *testing.T) {
 	t.Parallel()
