@@ -2,6 +2,7 @@ package docs_test
 
 import (
 	"fmt"
+	"go/doc"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -85,10 +86,93 @@ func node(folder string) string {
 	return strings.TrimPrefix(folder, "internal/")
 }
 
-// TestArchitectureDrawsTheImports holds the graph of the page against the code.
-func TestArchitectureDrawsTheImports(t *testing.T) {
+// purposes are the first sentences of all packages' comments, by folder, without the words that every one begins with.
+// A package of tests only says in one of them what they are for.
+func purposes(t *testing.T, tops ...string) map[string]string {
+	t.Helper()
+	all, ofTests := map[string]string{}, map[string]string{}
+	for _, top := range tops {
+		err := filepath.WalkDir(filepath.Join("..", top), func(name string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case entry.IsDir() && entry.Name() == "testdata":
+				return filepath.SkipDir
+			case entry.IsDir() || !strings.HasSuffix(name, ".go"):
+				return nil
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				return err
+			}
+			folder := strings.TrimPrefix(path.Dir(filepath.ToSlash(name)), "../")
+			to := all
+			if strings.HasSuffix(name, "_test.go") {
+				to = ofTests
+			}
+			if sentence := purpose(file.Doc.Text()); sentence != "" && to[folder] != "" {
+				t.Errorf("%s has a second package comment, in %s", folder, entry.Name())
+			} else if sentence != "" || to[folder] == "" {
+				to[folder] = sentence
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for folder, sentence := range ofTests {
+		if all[folder] == "" {
+			all[folder] = sentence
+		}
+	}
+	return all
+}
+
+// purpose is the first sentence of a package's comment.
+func purpose(comment string) string {
+	words := strings.SplitN(new(doc.Package).Synopsis(comment), " ", 3)
+	if len(words) < 3 || words[0] != "Package" && words[0] != "Command" {
+		return ""
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(words[2], "is "), ".")
+}
+
+// purposeTable is one section's table.
+func purposeTable(t *testing.T, tops ...string) string {
+	t.Helper()
+	all := purposes(t, tops...)
+	var out strings.Builder
+	out.WriteString("| package | purpose |\n| --- | --- |\n")
+	for _, folder := range slices.Sorted(maps.Keys(all)) {
+		if all[folder] == "" {
+			t.Errorf("package %s has no comment that begins with Package or Command and says what it is for", folder)
+		}
+		fmt.Fprintf(&out, "| `%s` | %s |\n", folder, strings.ReplaceAll(all[folder], "|", "\\|"))
+	}
+	return out.String()
+}
+
+// TestArchitecturePageIsGenerated holds the graph and the table of packages against the code.
+func TestArchitecturePageIsGenerated(t *testing.T) {
 	t.Parallel()
-	generated(t, "architecture.md", map[string]string{"imports": drawing(imports(t))})
+	generated(t, "architecture.md", map[string]string{
+		"imports": drawing(imports(t)), "packages": purposeTable(t, "functions", "internal", "infra"),
+	})
+}
+
+func TestPurposeIsTheFirstSentence(t *testing.T) {
+	t.Parallel()
+	for comment, want := range map[string]string{
+		"Package a reads a thing. It does no more.\n": "reads a thing",
+		"Command b is the other.\n\nMore.\n":          "the other",
+		"Runs c.\n":                                   "",
+		"":                                            "",
+	} {
+		if got := purpose(comment); got != want {
+			t.Errorf("purpose(%q) = %q, want %q", comment, got, want)
+		}
+	}
 }
 
 func TestDrawingLeavesOutWhatFollows(t *testing.T) {

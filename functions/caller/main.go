@@ -14,6 +14,8 @@ import (
 func main() {
 	tuning.ForFunctionSize(os.LookupEnv)
 	handler := caller.NewHandler(os.LookupEnv, os.Stdout)
+	// aws-lambda-go writes what it has to say, the text of every returned error included, to package log: it must pass the
+	// scrubber.
 	log.SetFlags(0)
 	log.SetOutput(handler.RuntimeLog())
 	lambda.Start(handler)

@@ -15,6 +15,7 @@ import (
 func main() {
 	tuning.ForFunctionSize(os.LookupEnv)
 	handler := rotation.NewHandler(os.LookupEnv, os.Stdout)
+	// As in the caller: what aws-lambda-go logs itself must pass the scrubber.
 	log.SetFlags(0)
 	log.SetOutput(handler.RuntimeLog())
 	lambda.Start(handler)

@@ -120,7 +120,8 @@ func (r *Reminder) isQuiet(name string) bool {
 	return 0 < left && left <= recheckAfter
 }
 
-// remind returns the alarm as last seen.
+// remind returns the alarm as last seen. Whoever finds a reminder that another run began and did not finish completes
+// it, without waiting for its time.
 func (r *Reminder) remind(ctx context.Context, name string, rejection Rejection) (*types.MetricAlarm, error) {
 	alarm, err := r.describe(ctx, name)
 	if err != nil {
@@ -171,6 +172,7 @@ func (r *Reminder) describe(ctx context.Context, name string) (*types.MetricAlar
 	return nil, errors.New("describe alarms: there is no alarm of this name")
 }
 
+// stoppedHalfway reports whether a reminder has left the alarm without an action, in INSUFFICIENT_DATA.
 func stoppedHalfway(alarm *types.MetricAlarm) bool {
 	return alarm.StateValue == types.StateValueInsufficientData &&
 		strings.HasPrefix(aws.ToString(alarm.StateReason), reminderMark)
@@ -195,6 +197,7 @@ type reasonData struct {
 	RejectedSince time.Time `json:"rejectedSince"`
 }
 
+// Without it a second reminder would count from the first one. CloudWatch's own data have no such member.
 func (r *Reminder) since(alarm *types.MetricAlarm) time.Time {
 	var data reasonData
 	if json.Unmarshal([]byte(aws.ToString(alarm.StateReasonData)), &data) == nil && !data.RejectedSince.IsZero() {

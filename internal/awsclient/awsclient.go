@@ -23,6 +23,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
+// Times are those of one try. Publishing has one try fewer: what is not stored is in the log as an embedded metric
+// (docs/decisions/0002).
 const (
 	secretsTries    = 3
 	secretsTimeout  = 5 * time.Second
@@ -43,6 +45,8 @@ func newTransport(now func() time.Time, roots *x509.CertPool, services []url.URL
 	}
 	d.predial(services)
 	protocols := new(http.Protocols)
+	// HTTP/2 has one connection for all requests, and an environment that was frozen notices its loss only by using it:
+	// "http2: client connection lost" (ConductorOne/baton-sdk#1005).
 	protocols.SetHTTP1(true)
 	return &http.Transport{
 		DialContext:         d.dial.DialContext,
@@ -89,7 +93,9 @@ func awsConfig(s config.Settings, transport http.RoundTripper, timeout time.Dura
 	}
 }
 
-// credentials are those that Lambda puts into the environment. They outlive it, so they are never refreshed.
+// credentials are those that Lambda puts into the environment. They outlive it, so they are never refreshed. No file,
+// no IMDS and no container endpoint is asked: a function that has to ask has been misconfigured, and waiting for them
+// would take the run's time.
 func credentials(context.Context) (aws.Credentials, error) {
 	c := aws.Credentials{
 		AccessKeyID:     os.Getenv("AWS_ACCESS_KEY_ID"),

@@ -14,7 +14,8 @@ import (
 const maxAnswer = 1 << 20
 
 // client is an aws.HTTPClient that reads the complete answer, so that one that is cut off is an error of the request,
-// which the SDK retries, and not one of decoding it, which it does not. It follows no redirects.
+// which the SDK retries, and not one of decoding it, which it does not. It follows no redirects. A redirected request
+// would have to be signed again: the host is part of the signature (Signature Version 4).
 type client struct {
 	transport http.RoundTripper
 	timeout   time.Duration // until the complete answer has been read

@@ -30,6 +30,8 @@ type app struct {
 	log       *slog.Logger
 }
 
+// newApp connects to the two services that every run calls while Lambda still gives the start a full core. The token's
+// own host is not known before the first event.
 func newApp(s config.Settings, scrub *redact.Scrubber, out io.Writer) (*app, error) {
 	env, err := execenv.New(s, awsclient.SecretsManagerURL(s), awsclient.CloudWatchURL(s))
 	if err != nil {
@@ -47,6 +49,7 @@ type cloudWatch interface {
 	alarm.CloudWatch
 }
 
+// assemble wires what tests replace by fakes: the two services and the output.
 func assemble(
 	s config.Settings, env *execenv.Environment, secrets token.SecretsManager, cloudWatch cloudWatch,
 	scrub *redact.Scrubber, out io.Writer,

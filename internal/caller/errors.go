@@ -4,7 +4,8 @@ import "github.com/cronbearer/cronbearer/internal/handler"
 
 // Lambda reports the name of the error's Go type as errorType, in the answer and in the record that a failed invocation
 // leaves in the queue, so each failed outcome has one. The outermost error is typed and never a wrapper, whose name
-// would be meaningless. The text is for the operator who reads it at three in the morning.
+// would be wrapError (aws-lambda-go, lambda/errors.go). The text is for the operator who reads it at three in the
+// morning.
 type (
 	// TokenRejectedError reports that the target, or the token endpoint, rejects the credential.
 	TokenRejectedError struct{ handler.Text }

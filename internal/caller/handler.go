@@ -73,10 +73,12 @@ func (h *Handler) invoke(ctx context.Context, call handler.Invocation) (json.Raw
 }
 
 // report publishes, and reminds of a rejection that is stored. Anything that goes wrong is an error, and changes
-// nothing else.
+// nothing else. A reminder follows only a rejection that is stored: what SetAlarmState sets lasts until the alarm is
+// evaluated next (CloudWatch API Reference), on the data that are there then.
 func (h *Handler) report(ctx context.Context, a *app, f finding) error {
 	return h.Catch(ctx, func() error {
 		err := a.publisher.Publish(ctx, f.report(a.Clock.Now()))
+		// Not by the logger: the embedded metric format requires a line of its own, and a level that no filter drops.
 		if notStored, ok := errors.AsType[*metric.NotStoredError](err); ok {
 			_, _ = h.Out.Write(notStored.Line)
 		}
@@ -87,7 +89,8 @@ func (h *Handler) report(ctx context.Context, a *app, f finding) error {
 	})
 }
 
-// finish logs the run's one line and returns its result, or its error.
+// finish logs the run's one line and returns its result, or its error. It is the only place that logs a run, so that
+// each has one line, success or not.
 func (h *Handler) finish(ctx context.Context, res Result, message string) (json.RawMessage, error) {
 	result, err := h.JSON(res.scrubbed(h.Scrub))
 	if err != nil {

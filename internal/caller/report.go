@@ -28,7 +28,8 @@ const (
 	Skipped          Outcome = "skipped"
 )
 
-// Result is what a run returns and logs.
+// Result is what a run returns and logs. Its members are queried in the log and read by those who invoke the function:
+// they are added to, but not renamed.
 type Result struct {
 	Job            string           `json:"job"`
 	Token          string           `json:"token"`
@@ -90,7 +91,8 @@ func known(t time.Time) *time.Time {
 }
 
 // unavailable returns the finding of a run without a token. v is the version that should have provided it, if one was
-// read.
+// read. A permanent reason counts as a rejection: it stays until an operator acts, as that of a dead token does. A
+// transient one proves nothing about the token.
 func unavailable(err error, v token.Version) finding {
 	f := finding{Result: ofVersion(v, TokenUnavailable), reason: strings.TrimSuffix(err.Error(), "."), err: err}
 	if v.ID != "" {
@@ -113,6 +115,8 @@ func unavailable(err error, v token.Version) finding {
 	return f
 }
 
+// invalid returns the finding of a run that made no call because of how it is configured. It proves nothing about the
+// token, but what the secret says of its expiry is published anyway.
 func invalid(reason string, v token.Version) finding {
 	return finding{Result: ofVersion(v, InvalidJob), reason: reason, undated: undated(v)}
 }
@@ -133,6 +137,7 @@ func undated(v token.Version) time.Time {
 	return v.Created
 }
 
+// unbound names the host and not the list: the event's author learns what to add, and no one what else is allowed.
 func unbound(out request.Request, v token.Version) finding {
 	return invalid(
 		fmt.Sprintf(
@@ -152,7 +157,8 @@ func (f finding) report(at time.Time) metric.Report {
 }
 
 // Report returns what the run publishes: about the token if the run proved something, about the job if its name is
-// known.
+// known. A run that was skipped publishes nothing, not even a heartbeat: it did nothing. The job's name is unknown only
+// in an invalid event.
 func (r Result) Report(at time.Time) metric.Report {
 	if r.Outcome == Skipped {
 		return metric.Report{}

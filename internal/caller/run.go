@@ -70,7 +70,7 @@ func (c *Caller) run(ctx context.Context, j job.Job, id string, log *slog.Logger
 	return f
 }
 
-// find leads from the event to the decisive answer.
+// find leads from the event to the decisive answer. No secret is read for a run that is too late.
 func (r *run) find(ctx context.Context) finding {
 	j := r.job
 	if j.MaxAge > 0 && j.Age(r.start) > j.MaxAge {
@@ -102,7 +102,8 @@ func (r *run) count(f *finding) {
 	}
 }
 
-// check makes a run that calls only the secret's own probe, which is judged like a job's call.
+// check makes a run that calls only the secret's own probe, which is judged like a job's call. Without a probe it still
+// reads the secret, validates it and publishes its expiry: that is what a check is for.
 func (r *run) check(ctx context.Context, version token.Version) finding {
 	probe := version.Probe
 	if probe == nil {
@@ -121,7 +122,8 @@ func (r *run) check(ctx context.Context, version token.Version) finding {
 	return f
 }
 
-// make makes a call with the version's token, and with others if it is rejected.
+// make makes a call with the version's token, and with others if it is rejected. The host is checked for each version
+// anew, and before a token is minted: a secret that changed while the run was under way may have removed it.
 func (r *run) make(ctx context.Context, out request.Request, version token.Version) finding {
 	if !r.bound(version, version).Allows(out.URL) {
 		return unbound(out, version)
@@ -194,6 +196,8 @@ func (r *run) newerThanRejected(ctx context.Context, version token.Version, err 
 	return fresh, fresh.ID != version.ID
 }
 
+// call makes the call with one token and records it. An expiry in the answer counts only for a stored token whose
+// secret states none: its owner knows better.
 func (r *run) call(ctx context.Context, out request.Request, t attempt) {
 	asked := r.clock.Now()
 	t.answer = r.targets.For(t.version.CA).Call(ctx, r.policy, out, t.value)
@@ -206,7 +210,8 @@ func (r *run) call(ctx context.Context, out request.Request, t attempt) {
 	r.tried = append(r.tried, t)
 }
 
-// forecast reads a token's expiry from the answer to a call with it.
+// forecast reads a token's expiry from the answer to a call with it. The header that some targets send (package
+// endpoint, expiry.go) comes before the body of a probe's answer.
 func (r *run) forecast(ctx context.Context, t *attempt, asked time.Time) {
 	unread := t.answer.Unread
 	t.expiry = t.answer.Expiry
@@ -231,6 +236,7 @@ func (r *run) last() attempt { return r.tried[len(r.tried)-1] }
 
 // Some providers need a moment until they accept a token they issued: GitHub's are rejected for about a second.
 const (
+	// settling is the pause, and settledAged the age from which a token should have settled.
 	settling    = time.Second
 	settledAged = 10 * time.Second
 )
@@ -268,7 +274,9 @@ func (r *run) wasTried(value redact.Secret) bool {
 	return false
 }
 
-// decide picks the decisive call: an accepted one, or that of AWSCURRENT as last known, or of the token minted last.
+// decide picks the decisive call: an accepted one, or that of AWSCURRENT as last known, or of the token minted last. So
+// the previous token that is accepted in a rotation's window is a success, and its rejection is not the verdict on the
+// current one.
 func (r *run) decide(current token.Version) finding {
 	decisive := r.last()
 	if decisive.answer.Verdict != endpoint.Accepted && decisive.minted.IsZero() {

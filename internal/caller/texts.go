@@ -12,7 +12,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// message is the error's text: which job, which token, what happened, what to do.
+// message is the error's text: which job, which token, what happened, what to do. It is the text of Lambda's error, the
+// log line and the record in the queue of failed runs, so what it must not show is scrubbed by its callers.
 func (f finding) message(s secretCommands) string {
 	s.isJSON = s.key != "" || f.kind != token.UnknownKind && f.kind != token.PlainText
 	name := f.Job
@@ -111,7 +112,9 @@ func (f finding) advice(s secretCommands) string {
 	}
 }
 
-// unavailableAdvice returns the commands that make a token available, if there are any.
+// unavailableAdvice returns the commands that make a token available, if there are any. A reason that already says what
+// to do gets no more. Every command is safe to run: none overwrites a value that the operator was not told to read
+// first.
 func (f finding) unavailableAdvice(s secretCommands) string {
 	if malformed, ok := errors.AsType[*token.MalformedError](f.err); ok && len(malformed.Problems) > 0 {
 		correct := "Read the secret"
@@ -144,7 +147,8 @@ func (f finding) unavailableAdvice(s secretCommands) string {
 	}
 }
 
-// secretCommands are the shell commands for a job's secret.
+// secretCommands are the shell commands for a job's secret. With an unknown kind the file is called secret.txt, as it
+// may be either.
 type secretCommands struct {
 	id     string // name or ARN
 	key    string // of the token in the secret; empty: none
@@ -170,6 +174,7 @@ func (s secretCommands) commandFor(verb, option, rest string) string {
 	return "`" + strings.Join(words, " ") + "`"
 }
 
+// The output goes to a file and not to the terminal, whose scrollback would keep it.
 func (s secretCommands) read() string {
 	command := s.command("get-secret-value", "--query SecretString --output text")
 	return strings.TrimSuffix(command, "`") + " > " + s.file() + "`"

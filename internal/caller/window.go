@@ -62,6 +62,7 @@ func (r *run) recover(ctx context.Context, out request.Request, current token.Ve
 	return current, nil
 }
 
+// callVersion ignores an error, as only stored tokens get here, and those are never minted.
 func (r *run) callVersion(ctx context.Context, out request.Request, v token.Version) {
 	if t, err := r.tokenOf(ctx, v, redact.Secret{}); err == nil {
 		r.call(ctx, out, t)

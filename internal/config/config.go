@@ -27,6 +27,7 @@ import (
 
 // Names of the variables. The template test compares them with template.yaml.
 const (
+	// The application's own, documented in docs/configuration.md.
 	MetricNamespace     = "METRIC_NAMESPACE"
 	StackName           = "STACK_NAME"
 	SecretPrefix        = "SECRET_PREFIX"
@@ -43,6 +44,7 @@ const (
 	TestClock           = "CRONBEARER_TEST_CLOCK"
 	TestNoSettling      = "CRONBEARER_TEST_NO_SETTLING"
 
+	// AWS's (AWS SDKs and Tools Reference Guide, and Lambda's "Defined runtime environment variables").
 	awsRegion                = "AWS_REGION"
 	awsEndpoint              = "AWS_ENDPOINT_URL"
 	awsEndpointSecrets       = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
@@ -57,7 +59,8 @@ const (
 // hosts that bind it may be.
 const maxSecretCacheTTL = 5 * time.Minute
 
-// Settings are the function's configuration.
+// Settings are the function's configuration. They do not change while an environment lives: Lambda starts a new one for
+// each change of a variable.
 type Settings struct {
 	MetricNamespace     string
 	StackName           string
@@ -88,7 +91,8 @@ type Settings struct {
 // LookupEnv is os.LookupEnv or a test's fake.
 type LookupEnv func(name string) (string, bool)
 
-// Read validates all variables of the caller and reports every invalid one by its name.
+// Read validates all variables of the caller and reports every invalid one by its name. With an error the Settings are
+// incomplete.
 func Read(lookup LookupEnv) (Settings, error) {
 	r := reader{lookup: lookup}
 	s := r.common()
@@ -117,6 +121,7 @@ func ReadRotator(lookup LookupEnv) (s Settings, metrics, err error) {
 	return s, errors.Join(m.problems...), errors.Join(r.problems...)
 }
 
+// common reads what both functions have.
 func (r *reader) common() Settings {
 	r.awsEndpoint = r.endpoint(awsEndpoint)
 	s := Settings{
@@ -140,12 +145,16 @@ func (r *reader) common() Settings {
 	return s
 }
 
+// reader collects problems instead of stopping at the first. After a problem its methods return a value that is safe to
+// go on with, never one that loosens a check.
 type reader struct {
 	lookup      LookupEnv
 	problems    []error
 	awsEndpoint string // AWS_ENDPOINT_URL
 }
 
+// bad names the variable first, so that every problem can be found in the template. It never quotes a value: one that
+// was set by mistake may be a token.
 func (r *reader) bad(name, format string, args ...any) {
 	r.problems = append(r.problems, fmt.Errorf("environment variable %s: "+format, append([]any{name}, args...)...))
 }
@@ -165,6 +174,8 @@ func (r *reader) namespace() string {
 	return name
 }
 
+// stackName is required although no call needs it: a dimension of the metrics that is missing makes an alarm that never
+// fires, and CloudWatch does not report that.
 func (r *reader) stackName() string {
 	name := r.text(StackName, "")
 	if err := checkDimensionValue(name); err != nil {
@@ -173,6 +184,7 @@ func (r *reader) stackName() string {
 	return name
 }
 
+// hosts reads the default binding of tokens. Empty is valid and allows nothing, as every secret may have its own hosts.
 func (r *reader) hosts(name string) hosts.List {
 	list, err := hosts.ParseCommaSeparated(r.text(name, ""))
 	if err != nil {
@@ -202,6 +214,8 @@ func (r *reader) duration(name string, fallback, limit time.Duration) time.Durat
 	return fallback
 }
 
+// flag accepts what strconv.ParseBool does. Anything else is a problem rather than false: a misspelt true must not turn
+// FIPS off.
 func (r *reader) flag(name string) bool {
 	text := r.text(name, "")
 	if text == "" {
@@ -214,6 +228,9 @@ func (r *reader) flag(name string) bool {
 	return v
 }
 
+// idempotencyHeader is the one variable whose empty value has a meaning: no header is sent. The name is that of
+// draft-ietf-httpapi-idempotency-key-header, which expired without becoming a standard; the value is not quoted as the
+// draft has it, since the APIs in use (Stripe's first) expect it bare.
 func (r *reader) idempotencyHeader() string {
 	name, set := r.lookup(IdempotencyHeader)
 	if !set {
@@ -228,6 +245,7 @@ func (r *reader) idempotencyHeader() string {
 	return name
 }
 
+// level decides alone: the template sets Lambda's own filter (ApplicationLogLevel) to DEBUG.
 func (r *reader) level() slog.Level {
 	switch text := strings.ToLower(r.text(LogLevel, "info")); text {
 	case "debug":
@@ -244,7 +262,8 @@ func (r *reader) level() slog.Level {
 	}
 }
 
-// responses reports whether errors may quote what a target or a provider answered.
+// responses reports whether errors may quote what a target or a provider answered. An invalid value counts as never:
+// what an answer contains is not known in advance.
 func (r *reader) responses() bool {
 	switch strings.ToLower(r.text(LogResponses, "errors")) {
 	case "errors":
@@ -257,6 +276,7 @@ func (r *reader) responses() bool {
 	}
 }
 
+// region has no default: Lambda always sets it, and a wrong one would read another Region's secrets.
 func (r *reader) region() string {
 	region := r.text(awsRegion, "")
 	if region == "" {
@@ -292,11 +312,13 @@ func (r *reader) endpoint(name string) string {
 	return ""
 }
 
+// isLoopback resolves no name but localhost: another name may point to this machine today and elsewhere tomorrow.
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || (err == nil && ip.IsLoopback())
 }
 
+// certificates reads a file and not SSL_CERT_FILE, which crypto/x509 ignores on macOS, where tests run as well.
 func (r *reader) certificates() []byte {
 	name := r.text(ExtraCAFile, "")
 	if name == "" {

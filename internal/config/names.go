@@ -27,7 +27,8 @@ func checkNamespace(name string) error {
 	return nil
 }
 
-// checkDimensionValue rejects what PutMetricData would reject as a dimension's value.
+// checkDimensionValue rejects what PutMetricData would reject as a dimension's value. Values are ASCII of 1 to 1,024
+// characters with one that is not a space, and do not begin with a colon (CloudWatch API Reference, Dimension).
 func checkDimensionValue(value string) error {
 	switch {
 	case strings.TrimSpace(value) == "":

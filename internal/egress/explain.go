@@ -12,7 +12,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/redact"
 )
 
-// Explain describes in plain words why no complete response head arrived. Go's own texts may quote the target.
+// Explain describes in plain words why no complete response head arrived. Go's own texts may quote the target. net/http
+// has no types for most of these, so their texts are compared; a test holds each against the Go in use.
 func Explain(err error, timeout time.Duration) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound {

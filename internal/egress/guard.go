@@ -23,7 +23,8 @@ type Guard struct {
 	AllowLoopback bool // tests on one machine
 }
 
-// BlockedError reports that a host resolved to an address that the guard blocks.
+// BlockedError reports that a host resolved to an address that the guard blocks. It shows the address: the operator
+// needs it, and the event's author could have resolved the name as well.
 type BlockedError struct{ Address netip.Addr }
 
 func (e *BlockedError) Error() string {

@@ -17,7 +17,8 @@ type bearerChallenges struct {
 // challenge is one of an answer's, as far as it matters here.
 type challenge struct{ scheme, code, scope string }
 
-// readBearer reads every challenge of every WWW-Authenticate header.
+// readBearer reads every challenge of every WWW-Authenticate header. A target may send several, such as Basic for
+// people and Bearer for programs, in one header or in more (RFC 9110 section 11.6.1).
 func readBearer(h http.Header) bearerChallenges {
 	var b bearerChallenges
 	for _, value := range h.Values("WWW-Authenticate") {

@@ -34,6 +34,7 @@ const (
 )
 
 const (
+	// maxBody is an error when it is exceeded and never a silent cut: a rule that sees half a body judges another answer.
 	maxBody  = 1 << 20
 	maxPeek  = 64 << 10 // of a body that no rule needs
 	peekTime = 200 * time.Millisecond
@@ -90,7 +91,9 @@ func (c *Client) transportFor(p Policy) http.RoundTripper {
 	return c.once
 }
 
-// Call sends the request, and retries as the policy allows while there is time before the deadline of ctx.
+// Call sends the request, and retries as the policy allows while there is time before the deadline of ctx. The error of
+// the last attempt is the answer's Reason; rejections and requests are counted over all of them, and an expiry that an
+// earlier answer reported stays.
 func (c *Client) Call(ctx context.Context, p Policy, r request.Request, t redact.Secret) Answer {
 	budget := retry.Budget{Now: c.now}
 	budget.Deadline, _ = ctx.Deadline()
@@ -120,6 +123,8 @@ type attempted struct {
 	next retry.Next
 }
 
+// attempt makes one request. Whether anything of it may have left is known from the connection: before there is one,
+// every method may be retried (RFC 9110 section 9.2.2 speaks of requests that were not applied).
 func (c *Client) attempt(
 	ctx context.Context, p Policy, r request.Request, t redact.Secret, timeout time.Duration,
 ) attempted {
@@ -169,6 +174,7 @@ func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp f
 	encoding := decode(response)
 	limit := retry.ReadLimit(response, c.now())
 	challenged := readBearer(response.Header)
+	// RFC 6750 section 3.1: with insufficient_scope a new token would not help. An answer with both errors is a rejection.
 	missesScope := challenged.insufficientScope && !challenged.invalidToken
 	unauthorized := a.Status == http.StatusUnauthorized
 	blocked := unauthorized && !missesScope || challenged.invalidToken && 400 <= a.Status && a.Status <= 499
@@ -178,6 +184,7 @@ func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp f
 		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
 		return
 	}
+	// A rate limit is no verdict on the token, even if its status is one that reject lists: GitHub answers 403 for it.
 	if p.Rules.RejectsStatus(a.Status) && !limit.Limited {
 		a.reject(what + ", which reject.status lists" + pointsTo(response))
 		a.Said = said(response.Header, peek(response.Body, giveUp), jsondoc.Document{})
@@ -220,6 +227,8 @@ type content struct {
 	unread error
 }
 
+// read reads the whole body only if a rule needs it. Else its beginning is enough: for the message of a failed call, or
+// to leave the connection usable after a good one.
 func read(p Policy, response *http.Response, encoding string, giveUp func()) (b content) {
 	contentType := response.Header.Get("Content-Type")
 	if needsBody(p, response.StatusCode, contentType) {
@@ -282,6 +291,7 @@ var (
 	errCutOff   = errors.New("was cut off")
 )
 
+// readBody reads at most a byte more than maxBody, after decompression: a few kilobytes of gzip can become gigabytes.
 func readBody(body io.Reader) ([]byte, error) {
 	var text bytes.Buffer // it doubles, where io.ReadAll adds a quarter and leaves five times the body behind
 	_, err := text.ReadFrom(io.LimitReader(body, maxBody+1))

@@ -22,8 +22,8 @@ func decode(response *http.Response) string {
 	}
 }
 
-// gunzipped reads the gzip header with the first byte that is read, as that waits for the other side. An empty body,
-// as HEAD has, stays empty.
+// gunzipped reads the gzip header with the first byte that is read, as that waits for the other side. An empty body, as
+// HEAD has, stays empty. It limits nothing: readBody and drain do.
 type gunzipped struct {
 	io.ReadCloser
 

@@ -92,7 +92,8 @@ func (h *Handler) Catch(ctx context.Context, f func() error) error {
 	return err
 }
 
-// Internal returns the error for what only a bug can cause.
+// Internal returns the error for what only a bug can cause. The type is its own outcome: an operator can do nothing
+// about it but report it.
 func (h *Handler) Internal(cause any) error {
 	text := h.Scrub.Clean(fmt.Sprintf("internal error, please report it: %v", cause), redact.MaxError)
 	return &InternalError{Text(text)}

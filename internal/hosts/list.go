@@ -11,9 +11,11 @@ import (
 	"strings"
 )
 
+// defaultPort is the one of https (RFC 9110 section 4.2.2), the only scheme there is here.
 const defaultPort = "443"
 
-// List is a set of host[:port] and *.host[:port]. The zero List allows nothing.
+// List is a set of host[:port] and *.host[:port]. The zero List allows nothing. A wildcard stands for exactly one
+// label, as in certificates (RFC 6125 section 6.4.3), and never for the name itself.
 type List struct{ entries []entry }
 
 type entry struct {
@@ -81,7 +83,8 @@ func parseEntry(text string) (entry, error) {
 	return entry{Normalize(name), canonicalPort(port), wildcard}, nil
 }
 
-// Allows reports whether the token may go to the URL's host and port.
+// Allows reports whether the token may go to the URL's host and port. It compares names as written, without resolving
+// them: whoever owns the name owns its addresses.
 func (l List) Allows(u *url.URL) bool {
 	name, port := Normalize(u.Hostname()), canonicalPort(u.Port())
 	for _, e := range l.entries {
@@ -101,6 +104,7 @@ func (l List) Allows(u *url.URL) bool {
 // Normalize lowers the case and drops one trailing dot (RFC 9110 section 4.2.3; a rooted name is the same host).
 func Normalize(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
+// canonicalPort lets 0443 and 443 be the same port, as they are to the dialer.
 func canonicalPort(port string) string {
 	if port == "" {
 		return defaultPort

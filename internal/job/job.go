@@ -24,7 +24,8 @@ const (
 	Check Action = "check"
 )
 
-// Limits and defaults of the event (docs/configuration.md).
+// Limits and defaults of the event (docs/configuration.md). MaxTimeout leaves a minute of the function's 900 seconds
+// for the token and the report.
 const (
 	DefaultTimeout  = 30 * time.Second
 	MinTimeout      = time.Second
@@ -62,7 +63,8 @@ type InvalidError struct{ Problems jsondoc.Problems }
 
 func (e *InvalidError) Error() string { return e.Problems.String() }
 
-// Age returns how late the run is at now, 0 if the scheduled time is unknown.
+// Age returns how late the run is at now, 0 if the scheduled time is unknown. It is negative if this clock is behind
+// Scheduler's.
 func (j Job) Age(now time.Time) time.Duration {
 	if j.ScheduledTime.IsZero() {
 		return 0
@@ -72,7 +74,8 @@ func (j Job) Age(now time.Time) time.Duration {
 
 // RunID is the same for every delivery of the same scheduled start: a UUIDv5 of the schedule's ARN and the scheduled
 // time. Scheduler's own execution id is new for each attempt to deliver. An event without both gets its id from
-// Lambda's request id, which Lambda keeps when it retries.
+// Lambda's request id, which Lambda keeps when it retries. (RFC 9562 section 5.5, in its namespace of URLs.) The names
+// below must never change: after an update an API would take a redelivered run for a new one.
 func (j Job) RunID(requestID string) string {
 	const urn = "urn:cronbearer:run:"
 	name := urn + "request|" + requestID
@@ -86,8 +89,9 @@ func (j Job) RunID(requestID string) string {
 // idempotent.
 func (j Job) Replayable() bool { return j.Idempotent || j.Call.Replayable() }
 
-// Request fills the placeholders. start replaces an unknown scheduled time. The idempotency header goes on every
-// method but GET, HEAD and OPTIONS; an empty name leaves it out.
+// Request fills the placeholders. start replaces an unknown scheduled time. The idempotency header goes on every method
+// but GET, HEAD and OPTIONS; an empty name leaves it out. Headers of the user's are set last, so that a Content-Type of
+// theirs replaces the default one, and the idempotency header after them, which Parse does not let them set.
 func (j Job) Request(runID string, start time.Time, idempotencyHeader string) (request.Request, error) {
 	when := j.ScheduledTime
 	if when.IsZero() {

@@ -58,6 +58,7 @@ func NewFields(v Value, where string, secret bool, problems *Problems) *Fields {
 	return &Fields{object: v, where: where, secret: secret, problems: problems, known: make([]string, 0, usual)}
 }
 
+// get remembers the name as a known one, so that Done and its texts need no list of their own.
 func (f *Fields) get(name string, want Kind) (Value, bool) {
 	f.known = append(f.known, name)
 	v := f.object.Get(name)
@@ -107,7 +108,8 @@ func (f *Fields) Int(name string, low, high, fallback int) int {
 	return n
 }
 
-// WholeNumber reads a number without a fraction, 2.0 and 2e0 included.
+// WholeNumber reads a number without a fraction, 2.0 and 2e0 included. JSON has one type of number, and other programs
+// write whole ones with a fraction or an exponent.
 func WholeNumber(v Value) (int, bool) {
 	const maxDigits = 19 // of an int
 	if v.Kind != Number {
@@ -141,7 +143,8 @@ func (f *Fields) Any(name string) (v Value, ok bool) {
 	return v, v.Kind != Absent && v.Kind != Null
 }
 
-// Done reports the keys that were not read.
+// Done reports the keys that were not read. With secret the key's place is given instead of its name. A key that
+// differs in case only is always named: it is one of ours.
 func (f *Fields) Done() {
 	var names []string
 	for _, m := range f.object.Members {

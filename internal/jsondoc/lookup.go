@@ -10,7 +10,8 @@ func Key(names ...string) Pointer {
 }
 
 // Lookup returns the value at a place: a scalar as it is, of a list or an object only the kind, as a tree of it may
-// need a hundred times its text. Of duplicate keys the first one counts.
+// need a hundred times its text. Of duplicate keys the first one counts. The segment * has no meaning here: it would be
+// one of many values.
 func (d Document) Lookup(p Pointer) Value {
 	if d.IsZero() {
 		return Value{}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Pointer is a valid RFC 6901 JSON pointer.
+// Pointer is a valid RFC 6901 JSON pointer. The zero Pointer refers to the whole document.
 type Pointer struct {
 	text   string
 	tokens []string
@@ -24,6 +24,7 @@ func ParsePointer(text string) (Pointer, error) {
 		if strings.Count(t, "~") != strings.Count(t, "~0")+strings.Count(t, "~1") {
 			return Pointer{}, errors.New("~ must be followed by 0 or 1 (RFC 6901)")
 		}
+		// ~1 first: in the other order ~01 would become / instead of ~1 (RFC 6901 section 4).
 		tokens[i] = strings.ReplaceAll(strings.ReplaceAll(t, "~1", "/"), "~0", "~")
 	}
 	return Pointer{text, tokens}, nil

@@ -52,7 +52,8 @@ func (a Algorithm) method() jwt.SigningMethod {
 	}
 }
 
-// Sign signs claims as a JWT in compact form.
+// Sign signs claims as a JWT in compact form. The header's kid and x5t#S256 tell the provider which public key it is
+// (RFC 7515 sections 4.1.4 and 4.1.8). The library's error is not quoted, as it may contain the key.
 func (k *Key) Sign(claims jwt.MapClaims) (string, error) {
 	assertion := jwt.NewWithClaims(k.Algorithm.method(), claims)
 	if k.ID != "" {
@@ -73,8 +74,9 @@ const (
 	pemHelp    = "write its line breaks in JSON as \\n; jq --rawfile does that"
 )
 
-// Parse reads a PEM key: PKCS #8, PKCS #1 or SEC 1. Errors begin with the name of the secret's key that is wrong
-// and never quote the private key.
+// Parse reads a PEM key: PKCS #8, PKCS #1 or SEC 1. Errors begin with the name of the secret's key that is wrong and
+// never quote the private key. An algorithm that does not fit the key is found here, when the secret is read, and not
+// when the first token is signed.
 func Parse(text, id, algorithm string) (*Key, error) {
 	key := &Key{ID: id, Algorithm: Algorithm(algorithm)}
 	if algorithm == "" {

@@ -50,6 +50,7 @@ func readPEM(text string) []pem.Block {
 // lineBreaks are the remains of line breaks after an editor or a shell has changed them.
 var lineBreaks = strings.NewReplacer(`\\n`, "", `\\r`, "", `\n`, "", `\r`, "", `\t`, "", "\\", "", `"`, "", "'", "")
 
+// decodeBase64 ignores missing padding, and what quoting has left of line breaks. Any other character is an error.
 func decodeBase64(text string) ([]byte, bool) {
 	text = strings.Join(strings.Fields(lineBreaks.Replace(text)), "")
 	der, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))

@@ -17,6 +17,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
+// maxAnswer is far above any real answer, which has a few kilobytes, and far below the memory of the smallest function.
 const maxAnswer = 1 << 20
 
 // Granted is what a provider returned.
@@ -51,6 +52,7 @@ type answer struct {
 	cutOff bool   // unread, and a retry may read it
 }
 
+// readAnswer never fails: what was received until an error may contain the only copy of a refresh token.
 func readAnswer(response *http.Response) *answer {
 	a := &answer{status: response.StatusCode, header: response.Header}
 	a.points, _ = response.Location()
@@ -71,6 +73,7 @@ func readAnswer(response *http.Response) *answer {
 
 func (a *answer) get(names ...string) jsondoc.Value { return a.doc.Lookup(jsondoc.Key(names...)) }
 
+// successful accepts any 2xx: some token endpoints answer 201 (LinkedIn's), though RFC 6749 section 5.1 says 200.
 func (a *answer) successful() bool { return 200 <= a.status && a.status <= 299 }
 
 // granted reads an OAuth answer with an access_token (RFC 6749 section 5.1). problem says why it cannot be used; even

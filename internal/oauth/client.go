@@ -30,7 +30,8 @@ const (
 	assertionEarly = 30 * time.Second
 )
 
-// Error is returned when a provider issued no token.
+// Error is returned when a provider issued no token. Its text may quote the provider and is to be scrubbed. Rejected
+// implies Permanent, InvalidGrant implies Rejected.
 type Error struct {
 	From         string // what was called, before its host; empty: the token endpoint
 	Host         string
@@ -151,7 +152,8 @@ func (c *Client) within(ctx context.Context, o *Config, timeout time.Duration) (
 	return granted, failed
 }
 
-// send makes a request and reads its answer.
+// send makes a request and reads its answer. It uses the transport and not an http.Client, so that no redirect is
+// followed and no cookie kept.
 func (c *Client) send(request *http.Request, from string, timeout time.Duration) (*answer, *Error) {
 	ctx, cancel := context.WithTimeout(request.Context(), timeout)
 	defer cancel()
@@ -170,8 +172,9 @@ func (c *Client) send(request *http.Request, from string, timeout time.Duration)
 	return readAnswer(response), nil
 }
 
-// rejections are the codes of a rejected credential under any status, and whether it is the grant that is rejected.
-// RFC 6749 section 5.2, and two of GitHub's.
+// rejections are the codes of a rejected credential under any status, and whether it is the grant that is rejected. RFC
+// 6749 section 5.2, and two of GitHub's. GitHub answers 200 with an error, Auth0 403 and most others 400 or 401, so the
+// code counts and not the status.
 var rejections = map[string]bool{
 	"invalid_client": false, "unauthorized_client": false, "incorrect_client_credentials": false,
 	"invalid_grant": true, "bad_refresh_token": true,

@@ -20,7 +20,7 @@ const (
 )
 
 // ClientAuth is how the client authenticates at the token endpoint. It is never guessed: trying one after the other
-// posts a one-time refresh token twice.
+// posts a one-time refresh token twice. golang.org/x/oauth2 with AuthStyleAutoDetect does (docs/decisions/0006).
 type ClientAuth string
 
 // The methods: RFC 6749 section 2.3.1 (header or body), RFC 7523 section 2.2, and a public client (RFC 6749 section
@@ -36,7 +36,9 @@ const (
 
 func (a ClientAuth) inHeader() bool { return a == AuthBasic || a == AuthBasicRaw }
 
-// credentialHint returns what to check when a server rejects the client.
+// credentialHint returns what to check when a server rejects the client. It suggests one change at a time, and the
+// likeliest first: the many servers that do not decode what RFC 6749 section 2.3.1 requires to be encoded answer the
+// same invalid_client as for a wrong secret.
 func (o *Config) credentialHint() string {
 	const otherWay = "Check oauth2.client_id and client_secret. If both are right, the server may read them in another " +
 		"way: try oauth2.auth "

@@ -35,7 +35,8 @@ const (
 	enableIdentity = "`aws iam enable-outbound-web-identity-federation`"
 )
 
-// Identity returns a JWT of the function's role as a token. The error is an *Error.
+// Identity returns a JWT of the function's role as a token. The error is an *Error. Its expiry is the JWT's own, as AWS
+// may issue a shorter one; if that cannot be read it is assumed to be the shortest.
 func (c *Client) Identity(ctx context.Context, i *AWSIdentity) (Granted, error) {
 	asked := c.now()
 	identity, failed := c.identity(ctx, i)
@@ -49,7 +50,8 @@ func (c *Client) Identity(ctx context.Context, i *AWSIdentity) (Granted, error) 
 	return Granted{Token: c.scrub.Keep(identity), Asked: asked, Expiry: expires}, nil
 }
 
-// identity requests a JWT.
+// identity requests a JWT. Two errors are worth one more request each: a permission that was just granted, and a JWT
+// that would outlive the session of the role.
 func (c *Client) identity(ctx context.Context, i *AWSIdentity) (string, *Error) {
 	if c.sts == nil {
 		return "", permanent(stsCall, "(none)", "was not called: only the caller has an AWS identity")

@@ -35,7 +35,8 @@ func (c *Client) Sign(j *JWT) (Granted, error) {
 	return Granted{Token: c.scrub.Keep(signed), Asked: now, Expiry: now.Add(j.Lifetime)}, nil
 }
 
-// signJWT signs a token with a jti of its own.
+// signJWT signs a token with a jti of its own. The user's claims are copied over these three, but can never replace
+// them: package token rejects such claims.
 func (c *Client) signJWT(j *JWT, now time.Time) (string, error) {
 	claims := jwt.MapClaims{"jti": rand.Text(), "iat": now.Add(-jwtEarly).Unix(), "exp": now.Add(j.Lifetime).Unix()}
 	maps.Copy(claims, j.Claims)

@@ -12,7 +12,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/retry"
 )
 
-// Login obtains a token by any HTTPS call.
+// Login obtains a token by any HTTPS call. There is no standard for it: the call, the place of the token in the answer
+// and what counts as a rejection are the secret's.
 type Login struct {
 	Template
 	Pointers
@@ -65,6 +66,8 @@ func (c *Client) login(ctx context.Context, l *Login, j *JWT, i *AWSIdentity) (G
 	return c.loggedIn(a, l, asked, host)
 }
 
+// The token is registered with the scrubber before the answer is judged, as the text of every failure quotes it. A
+// token that is a number is accepted as it is written.
 func (c *Client) loggedIn(a *answer, l *Login, asked time.Time, host string) (Granted, *Error) {
 	value := a.doc.Lookup(l.Token)
 	c.scrub.Add(value.Text, a.get("access_token").Text, a.get("refresh_token").Text, a.get("id_token").Text)
@@ -109,7 +112,9 @@ func (c *Client) loggedIn(a *answer, l *Login, asked time.Time, host string) (Gr
 	return g, nil
 }
 
-// rejects reports whether a login's credentials are rejected: by 401, by a rule, or by a 4xx that is not transient.
+// rejects reports whether a login's credentials are rejected: by 401, by a rule, or by a 4xx that is not transient. A
+// 400 or 404 counts: what it says about a login will not change until an operator changes it, and to repeat it may lock
+// the account.
 func (a *answer) rejects(rules request.Rules) bool {
 	switch {
 	case a.status == http.StatusUnauthorized, rules.RejectsBody(a.doc):

@@ -60,7 +60,8 @@ func (c *Client) assertions(ctx context.Context, o *Config) (map[string]string, 
 	return signed, nil
 }
 
-// request is the only place that reveals a client's credentials.
+// request is the only place that reveals a client's credentials. Basic credentials are form-encoded before base64, as
+// RFC 6749 section 2.3.1 requires.
 func (c *Client) request(ctx context.Context, o *Config, signed map[string]string) (*http.Request, error) {
 	form := o.form(func(name string) string { return signed[name] })
 	for _, m := range o.Parameters {
@@ -89,7 +90,8 @@ func (c *Client) request(ctx context.Context, o *Config, signed map[string]strin
 	return request, nil
 }
 
-// form returns the parameters of a token request except the user's own. signed returns an assertion by name.
+// form returns the parameters of a token request except the user's own. signed returns an assertion by name. An empty
+// optional value is left out: RFC 6749 section 3.2 treats such a parameter as omitted, but not every server does.
 func (o *Config) form(signed func(name string) string) url.Values {
 	form := url.Values{}
 	set := func(name, value string) {
@@ -131,7 +133,8 @@ func (o *Config) form(signed func(name string) string) url.Values {
 	return form
 }
 
-// claims returns the claims of the assertions that are signed here, by parameter name (RFC 7523 section 3).
+// claims returns the claims of the assertions that are signed here, by parameter name (RFC 7523 section 3). The
+// audience of an assertion is the token endpoint unless the secret says otherwise (RFC 7523 section 3).
 func (o *Config) claims() map[string]jwt.MapClaims {
 	all := map[string]jwt.MapClaims{}
 	if o.Grant == JWTBearer && !o.AssertedByAWS {

@@ -30,7 +30,8 @@ func RotateValues(now time.Time, version string) request.Values {
 const rotateCall = "the rotate call to"
 
 // Rotate calls the provider once with the current token, for as long as ctx allows, and finds the new one in its
-// answer. version is the one that will hold it. The error is an *Error; with it there may still be a Raw answer.
+// answer. version is the one that will hold it. The error is an *Error; with it there may still be a Raw answer. The
+// call revokes the current token at most providers (GitLab's does at once), so nothing here repeats it.
 func (c *Client) Rotate(ctx context.Context, r *Rotate, current redact.Secret, version string) (Granted, error) {
 	asked := c.now()
 	parts, err := r.Request(RotateValues(asked, version))
@@ -66,7 +67,8 @@ func (c *Client) Rotate(ctx context.Context, r *Rotate, current redact.Secret, v
 	return granted, nil
 }
 
-// Read finds the new token in an answer. asked is when the call was made.
+// Read finds the new token in an answer. asked is when the call was made. It is a step of its own, as an answer that
+// was kept is read again when an operator has corrected the pointers.
 func (r *Rotate) Read(answer redact.Secret, asked time.Time, scrub *redact.Scrubber) (Granted, error) {
 	granted := Granted{Raw: answer, Asked: asked}
 	doc, valid := jsondoc.Check([]byte(bearer.TrimBOM(answer.Reveal())))

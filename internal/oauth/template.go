@@ -13,7 +13,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/request"
 )
 
-// Template is an HTTP call that a secret describes, whose placeholders are filled for each request.
+// Template is an HTTP call that a secret describes, whose placeholders are filled for each request. Names and values
+// come from the secret: package token has validated them, and nothing here may quote one.
 type Template struct {
 	request.Call
 
@@ -68,7 +69,8 @@ func (c *Template) Request(values request.Values) (request.Request, error) {
 // Pointers are where an answer has its expiry.
 type Pointers struct{ ExpiresIn, ExpiresAt *jsondoc.Pointer }
 
-// Expiry returns the expiry in an answer. Zero: unknown; unread says why if the answer has one.
+// Expiry returns the expiry in an answer. Zero: unknown; unread says why if the answer has one. expires_in comes first:
+// a lifetime depends on no clock but ours. What cannot be read is worth a warning, never the loss of the token.
 func (p Pointers) Expiry(doc jsondoc.Document, asked time.Time) (at time.Time, unread string) {
 	if p.ExpiresIn != nil {
 		v := doc.Lookup(*p.ExpiresIn)

@@ -10,7 +10,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
-// Call is a checked "METHOD https://…".
+// Call is a checked "METHOD https://…". The text is kept and not a url.URL: placeholders are filled before it is
+// parsed, and a url.URL would write their braces escaped.
 type Call struct {
 	Method string
 
@@ -21,7 +22,8 @@ type Call struct {
 var eventValues = ValuesAt(time.Time{}, nil, map[string]string{"runId": ""})
 
 // ParseCall checks a call, which may have the placeholders of an event's. Problems name the rule and never the value of
-// a query, which may hold what the user should not have put there.
+// a query, which may hold what the user should not have put there. CONNECT and TRACE are not for calls: one asks for a
+// tunnel, the other makes the server return the token (RFC 9110 sections 9.3.6 and 9.3.8).
 func ParseCall(text string) (Call, []string) {
 	method, location, found := strings.Cut(text, " ")
 	if !found {
@@ -48,12 +50,13 @@ func ParseFixedCall(text string) (Call, []string) {
 	return ParseCall(text)
 }
 
-// isMethod reports whether text is `[A-Z]{1,20}`.
+// isMethod reports whether text is `[A-Z]{1,20}`. Methods are case-sensitive (RFC 9110 section 9.1); get is not GET.
 func isMethod(text string) bool {
 	return ascii.Consists(text, 1, 20, ascii.IsUpper)
 }
 
-// Replayable reports whether sending the request twice does what sending it once does (RFC 9110 section 9.2.2).
+// Replayable reports whether sending the request twice does what sending it once does (RFC 9110 section 9.2.2). A
+// method that is not listed there, such as PROPFIND, is not assumed to be.
 func (c Call) Replayable() bool {
 	switch c.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions:
@@ -73,7 +76,8 @@ func (c Call) Host() string {
 	return rest[:end]
 }
 
-// URL returns where the call goes, regardless of its placeholders' values.
+// URL returns where the call goes, regardless of its placeholders' values. It is for checks of the host, which cannot
+// have placeholders.
 func (c Call) URL() *url.URL {
 	u, err := parseLocation(c.location, eventValues)
 	if err != nil {
@@ -82,7 +86,8 @@ func (c Call) URL() *url.URL {
 	return u
 }
 
-// Fill returns the request with the placeholders of its URL filled.
+// Fill returns the request with the placeholders of its URL filled. The error shows nothing of the URL. header and body
+// become parts of the result and are not copied.
 func (c Call) Fill(v Values, header http.Header, body []byte) (Request, error) {
 	u, err := parseLocation(c.location, v)
 	if err != nil {

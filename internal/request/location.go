@@ -10,7 +10,9 @@ import (
 	"github.com/cronbearer/cronbearer/internal/hosts"
 )
 
-// checkLocation reports everything that is wrong with a URL, and shows nothing of it.
+// checkLocation reports everything that is wrong with a URL, and shows nothing of it. It takes the text apart itself,
+// as url.Parse accepts more than one reading: what it makes of a host must be what the binding of the token is compared
+// with. Only the path's percent-encoding is checked: url.Parse leaves a query as it is.
 func checkLocation(text string) (problems []string) {
 	bad := func(text string) { problems = append(problems, text) }
 	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
@@ -53,7 +55,8 @@ func checkLocation(text string) (problems []string) {
 	return problems
 }
 
-// parseLocation fills the placeholders of a checked URL.
+// parseLocation fills the placeholders of a checked URL. The host is normalized, so that Api.Example.com. is the host
+// that the token is bound to and that TLS verifies.
 func parseLocation(text string, v Values) (*url.URL, error) {
 	u, err := url.Parse(percentEncodeNonASCII(v.location(text)))
 	if err != nil {
@@ -67,6 +70,8 @@ func parseLocation(text string, v Values) (*url.URL, error) {
 	return u, nil
 }
 
+// percentEncodeNonASCII encodes UTF-8 as RFC 3987 section 3.1 does for paths and queries. A host cannot have such
+// bytes.
 func percentEncodeNonASCII(text string) string {
 	if !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		return text

@@ -30,9 +30,9 @@ func ValuesAt(at time.Time, zone *time.Location, more map[string]string) Values 
 // timeNames are the placeholders that accept an offset.
 var timeNames = []string{"scheduledTime", "scheduledDate", "localTime", "localDate"}
 
-// of returns the value of what is between the braces: a name, the times also with an offset of whole days or hours
-// that is added before they are written. The days of a local time are calendar days: 09:00 stays 09:00 when the clocks
-// change between.
+// of returns the value of what is between the braces: a name, the times also with an offset of whole days or hours that
+// is added before they are written. The days of a local time are calendar days: 09:00 stays 09:00 when the clocks
+// change between. Hours are elapsed time and are added after the days.
 func (v Values) of(text string) (value string, known bool) {
 	if value, known := v.more[text]; known {
 		return value, true
@@ -81,7 +81,9 @@ func unescaped(s string) string { return s }
 // Text fills the placeholders of a header's value or a body's string.
 func (v Values) Text(text string) string { return v.fill(text, unescaped) }
 
-// Body returns the bytes of an event's or a secret's body, and its default content type. nil: none.
+// Body returns the bytes of an event's or a secret's body, and its default content type. nil: none. A string is the
+// body itself and not a JSON string: it is how a body of plain text is written. The types are RFC 8259's and RFC
+// 2046's, and a header of the user's replaces them.
 func (v Values) Body(body jsondoc.Value) (data []byte, contentType string) {
 	switch body.Kind {
 	case jsondoc.Absent, jsondoc.Null:
@@ -93,7 +95,8 @@ func (v Values) Body(body jsondoc.Value) (data []byte, contentType string) {
 	}
 }
 
-// fill replaces the placeholders of text, each value escaped for its place.
+// fill replaces the placeholders of text, each value escaped for its place. A value is not searched for placeholders
+// again. What is not closed stays as it is: Check has reported it.
 func (v Values) fill(text string, escape func(string) string) string {
 	if !strings.Contains(text, "{{") {
 		return text

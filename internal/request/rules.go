@@ -11,7 +11,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
-// Rules say what an answer means for the run and for its token.
+// Rules say what an answer means for the run and for its token. Reject is asked first: an answer that matches it is
+// proof of a dead token, whatever expect allows.
 type Rules struct {
 	Expect Expect
 	Reject Reject
@@ -30,6 +31,7 @@ type Expect struct {
 }
 
 // Reject is what, in addition to 401 and an invalid_token challenge, means that the token is dead. One part is enough.
+// Some APIs answer 200 or 403 for a token that has expired, so the status alone cannot tell.
 type Reject struct {
 	Status []StatusRange
 	JSON   []JSONRule
@@ -38,7 +40,8 @@ type Reject struct {
 // StatusRange is one status or one class of them, both ends included.
 type StatusRange struct{ Low, High int }
 
-// JSONRule matches one of several scalar values at a place, or at one of several places, of the answer's body.
+// JSONRule matches one of several scalar values at a place, or at one of several places, of the answer's body. Values
+// are never lists or objects: comparing those would need rules about order and missing members.
 type JSONRule struct {
 	Pointer jsondoc.Pointer
 	Values  []jsondoc.Value
@@ -146,6 +149,7 @@ func (p ruleParser) reject(f *jsondoc.Fields, where string) Reject {
 	return r
 }
 
+// statuses allows a 3xx only in reject: a redirect to a sign-in page is how some sites report an expired session.
 func (p ruleParser) statuses(f *jsondoc.Fields, where string, redirects bool) []StatusRange {
 	list, ok := f.Array("status")
 	if !ok {
@@ -166,6 +170,7 @@ func (p ruleParser) statuses(f *jsondoc.Fields, where string, redirects bool) []
 	return ranges
 }
 
+// A number may be a string as well: it is easily quoted next to a "2xx".
 func statusRange(v jsondoc.Value) (StatusRange, bool) {
 	n, whole := jsondoc.WholeNumber(v)
 	if v.Kind == jsondoc.String && len(v.Text) == 3 && '1' <= v.Text[0] && v.Text[0] <= '5' {
@@ -179,6 +184,7 @@ func statusRange(v jsondoc.Value) (StatusRange, bool) {
 	return StatusRange{n, n}, whole && 100 <= n && n <= 599
 }
 
+// An object has no order, but the rules keep that of the document, so that the same problem is reported in every run.
 func (p ruleParser) jsonRules(f *jsondoc.Fields, where string) []JSONRule {
 	object, ok := f.Object("json")
 	if !ok {

@@ -22,7 +22,8 @@ const (
 	leaseMargin = time.Second
 )
 
-// plan is what a renewal starts from.
+// plan is what a renewal starts from. A plan is made twice, before the lease is taken and under it, and only the second
+// is used: the first one only spares a rotation that cannot succeed the labels.
 type plan struct {
 	current token.Version
 	ask     token.Document // current, with the newest refresh token
@@ -30,7 +31,9 @@ type plan struct {
 	found   oauth.Granted  // in kept
 }
 
-// create renews the token and stores it at once.
+// create renews the token and stores it at once. The order keeps every state repeatable: nothing is written before the
+// plan is sound, nothing is sent before the lease is held and everything was read again, and no step returns before the
+// answer is stored.
 func (s *rotation) create(ctx context.Context) (Outcome, error) {
 	if stored, err := s.hasValue(ctx); stored || err != nil {
 		return AlreadyRenewed, err
@@ -172,7 +175,9 @@ func (s *rotation) renewable(ctx context.Context) (token.Version, error) {
 	return v, nil
 }
 
-// renew requests a new token once, and stores the answer before anything else.
+// renew requests a new token once, and stores the answer before anything else. Whatever goes wrong after an answer has
+// arrived, the answer is stored: as the new version if it is usable, as a kept one if not. Only a rejection without a
+// refresh token holds nothing that could be lost.
 func (s *rotation) renew(ctx context.Context, p plan) error {
 	granted, err := s.ask(ctx, p)
 	if err == nil {
@@ -244,7 +249,7 @@ func (s *rotation) ask(ctx context.Context, p plan) (oauth.Granted, error) {
 }
 
 // newest returns what was granted, with the refresh token that was sent if the answer has none: it stays valid (RFC
-// 6749 section 6).
+// 6749 section 6). A refresh token that was kept before counts as the one that was sent.
 func (p plan) newest(granted oauth.Granted) oauth.Granted {
 	if granted.RefreshToken.IsZero() && p.ask.OAuth2 != nil {
 		granted.RefreshToken = p.ask.OAuth2.RefreshToken
@@ -252,7 +257,9 @@ func (p plan) newest(granted oauth.Granted) oauth.Granted {
 	return granted
 }
 
-// newVersion returns the renewed secret, which this program must be able to read and Secrets Manager to store.
+// newVersion returns the renewed secret, which this program must be able to read and Secrets Manager to store. What
+// cannot be read back would be an AWSPENDING that blocks every later rotation, so it is an error here, and the answer
+// is kept instead.
 func (s *rotation) newVersion(ctx context.Context, p plan, granted oauth.Granted) (redact.Secret, error) {
 	value := renewed(p.current.Document, p.newest(granted))
 	if size := len(value.Reveal()); size > maxValue {
@@ -271,7 +278,8 @@ func (s *rotation) newVersion(ctx context.Context, p plan, granted oauth.Granted
 	return value, nil
 }
 
-// askTime returns ctx without the time that storing may need.
+// askTime returns ctx without the time that storing may need. A provider that answers late is worth less than an answer
+// that can be stored: the reserve is the store's.
 func askTime(ctx context.Context) (asking context.Context, cancel context.CancelFunc, ok bool) {
 	deadline, limited := ctx.Deadline()
 	if !limited {
@@ -290,6 +298,8 @@ func rejectedBy(err error) bool {
 	return ok && mint.Rejected
 }
 
+// A rejection is remembered only if it is of the credential that AWSCURRENT holds: one of the client can be repaired
+// without a new version.
 func (s *rotation) notRenewed(ctx context.Context, p plan, err error) error {
 	mint, ok := errors.AsType[*oauth.Error](err)
 	switch {

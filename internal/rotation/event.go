@@ -18,7 +18,8 @@ const (
 	FinishSecret Step = "finishSecret"
 )
 
-// Lengths that Secrets Manager itself allows (API Reference, RotateSecret).
+// Lengths that Secrets Manager itself allows (API Reference, RotateSecret). They keep a forged event from filling the
+// log.
 const (
 	maxSecretID = 2048
 	maxVersion  = 64

@@ -13,7 +13,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/token"
 )
 
-// edit is what an operator has changed in AWSCURRENT since the pending version was renewed from the previous one.
+// edit is what an operator has changed in AWSCURRENT since the pending version was renewed from the previous one. The
+// zero edit: AWSCURRENT is the version that was renewed from, or no label says which that was.
 type edit struct {
 	made       bool
 	theirs     bool          // they replaced the credential
@@ -24,7 +25,8 @@ type edit struct {
 }
 
 // edited compares AWSCURRENT with the version that the pending one was renewed from. If no label records which that
-// was, it follows AWS's own template, which does not check.
+// was, it follows AWS's own template, which does not check. Only what a renewal writes or sends decides whose secret it
+// is; any other edit is merged.
 func (s *rotation) edited(ctx context.Context, v token.Version) (edit, error) {
 	var base mark
 	for _, a := range announcements(s.labels) {
@@ -61,6 +63,7 @@ func (s *rotation) edited(ctx context.Context, v token.Version) (edit, error) {
 	return e, nil
 }
 
+// yieldTo abandons the rotation in favour of the operator's edit. What was granted is kept, as it may still be needed.
 func (s *rotation) yieldTo(ctx context.Context, v token.Version, e edit) error {
 	why := fmt.Sprintf(
 		"AWSCURRENT was replaced while the token was renewed, and the stored value takes precedence (%s)", e.why,
@@ -105,6 +108,8 @@ func (s *rotation) merge(ctx context.Context, v token.Version, e edit) (Outcome,
 			e.why = "with the new token it would not be a usable secret"
 			return "", s.yieldTo(ctx, v, e)
 		}
+		// The same id in a repeated step, so that PutSecretValue with the same value is no new version (API Reference,
+		// ClientRequestToken).
 		sum := sha256.Sum256([]byte(s.Version + "\x00" + e.current.ID))
 		id := mergedID + hex.EncodeToString(sum[:16])
 		if err := s.put(ctx, id, value, mergedLabel); err != nil {

@@ -63,6 +63,7 @@ func NewHandler(lookup config.LookupEnv, out io.Writer) *Handler {
 	return h
 }
 
+// The metric's variables may be invalid: a rotation that works is worth more than its metric.
 func (h *Handler) newApp(lookup config.LookupEnv) (*app, error) {
 	s, metrics, err := config.ReadRotator(lookup)
 	if err != nil {
@@ -133,7 +134,8 @@ func (h *Handler) invoke(ctx context.Context, call handler.Invocation) (json.Raw
 	return h.JSON(result{outcome})
 }
 
-// step runs the step of an event.
+// step runs the step of an event. A step that is killed with its environment publishes nothing, so a failure is
+// published shortly before its time is up, while the work of storing an answer goes on.
 func (h *Handler) step(ctx context.Context, s *rotation, call handler.Invocation) (Outcome, error) {
 	e, eventErr := parseEvent(call.Event)
 	s.Event = e
@@ -176,6 +178,7 @@ func (h *Handler) report(ctx context.Context, s *rotation, outcome Outcome, err 
 	}
 }
 
+// publish never fails the step. What CloudWatch does not take is written as an embedded metric.
 func (h *Handler) publish(ctx context.Context, s *rotation, hasFailed bool) {
 	if !s.report.news(hasFailed) {
 		return

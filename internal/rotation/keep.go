@@ -46,7 +46,8 @@ type kept struct {
 	credential   redact.Secret // of AWSCURRENT, that the request used
 }
 
-// text returns the version's value, cut to the size that Secrets Manager accepts.
+// text returns the version's value, cut to the size that Secrets Manager accepts. What is cut is the end of the answer:
+// its refresh token is in a member of its own and survives.
 func (k kept) text() string {
 	value := func(answer string) string {
 		str := func(s string) jsondoc.Value { return jsondoc.Value{Kind: jsondoc.String, Text: s} }
@@ -180,7 +181,8 @@ func (s *rotation) put(ctx context.Context, version string, value redact.Secret,
 	return failure
 }
 
-// permanent reports whether the same request can never succeed.
+// permanent reports whether the same request can never succeed. It lists what is documented as the request's own fault;
+// a quota that is exceeded (LimitExceededException) is not, as versions expire.
 func permanent(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {

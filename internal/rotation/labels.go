@@ -47,7 +47,8 @@ func (l labels) marks(prefix string) []mark {
 	return list
 }
 
-// holder returns the version that has a label; empty: none.
+// holder returns the version that has a label; empty: none. A label is on one version at most (API Reference,
+// UpdateSecretVersionStage).
 func (l labels) holder(label string) string {
 	for version, all := range l {
 		if slices.Contains(all, label) {
@@ -57,7 +58,8 @@ func (l labels) holder(label string) string {
 	return ""
 }
 
-// attach moves a label to a version. from is the version that has it; empty: none.
+// attach moves a label to a version. from is the version that has it; empty: none. A label of ours may be moved by
+// anyone with the permission, so from makes it a compare-and-swap where that matters.
 func attach(ctx context.Context, api SecretsManager, secret, label, to, from string) error {
 	in := &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId: aws.String(secret), VersionStage: aws.String(label), MoveToVersionId: aws.String(to),
@@ -100,7 +102,8 @@ func (s *rotation) rejection() (at time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// remember records the rejection in one label.
+// remember records the rejection in one label. Failing to record it fails nothing: the next rotation would be rejected
+// again, which is what it prevents and no more.
 func (s *rotation) remember(ctx context.Context) {
 	for _, m := range s.labels.marks(refusedLabel) {
 		forget(ctx, s.api, s.SecretID, m, s.log)

@@ -47,6 +47,8 @@ type lease struct {
 	until time.Time
 }
 
+// The owner is random, as a process that was restarted for the same version must not take its dead predecessor's label
+// for its own.
 func newLease(api SecretsManager, secret, version, base string, now func() time.Time, log *slog.Logger) *lease {
 	return &lease{
 		api: api, secret: secret, version: version, base: base, owner: rand.Text()[:13], now: now, log: log, settle: settle,
@@ -141,6 +143,8 @@ func (l *lease) others(ctx context.Context) ([]announcement, error) {
 	return live, nil
 }
 
+// The time has thirteen digits until the year 2286, so that labels sort by it. A second announcement, which extends the
+// lease, is attached before the first is removed: at no moment is there none.
 func (l *lease) announce(ctx context.Context) error {
 	until := l.now().Add(leaseLife)
 	label := fmt.Sprintf("%s%013d.%s.%s", leaseLabel, until.UnixMilli(), l.owner, l.version)
@@ -157,7 +161,9 @@ func (l *lease) announce(ctx context.Context) error {
 	return nil
 }
 
-// during runs work and extends the lease until it returns.
+// during runs work and extends the lease until it returns. An extension that fails is tried again after another third.
+// If all fail, the lease expires while the provider is still asked: the request cannot be taken back, and its answer is
+// stored anyway.
 func (l *lease) during(ctx context.Context, work func()) {
 	ctx, stop := context.WithCancel(ctx)
 	var extending sync.WaitGroup

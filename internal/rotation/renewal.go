@@ -90,7 +90,8 @@ func askingWith(d token.Document, refreshToken redact.Secret) token.Document {
 var clientMembers = []string{"grant", "token_url", "client_id", "client_secret", "private_key", "key_id", "certificate"}
 
 // replaced names what d has instead of other's: the kind, the token, the refresh token or the client. Empty: d differs
-// in nothing that a renewal writes or sends.
+// in nothing that a renewal writes or sends. Other members (scope, hosts, test) do not make the renewed token a
+// stranger to the secret.
 func replaced(d, other token.Document) string {
 	a, b := d.Source().Get("oauth2"), other.Source().Get("oauth2")
 	if d.Renewable() != other.Renewable() || (d.Rotate == nil) != (other.Rotate == nil) {
@@ -125,7 +126,8 @@ func writtenInto(d token.Document) oauth.Granted {
 	return g
 }
 
-// renewed returns the secret's JSON with the renewed values. All other keys and their order stay.
+// renewed returns the secret's JSON with the renewed values. All other keys and their order stay. expires_at appears if
+// the token has an expiry now, and disappears if it has none: the date of the previous token would be a lie.
 func renewed(d token.Document, g oauth.Granted) redact.Secret {
 	changed := jsondoc.Value{Kind: jsondoc.Object}
 	add := func(name string, v jsondoc.Value) {

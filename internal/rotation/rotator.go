@@ -97,7 +97,8 @@ type rotation struct {
 	current string // the version that is AWSCURRENT; empty: none
 }
 
-// step runs one step for the function with the ARN given.
+// step runs one step for the function with the ARN given. What it is allowed to act on is checked in each step anew:
+// between two of them an operator may have turned rotation off, or given it to another function.
 func (r *rotator) step(ctx context.Context, s *rotation, function string) (Outcome, error) {
 	if !s.underPrefix(s.SecretID) {
 		return "", refused("secret %s is not under %s: only secrets with this prefix are renewed", s.SecretID, s.prefix)
@@ -140,7 +141,8 @@ func (s *rotation) renewedHere() bool {
 	return slices.ContainsFunc(announcements(s.labels), func(a announcement) bool { return a.version == s.Version })
 }
 
-// underPrefix reports whether a name, or the name in an ARN, has the stack's prefix.
+// underPrefix reports whether a name, or the name in an ARN, has the stack's prefix. Without a prefix nothing is: an
+// empty one would make every secret of the account the rotator's.
 func (r *rotator) underPrefix(secretID string) bool {
 	name := secretID
 	if strings.HasPrefix(secretID, "arn:") {
@@ -227,7 +229,8 @@ func (s *rotation) pending(ctx context.Context) (v token.Version, found bool, er
 	return v, true, nil
 }
 
-// foreign abandons a rotation whose pending version cannot be read.
+// foreign abandons a rotation whose pending version cannot be read. Its content is kept: someone may have stored a
+// credential there by hand.
 func (s *rotation) foreign(ctx context.Context, why error) error {
 	text, _, err := s.read(ctx, string(token.Pending))
 	if err != nil {

@@ -19,7 +19,8 @@ const (
 	settlingPause = time.Second
 )
 
-// test makes the secret's test call with the pending token until there is a verdict or the time is up.
+// test makes the secret's test call with the pending token until there is a verdict or the time is up. It judges by the
+// default rules, 2xx or not, as the secret's test is to prove the token and not the provider's data.
 func (s *rotation) test(ctx context.Context) (Outcome, error) {
 	v, err := s.stored(ctx)
 	if err != nil {
@@ -88,6 +89,8 @@ func (s *rotation) expired(v token.Version, born time.Time) bool {
 	return (!v.Expiry.IsZero() || !born.IsZero()) && !s.now().Before(expiryOf(v, born))
 }
 
+// An unknown verdict is retried for as long as the step lasts, as a test target that is down for minutes must not
+// discard a good token. A rejection is not, except for one that may only be too young.
 func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, error) {
 	test, err := v.Test.Fill(request.Values{}, nil, nil)
 	if err != nil {
@@ -125,7 +128,8 @@ func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, erro
 	}
 }
 
-// rejected fails the step unless AWSCURRENT has expired, which leaves nothing to protect.
+// rejected fails the step unless AWSCURRENT has expired, which leaves nothing to protect. The label remembers the
+// rejection for the repeated step: a token that was rejected is not overdue (see overdue).
 func (s *rotation) rejected(ctx context.Context, v token.Version, host, why string) (Outcome, error) {
 	current, err := s.store.Staged(ctx, s.SecretID, token.Current)
 	if err == nil && v.OAuth2 != nil && s.expired(current, current.Created) {

@@ -58,6 +58,7 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	})
 }
 
+// Cleaning happens when the attributes are added, so a secret that is registered later is not removed from them.
 func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	clean := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {
@@ -105,7 +106,8 @@ func (h handler) clean(a slog.Attr, room *int) slog.Attr {
 // patience is how long a line waits for a reader of the process's output.
 const patience = time.Second
 
-// Guard returns a writer that neither panics nor hangs, even if w does. What it cannot write is lost.
+// Guard returns a writer that neither panics nor hangs, even if w does. What it cannot write is lost. One line is
+// written at a time. A pipe that no one reads costs each line its patience, and never the run.
 func Guard(w io.Writer) io.Writer { return &guard{to: w, turn: make(chan struct{}, 1)} }
 
 type guard struct {
@@ -135,8 +137,9 @@ func (g *guard) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Runtime receives what aws-lambda-go itself logs: a repetition of the error that the run's line already has, which
-// is dropped, and errors of the Runtime API.
+// Runtime receives what aws-lambda-go itself logs: a repetition of the error that the run's line already has, which is
+// dropped, and errors of the Runtime API. aws-lambda-go has no setting for either; its output is package log's
+// (lambda/errors.go and invoke_loop.go there).
 func Runtime(w io.Writer, scrub *redact.Scrubber) io.Writer {
 	return runtime{New(w, slog.LevelInfo, scrub)}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/keys"
 )
 
+// ca reads the certificates that are trusted in addition to the system's, for the calls of this secret only. nil: none.
 func (p *secretParser) ca(f *jsondoc.Fields) *egress.CA {
 	v, ok := f.Any("ca")
 	if !ok {
@@ -20,6 +21,7 @@ func (p *secretParser) ca(f *jsondoc.Fields) *egress.CA {
 	return ca
 }
 
+// readCA leaves the member's name to its callers, as the same text is a problem of one and a warning of the other.
 func readCA(v jsondoc.Value) (*egress.CA, error) {
 	if v.Kind != jsondoc.String {
 		return nil, errors.New("must be a string of PEM certificates, not " + v.Kind.String())

@@ -11,7 +11,9 @@ import (
 	"github.com/cronbearer/cronbearer/internal/request"
 )
 
-// callRules say what a call may contain.
+// callRules say what a call may contain. They differ by who authorizes the call. A probe and a rotate call are sent
+// with the token, so an Authorization header of the user's would compete with it; a login has no token yet, so its
+// header may be the credential. A probe has no body, as it must change nothing.
 type callRules struct {
 	authorization bool // its own Authorization header, as no token is sent with it
 	body          bool
@@ -20,6 +22,8 @@ type callRules struct {
 	values        request.Values // placeholders of headers and body
 }
 
+// call reads the members call, headers and body of an object, whose name and a dot is where. example completes the
+// problem of a missing call. What it returns is to be used only if no problem was added.
 func (p *secretParser) call(f *jsondoc.Fields, where, example string, rules callRules) oauth.Template {
 	var c oauth.Template
 	if text := f.Required("call", "a method and a URL, such as "+example); text != "" {
@@ -33,6 +37,7 @@ func (p *secretParser) call(f *jsondoc.Fields, where, example string, rules call
 	}
 	c.Body, _ = f.Any("body")
 	p.checkPlaceholders(rules.values, c.Body, where+"body: ")
+	// A body that is one string has no name that could say whether it is a credential, so it counts as one.
 	p.scrubNamed(c.Body, c.Body.Kind == jsondoc.String)
 	if c.IsForm() {
 		for i, m := range c.Body.Members {
@@ -44,6 +49,8 @@ func (p *secretParser) call(f *jsondoc.Fields, where, example string, rules call
 	return c
 }
 
+// callHeaders validates headers, whose values are scrubbed first if they may be credentials. Problems number them and
+// never show a name: what was pasted into the wrong place may be in it.
 func (p *secretParser) callHeaders(headers jsondoc.Value, where string, rules callRules) []jsondoc.Member {
 	seen := make([]string, 0, len(headers.Members))
 	for i, m := range headers.Members {
@@ -81,7 +88,8 @@ func (p *secretParser) scrubAround(text string) {
 	}
 }
 
-// checkPlaceholders reports unknown ones in every string below v.
+// checkPlaceholders reports unknown ones in every string below v. Package request writes its problems for events, whose
+// author may see everything, so each loses here what a secret must not show.
 func (p *secretParser) checkPlaceholders(values request.Values, v jsondoc.Value, where string) {
 	var found jsondoc.Problems
 	values.CheckValue(v, where, &found)
@@ -115,6 +123,8 @@ func (p *secretParser) pointer(text, where string) jsondoc.Pointer {
 	return pointer
 }
 
+// optionalPointer returns nil for a member that is absent. The empty pointer, which refers to the whole answer (RFC
+// 6901 section 5), counts as absent: a whole answer is no expiry.
 func (p *secretParser) optionalPointer(f *jsondoc.Fields, where, name string) *jsondoc.Pointer {
 	text := f.String(name)
 	if text == "" {

@@ -12,6 +12,10 @@ const (
 	maxAudiences            = 10 // of one request (GetWebIdentityToken)
 )
 
+// awsIdentity reads what is requested of AWS STS. Each audience must be in the template's IdentityAudiences as well:
+// the role's policy allows no other (condition key sts:IdentityTokenAudience). RS256 is the default because more
+// verifiers know it; an Application Load Balancer verifies nothing else (Elastic Load Balancing User Guide, "Verify
+// JWTs").
 func (p *secretParser) awsIdentity(object jsondoc.Value) *oauth.AWSIdentity {
 	const where = "aws_identity."
 	f := jsondoc.NewFields(object, where, true, &p.problems)

@@ -10,11 +10,15 @@ import (
 	"github.com/cronbearer/cronbearer/internal/oauth"
 )
 
+// A minute to an hour covers what providers accept: ten minutes at most (GitHub Apps), twenty (App Store Connect), an
+// hour (Snowflake's key pairs). Each documents its own limit.
 const (
 	defaultLifetime = 10 * time.Minute
 	maxLifetime     = time.Hour
 )
 
+// jwt reads what all tokens of the secret share. What differs for each of them, iat, exp and jti, package oauth adds
+// when it signs.
 func (p *secretParser) jwt(object jsondoc.Value) *oauth.JWT {
 	const where = "jwt."
 	f := jsondoc.NewFields(object, where, true, &p.problems)
@@ -24,6 +28,7 @@ func (p *secretParser) jwt(object jsondoc.Value) *oauth.JWT {
 			j.Claims[name] = text
 		}
 	}
+	// One audience is a string and not a list of one (RFC 7519 section 4.1.3 allows both): many verifiers expect it.
 	switch audience := p.strings(f, where, "audience"); len(audience) {
 	case 0:
 	case 1:
@@ -89,6 +94,7 @@ func (p *secretParser) addClaims(claims jwt.MapClaims, more jsondoc.Value) {
 		case m.Name == "iat", m.Name == "exp", m.Name == "jti":
 			p.problems.Addf("jwt.claims: %s is set for each token: remove it, and set lifetime", m.Name)
 		default:
+			// As it is written: a float64 would change the digits of a long number.
 			claims[m.Name] = json.RawMessage(m.Value.AppendJSON(nil, nil))
 		}
 	}

@@ -21,7 +21,9 @@ const (
 	SelfRenewed       // the rotator renews it with the token itself
 )
 
-// Kind returns the document's kind. A token selected by Key is PlainText: the other members are opaque.
+// Kind returns the document's kind. A token selected by Key is PlainText: the other members are opaque. The order
+// matters: who renews the token comes before how it is obtained, and an identity of AWS, which no one stores, before
+// the client's own credential.
 func (d Document) Kind() Kind {
 	switch {
 	case d.Rotate != nil:

@@ -8,6 +8,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/request"
 )
 
+// login allows no placeholder in its URL, since what fills one is a credential: URLs are logged by every server and
+// proxy on the way (RFC 6750 section 5.3).
 func (p *secretParser) login(object jsondoc.Value) *oauth.Login {
 	const where = "login."
 	f := jsondoc.NewFields(object, where, true, &p.problems)

@@ -48,6 +48,8 @@ func ParseMember(text, key string, scrub *redact.Scrubber) (Document, error) {
 
 func malformed(problem string) error { return &MalformedError{jsondoc.Problems{problem}} }
 
+// member reads the token at key. Problems with hosts and ca are only warnings here: another program's secret may have
+// members of these names that mean something else. Hosts that can be read still bind the token.
 func (p *secretParser) member(doc jsondoc.Value, key string) Document {
 	place := jsondoc.Key(key)
 	if strings.HasPrefix(key, "/") {

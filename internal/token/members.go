@@ -57,8 +57,9 @@ func (p *secretParser) unfold(doc jsondoc.Value) jsondoc.Value {
 	return doc
 }
 
-// known returns the object without members that are not known, at every level. One that may be
-// a typo is a problem, as it would silently have no effect; the rest are logged in a warning.
+// known returns the object without members that are not known, at every level. One that may be a typo is a problem, as
+// it would silently have no effect; the rest are logged in a
+// warning: the note of an owner, or the member of a newer version, is no reason to stop the jobs.
 func (p *secretParser) known(doc jsondoc.Value) jsondoc.Value {
 	doc = p.only(doc, "", secretMembers)
 	for i, m := range doc.Members {
@@ -78,6 +79,8 @@ func (p *secretParser) known(doc jsondoc.Value) jsondoc.Value {
 	return doc
 }
 
+// only drops and reports the members that are not among names. A name that contains host or domain is never merely
+// ignored: its author meant to bind the token, which would silently be bound to ALLOWED_HOSTS instead.
 func (p *secretParser) only(object jsondoc.Value, where string, names []string) jsondoc.Value {
 	kept := make([]jsondoc.Member, 0, len(object.Members))
 	for _, m := range object.Members {
@@ -104,7 +107,8 @@ func (p *secretParser) only(object jsondoc.Value, where string, names []string) 
 	return object
 }
 
-// closest returns the known name that a name is close to.
+// closest returns the known name that a name is close to. The shorter a name is, the more likely is a chance
+// resemblance: an edit is allowed from four letters, two from seven. Case never counts. Empty: it is close to none.
 func closest(name string, known []string) string {
 	best, bestEdits := "", len(name)
 	name = strings.ToLower(name)
@@ -126,7 +130,8 @@ func closest(name string, known []string) string {
 	return best
 }
 
-// editDistance counts insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
+// editDistance counts insertions, deletions, replacements and swaps of neighbours (optimal string alignment). Swapped
+// neighbours are one edit, as they are one slip. Both names are short, so the full table costs nothing.
 func editDistance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {
@@ -170,7 +175,8 @@ func isMemberName(text string) bool {
 	return bearer.IsIdentifier(strings.NewReplacer("-", "_", ".", "_").Replace(text))
 }
 
-// memberNames lists the names of an object's members that look like names, and never a value.
+// memberNames lists the names of an object's members that look like names, and never a value. They help to choose a
+// Key: the names of a secret that was created for another program are known to its author.
 func memberNames(doc jsondoc.Value) string {
 	const maxNames = 10
 	var names []string
@@ -217,7 +223,8 @@ func (p *secretParser) secretString(f *jsondoc.Fields, where, name string, short
 	return secret
 }
 
-// secretPEM is secretString for a private key.
+// secretPEM is secretString for a private key. It registers the content and not the
+// PEM labels around it (keys.Secrets), which our own help contains as well.
 func (p *secretParser) secretPEM(f *jsondoc.Fields, where, name string) (string, bool) {
 	text := f.String(name)
 	p.scrub.Add(keys.Secrets(text)...)
@@ -227,7 +234,8 @@ func (p *secretParser) secretPEM(f *jsondoc.Fields, where, name string) (string,
 	return text, text != ""
 }
 
-// credentialWords are in the names of headers and members whose values are scrubbed.
+// credentialWords are in the names of headers and members whose values are scrubbed. Matching parts of names redacts
+// too much rather than too little: X-Api-Key, client_secret, authToken.
 var credentialWords = []string{"auth", "token", "key", "secret", "password", "cookie", "credential"}
 
 func namesCredential(name string) bool {

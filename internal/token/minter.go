@@ -15,6 +15,7 @@ import (
 )
 
 const (
+	// Some providers lock a client that repeats itself, so no run sends more than this for one token.
 	maxMintAttempts = 3 // requests for one token
 
 	// unknownLife is the life of a token whose expires_in is missing or invalid (RFC 6749 section 5.1 makes it
@@ -79,7 +80,9 @@ func (m *Minter) WithIdentity(sts oauth.IdentityProvider) *Minter {
 	return m
 }
 
-// Mint returns a token for the version's client that is not the rejected one. The error is an *oauth.Error.
+// Mint returns a token for the version's client that is not the rejected one. The error is an *oauth.Error. A zero
+// rejected is no token's value, so the first one known is returned. Runs that ask at the same time share a request and
+// its error, but not a token that one of them has just seen rejected.
 func (m *Minter) Mint(ctx context.Context, v Version, rejected redact.Secret) (Minted, error) {
 	if err := m.bound(v.Document); err != nil {
 		return Minted{}, err
@@ -120,7 +123,8 @@ func (m *Minter) bound(d Document) error {
 	return nil
 }
 
-// have returns a token that has not expired, or a remembered rejection.
+// have returns a token that has not expired, or a remembered rejection. More time left than any token is given means
+// that the clock was set back since: the token is then minted again.
 func (e *mint) have(version string, rejected redact.Secret, now time.Time) *outcome[Minted] {
 	left := e.minted.until.Sub(now)
 	if e.version == version && 0 < left && left <= longestLife && !e.minted.Token.Equal(rejected) {
@@ -134,6 +138,8 @@ func (e *mint) have(version string, rejected redact.Secret, now time.Time) *outc
 	return nil
 }
 
+// keep remembers rejections only. After another error the next run asks again, and a token that has not expired stays
+// in use, whatever became of the request for another.
 func (e *mint) keep(version string, got outcome[Minted], now time.Time) {
 	e.rejection = nil
 	if got.err == nil {
@@ -144,6 +150,7 @@ func (e *mint) keep(version string, got outcome[Minted], now time.Time) {
 	}
 }
 
+// remembered returns a copy: the runs that share the rejection must not add to each other's text.
 func (r *rejection) remembered() *oauth.Error {
 	e := *r.err
 	e.Reason += fmt.Sprintf(" (rejected at %s; to avoid locking the account, it is called again after %s, or when the "+
@@ -152,6 +159,8 @@ func (r *rejection) remembered() *oauth.Error {
 	return &e
 }
 
+// A life counts from before the request (Granted.Asked): how long the answer took to arrive is not known to be the
+// token's.
 func (m *Minter) fetch(ctx context.Context, v Version) (Minted, error) {
 	granted, err := m.ask(ctx, v.Document)
 	if err != nil {
@@ -188,7 +197,8 @@ func (m *Minter) entry(secret string) *mint {
 	return e
 }
 
-// ask retries as for a GET: a second token request does no harm.
+// ask retries as for a GET: a second token request does no harm. The deadline of ctx is in real time, so the budget
+// uses the real clock and not the Minter's, which tests move.
 func (m *Minter) ask(ctx context.Context, d Document) (oauth.Granted, error) {
 	budget := retry.Budget{Now: time.Now}
 	budget.Deadline, _ = ctx.Deadline()

@@ -23,6 +23,8 @@ const (
 	formatJSON = "json"
 )
 
+// oauth2 reads all members before it applies a rule, as the rules of grant, auth and client depend on each other. A
+// secret is registered when it is read, whether the combination uses it or not.
 func (p *secretParser) oauth2(object jsondoc.Value) *oauth.Config {
 	const where = "oauth2."
 	f := jsondoc.NewFields(object, where, true, &p.problems)
@@ -76,6 +78,8 @@ func (p *secretParser) oneOf(text, where string, choices ...string) string {
 	return text
 }
 
+// auth has a default, the method that every server must support (RFC 6749 section 2.3.1), and no guess: a client that
+// tries one method after the other posts a one-time refresh token twice.
 func (p *secretParser) auth(o *oauth.Config) {
 	switch o.Auth {
 	case "":
@@ -87,6 +91,7 @@ func (p *secretParser) auth(o *oauth.Config) {
 	}
 }
 
+// grant requires what the grant sends, and rejects what another one would.
 func (p *secretParser) grant(o *oauth.Config) {
 	switch o.Grant {
 	case "", oauth.ClientCredentials: // the first is reported as missing
@@ -177,6 +182,8 @@ func (p *secretParser) rejectDuplicates(o *oauth.Config) {
 	}
 }
 
+// tokenURL returns nil with a problem. Its host is not checked against hosts: it is written in the same secret, and
+// gets only credentials that are meant for it.
 func (p *secretParser) tokenURL(f *jsondoc.Fields) *url.URL {
 	before := len(p.problems)
 	text := f.Required("token_url", "the https:// URL of the token endpoint")

@@ -6,7 +6,8 @@ import (
 	"github.com/cronbearer/cronbearer/internal/request"
 )
 
-// Probe is a call that shows whether a token still works, and when it expires.
+// Probe is a call that shows whether a token still works, and when it expires. Providers have such calls (Cloudflare:
+// GET /user/tokens/verify). It finds the death of a token whose jobs run rarely, before they do.
 type Probe struct {
 	oauth.Template
 	oauth.Pointers
@@ -15,6 +16,7 @@ type Probe struct {
 	Judges bool // it has its own expect or reject, so that an accepted answer is proof
 }
 
+// tokenProbe allows neither a body nor placeholders: a probe is to change nothing, and needs no time.
 func (p *secretParser) tokenProbe(object jsondoc.Value) *Probe {
 	const where = "probe."
 	f := jsondoc.NewFields(object, where, true, &p.problems)

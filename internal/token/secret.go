@@ -30,7 +30,8 @@ import (
 )
 
 // Document is the content of one version of a secret. It is of one kind: static has only Token; minted one of the
-// members that mint; rotated Token and how the rotator renews it.
+// members that mint; rotated Token and how the rotator renews it. Fields are set as read, even if problems were
+// reported: the parser returns a Document only without any.
 type Document struct {
 	Token  redact.Secret // zero: minted
 	Expiry time.Time     // of the token or, where it is minted, of the credential that mints it; zero: unknown
@@ -72,6 +73,8 @@ func textOf(out *secretsmanager.GetSecretValueOutput) string {
 }
 
 // Text returns the text of a binary secret or a file: UTF-8, or UTF-16 with a byte order mark, as some editors save it.
+// Windows PowerShell 5.1 writes UTF-16 when output is redirected into a file (about_Redirection). An odd last byte,
+// half a character, is dropped.
 func Text(b []byte) string {
 	var order binary.ByteOrder
 	switch {
@@ -141,6 +144,8 @@ func addUnread(held *redact.Holder, text string) {
 	}
 }
 
+// secretParser collects the problems of one secret. No text that it adds may contain a value, nor a name that does not
+// look like one: the texts reach logs, Lambda's error and an email.
 type secretParser struct {
 	scrub    *redact.Holder
 	problems jsondoc.Problems
@@ -148,6 +153,8 @@ type secretParser struct {
 	ignored  []string // unknown members
 }
 
+// document reads every member before it judges their combination, so that one attempt shows all that is wrong. Its
+// result is complete only if there are no problems.
 func (p *secretParser) document(whole jsondoc.Value) Document {
 	d := Document{source: whole, held: p.scrub}
 	doc := p.known(whole)
@@ -209,7 +216,8 @@ func (p *secretParser) parseCall(text, where string, placeholders bool) request.
 	return probe
 }
 
-// combination rejects secrets in which it would be ambiguous which token is used.
+// combination rejects secrets in which it would be ambiguous which token is used. It looks at what was written, not at
+// what could be read: a member that is broken is reported as broken, and not as missing besides.
 func (p *secretParser) combination(whole jsondoc.Value, d Document) {
 	refreshes := d.OAuth2 != nil && d.OAuth2.Grant == oauth.RefreshToken
 	has := func(name string) bool {
@@ -302,6 +310,7 @@ func (d *Document) forecast(expiresAt jsondoc.Value) {
 	}
 }
 
+// expires keeps the first expiry that is known: sources are tried in the order of their authority.
 func (d *Document) expires(at time.Time, where string, err error) {
 	if err != nil {
 		d.ExpiryUnreadable = true
@@ -312,6 +321,8 @@ func (d *Document) expires(at time.Time, where string, err error) {
 	}
 }
 
+// hosts returns nil if the member is absent: the token is then bound to ALLOWED_HOSTS. A list that cannot be read never
+// becomes that.
 func (p *secretParser) hosts(f *jsondoc.Fields) *hosts.List {
 	v, ok := f.Any("hosts")
 	if !ok {

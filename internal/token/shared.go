@@ -14,8 +14,10 @@ var (
 	errBroken = errors.New("the fetch was aborted")
 )
 
-// shared lets one run at a time fetch what others wait for. Those that wait share its failure as well: if each
-// of them retried, one after the other, they would run out of time without an answer.
+// shared lets one run at a time fetch what others wait for. Those that wait share its failure as well: if each of them
+// retried, one after the other, they would run out of time without an answer. golang.org/x/sync/singleflight leaves to
+// each caller what matters here: a second look at the memory under the lock, a wait that ends before the deadline, and
+// that an answer to an older question is none to a newer one.
 type shared[K, V any] struct {
 	mu       sync.Mutex // also guards what have and keep of a want use
 	underway *flight[K, V]
@@ -34,7 +36,8 @@ type outcome[V any] struct {
 	err   error
 }
 
-// want is what a run needs from a shared.
+// want is what a run needs from a shared. K tells flights apart: for a secret when its reading started, for a token the
+// version it is minted from.
 type want[K, V any] struct {
 	key   K
 	have  func() *outcome[V]          // what is known without a fetch, or nil

@@ -69,7 +69,8 @@ type UnavailableError struct {
 func (e *UnavailableError) Error() string { return e.Reason }
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// StoreOptions configure a Store.
+// StoreOptions configure a Store. Now must not follow the monotonic clock: that one stops while Lambda freezes the
+// environment, so that a secret of three hours ago would count as fresh.
 type StoreOptions struct {
 	Prefix string           // is prepended to names that are neither ARNs nor have it already
 	Region string           // of the function, to recognize the ARN of a secret in another one
@@ -95,7 +96,8 @@ type Store struct {
 
 type entryKey struct{ id, key string }
 
-// entry is one secret, read with one Key.
+// entry is one secret, read with one Key. Its version outlives the TTL, as what is used while Secrets Manager does not
+// answer.
 type entry struct {
 	shared[time.Time, Version] // by when the reading started
 
@@ -162,7 +164,8 @@ func (k Keyed) Current(ctx context.Context, secret string) (Version, error) {
 }
 
 // CurrentAfter returns AWSCURRENT as read after the moment given, so that many runs with one rejected token share a
-// read.
+// read. Unlike Current it never falls back to an older version: the caller has just seen that one rejected. The error
+// is an *UnavailableError.
 func (k Keyed) CurrentAfter(ctx context.Context, secret string, moment time.Time) (Version, error) {
 	id := k.store.ID(secret)
 	return k.read(ctx, id, k.store.entry(entryKey{id, k.key}), freshness{after: moment})
@@ -174,6 +177,7 @@ type freshness struct {
 	after time.Time
 }
 
+// has treats a negative age as too old: the clock was set back, and how old the version really is is unknown.
 func (f freshness) has(v *Version, now time.Time) bool {
 	if v == nil {
 		return false
@@ -197,6 +201,8 @@ func (k Keyed) read(ctx context.Context, id string, e *entry, need freshness) (V
 	return v, err
 }
 
+// readNow shares the read of another run only if it started after the moment that is needed: one that started before
+// may have been answered with the version that was rejected since. Without such a moment any read will do.
 func (k Keyed) readNow(ctx context.Context, id string, e *entry, need freshness) (Version, error) {
 	return e.get(ctx, k.store.Margin, want[time.Time, Version]{
 		key: k.store.Now(),
@@ -212,6 +218,8 @@ func (k Keyed) readNow(ctx context.Context, id string, e *entry, need freshness)
 	})
 }
 
+// keep drops the version after a permanent error: if that is how an operator withdrew the token, a later outage must
+// not bring it back. After a transient one it stays, for stale.
 func (e *entry) keep(got outcome[Version]) {
 	switch unavailable, ok := errors.AsType[*UnavailableError](got.err); {
 	case got.err == nil:
@@ -255,6 +263,7 @@ func (k Keyed) Staged(ctx context.Context, secret string, stage Stage) (Version,
 		return Version{}, s.unavailable(id, stage, err)
 	}
 	versionID := aws.ToString(out.VersionId)
+	// Such an answer is not documented, so it proves nothing about the token: transient.
 	if out.SecretString == nil && out.SecretBinary == nil {
 		return Version{}, &UnavailableError{
 			id, fmt.Sprintf("Secrets Manager answered without a value for secret %s, version %s (%s)", id, versionID, stage),
@@ -273,7 +282,8 @@ func (k Keyed) Staged(ctx context.Context, secret string, stage Stage) (Version,
 	}, nil
 }
 
-// fetch retries once if the first request is denied: IAM is eventually consistent.
+// fetch retries once if the first request is denied: IAM is eventually consistent. A role that the same deployment
+// created or changed may not be in effect yet in the first run.
 func (s *Store) fetch(ctx context.Context, id string, stage Stage) (*secretsmanager.GetSecretValueOutput, error) {
 	in := &secretsmanager.GetSecretValueInput{SecretId: aws.String(id), VersionStage: aws.String(string(stage))}
 	out, err := s.api.GetSecretValue(ctx, in)
@@ -288,7 +298,8 @@ func isDenied(err error) bool {
 	return ok && (api.ErrorCode() == "AccessDeniedException" || api.ErrorCode() == "AccessDenied")
 }
 
-// warn logs the warnings of a version's document, once for each version.
+// warn logs the warnings of a version's document, once for each version. Otherwise each run that reads the secret, up
+// to one every TTL, would repeat them.
 func (s *Store) warn(ctx context.Context, id, versionID string, warnings []string) {
 	s.mu.Lock()
 	known := s.warned[id] == versionID
@@ -314,6 +325,7 @@ func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError
 		code = "AccessDeniedException"
 	}
 	switch code {
+	// The same code for a missing secret, a stage that no version has, and a secret without any value.
 	case "ResourceNotFoundException":
 		e.Permanent, e.Reason = true, fmt.Sprintf(
 			"secret %s does not exist or has no version %s: create it, or store a value in it", id, stage,
@@ -324,10 +336,12 @@ func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError
 				region, s.Region, s.Region, region,
 			)
 		}
+	// Of the causes in the API Reference only this one is possible: no version id is sent that could contradict the stage.
 	case "InvalidRequestException":
 		e.Permanent, e.Reason = true, fmt.Sprintf(
 			"secret %s is scheduled for deletion: restore it (aws secretsmanager restore-secret)", id,
 		)
+	// It does not say which of the three denied it: the role's policy, the secret's, or that of the KMS key.
 	case "AccessDeniedException":
 		e.Permanent, e.Reason = true, fmt.Sprintf(
 			"reading secret %s is denied: it must be under the stack's prefix or in ExtraSecretArns, and its KMS key must be "+

@@ -46,7 +46,7 @@ func generators() []generator {
 		{
 			Package: "docs",
 			Tests: []string{
-				"TestConfigurationPageIsGenerated", "TestArchitectureDrawsTheImports", "TestLiveAccountListsTheCommands",
+				"TestConfigurationPageIsGenerated", "TestArchitecturePageIsGenerated", "TestLiveAccountListsTheCommands",
 				"TestWorkflowIsShown",
 			},
 			Writes: []string{
