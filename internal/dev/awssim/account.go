@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,14 +21,25 @@ type account struct {
 
 	seed uint64
 
-	mu    sync.Mutex
-	roles map[string]iam.Role // by ARN
-	keys  map[string]string   // access key → ARN of its role
-	ids   uint64
+	mu        sync.Mutex
+	roles     map[string]iam.Role     // by ARN
+	resources map[string]iam.Resource // policies of queues, topics, keys, functions, and of the trust in roles: by ARN
+	keys      map[string]string       // access key → ARN of its role
+	ids       uint64
+	decisions map[string]iam.Decision // by what they print; nil: none is kept
 }
 
-func newAccount(a notify.Account, seed uint64) *account {
-	return &account{Account: a, seed: seed, roles: map[string]iam.Role{}, keys: map[string]string{}}
+// trust is what the name of a role's trust policy ends with.
+const trust = ":trust"
+
+func newAccount(a notify.Account, seed uint64, light bool) *account {
+	made := &account{
+		Account: a, seed: seed, roles: map[string]iam.Role{}, resources: map[string]iam.Resource{}, keys: map[string]string{},
+	}
+	if !light {
+		made.decisions = map[string]iam.Decision{}
+	}
+	return made
 }
 
 func (a *account) arn(service, rest string) string {
@@ -65,10 +78,77 @@ func (a *account) amend(arn string, document any) (restore func(), err error) {
 	return func() { a.putRole(arn, before) }, nil
 }
 
+// putPolicy adds a policy document to those of a resource, by its ARN.
+func (a *account) putPolicy(arn string, document any) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	policy, err := a.resources[arn].With(document)
+	a.resources[arn] = policy
+	return err
+}
+
+// policy returns the policy of a resource by its ARN; one that has none allows nothing.
+func (a *account) policy(arn string) iam.Resource {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.resources[arn]
+}
+
 // allows reports whether a role, by its ARN, may do an action.
-func (a *account) allows(role, action, resource string) bool {
+func (a *account) allows(role, action, resource string, context iam.Context) bool {
 	found, _ := a.role(role) // the zero Role allows nothing
-	return found.Allows(action, resource, nil)
+	q := iam.Question{Action: action, Resource: resource, Context: context}
+	return a.decided(role, q, found.Answer(q)) == iam.Allowed
+}
+
+// asks returns what the policy of a resource, by its ARN, says.
+func (a *account) asks(arn string, q iam.Question) iam.Verdict {
+	return a.decided(arn, q, a.policy(arn).Answer(q))
+}
+
+// assumes reports whether a service may act as a role, on behalf of the resource with the ARN source.
+func (a *account) assumes(service, role, source string) bool {
+	q := iam.Question{Principal: service, Action: "sts:AssumeRole", Resource: role}
+	if source != "" {
+		q.Context = iam.Context{"aws:sourceaccount": {a.ID}, "aws:sourcearn": {source}}
+	}
+	return a.asks(role+trust, q) == iam.Allowed
+}
+
+// decided keeps a decision, and returns its verdict.
+func (a *account) decided(policy string, q iam.Question, verdict iam.Verdict) iam.Verdict {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.decisions != nil {
+		d := iam.Decision{Policy: policy, Question: q, Verdict: verdict}
+		a.decisions[fmt.Sprint(d)] = d
+	}
+	return verdict
+}
+
+// Decisions returns each question that a policy of the account was asked so far, once, with the answer.
+func (a *account) Decisions() []iam.Decision {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var list []iam.Decision
+	for _, key := range slices.Sorted(maps.Keys(a.decisions)) {
+		list = append(list, a.decisions[key])
+	}
+	return list
+}
+
+// Policies returns the policies of the account by the names that its decisions have for them.
+func (a *account) Policies() map[string]iam.Policy {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := map[string]iam.Policy{}
+	for arn, role := range a.roles {
+		all[arn] = role.Policy
+	}
+	for arn, resource := range a.resources {
+		all[arn] = resource.Policy
+	}
+	return all
 }
 
 // issueKey lets an access key stand for a role.
@@ -94,7 +174,7 @@ func (a *account) authorize(accessKey string, access api.Access) *api.Error {
 			Message: "The security token included in the request is invalid.",
 		}
 	}
-	if role, _ := a.role(arn); !role.Allows(access.Action, access.Resource, access.Context) {
+	if !a.allows(arn, access.Action, access.Resource, access.Context) {
 		return api.Reject("AccessDeniedException",
 			"%s is not authorized to perform: %s on resource: %s because no identity-based policy allows the action",
 			arn, access.Action, access.Resource)

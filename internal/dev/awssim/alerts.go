@@ -226,7 +226,13 @@ func (s *alerts) changed(t alarm.Transition) {
 				s.destinations.deliver(context.Background(), rule.ARN, message, event, 0)
 				continue
 			}
-			_ = s.publish(notify.EventBridge, rule.ARN, message.Message) // the journal has it
+			// What is missing is a permission or the topic, which EventBridge does not retry (User Guide, "Using dead-letter
+			// queues").
+			if err := s.publish(notify.EventBridge, rule.ARN, message.Message); err != nil && message.DeadLetters != "" {
+				s.destinations.keep(rule.ARN, message, event, map[string]string{
+					"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": err.Error(),
+				})
+			}
 		}
 	}
 }

@@ -161,7 +161,7 @@ func (c *Cloud) assemble(o Options) {
 	}
 	c.timeline = newTimeline(newClock(c.dir, start), start, o.Concurrency)
 	c.hosts = newHosts(o.Authority)
-	c.account = newAccount(notify.Account{Region: s.Region, ID: s.AccountID, Partition: s.Partition}, o.Seed)
+	c.account = newAccount(notify.Account{Region: s.Region, ID: s.AccountID, Partition: s.Partition}, o.Seed, o.Light)
 	c.Samples = alarm.NewSamples()
 	c.Alarms = alarm.NewMonitor(c.Samples)
 	c.queues = newQueues(c.account, c.Samples)
@@ -172,6 +172,7 @@ func (c *Cloud) assemble(o Options) {
 
 	c.Secrets = secretsmanager.NewStore(secretsmanager.Config{
 		Region: s.Region, AccountID: s.AccountID, Partition: s.Partition, Now: c.Now, Rotate: c.functions.rotate,
+		KeyARN: o.Parameters["SecretsKeyArn"],
 	})
 	c.SecretsAPI = secretsmanager.NewServer(c.Secrets)
 	c.SecretsAPI.Authorize = c.account.authorize

@@ -22,9 +22,8 @@ import (
 
 // passedOver are the resource types that mean nothing here: the template's tests check them.
 var passedOver = []string{
-	"AWS::CloudWatch::Dashboard", "AWS::KMS::Alias", "AWS::Lambda::Permission", "AWS::Logs::LogGroup",
-	"AWS::Logs::QueryDefinition",
-	"AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::Scheduler::ScheduleGroup", "AWS::KMS::Key",
+	"AWS::CloudWatch::Dashboard", "AWS::KMS::Alias", "AWS::Logs::LogGroup", "AWS::Logs::QueryDefinition",
+	"AWS::Scheduler::ScheduleGroup",
 }
 
 // deployer is CloudFormation: it turns the resources of a stack into those of the parts. No part knows it.
@@ -54,9 +53,13 @@ func (d *deployer) deploy(s *cfn.Stack) error {
 		{"AWS::IAM::Role", d.addRole},
 		{"AWS::IAM::RolePolicy", d.addRolePolicy},
 		{"AWS::SQS::Queue", d.addQueue},
+		{"AWS::SQS::QueuePolicy", d.addQueuePolicy},
+		{"AWS::KMS::Key", d.addKey},
+		{"AWS::SNS::TopicPolicy", d.addTopicPolicy},
 		{"AWS::SNS::Topic", d.addTopic},
 		{"AWS::SNS::Subscription", d.addSubscription},
 		{"AWS::Serverless::Function", d.addFunction},
+		{"AWS::Lambda::Permission", d.addPermission},
 		{"AWS::Lambda::EventInvokeConfig", d.addEventInvokeConfig},
 		{"AWS::SecretsManager::RotationSchedule", d.addRotation},
 		{"AWS::CloudWatch::Alarm", d.addAlarm},
@@ -88,9 +91,10 @@ func (d *deployer) deploy(s *cfn.Stack) error {
 }
 
 func (d *deployer) addRole(s *cfn.Stack, r cfn.Resource) error {
+	arn := d.account.roleARN(s.Ref(r.LogicalID))
 	role, err := iam.Parse(r.Properties["Policies"])
-	d.account.putRole(d.account.roleARN(s.Ref(r.LogicalID)), role)
-	return err
+	d.account.putRole(arn, role)
+	return errors.Join(err, d.account.putPolicy(arn+trust, r.Properties["AssumeRolePolicyDocument"]))
 }
 
 func (d *deployer) addRolePolicy(_ *cfn.Stack, r cfn.Resource) error {
@@ -105,30 +109,45 @@ func (d *deployer) addQueue(s *cfn.Stack, r cfn.Resource) error {
 	return nil
 }
 
+func (d *deployer) addQueuePolicy(_ *cfn.Stack, r cfn.Resource) error {
+	return d.addPolicies(r.Properties["Queues"], r.Properties["PolicyDocument"], func(url string) string {
+		return d.account.arn("sqs", queueName(url))
+	})
+}
+
+func (d *deployer) addTopicPolicy(_ *cfn.Stack, r cfn.Resource) error {
+	return d.addPolicies(r.Properties["Topics"], r.Properties["PolicyDocument"], func(arn string) string { return arn })
+}
+
+// addPolicies adds a document to the policies of a list of resources.
+func (d *deployer) addPolicies(resources, document any, arn func(id string) string) error {
+	list, _ := resources.([]any)
+	var problems []error
+	for _, id := range list {
+		problems = append(problems, d.account.putPolicy(arn(fmt.Sprint(id)), document))
+	}
+	return errors.Join(problems...)
+}
+
+func (d *deployer) addKey(s *cfn.Stack, r cfn.Resource) error {
+	return d.account.putPolicy(d.keyARN(s.Ref(r.LogicalID)), r.Properties["KeyPolicy"])
+}
+
+func (d *deployer) keyARN(id string) string { return d.account.arn("kms", "key/"+id) }
+
 func (d *deployer) addTopic(s *cfn.Stack, r cfn.Resource) error {
 	arn := s.Ref(r.LogicalID)
-	topic := &notify.Topic{ARN: arn, Account: d.account.ID}
-	var problems []error
-	for _, policy := range s.OfType("AWS::SNS::TopicPolicy") {
-		if topics, _ := policy.Properties["Topics"].([]any); slices.Contains(topics, any(arn)) {
-			var err error
-			topic.Policy, err = iam.ParseResource(policy.Properties["PolicyDocument"])
-			problems = append(problems, err)
-		}
+	topic := &notify.Topic{
+		ARN: arn, Account: d.account.ID, Policy: d.account.policy(arn),
+		Decided: func(made iam.Decision) { d.account.decided(made.Policy, made.Question, made.Verdict) },
 	}
-	// A key that is not the stack's, such as alias/aws/sns, denies every service.
+	// A key that is not the stack's, such as alias/aws/sns, has no policy here, so it denies every service.
 	if key, ok := r.Properties["KmsMasterKeyId"].(string); ok {
-		topic.Encrypted = true
-		for _, k := range s.OfType("AWS::KMS::Key") {
-			if s.Ref(k.LogicalID) == key {
-				var err error
-				topic.Key, err = iam.ParseResource(k.Properties["KeyPolicy"])
-				problems = append(problems, err)
-			}
-		}
+		topic.Encrypted, topic.KeyARN = true, d.keyARN(key)
+		topic.Key = d.account.policy(topic.KeyARN)
 	}
 	d.alerts.addTopic(topic)
-	return errors.Join(problems...)
+	return nil
 }
 
 func (d *deployer) addSubscription(_ *cfn.Stack, r cfn.Resource) error {
@@ -208,6 +227,9 @@ func (d *deployer) addFunction(s *cfn.Stack, r cfn.Resource) error {
 	if _, ok := d.account.role(role); !ok {
 		return fmt.Errorf("its role %s is not one of the stack's", role)
 	}
+	if !d.account.assumes("lambda.amazonaws.com", role, "") {
+		return errors.New("the role defined for the function cannot be assumed by Lambda")
+	}
 	key := "FAKEKEYOF" + strings.ToUpper(r.LogicalID)
 	d.account.issueKey(key, role)
 	timeout, _ := cfn.Number(p["Timeout"])
@@ -220,11 +242,34 @@ func (d *deployer) addFunction(s *cfn.Stack, r cfn.Resource) error {
 		limit = int(reserved)
 	}
 	name := s.Ref(r.LogicalID)
-	d.functions.add(r.LogicalID, role, lambda.Config{
-		Name: name, Binary: d.options.Binaries[r.LogicalID], Environment: d.environment(p, name, key), Dir: d.dir,
+	logGroup := "/aws/lambda/" + name
+	if config, ok := p["LoggingConfig"].(map[string]any); ok && config["LogGroup"] != nil {
+		logGroup = fmt.Sprint(config["LogGroup"])
+	}
+	d.functions.add(r.LogicalID, role, logGroup, lambda.Config{
+		Name: name, Binary: d.options.Binaries[r.LogicalID], Environment: d.environment(p, name, logGroup, key), Dir: d.dir,
 		Timeout: deadline, MaxConcurrency: limit, IdleLife: d.options.IdleLife,
 	})
 	return nil
+}
+
+// addPermission adds a statement to a function's policy, as AddPermission does.
+func (d *deployer) addPermission(_ *cfn.Stack, r cfn.Resource) error {
+	p := r.Properties
+	for name := range p {
+		if !slices.Contains([]string{"FunctionName", "Action", "Principal", "SourceAccount"}, name) {
+			return fmt.Errorf("this model knows no %s", name)
+		}
+	}
+	arn := d.account.arn("lambda", "function:"+fmt.Sprint(p["FunctionName"]))
+	statement := map[string]any{
+		"Sid": r.LogicalID, "Effect": "Allow", "Principal": map[string]any{"Service": p["Principal"]},
+		"Action": p["Action"], "Resource": arn,
+	}
+	if account, ok := p["SourceAccount"]; ok {
+		statement["Condition"] = map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": account}}
+	}
+	return d.account.putPolicy(arn, map[string]any{"Statement": []any{statement}})
 }
 
 // addEventInvokeConfig sets what becomes of events that fail.
@@ -254,7 +299,7 @@ func (d *deployer) addEventInvokeConfig(_ *cfn.Stack, r cfn.Resource) error {
 // environment is what Lambda sets for a process (Lambda Developer Guide, "Defined runtime environment variables"), the
 // machine's and the template's variables, and those of the options. Lambda's AWS_LAMBDA_INITIALIZATION_TYPE is left
 // out: where it is set, the functions ignore the machine's.
-func (d *deployer) environment(p map[string]any, name, key string) []string {
+func (d *deployer) environment(p map[string]any, name, logGroup, key string) []string {
 	memory, _ := cfn.Number(p["MemorySize"])
 	if memory == 0 {
 		memory = 128
@@ -267,7 +312,7 @@ func (d *deployer) environment(p map[string]any, name, key string) []string {
 		"AWS_LAMBDA_FUNCTION_VERSION":     "$LATEST",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(int(memory)), "AWS_LAMBDA_LOG_FORMAT": "JSON",
 		"AWS_LAMBDA_LOG_LEVEL":      "DEBUG",
-		"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/" + name, "AWS_LAMBDA_LOG_STREAM_NAME": "local",
+		"AWS_LAMBDA_LOG_GROUP_NAME": logGroup, "AWS_LAMBDA_LOG_STREAM_NAME": "local",
 		"_HANDLER": "bootstrap", "LAMBDA_TASK_ROOT": "/var/task", "TZ": ":UTC", "LANG": "en_US.UTF-8",
 	}
 	maps.Copy(all, d.machine)

@@ -105,7 +105,9 @@ func (d *destinations) call(ctx context.Context, rule string, m notify.Outgoing)
 	switch {
 	case destination == nil:
 		return notify.Outcome{Code: "NO_RESOURCE", Message: m.Topic + " does not exist"}
-	case !d.account.allows(m.Role, "events:InvokeApiDestination", m.Topic):
+	case !d.account.assumes(notify.EventBridge, m.Role, rule):
+		return notify.Outcome{Code: "NO_PERMISSIONS", Message: "EventBridge may not assume " + m.Role + " for " + rule}
+	case !d.account.allows(m.Role, "events:InvokeApiDestination", m.Topic, nil):
 		return notify.Outcome{Code: "NO_PERMISSIONS", Message: m.Role + " may not call " + m.Topic + " for " + rule}
 	}
 	return destination.Call(ctx, d.client, d.hosts.Local, m.Body)
@@ -119,12 +121,11 @@ func (d *destinations) keep(rule string, m notify.Outgoing, event map[string]any
 			delete(attributes, name)
 		}
 	}
-	queue := d.queues.find(m.DeadLetters)
 	body, err := json.Marshal(event)
-	if err == nil && queue != nil {
-		err = queue.Send(string(body), attributes)
+	if err == nil {
+		err = d.queues.sendFrom(notify.EventBridge, rule, m.DeadLetters, string(body), attributes)
 	}
-	if err != nil || queue == nil {
+	if err != nil {
 		d.journal.lost(fmt.Errorf("an event of %s is lost: %s: %w", rule, attributes["ERROR_MESSAGE"], err))
 	}
 }

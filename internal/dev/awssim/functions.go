@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/alarm"
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/iam"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/lambda"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/secretsmanager"
 )
@@ -34,6 +35,7 @@ type function struct {
 
 	id    string // logical
 	role  string // ARN
+	logs  string // ARN of its log streams, as permissions name them
 	async *lambda.Async
 }
 
@@ -41,12 +43,15 @@ func newFunctions(a *account, t *timeline, j *journal, h *hosts, samples *alarm.
 	return &functions{account: a, timeline: t, journal: j, hosts: h, samples: samples, byARN: map[string]*function{}}
 }
 
-// add adds a function, by its logical id, that runs with a role. The config's name, binary, environment and limits are
-// the caller's; what comes from this account is filled in.
-func (f *functions) add(id, role string, config lambda.Config) {
+// add adds a function, by its logical id, that runs with a role and logs into a group. The config's name, binary,
+// environment and limits are the caller's; what comes from this account is filled in.
+func (f *functions) add(id, role, logGroup string, config lambda.Config) {
 	config.ARN = f.account.arn("lambda", "function:"+config.Name)
 	config.Now, config.NewID, config.Before = f.timeline.Now, f.account.newID, f.timeline.clock.publish
-	one := &function{id: id, role: role, Function: lambda.NewFunction(config)}
+	one := &function{
+		id: id, role: role, logs: f.account.arn("logs", "log-group:"+logGroup+":log-stream:local"),
+		Function: lambda.NewFunction(config),
+	}
 	metric := alarm.Metric{
 		Namespace: "AWS/Lambda", Dimensions: []alarm.Dimension{{Name: "FunctionName", Value: config.Name}},
 	}
@@ -58,7 +63,7 @@ func (f *functions) add(id, role string, config lambda.Config) {
 			m.Name = name
 			f.samples.Put(m, f.timeline.Now(), alarm.Value(value))
 		},
-		Ran:        func(i lambda.Invocation) { f.journal.ran(id, i) },
+		Ran:        func(i lambda.Invocation) { f.ran(one, i) },
 		Broken:     f.journal.broke,
 		MaxRetries: 2, // Lambda's default
 	}
@@ -142,11 +147,26 @@ func (f *functions) accept(ctx context.Context, arn, event string) error {
 	return f.find(arn).async.Accept(ctx, []byte(f.hosts.Local(event)))
 }
 
+// ran records an invocation. Lambda writes the logs with the function's role; without the permissions they are lost.
+func (f *functions) ran(one *function, i lambda.Invocation) Run {
+	create := f.account.allows(one.role, "logs:CreateLogStream", one.logs, nil)
+	if put := f.account.allows(one.role, "logs:PutLogEvents", one.logs, nil); !create || !put {
+		i.Stdout, i.Stderr = nil, nil
+	}
+	return f.journal.ran(one.id, i)
+}
+
 // rotate is a secretsmanager.Rotate: it runs one step of a rotation by the function that the secret names.
 func (f *functions) rotate(ctx context.Context, lambdaARN string, event secretsmanager.RotationEvent) error {
 	one := f.find(lambdaARN)
 	if one == nil {
 		return fmt.Errorf("rotation: function %s does not exist", lambdaARN)
+	}
+	if f.account.asks(lambdaARN, iam.Question{
+		Principal: "secretsmanager.amazonaws.com", Action: "lambda:InvokeFunction", Resource: lambdaARN,
+		Context: iam.Context{"aws:sourceaccount": {f.account.ID}},
+	}) != iam.Allowed {
+		return fmt.Errorf("rotation: AccessDeniedException: the policy of %s does not let Secrets Manager invoke it", lambdaARN)
 	}
 	text, err := json.Marshal(event)
 	if err != nil {
@@ -177,7 +197,7 @@ func (f *functions) wait(ctx context.Context, one *function, event []byte) (Run,
 		failed = 1
 	}
 	one.async.Count("Errors", failed)
-	return f.journal.ran(one.id, i), nil
+	return f.ran(one, i), nil
 }
 
 // onFailure sets what becomes of events that fail.

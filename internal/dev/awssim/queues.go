@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/alarm"
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/iam"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/sqs"
 )
 
@@ -49,12 +50,31 @@ func (q *queues) find(arn string) *sqs.Queue {
 	return q.byARN[arn]
 }
 
-// sendAs puts a message in a queue on behalf of a role; both are ARNs.
+// overTLS is the context of all requests that AWS's services make.
+func overTLS() iam.Context { return iam.Context{"aws:securetransport": {"true"}} }
+
+// sendAs puts a message in a queue on behalf of a role; both are ARNs. The role is of the queue's account, so its own
+// policies are enough as long as the queue's does not deny.
 func (q *queues) sendAs(role, arn, body string, attributes map[string]string) error {
-	if !q.account.allows(role, "sqs:SendMessage", arn) {
+	asked := iam.Question{Principal: role, Action: "sqs:SendMessage", Resource: arn, Context: overTLS()}
+	if !q.account.allows(role, asked.Action, arn, overTLS()) || q.account.asks(arn, asked) == iam.Denied {
 		return fmt.Errorf("AccessDenied: %s is not authorized to perform: sqs:SendMessage on resource: %s", role, arn)
 	}
 	return q.find(arn).Send(body, attributes)
+}
+
+// sendFrom puts a message in a queue on behalf of a service that works for the resource source; both are ARNs.
+func (q *queues) sendFrom(service, source, arn, body string, attributes map[string]string) error {
+	asked := iam.Question{Principal: service, Action: "sqs:SendMessage", Resource: arn, Context: overTLS()}
+	asked.Context["aws:sourcearn"] = []string{source}
+	if q.account.asks(arn, asked) != iam.Allowed {
+		return fmt.Errorf("AccessDenied: the policy of queue %s does not let %s send", arn, service)
+	}
+	queue := q.find(arn)
+	if queue == nil {
+		return fmt.Errorf("AWS.SimpleQueueService.NonExistentQueue: %s", arn)
+	}
+	return queue.Send(body, attributes)
 }
 
 // measure publishes the queues' lengths for the minute that ends now.

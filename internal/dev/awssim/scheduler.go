@@ -308,6 +308,10 @@ func (s *scheduler) count(one *scheduled, metric string) {
 
 // start invokes a schedule's target with the schedule's role.
 func (s *scheduler) start(ctx context.Context, one *scheduled, input string) error {
+	// "aws:SourceArn" is the schedule's group (Scheduler User Guide, "Confused deputy prevention").
+	if !s.account.assumes("scheduler.amazonaws.com", one.role, s.account.arn("scheduler", "schedule-group/"+one.group)) {
+		return fmt.Errorf("AccessDeniedException: EventBridge Scheduler may not assume the role %s", one.role)
+	}
 	if strings.HasSuffix(one.target, rotateSecret) {
 		return s.startRotation(ctx, one, input)
 	}
@@ -347,7 +351,7 @@ func (s *scheduler) startRotation(ctx context.Context, one *scheduled, input str
 }
 
 func (s *scheduler) permit(one *scheduled, action, resource string) error {
-	if s.account.allows(one.role, action, resource) {
+	if s.account.allows(one.role, action, resource, nil) {
 		return nil
 	}
 	return fmt.Errorf(

@@ -1,21 +1,26 @@
 // Package iam is a model of IAM's evaluation of one role's policies, or one resource's: enough for this repository's
 // templates, so that a program under test meets the denials of its real role. An operator or element that
-// it does not know is an error, never an Allow.
+// it does not know is an error, never an Allow. What a policy could do without, Parts shows.
 package iam
 
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 )
 
+// Policy is what the statements of one or more documents say. The zero Policy is silent about everything.
+type Policy struct{ statements []statement }
+
 // Role is what the policies of a role say. The zero Role allows nothing.
-type Role struct{ statements []statement }
+type Role struct{ Policy }
 
 type statement struct {
+	sid        string
 	allow      bool
 	principals []string // services, or *; of a resource's policy only
 	actions    []string
@@ -71,30 +76,57 @@ func Parse(policies any) (Role, error) {
 	return role, errors.Join(problems...)
 }
 
+// A Question is what a principal wants to do.
+type Question struct {
+	// Principal is a service of AWS or the ARN of a role; "" for a role that asks its own policies.
+	Principal        string
+	Action, Resource string
+	Context          Context
+}
+
+// A Verdict is a policy's answer. Who is allowed by no policy is denied.
+type Verdict string
+
+// The verdicts.
+const (
+	Silent  Verdict = ""
+	Allowed Verdict = "allowed"
+	Denied  Verdict = "denied"
+)
+
+// A Decision is a Question that was put to a policy, with its Verdict.
+type Decision struct {
+	Question
+
+	// Policy is the ARN of the role or the resource whose policy it is. That of a role's trust policy ends with ":trust".
+	Policy  string
+	Verdict Verdict
+}
+
 // With is the role with one more policy document: an AWS::IAM::RolePolicy.
 func (r Role) With(document any) (Role, error) {
 	statements, err := parseDocument(document, false)
-	return Role{slices.Concat(r.statements, statements)}, err
+	return Role{Policy{slices.Concat(r.statements, statements)}}, err
 }
 
 // Resource is the policy of a resource, such as a topic or a key. The zero Resource allows nothing.
-type Resource struct{ statements []statement }
+type Resource struct{ Policy }
 
 // ParseResource reads a resolved policy document.
 func ParseResource(document any) (Resource, error) {
 	statements, err := parseDocument(document, true)
-	return Resource{statements}, err
+	return Resource{Policy{statements}}, err
+}
+
+// With is the resource with one more policy document.
+func (r Resource) With(document any) (Resource, error) {
+	statements, err := parseDocument(document, true)
+	return Resource{Policy{slices.Concat(r.statements, statements)}}, err
 }
 
 // Allows reports whether a service of AWS (events.amazonaws.com) may do an action.
 func (r Resource) Allows(service, action, resource string, context Context) bool {
-	var concerned []statement
-	for _, s := range r.statements {
-		if slices.Contains(s.principals, service) || slices.Contains(s.principals, "*") {
-			concerned = append(concerned, s)
-		}
-	}
-	return allows(concerned, action, resource, context)
+	return r.Answer(Question{Principal: service, Action: action, Resource: resource, Context: context}) == Allowed
 }
 
 func parseDocument(document any, ofResource bool) ([]statement, error) {
@@ -119,7 +151,13 @@ func parse(v any, ofResource bool) (statement, error) {
 			problems = append(problems, fmt.Errorf("statement %v: this model knows no %s", body["Sid"], name))
 		}
 	}
-	s := statement{allow: body["Effect"] == "Allow", actions: texts(body["Action"]), resources: texts(body["Resource"])}
+	sid, _ := body["Sid"].(string)
+	s := statement{
+		sid: sid, allow: body["Effect"] == "Allow", actions: texts(body["Action"]), resources: texts(body["Resource"]),
+	}
+	if _, ok := body["Resource"]; !ok && ofResource { // a trust policy: its resource is the role
+		s.resources = []string{"*"}
+	}
 	if !s.allow && body["Effect"] != "Deny" {
 		problems = append(problems, fmt.Errorf("statement %v: Effect is %v", body["Sid"], body["Effect"]))
 	}
@@ -142,24 +180,76 @@ func parse(v any, ofResource bool) (statement, error) {
 	return s, errors.Join(problems...)
 }
 
-// Allows reports whether the role may do an action: one statement allows it and none denies it (IAM User Guide, "Policy
-// evaluation logic").
+// Allows reports whether the role may do an action.
 func (r Role) Allows(action, resource string, context Context) bool {
-	return allows(r.statements, action, resource, context)
+	return r.Answer(Question{Action: action, Resource: resource, Context: context}) == Allowed
 }
 
-func allows(statements []statement, action, resource string, context Context) bool {
-	allowed := false
-	for _, s := range statements {
-		if !s.covers(action, resource, context) {
+// Answer evaluates the policy: one statement allows and none denies (IAM User Guide, "Policy evaluation logic").
+func (p Policy) Answer(q Question) Verdict {
+	verdict := Silent
+	for _, s := range p.statements {
+		if !s.covers(q.Action, q.Resource, q.Context) || s.principals != nil &&
+			!slices.Contains(s.principals, q.Principal) && !slices.Contains(s.principals, "*") {
 			continue
 		}
 		if !s.allow {
-			return false
+			return Denied
 		}
-		allowed = true
+		verdict = Allowed
 	}
-	return allowed
+	return verdict
+}
+
+// Parts returns each thing that the policy says and that could be left out alone, with the policy without it: an action
+// of a statement, and a resource, a principal or a condition's value that is not the only one of its list.
+func (p Policy) Parts() iter.Seq2[string, Policy] {
+	return func(yield func(string, Policy) bool) {
+		for i, s := range p.statements {
+			for name, rest := range s.parts() {
+				without := slices.Concat(p.statements[:i], rest, p.statements[i+1:])
+				if !yield(s.sid+": "+name, Policy{without}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// parts returns what is left of the statement without one of its parts: nothing, if that was its only action.
+func (s statement) parts() iter.Seq2[string, []statement] {
+	return func(yield func(string, []statement) bool) {
+		each := func(list []string, field func(*statement) *[]string) bool {
+			for i, name := range list {
+				rest := s
+				*field(&rest) = slices.Delete(slices.Clone(list), i, i+1)
+				if !yield(name, []statement{rest}) {
+					return false
+				}
+			}
+			return true
+		}
+		if len(s.actions) == 1 {
+			if !yield(s.actions[0], nil) {
+				return
+			}
+		} else if !each(s.actions, func(s *statement) *[]string { return &s.actions }) {
+			return
+		}
+		if len(s.resources) > 1 && !each(s.resources, func(s *statement) *[]string { return &s.resources }) ||
+			len(s.principals) > 1 && !each(s.principals, func(s *statement) *[]string { return &s.principals }) {
+			return
+		}
+		for i, c := range s.conditions {
+			values := func(s *statement) *[]string {
+				s.conditions = slices.Clone(s.conditions)
+				return &s.conditions[i].values
+			}
+			if len(c.values) > 1 && !each(c.values, values) {
+				return
+			}
+		}
+	}
 }
 
 func (s statement) covers(action, resource string, context Context) bool {

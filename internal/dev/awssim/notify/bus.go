@@ -34,6 +34,9 @@ type Topic struct {
 	Encrypted   bool
 	Open        bool
 	Account     string
+	// KeyARN is the key's, for Decided, which gets each question that a policy was asked, with the answer; nil: no one.
+	KeyARN  string
+	Decided func(iam.Decision)
 
 	mu            sync.Mutex
 	subscriptions []Subscription
@@ -125,15 +128,25 @@ func (t *Topic) admit(publisher, source string) error {
 	t.mu.Lock()
 	policy := t.Policy
 	t.mu.Unlock()
-	if !policy.Allows(publisher, "sns:Publish", t.ARN, context) {
+	publish := iam.Question{Principal: publisher, Action: "sns:Publish", Resource: t.ARN, Context: context}
+	if !t.allows(t.ARN, policy, publish) {
 		return fmt.Errorf("the policy of topic %s does not let %s publish", t.ARN, publisher)
 	}
 	for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
-		if t.Encrypted && !t.Key.Allows(publisher, action, "*", nil) {
+		use := iam.Question{Principal: publisher, Action: action, Resource: t.KeyARN}
+		if t.Encrypted && !t.allows(t.KeyARN, t.Key, use) {
 			return fmt.Errorf("the policy of the key of topic %s does not let %s use it (%s)", t.ARN, publisher, action)
 		}
 	}
 	return nil
+}
+
+func (t *Topic) allows(name string, policy iam.Resource, q iam.Question) bool {
+	verdict := policy.Answer(q)
+	if t.Decided != nil {
+		t.Decided(iam.Decision{Policy: name, Question: q, Verdict: verdict})
+	}
+	return verdict == iam.Allowed
 }
 
 // Rule is a rule of EventBridge.

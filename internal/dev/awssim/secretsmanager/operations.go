@@ -1,6 +1,7 @@
 package secretsmanager
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -117,7 +118,8 @@ func (s *Store) create(r createRequest) (*versionAnswer, *api.Error) {
 	}
 	now := s.config.Now()
 	created := &Secret{
-		Name: r.Name, ARN: s.newARN(r.Name), Description: r.Description, KMSKeyID: r.KmsKeyId, Created: now, Changed: now,
+		Name: r.Name, ARN: s.newARN(r.Name), Description: r.Description, KMSKeyID: cmp.Or(r.KmsKeyId, s.config.KeyARN),
+		Created: now, Changed: now,
 	}
 	s.secrets[r.Name] = created
 	answer := &versionAnswer{ARN: created.ARN, Name: created.Name}

@@ -98,11 +98,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	call.Secret, call.Stage, call.VersionID = subject.SecretID+subject.Name, subject.VersionStage, subject.VersionID
 	arn := s.Store.arn(call.Secret)
 	access := api.Access{Action: "secretsmanager:" + operation, Resource: arn, Context: iam.Context{}}
+	var key string
 	if subject.VersionStage != "" {
 		access.Context["secretsmanager:versionstage"] = []string{subject.VersionStage}
 	}
 	if found, ok := s.Store.Secret(call.Secret); ok {
-		call.Secret = found.Name
+		call.Secret, key = found.Name, found.KMSKeyID
 		if found.RotationLambdaARN != "" {
 			access.Context["secretsmanager:resource/allowrotationlambdaarn"] = []string{found.RotationLambdaARN}
 		}
@@ -110,6 +111,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var rejected *api.Error
 	if call.AccessKey, rejected = api.AccessKey(r); rejected == nil && s.Authorize != nil {
 		rejected = s.Authorize(call.AccessKey, access)
+	}
+	for _, action := range keyActions[operation] {
+		if rejected == nil && key != "" && s.Authorize != nil {
+			rejected = s.useKey(call.AccessKey, action, key)
+		}
 	}
 	if rejected != nil {
 		s.reject(w, call, rejected)
@@ -129,6 +135,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.note(call)
 		write(w, http.StatusOK, answer)
 	}
+}
+
+// keyActions are what an operation does with a secret's own KMS key, on behalf of the caller (User Guide, "Secret
+// encryption and decryption").
+var keyActions = map[string][]string{
+	"GetSecretValue": {"kms:Decrypt"},
+	"PutSecretValue": {"kms:GenerateDataKey", "kms:Decrypt"},
+}
+
+func (s *Server) useKey(accessKey, action, key string) *api.Error {
+	service := "secretsmanager." + s.Store.config.Region + ".amazonaws.com"
+	access := api.Access{Action: action, Resource: key, Context: iam.Context{"kms:viaservice": {service}}}
+	if s.Authorize(accessKey, access) != nil {
+		return api.Reject("AccessDeniedException", "Access to KMS is not allowed")
+	}
+	return nil
 }
 
 func (s *Server) serve(operation string, body []byte) (any, *api.Error) {

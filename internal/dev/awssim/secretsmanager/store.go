@@ -35,6 +35,7 @@ type Rotation struct {
 // Config is where a Store lives.
 type Config struct {
 	Region, AccountID, Partition string
+	KeyARN                       string    // of the key of new secrets that name none; empty: aws/secretsmanager
 	Now                          api.Clock // nil: the real clock
 	Rotate                       Rotate    // nil: RotateSecret finds no function
 }
