@@ -126,8 +126,8 @@ func (a *account) decided(policy string, q iam.Question, verdict iam.Verdict) ia
 	return verdict
 }
 
-// Decisions returns each question that a policy of the account was asked so far, once, with the answer.
-func (a *account) Decisions() []iam.Decision {
+// allDecisions returns each question that a policy of the account was asked so far, once, with the answer.
+func (a *account) allDecisions() []iam.Decision {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var list []iam.Decision
@@ -137,8 +137,8 @@ func (a *account) Decisions() []iam.Decision {
 	return list
 }
 
-// Policies returns the policies of the account by the names that its decisions have for them.
-func (a *account) Policies() map[string]iam.Policy {
+// policies returns the policies of the account by the names that its decisions have for them.
+func (a *account) policies() map[string]iam.Policy {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	all := map[string]iam.Policy{}

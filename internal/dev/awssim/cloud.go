@@ -33,6 +33,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/alarm"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/cloudwatch"
+	"github.com/cronbearer/cronbearer/internal/dev/awssim/iam"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/notify"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/secretsmanager"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/sqs"
@@ -394,3 +395,9 @@ func (c *Cloud) QueueByURL(url string) *sqs.Queue {
 
 // PassedOver names the resources that were left out.
 func (c *Cloud) PassedOver() []string { return c.deployer.passedOver }
+
+// Decisions returns each question that a policy was asked so far, once, with the answer; none of a light Cloud.
+func (c *Cloud) Decisions() []iam.Decision { return c.account.allDecisions() }
+
+// Policies returns the policies of roles and resources by the names that decisions have for them.
+func (c *Cloud) Policies() map[string]iam.Policy { return c.account.policies() }

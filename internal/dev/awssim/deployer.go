@@ -22,6 +22,7 @@ import (
 
 // passedOver are the resource types that mean nothing here: the template's tests check them.
 var passedOver = []string{
+	"AWS::Chatbot::MicrosoftTeamsChannelConfiguration", "AWS::Chatbot::SlackChannelConfiguration",
 	"AWS::CloudWatch::Dashboard", "AWS::KMS::Alias", "AWS::Logs::LogGroup", "AWS::Logs::QueryDefinition",
 	"AWS::Scheduler::ScheduleGroup",
 }

@@ -166,7 +166,7 @@ func (f *functions) rotate(ctx context.Context, lambdaARN string, event secretsm
 		Principal: "secretsmanager.amazonaws.com", Action: "lambda:InvokeFunction", Resource: lambdaARN,
 		Context: iam.Context{"aws:sourceaccount": {f.account.ID}},
 	}) != iam.Allowed {
-		return fmt.Errorf("rotation: AccessDeniedException: the policy of %s does not let Secrets Manager invoke it", lambdaARN)
+		return fmt.Errorf("rotation: AccessDeniedException: %s does not let Secrets Manager invoke it", lambdaARN)
 	}
 	text, err := json.Marshal(event)
 	if err != nil {

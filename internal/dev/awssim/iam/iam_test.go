@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/cronbearer/cronbearer/internal/dev/awssim/iam"
 )
 
@@ -114,4 +116,40 @@ func parse(t *testing.T, statements string) (iam.Role, error) {
 		t.Fatal(err)
 	}
 	return iam.Parse([]any{map[string]any{"PolicyDocument": map[string]any{"Statement": list}}})
+}
+
+// TestPartsAreWhatAPolicyCouldDoWithout: each is named, and without it the policy no longer answers as before.
+func TestPartsAreWhatAPolicyCouldDoWithout(t *testing.T) {
+	t.Parallel()
+	policy, err := iam.ParseResource(map[string]any{"Statement": []any{
+		map[string]any{
+			"Sid": "Send", "Effect": "Allow", "Principal": map[string]any{"Service": []any{"a.example", "b.example"}},
+			"Action": "sqs:SendMessage", "Resource": []any{"first", "second"},
+			"Condition": map[string]any{"StringEquals": map[string]any{"stage": []any{"new", "old"}}},
+		},
+		map[string]any{
+			"Sid": "Read", "Effect": "Allow", "Principal": "*", "Action": []any{"sqs:ReceiveMessage", "sqs:DeleteMessage"},
+			"Resource": "first",
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := iam.Question{
+		Principal: "a.example", Action: "sqs:SendMessage", Resource: "second", Context: iam.Context{"stage": {"old"}},
+	}
+	receive := iam.Question{Principal: "anyone", Action: "sqs:ReceiveMessage", Resource: "first"}
+	got := map[string]string{}
+	for name, without := range policy.Parts() {
+		got[name] = string(without.Answer(send)) + "," + string(without.Answer(receive))
+	}
+	want := map[string]string{
+		"Send: sqs:SendMessage": ",allowed", "Send: first": "allowed,allowed", "Send: second": ",allowed",
+		"Send: a.example": ",allowed", "Send: b.example": "allowed,allowed",
+		"Send: new": "allowed,allowed", "Send: old": ",allowed",
+		"Read: sqs:ReceiveMessage": "allowed,", "Read: sqs:DeleteMessage": "allowed,allowed",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("answers without each part (-want +got)\n%s", diff)
+	}
 }
