@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -47,7 +48,7 @@ func TestPoliciesGrantWhatIsUsedAndNoMore(t *testing.T) {
 			"RemindAfter": "20h",
 		},
 	})
-	stacks := []*cfn.Stack{r.Stack, r.addRotation(), r.addChat()}
+	stacks := []*cfn.Stack{r.Stack, r.addRotation(), r.addPeople()}
 	r.work()
 	for _, d := range r.Decisions() {
 		// A resource need not allow a role of its account, whose own policy does.
@@ -119,11 +120,21 @@ func (r *renewal) addRotation() *cfn.Stack {
 	return stack
 }
 
-func (r *renewal) addChat() *cfn.Stack {
+func (r *renewal) addPeople() *cfn.Stack {
 	r.t.Helper()
-	stack, err := r.AddStack(filepath.Join(awssimtest.Root(), "infra", "notifications.yaml"), "chat", map[string]string{
-		"StackName": r.Stack.StackName, "TopicArn": r.Stack.Ref("AlarmTopic"), "SlackWorkspaceId": "T0123ABCD",
-		"SlackChannelId": "C0123ABCD", "DeadLetterArn": fmt.Sprint(r.Stack.Outputs["DeadLettersArn"]),
+	for name, value := range map[string]string{"pager-key": strings.Repeat("0", 32), "webhook": `{"value":"key"}`} {
+		_, err := r.Secrets.Put(name, value)
+		must(r.t, err)
+	}
+	for _, called := range []string{"events.pagerduty.com", "hooks.example.com"} {
+		must(r.t, r.Host(called, http.NotFoundHandler()))
+	}
+	stack, err := r.AddStack(filepath.Join(awssimtest.Root(), "infra", "notifications.yaml"), "people", map[string]string{
+		"StackName": r.Stack.StackName, "TopicArn": r.Stack.Ref("AlarmTopic"),
+		"DeadLetterArn":    fmt.Sprint(r.Stack.Outputs["DeadLettersArn"]),
+		"SlackWorkspaceId": "T0123ABCD", "SlackChannelId": "C0123ABCD",
+		"PagerDutyKeySecretArn": arnOf(r.t, "pager-key"),
+		"WebhookUrl":            "https://hooks.example.com/alarms", "WebhookSecretArn": arnOf(r.t, "webhook"),
 	})
 	must(r.t, err)
 	return stack
