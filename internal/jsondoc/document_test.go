@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/cronbearer/cronbearer/internal/dev/growth"
 	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
@@ -149,8 +149,8 @@ func TestDocumentIsZero(t *testing.T) {
 	}
 }
 
-// FuzzDocument holds that a document says the same in place as read into a tree: whether it has a value at a pointer, and
-// which is there.
+// FuzzDocument holds that a document says the same in place as read into a tree: whether it has a value at a pointer,
+// and which is there.
 func FuzzDocument(fuzz *testing.F) {
 	f := mutate.New(fuzz)
 	f.Add(`{"a":[1,{"b":"c"}],"x":2}`, "/a/1/b", `["b","c"]`)
@@ -204,30 +204,35 @@ func TestDocumentTakesNoMemoryForWhatNobodyAsks(t *testing.T) {
 // Each byte is read once, or a body of 1 MiB nested 10,000 deep would take 5 GB of reading for a pointer of as many *.
 func TestDocumentIsReadOnceWhateverItHolds(t *testing.T) {
 	t.Parallel()
-	const deep = 9_000
-	for name, c := range map[string]struct{ text, pointer string }{
-		"nested lists": {text: strings.Repeat("[", deep) + strings.Repeat("0,", 1<<19) + "0" +
-			strings.Repeat("]", deep), pointer: strings.Repeat("/*", deep)},
-		"nested after": {text: strings.Repeat("[[],", deep) + "0" + strings.Repeat(","+strings.Repeat(" ", 100)+
-			"1]", deep), pointer: strings.Repeat("/*", deep+1)},
-		"a flat object": {text: `{"a":0` + strings.Repeat(`,"\u0061b":0`, 80_000) + "}", pointer: "/*/*"},
-		"many elements": {text: "[" + strings.Repeat(`{"code":"X"},`, 80_000) + "0]", pointer: "/*/code"},
-		"many keys":     {text: "{" + strings.Repeat(`"a":[{"a":1}],`, 70_000) + `"b":1}`, pointer: "/*/*/*"},
+	repeat := strings.Repeat
+	for name, c := range map[string]func(n int) (text, pointer string){
+		"nested lists": func(n int) (string, string) {
+			return repeat("[", n) + repeat("0,", 60*n) + "0" + repeat("]", n), repeat("/*", n)
+		},
+		"nested after": func(n int) (string, string) {
+			return repeat("[[],", n) + "0" + repeat(","+repeat(" ", 100)+"1]", n), repeat("/*", n+1)
+		},
+		"a flat object": func(n int) (string, string) { return `{"a":0` + repeat(`,"\u0061b":0`, 9*n) + "}", "/*/*" },
+		"many elements": func(n int) (string, string) { return "[" + repeat(`{"code":"X"},`, 9*n) + "0]", "/*/code" },
+		"many keys": func(n int) (string, string) {
+			return "{" + repeat(`"a":[{"a":1}],`, 8*n) + `"b":1}`, "/*/*/*"
+		},
 	} {
-		p, err := jsondoc.ParsePointer(c.pointer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, ok := jsondoc.Check([]byte(c.text))
-		if !ok {
-			t.Fatalf("%s is not JSON", name)
-		}
-		started := time.Now()
-		if d.Has(p, jsondoc.Value{Kind: jsondoc.String, Text: "not there"}) {
-			t.Errorf("%s: found", name)
-		}
-		if took := time.Since(started); took > 2*time.Second { // 10 ms here; the quadratic way takes minutes
-			t.Errorf("%s: %s for %d bytes", name, took, len(c.text))
-		}
+		growth.Linear(t, name, 1_100, func(n int) func() { // the large one is nested nearly as deep as encoding/json allows
+			text, pointer := c(n)
+			p, err := jsondoc.ParsePointer(pointer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, ok := jsondoc.Check([]byte(text))
+			if !ok {
+				t.Fatalf("%s is not JSON", name)
+			}
+			return func() {
+				if d.Has(p, jsondoc.Value{Kind: jsondoc.String, Text: "not there"}) {
+					t.Errorf("%s: found", name)
+				}
+			}
+		})
 	}
 }

@@ -3,8 +3,8 @@ package jsondoc_test
 import (
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/cronbearer/cronbearer/internal/dev/growth"
 	"github.com/cronbearer/cronbearer/internal/jsondoc"
 )
 
@@ -42,20 +42,23 @@ func TestErrorsListsWhatExplainsAFailure(t *testing.T) {
 func TestErrorsStopsAtItsSize(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"many members":  `{"errors":[` + strings.Repeat(`{"message":"m"},`, 60_000) + `1]}`,
-		"many objects":  `[` + strings.Repeat(`{"message":"m"},`, 60_000) + `1]`,
-		"a long string": `{"error":"` + strings.Repeat(`\u0041`, 170_000) + `"}`,
+		"many members":  `{"errors":[` + strings.Repeat(`{"message":"m"},`, 12_000) + `1]}`,
+		"many objects":  `[` + strings.Repeat(`{"message":"m"},`, 12_000) + `1]`,
+		"a long string": `{"error":"` + strings.Repeat(`\u0041`, 34_000) + `"}`,
 		"deep lists":    strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000),
 	} {
 		d, ok := jsondoc.Check([]byte(text))
 		if !ok {
 			t.Fatalf("%s is not JSON", name)
 		}
-		started := time.Now()
-		got := d.Errors(500, keepAll)
-		if took := time.Since(started); len(got) > 2000 || took > time.Second {
-			t.Errorf("%s: %d bytes in %s", name, len(got), took)
+		if got := d.Errors(500, keepAll); len(got) > 2000 {
+			t.Errorf("%s: %d bytes", name, len(got))
 		}
+		growth.Faster(t, name, func() { d.Errors(500, keepAll) }, func() {
+			for range 8 { // reading the whole text this often is slower, even if the race detector slows our own code alone
+				_, _ = jsondoc.Check([]byte(text))
+			}
+		})
 	}
 }
 

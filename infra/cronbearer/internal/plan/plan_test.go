@@ -11,6 +11,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/plan"
 	"github.com/cronbearer/cronbearer/internal/dev/cfn"
+	"github.com/cronbearer/cronbearer/internal/dev/growth"
 	"github.com/cronbearer/cronbearer/internal/dev/pricing"
 	"github.com/cronbearer/cronbearer/internal/dev/schedule"
 	"github.com/cronbearer/cronbearer/internal/dev/shipped"
@@ -203,26 +204,28 @@ func TestRatesBoundByTheirOwnGap(t *testing.T) {
 	}
 }
 
-// TestTwoHundredJobs: a plan of 200 jobs, some of them every minute, takes a second or two; the limit leaves room for a
-// machine that is busy.
-func TestTwoHundredJobs(t *testing.T) {
+// TestPlanGrowsWithTheJobs and no faster: 64 of them, some of every minute, take eight times as long as 8.
+func TestPlanGrowsWithTheJobs(t *testing.T) {
 	t.Parallel()
+	growth.Linear(t, "jobs", 8, func(jobs int) func() {
+		rows := many(jobs)
+		return func() {
+			if p := with(t, rows...); len(p.Jobs) != jobs {
+				t.Errorf("%d jobs, not %d", len(p.Jobs), jobs)
+			}
+		}
+	})
+}
+
+// many are rows of a mixed stack: of every eight jobs, two run each minute of a part of the day.
+func many(jobs int) []string {
 	var rows []string
-	for i := range 200 {
+	for i := range jobs {
 		row := fmt.Sprintf(`Schedule: "cron(%d %d ? * MON-FRI *)", Timezone: Europe/London`, i%60, i%24)
 		if i%4 == 0 {
-			row = fmt.Sprintf(`Schedule: "cron(* %d-23 * * ? *)", Timezone: America/New_York`, i/40)
+			row = fmt.Sprintf(`Schedule: "cron(* %d-23 * * ? *)", Timezone: America/New_York`, i%20)
 		}
 		rows = append(rows, row)
 	}
-	begin := time.Now()
-	p := with(t, rows...)
-	if len(p.Jobs) != 200 {
-		t.Errorf("%d jobs", len(p.Jobs))
-	}
-	took := time.Since(begin)
-	t.Logf("200 jobs in %s", took)
-	if took > 20*time.Second {
-		t.Errorf("200 jobs took %s", took)
-	}
+	return rows
 }
