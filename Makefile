@@ -125,6 +125,14 @@ generate: ## Write everything that is generated: pages, tables, diagrams, golden
 fuzz: ## Run each fuzz test for FUZZTIME (30s)
 	@sh internal/dev/check/fuzz.sh $(FUZZTIME)
 
+# The same code as in make test, with larger numbers.
+soak: ## Run 100,000 jobs under random faults, then a year of 1,000 jobs: half an hour
+	go test -count 1 -v -timeout 6h -run '^(TestSoak|TestYear)$$' ./internal/dev/replay -soak 100000 -jobs 1000 -days 366
+
+# FROM: what make fuzz and make soak printed before, in files, instead of another run.
+figures: ## Fuzz, fault suite and soak, and their results in docs/robustness.md and README.md: an hour
+	@go run ./internal/dev/figures -fuzz $(FUZZTIME) $(FROM)
+
 bench: ## Measure the caller against other ways to do its job, and against its targets: 5 minutes
 	@go run ./internal/dev/bench -memory 128
 

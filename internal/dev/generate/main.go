@@ -54,6 +54,11 @@ func generators() []generator {
 			},
 		},
 		{
+			Package: "internal/dev/mutate",
+			Tests:   []string{"TestFuzzTestsAreListed"},
+			Writes:  []string{"docs/robustness.md"},
+		},
+		{
 			Package: "internal/dev/replay",
 			Tests:   []string{"TestEachAlarmIsFiredAndClearedByItsRealCause"},
 			Writes:  []string{"docs/messages.md"},

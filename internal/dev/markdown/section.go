@@ -12,7 +12,12 @@ import (
 //	<!-- NAME: make generate -->
 //	<!-- NAME: end -->
 func Section(page, name, text string) (string, error) {
-	begin, end := "<!-- "+name+": make generate -->\n", "<!-- "+name+": end -->\n"
+	return SectionBy("make generate", page, name, text)
+}
+
+// SectionBy is Section with another command in the first mark.
+func SectionBy(command, page, name, text string) (string, error) {
+	begin, end := "<!-- "+name+": "+command+" -->\n", "<!-- "+name+": end -->\n"
 	before, rest, begins := strings.Cut(page, begin)
 	_, after, ends := strings.Cut(rest, end)
 	if !begins || !ends {

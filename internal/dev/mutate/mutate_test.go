@@ -7,14 +7,19 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"math"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/dev/markdown"
 	"github.com/cronbearer/cronbearer/internal/dev/mutate"
 )
 
@@ -89,6 +94,51 @@ func TestNoFuzzTestIsForgotten(t *testing.T) {
 	if found != len(listed) || found < 25 {
 		t.Errorf("%d fuzz tests in the tree, %d in make fuzz", found, len(listed))
 	}
+}
+
+var update = flag.Bool("update", false, "write the table of docs/robustness.md")
+
+// TestFuzzTestsAreListed: docs/robustness.md has each fuzz test with the property that it states.
+func TestFuzzTestsAreListed(t *testing.T) {
+	t.Parallel()
+	const root = "../../.."
+	tests := fuzzTests(t, root)
+	var table strings.Builder
+	table.WriteString("| package | test | property |\n| --- | --- | --- |\n")
+	for _, name := range slices.Sorted(maps.Keys(tests)) {
+		pkg, test, _ := strings.Cut(name, " ")
+		fmt.Fprintf(&table, "| `%s` | `%s` | %s |\n", strings.TrimPrefix(pkg, "./"), test, property(tests[name].Doc.Text()))
+	}
+	path := filepath.Join(root, "docs", "robustness.md")
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := markdown.Section(string(page), "properties", table.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(strings.Split(string(page), "\n"), strings.Split(want, "\n")); diff != "" {
+		t.Errorf("docs/robustness.md is out of date: run make generate (-kept +now)\n%s", diff)
+	}
+}
+
+var beginning = regexp.MustCompile(`^(Fuzz\w+ (holds|checks) that |Fuzz\w+: |Fuzz\w+ changes sources: |Property: )`)
+
+var another = regexp.MustCompile(`([;,] (?:and )?)that `)
+
+// property is a fuzz test's comment as a sentence.
+func property(comment string) string {
+	text := beginning.ReplaceAllString(strings.Join(strings.Fields(comment), " "), "")
+	text = another.ReplaceAllString(text, "$1")
+	text = strings.NewReplacer("|", `\|`, "fc00::/7", "`fc00::/7`").Replace(text)
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // fuzzTests returns those of the module by "./package FuzzName", but this package's own.

@@ -91,7 +91,7 @@ func TestSoak(t *testing.T) {
 	t.Logf("figures: runs under random faults %d", s.counts.sum("runs: "))
 	t.Logf("figures: faults injected %d", s.counts.sum("faults: "))
 	t.Logf("figures: starts not accounted for %d", s.counts["PROBLEM: starts"])
-	t.Logf("figures: bytes of tokens leaked in a soak %d", leaked)
+	t.Logf("figures: bytes of tokens leaked in the soak %d", leaked)
 }
 
 // sum adds up the counts whose names begin alike.
