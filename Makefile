@@ -71,7 +71,7 @@ test: ## Run all tests: offline, with the race detector if there is a C compiler
 	fi; \
 	set -ex; go vet $$race ./...; go test $$race -shuffle=on ./...
 
-check: validate check-tree check-go check-docs check-template check-build check-deploy check-release check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
+check: validate check-tree check-go check-docs check-template check-patterns check-build check-deploy check-release check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
 
 check-tree: # What git tracks: nothing specific to one machine, and no generated page that is out of date.
 	@sh internal/dev/check/tree.sh
@@ -91,6 +91,9 @@ check-docs: $(ACTIONLINT) # Pages by markdownlint, from npm, and workflows by ac
 check-template: $(VENV_READY) # SAM CLI and cfn-lint on the shipped template, and our own reading of it against SAM CLI's.
 	@sh internal/dev/check/template.sh $(VENV)/bin
 	CRONBEARER_TEST_PYTHON=$(abspath $(VENV)/bin/python) go test -run PyYAML ./infra/cronbearer/internal/edit
+
+check-patterns: # Event patterns by AWS's own engine, from Maven, pinned: where there is Java.
+	@sh internal/dev/check/ruler.sh .tools/ruler
 
 check-build: $(VENV_READY) build # `sam build` and `make build` produce the same bytes.
 	@sh internal/dev/check/build.sh $(VENV)/bin

@@ -3,6 +3,7 @@ package notifications_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"net/http"
@@ -582,7 +583,7 @@ func documented(t *testing.T, file string, change func(event, detail map[string]
 // Guide.
 func TestDocumentedEventsReachTheirRule(t *testing.T) {
 	t.Parallel()
-	all, _ := rules(t, nil)
+	all, stack := rules(t, nil)
 	state := func(name, value, before, reason string) func(event, detail map[string]any) {
 		return func(_, detail map[string]any) {
 			detail["alarmName"] = name
@@ -595,6 +596,7 @@ func TestDocumentedEventsReachTheirRule(t *testing.T) {
 	}
 	const changed, configured = "state-change.json", "configuration-change.json"
 	const initial, unknown, crossed = "Unchecked: Initial alarm creation", "Insufficient Data: 3 …", "Threshold Crossed: …"
+	var judged []judgedEvent
 	for name, c := range map[string]struct {
 		file   string
 		change func(event, detail map[string]any)
@@ -648,9 +650,15 @@ func TestDocumentedEventsReachTheirRule(t *testing.T) {
 		},
 		"another alarm is deleted": {file: configured, change: operation("TotalNetworkTraffic", "delete"), want: nil},
 	} {
+		event := documented(t, c.file, c.change)
+		for id := range all {
+			judged = append(judged, judgedEvent{
+				Rule: id, Name: name, Pattern: stack.Resources[id].Properties["EventPattern"], Event: event,
+				Match: slices.Contains(c.want, id),
+			})
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			event := documented(t, c.file, c.change)
 			var got []string
 			for id, rule := range all {
 				sent := rule.Messages(time.Now(), event, "")
@@ -673,6 +681,64 @@ func TestDocumentedEventsReachTheirRule(t *testing.T) {
 			}
 		})
 	}
+	if *cases == "" {
+		return
+	}
+	judged = append(judged, applicationEvents(t)...)
+	text, err := json.Marshal(judged)
+	if err == nil {
+		err = os.WriteFile(*cases, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cases is set by internal/dev/check/ruler.sh.
+var cases = flag.String("cases", "", "write rules, events and whether they match to this file, for AWS's own engine")
+
+// judgedEvent is one of them.
+type judgedEvent struct {
+	Rule, Name string
+	Pattern    any
+	Event      map[string]any
+	Match      bool
+}
+
+// applicationEvents are those of the application's own rules, about the alarm of one job, with the model's verdicts.
+func applicationEvents(t *testing.T) []judgedEvent {
+	t.Helper()
+	application, err := cfn.Load("../shipped/template.yaml", cfn.Options{
+		StackName: "cronbearer", Parameters: map[string]string{"AllowedHosts": "a.example.com"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := []string{"OK", "ALARM", "INSUFFICIENT_DATA"}
+	reasons := []string{"Unchecked: Initial alarm creation", "Insufficient Data: 3", "Threshold Crossed: 1"}
+	var list []judgedEvent
+	for _, r := range application.OfType("AWS::Events::Rule") {
+		pattern, err := notify.ParsePattern(r.Properties["EventPattern"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, value := range states {
+			for _, before := range states {
+				for _, reason := range reasons {
+					event := documented(t, "state-change.json", func(_, detail map[string]any) {
+						detail["alarmName"] = "cronbearer-Silent-HourlySync"
+						detail["state"] = map[string]any{"value": value, "reason": "any"}
+						detail["previousState"] = map[string]any{"value": before, "reason": reason}
+					})
+					list = append(list, judgedEvent{
+						Rule: r.LogicalID, Name: before + " to " + value + " after " + reason, Event: event,
+						Pattern: r.Properties["EventPattern"], Match: pattern.Matches(event),
+					})
+				}
+			}
+		}
+	}
+	return list
 }
 
 // longest is the longest name that a stack may have.
