@@ -3,7 +3,6 @@ package token_test
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -311,46 +310,4 @@ func leaks(problem, text string) bool {
 		}
 	}
 	return true
-}
-
-func TestPEMInEveryShape(t *testing.T) {
-	t.Parallel()
-	k := keys()
-	for name, shape := range map[string]func(string) string{
-		"as it is":            func(s string) string { return s },
-		"\\n, two characters": func(s string) string { return strings.ReplaceAll(s, "\n", `\n`) },
-		"\\n and quotes":      func(s string) string { return `"` + strings.ReplaceAll(s, "\n", `\n`) + `"` },
-		"\\\\n":               func(s string) string { return strings.ReplaceAll(s, "\n", `\\n`) },
-		"\\r\\n":              func(s string) string { return strings.ReplaceAll(s, "\n", `\r\n`) },
-		"CRLF":                func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
-		"spaces":              func(s string) string { return strings.ReplaceAll(s, "\n", " ") },
-		"nothing":             func(s string) string { return strings.ReplaceAll(s, "\n", "") },
-		"white space around":  func(s string) string { return "\n\t " + s + " \n" },
-		"parameters first": func(s string) string {
-			return "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + s
-		},
-		"base64 as a whole": func(s string) string { return base64Of(s) },
-		"bare base64": func(s string) string {
-			lines := strings.Split(strings.TrimSpace(s), "\n")
-			return strings.Join(lines[1:len(lines)-1], "\n")
-		},
-	} {
-		for algorithm, key := range map[string]string{"RS256": k.rsa, "PS256": k.pkcs1, "ES256": k.sec1, "EdDSA": k.ed25519} {
-			text := object(t, jwtBearer(), change{"algorithm": algorithm, "private_key": shape(key)})
-			scrub := &redact.Scrubber{}
-			if _, err := token.ParseSecret(`{"oauth2":`+text+`}`, scrub); err != nil {
-				t.Errorf("%s, %s: %s", name, algorithm, err)
-			}
-			for _, written := range []string{key, shape(key), url.QueryEscape(shape(key))} {
-				if got := scrub.Scrub(written); strings.Contains(got, strings.Split(key, "\n")[1][:24]) {
-					t.Errorf("%s, %s: the key is not scrubbed", name, algorithm)
-				}
-			}
-			const help = "private_key is not a PEM block (BEGIN … PRIVATE KEY and END … PRIVATE KEY between dashes; " +
-				"-----BEGIN PRIVATE KEY-----"
-			if got := scrub.Scrub(help); got != help {
-				t.Errorf("%s: our own words are scrubbed: %s", name, got)
-			}
-		}
-	}
 }

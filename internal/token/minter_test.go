@@ -2,78 +2,23 @@ package token_test
 
 import (
 	"context"
-	"crypto"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"maps"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"github.com/google/go-cmp/cmp"
 
-	"github.com/cronbearer/cronbearer/internal/egress"
+	"github.com/cronbearer/cronbearer/internal/dev/tokenserver"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
 )
-
-// asked is one token request as the server saw it.
-type asked struct {
-	method, path, query string
-	header              http.Header
-	form                url.Values
-}
-
-// authServer is an authorization server at https://example.com with the answers of a test.
-type authServer struct {
-	transport http.RoundTripper
-
-	mu   sync.Mutex
-	seen []asked
-}
-
-// newAuthServer answers the n-th request, from 0, with answer.
-func newAuthServer(t *testing.T, answer func(n int, w http.ResponseWriter)) *authServer {
-	t.Helper()
-	s := &authServer{}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := r.ParseForm(); err != nil {
-			t.Errorf("no form: %s", err)
-		}
-		s.mu.Lock()
-		n := len(s.seen)
-		s.seen = append(s.seen, asked{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Clone(), r.PostForm})
-		s.mu.Unlock()
-		answer(n, w)
-	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	s.transport = server.Client().Transport
-	return s
-}
-
-func (s *authServer) requests() []asked {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.seen)
-}
-
-func grant(n int, w http.ResponseWriter) {
-	_, _ = fmt.Fprintf(w, `{"access_token":"minted-%04d","token_type":"Bearer","expires_in":3600}`, n)
-}
 
 // noWait is a sleep that records and does not wait.
 type noWait struct {
@@ -88,8 +33,8 @@ func (s *noWait) sleep(ctx context.Context, d time.Duration) bool {
 	return ctx.Err() == nil
 }
 
-func minter(s *authServer, clock func() time.Time) (*token.Minter, *noWait) {
-	m, waits := token.NewMinter(s.transport, hosts.List{}, clock, &redact.Scrubber{}), &noWait{}
+func minter(s *tokenserver.Server, clock func() time.Time) (*token.Minter, *noWait) {
+	m, waits := token.NewMinter(s.Transport, hosts.List{}, clock, &redact.Scrubber{}), &noWait{}
 	m.SleepWith(waits.sleep)
 	return m, waits
 }
@@ -106,307 +51,37 @@ func version(t *testing.T, id string, base map[string]any, changes change) token
 	return token.Version{Document: d, Secret: "s", ID: id, Stage: token.Current}
 }
 
-func TestTokenRequest(t *testing.T) {
-	t.Parallel()
-	refresh := func(changes change) *oauth.Config {
-		d, err := token.ParseSecret(
-			object(t, map[string]any{"token": "abcdefgh", "oauth2": json.RawMessage(object(t, refreshToken(), changes))}, nil),
-			&redact.Scrubber{},
-		)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d.OAuth2
-	}
-	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("id:client-secret-1"))
-	cases := map[string]struct {
-		oauth2 *oauth.Config
-		basic  string
-		form   url.Values // but for assertions
-		signed []string   // form parameters that hold an assertion
-	}{
-		"client_credentials": {
-			oauth2: version(t, "v", clientCredentials(), nil).OAuth2, basic: basic,
-			form: url.Values{"grant_type": {"client_credentials"}}, signed: nil,
-		},
-		"scope and audience": {
-			oauth2: version(t, "v", clientCredentials(), change{"scope": "a b", "audience": "https://api.example.com/"}).OAuth2,
-			basic:  basic,
-			form:   url.Values{"grant_type": {"client_credentials"}, "scope": {"a b"}, "audience": {"https://api.example.com/"}},
-			signed: nil,
-		},
-		"basic is form-encoded first (RFC 6749 section 2.3.1)": {
-			oauth2: version(t, "v", clientCredentials(), change{"client_id": "a:b", "client_secret": "pass word+%ü"}).OAuth2,
-			basic:  "Basic " + base64.StdEncoding.EncodeToString([]byte("a%3Ab:pass+word%2B%25%C3%BC")),
-			form:   url.Values{"grant_type": {"client_credentials"}},
-			signed: nil,
-		},
-		"basic_raw is not encoded": {
-			oauth2: version(t, "v", clientCredentials(), change{"auth": "basic_raw", "client_secret": "a/b+c=d%"}).OAuth2,
-			basic:  "Basic " + base64.StdEncoding.EncodeToString([]byte("id:a/b+c=d%")),
-			form:   url.Values{"grant_type": {"client_credentials"}},
-			signed: nil,
-		},
-		"body": {
-			oauth2: version(t, "v", clientCredentials(), change{"auth": "body"}).OAuth2, basic: "",
-			form:   url.Values{"grant_type": {"client_credentials"}, "client_id": {"id"}, "client_secret": {"client-secret-1"}},
-			signed: nil,
-		},
-		"private_key_jwt": {
-			oauth2: version(t, "v", clientCredentials(), change{"auth": "private_key_jwt", "private_key": keys().rsa}).OAuth2,
-			basic:  "",
-			form: url.Values{
-				"grant_type": {"client_credentials"}, "client_id": {"id"},
-				"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
-			},
-			signed: []string{"client_assertion"},
-		},
-		"jwt_bearer": {
-			oauth2: version(t, "v", jwtBearer(), change{"scope": "a b", "audience": "aud"}).OAuth2, basic: "",
-			form:   url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "scope": {"a b"}},
-			signed: []string{"assertion"},
-		},
-		"jwt_bearer of a public client": {
-			oauth2: version(t, "v", jwtBearer(), change{"client_id": "id"}).OAuth2, basic: "",
-			form:   url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {"id"}},
-			signed: []string{"assertion"},
-		},
-		"jwt_bearer and a client secret": {
-			oauth2: version(t, "v", jwtBearer(), change{"client_id": "id", "client_secret": "client-secret-1"}).OAuth2,
-			basic:  basic,
-			form:   url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}},
-			signed: []string{"assertion"},
-		},
-		"jwt_bearer and private_key_jwt": {
-			oauth2: version(t, "v", jwtBearer(), change{"client_id": "id", "auth": "private_key_jwt"}).OAuth2, basic: "",
-			form: url.Values{
-				"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {"id"},
-				"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
-			},
-			signed: []string{"assertion", "client_assertion"},
-		},
-		"refresh_token": {
-			oauth2: refresh(nil), basic: basic,
-			form: url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"refresh-token-1"}}, signed: nil,
-		},
-		"refresh_token of a public client": {
-			oauth2: refresh(change{"auth": "body", "client_secret": nil, "scope": "a"}), basic: "",
-			form: url.Values{
-				"grant_type": {"refresh_token"}, "refresh_token": {"refresh-token-1"}, "client_id": {"id"}, "scope": {"a"},
-			},
-			signed: nil,
-		},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := newAuthServer(t, grant)
-			c.oauth2.TokenURL.RawQuery = "tenant=1"
-			if _, err := oauth.NewClient(
-				server.transport, time.Now, &redact.Scrubber{},
-			).Once(t.Context(), c.oauth2); err != nil {
-				t.Fatal(err)
-			}
-			requests := server.requests()
-			if len(requests) != 1 {
-				t.Fatalf("%d requests, want 1", len(requests))
-			}
-			r := requests[0]
-			if r.method != http.MethodPost || r.path != "/token" || r.query != "tenant=1" {
-				t.Errorf("%s %s?%s", r.method, r.path, r.query)
-			}
-			if got := r.header.Get("Content-Type"); got != "application/x-www-form-urlencoded" {
-				t.Errorf("Content-Type %s", got)
-			}
-			if got := r.header.Get("Accept"); got != "application/json" {
-				t.Errorf("Accept %s", got)
-			}
-			if diff := cmp.Diff(c.basic, r.header.Get("Authorization")); diff != "" {
-				t.Errorf("Authorization (-want +got):\n%s", diff)
-			}
-			got := maps.Clone(r.form)
-			for _, name := range c.signed {
-				if got.Get(name) == "" {
-					t.Errorf("there is no %s", name)
-				}
-				got.Del(name)
-			}
-			if diff := cmp.Diff(c.form, got); diff != "" {
-				t.Errorf("form (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestAssertions(t *testing.T) {
-	t.Parallel()
-	k := keys()
-	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
-	iat, exp := float64(now.Add(-30*time.Second).Unix()), float64(now.Add(150*time.Second).Unix())
-	cases := map[string]struct {
-		base      map[string]any
-		changes   change
-		parameter string
-		algorithm string
-		kid       any
-		public    crypto.PublicKey
-		claims    jwt.MapClaims // but for jti
-	}{
-		"jwt_bearer, RS256": {
-			base: jwtBearer(), changes: nil, parameter: "assertion", algorithm: "RS256", kid: nil, public: k.publicRSA,
-			claims: jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
-		},
-		"jwt_bearer, all claims": {
-			base:      jwtBearer(),
-			changes:   change{"subject": "you", "audience": "aud", "scope": "a b", "key_id": "k1"},
-			parameter: "assertion", algorithm: "RS256", kid: "k1", public: k.publicRSA,
-			claims: jwt.MapClaims{"iss": "me", "sub": "you", "aud": "aud", "scope": "a b", "iat": iat, "exp": exp},
-		},
-		"PS256": {
-			base:      jwtBearer(),
-			changes:   change{"algorithm": "PS256"},
-			parameter: "assertion", algorithm: "PS256", kid: nil, public: k.publicRSA,
-			claims: jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
-		},
-		"ES256": {
-			base:      jwtBearer(),
-			changes:   change{"algorithm": "ES256", "private_key": k.p256},
-			parameter: "assertion", algorithm: "ES256", kid: nil, public: k.publicP256,
-			claims: jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
-		},
-		"ES256 from SEC 1": {
-			base:      jwtBearer(),
-			changes:   change{"algorithm": "ES256", "private_key": k.sec1},
-			parameter: "assertion", algorithm: "ES256", kid: nil, public: k.publicP256,
-			claims: jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
-		},
-		"EdDSA": {
-			base:      jwtBearer(),
-			changes:   change{"algorithm": "EdDSA", "private_key": k.ed25519},
-			parameter: "assertion", algorithm: "EdDSA", kid: nil, public: k.publicEd25519,
-			claims: jwt.MapClaims{"iss": "me", "aud": "https://example.com/token", "iat": iat, "exp": exp},
-		},
-		"private_key_jwt is for token_url, whatever audience says": {
-			base: clientCredentials(),
-			changes: change{
-				"auth": "private_key_jwt", "private_key": k.pkcs1, "key_id": "k2", "scope": "a", "audience": "aud",
-			},
-			parameter: "client_assertion", algorithm: "RS256", kid: "k2", public: k.publicRSA,
-			claims: jwt.MapClaims{"iss": "id", "sub": "id", "aud": "https://example.com/token", "iat": iat, "exp": exp},
-		},
-		"private_key_jwt next to jwt_bearer": {
-			base:      jwtBearer(),
-			changes:   change{"auth": "private_key_jwt", "client_id": "id", "audience": "aud", "scope": "a"},
-			parameter: "client_assertion", algorithm: "RS256", kid: nil, public: k.publicRSA,
-			claims: jwt.MapClaims{"iss": "id", "sub": "id", "aud": "https://example.com/token", "iat": iat, "exp": exp},
-		},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := newAuthServer(t, grant)
-			scrub := &redact.Scrubber{}
-			x := oauth.NewClient(server.transport, func() time.Time { return now }, scrub)
-			ids := map[string]bool{}
-			for range 2 {
-				if _, err := x.Once(t.Context(), version(t, "v", c.base, c.changes).OAuth2); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for _, r := range server.requests() {
-				assertion := r.form.Get(c.parameter)
-				claims := jwt.MapClaims{}
-				parsed, err := jwt.ParseWithClaims(assertion, claims, func(*jwt.Token) (any, error) { return c.public, nil },
-					jwt.WithValidMethods([]string{c.algorithm}), jwt.WithTimeFunc(func() time.Time { return now }), jwt.WithIssuedAt())
-				if err != nil {
-					t.Fatalf("the assertion does not verify: %s", err)
-				}
-				if parsed.Header["kid"] != c.kid {
-					t.Errorf("kid %v, want %v", parsed.Header["kid"], c.kid)
-				}
-				id, _ := claims["jti"].(string)
-				if id == "" || ids[id] {
-					t.Errorf("jti %q is missing or used before", id)
-				}
-				ids[id] = true
-				delete(claims, "jti")
-				if diff := cmp.Diff(c.claims, claims); diff != "" {
-					t.Errorf("claims (-want +got):\n%s", diff)
-				}
-				if got := scrub.Scrub("x " + assertion); strings.Contains(got, assertion[len(assertion)-20:]) {
-					t.Error("the assertion is not scrubbed")
-				}
-			}
-		})
-	}
-}
-
 func TestEachRetryHasItsOwnAssertion(t *testing.T) {
 	t.Parallel()
-	server := newAuthServer(t, func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
+	server := tokenserver.New(t, func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
 	m, waits := minter(server, time.Now)
 	if _, err := m.Mint(t.Context(), version(t, "v", jwtBearer(), nil), redact.Secret{}); err == nil {
 		t.Fatal("minted from a server that is down")
 	}
 	ids := map[any]bool{}
-	for _, r := range server.requests() {
+	for _, r := range server.Requests() {
 		claims := jwt.MapClaims{}
-		if _, _, err := jwt.NewParser().ParseUnverified(r.form.Get("assertion"), claims); err != nil {
+		if _, _, err := jwt.NewParser().ParseUnverified(r.Form.Get("assertion"), claims); err != nil {
 			t.Fatal(err)
 		}
 		ids[claims["jti"]] = true
 	}
-	if len(server.requests()) != 3 || len(ids) != 3 || len(waits.waits) != 2 {
-		t.Errorf("%d requests with %d ids and %d waits, want 3, 3 and 2", len(server.requests()), len(ids), len(waits.waits))
-	}
-}
-
-// answer is the server's answer to each request.
-type answer struct {
-	status int
-	header http.Header
-	body   string
-	broken bool // hang up
-}
-
-func (a answer) write(w http.ResponseWriter) {
-	if a.broken {
-		panic(http.ErrAbortHandler)
-	}
-	maps.Copy(w.Header(), a.header)
-	w.WriteHeader(a.status)
-	_, _ = io.WriteString(w, a.body)
-}
-
-func TestTokenEndpointThatTheGuardRejects(t *testing.T) {
-	t.Parallel()
-	m := token.NewMinter(egress.NewTransport(nil, egress.Guard{}), hosts.List{}, time.Now, &redact.Scrubber{})
-	waits := &noWait{}
-	m.SleepWith(waits.sleep)
-	_, err := m.Mint(
-		t.Context(), version(t, "v", clientCredentials(), change{"token_url": "https://localhost:8443/token"}),
-		redact.Secret{},
-	)
-	failed, ok := errors.AsType[*oauth.Error](err)
-	if !ok || failed.Rejected || !failed.Permanent || len(waits.waits) != 0 {
-		t.Fatalf("got %v after %d waits, want a permanent *oauth.Error at once", err, len(waits.waits))
-	}
-	if text := err.Error(); !strings.Contains(text, "localhost:8443") || !strings.Contains(text, "is not public") {
-		t.Errorf("error %q", text)
+	if len(server.Requests()) != 3 || len(ids) != 3 || len(waits.waits) != 2 {
+		t.Errorf("%d requests with %d ids and %d waits, want 3, 3 and 2", len(server.Requests()), len(ids), len(waits.waits))
 	}
 }
 
 func TestMintingIsRetried(t *testing.T) {
 	t.Parallel()
 	retryAfter := func(status int, text string) answer {
-		return answer{status: status, header: http.Header{"Retry-After": {text}, "Date": {"Tue, 24 Nov 2026 09:00:00 GMT"}}}
+		return answer{Status: status, Header: http.Header{"Retry-After": {text}, "Date": {"Tue, 24 Nov 2026 09:00:00 GMT"}}}
 	}
 	cases := map[string]struct {
 		first answer
 		wait  time.Duration // -1: some jitter
 	}{
-		"503":                        {first: answer{status: 503}, wait: -1},
-		"connection broken":          {first: answer{broken: true}, wait: -1},
+		"503":                        {first: answer{Status: 503}, wait: -1},
+		"connection broken":          {first: answer{Broken: true}, wait: -1},
 		"Retry-After":                {first: retryAfter(503, "7"), wait: 7 * time.Second},
 		"Retry-After of a 429":       {first: retryAfter(429, "9"), wait: 9 * time.Second},
 		"Retry-After as a date":      {first: retryAfter(503, "Tue, 24 Nov 2026 09:00:11 GMT"), wait: 11 * time.Second},
@@ -415,11 +90,11 @@ func TestMintingIsRetried(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+			server := tokenserver.New(t, func(n int, w http.ResponseWriter) {
 				if n == 0 {
-					c.first.write(w)
+					c.first.Each(n, w)
 				} else {
-					grant(n, w)
+					tokenserver.Grant(n, w)
 				}
 			})
 			m, waits := minter(server, time.Now)
@@ -438,28 +113,16 @@ func TestMintingIsRetried(t *testing.T) {
 func TestMintingStopsWhenRetryAfterDoesNotFit(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"60", "99999999999999999999"} {
-		server := newAuthServer(t, func(_ int, w http.ResponseWriter) {
-			answer{status: 503, header: http.Header{"Retry-After": {text}}}.write(w)
-		})
+		server := tokenserver.New(t, answer{Status: 503, Header: http.Header{"Retry-After": {text}}}.Each)
 		m, waits := minter(server, time.Now)
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		if _, err := m.Mint(ctx, version(t, "v", clientCredentials(), nil), redact.Secret{}); err == nil {
 			t.Fatal("minted")
 		}
-		if len(server.requests()) != 1 || len(waits.waits) != 0 {
-			t.Errorf("Retry-After %s: %d requests, waits %v", text, len(server.requests()), waits.waits)
+		if len(server.Requests()) != 1 || len(waits.waits) != 0 {
+			t.Errorf("Retry-After %s: %d requests, waits %v", text, len(server.Requests()), waits.waits)
 		}
-	}
-}
-
-func TestOnceSendsOneRequest(t *testing.T) {
-	t.Parallel()
-	server := newAuthServer(t, func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
-	x := oauth.NewClient(server.transport, time.Now, &redact.Scrubber{})
-	if _, err := x.Once(t.Context(), version(t, "v", clientCredentials(), nil).OAuth2); err == nil ||
-		len(server.requests()) != 1 {
-		t.Errorf("%d requests, %v", len(server.requests()), err)
 	}
 }
 
@@ -504,7 +167,7 @@ func TestMintedTokenIsKeptUntilShortlyBeforeItExpires(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+			server := tokenserver.New(t, func(n int, w http.ResponseWriter) {
 				member := ""
 				if c.expiresIn != "" {
 					member = `,"expires_in":` + c.expiresIn
@@ -537,9 +200,9 @@ func TestMintedTokenIsKeptUntilShortlyBeforeItExpires(t *testing.T) {
 func TestLifetimeCountsFromBeforeTheRequest(t *testing.T) {
 	t.Parallel()
 	clock := newWall()
-	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+	server := tokenserver.New(t, func(n int, w http.ResponseWriter) {
 		clock.move(30 * time.Second)
-		grant(n, w)
+		tokenserver.Grant(n, w)
 	})
 	m, _ := minter(server, clock.Now)
 	v := version(t, "v", clientCredentials(), nil)
@@ -548,15 +211,15 @@ func TestLifetimeCountsFromBeforeTheRequest(t *testing.T) {
 		requests int
 	}{{move: 0, requests: 1}, {move: 58*time.Minute + 29*time.Second, requests: 1}, {move: time.Second, requests: 2}} {
 		clock.move(step.move)
-		if _, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil || len(server.requests()) != step.requests {
-			t.Fatalf("after %s: %d requests, want %d (%v)", step.move, len(server.requests()), step.requests, err)
+		if _, err := m.Mint(t.Context(), v, redact.Secret{}); err != nil || len(server.Requests()) != step.requests {
+			t.Fatalf("after %s: %d requests, want %d (%v)", step.move, len(server.Requests()), step.requests, err)
 		}
 	}
 }
 
 func TestMintedAgain(t *testing.T) {
 	t.Parallel()
-	server := newAuthServer(t, grant)
+	server := tokenserver.New(t, tokenserver.Grant)
 	clock := newWall()
 	m, _ := minter(server, clock.Now)
 	v1, v2 := version(t, "v1", clientCredentials(), nil), version(t, "v2", clientCredentials(), nil)
@@ -609,11 +272,11 @@ func TestMintedAgain(t *testing.T) {
 
 func TestTransientFailureToMintIsNotRemembered(t *testing.T) {
 	t.Parallel()
-	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+	server := tokenserver.New(t, func(n int, w http.ResponseWriter) {
 		if n == 0 {
-			answer{status: 501}.write(w)
+			answer{Status: 501}.Each(n, w)
 		} else {
-			grant(n, w)
+			tokenserver.Grant(n, w)
 		}
 	})
 	m, _ := minter(server, time.Now)
@@ -630,11 +293,11 @@ func TestTransientFailureToMintIsNotRemembered(t *testing.T) {
 func TestRejectionIsRememberedForItsVersion(t *testing.T) {
 	t.Parallel()
 	rejecting := true
-	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+	server := tokenserver.New(t, func(n int, w http.ResponseWriter) {
 		if rejecting {
-			answer{status: 400, body: failure("invalid_client")}.write(w)
+			answer{Status: 400, Body: `{"error":"invalid_client"}`}.Each(n, w)
 		} else {
-			grant(n, w)
+			tokenserver.Grant(n, w)
 		}
 	})
 	clock := newWall()
@@ -667,8 +330,8 @@ func TestRejectionIsRememberedForItsVersion(t *testing.T) {
 		_, err := m.Mint(t.Context(), step.version, redact.Secret{})
 		failed, ok := errors.AsType[*oauth.Error](err)
 		if !ok || !failed.Rejected || !failed.Permanent || !strings.Contains(err.Error(), step.says) ||
-			len(server.requests()) != step.requests {
-			t.Fatalf("%s: %d requests, want %d; %v", step.why, len(server.requests()), step.requests, err)
+			len(server.Requests()) != step.requests {
+			t.Fatalf("%s: %d requests, want %d; %v", step.why, len(server.Requests()), step.requests, err)
 		}
 	}
 	rejecting = false
@@ -676,8 +339,8 @@ func TestRejectionIsRememberedForItsVersion(t *testing.T) {
 	if got, err := m.Mint(t.Context(), v2, redact.Secret{}); err != nil || !got.At.Equal(clock.Now()) {
 		t.Errorf("minted at %s, %v", got.At, err)
 	}
-	if _, err := m.Mint(t.Context(), v2, redact.Secret{}); err != nil || len(server.requests()) != 5 {
-		t.Errorf("%d requests, %v", len(server.requests()), err)
+	if _, err := m.Mint(t.Context(), v2, redact.Secret{}); err != nil || len(server.Requests()) != 5 {
+		t.Errorf("%d requests, %v", len(server.Requests()), err)
 	}
 }
 
@@ -685,7 +348,7 @@ func TestRejectionIsRememberedForItsVersion(t *testing.T) {
 func TestMintedTokenKnowsWhenItWasMinted(t *testing.T) {
 	t.Parallel()
 	clock := newWall()
-	m, _ := minter(newAuthServer(t, grant), clock.Now)
+	m, _ := minter(tokenserver.New(t, tokenserver.Grant), clock.Now)
 	v, at := version(t, "v", clientCredentials(), nil), clock.Now()
 	for range 2 {
 		got, err := m.Mint(t.Context(), v, redact.Secret{})
@@ -700,7 +363,7 @@ func TestRunsThatWaitForOneMintingShareItsFailure(t *testing.T) {
 	t.Parallel()
 	const runs = 20
 	waiting := make(chan struct{})
-	server := newAuthServer(t, func(_ int, w http.ResponseWriter) {
+	server := tokenserver.New(t, func(_ int, w http.ResponseWriter) {
 		<-waiting
 		w.WriteHeader(http.StatusNotImplemented)
 	})
@@ -714,13 +377,13 @@ func TestRunsThatWaitForOneMintingShareItsFailure(t *testing.T) {
 			}
 		})
 	}
-	for len(server.requests()) == 0 {
+	for len(server.Requests()) == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(20 * time.Millisecond) // the others wait by now
 	close(waiting)
 	wg.Wait()
-	if n := len(server.requests()); n > 2 {
+	if n := len(server.Requests()); n > 2 {
 		t.Errorf("%d requests for %d runs at once", n, runs)
 	}
 }
@@ -729,7 +392,7 @@ func TestOneTokenRequestAtATime(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	running, most := 0, 0
-	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+	server := tokenserver.New(t, func(n int, w http.ResponseWriter) {
 		mu.Lock()
 		running++
 		most = max(most, running)
@@ -738,7 +401,7 @@ func TestOneTokenRequestAtATime(t *testing.T) {
 		mu.Lock()
 		running--
 		mu.Unlock()
-		grant(n, w)
+		tokenserver.Grant(n, w)
 	})
 	m, _ := minter(server, time.Now)
 	v := version(t, "v", clientCredentials(), nil)
@@ -755,17 +418,17 @@ func TestOneTokenRequestAtATime(t *testing.T) {
 	}
 	hundred(redact.Secret{}, "minted-0000")
 	hundred(redact.New("minted-0000"), "minted-0001") // all of them were rejected with it
-	if len(server.requests()) != 2 || most != 1 {
-		t.Errorf("%d requests, %d at once; want 2, one at a time", len(server.requests()), most)
+	if len(server.Requests()) != 2 || most != 1 {
+		t.Errorf("%d requests, %d at once; want 2, one at a time", len(server.Requests()), most)
 	}
 }
 
 func TestWaitForAMintingStopsWithTheRun(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	server := newAuthServer(t, func(n int, w http.ResponseWriter) {
+	server := tokenserver.New(t, func(n int, w http.ResponseWriter) {
 		<-release
-		grant(n, w)
+		tokenserver.Grant(n, w)
 	})
 	m, _ := minter(server, time.Now)
 	v := version(t, "v", clientCredentials(), nil)
@@ -778,7 +441,7 @@ func TestWaitForAMintingStopsWithTheRun(t *testing.T) {
 		}
 	})
 	<-started
-	for len(server.requests()) == 0 {
+	for len(server.Requests()) == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

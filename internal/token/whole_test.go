@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
+	"github.com/cronbearer/cronbearer/internal/dev/tokenserver"
 	"github.com/cronbearer/cronbearer/internal/oauth"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
@@ -18,7 +20,7 @@ import (
 // one token or one way to obtain it, and using it does not panic. An empty aws_identity once did.
 func TestSecretThatParsesCanBeUsed(t *testing.T) {
 	t.Parallel()
-	key := keys().p256
+	key := pki.SigningKeys().P256
 	client := func(grant string, more map[string]any) map[string]any {
 		o := map[string]any{
 			"grant": grant, "token_url": "https://example.com/token", "client_id": "id", "client_secret": canary + "cs",
@@ -177,7 +179,9 @@ func usable(t *testing.T, text string) bool {
 	answers := roundTripper(func(r *http.Request) (*http.Response, error) {
 		return respond(r, http.StatusOK, fmt.Sprintf(`{"access_token":%q}`, canary+"m")), nil
 	})
-	m := token.NewMinter(answers, exampleCom, time.Now, scrub).WithImpatientIdentity(&sts{now: time.Now}, noPause)
+	m := token.NewMinter(answers, exampleCom, time.Now, scrub).WithImpatientIdentity(
+		&tokenserver.STS{Now: time.Now}, noPause,
+	)
 	m.SleepWith((&noWait{}).sleep)
 	got, err := m.Mint(
 		t.Context(), token.Version{Document: d, Secret: "s", ID: "v", Stage: token.Current}, redact.Secret{},
