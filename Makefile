@@ -84,8 +84,9 @@ check-go: $(GOLANGCI_LINT) # Modules, formatting, lint.
 	$(GOLANGCI_LINT) run
 	cd internal/dev/interop/zitadel && go mod verify && go mod tidy -diff && "$(CURDIR)/$(GOLANGCI_LINT)" run
 
-check-docs: $(ACTIONLINT) # Pages by markdownlint, from npm, and workflows by actionlint, both pinned.
+check-docs: $(VENV_READY) $(ACTIONLINT) # Pages by markdownlint, their AWS CLI commands by botocore, workflows by actionlint.
 	@sh internal/dev/check/docs.sh $(PYTHON) .tools/node .tools/markdown
+	@go run ./internal/dev/check/commands | $(VENV)/bin/python internal/dev/check/awscli.py
 	$(ACTIONLINT) .github/workflows/*.yml infra/github/*.yml
 
 check-template: $(VENV_READY) # SAM CLI and cfn-lint on the shipped template, and our own reading of it against SAM CLI's.

@@ -78,18 +78,25 @@ mistake $template 'Description: CloudWatch Logs deletes' 'Description: Amazon de
 caught 'run make generate' go run ./internal/dev/generate -check
 restore $template
 
-# The pages: their Markdown, a link's form, a command that is not there, one that no test runs; and the workflows.
+# The pages: their Markdown, a link's form, a command that no test runs, one that is not there; and the workflows.
 mistake README.md '^## Alarms' '#### Alarms'
 caught MD001 sh internal/dev/check/docs.sh "$bin/python" "$root/.tools/node" "$root/.tools/markdown" README.md
 restore README.md
 echo '[us](http://example.com/?utm_source=docs)' >>docs/costs.md
-caught 'without https' go test -count=1 ./docs -run TestPagesNameWhatIsThere
-restore docs/costs.md
-mistake docs/operating.md 'cronbearer status$' 'cronbearer state'
-caught 'unknown command' go test -count=1 ./infra/cronbearer/internal/cli -run TestPagesShowCommandsThatScriptsRun
 mistake docs/operating.md '# needs an AWS account' '# once'
-caught 'no test runs' go test -count=1 ./docs -run TestEachCommandIsRunOrMarked
+go test -count=1 ./docs -run 'TestPagesNameWhatIsThere|TestEachCommandIsRunOrMarked' >"$root/.build/pages.log" 2>&1
+mistake docs/operating.md 'cronbearer status$' 'cronbearer state'
+go test -count=1 ./infra/cronbearer/internal/cli -run TestPagesShowCommandsThatScriptsRun >>"$root/.build/pages.log" 2>&1
+mistake docs/uninstalling.md 'restore-secret' 'undelete-secret'
+mistake infra/rotation.yaml 'aws logs tail' 'aws logs tall'
+go run ./internal/dev/check/commands | "$bin/python" internal/dev/check/awscli.py >>"$root/.build/pages.log" 2>&1
+for word in 'without https' 'no test runs' 'unknown command "state"' 'undelete-secret does not exist' 'rotation.yaml: aws logs tall'; do
+	caught "$word" sh -c "cat '$root/.build/pages.log'; exit 1"
+done
+restore docs/costs.md
 restore docs/operating.md
+restore docs/uninstalling.md
+restore infra/rotation.yaml
 mistake .github/workflows/ci.yml 'runs-on: macos-latest' 'runs-on: macos-newest'
 caught macos-newest "$actionlint" .github/workflows/ci.yml
 restore .github/workflows/ci.yml
