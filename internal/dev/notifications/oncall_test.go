@@ -201,6 +201,38 @@ func TestEachAlarmOpensAndResolvesItsIncident(t *testing.T) {
 	}
 }
 
+// TestIncidentsNameWhatThereIs: their commands are the tool's, their runbooks exist, and the page's table says the same.
+func TestIncidentsNameWhatThereIs(t *testing.T) {
+	t.Parallel()
+	file := func(name string) string {
+		text, err := os.ReadFile("../../../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	var rows []string
+	for line := range strings.Lines(file("notifications.md")) {
+		if strings.HasPrefix(line, "| `") {
+			rows = append(rows, line)
+		}
+	}
+	for name, want := range kinds {
+		file("runbooks/" + want.runbook)
+		kind, _, _ := strings.Cut(strings.TrimPrefix(name, "cronbearer-"), "-")
+		command := strings.NewReplacer(" ExampleApi", "", " DailyReport", "", " HourlySync", "").Replace(want.command)
+		usage := file("cli/" + strings.ReplaceAll(command, " ", "_") + ".md")
+		if !strings.Contains(usage, "--stack name") || !strings.Contains(usage, "--region Region") {
+			t.Errorf("%s has no --stack or no --region", command)
+		}
+		if !slices.ContainsFunc(rows, func(row string) bool {
+			return strings.Contains(row, "`"+kind+"`") && strings.Contains(row, "| "+want.severity+" | `"+command)
+		}) {
+			t.Errorf("docs/notifications.md has no row of %s with %s and %s", kind, want.severity, command)
+		}
+	}
+}
+
 // TestDeadTokenPagesUntilANewOneIsAccepted, with the real caller.
 func TestDeadTokenPagesUntilANewOneIsAccepted(t *testing.T) {
 	t.Parallel()
