@@ -1,6 +1,7 @@
 package job_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -705,10 +706,14 @@ func TestParseLeavesTheIdempotencyHeaderToTheEventWhenItIsOff(t *testing.T) {
 	}
 }
 
-// Property: Parse never panics; what it takes is within the limits and makes a request that is the same each time; what
-// it rejects has a reason and no value out of range.
+// Property: Parse never panics; what it takes is read as encoding/json reads it, is within the limits and makes a
+// request that is the same each time; what it rejects has a reason, which shows no header's value, body or query, and
+// no value out of range.
 func FuzzParse(fuzz *testing.F) {
+	const canary = "canary-3f9a7c51e2d84b60"
 	f := mutate.New(fuzz)
+	f.Add([]byte(event("headers", `{"X-Key":"`+canary+`","Y":"\n"}`, "body", `{"key":"`+canary+`","k":["`+canary+`"]}`,
+		"call", "POST https://api.example.com/x?key="+canary)))
 	f.Add([]byte(full))
 	f.Add(
 		[]byte(
@@ -731,6 +736,12 @@ func FuzzParse(fuzz *testing.F) {
 			if invalid, ok := errors.AsType[*job.InvalidError](err); !ok || len(invalid.Problems) == 0 {
 				t.Fatalf("%#v", err)
 			}
+			if strings.Contains(err.Error(), canary) && !namesHave(data, canary) {
+				t.Fatalf("%s: %v", data, err)
+			}
+		} else if want := byEncodingJSON(data); want != nil && (j.Name != want["job"] || j.Token != want["token"] ||
+			j.Secret != want["secret"]) {
+			t.Fatalf("%s: %+v", data, look(j))
 		} else if j.Name == "" || j.Token == "" || j.Secret == "" {
 			t.Fatalf("%+v", look(j))
 		}
@@ -764,6 +775,31 @@ func FuzzParse(fuzz *testing.F) {
 			}
 		}
 	})
+}
+
+// byEncodingJSON returns the members of an event.
+func byEncodingJSON(data []byte) map[string]any {
+	var object map[string]any
+	if json.Unmarshal(data, &object) != nil {
+		return nil
+	}
+	return object
+}
+
+// namesHave reports whether a text is in what an error may show: names of members, jobs, tokens and secrets, and values
+// of keys that have few.
+func namesHave(data []byte, text string) bool {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(data, &object) != nil {
+		return false
+	}
+	for name, value := range object {
+		if strings.Contains(name, text) ||
+			!slices.Contains([]string{"headers", "body", "call"}, name) && strings.Contains(string(value), text) {
+			return true
+		}
+	}
+	return false
 }
 
 func BenchmarkParse(b *testing.B) {

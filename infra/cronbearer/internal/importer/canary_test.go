@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/importer"
 	"github.com/cronbearer/cronbearer/internal/dev/mutate"
+	"github.com/cronbearer/cronbearer/internal/dev/schedule"
+	"github.com/cronbearer/cronbearer/internal/request"
 )
 
 // canaries are tokens by their shape. The last two are none: only their place says what they are.
@@ -196,7 +199,9 @@ func TestTokensOfASourceAreNowhereInTheResult(t *testing.T) {
 	}
 }
 
-// FuzzImport changes sources: nothing panics, and a token by its shape comes back from none.
+// FuzzImport holds that whatever the source, a token by its shape comes back from none; that each entry has jobs or the
+// reason why not; and that each job has a name of its own, a schedule that AWS accepts, a call that the caller accepts,
+// and its host and token among those of the result.
 func FuzzImport(fuzz *testing.F) {
 	f := mutate.New(fuzz)
 	kinds := importer.Kinds()
@@ -219,9 +224,42 @@ func FuzzImport(fuzz *testing.F) {
 		if kind < 0 || kind >= len(kinds) || len(source) > 10_000 {
 			return
 		}
-		got, _ := everything(kinds[kind].Name, strings.ReplaceAll(source, "@@", canary))
+		got, result := everything(kinds[kind].Name, strings.ReplaceAll(source, "@@", canary))
+		if result != nil {
+			usable(t, source, result)
+		}
 		if strings.Contains(strings.ToLower(got), strings.ToLower(canary[4:])) {
 			t.Errorf("the token comes back: %s", got)
 		}
 	})
+}
+
+// usable checks what an import leads to.
+func usable(t *testing.T, source string, result *importer.Result) {
+	t.Helper()
+	names := map[string]bool{}
+	for _, e := range result.Entries {
+		if (len(e.Jobs) == 0) != (e.Reason != "") {
+			t.Errorf("%q: line %d has %d jobs, and the reason %q", source, e.Line, len(e.Jobs), e.Reason)
+		}
+		for _, job := range e.Jobs {
+			if names[job.Name] || job.Name == "" {
+				t.Errorf("%q: a second job %q", source, job.Name)
+			}
+			names[job.Name] = true
+			if _, err := schedule.Parse(job.Schedule, job.Timezone); err != nil {
+				t.Errorf("%q: %v", source, err)
+			}
+			call, problems := request.ParseCall(job.Call)
+			if len(problems) > 0 {
+				t.Errorf("%q: %q: %q", source, job.Call, problems)
+			}
+			if !slices.Contains(result.Hosts, strings.ToLower(call.Host())) {
+				t.Errorf("%q: host %q is not in %q", source, call.Host(), result.Hosts)
+			}
+			if !slices.ContainsFunc(result.Tokens, func(token importer.Token) bool { return token.Name == job.Token }) {
+				t.Errorf("%q: token %q is not listed", source, job.Token)
+			}
+		}
+	}
 }
