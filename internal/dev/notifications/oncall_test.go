@@ -201,7 +201,7 @@ func TestEachAlarmOpensAndResolvesItsIncident(t *testing.T) {
 	}
 }
 
-// TestIncidentsNameWhatThereIs: their commands are the tool's, their runbooks exist, and the page's table says the same.
+// TestIncidentsNameWhatThereIs: commands are the tool's, runbooks exist, and the page's table says the same.
 func TestIncidentsNameWhatThereIs(t *testing.T) {
 	t.Parallel()
 	file := func(name string) string {
