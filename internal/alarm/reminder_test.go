@@ -3,7 +3,6 @@ package alarm_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,12 +13,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/alarm"
+	"github.com/cronbearer/cronbearer/internal/dev/cwfake"
 )
 
 var start = time.Date(2026, 11, 24, 9, 0, 10, 0, time.UTC)
@@ -30,88 +29,19 @@ const (
 	remindIn  = 20 * time.Hour
 )
 
-// alarms is CloudWatch's side: one alarm, its transitions, and the messages that they send.
-type alarms struct {
-	t   *testing.T
-	now func() time.Time
-
-	mu        sync.Mutex
-	alarm     *types.MetricAlarm // nil: there is none
-	describes int
-	sets      []*cloudwatch.SetAlarmStateInput
-	messages  int // changes to ALARM
-	denied    error
-	setFails  func(n int) error // of the n-th SetAlarmState, from 1
-	describe  func(n int)       // before the n-th DescribeAlarms, from 1
-}
-
-func newAlarms(t *testing.T, now func() time.Time, state types.StateValue, since time.Duration) *alarms {
+// newAlarms is CloudWatch with the token's alarm, since some time in a state.
+func newAlarms(
+	t *testing.T, now func() time.Time, state types.StateValue, since time.Duration,
+) *cwfake.CloudWatch {
 	t.Helper()
-	return &alarms{t: t, now: now, alarm: &types.MetricAlarm{
-		AlarmName: aws.String(alarmName), StateValue: state, StateTransitionedTimestamp: aws.Time(now().Add(-since)),
-		// What CloudWatch itself writes there.
-		StateReason: aws.String(
-			"Threshold Crossed: 1 datapoint [1.0 (24/11/26 09:00:00)] was greater than or equal to the threshold (1.0).",
-		),
-		StateReasonData: aws.String(
-			`{"version":"1.0","queryDate":"2026-11-24T09:01:12.345+0000","recentDatapoints":[1.0],"threshold":1.0}`,
-		),
-	}}
+	a := cwfake.New(t, now)
+	a.Alarm = cwfake.Alarming(alarmName, state, now().Add(-since))
+	return a
 }
 
-func (a *alarms) DescribeAlarms(
-	_ context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options),
-) (*cloudwatch.DescribeAlarmsOutput, error) {
-	a.mu.Lock()
-	a.describes++
-	n, hook := a.describes, a.describe
-	a.mu.Unlock()
-	if hook != nil {
-		hook(n)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.denied != nil {
-		return nil, a.denied
-	}
-	if diff := cmp.Diff([]string{alarmName}, in.AlarmNames); diff != "" {
-		a.t.Errorf("alarm names (-want +got):\n%s", diff)
-	}
-	out := &cloudwatch.DescribeAlarmsOutput{}
-	if a.alarm != nil {
-		out.MetricAlarms = append(out.MetricAlarms, *a.alarm)
-	}
-	return out, nil
-}
-
-func (a *alarms) SetAlarmState(
-	_ context.Context, in *cloudwatch.SetAlarmStateInput, _ ...func(*cloudwatch.Options),
-) (*cloudwatch.SetAlarmStateOutput, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.sets = append(a.sets, in)
-	if a.setFails != nil {
-		if err := a.setFails(len(a.sets)); err != nil {
-			return nil, err
-		}
-	}
-	if aws.ToString(in.AlarmName) != alarmName || len(aws.ToString(in.StateReason)) > 1023 ||
-		!json.Valid([]byte(aws.ToString(in.StateReasonData))) {
-		a.t.Errorf("CloudWatch would reject %+v", in)
-	}
-	if a.alarm.StateValue != in.StateValue {
-		a.alarm.StateTransitionedTimestamp = aws.Time(a.now())
-		if in.StateValue == types.StateValueAlarm {
-			a.messages++
-		}
-	}
-	a.alarm.StateValue, a.alarm.StateReason, a.alarm.StateReasonData = in.StateValue, in.StateReason, in.StateReasonData
-	return &cloudwatch.SetAlarmStateOutput{}, nil
-}
-
-func (a *alarms) states() []types.StateValue {
+func states(a *cwfake.CloudWatch) []types.StateValue {
 	var list []types.StateValue
-	for _, s := range a.sets {
+	for _, s := range a.Sets {
 		list = append(list, s.StateValue)
 	}
 	return list
@@ -125,7 +55,7 @@ var (
 func fixed() time.Time { return start }
 
 // reminder makes one whose wait is a second, and returns what it logs.
-func reminder(a *alarms, now func() time.Time) (*alarm.Reminder, *bytes.Buffer, *[]time.Duration) {
+func reminder(a *cwfake.CloudWatch, now func() time.Time) (*alarm.Reminder, *bytes.Buffer, *[]time.Duration) {
 	out, waits := &bytes.Buffer{}, &[]time.Duration{}
 	r := alarm.NewReminder(a, prefix, remindIn, now, func(_ context.Context, d time.Duration) bool {
 		*waits = append(*waits, d)
@@ -154,15 +84,15 @@ func TestReminderIsDue(t *testing.T) {
 			a := newAlarms(t, fixed, c.state, c.since)
 			r, out, waits := reminder(a, fixed)
 			r.Remind(t.Context(), rejection)
-			if diff := cmp.Diff(c.want, a.states()); diff != "" {
+			if diff := cmp.Diff(c.want, states(a)); diff != "" {
 				t.Errorf("states (-want +got):\n%s", diff)
 			}
 			if out.Len() > 0 {
 				t.Errorf("logged: %s", out)
 			}
-			if acts := c.want != nil; acts != (len(*waits) == 1 && a.describes == 2 && a.messages == 1) || !acts &&
-				(len(*waits) > 0 || a.describes != 1) {
-				t.Errorf("%d waits, %d reads, %d messages", len(*waits), a.describes, a.messages)
+			if acts := c.want != nil; acts != (len(*waits) == 1 && a.Describes == 2 && a.Messages == 1) || !acts &&
+				(len(*waits) > 0 || a.Describes != 1) {
+				t.Errorf("%d waits, %d reads, %d messages", len(*waits), a.Describes, a.Messages)
 			}
 		})
 	}
@@ -173,7 +103,7 @@ func TestReminderSaysWhatItIsAbout(t *testing.T) {
 	a := newAlarms(t, fixed, types.StateValueAlarm, 76*time.Hour)
 	r, _, _ := reminder(a, fixed)
 	r.Remind(t.Context(), rejection)
-	for i, set := range a.sets {
+	for i, set := range a.Sets {
 		if !strings.HasPrefix(aws.ToString(set.StateReason), "Reminder: ") {
 			t.Errorf("reason %d: %s", i, aws.ToString(set.StateReason))
 		}
@@ -183,13 +113,13 @@ func TestReminderSaysWhatItIsAbout(t *testing.T) {
 	}
 	want := "Reminder: token T is still rejected after 3 days 4 hours, since 2026-11-21T05:00:10Z. Job J was rejected " +
 		"again, with version v1 of its secret."
-	if got := aws.ToString(a.sets[1].StateReason); got != want {
+	if got := aws.ToString(a.Sets[1].StateReason); got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
 	a = newAlarms(t, fixed, types.StateValueAlarm, 76*time.Hour)
 	r, _, _ = reminder(a, fixed)
 	r.Remind(t.Context(), alarm.Rejection{Token: "T", Job: "J"})
-	if got := aws.ToString(a.sets[1].StateReason); strings.Contains(got, "version") {
+	if got := aws.ToString(a.Sets[1].StateReason); strings.Contains(got, "version") {
 		t.Errorf("an unknown version is named: %s", got)
 	}
 }
@@ -237,9 +167,9 @@ func TestAlarmThatNeedsNothingIsLookedAtOnceInFiveMinutes(t *testing.T) {
 			for _, step := range c.steps {
 				now = now.Add(step.pass)
 				r.Remind(t.Context(), rejection)
-				if a.describes != step.describes || a.messages != step.messages {
+				if a.Describes != step.describes || a.Messages != step.messages {
 					t.Errorf(
-						"%s: %d reads and %d messages, want %d and %d", step.what, a.describes, a.messages, step.describes,
+						"%s: %d reads and %d messages, want %d and %d", step.what, a.Describes, a.Messages, step.describes,
 						step.messages,
 					)
 				}
@@ -254,13 +184,13 @@ func TestAlarmThatNeedsNothingIsLookedAtOnceInFiveMinutes(t *testing.T) {
 func TestAlarmIsLookedAtAgainAtOnceAfterAFailure(t *testing.T) {
 	t.Parallel()
 	a := newAlarms(t, fixed, types.StateValueAlarm, 21*time.Hour)
-	a.denied = errors.New("Throttling")
+	a.Describe = cwfake.Fail(errors.New("Throttling"))
 	r, _, _ := reminder(a, fixed)
 	r.Remind(t.Context(), rejection)
-	a.denied = nil
+	a.Describe = nil
 	r.Remind(t.Context(), rejection)
-	if a.messages != 1 {
-		t.Errorf("%d messages, want 1", a.messages)
+	if a.Messages != 1 {
+		t.Errorf("%d messages, want 1", a.Messages)
 	}
 }
 
@@ -275,8 +205,8 @@ func TestShortReminderIntervalIsKept(t *testing.T) {
 		now = now.Add(61 * time.Second)
 		r.Remind(t.Context(), rejection)
 	}
-	if a.messages != 10 {
-		t.Errorf("%d reminders, want 10", a.messages)
+	if a.Messages != 10 {
+		t.Errorf("%d reminders, want 10", a.Messages)
 	}
 }
 
@@ -290,7 +220,7 @@ func TestHowLongIsWrittenForPeople(t *testing.T) {
 		a := newAlarms(t, fixed, types.StateValueAlarm, since)
 		r, _, _ := reminder(a, fixed)
 		r.Remind(t.Context(), rejection)
-		if got := aws.ToString(a.sets[1].StateReason); !strings.Contains(got, want) {
+		if got := aws.ToString(a.Sets[1].StateReason); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", since, got)
 		}
 	}
@@ -307,42 +237,42 @@ func TestRejectionIsDatedFromItsBeginning(t *testing.T) {
 		now = start.Add(time.Duration(hour)*time.Hour + time.Minute)
 		r.Remind(t.Context(), rejection)
 	}
-	if a.messages != 4 {
-		t.Errorf("%d reminders in 100 hours, want one in each 20", a.messages)
+	if a.Messages != 4 {
+		t.Errorf("%d reminders in 100 hours, want one in each 20", a.Messages)
 	}
-	for _, set := range a.sets {
+	for _, set := range a.Sets {
 		if got := aws.ToString(set.StateReasonData); got != `{"rejectedSince":"2026-11-24T09:00:10Z"}` {
 			t.Errorf("reason data %s", got)
 		}
 	}
-	if got := aws.ToString(a.sets[len(a.sets)-1].StateReason); !strings.Contains(
+	if got := aws.ToString(a.Sets[len(a.Sets)-1].StateReason); !strings.Contains(
 		got, "after 3 days 11 hours, since 2026-11-24T09:00:10Z",
 	) {
 		t.Errorf("last reason %s", got)
 	}
 	// The next rejection is another one: CloudWatch's own data have no rejectedSince.
 	now = now.Add(200 * time.Hour)
-	a.alarm = newAlarms(t, clock, types.StateValueAlarm, 21*time.Hour).alarm
+	a.Alarm = newAlarms(t, clock, types.StateValueAlarm, 21*time.Hour).Alarm
 	r.Remind(t.Context(), rejection)
-	if got := aws.ToString(a.sets[len(a.sets)-1].StateReason); !strings.Contains(got, "after 21 hours") {
+	if got := aws.ToString(a.Sets[len(a.Sets)-1].StateReason); !strings.Contains(got, "after 21 hours") {
 		t.Errorf("reason %s", got)
 	}
 }
 
 func TestReminderIsSwitchedOff(t *testing.T) {
 	t.Parallel()
-	for name, r := range map[string]func(*alarms) *alarm.Reminder{
-		"REMIND_AFTER 0": func(a *alarms) *alarm.Reminder {
+	for name, r := range map[string]func(*cwfake.CloudWatch) *alarm.Reminder{
+		"REMIND_AFTER 0": func(a *cwfake.CloudWatch) *alarm.Reminder {
 			return alarm.NewReminder(a, prefix, 0, fixed, nil, slog.Default())
 		},
-		"ALARM_PREFIX empty": func(a *alarms) *alarm.Reminder {
+		"ALARM_PREFIX empty": func(a *cwfake.CloudWatch) *alarm.Reminder {
 			return alarm.NewReminder(a, "", remindIn, fixed, nil, slog.Default())
 		},
 	} {
 		a := newAlarms(t, fixed, types.StateValueAlarm, 100*time.Hour)
 		r(a).Remind(t.Context(), rejection)
-		if a.describes != 0 || len(a.sets) != 0 {
-			t.Errorf("%s: %d reads, %d sets", name, a.describes, len(a.sets))
+		if a.Describes != 0 || len(a.Sets) != 0 {
+			t.Errorf("%s: %d reads, %d sets", name, a.Describes, len(a.Sets))
 		}
 	}
 }
@@ -364,31 +294,32 @@ func TestSpreadIsUpToThreeSeconds(t *testing.T) {
 func TestAlarmIsReadAgainAfterTheWait(t *testing.T) {
 	t.Parallel()
 	changes := map[string]struct {
-		change func(*alarms)
+		change func(*cwfake.CloudWatch)
 		want   []types.StateValue
 	}{
-		"reminded by another run": {change: func(a *alarms) {
-			a.alarm.StateTransitionedTimestamp = aws.Time(start)
+		"reminded by another run": {change: func(a *cwfake.CloudWatch) {
+			a.Alarm.StateTransitionedTimestamp = aws.Time(start)
 		}, want: nil},
-		"recovered": {change: func(a *alarms) { a.alarm.StateValue = types.StateValueOk }, want: nil},
-		"another run is between its two calls": {change: func(a *alarms) {
-			a.alarm.StateValue, a.alarm.StateReason = types.StateValueInsufficientData, aws.String("Reminder: x")
+		"recovered": {change: func(a *cwfake.CloudWatch) { a.Alarm.StateValue = types.StateValueOk }, want: nil},
+		"another run is between its two calls": {change: func(a *cwfake.CloudWatch) {
+			a.Alarm.StateValue, a.Alarm.StateReason = types.StateValueInsufficientData, aws.String("Reminder: x")
 		}, want: []types.StateValue{types.StateValueAlarm}},
 	}
 	for name, c := range changes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newAlarms(t, fixed, types.StateValueAlarm, 21*time.Hour)
-			a.describe = func(n int) {
+			a.Describe = func(_ context.Context, n int) error {
 				if n == 2 {
-					a.mu.Lock()
-					defer a.mu.Unlock()
+					a.Lock()
+					defer a.Unlock()
 					c.change(a)
 				}
+				return nil
 			}
 			r, _, _ := reminder(a, fixed)
 			r.Remind(t.Context(), rejection)
-			if diff := cmp.Diff(c.want, a.states()); diff != "" {
+			if diff := cmp.Diff(c.want, states(a)); diff != "" {
 				t.Errorf("states (-want +got):\n%s", diff)
 			}
 		})
@@ -410,8 +341,8 @@ func TestTenJobsRemindOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if a.messages != 1 {
-			t.Errorf("%d messages, want 1: %v", a.messages, a.states())
+		if a.Messages != 1 {
+			t.Errorf("%d messages, want 1: %v", a.Messages, states(a))
 		}
 	})
 }
@@ -419,7 +350,7 @@ func TestTenJobsRemindOnce(t *testing.T) {
 func TestReminderThatStoppedHalfway(t *testing.T) {
 	t.Parallel()
 	a := newAlarms(t, fixed, types.StateValueAlarm, 21*time.Hour)
-	a.setFails = func(n int) error {
+	a.Set = func(_ context.Context, n int) error {
 		if n > 1 {
 			return errors.New("throttled")
 		}
@@ -430,7 +361,7 @@ func TestReminderThatStoppedHalfway(t *testing.T) {
 	want := []types.StateValue{
 		types.StateValueInsufficientData, types.StateValueAlarm, types.StateValueAlarm, types.StateValueAlarm,
 	}
-	if diff := cmp.Diff(want, a.states()); diff != "" {
+	if diff := cmp.Diff(want, states(a)); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
 	}
 	if text := out.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, alarmName) ||
@@ -438,16 +369,16 @@ func TestReminderThatStoppedHalfway(t *testing.T) {
 		t.Errorf("log: %s", text)
 	}
 	// The next rejected run repairs it at once, without a wait, and knows since when.
-	a.sets, a.setFails = nil, nil
+	a.Sets, a.Set = nil, nil
 	r, out, waits := reminder(a, fixed)
 	r.Remind(t.Context(), rejection)
-	if diff := cmp.Diff([]types.StateValue{types.StateValueAlarm}, a.states()); diff != "" {
+	if diff := cmp.Diff([]types.StateValue{types.StateValueAlarm}, states(a)); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
 	}
-	if len(*waits) != 0 || a.messages != 1 || out.Len() > 0 {
-		t.Errorf("%d waits, %d messages, log %s", len(*waits), a.messages, out)
+	if len(*waits) != 0 || a.Messages != 1 || out.Len() > 0 {
+		t.Errorf("%d waits, %d messages, log %s", len(*waits), a.Messages, out)
 	}
-	if got := aws.ToString(a.sets[0].StateReason); !strings.Contains(got, "after 21 hours") {
+	if got := aws.ToString(a.Sets[0].StateReason); !strings.Contains(got, "after 21 hours") {
 		t.Errorf("reason %s", got)
 	}
 }
@@ -455,7 +386,7 @@ func TestReminderThatStoppedHalfway(t *testing.T) {
 func TestSecondStepIsTriedThreeTimes(t *testing.T) {
 	t.Parallel()
 	a := newAlarms(t, fixed, types.StateValueAlarm, 21*time.Hour)
-	a.setFails = func(n int) error {
+	a.Set = func(_ context.Context, n int) error {
 		if n == 2 || n == 3 {
 			return errors.New("throttled")
 		}
@@ -463,35 +394,34 @@ func TestSecondStepIsTriedThreeTimes(t *testing.T) {
 	}
 	r, out, _ := reminder(a, fixed)
 	r.Remind(t.Context(), rejection)
-	if a.messages != 1 || len(a.sets) != 4 || out.Len() > 0 {
-		t.Errorf("%d messages, %d sets, log %s", a.messages, len(a.sets), out)
+	if a.Messages != 1 || len(a.Sets) != 4 || out.Len() > 0 {
+		t.Errorf("%d messages, %d sets, log %s", a.Messages, len(a.Sets), out)
 	}
 }
 
 func TestFailureToRemindIsLoggedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		spoil func(*alarms)
+		spoil func(*cwfake.CloudWatch)
 		says  string
 	}{
-		"DescribeAlarms denied": {spoil: func(a *alarms) {
-			a.denied = errors.New("AccessDenied")
+		"DescribeAlarms denied": {spoil: func(a *cwfake.CloudWatch) {
+			a.Describe = cwfake.Fail(errors.New("AccessDenied"))
 		}, says: "describe alarms: AccessDenied"},
-		"DescribeAlarms denied the second time": {spoil: func(a *alarms) {
-			a.describe = func(n int) {
+		"DescribeAlarms denied the second time": {spoil: func(a *cwfake.CloudWatch) {
+			a.Describe = func(_ context.Context, n int) error {
 				if n == 2 {
-					a.mu.Lock()
-					defer a.mu.Unlock()
-					a.denied = errors.New("AccessDenied")
+					return errors.New("AccessDenied")
 				}
+				return nil
 			}
 		}, says: "describe alarms: AccessDenied"},
-		"no such alarm": {spoil: func(a *alarms) { a.alarm = nil }, says: "there is no alarm of this name"},
-		"only one like it": {spoil: func(a *alarms) {
-			a.alarm.AlarmName = aws.String(alarmName + "2")
+		"no such alarm": {spoil: func(a *cwfake.CloudWatch) { a.Alarm = nil }, says: "there is no alarm of this name"},
+		"only one like it": {spoil: func(a *cwfake.CloudWatch) {
+			a.Alarm.AlarmName = aws.String(alarmName + "2")
 		}, says: "there is no alarm of this name"},
-		"first SetAlarmState": {spoil: func(a *alarms) {
-			a.setFails = func(int) error { return errors.New("AccessDenied") }
+		"first SetAlarmState": {spoil: func(a *cwfake.CloudWatch) {
+			a.Set = cwfake.Fail(errors.New("AccessDenied"))
 		}, says: "set alarm state INSUFFICIENT_DATA: AccessDenied"},
 	}
 	for name, c := range cases {
@@ -505,8 +435,8 @@ func TestFailureToRemindIsLoggedAndChangesNothing(t *testing.T) {
 				!strings.Contains(text, alarmName) {
 				t.Errorf("log: %s", text)
 			}
-			if len(a.sets) > 1 || a.messages > 0 || a.alarm != nil && a.alarm.StateValue != types.StateValueAlarm {
-				t.Errorf("sets %v", a.states())
+			if len(a.Sets) > 1 || a.Messages > 0 || a.Alarm != nil && a.Alarm.StateValue != types.StateValueAlarm {
+				t.Errorf("sets %v", states(a))
 			}
 		})
 	}
@@ -541,8 +471,8 @@ func TestReminderEndsWithTheRun(t *testing.T) {
 		return false
 	}, slog.New(slog.NewTextHandler(out, nil)))
 	r.Remind(ctx, rejection)
-	if len(a.sets) != 0 || !strings.Contains(out.String(), "context canceled") {
-		t.Errorf("sets %v, log %s", a.states(), out)
+	if len(a.Sets) != 0 || !strings.Contains(out.String(), "context canceled") {
+		t.Errorf("sets %v, log %s", states(a), out)
 	}
 }
 
@@ -553,25 +483,28 @@ func TestRemindNeitherPanicsNorHangs(t *testing.T) {
 		"key.\n\n" +
 		"The Canonical String for this request should have been\n'POST\nx-amz-security-token:IQoJb3JpZ2luX2Vj\n'"
 	for name, c := range map[string]struct {
-		describe func(n int)
-		denied   error
+		describe cwfake.Hook
 		want     string
 		took     time.Duration
 	}{
-		"it panics": {describe: func(int) { panic("no schema") }, want: "internal error: panic: no schema"},
+		"it panics": {
+			describe: func(context.Context, int) error { panic("no schema") }, want: "internal error: panic: no schema",
+		},
 		"it panics after the wait": {
-			describe: func(n int) {
+			describe: func(_ context.Context, n int) error {
 				if n == 2 {
 					panic("no schema")
 				}
+				return nil
 			},
 			want: "internal error: panic: no schema",
 		},
-		"it hangs": {describe: func(int) {
+		"it hangs": {describe: func(context.Context, int) error {
 			time.Sleep(time.Hour)
+			return nil
 		}, want: "it did not return in time", took: 40*time.Second + 100*time.Millisecond},
 		"it fails with the canonical request": {
-			denied: &smithy.GenericAPIError{Code: "InvalidSignatureException", Message: canonical},
+			describe: cwfake.Fail(&smithy.GenericAPIError{Code: "InvalidSignatureException", Message: canonical}),
 			want: "describe alarms: InvalidSignatureException: The request signature we calculated does not match the " +
 				"signature you provided",
 		},
@@ -580,7 +513,7 @@ func TestRemindNeitherPanicsNorHangs(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				a := newAlarms(t, time.Now, types.StateValueAlarm, 21*time.Hour)
-				a.describe, a.denied = c.describe, c.denied
+				a.Describe = c.describe
 				r, out, _ := reminder(a, time.Now)
 				begin := time.Now()
 				r.Remind(t.Context(), rejection)

@@ -233,7 +233,7 @@ func TestExpiryOfAnAnswerThatCannotBeReadWarns(t *testing.T) {
 					!strings.Contains(got.log, c.says) {
 					t.Errorf("log: %s", got.log)
 				}
-				said := r.watch.said()
+				said := r.said()
 				if published := slices.Contains(said, days); published != c.days {
 					t.Errorf("3650 published: %t: %v", published, said)
 				}

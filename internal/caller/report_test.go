@@ -15,66 +15,28 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
 	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/dev/cwfake"
 	"github.com/cronbearer/cronbearer/internal/hosts"
 )
-
-// fault is what a call does instead of its work; nil: nothing.
-type fault func(context.Context) error
-
-// faulty is CloudWatch of which calls go wrong.
-type faulty struct {
-	*watch
-
-	put, describe, set fault
-}
-
-func (f faulty) PutMetricData(
-	ctx context.Context, in *cloudwatch.PutMetricDataInput, o ...func(*cloudwatch.Options),
-) (*cloudwatch.PutMetricDataOutput, error) {
-	if f.put != nil {
-		return &cloudwatch.PutMetricDataOutput{}, f.put(ctx)
-	}
-	return f.watch.PutMetricData(ctx, in, o...)
-}
-
-func (f faulty) DescribeAlarms(
-	ctx context.Context, in *cloudwatch.DescribeAlarmsInput, o ...func(*cloudwatch.Options),
-) (*cloudwatch.DescribeAlarmsOutput, error) {
-	if f.describe != nil {
-		return nil, f.describe(ctx)
-	}
-	return f.watch.DescribeAlarms(ctx, in, o...)
-}
-
-func (f faulty) SetAlarmState(
-	ctx context.Context, in *cloudwatch.SetAlarmStateInput, o ...func(*cloudwatch.Options),
-) (*cloudwatch.SetAlarmStateOutput, error) {
-	if f.set != nil {
-		return nil, f.set(ctx)
-	}
-	return f.watch.SetAlarmState(ctx, in, o...)
-}
 
 // writing is the process's output, of which lines go wrong.
 type writing struct {
 	*output
 
-	fault fault
+	fault cwfake.Hook
 	lines int32 // how many
 	wrote atomic.Int32
 }
 
 func (w *writing) Write(p []byte) (int, error) {
 	if w.fault != nil && w.wrote.Add(1) <= w.lines {
-		return 0, w.fault(context.Background())
+		return 0, w.fault(context.Background(), 0)
 	}
 	return w.output.Write(p)
 }
@@ -87,28 +49,33 @@ func TestReportingChangesNoRun(t *testing.T) {
 		Message: "The signature does not match. Check it.\nThe Canonical String was 'x-amz-security-token:" +
 			secret("session") + "'",
 	}
-	faults := map[string]fault{
-		"panics": func(context.Context) error { panic("runtime error: invalid memory address of " + secret("a")) },
-		"hangs":  func(context.Context) error { time.Sleep(time.Hour); return nil },
-		"waits":  func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
-		"fails":  func(context.Context) error { return canonical },
-		"fails as a chain": func(context.Context) error {
+	faults := map[string]cwfake.Hook{
+		"panics": func(context.Context, int) error { panic("runtime error: invalid memory address of " + secret("a")) },
+		"hangs":  func(context.Context, int) error { time.Sleep(time.Hour); return nil },
+		"waits":  func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() },
+		"fails":  func(context.Context, int) error { return canonical },
+		"fails as a chain": func(context.Context, int) error {
 			return errors.Join(errors.New(strings.Repeat("long ", 1<<16)), canonical)
 		},
 	}
-	places := map[string]func(*faulty, *writing, fault){
-		"publishing":             func(f *faulty, _ *writing, do fault) { f.put = do },
-		"describing the alarm":   func(f *faulty, _ *writing, do fault) { f.describe = do },
-		"setting the alarm":      func(f *faulty, _ *writing, do fault) { f.set = do },
-		"writing the first line": func(f *faulty, w *writing, do fault) { f.put = faults["fails"]; w.fault, w.lines = do, 1 },
-		"a slow first line": func(f *faulty, w *writing, do fault) {
-			f.put, w.lines = do, 1
-			w.fault = func(context.Context) error { time.Sleep(1500 * time.Millisecond); return nil }
+	places := map[string]func(*cwfake.CloudWatch, *writing, cwfake.Hook){
+		"publishing":           func(f *cwfake.CloudWatch, _ *writing, do cwfake.Hook) { f.Put = do },
+		"describing the alarm": func(f *cwfake.CloudWatch, _ *writing, do cwfake.Hook) { f.Describe = do },
+		"setting the alarm":    func(f *cwfake.CloudWatch, _ *writing, do cwfake.Hook) { f.Set = do },
+		"writing the first line": func(f *cwfake.CloudWatch, w *writing, do cwfake.Hook) {
+			f.Put = faults["fails"]
+			w.fault, w.lines = do, 1
 		},
-		"all of CloudWatch":  func(f *faulty, _ *writing, do fault) { f.put, f.describe, f.set = do, do, do },
-		"writing every line": func(_ *faulty, w *writing, do fault) { w.fault, w.lines = do, 1<<30 },
-		"CloudWatch and every line": func(f *faulty, w *writing, do fault) {
-			f.put, f.describe, w.fault, w.lines = do, do, do, 1<<30
+		"a slow first line": func(f *cwfake.CloudWatch, w *writing, do cwfake.Hook) {
+			f.Put, w.lines = do, 1
+			w.fault = func(context.Context, int) error { time.Sleep(1500 * time.Millisecond); return nil }
+		},
+		"all of CloudWatch": func(f *cwfake.CloudWatch, _ *writing, do cwfake.Hook) {
+			f.Put, f.Describe, f.Set = do, do, do
+		},
+		"writing every line": func(_ *cwfake.CloudWatch, w *writing, do cwfake.Hook) { w.fault, w.lines = do, 1<<30 },
+		"CloudWatch and every line": func(f *cwfake.CloudWatch, w *writing, do cwfake.Hook) {
+			f.Put, f.Describe, w.fault, w.lines = do, do, do, 1<<30
 		},
 	}
 	for place, spoil := range places {
@@ -122,8 +89,8 @@ func TestReportingChangesNoRun(t *testing.T) {
 				t.Run(place+" "+kind+", "+name, func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
-						want := reported(t, status, func(*faulty, *writing) {})
-						got := reported(t, status, func(f *faulty, w *writing) { spoil(f, w, do) })
+						want := reported(t, status, func(*cwfake.CloudWatch, *writing) {})
+						got := reported(t, status, func(f *cwfake.CloudWatch, w *writing) { spoil(f, w, do) })
 						if strings.Contains(place, "every line") || place == "writing the first line" && kind == "hangs" {
 							want.lines = nil // the run's own is lost too, as nothing gets past a pipe that is full
 						}
@@ -154,7 +121,7 @@ type reportedRun struct {
 }
 
 // reported is a run against a target with a status, when the token's alarm has been on for a day.
-func reported(t *testing.T, status int, spoil func(*faulty, *writing)) reportedRun {
+func reported(t *testing.T, status int, spoil func(*cwfake.CloudWatch, *writing)) reportedRun {
 	t.Helper()
 	r := newRig(t, nil)
 	allowed, err := hosts.Parse([]string{"example.com"})
@@ -166,15 +133,14 @@ func reported(t *testing.T, status int, spoil func(*faulty, *writing)) reportedR
 		IdempotencyHeader: "Idempotency-Key", RemindAfter: 20 * time.Hour, AlarmPrefix: "S-TokenRejected-",
 		LogLevel: slog.LevelInfo,
 	}
-	cloudWatch, out := &faulty{watch: r.watch}, &writing{output: r.out}
-	r.watch.alarm = &types.MetricAlarm{
-		AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm,
-		StateTransitionedTimestamp: aws.Time(time.Now().Add(-24 * time.Hour)),
-	}
-	spoil(cloudWatch, out)
+	out := &writing{output: r.out}
+	r.watch.Alarm = cwfake.Alarming(
+		"S-TokenRejected-T", types.StateValueAlarm, time.Now().Add(-24*time.Hour),
+	)
+	spoil(r.watch, out)
 	r.secrets.put(current, "v1", secret("a"), 48*time.Hour)
 	r.serve(map[string]int{"a": status})
-	h := caller.Assemble(s, r.secrets, cloudWatch, r.net.Transport(), out)
+	h := caller.Assemble(s, r.secrets, r.watch, r.net.Transport(), out)
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: requestID})
 	response, err := h.Invoke(
 		ctx, []byte(`{"job":"J","token":"T","secret":"example-api","call":"GET https://example.com/path"}`),
@@ -261,7 +227,7 @@ func TestTokenOfUnknownExpiryClearsAWarning(t *testing.T) {
 				})
 				r.run(c.event)
 				got := ""
-				for _, d := range r.watch.said() {
+				for _, d := range r.said() {
 					if strings.HasPrefix(d, "TokenDaysToExpiry") {
 						got += d
 					}
@@ -295,7 +261,7 @@ func TestGoodNewsOfAnotherVersionIsPublished(t *testing.T) {
 			r.secrets.put(current, step.version, secret(step.token), 48*time.Hour)
 			time.Sleep(20 * time.Second)
 			r.run(nil)
-			if diff := cmp.Diff(step.want, r.watch.said()); diff != "" {
+			if diff := cmp.Diff(step.want, r.said()); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", step.version, diff)
 			}
 		}
@@ -306,11 +272,11 @@ func TestGoodNewsOfAnotherVersionIsPublished(t *testing.T) {
 func TestErrorNamesARejectionThatIsNotStored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for name, do := range map[string]fault{
-			"panics": func(context.Context) error { panic("no schema") },
-			"fails":  func(context.Context) error { return errors.New("down") },
+		for name, do := range map[string]cwfake.Hook{
+			"panics": func(context.Context, int) error { panic("no schema") },
+			"fails":  func(context.Context, int) error { return errors.New("down") },
 		} {
-			got := reported(t, http.StatusUnauthorized, func(f *faulty, _ *writing) { f.put = do })
+			got := reported(t, http.StatusUnauthorized, func(f *cwfake.CloudWatch, _ *writing) { f.Put = do })
 			if got.err == nil || !strings.Contains(got.err.Error(), "so its alarm may not fire") ||
 				len(got.err.Error()) > 16<<10 {
 				t.Errorf("%s: %v", name, got.err)

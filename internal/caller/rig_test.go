@@ -11,19 +11,18 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/cronbearer/cronbearer/internal/caller"
 	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/dev/cwfake"
 	"github.com/cronbearer/cronbearer/internal/dev/smfake"
 	"github.com/cronbearer/cronbearer/internal/dev/testnet"
 	"github.com/cronbearer/cronbearer/internal/handler"
@@ -52,7 +51,7 @@ type rig struct {
 	t       *testing.T
 	net     *testnet.Net
 	secrets *secrets
-	watch   *watch
+	watch   *cwfake.CloudWatch
 	out     *output
 	handler *caller.Handler
 }
@@ -74,7 +73,7 @@ func newRig(t *testing.T, change func(*config.Settings)) *rig {
 	}
 	r := &rig{
 		t: t, net: testnet.New(t), secrets: &secrets{Reader: smfake.NewReader(t)},
-		watch: &watch{t: t}, out: &output{},
+		watch: cwfake.New(t, time.Now), out: &output{},
 	}
 	r.secrets.Took = time.Millisecond
 	r.handler = caller.Assemble(s, r.secrets, r.watch, r.net.Transport(), r.out)
@@ -256,80 +255,21 @@ func (s *secrets) stages() []string {
 
 func apiError(code string) error { return &smithy.GenericAPIError{Code: code, Message: "m"} }
 
-// watch is CloudWatch: it accepts metrics, and has one alarm or none.
-type watch struct {
-	t *testing.T
-
-	mu    sync.Mutex
-	data  []string
-	puts  int
-	err   error
-	hang  bool
-	alarm *types.MetricAlarm
-	reads int
-	sets  []*cloudwatch.SetAlarmStateInput
-}
-
-func (w *watch) PutMetricData(
-	ctx context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options),
-) (*cloudwatch.PutMetricDataOutput, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.puts++
-	if w.hang {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	if w.err != nil {
-		return nil, w.err
-	}
-	for _, d := range in.MetricData {
-		text := aws.ToString(d.MetricName)
-		for _, dimension := range d.Dimensions {
-			text += " " + aws.ToString(dimension.Value)
-		}
-		if text == "TokenDaysToExpiry S T" {
-			text += fmt.Sprintf(" %.1f", aws.ToFloat64(d.Value))
-		} else {
-			text += fmt.Sprintf(" %g", aws.ToFloat64(d.Value))
-		}
-		w.data = append(w.data, text)
-		if since := time.Since(aws.ToTime(d.Timestamp)); since < 0 || since > time.Second {
-			w.t.Errorf("the timestamp is %s old", since)
-		}
-	}
-	return &cloudwatch.PutMetricDataOutput{}, nil
-}
-
-func (w *watch) DescribeAlarms(
-	_ context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options),
-) (*cloudwatch.DescribeAlarmsOutput, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.reads++
-	out := &cloudwatch.DescribeAlarmsOutput{}
-	if w.alarm != nil && slices.Contains(in.AlarmNames, aws.ToString(w.alarm.AlarmName)) {
-		out.MetricAlarms = append(out.MetricAlarms, *w.alarm)
-	}
-	return out, nil
-}
-
-func (w *watch) SetAlarmState(
-	_ context.Context, in *cloudwatch.SetAlarmStateInput, _ ...func(*cloudwatch.Options),
-) (*cloudwatch.SetAlarmStateOutput, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sets = append(w.sets, in)
-	w.alarm.StateValue, w.alarm.StateReason, w.alarm.StateReasonData = in.StateValue, in.StateReason, in.StateReasonData
-	w.alarm.StateTransitionedTimestamp = aws.Time(time.Now())
-	return &cloudwatch.SetAlarmStateOutput{}, nil
-}
-
 // said lists what was published since it was last asked, as "Heartbeat S J 1".
-func (w *watch) said() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	list := w.data
-	w.data, w.puts = nil, 0
+func (r *rig) said() []string {
+	list := r.watch.Said()
+	for i, text := range list {
+		for _, name := range []string{"Stack=", "Token=", "Job="} {
+			text = strings.Replace(text, name, "", 1)
+		}
+		if days, ok := strings.CutPrefix(text, "TokenDaysToExpiry S T "); ok {
+			n, err := strconv.ParseFloat(days, 64)
+			if err != nil {
+				r.t.Error(err)
+			}
+			text = fmt.Sprintf("TokenDaysToExpiry S T %.1f", n)
+		}
+		list[i] = text
+	}
 	return list
 }

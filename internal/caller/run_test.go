@@ -21,6 +21,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/internal/caller"
 	"github.com/cronbearer/cronbearer/internal/config"
+	"github.com/cronbearer/cronbearer/internal/dev/cwfake"
 	"github.com/cronbearer/cronbearer/internal/dev/smfake"
 	"github.com/cronbearer/cronbearer/internal/dev/testnet"
 )
@@ -461,8 +462,8 @@ func checkOutcomes(t *testing.T, cases map[string]outcomeCase) {
 						}
 					}
 				}
-				puts := r.watch.puts
-				if diff := cmp.Diff(c.put, r.watch.said()); diff != "" || puts > 1 || (puts == 0) != (c.put == nil) {
+				puts := len(r.watch.Puts)
+				if diff := cmp.Diff(c.put, r.said()); diff != "" || puts > 1 || (puts == 0) != (c.put == nil) {
 					t.Errorf("%d requests, data (-want +got):\n%s", puts, diff)
 				}
 				if len(calls()) != c.calls {
@@ -517,7 +518,7 @@ func TestBadEventReadsNoSecret(t *testing.T) {
 					got.result.Job != c.job {
 					t.Errorf("%v, %+v", got.err, got.result)
 				}
-				if diff := cmp.Diff(c.put, r.watch.said()); diff != "" {
+				if diff := cmp.Diff(c.put, r.said()); diff != "" {
 					t.Errorf("data (-want +got):\n%s", diff)
 				}
 				if stages := r.secrets.stages(); len(stages) > 0 || len(r.net.Dials()) > 0 {
@@ -758,7 +759,7 @@ func TestRotationWindow(t *testing.T) {
 					put(stage, v)
 				}
 				tried := r.serve(c.targets)
-				r.watch.said()
+				r.said()
 				got := r.run(c.event)
 				if diff := cmp.Diff(c.tried, tried(), cmpopts.EquateEmpty()); diff != "" {
 					t.Errorf("tokens tried (-want +got):\n%s", diff)
@@ -785,7 +786,7 @@ func TestRotationWindow(t *testing.T) {
 					t.Errorf("warned: %t, want %t: %s", warned, c.warns, got.log)
 				}
 				rejected := map[string]string{"accepted": "TokenRejected S T 0", "rejected": "TokenRejected S T 1"}[c.verdict]
-				for _, datum := range r.watch.said() {
+				for _, datum := range r.said() {
 					if strings.HasPrefix(datum, "TokenRejected") && datum != rejected {
 						t.Errorf("published %s, want %q only: a rejection that is recovered from within the run is none", datum, rejected)
 					}
@@ -978,7 +979,7 @@ func TestExpiryFromTheTarget(t *testing.T) {
 					w.Header().Set("GitHub-Authentication-Token-Expiration", "2000-01-31 00:00:00 UTC")
 				})
 				got := r.run(nil)
-				said := strings.Join(r.watch.said(), ", ")
+				said := strings.Join(r.said(), ", ")
 				if c.want == "" && strings.Contains(said, "TokenDaysToExpiry") || !strings.Contains(said, c.want) ||
 					(got.result.TokenExpiresAt == nil) != (c.want == "") {
 					t.Errorf("published %s, result %+v", said, got.result)
@@ -1073,7 +1074,7 @@ func TestTimeOfTheInvocation(t *testing.T) {
 					!strings.Contains(got.err.Error(), c.says) {
 					t.Errorf("%+v, %v", got.result, got.err)
 				}
-				if diff := cmp.Diff([]string{"Heartbeat S J 0"}, r.watch.said()); diff != "" {
+				if diff := cmp.Diff([]string{"Heartbeat S J 0"}, r.said()); diff != "" {
 					t.Errorf("data (-want +got):\n%s", diff)
 				}
 			})
@@ -1118,11 +1119,13 @@ func TestMetricsThatCannotBeStored(t *testing.T) {
 				r := newRig(t, nil)
 				r.secrets.put(current, "v1", secret("a"), 48*time.Hour)
 				r.serve(map[string]int{"a": c.status})
-				r.watch.err, r.watch.hang = apiError("AccessDenied"), c.hang
-				r.watch.alarm = &types.MetricAlarm{
-					AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm,
-					StateTransitionedTimestamp: aws.Time(time.Now().Add(-48 * time.Hour)),
+				r.watch.Put = cwfake.Fail(apiError("AccessDenied"))
+				if c.hang {
+					r.watch.Put = func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }
 				}
+				r.watch.Alarm = cwfake.Alarming(
+					"S-TokenRejected-T", types.StateValueAlarm, time.Now().Add(-48*time.Hour),
+				)
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
 				started := time.Now()
@@ -1146,7 +1149,7 @@ func TestMetricsThatCannotBeStored(t *testing.T) {
 				if embedded != 1 {
 					t.Errorf("%d embedded metric lines, want 1: %s", embedded, got.log)
 				}
-				if r.watch.reads != 0 || len(r.watch.sets) != 0 {
+				if r.watch.Describes != 0 || len(r.watch.Sets) != 0 {
 					t.Error("reminded of a rejection that is not stored")
 				}
 			})
@@ -1161,18 +1164,17 @@ func TestReminderComesAfterTheDatum(t *testing.T) {
 		r.secrets.put(current, "v1", secret("a"), 48*time.Hour)
 		status := 401
 		r.net.Handle(host, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
-		r.watch.alarm = &types.MetricAlarm{
-			AlarmName: aws.String("S-TokenRejected-T"), StateValue: types.StateValueAlarm,
-			StateTransitionedTimestamp: aws.Time(time.Now().Add(-48 * time.Hour)),
-		}
+		r.watch.Alarm = cwfake.Alarming(
+			"S-TokenRejected-T", types.StateValueAlarm, time.Now().Add(-48*time.Hour),
+		)
 		for range 3 {
 			r.run(nil)
 			time.Sleep(time.Minute)
 		}
-		if len(r.watch.sets) != 2 {
-			t.Fatalf("%d changes of state in three rejected runs, want 2: one reminder", len(r.watch.sets))
+		if len(r.watch.Sets) != 2 {
+			t.Fatalf("%d changes of state in three rejected runs, want 2: one reminder", len(r.watch.Sets))
 		}
-		reason := aws.ToString(r.watch.sets[1].StateReason)
+		reason := aws.ToString(r.watch.Sets[1].StateReason)
 		for _, part := range []string{"token T", "Job J", "version v1", "2 days"} {
 			if !strings.Contains(reason, part) {
 				t.Errorf("the reason does not say %q: %s", part, reason)
@@ -1181,8 +1183,8 @@ func TestReminderComesAfterTheDatum(t *testing.T) {
 		r.leaks(reason)
 		// Who proves nothing, or recovers, reminds of nothing.
 		for _, status = range []int{501, 200} {
-			reads := r.watch.reads
-			if r.run(nil); r.watch.reads != reads {
+			reads := r.watch.Describes
+			if r.run(nil); r.watch.Describes != reads {
 				t.Errorf("%d: the alarm was looked at", status)
 			}
 		}

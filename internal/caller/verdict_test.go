@@ -129,7 +129,7 @@ func TestAnswersOfTargetsInTheWild(t *testing.T) {
 					want = append(want, "TokenRejected S T "+c.rejected)
 				}
 				data := []string{}
-				for _, datum := range r.watch.said() {
+				for _, datum := range r.said() {
 					if strings.HasPrefix(datum, "TokenRejected") {
 						data = append(data, datum)
 					}
@@ -158,7 +158,7 @@ func TestRateLimitThenAcceptedPublishesNoRejection(t *testing.T) {
 		if got.result.Outcome != "succeeded" || got.result.Attempts != 2 || got.result.Rejections != 0 {
 			t.Errorf("%+v", got.result)
 		}
-		if diff := cmp.Diff([]string{"TokenRejected S T 0", "Heartbeat S J 1"}, r.watch.said()); diff != "" {
+		if diff := cmp.Diff([]string{"TokenRejected S T 0", "Heartbeat S J 1"}, r.said()); diff != "" {
 			t.Error(diff)
 		}
 	})

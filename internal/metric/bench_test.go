@@ -5,18 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-
+	"github.com/cronbearer/cronbearer/internal/dev/cwfake"
 	"github.com/cronbearer/cronbearer/internal/metric"
 )
-
-type taker struct{}
-
-func (taker) PutMetricData(
-	context.Context, *cloudwatch.PutMetricDataInput, ...func(*cloudwatch.Options),
-) (*cloudwatch.PutMetricDataOutput, error) {
-	return &cloudwatch.PutMetricDataOutput{}, nil
-}
 
 // Good news said a moment ago is what a warm run has; bad news goes out each time.
 func BenchmarkPublish(b *testing.B) {
@@ -24,7 +15,9 @@ func BenchmarkPublish(b *testing.B) {
 	at := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
 	for name, rejected := range map[string]*bool{"good news again": &no, "bad news": &yes} {
 		b.Run(name, func(b *testing.B) {
-			p := metric.NewPublisher(taker{}, "N", "S")
+			api := cwfake.New(b, nil)
+			api.Put = func(context.Context, int) error { api.Puts = nil; return nil } // it would keep them all
+			p := metric.NewPublisher(api, "N", "S")
 			report := metric.Report{At: at, Job: "J", Token: "T", Rejected: rejected, Alive: &yes}
 			b.ReportAllocs()
 			for b.Loop() {

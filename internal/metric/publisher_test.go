@@ -14,58 +14,25 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronbearer/cronbearer/internal/dev/cwfake"
 	"github.com/cronbearer/cronbearer/internal/metric"
 )
 
-// cloudWatch takes metrics, or fails.
-type cloudWatch struct {
-	mu     sync.Mutex
-	puts   []*cloudwatch.PutMetricDataInput
-	err    error
-	during func() // while a request is on its way
-}
-
-func (c *cloudWatch) PutMetricData(
-	_ context.Context, in *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options),
-) (*cloudwatch.PutMetricDataOutput, error) {
-	c.mu.Lock()
-	during := c.during
-	c.puts = append(c.puts, in)
-	err := c.err
-	c.mu.Unlock()
-	if during != nil {
-		during()
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &cloudwatch.PutMetricDataOutput{}, nil
-}
-
-// last writes the data of the last request as "TokenRejected Stack=S Token=T 1", and forgets it.
-func (c *cloudWatch) last(t *testing.T) []string {
+func newCloudWatch(t *testing.T) *cwfake.CloudWatch {
 	t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.puts) > 1 {
-		t.Errorf("%d requests for one run", len(c.puts))
+	return cwfake.New(t, nil)
+}
+
+// last is the data of the last request, which is the only one.
+func last(t *testing.T, api *cwfake.CloudWatch) []string {
+	t.Helper()
+	if len(api.Puts) > 1 {
+		t.Errorf("%d requests for one run", len(api.Puts))
 	}
-	var list []string
-	for _, put := range c.puts {
-		for _, d := range put.MetricData {
-			text := aws.ToString(d.MetricName)
-			for _, dimension := range d.Dimensions {
-				text += " " + aws.ToString(dimension.Name) + "=" + aws.ToString(dimension.Value)
-			}
-			list = append(list, fmt.Sprintf("%s %g", text, aws.ToFloat64(d.Value)))
-		}
-	}
-	c.puts = nil
-	return list
+	return api.Said()
 }
 
 var start = time.Date(2026, 11, 24, 9, 0, 10, 0, time.UTC)
@@ -82,7 +49,7 @@ const (
 
 func TestOneRequestSaysItAll(t *testing.T) {
 	t.Parallel()
-	api := &cloudWatch{}
+	api := newCloudWatch(t)
 	p := metric.NewPublisher(api, "Space", "S")
 	err := p.Publish(
 		t.Context(),
@@ -91,7 +58,7 @@ func TestOneRequestSaysItAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put := api.puts[0]
+	put := api.Puts[0]
 	if aws.ToString(put.Namespace) != "Space" {
 		t.Errorf("namespace %s", aws.ToString(put.Namespace))
 	}
@@ -102,7 +69,7 @@ func TestOneRequestSaysItAll(t *testing.T) {
 		}
 	}
 	want := []string{rejected1, "TokenDaysToExpiry Stack=S Token=T 1.5", heartbeat1}
-	if diff := cmp.Diff(want, api.last(t)); diff != "" {
+	if diff := cmp.Diff(want, last(t, api)); diff != "" {
 		t.Errorf("data (-want +got):\n%s", diff)
 	}
 }
@@ -156,11 +123,11 @@ func TestWhatIsNotKnownIsNotSaid(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			api := &cloudWatch{}
+			api := newCloudWatch(t)
 			if err := metric.NewPublisher(api, "N", "S").Publish(t.Context(), c.report); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, api.last(t)); diff != "" {
+			if diff := cmp.Diff(c.want, last(t, api)); diff != "" {
 				t.Errorf("data (-want +got):\n%s", diff)
 			}
 		})
@@ -296,19 +263,19 @@ func TestGoodNewsIsNotRepeatedWithinFiveMinutes(t *testing.T) {
 	for name, steps := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			api := &cloudWatch{}
+			api := newCloudWatch(t)
 			p := metric.NewPublisher(api, "N", "S")
 			for i, s := range steps {
-				api.err = nil
+				api.Put = nil
 				if s.fails {
-					api.err = errors.New("throttled")
+					api.Put = cwfake.Fail(errors.New("throttled"))
 				}
 				s.report.At = start.Add(s.after)
 				if err := p.Publish(t.Context(), s.report); (err != nil) != s.fails {
 					t.Fatalf("step %d: %v", i+1, err)
 				}
 				var got []string
-				for _, d := range api.last(t) {
+				for _, d := range last(t, api) {
 					words := strings.Fields(d)
 					if words[0] == days {
 						got = append(got, days)
@@ -327,7 +294,7 @@ func TestGoodNewsIsNotRepeatedWithinFiveMinutes(t *testing.T) {
 // Another run's bad news overtakes good news that is still on its way.
 func TestBadNewsOutdatesGoodNewsOnItsWay(t *testing.T) {
 	t.Parallel()
-	api := &cloudWatch{}
+	api := newCloudWatch(t)
 	p := metric.NewPublisher(api, "N", "S")
 	publish := func(after time.Duration, rejected, alive *bool) {
 		t.Helper()
@@ -337,23 +304,23 @@ func TestBadNewsOutdatesGoodNewsOnItsWay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	api.during = func() {
-		api.mu.Lock()
-		api.during = nil
-		api.mu.Unlock()
-		publish(time.Minute, yes(), no())
+	api.Put = func(_ context.Context, n int) error {
+		if n == 1 {
+			publish(time.Minute, yes(), no())
+		}
+		return nil
 	}
 	publish(0, no(), yes())
-	api.puts = nil
+	api.Puts = nil
 	publish(2*time.Minute, no(), yes())
-	if diff := cmp.Diff([]string{rejected0, heartbeat1}, api.last(t)); diff != "" {
+	if diff := cmp.Diff([]string{rejected0, heartbeat1}, last(t, api)); diff != "" {
 		t.Errorf("data (-want +got):\n%s", diff)
 	}
 }
 
 func TestManyRunsPublishAtOnce(t *testing.T) {
 	t.Parallel()
-	api := &cloudWatch{}
+	api := newCloudWatch(t)
 	p := metric.NewPublisher(api, "N", "S")
 	var wg sync.WaitGroup
 	for i := range 50 {
@@ -365,8 +332,8 @@ func TestManyRunsPublishAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(api.puts) < 25 {
-		t.Errorf("%d requests for 25 rejections", len(api.puts))
+	if len(api.Puts) < 25 {
+		t.Errorf("%d requests for 25 rejections", len(api.Puts))
 	}
 }
 
@@ -374,7 +341,9 @@ func TestManyRunsPublishAtOnce(t *testing.T) {
 func TestEmbeddedMetricLine(t *testing.T) {
 	t.Parallel()
 	cause := &smithy.GenericAPIError{Code: "AccessDenied", Message: "of no use to anyone"}
-	p := metric.NewPublisher(&cloudWatch{err: cause}, "Space/1", "S")
+	api := newCloudWatch(t)
+	api.Put = cwfake.Fail(cause)
+	p := metric.NewPublisher(api, "Space/1", "S")
 	at := time.Date(2026, 11, 24, 9, 0, 10, 123_456_789, time.FixedZone("", 3600))
 	err := p.Publish(
 		t.Context(),
@@ -438,7 +407,7 @@ func TestEmbeddedMetricLine(t *testing.T) {
 // repetition.
 func TestRotationIsPublishedEachTime(t *testing.T) {
 	t.Parallel()
-	api := &cloudWatch{}
+	api := newCloudWatch(t)
 	p := metric.NewPublisher(api, "N", "S")
 	for _, failed := range []bool{false, false, true, true, false} {
 		if err := p.PublishRotation(t.Context(), start, "example-api", failed); err != nil {
@@ -448,11 +417,11 @@ func TestRotationIsPublishedEachTime(t *testing.T) {
 		if failed {
 			want = "RotationFailed Stack=S Secret=example-api 1"
 		}
-		if got := api.last(t); len(got) != 1 || got[0] != want {
+		if got := last(t, api); len(got) != 1 || got[0] != want {
 			t.Errorf("%v, want %s", got, want)
 		}
 	}
-	api.err = errors.New("down")
+	api.Put = cwfake.Fail(errors.New("down"))
 	var lost *metric.NotStoredError
 	if err := p.PublishRotation(t.Context(), start, "example-api", true); !errors.As(err, &lost) ||
 		!strings.Contains(string(lost.Line), `"Dimensions":[["Stack","Secret"]]`) ||
@@ -465,23 +434,23 @@ func TestRotationIsPublishedEachTime(t *testing.T) {
 func TestPublishNeitherPanicsNorHangs(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		put  func(context.Context) error
+		put  cwfake.Hook
 		want string
 		took time.Duration
 	}{
-		"it panics": {put: func(context.Context) error {
+		"it panics": {put: func(context.Context, int) error {
 			panic("no schema")
 		}, want: "PutMetricData failed with an internal error: panic: no schema"},
-		"it hangs": {put: func(context.Context) error {
+		"it hangs": {put: func(context.Context, int) error {
 			time.Sleep(time.Hour)
 			return nil
 		}, want: "CloudWatch did not answer PutMetricData", took: 6100 * time.Millisecond},
-		"it waits for its time": {put: func(ctx context.Context) error {
+		"it waits for its time": {put: func(ctx context.Context, _ int) error {
 			<-ctx.Done()
 			return ctx.Err()
 		}, want: "CloudWatch did not answer PutMetricData", took: 6 * time.Second},
 		"it fails": {
-			put: func(context.Context) error {
+			put: func(context.Context, int) error {
 				return &smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded"}
 			},
 			want: "CloudWatch rejected PutMetricData: Throttling",
@@ -490,7 +459,9 @@ func TestPublishNeitherPanicsNorHangs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := metric.NewPublisher(putter(c.put), "N", "S")
+				api := newCloudWatch(t)
+				api.Put = c.put
+				p := metric.NewPublisher(api, "N", "S")
 				begin := time.Now()
 				err := p.Publish(t.Context(), metric.Report{At: begin, Token: "T", Rejected: yes()})
 				notStored, ok := errors.AsType[*metric.NotStoredError](err)
@@ -506,12 +477,4 @@ func TestPublishNeitherPanicsNorHangs(t *testing.T) {
 			})
 		})
 	}
-}
-
-type putter func(context.Context) error
-
-func (f putter) PutMetricData(
-	ctx context.Context, _ *cloudwatch.PutMetricDataInput, _ ...func(*cloudwatch.Options),
-) (*cloudwatch.PutMetricDataOutput, error) {
-	return &cloudwatch.PutMetricDataOutput{}, f(ctx)
 }
