@@ -1,4 +1,4 @@
-// Package tokenserver is the other side of package oauth for unit tests: a provider at https://example.com that answers
+// Package tokenserver is the other side of package oauth for unit tests: a provider at example.com that answers
 // as a test says and records every request, AWS's STS, and the secrets of their clients. It decides nothing itself: an
 // authorization server with a behaviour of its own is package idp.
 package tokenserver
