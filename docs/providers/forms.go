@@ -78,17 +78,14 @@ func (f Form) Placeholders() []string {
 	return list
 }
 
-// Secret reports whether what stands for a placeholder is not to be shown.
-func Secret(name string) bool {
-	name = strings.ToLower(name)
-	for _, part := range []string{"secret", "token", "key", "pem", "password", "pat_", "gh", "sk-", "assertion"} {
-		if strings.Contains(name, part) {
-			return !strings.Contains(name, "consumer key") && !strings.Contains(name, "key id") &&
-				!strings.Contains(name, "private_key_id") && !strings.Contains(name, "kid")
-		}
-	}
-	return false
-}
+var (
+	hidden = regexp.MustCompile(`(?i)secret|token|password|…`)
+	open   = regexp.MustCompile(`(?i)\b(?:id|kid|private_key_id|consumer key|public key|account|audience|domain|name|` +
+		`org|pool|project|provider|realm|role|tenant|user)\b`)
+)
+
+// Secret reports whether what stands for a placeholder is not to be shown. What no one has named as open is secret.
+func Secret(name string) bool { return hidden.MatchString(name) || !open.MatchString(name) }
 
 // File reports whether a placeholder stands for text of several lines, which comes from a file.
 func File(name string) bool {

@@ -11,15 +11,18 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/cronbearer/cronbearer/docs/providers"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
@@ -143,6 +146,43 @@ func fill(text string, keys map[string]string) string {
 		}
 		return "example0123456789"
 	})
+}
+
+// TestFormsHideWhatIsSecret holds what a prompt shows against the functions' own parser: what it keeps out of the logs
+// is not shown, and what is not secret is.
+func TestFormsHideWhatIsSecret(t *testing.T) {
+	t.Parallel()
+	keys := privateKeys(t)
+	for _, name := range providers.Names() {
+		forms, err := providers.Forms(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, f := range forms {
+			text, values := f.Text, map[string]string{}
+			for n, p := range f.Placeholders() {
+				values[p] = fmt.Sprintf("example%d0123456789", n)
+				if providers.File(strings.Trim(p, "<>")) {
+					values[p] = fill(p, keys)
+				}
+				text = strings.ReplaceAll(text, p, values[p])
+			}
+			scrub := &redact.Scrubber{}
+			d, err := token.ParseSecret(text, scrub)
+			if err != nil {
+				t.Errorf("%s/%d: %v", name, i+1, err)
+				continue
+			}
+			for p, value := range values {
+				placeholder := strings.Trim(p, "<>")
+				isSecret := !strings.Contains(scrub.Scrub("x "+value+" x"), value)
+				if !providers.File(placeholder) && isSecret != providers.Secret(placeholder) {
+					t.Errorf("%s/%d: %s is secret: %t, and the prompt shows it: %t", name, i+1, p, isSecret, isSecret)
+				}
+			}
+			runtime.KeepAlive(d) // the scrubber forgets what is not in use
+		}
+	}
 }
 
 // privateKeys makes a key of each kind, as the inside of a JSON string.

@@ -35,13 +35,16 @@ func TestMain(m *testing.M) {
 		os.Exit(prompt())
 	}
 	if line := os.Getenv(toolEnv); line != "" {
-		os.Exit(cli.Main(context.Background(), strings.Fields(line), cli.System()))
+		os.Exit(tool(strings.Fields(line)))
 	}
-	testscript.Main(suite{m}, map[string]func(){"cronbearer": func() {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		os.Exit(cli.Main(ctx, os.Args[1:], cli.System()))
-	}})
+	testscript.Main(suite{m}, map[string]func(){"cronbearer": func() { os.Exit(tool(os.Args[1:])) }})
+}
+
+// tool is the tool's own main.
+func tool(arguments []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return cli.Main(ctx, arguments, cli.System())
 }
 
 // prompt asks for a secret at this process's terminal and prints its length.

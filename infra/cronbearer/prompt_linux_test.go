@@ -2,19 +2,32 @@ package main_test
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
 	"io"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
+	"github.com/cronbearer/cronbearer/docs/providers"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
 	"github.com/cronbearer/cronbearer/internal/dev/shipped"
 )
 
@@ -129,6 +142,174 @@ func TestPromptShowsNothing(t *testing.T) {
 	}
 }
 
+// A terminal is a process of the tool at a pseudo-terminal.
+type terminal struct {
+	*screen
+
+	t       *testing.T
+	command *exec.Cmd
+	keys    *os.File
+	slave   *os.File
+}
+
+// atTerminal starts the tool. The terminal is the process's own, so that ^C is an interrupt.
+func atTerminal(t *testing.T, line string, environment ...string) *terminal {
+	t.Helper()
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Skip("this machine has no pseudo-terminals:", err)
+	}
+	t.Cleanup(func() { _, _ = master.Close(), slave.Close() })
+	one := &terminal{
+		screen: &screen{more: make(chan struct{}, 1)}, t: t, keys: master, slave: slave,
+		command: exec.CommandContext(t.Context(), os.Args[0]),
+	}
+	one.command.Env = append(append(os.Environ(), toolEnv+"="+line, "NO_COLOR=1"), environment...)
+	one.command.Stdin, one.command.Stdout, one.command.Stderr = slave, slave, slave
+	one.command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	go one.copyFrom(master)
+	if err := one.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return one
+}
+
+// answer types once a question is there.
+func (o *terminal) answer(question, keys string) {
+	o.t.Helper()
+	o.waitFor(o.t, question)
+	if _, err := io.WriteString(o.keys, keys); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// ends holds the exit code, that the terminal shows what is typed again, and that it has not shown what is secret.
+func (o *terminal) ends(status int) {
+	o.t.Helper()
+	err := o.command.Wait()
+	if got := o.command.ProcessState.ExitCode(); got != status {
+		o.t.Errorf("exit code %d (%v), want %d: %q", got, err, status, o)
+	}
+	for _, secret := range []string{"canary", "PRIVATE KEY--"} {
+		if strings.Contains(o.String(), secret) {
+			o.t.Errorf("the terminal shows %q: %q", secret, o)
+		}
+	}
+	if !echoes(o.t, o.slave) {
+		o.t.Error("echo is off afterwards")
+	}
+}
+
+// fieldsOf are the questions of a form, with an answer to each. What is secret is a canary.
+func fieldsOf(t *testing.T, form providers.Form, folder string) (questions, answers []string) {
+	t.Helper()
+	for _, p := range form.Placeholders() {
+		switch name := strings.Trim(p, "<>"); {
+		case providers.File(name):
+			kind, _, _ := strings.Cut(name, " ")
+			if strings.Contains(name, "certificate") {
+				kind = "certificate"
+			}
+			questions = append(questions, "File with the "+name+": ")
+			answers = append(answers, filepath.Join(folder, kind+".pem"))
+		case providers.Secret(name):
+			questions = append(questions, name+" (nothing is shown): ")
+			answers = append(answers, "canary0123456789")
+		default:
+			questions = append(questions, name+": ")
+			answers = append(answers, "example0123456789")
+		}
+	}
+	return questions, answers
+}
+
+// TestProviderFormsAtATerminal fills in each form of each page of docs/providers at a pseudo-terminal: it is asked for
+// field by field, stored, and no secret is shown. And at each question of each form, ^C ends it: nothing is stored, and
+// echo is on again.
+func TestProviderFormsAtATerminal(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	writeKeys(t, folder)
+	s := newStage(t, true)
+	environment := []string{"CRONBEARER_LOCAL=" + s.url, "CRONBEARER_TEST_NOW=" + now}
+	interrupted := map[string]bool{}
+	for _, name := range providers.Names() {
+		forms, err := providers.Forms(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, form := range forms {
+			choice := fmt.Sprintf("%s/%d", name, i+1)
+			line := "token set ExampleApi --provider " + choice + " -t " + filepath.Join(s.folder, "template.yaml")
+			questions, answers := fieldsOf(t, form, folder)
+			t.Run(choice, func(t *testing.T) {
+				t.Parallel()
+				one := atTerminal(t, line, environment...)
+				for n, question := range questions {
+					one.answer(question, answers[n]+"\r")
+				}
+				one.answer("[y/N] ", "y\r")
+				one.answer("[Y/n]: ", "n\r")
+				one.waitFor(t, "✓ stored")
+				one.ends(exit.OK)
+			})
+			for n, question := range questions {
+				if interrupted[question] {
+					continue // of another form
+				}
+				interrupted[question] = true
+				t.Run(fmt.Sprintf("%s interrupted at %s", choice, strings.TrimSuffix(question, ": ")), func(t *testing.T) {
+					t.Parallel()
+					one := atTerminal(t, line, environment...)
+					for before := range n {
+						one.answer(questions[before], answers[before]+"\r")
+					}
+					one.answer(question, "can\x03")
+					one.waitFor(t, "interrupted")
+					one.ends(exit.Interrupted)
+				})
+			}
+		}
+	}
+	if len(interrupted) == 0 {
+		t.Error("there is no form")
+	}
+}
+
+// writeKeys writes a private key of each kind and a certificate, named by kind.
+func writeKeys(t *testing.T, folder string) {
+	t.Helper()
+	write := func(name, kind string, der []byte, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+		if err := os.WriteFile(filepath.Join(folder, name+".pem"), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, edKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, key := range map[string]crypto.Signer{"RSA": rsaKey, "EC": ecKey, "Ed25519": edKey} {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		write(kind, "PRIVATE KEY", der, err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, rsaKey.Public(), rsaKey)
+	write("certificate", "CERTIFICATE", der, err)
+}
+
 // TestDevIsMovedByKeysAtATerminal presses the keys of `cronbearer dev` at a pseudo-terminal; echo is on afterwards.
 func TestDevIsMovedByKeysAtATerminal(t *testing.T) {
 	t.Parallel()
@@ -144,21 +325,8 @@ func TestDevIsMovedByKeysAtATerminal(t *testing.T) {
 	if err := os.WriteFile(template, []byte(shipped.Template()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), os.Args[0])
-	command.Env = append(os.Environ(), toolEnv+"=dev --listen 127.0.0.1:0 -t "+template, "NO_COLOR=1",
-		"CRONBEARER_TEST_NOW="+now, "CRONBEARER_TEST_FUNCTIONS="+filepath.Dir(built["Caller"]))
-	master, slave, err := pty.Open()
-	if err != nil {
-		t.Skip("this machine has no pseudo-terminals:", err)
-	}
-	defer func() { _ = master.Close() }()
-	defer func() { _ = slave.Close() }()
-	command.Stdin, command.Stdout, command.Stderr = slave, slave, slave
-	s := &screen{more: make(chan struct{}, 1)}
-	go s.copyFrom(master)
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
+	s := atTerminal(t, "dev --listen 127.0.0.1:0 -t "+template, "CRONBEARER_TEST_NOW="+now,
+		"CRONBEARER_TEST_FUNCTIONS="+filepath.Dir(built["Caller"]))
 	s.waitFor(t, "q quit")
 	for _, step := range []struct{ key, want string }{
 		{key: " ", want: "HourlySync  200  succeeded  accepted"},
@@ -167,18 +335,9 @@ func TestDevIsMovedByKeysAtATerminal(t *testing.T) {
 		{key: "m", want: "ALARM: \"cronbearer-TokenRejected"},
 		{key: "p", want: "a new token is stored"},
 	} {
-		if _, err := io.WriteString(master, step.key); err != nil {
-			t.Fatal(err)
-		}
+		s.answer("", step.key)
 		s.waitFor(t, step.want)
 	}
-	if _, err := io.WriteString(master, "q"); err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Wait(); err != nil {
-		t.Errorf("%v: %q", err, s)
-	}
-	if !echoes(t, slave) {
-		t.Error("echo is off afterwards")
-	}
+	s.answer("", "q")
+	s.ends(exit.OK)
 }

@@ -92,7 +92,7 @@ func (a *App) backfill(ctx context.Context, s *session, name string, from, to ti
 	if !yes {
 		a.listStarts(name, starts, s.now())
 	}
-	if err := a.IO.Confirm("Run "+view.Count(len(starts), "start")+" of "+name+"?", yes); err != nil {
+	if err := a.IO.Confirm(ctx, "Run "+view.Count(len(starts), "start")+" of "+name+"?", yes); err != nil {
 		return err
 	}
 	return a.backfilled(ctx, s, j, starts)

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -68,7 +69,7 @@ func (a *App) drill(ctx context.Context, s *session, d *drill.Drill, yes bool) e
 		return &exit.Error{Status: exit.No, Code: "NoAlarmToTry", Text: reason, Fix: fix}
 	}
 	to := strings.Join(d.Reached(), " and ")
-	if err := a.IO.Confirm("Send a test alarm to "+cmp.Or(to, "no one")+"?", yes); err != nil {
+	if err := a.IO.Confirm(ctx, "Send a test alarm to "+cmp.Or(to, "no one")+"?", yes); err != nil {
 		return err
 	}
 	// The word is fixed in tests, so that a session reads the same each time.
@@ -84,9 +85,9 @@ func (a *App) drill(ctx context.Context, s *session, d *drill.Drill, yes bool) e
 	}
 	confirmed := false
 	if fired.OK && len(d.Reached()) > 0 {
-		answer, err := a.IO.Ask("Which word is in the email", "--confirm")
-		if err != nil {
-			return err
+		answer, err := a.IO.Ask(ctx, "Which word is in the email", "--confirm")
+		if err != nil { // the word can still be given
+			return errors.Join(err, a.drillPending(context.WithoutCancel(ctx), s, d, checks, word))
 		}
 		confirmed = strings.EqualFold(strings.TrimSpace(answer), word)
 	}

@@ -37,11 +37,11 @@ approximate, and what someone else is reading is not shown.`,
 			if err != nil {
 				return err
 			}
-			messages, err := s.failed(c.Context(), names)
+			messages, err := a.kept(c.Context(), s, names)
 			if err != nil {
 				return err
 			}
-			failed.Release(c.Context(), s.SQS, messages)
+			a.release(c.Context(), s, messages)
 			if a.IO.JSON {
 				return a.IO.WriteJSON(failedDocument{view.V1, s.document(), append([]failed.Message{}, messages...)})
 			}
@@ -53,8 +53,15 @@ approximate, and what someone else is reading is not shown.`,
 	return a.needsAccount(c)
 }
 
-// failed reads the queues, and keeps the messages of one job if it is named. The others are released.
-func (s *session) failed(ctx context.Context, names []string) ([]failed.Message, error) {
+// release shows messages to others. Where it cannot, the next call would find nothing, so that it is said.
+func (a *App) release(ctx context.Context, s *session, messages []failed.Message) {
+	if err := failed.Release(ctx, s.SQS, messages); err != nil {
+		a.IO.Notef("%v\nWhat was read is hidden from the next call for up to 15 minutes.", s.explained(err))
+	}
+}
+
+// kept reads the queues: the messages of one job if it is named. The others are released.
+func (a *App) kept(ctx context.Context, s *session, names []string) ([]failed.Message, error) {
 	messages, err := failed.Read(ctx, s.SQS, s.Stack)
 	if err != nil {
 		return nil, s.explained(err)
@@ -70,7 +77,7 @@ func (s *session) failed(ctx context.Context, names []string) ([]failed.Message,
 			others = append(others, m)
 		}
 	}
-	failed.Release(ctx, s.SQS, others)
+	a.release(ctx, s, others)
 	return of, nil
 }
 
@@ -128,12 +135,12 @@ runs that use it.`,
 			if err != nil {
 				return err
 			}
-			messages, err := s.failed(c.Context(), names)
+			messages, err := a.kept(c.Context(), s, names)
 			if err != nil {
 				return err
 			}
 			chosen, rest := failed.Choose(messages, all)
-			failed.Release(c.Context(), s.SQS, rest)
+			a.release(c.Context(), s, rest)
 			return a.resend(c.Context(), s, chosen, len(rest))
 		},
 	}
@@ -148,13 +155,13 @@ func (a *App) resend(ctx context.Context, s *session, chosen []failed.Message, k
 	bad := 0
 	for i, m := range chosen {
 		if slices.Contains(rejected, m.Token) {
-			failed.Release(ctx, s.SQS, chosen[i:i+1])
+			a.release(ctx, s, chosen[i:i+1])
 			kept++
 			continue
 		}
 		r, err := a.sendAgain(ctx, s, m)
 		if err != nil {
-			failed.Release(ctx, s.SQS, chosen[i:])
+			a.release(ctx, s, chosen[i:])
 			return s.explained(err)
 		}
 		results = append(results, r)
@@ -163,7 +170,7 @@ func (a *App) resend(ctx context.Context, s *session, chosen []failed.Message, k
 		}
 		bad++
 		kept++
-		failed.Release(ctx, s.SQS, chosen[i:i+1])
+		a.release(ctx, s, chosen[i:i+1])
 		if r.Rejected() {
 			rejected = append(rejected, m.Token)
 		}
@@ -260,15 +267,18 @@ cannot be brought back; their log lines stay. It asks first.`,
 			if err != nil {
 				return err
 			}
-			messages, err := s.failed(c.Context(), names)
+			messages, err := a.kept(c.Context(), s, names)
 			if err != nil {
 				return err
 			}
 			if len(messages) == 0 {
 				a.IO.Notef("nothing is kept of %s", names[0])
-			} else if err := a.IO.Confirm("Delete "+view.Count(len(messages), "message")+" of "+names[0]+"?", yes); err != nil {
-				failed.Release(c.Context(), s.SQS, messages)
-				return err
+			} else {
+				question := "Delete " + view.Count(len(messages), "message") + " of " + names[0] + "?"
+				if err := a.IO.Confirm(c.Context(), question, yes); err != nil {
+					a.release(c.Context(), s, messages)
+					return err
+				}
 			}
 			return a.drop(c.Context(), s, messages)
 		},
@@ -281,7 +291,8 @@ cannot be brought back; their log lines stay. It asks first.`,
 func (a *App) drop(ctx context.Context, s *session, messages []failed.Message) error {
 	for i, m := range messages {
 		if err := m.Delete(ctx, s.SQS); err != nil {
-			failed.Release(ctx, s.SQS, messages[i:])
+			a.release(ctx, s, messages[i:])
+			a.IO.Notef("%d of %s deleted", i, view.Count(len(messages), "message"))
 			return s.explained(err)
 		}
 	}

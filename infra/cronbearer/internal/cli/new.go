@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -75,7 +76,7 @@ one is rejected in every flag.`,
   # What would change?
   cronbearer new job Ping --schedule 'rate(5 minutes)' --token ExampleApi \
     --call 'GET https://api.example.com/' --dry-run`,
-		RunE: func(_ *cobra.Command, given []string) error { return a.newJob(given[0], o) },
+		RunE: func(c *cobra.Command, given []string) error { return a.newJob(c.Context(), given[0], o) },
 	}
 	for _, f := range jobFlags() {
 		o.values[f.key] = c.Flags().String(f.flag, "", f.usage)
@@ -90,7 +91,7 @@ one is rejected in every flag.`,
 	return c
 }
 
-func (a *App) newJob(name string, o *newJob) error {
+func (a *App) newJob(ctx context.Context, name string, o *newJob) error {
 	before, err := a.ReadTemplate()
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func (a *App) newJob(name string, o *newJob) error {
 	if err := a.free(before, kindJob, name); err != nil {
 		return err
 	}
-	if err := a.askForJob(o.values); err != nil {
+	if err := a.askForJob(ctx, o.values); err != nil {
 		return err
 	}
 	keys, err := o.keys()
@@ -148,13 +149,13 @@ func (a *App) free(data []byte, kind, name string) error {
 }
 
 // askForJob asks for what every job needs, and for the time zone if it asks at all.
-func (a *App) askForJob(values map[string]*string) error {
+func (a *App) askForJob(ctx context.Context, values map[string]*string) error {
 	asked := false
 	ask := func(key, question, flag, fallback string) error {
 		if *values[key] != "" {
 			return nil
 		}
-		answer, err := a.IO.Ask(question, flag)
+		answer, err := a.IO.Ask(ctx, question, flag)
 		if err != nil {
 			return err
 		}

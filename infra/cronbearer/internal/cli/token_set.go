@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -158,18 +157,18 @@ func (a *App) tokenSet(ctx context.Context, s *session, name string, o tokenSetO
 	if err != nil {
 		return err
 	}
-	if err := a.confirmSet(s, t, report, o.yes); err != nil {
+	if err := a.confirmSet(ctx, s, t, report, o.yes); err != nil {
 		return err
 	}
 	version, err := store(ctx, s, t.secret, normalized(value, report))
 	if err != nil {
 		return err
 	}
-	run, err := a.tryToken(ctx, s, t, o)
-	if err != nil {
+	run, tried := a.tryToken(ctx, s, t, o)
+	if err := a.reportSet(s, t, report, version, run); err != nil {
 		return err
 	}
-	return a.reportSet(s, t, report, version, run)
+	return tried // the token is stored whatever became of the run, and that was said
 }
 
 // newSecret reads the value: from a file, from a form, or at the prompt.
@@ -224,7 +223,9 @@ func normalized(value []byte, r secret.Report) string {
 }
 
 // confirmSet says what would be replaced, and asks.
-func (a *App) confirmSet(s *session, t deployedToken, r secret.Report, yes bool) error {
+func (a *App) confirmSet(
+	ctx context.Context, s *session, t deployedToken, r secret.Report, yes bool,
+) error {
 	now := s.now()
 	question := "Create the secret?"
 	if !t.secret.Missing {
@@ -254,7 +255,7 @@ func (a *App) confirmSet(s *session, t deployedToken, r secret.Report, yes bool)
 			Fix: "aws secretsmanager restore-secret --secret-id " + t.secret.ID,
 		}
 	}
-	return a.IO.Confirm(question, yes)
+	return a.IO.Confirm(ctx, question, yes)
 }
 
 // store writes the value, with an id of its own so that a retry of the SDK stores it once.
@@ -302,7 +303,7 @@ func (a *App) tryToken(ctx context.Context, s *session, t deployedToken, o token
 	case job == nil || o.try == "" && !a.IO.CanPrompt():
 		return nil, nil
 	case o.try == "":
-		answer, err := a.IO.Ask("Try it with "+job.Name+"? [Y/n]", "--try")
+		answer, err := a.IO.Ask(ctx, "Try it with "+job.Name+"? [Y/n]", "--try")
 		if answer = strings.ToLower(answer); err != nil || answer != "" && answer != "y" && answer != "yes" {
 			return nil, nil //nolint:nilerr // no answer is a no: the token is stored
 		}
@@ -312,7 +313,10 @@ func (a *App) tryToken(ctx context.Context, s *session, t deployedToken, o token
 		return nil, err
 	}
 	r, err := s.invoke(ctx, event)
-	return &r, err
+	if err != nil {
+		return nil, err
+	}
+	return &r, nil
 }
 
 func (a *App) reportSet(s *session, t deployedToken, r secret.Report, version string, run *invoke.Result) error {
@@ -374,7 +378,7 @@ func (a *App) fillForm(ctx context.Context, choice string) ([]byte, error) {
 		for i, f := range forms {
 			a.IO.Printf("  %d  %s\n", i+1, f.Title)
 		}
-		answer, err := a.IO.Ask("Which form [1]", "--provider "+name+"/<number>")
+		answer, err := a.IO.Ask(ctx, "Which form [1]", "--provider "+name+"/<number>")
 		if err != nil {
 			return nil, err
 		}
@@ -402,17 +406,14 @@ func (a *App) placeholderValue(ctx context.Context, placeholder string) (string,
 	name := strings.Trim(placeholder, "<>")
 	switch {
 	case providers.File(name):
-		path, err := a.IO.Ask("File with the "+name, "--file")
+		path, err := a.IO.Ask(ctx, "File with the "+name, "--file")
 		if err != nil {
 			return "", err
 		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return "", notOpened(err)
-		}
-		return string(data), nil
+		data, err := a.readSecret(path)
+		return string(data), err
 	case providers.Secret(name):
 		return a.IO.Secret(ctx, name+" (nothing is shown)")
 	}
-	return a.IO.Ask(name, "--file")
+	return a.IO.Ask(ctx, name, "--file")
 }

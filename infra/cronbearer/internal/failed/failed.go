@@ -55,7 +55,7 @@ func Read(ctx context.Context, c account.SQS, s *account.Stack) ([]Message, erro
 		messages, err := receive(ctx, c, queue, s.Outputs[outputs[queue]])
 		all = append(all, messages...)
 		if err != nil {
-			Release(ctx, c, all)
+			_ = Release(ctx, c, all) // err says more
 			return nil, err
 		}
 	}
@@ -124,13 +124,18 @@ func parse(queue, url string, m types.Message) Message {
 	return one
 }
 
-// Release shows messages to others at once. An error changes nothing: they are shown when their time is up.
-func Release(ctx context.Context, c account.SQS, messages []Message) {
+// Release shows messages to others at once. An error changes little: they are shown when their time is up, in a minute.
+func Release(ctx context.Context, c account.SQS, messages []Message) error {
+	var first error
 	for _, m := range messages {
-		_, _ = c.ChangeMessageVisibility(context.WithoutCancel(ctx), &sqs.ChangeMessageVisibilityInput{
+		_, err := c.ChangeMessageVisibility(context.WithoutCancel(ctx), &sqs.ChangeMessageVisibilityInput{
 			QueueUrl: &m.url, ReceiptHandle: &m.receipt, VisibilityTimeout: 0,
 		})
+		if first == nil {
+			first = account.Explain("sqs:ChangeMessageVisibility", queueName(m.url), err)
+		}
 	}
+	return first
 }
 
 // Hold hides a message for as long as a run may take.

@@ -150,8 +150,8 @@ func (s *Sandbox) kill(name string) (func(), string, error) {
 }
 
 func (s *Sandbox) fail(f Fault) (func(), string, error) {
-	if !slices.Contains(s.hosts(), f.Name) {
-		return nil, "", fmt.Errorf("no job calls a host %s; they call %s", f.Name, strings.Join(s.hosts(), ", "))
+	if !slices.Contains(s.Hosts(), f.Name) {
+		return nil, "", fmt.Errorf("no job calls a host %s; they call %s", f.Name, strings.Join(s.Hosts(), ", "))
 	}
 	s.mu.Lock()
 	s.broken = append(s.broken, f)

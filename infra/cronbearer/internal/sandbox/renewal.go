@@ -69,7 +69,7 @@ func (s *Sandbox) authorize(t *Token) error {
 		"token_url": "https://" + t.login.host + idp.TokenPath, "client_id": clientID,
 		"client_secret": t.login.clientSecret(), "grant": string(idp.ClientCredentials),
 	}
-	secret := map[string]any{"hosts": s.hosts(), "oauth2": oauth2}
+	secret := map[string]any{"hosts": s.Hosts(), "oauth2": oauth2}
 	if t.renewal == Rotated {
 		tokens, err := t.login.LogIn(clientID, "")
 		if err != nil {

@@ -167,11 +167,6 @@ func (s *Sandbox) Jobs() []Job { return slices.Clone(s.jobs) }
 // Tokens returns the names of the tokens that jobs use, in order.
 func (s *Sandbox) Tokens() []string { return slices.Sorted(maps.Keys(s.tokens)) }
 
-// JobsOf returns the jobs that use a token.
-func (s *Sandbox) JobsOf(token string) []Job {
-	return slices.DeleteFunc(s.Jobs(), func(j Job) bool { return j.Token != token })
-}
-
 func (s *Sandbox) readJobs() {
 	for _, r := range s.Stack.OfType("AWS::Scheduler::Schedule") {
 		j, secret, key, ok := parseJob(r)
@@ -184,7 +179,7 @@ func (s *Sandbox) readJobs() {
 		}
 	}
 	slices.SortFunc(s.jobs, func(a, b Job) int { return strings.Compare(a.Name, b.Name) })
-	for _, host := range s.hosts() {
+	for _, host := range s.Hosts() {
 		if target := s.Target(host); target != nil {
 			target.AnswerBy(s.answer(host))
 			target.Rule(s.rule(host))
@@ -196,10 +191,7 @@ func (s *Sandbox) readJobs() {
 }
 
 // Hosts returns the hosts that the jobs call.
-func (s *Sandbox) Hosts() []string { return s.hosts() }
-
-// hosts returns the hosts that the jobs call.
-func (s *Sandbox) hosts() []string {
+func (s *Sandbox) Hosts() []string {
 	var hosts []string
 	for _, j := range s.jobs {
 		if j.Host != "" && !slices.Contains(hosts, j.Host) {
@@ -262,7 +254,7 @@ func (s *Sandbox) store(t *Token) error {
 	}
 	t.made++
 	t.value = fmt.Sprintf("sandbox-token-%s-%04d", strings.ToLower(t.Name), t.made)
-	for _, host := range s.hosts() {
+	for _, host := range s.Hosts() {
 		s.Target(host).Accept(t.value)
 	}
 	_, err := s.PutSecret(t.Secret, secretText(t.key, t.value))

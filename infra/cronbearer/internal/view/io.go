@@ -6,6 +6,7 @@ package view
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -82,7 +83,7 @@ func (s *IO) Notef(format string, arguments ...any) {
 func (s *IO) CanPrompt() bool { return s.InTTY && s.OutTTY && !s.JSON }
 
 // Ask asks for a value that may be shown. Without a terminal it fails and names the flag that answers the question.
-func (s *IO) Ask(question, flag string) (string, error) {
+func (s *IO) Ask(ctx context.Context, question, flag string) (string, error) {
 	if !s.CanPrompt() {
 		return "", &exit.Error{
 			Status: exit.Declined, Code: "NoTerminal",
@@ -90,12 +91,12 @@ func (s *IO) Ask(question, flag string) (string, error) {
 		}
 	}
 	fmt.Fprintf(s.Out, "%s: ", question)
-	return s.line()
+	return s.line(ctx)
 }
 
 // Confirm asks a question whose answer is no unless it is y or yes. With yes it is not asked. Without a terminal it
 // fails and names the flag.
-func (s *IO) Confirm(question string, yes bool) error {
+func (s *IO) Confirm(ctx context.Context, question string, yes bool) error {
 	if yes {
 		return nil
 	}
@@ -106,7 +107,7 @@ func (s *IO) Confirm(question string, yes bool) error {
 		}
 	}
 	fmt.Fprintf(s.Out, "%s [y/N] ", question)
-	answer, err := s.line()
+	answer, err := s.line(ctx)
 	if err != nil {
 		return err
 	}
@@ -116,15 +117,37 @@ func (s *IO) Confirm(question string, yes bool) error {
 	return nil
 }
 
-func (s *IO) line() (string, error) {
+// line reads what is typed, until an interrupt. The read itself cannot be stopped: it is left to the process's end.
+func (s *IO) line(ctx context.Context) (string, error) {
 	if s.lines == nil {
 		s.lines = bufio.NewReader(s.In)
 	}
-	text, err := s.lines.ReadString('\n')
-	if err != nil && text == "" {
-		return "", &exit.Error{Status: exit.Declined, Code: "NoAnswer", Text: "no answer", Err: err}
+	return interruptible(ctx, func() (string, error) {
+		text, err := s.lines.ReadString('\n')
+		if err != nil && text == "" {
+			return "", &exit.Error{Status: exit.Declined, Code: "NoAnswer", Text: "no answer", Err: err}
+		}
+		return strings.TrimSpace(text), nil
+	})
+}
+
+// interruptible waits for an answer, or for the end of ctx.
+func interruptible(ctx context.Context, read func() (string, error)) (string, error) {
+	type result struct {
+		text string
+		err  error
 	}
-	return strings.TrimSpace(text), nil
+	answer := make(chan result, 1)
+	go func() {
+		text, err := read()
+		answer <- result{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", exit.From(ctx.Err())
+	case r := <-answer:
+		return r.text, r.err
+	}
 }
 
 // Versioned is embedded at the top of each JSON document. Within a major version members are only added.

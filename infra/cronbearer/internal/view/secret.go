@@ -37,21 +37,7 @@ func (s *IO) Secret(ctx context.Context, question string) (string, error) {
 		_ = term.Restore(int(file.Fd()), before) // there is nothing else to do about it
 		fmt.Fprintln(s.Out)
 	}()
-	type result struct {
-		text string
-		err  error
-	}
-	read := make(chan result, 1)
-	go func() {
-		text, err := typed(file)
-		read <- result{text, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return "", exit.From(ctx.Err())
-	case r := <-read:
-		return r.text, r.err
-	}
+	return interruptible(ctx, func() (string, error) { return typed(file) })
 }
 
 // The keys that mean something in raw mode.
