@@ -18,7 +18,7 @@ var ran = map[string]struct{ file, words string }{
 	"git clone":      {".github/workflows/ci.yml", "uses: actions/checkout@"},
 	"git merge-file": {"internal/dev/shipped/upgrade_test.go", `"git", "merge-file"`},
 	".tools/venv/bin/python internal/dev/check/sam_expand.py --open": {"internal/dev/release/release.go", `"--open"`},
-	"go test ./...": {"Makefile", "-shuffle=on ./..."},
+	"go test ./...": {"Makefile", "-shuffle=on $(filter-out $(CALCULATIONS),$(PACKAGES))"},
 	"jq":            {"docs/providers/providers_test.go", "func TestJQWritesSecrets"},
 	"make demo":     {"internal/dev/check/fork.sh", "step make demo"},
 	"make generate": {"Makefile", "go run ./internal/dev/generate -check"},

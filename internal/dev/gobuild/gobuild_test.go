@@ -1,6 +1,9 @@
 package gobuild_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +26,45 @@ func TestFlagsAreTheMakefiles(t *testing.T) {
 	}
 	if want := "\nGOFLAGS_ALL := " + strings.Join(flags, " ") + "\n"; !strings.Contains(string(text), want) {
 		t.Errorf("the Makefile does not have%s", want)
+	}
+}
+
+// TestCalculationsShareNothing: what make test runs without the race detector starts no goroutine, tests aside (those
+// run in parallel), and has nothing that only goroutines need.
+func TestCalculationsShareNothing(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..", "..")
+	text, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(strings.ReplaceAll(string(text), "\\\n", ""), "\nCALCULATIONS := $(addprefix ./,")
+	list, _, found := strings.Cut(rest, ")\n")
+	if !found {
+		t.Fatal("the Makefile has no CALCULATIONS")
+	}
+	for folder := range strings.FieldsSeq(list) {
+		files, err := filepath.Glob(filepath.Join(root, folder, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v, %v", folder, files, err)
+		}
+		for _, name := range files {
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range file.Imports {
+				if path := strings.Trim(i.Path.Value, `"`); strings.HasPrefix(path, "sync") || path == "testing/synctest" {
+					t.Errorf("%s imports %s", name, path)
+				}
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if _, ok := n.(*ast.GoStmt); ok {
+					t.Errorf("%s starts a goroutine", name)
+				}
+				return true
+			})
+		}
 	}
 }
 
