@@ -148,3 +148,48 @@ func TestCommandsThatNoTestRunsAreFound(t *testing.T) {
 		}
 	}
 }
+
+// TestNoPageDeletesACredentialUnsaid: a page that shows how to delete a secret says that this destroys it, and leaves
+// time to change one's mind.
+func TestNoPageDeletesACredentialUnsaid(t *testing.T) {
+	t.Parallel()
+	deletes := 0
+	for _, name := range repository(t).pages() {
+		page := read(t, filepath.Join("..", filepath.FromSlash(name)))
+		for _, problem := range unsaid(page) {
+			t.Errorf("%s %s", name, problem)
+		}
+		deletes += strings.Count(page, "delete-secret --")
+	}
+	if deletes == 0 {
+		t.Error("no page says how to delete a secret")
+	}
+	const command, said = "`delete-secret --secret-id x", "destroys it; restore-secret"
+	for page, want := range map[string]int{
+		command + " --recovery-window-in-days 30` " + said:                                 0,
+		command + " --recovery-window-in-days 30`":                                         1,
+		command + "` " + said:                                                              1,
+		command + " --force-delete-without-recovery --recovery-window-in-days 30` " + said: 1,
+		"delete-secret": 0,
+	} {
+		if got := unsaid(page); len(got) != want {
+			t.Errorf("%s: %q", page, got)
+		}
+	}
+}
+
+func unsaid(page string) (problems []string) {
+	if !strings.Contains(page, "delete-secret --") { // only named
+		return nil
+	}
+	if strings.Contains(page, "force-delete-without-recovery") {
+		problems = append(problems, "deletes a secret at once")
+	}
+	if !strings.Contains(page, "--recovery-window-in-days") {
+		problems = append(problems, "deletes a secret without a recovery window")
+	}
+	if !strings.Contains(page, "destroys") || !strings.Contains(page, "restore-secret") {
+		problems = append(problems, "does not say that a deleted secret is destroyed, and how to restore it")
+	}
+	return problems
+}

@@ -119,3 +119,12 @@ func TestQueuesKeepForTheTimeThatPagesSay(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmeIsTwoScreens: what does not fit belongs to a page of its own.
+func TestReadmeIsTwoScreens(t *testing.T) {
+	t.Parallel()
+	const most = 125
+	if got := strings.Count(read(t, "../README.md"), "\n"); got > most {
+		t.Errorf("%d lines, at most %d", got, most)
+	}
+}
