@@ -51,7 +51,7 @@ func TestSecretsParse(t *testing.T) {
 				kind, text := block[1], fill(block[3], keys)
 				d, err := token.ParseSecret(text, &redact.Scrubber{})
 				if kind == "key" {
-					if d, err = token.ParseMember(text, block[2], &redact.Scrubber{}); err != nil || len(d.Warnings) > 0 {
+					if d, err = token.Parse(text, block[2], &redact.Scrubber{}); err != nil || len(d.Warnings) > 0 {
 						t.Errorf("Key %s does not choose a token: %v, warnings %q\n%s", block[2], err, d.Warnings, block[3])
 					}
 					continue

@@ -32,7 +32,7 @@ func TestKeySelectsAMember(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			scrub := &redact.Scrubber{}
-			d, err := token.ParseMember(tt.text, tt.key, scrub)
+			d, err := token.Parse(tt.text, tt.key, scrub)
 			if err != nil || d.Token.Reveal() != good || d.Minted() || len(d.Warnings) > 0 {
 				t.Fatalf("got %q, %v, warnings %q", d.Token.Reveal(), err, d.Warnings)
 			}
@@ -77,7 +77,7 @@ func TestKeyThatSelectsNoToken(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := token.ParseMember(tt.text, tt.key, &redact.Scrubber{})
+			_, err := token.Parse(tt.text, tt.key, &redact.Scrubber{})
 			wantProblems(t, err, tt.want...)
 		})
 	}
@@ -93,9 +93,9 @@ func TestMemberNamesAreListedWithoutValuesAndWithinLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = token.ParseMember(string(text), "api_key", &redact.Scrubber{})
+	_, err = token.Parse(string(text), "api_key", &redact.Scrubber{})
 	wantProblems(t, err, "the secret has a, b, c, d, e, f, g, h, i, j and 5 more")
-	_, err = token.ParseMember(`{"`+canary+` ":1}`, "api_key", &redact.Scrubber{})
+	_, err = token.Parse(`{"`+canary+` ":1}`, "api_key", &redact.Scrubber{})
 	wantProblems(t, err, "the secret has 1 members")
 }
 
@@ -119,7 +119,7 @@ func TestHostsBindATokenSelectedByKey(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, err := token.ParseMember(`{"api_key":"abcdefgh","hosts":`+tt.hosts+`}`, "api_key", &redact.Scrubber{})
+			d, err := token.Parse(`{"api_key":"abcdefgh","hosts":`+tt.hosts+`}`, "api_key", &redact.Scrubber{})
 			if err != nil || (d.Hosts != nil) != tt.bound || (len(d.Warnings) > 0) != tt.warns {
 				t.Fatalf("bound %t, want %t; warnings %q; %v", d.Hosts != nil, tt.bound, d.Warnings, err)
 			}
@@ -132,7 +132,7 @@ func TestHostsBindATokenSelectedByKey(t *testing.T) {
 
 func TestExpiryOfAMemberIsTheJWTs(t *testing.T) {
 	t.Parallel()
-	d, err := token.ParseMember(`{"api_key":"`+jwtWith(`{"exp":1801353600}`)+
+	d, err := token.Parse(`{"api_key":"`+jwtWith(`{"exp":1801353600}`)+
 		`","expires_at":5}`, "api_key", &redact.Scrubber{})
 	if err != nil || !d.Expiry.Equal(time.Unix(1801353600, 0)) || len(d.Warnings) > 0 {
 		t.Errorf("expires %s, warnings %q, %v", d.Expiry, d.Warnings, err)

@@ -282,7 +282,7 @@ func TestCallsOfASecretTrustItsCA(t *testing.T) {
 		_, err := token.ParseSecret(`{"token":"abcdefgh","ca":`+text+`}`, &redact.Scrubber{})
 		wantProblems(t, err, want)
 	}
-	d, err := token.ParseMember(`{"a":"abcdefgh","ca":"x"}`, "a", &redact.Scrubber{})
+	d, err := token.Parse(`{"a":"abcdefgh","ca":"x"}`, "a", &redact.Scrubber{})
 	if err != nil || d.CA != nil || len(d.Warnings) != 1 {
 		t.Errorf("Key: %v, warnings %q", err, d.Warnings)
 	}

@@ -92,42 +92,58 @@ func Text(b []byte) string {
 	return string(utf16.Decode(units))
 }
 
-// parse reads a secret's text with a Key, or with "" in its documented form.
-func parse(text, key string, scrub *redact.Scrubber) (Document, error) {
-	if key == "" {
-		return ParseSecret(text, scrub)
-	}
-	return ParseMember(text, key, scrub)
+// ParseSecret is Parse for a secret in the form that is documented for secrets (docs/configuration.md).
+func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
+	return Parse(text, "", scrub)
 }
 
-// ParseSecret reads a secret's text. Every secret string in it is registered with scrub first, usable or not.
-func ParseSecret(text string, scrub *redact.Scrubber) (Document, error) {
+// Parse reads a secret's text. With a key, the event's secretKey, the secret was created for something else, and its
+// token is the string there (see member). Every secret string is registered with scrub first, usable or not. The error
+// is a *MalformedError with all problems.
+func Parse(text, key string, scrub *redact.Scrubber) (Document, error) {
 	object, held := bearer.TrimBOM(text), scrub.Holder()
 	if !strings.HasPrefix(object, "{") {
-		token, err := bearer.Normalize(text)
-		if err != nil {
-			addUnread(held, text)
-			return Document{}, malformed("the secret's text: " + err.Error())
-		}
-		d := Document{Token: held.Keep(token), held: held}
-		d.forecast(jsondoc.Value{})
-		return d, nil
+		return plain(text, key, held)
 	}
 	doc, duplicates, err := jsondoc.Parse([]byte(object))
 	if err != nil {
 		addUnread(held, object)
 		return Document{}, malformed("the secret begins with { and is " + err.Error())
 	}
-	p := secretParser{scrub: held}
-	for _, d := range duplicates {
-		p.problems.Addf("duplicate key; the second ends at byte %d", d.Offset)
+	p, d := secretParser{scrub: held}, Document{}
+	for _, twice := range duplicates {
+		p.problems.Addf("duplicate key; the second ends at byte %d", twice.Offset)
 	}
-	d := p.document(p.unfold(doc))
+	if key == "" {
+		d = p.document(p.unfold(doc))
+	} else {
+		d = p.member(doc, key)
+	}
 	if len(p.problems) > 0 {
 		return Document{}, &MalformedError{p.problems}
 	}
 	return d, nil
 }
+
+// plain reads a secret that is no object: all of it is the token.
+func plain(text, key string, held *redact.Holder) (Document, error) {
+	token, err := bearer.Normalize(text)
+	switch {
+	case key != "":
+		addUnread(held, text)
+		return Document{}, malformed(
+			"the secret is plain text, and Key (secretKey in the event) selects a member of a JSON object: remove Key",
+		)
+	case err != nil:
+		addUnread(held, text)
+		return Document{}, malformed("the secret's text: " + err.Error())
+	}
+	d := Document{Token: held.Keep(token), held: held}
+	d.forecast(jsondoc.Value{})
+	return d, nil
+}
+
+func malformed(problem string) error { return &MalformedError{jsondoc.Problems{problem}} }
 
 // addUnread registers what may be secret in a text that cannot be parsed, such as JSON in the quotes of a
 // shell: its long words with a digit that are not an address. The rest, names, hosts and punctuation, would continue

@@ -270,7 +270,7 @@ func (k Keyed) Staged(ctx context.Context, secret string, stage Stage) (Version,
 			false, nil,
 		}
 	}
-	doc, err := parse(textOf(out), k.key, s.scrub)
+	doc, err := Parse(textOf(out), k.key, s.scrub)
 	if err != nil {
 		return Version{}, &UnavailableError{
 			id, fmt.Sprintf("secret %s, version %s (%s), is malformed: %s", id, versionID, stage, err), true, err,

@@ -80,7 +80,7 @@ func Read(data []byte, key string, now time.Time) Report {
 	if err != nil {
 		whole = jsondoc.Value{}
 	}
-	d, err := parse(text, key)
+	d, err := token.Parse(text, key, &redact.Scrubber{})
 	if malformed, ok := errors.AsType[*token.MalformedError](err); ok {
 		r.malformed(malformed, text, whole)
 		return r
@@ -98,14 +98,6 @@ func Read(data []byte, key string, now time.Time) Report {
 		r.problem("it expired on "+r.Expires.UTC().Format("2 Jan 2006 15:04 UTC"), "obtain a new one")
 	}
 	return r
-}
-
-func parse(text, key string) (token.Document, error) {
-	scrub := &redact.Scrubber{}
-	if key == "" {
-		return token.ParseSecret(text, scrub)
-	}
-	return token.ParseMember(text, key, scrub)
 }
 
 func (r *Report) problem(text, fix string) { r.Problems = append(r.Problems, Problem{text, fix}) }
