@@ -143,6 +143,9 @@ soak: ## Run 100,000 jobs under random faults, then a year of 1,000 jobs: half a
 figures: ## Fuzz, fault suite and soak, and their results in docs/robustness.md and README.md: an hour
 	@go run ./internal/dev/figures -fuzz $(FUZZTIME) $(FROM)
 
+faults: ## Try every fault on the functions with every kind of secret: half an hour
+	go test -v -count=1 -timeout 2h -run 'Fault|Leak' ./internal/dev/faults -args -faults.all
+
 bench: ## Measure the caller against other ways to do its job, and against its targets: 5 minutes
 	@go run ./internal/dev/bench -memory 128
 

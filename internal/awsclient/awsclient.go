@@ -49,8 +49,10 @@ func newTransport(now func() time.Time, roots *x509.CertPool, services []url.URL
 	// "http2: client connection lost" (ConductorOne/baton-sdk#1005).
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		DialContext:         d.dial.DialContext,
-		DialTLSContext:      d.DialTLS,
+		DialContext:            d.dial.DialContext,
+		DialTLSContext:         d.DialTLS,
+		MaxResponseHeaderBytes: egress.MaxResponseHeader,
+
 		IdleConnTimeout:     time.Minute,
 		MaxIdleConnsPerHost: 4,
 		Protocols:           protocols,

@@ -63,6 +63,15 @@ func TestCheckMakesTheSecretsProbe(t *testing.T) {
 			`}}`, status: 501, outcome: "target_failed", verdict: "unknown", says: "GET example.com failed"},
 		"a body that is not JSON": {secret: opaque +
 			`}}`, status: 200, body: "<html>", outcome: "succeeded", verdict: "unknown"},
+		"a body that cannot be read, and no rule needs": {
+			secret: opaque + `}}`, status: 200, header: http.Header{"Content-Encoding": {"zstd"}}, body: "zstd",
+			outcome: "succeeded", verdict: "unknown",
+		},
+		"a body that cannot be read, and a rule needs": {
+			secret: opaque + `,"expect":{"json":{"/success":true}}}}`, status: 200,
+			header: http.Header{"Content-Encoding": {"zstd"}}, body: "zstd",
+			outcome: "target_failed", verdict: "unknown", says: "zstd",
+		},
 		"an expiry that cannot be read": {secret: opaque +
 			`}}`, status: 200, body: `{"result":{"expires_on":"soon"}}`, outcome: "succeeded", verdict: "unknown"},
 		"expires_at of the secret is first": {

@@ -8,12 +8,14 @@ import (
 	"time"
 )
 
+// MaxResponseHeader is how large an answer's headers may be, in bytes. net/http's own limit is 10 MB.
+const MaxResponseHeader = 64 << 10
+
 // Connecting has limits of its own, below the default of an attempt, so that a dead address leaves time for a retry.
 const (
-	maxResponseHeader = 64 << 10
-	connectTimeout    = 10 * time.Second
-	tlsTimeout        = 10 * time.Second
-	idleTimeout       = 60 * time.Second
+	connectTimeout = 10 * time.Second
+	tlsTimeout     = 10 * time.Second
+	idleTimeout    = 60 * time.Second
 )
 
 // NewTransport returns the only way out to targets and token endpoints: HTTPS only, no proxy, no redirects (it is a
@@ -28,7 +30,7 @@ func NewTransport(roots *x509.CertPool, guard Guard) *http.Transport {
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        TLSConfig(roots),
 		TLSHandshakeTimeout:    tlsTimeout,
-		MaxResponseHeaderBytes: maxResponseHeader,
+		MaxResponseHeaderBytes: MaxResponseHeader,
 		IdleConnTimeout:        idleTimeout,
 		MaxIdleConnsPerHost:    4,
 		Protocols:              protocols,

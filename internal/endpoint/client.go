@@ -196,7 +196,7 @@ func (c *Client) judge(a *attempted, p Policy, response *http.Response, giveUp f
 	}
 	unmet := p.Rules.Unmet(a.Status, response.Header.Get("Content-Type"), body.doc)
 	switch {
-	case body.unread != nil:
+	case body.unread != nil && p.rulesNeedBody(a.Status, response.Header.Get("Content-Type")):
 		a.Reason = fmt.Sprintf("%s, but its body %s", what, body.unread)
 	case p.Rules.RejectsBody(body.doc):
 		a.reject(what + " with a body that matches reject.json")
@@ -273,11 +273,15 @@ func statusRetried(p Policy, status int, hasWait bool) bool {
 	return status == http.StatusServiceUnavailable && hasWait || retry.Transient(status) && p.Replayable
 }
 
-// needsBody reports whether a rule reads the body of an answer with this head.
+// needsBody reports whether the body of an answer with this head is read: by a rule, or for what else is in it.
 func needsBody(p Policy, status int, contentType string) bool {
+	return p.ReadsBody || p.rulesNeedBody(status, contentType)
+}
+
+func (p Policy) rulesNeedBody(status int, contentType string) bool {
 	head := p.Rules
 	head.Expect.JSON = nil
-	return p.ReadsBody || len(p.Rules.Reject.JSON) > 0 || p.Rules.NeedsBody() &&
+	return len(p.Rules.Reject.JSON) > 0 || p.Rules.NeedsBody() &&
 		head.Unmet(status, contentType, jsondoc.Document{}) == ""
 }
 

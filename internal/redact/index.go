@@ -18,13 +18,13 @@ const wordSize = MinSecret
 func word(text []byte) uint64 { return binary.LittleEndian.Uint64(text) }
 
 // add indexes a secret, its encoding in a form (application/x-www-form-urlencoded writes spaces as plus signs,
-// which are far more often plus signs, so that views leave them alone) and its quotation.
+// which are far more often plus signs, so that views leave them alone), its quotation, and it without spaces.
 func (x *index) add(secret string) {
 	if x.words == nil {
 		x.words, x.short = map[uint64]struct{}{}, map[uint64][]string{}
 	}
 	for _, part := range unframed(secret) {
-		forms := []string{part, strings.ReplaceAll(part, " ", "+"), oneLine(part)}
+		forms := []string{part, strings.ReplaceAll(part, " ", "+"), oneLine(part), strings.Join(strings.Fields(part), "")}
 		for i, form := range forms {
 			if len(form) >= MinSecret && !slices.Contains(forms[:i], form) {
 				x.addForm(form)
@@ -51,11 +51,17 @@ func (x *index) search(v *view, depth int, spans []span) []span {
 	if depth == maxLayers {
 		return spans
 	}
-	// One by one: what percent-encoding leaves alone may look like a backslash escape, and vice versa.
-	for _, plain := range []*view{v.unescape('%', unescapePercent), v.unescape('\\', unescapeBackslash)} {
+	// One by one: what one encoding leaves alone may look like an escape of another.
+	for _, plain := range []*view{
+		v.unescape('%', unescapePercent), v.unescape('\\', unescapeBackslash), v.unescape('&', unescapeHTML),
+		v.unescape('=', unescapeQuoted),
+	} {
 		if plain != nil {
 			spans = x.search(plain, depth+1, spans)
 		}
+	}
+	for plain := range v.spaced() {
+		spans = x.search(plain, depth+1, spans)
 	}
 	for r := range v.runs(isBase64) {
 		for skip := 0; skip < 8 && 6*(r.to-r.from)-skip >= 8*wordSize; skip += 2 {

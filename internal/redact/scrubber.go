@@ -28,8 +28,8 @@ const (
 )
 
 // Scrubber replaces each registered secret, complete or in pieces of 16 bytes or more, with [redacted]: verbatim and
-// in base64, hexadecimal digits and the escapes of URLs and JSON, also nested. A document of JSON stays one. It is safe
-// for concurrent use. Its zero value knows no secret.
+// in base64, hexadecimal digits, the escapes of URLs, JSON, HTML and quoted-printable, and UTF-16, also nested. A
+// document of JSON stays one. It is safe for concurrent use. Its zero value knows no secret.
 type Scrubber struct {
 	mu      sync.RWMutex
 	index   index

@@ -52,6 +52,9 @@ func encodings() []encoding {
 		{name: "percent, all upper case", encode: allBytes("%%%02X")},
 		{name: "hexadecimal", encode: allBytes("%02x")},
 		{name: "hexadecimal, upper case", encode: allBytes("%02X")},
+		{name: "quoted-printable", encode: allBytes("=%02X")},
+		{name: "HTML, all numbers", encode: allCharacters("&#%d;")},
+		{name: "UTF-16", encode: allCharacters("%c\x00")},
 		{name: "base64", base64: base64.RawStdEncoding},
 		{name: "base64url", base64: base64.RawURLEncoding},
 	}
@@ -61,6 +64,16 @@ func allBytes(format string) func(string) string {
 	return func(s string) string {
 		var b strings.Builder
 		for _, c := range []byte(s) {
+			fmt.Fprintf(&b, format, c)
+		}
+		return b.String()
+	}
+}
+
+func allCharacters(format string) func(string) string {
+	return func(s string) string {
+		var b strings.Builder
+		for _, c := range s {
 			fmt.Fprintf(&b, format, c)
 		}
 		return b.String()
@@ -413,6 +426,7 @@ func TestScrubTakesLinearTime(t *testing.T) {
 		"a secret's letter": "a", "base64 of it": "YWFh", "base64 in base64": "UVVGQg==", "percents": "%25",
 		"backslashes": `\\`, "escapes": `\u005c`,
 		"almost a piece": token[:15] + " ", "words": "honest text ", "one letter": "V",
+		"quoted-printable": "=3D", "HTML": "&#38;", "UTF-16": "a\x00", "marks": `%\&=`,
 	} {
 		growth.Linear(t, name, 1<<14, func(n int) func() {
 			text := strings.Repeat(unit, n/len(unit))

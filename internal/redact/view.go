@@ -37,7 +37,7 @@ func (v *view) origins(from, to int) span {
 // unescape undoes one layer of the escapes that begin with mark. decode returns an escape's value and length, which
 // is 0 if it is not an escape. The result is nil if there are none.
 func (v *view) unescape(mark byte, decode func([]byte) (string, int)) *view {
-	if bytes.IndexByte(v.text, mark) < 0 {
+	if !v.hasEscape(mark, decode) {
 		return nil
 	}
 	plain := &view{piece: v.piece, of: v, text: make([]byte, 0, len(v.text)), origin: make([]span, 0, len(v.text))}
@@ -54,10 +54,21 @@ func (v *view) unescape(mark byte, decode func([]byte) (string, int)) *view {
 		}
 		at += length
 	}
-	if len(plain.text) == len(v.text) {
-		return nil
-	}
 	return plain
+}
+
+// hasEscape spares a view that would be the text itself.
+func (v *view) hasEscape(mark byte, decode func([]byte) (string, int)) bool {
+	for at := 0; ; at++ {
+		next := bytes.IndexByte(v.text[at:], mark)
+		if next < 0 {
+			return false
+		}
+		at += next
+		if _, length := decode(v.text[at:]); length > 0 {
+			return true
+		}
+	}
 }
 
 func unescapePercent(text []byte) (decoded string, length int) {
@@ -65,6 +76,95 @@ func unescapePercent(text []byte) (decoded string, length int) {
 		return string([]byte{byte(c)}), 3 //nolint:gosec // two digits
 	}
 	return "", 0
+}
+
+// unescapeHTML knows character references by number, and those that every escaping function writes by name.
+func unescapeHTML(text []byte) (decoded string, length int) {
+	const longest = len("&#x0010ffff;")
+	end := bytes.IndexByte(text[:min(len(text), longest)], ';')
+	if end < 0 {
+		return "", 0
+	}
+	name := string(text[1:end])
+	if plain, ok := namedHTML[name]; ok {
+		return plain, end + 1
+	}
+	number, ok := strings.CutPrefix(name, "#")
+	if !ok {
+		return "", 0
+	}
+	base := 10
+	if strings.HasPrefix(strings.ToLower(number), "x") {
+		number, base = number[1:], 16
+	}
+	if r, err := strconv.ParseUint(number, base, 21); err == nil {
+		return string(rune(r)), end + 1
+	}
+	return "", 0
+}
+
+var namedHTML = map[string]string{"amp": "&", "lt": "<", "gt": ">", "quot": `"`, "apos": "'", "nbsp": " "}
+
+// unescapeQuoted knows quoted-printable (RFC 2045 section 6.7).
+func unescapeQuoted(text []byte) (decoded string, length int) {
+	if c, ok := hexDigits(text, 1, 2); ok {
+		return string([]byte{byte(c)}), 3 //nolint:gosec // two digits
+	}
+	return "", 0
+}
+
+// maxFiller is how many bytes stand between two letters of a text in UTF-32.
+const maxFiller = 3
+
+// spaced are views of the parts in which each letter stands alone: a text in UTF-16 or UTF-32, before or after our own
+// functions have replaced its zero bytes by spaces or U+FFFD.
+func (v *view) spaced() iter.Seq[*view] {
+	return func(yield func(*view) bool) {
+		for _, filler := range []string{"\x00", " ", "\ufffd"} {
+			for at := 0; ; {
+				first := bytes.Index(v.text[at:], []byte(filler))
+				if first < 0 {
+					break
+				}
+				letters, end := v.lettersBetween(at+first, filler)
+				if len(letters) >= wordSize && !yield(v.only(letters)) {
+					return
+				}
+				at = max(end, at+first+len(filler))
+			}
+		}
+	}
+}
+
+// lettersBetween returns the letters that stand alone around the first filler, and where they end.
+func (v *view) lettersBetween(first int, filler string) (letters []span, end int) {
+	_, before := utf8.DecodeLastRune(v.text[:first])
+	for end = first - before; end < len(v.text); {
+		_, size := utf8.DecodeRune(v.text[end:])
+		letters = append(letters, span{end, end + size})
+		end += size
+		fillers := 0
+		for fillers < maxFiller && bytes.HasPrefix(v.text[end:], []byte(filler)) {
+			end += len(filler)
+			fillers++
+		}
+		if fillers == 0 {
+			return letters, end
+		}
+	}
+	return letters, end
+}
+
+// only is a view of some parts.
+func (v *view) only(parts []span) *view {
+	plain := &view{piece: v.piece, of: v}
+	for _, p := range parts {
+		for at := p.from; at < p.to; at++ {
+			plain.text = append(plain.text, v.text[at])
+			plain.origin = append(plain.origin, span{at, at + 1})
+		}
+	}
+	return plain
 }
 
 // unescapeBackslash knows the escapes of JSON and of Go's %q.

@@ -33,6 +33,10 @@ const (
 // immediately, because it may be how an operator withdraws a token.
 const maxStale = time.Hour
 
+// maxVersionID is the length of the longest id of a version (Secrets Manager API Reference, GetSecretValue). It is in
+// each result.
+const maxVersionID = 64
+
 // SecretsManager is the part of *secretsmanager.Client that reading calls.
 type SecretsManager interface {
 	GetSecretValue(
@@ -262,7 +266,7 @@ func (k Keyed) Staged(ctx context.Context, secret string, stage Stage) (Version,
 	if err != nil {
 		return Version{}, s.unavailable(id, stage, err)
 	}
-	versionID := aws.ToString(out.VersionId)
+	versionID := redact.Limit(aws.ToString(out.VersionId), maxVersionID)
 	// Such an answer is not documented, so it proves nothing about the token: transient.
 	if out.SecretString == nil && out.SecretBinary == nil {
 		return Version{}, &UnavailableError{

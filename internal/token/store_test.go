@@ -573,6 +573,19 @@ func TestAnswerWithoutAValueIsTransient(t *testing.T) {
 	}
 }
 
+// A version's id is in each result and log line, whose sizes have limits.
+func TestVersionIDHasALength(t *testing.T) {
+	t.Parallel()
+	api, clock := newSecrets(t), newWall()
+	s := token.NewStore(api, token.StoreOptions{TTL: time.Minute, Now: clock.Now}, &redact.Scrubber{}, quiet())
+	api.PutRaw("s", "AWSCURRENT", &secretsmanager.GetSecretValueOutput{
+		VersionId: aws.String(strings.Repeat("v", 1<<20)), SecretString: aws.String("abcdefgh"),
+	})
+	if v := current(t, s, "s"); len(v.ID) > 64 {
+		t.Errorf("an id of %d bytes", len(v.ID))
+	}
+}
+
 func TestSecretOfAnotherRegionSaysSo(t *testing.T) {
 	t.Parallel()
 	const there, here = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x-AbC" +
