@@ -28,6 +28,8 @@ VENV := .tools/venv
 VENV_READY := $(VENV)/ready
 EMULATOR := .tools/emulator
 EMULATOR_READY := $(EMULATOR)/ready
+JUDGES := .tools/judges
+JUDGES_READY := $(JUDGES)/ready
 # A linter built by an older Go rejects newer code, so Go's version is part of the name.
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
@@ -77,7 +79,7 @@ test: ## Run all tests: offline, with the race detector if there is a C compiler
 	fi; \
 	set -ex; go vet $$race ./...; go test -shuffle=on $(CALCULATIONS); go test $$race -shuffle=on $(filter-out $(CALCULATIONS),$(PACKAGES))
 
-check: validate check-tree check-go check-docs check-template check-patterns check-build check-deploy check-release check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
+check: validate check-tree check-go check-docs check-template check-patterns check-judges check-build check-deploy check-release check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
 
 check-tree: # What git tracks: nothing specific to one machine, and no generated page that is out of date.
 	@sh internal/dev/check/tree.sh
@@ -102,6 +104,9 @@ check-template: $(VENV_READY) # SAM CLI and cfn-lint on the shipped template, an
 check-patterns: # Event patterns by AWS's own engine, from Maven, pinned: where there is Java.
 	@sh internal/dev/check/ruler.sh .tools/ruler
 
+check-judges: $(JUDGES_READY) # Programs by others: checkov, cfn-lint-serverless, parliament, zizmor, aws-croniter, jsonschema.
+	@$(JUDGES)/bin/python -W ignore internal/dev/check/judge.py
+
 check-build: $(VENV_READY) build # `sam build` and `make build` produce the same bytes.
 	@sh internal/dev/check/build.sh $(VENV)/bin
 
@@ -117,8 +122,8 @@ check-interop: native # Tokens from two certified third-party authorization serv
 check-fork: native # A fork's template, in a copy of the tree: validate, demo and the tests that read any template.
 	@sh internal/dev/check/fork.sh
 
-check-able: check-template check-build check-docs check-release $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
-	@sh internal/dev/check/able.sh $(VENV)/bin $(GOLANGCI_LINT) $(EMULATOR)/bin $(ACTIONLINT)
+check-able: check-template check-build check-docs check-release check-judges $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
+	@sh internal/dev/check/able.sh $(VENV)/bin $(GOLANGCI_LINT) $(EMULATOR)/bin $(ACTIONLINT) $(JUDGES)/bin
 
 lint: $(GOLANGCI_LINT) ## Run the Go linters only
 	$(GOLANGCI_LINT) run
@@ -171,7 +176,7 @@ deploy: ## Deploy to your AWS account, with ENV=<name> another environment of sa
 
 sam: $(VENV_READY) ## Install SAM CLI and cfn-lint, pinned, into .tools/venv/bin: needs Python only
 
-tools: $(VENV_READY) $(EMULATOR_READY) $(GOLANGCI_LINT) $(ACTIONLINT) # Everything that `check` installs.
+tools: $(VENV_READY) $(EMULATOR_READY) $(JUDGES_READY) $(GOLANGCI_LINT) $(ACTIONLINT) # Everything that `check` installs.
 
 $(VENV_READY): internal/dev/check/requirements.txt internal/dev/check/venv.sh
 	@sh internal/dev/check/venv.sh $(PYTHON) $(VENV) $<
@@ -179,6 +184,10 @@ $(VENV_READY): internal/dev/check/requirements.txt internal/dev/check/venv.sh
 # Separate from SAM CLI: the two need different versions of botocore.
 $(EMULATOR_READY): internal/dev/check/emulator.txt internal/dev/check/venv.sh
 	@sh internal/dev/check/venv.sh $(PYTHON) $(EMULATOR) $<
+
+# Separate again: checkov pins what SAM CLI has newer.
+$(JUDGES_READY): internal/dev/check/judges.txt internal/dev/check/venv.sh
+	@sh internal/dev/check/venv.sh $(PYTHON) $(JUDGES) $<
 
 $(GOLANGCI_LINT):
 	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION): once, a few minutes"

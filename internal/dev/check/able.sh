@@ -1,9 +1,10 @@
 #!/bin/sh
-# able.sh BIN LINTER EMULATOR ACTIONLINT: shows that the other checks can fail. Each gets a copy of the tree with one mistake in it, and must
+# able.sh BIN LINTER EMULATOR ACTIONLINT JUDGES: shows that the other checks can fail. Each gets a copy of the tree with one mistake in it, and must
 # say so: a check that cannot fail proves nothing.
 set -u
 bin=$(cd "$1" && pwd) linter=$(cd "$(dirname "$2")" && pwd)/$(basename "$2") emulator=$(cd "$3" && pwd)
 actionlint=$(cd "$(dirname "$4")" && pwd)/$(basename "$4")
+judges=$(cd "$5" && pwd)
 root=$PWD
 copy=$root/.build/able
 rm -rf "$copy" && mkdir -p "$copy"
@@ -100,6 +101,19 @@ restore infra/rotation.yaml
 mistake .github/workflows/ci.yml 'runs-on: macos-latest' 'runs-on: macos-newest'
 caught macos-newest "$actionlint" .github/workflows/ci.yml
 restore .github/workflows/ci.yml
+
+# What others judge: a mistake for each of them, all at once.
+mistake $template 'EnableKeyRotation: true' 'EnableKeyRotation: false'
+sed '/^      Timeout: 300$/d; s/Action: sqs:SendMessage$/Action: sqs:SendMessages/' $template >with.yaml && mv with.yaml $template
+mistake infra/github/deploy.yml 'persist-credentials: false' 'persist-credentials: true'
+mistake internal/dev/schedule/cron.go 'weekday == 1 \&\& day < length' 'weekday == 1 \&\& day < length-1'
+mistake internal/metric/embedded.go 'at.UnixMilli()' 'at.UnixMilli() / 1000'
+echo 'zizmor unpinned-uses ci.yml: they are pinned now' >>internal/dev/check/exceptions.txt
+"$judges/python" -W ignore internal/dev/check/judge.py >"$root/.build/judge.log" 2>&1
+for word in 'checkov CKV_AWS_7 AlarmKey' 'serverless ES1006 Rotator' 'parliament UNKNOWN_ACTION:sqs:SendMessages CallerRole' 'zizmor artipacked deploy.yml' 'schedules start:' 'embedded invalid .*Timestamp' 'no longer found: zizmor unpinned-uses ci.yml'; do
+	caught "$word" sh -c "cat '$root/.build/judge.log'; exit 1"
+done
+for file in $template infra/github/deploy.yml internal/dev/schedule/cron.go internal/metric/embedded.go internal/dev/check/exceptions.txt; do restore $file; done
 
 # The bytes.
 mkdir -p other/Caller && { cat "$root/.build/lambda/Caller/bootstrap"; echo; } >other/Caller/bootstrap
