@@ -137,3 +137,21 @@ func TestLimitsAreThoseOfTheCode(t *testing.T) {
 		t.Errorf("the row of resources does not say that %s: %s", want, rows["resources"])
 	}
 }
+
+// TestTemplatesFitAsThePagesSay: those of infra into a request, the application's only through a bucket.
+func TestTemplatesFitAsThePagesSay(t *testing.T) {
+	t.Parallel()
+	const most = 51_200 // CloudFormation quotas, "Template body size in a request"
+	files, err := filepath.Glob("../infra/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if size := len(read(t, file)); size > most {
+			t.Errorf("%s has %d bytes, and docs/terraform-cdk.md says that it fits into template_body", file, size)
+		}
+	}
+	if size := len(shipped.Template()); size <= most {
+		t.Errorf("the template has only %d bytes: docs/terraform-cdk.md needs no bucket", size)
+	}
+}
