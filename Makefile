@@ -116,13 +116,14 @@ check-deploy: check-build $(EMULATOR_READY) # SAM CLI deploys the shipped templa
 check-release: check-build # A release has the same bytes from another folder, and its templates are valid.
 	@sh internal/dev/check/release.sh $(VENV)/bin
 
-check-interop: native # Tokens from two certified third-party authorization servers, from npm and Go's proxy, pinned.
+# Not beside check-docs: both install Node.js if there is none.
+check-interop: native check-docs # Tokens from two certified third-party authorization servers, from npm and Go's proxy, pinned.
 	@sh internal/dev/check/interop.sh $(PYTHON) .tools/node .tools/interop/zitadel
 
 check-fork: native # A fork's template, in a copy of the tree: validate, demo and the tests that read any template.
 	@sh internal/dev/check/fork.sh
 
-check-able: check-template check-build check-docs check-release check-judges $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
+check-able: check-template check-build check-docs check-deploy check-release check-judges $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
 	@sh internal/dev/check/able.sh $(VENV)/bin $(GOLANGCI_LINT) $(EMULATOR)/bin $(ACTIONLINT) $(JUDGES)/bin
 
 lint: $(GOLANGCI_LINT) ## Run the Go linters only

@@ -7,10 +7,8 @@ actionlint=$(cd "$(dirname "$4")" && pwd)/$(basename "$4")
 judges=$(cd "$5" && pwd)
 root=$PWD
 copy=$root/.build/able
-rm -rf "$copy" && mkdir -p "$copy"
-# With what is new and not yet added, but without what git ignores.
-(git ls-files --cached --others --exclude-standard 2>/dev/null || find . -type f -not -path './.*/*') |
-	while read -r file; do if [ -f "$file" ]; then echo "$file"; fi; done | tar -cf - -T - | tar -xf - -C "$copy"
+. "$(dirname "$0")/copy.sh"
+copy_tree "$copy"
 cd "$copy" || exit 1
 git init -q . && git add -A
 status=0

@@ -6,10 +6,8 @@
 set -eu
 root=$PWD
 copy=$root/.build/fork
-rm -rf "$copy" && mkdir -p "$copy"
-# With what is new and not yet added, but without what git ignores.
-(git ls-files --cached --others --exclude-standard 2>/dev/null || find . -type f -not -path './.*/*') |
-	while read -r file; do if [ -f "$file" ]; then echo "$file"; fi; done | tar -cf - -T - | tar -xf - -C "$copy"
+. "$(dirname "$0")/copy.sh"
+copy_tree "$copy"
 go run ./internal/dev/check/fork >"$copy/template.yaml"
 # What `sam deploy --guided` has saved.
 cat >>"$copy/samconfig.toml" <<'TOML'

@@ -7,9 +7,9 @@ bin=$(cd "$1" && pwd)
 root=$PWD
 first=$root/.build/release-check second=$root/.build/elsewhere/copy
 system=$(go env GOHOSTOS)/$(go env GOHOSTARCH)
-rm -rf "$root/.build/elsewhere" && mkdir -p "$second"
-(git ls-files --cached --others --exclude-standard 2>/dev/null || find . -type f -not -path './.*/*') |
-	while read -r file; do if [ -f "$file" ]; then echo "$file"; fi; done | tar -cf - -T - | tar -xf - -C "$second"
+rm -rf "$root/.build/elsewhere"
+. "$(dirname "$0")/copy.sh"
+copy_tree "$second"
 # The template is the user's, so what it calls its version is too.
 cp internal/dev/shipped/template.yaml "$second/template.yaml"
 build() { (cd "$second" && go run ./internal/dev/release -systems "$system" -tools "$bin" -out "$1"); }
