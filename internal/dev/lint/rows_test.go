@@ -1446,7 +1446,7 @@ func TestMistakesInRows(t *testing.T) {
 // and no problem is named twice.
 func FuzzTemplate(fuzz *testing.F) {
 	f := mutate.New(fuzz)
-	f.Try(40) // each takes tens of milliseconds
+	f.Try(15) // each takes tens of milliseconds
 	for _, seed := range []string{
 		zone, "Note: !x [a]", "Body: !", "Token: &a b", "Reject: {a: [b}", "? a : b", `'": '`, "Schedule: cron(0 9 ? * 1-5)",
 		"On: On",

@@ -118,7 +118,7 @@ func newSoak(t *testing.T) *soak {
 	for i := range soakJobs {
 		jobs = append(jobs, row{fmt.Sprintf("Job%d", i), fmt.Sprintf(
 			`{ Schedule: "rate(1 minute)", Call: "GET https://%s/v1/%d", Token: Token%d, SilentAfter: 2, `+
-				`Attempts: 1, Timeout: 1s }`, host, i, i%4)})
+				`Attempts: 1, Timeout: 5s }`, host, i, i%4)})
 	}
 	s.stage = &stage{t: t, Cloud: awssimtest.Start(t, awssim.Options{
 		Template: writeTemplate(t, tokens, jobs, mistake{}), Binaries: awssimtest.Binaries(t), Seed: 1, Light: true,
@@ -256,7 +256,7 @@ func (s *soak) draw() upstream.Answer {
 	}
 	s.counts["faults: answers of the target"]++
 	switch {
-	case s.oneIn(500): // it costs a second of real time
+	case s.oneIn(500): // it costs its time-out in real time
 		return upstream.Answer{Hang: true}
 	case s.oneIn(14): // net/http repeats a GET on a connection that was open already, once
 		s.hangUps = s.chance.IntN(2)
@@ -403,7 +403,12 @@ func (s *soak) addUp(planned int) {
 		}
 	}
 	runs, failed := s.counts.sum("runs: "), s.counts.sum("runs: ")-s.counts["runs: succeeded"]
-	dead, kept := s.Queue("DeadLetters").Sent(), s.Queue("FailedRuns").Sent()
+	dead, kept := 0, s.Queue("FailedRuns").Sent()
+	for _, m := range s.Queue("DeadLetters").Messages() {
+		if strings.Contains(m.Body, `"job"`) { // not a start of a rotation
+			dead++
+		}
+	}
 	steps := s.counts["steps of rotations"]
 	for _, c := range []struct {
 		what      string
@@ -484,6 +489,32 @@ func (s *soak) grown(measured [][]usage) {
 		}
 	}
 	s.t.Logf("part 2: %+v\npart %d: %+v", measured[1], windows, measured[windows-1])
+}
+
+// TestGrowthIsSeen: what the soak measures, it can see.
+func TestGrowthIsSeen(t *testing.T) {
+	t.Parallel()
+	const mib = 1 << 20
+	before := usage{process: "Caller", memory: 16 * mib, open: 14, threads: 5}
+	for name, c := range map[string]struct {
+		more usage
+		want int
+	}{
+		"none":        {more: usage{memory: mib, open: 2, threads: 3}},
+		"memory":      {more: usage{memory: 80 * mib}, want: 1},
+		"descriptors": {more: usage{open: 9}, want: 1},
+		"threads":     {more: usage{threads: 20}, want: 1},
+	} {
+		s := &soak{stage: &stage{t: t}, counts: counts{}}
+		after := before
+		after.memory, after.open, after.threads =
+			after.memory+c.more.memory, after.open+c.more.open, after.threads+c.more.threads
+		measured := slices.Repeat([][]usage{{before}}, windows)
+		measured[windows/2] = []usage{after}
+		if s.grown(measured); s.counts["PROBLEM: growth"] != c.want {
+			t.Errorf("%s: %d", name, s.counts["PROBLEM: growth"])
+		}
+	}
 }
 
 // goroutines ends the functions' processes as SIGQUIT does, and counts what was running in them.

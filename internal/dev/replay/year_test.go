@@ -148,6 +148,9 @@ func TestYear(t *testing.T) {
 	for _, problem := range y.problems {
 		t.Error(problem)
 	}
+	if late := y.counts[lateWarnings]; late > 2+found.due/1_000_000 {
+		t.Errorf("%d %s", late, lateWarnings)
+	}
 	for _, happened := range []string{
 		"runs: succeeded", "runs: token_rejected", "runs: unreachable", "runs: target_failed", "starts doubled", "rejections",
 		"data late", "data lost", "emails: TokenRejected ALARM", "emails: TokenExpiring ALARM", "emails: FailedRuns ALARM",
@@ -554,9 +557,14 @@ func (y *year) rejection(c *credential, e awssim.Event) {
 	}
 }
 
+const lateWarnings = "warnings of a token that had been renewed, as the data since were late or lost"
+
 func (y *year) expiry(c *credential, e awssim.Event) {
 	left := c.expires.Sub(e.At).Hours() / 24
 	switch {
+	// While there are no newer data, CloudWatch evaluates older ones, of the hour in which the token was renewed.
+	case e.Alarm.To == alarm.InAlarm && left >= e.Alarm.Alarm.Threshold:
+		y.counts[lateWarnings]++
 	case e.Alarm.To == alarm.InAlarm && c.warned == c.version:
 		y.problem("reported twice", "%s: the expiry of %s", e.At, c.name)
 	case e.Alarm.To == alarm.InAlarm:

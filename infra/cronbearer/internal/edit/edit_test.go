@@ -620,6 +620,7 @@ func TestAnchorThatIsUsedElsewhereStays(t *testing.T) {
 // as before.
 func FuzzEdits(fuzz *testing.F) {
 	f := mutate.New(fuzz)
+	f.Try(60) // each takes milliseconds
 	for seed := range uint64(20) {
 		data := generated(seed, skeleton)
 		f.Add(string(data), values()[seed])

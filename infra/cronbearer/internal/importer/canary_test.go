@@ -204,6 +204,7 @@ func TestTokensOfASourceAreNowhereInTheResult(t *testing.T) {
 // and its host and token among those of the result.
 func FuzzImport(fuzz *testing.F) {
 	f := mutate.New(fuzz)
+	f.Try(100) // each takes milliseconds
 	kinds := importer.Kinds()
 	for i, k := range kinds {
 		for source := range places()[k.Name] {
