@@ -28,6 +28,7 @@ var numbers = map[string][]number{
 		{"250 ms", "internal/retry/budget.go", `backoffBase = 250 \* time\.Millisecond`},
 		{"20 s", "internal/retry/budget.go", `backoffCap = 20 \* time\.Second`},
 	},
+	"a job's event, with body and headers": {{"256 KiB", "internal/dev/lint/jobs.go", `maxInput = 256 << 10$`}},
 	"the response that is read, after decompression": {
 		{"1 MiB", "internal/endpoint/client.go", `maxBody = 1 << 20$`},
 	},
