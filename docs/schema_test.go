@@ -129,15 +129,15 @@ func TestEditorsFindTheSchemas(t *testing.T) {
 	}
 }
 
-// TestEventSchemaAndParserAgree: what a user would get wrong is refused by both, and every event of the project that
-// the parser takes is taken.
+// TestEventSchemaAndParserAgree: what a user would get wrong is rejected by both, and every event of the project that
+// the parser accepts is accepted.
 func TestEventSchemaAndParserAgree(t *testing.T) {
 	t.Parallel()
 	schema := eventSchema(t)
 	for _, text := range seeds(t) {
 		_, err := job.Parse([]byte(text), job.Options{})
 		if problem, _ := check(schema, []byte(text)); problem != nil && err == nil {
-			t.Errorf("the parser takes %s: %v", text, problem)
+			t.Errorf("the parser accepts %s: %v", text, problem)
 		}
 	}
 	for name, text := range map[string]string{
@@ -170,7 +170,7 @@ func TestEventSchemaAndParserAgree(t *testing.T) {
 	}
 }
 
-// Property: what the parser takes the schema takes; what the schema refuses the parser refuses.
+// Property: what the parser accepts the schema accepts; what the schema rejects the parser rejects.
 func FuzzEventSchema(fuzz *testing.F) {
 	f := mutate.New(fuzz)
 	for _, text := range seeds(f) {
@@ -182,7 +182,7 @@ func FuzzEventSchema(fuzz *testing.F) {
 			return
 		}
 		if problem, valid := check(schema, text); problem != nil {
-			t.Errorf("the parser takes %q; JSON: %t, the schema says %v", text, valid, problem)
+			t.Errorf("the parser accepts %q; JSON: %t, the schema says %v", text, valid, problem)
 		}
 	})
 }

@@ -100,7 +100,7 @@ func TestSecretSchemaAndParserRefuseTheSame(t *testing.T) {
 	}
 }
 
-// Property: what the parser takes the schema takes; what the schema refuses the parser refuses.
+// Property: what the parser accepts the schema accepts; what the schema rejects the parser rejects.
 func FuzzSecretSchema(fuzz *testing.F) {
 	f := mutate.New(fuzz)
 	for _, text := range slices.Concat(secretsOfPages(f), []string{
@@ -124,7 +124,7 @@ func FuzzSecretSchema(fuzz *testing.F) {
 			return
 		}
 		if problem, valid := check(schema, text); problem != nil {
-			t.Errorf("the parser takes %q; JSON: %t, the schema says %v", text, valid, problem)
+			t.Errorf("the parser accepts %q; JSON: %t, the schema says %v", text, valid, problem)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-// Package providers has the pages of this folder, and the secrets in them as forms that a person fills in. The pages
+// Package providers has the pages of this folder, and the secrets in them as forms that an operator fills in. The pages
 // are the one place that says what a provider's secret looks like: `cronbearer token set --provider` asks for what they
 // leave open, and the tests read them with the functions' own parser.
 package providers

@@ -62,7 +62,7 @@ func TestSecretsParse(t *testing.T) {
 				case kind == "malformed" && err == nil:
 					t.Errorf("a secret that the page says cannot be read can be:\n%s", block[3])
 				case kind == "secret" && err != nil:
-					t.Errorf("the secret is refused: %v\n%s", err, block[3])
+					t.Errorf("the secret is rejected: %v\n%s", err, block[3])
 				case kind == "secret" && (len(d.Warnings) > 0 || d.Hosts == nil):
 					t.Errorf("the secret has no hosts, or warnings %v:\n%s", d.Warnings, block[3])
 				}
@@ -87,7 +87,7 @@ func rulesParse(t *testing.T, text string) {
 	}
 }
 
-// TestPagesAreWhole wants of each page what a reader looks for, and each page in the index.
+// TestPagesAreWhole requires of each page what a reader looks for, and each page in the index.
 func TestPagesAreWhole(t *testing.T) {
 	t.Parallel()
 	all := pages(t)
@@ -139,7 +139,7 @@ func pages(t *testing.T) map[string]string {
 func fill(text string, keys map[string]string) string {
 	return placeholder.ReplaceAllStringFunc(text, func(p string) string {
 		if kind, _, ok := strings.Cut(strings.Trim(p, "<"), " private key"); ok {
-			return keys[kind] // empty: a kind that there is not, and so a secret that is refused
+			return keys[kind] // empty: a kind that there is not, and so a secret that is rejected
 		}
 		if strings.HasPrefix(p, "<RSA certificate") {
 			return keys["certificate"]

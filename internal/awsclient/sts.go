@@ -100,8 +100,8 @@ func (s *STS) WebIdentityToken(
 	return webIdentityToken(response.StatusCode, string(text))
 }
 
-// webIdentityToken takes what it needs out of the XML. An error without a code, such as a proxy's, is named by its
-// status; it is never permanent.
+// webIdentityToken reads the one element of the XML that matters. An error without a code, such as a proxy's, is named
+// by its status; it is never permanent.
 func webIdentityToken(status int, text string) (string, error) {
 	if status != http.StatusOK {
 		code := element(text, "Code")

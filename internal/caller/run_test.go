@@ -629,7 +629,7 @@ func TestRotationWindow(t *testing.T) {
 			targets: map[string]int{"b": 200, "p": 200},
 			tried:   []string{"a", "b"}, outcome: "succeeded", verdict: "accepted", status: 200, rejects: 1, with: current,
 		},
-		"fresh AWSCURRENT fails otherwise: unknown": {
+		"re-read AWSCURRENT fails for another reason: unknown": {
 			cached: version{name: "a", age: old, hosts: ""},
 			stages: map[string]version{
 				current: {name: "b", age: young, hosts: ""}, pending: {name: "p", age: young, hosts: ""},
@@ -637,7 +637,7 @@ func TestRotationWindow(t *testing.T) {
 			targets: map[string]int{"b": 501, "p": 200},
 			tried:   []string{"a", "b"}, outcome: "target_failed", verdict: "unknown", status: 501, rejects: 1,
 		},
-		"AWSPENDING fails otherwise: AWSCURRENT was rejected": {
+		"AWSPENDING fails for another reason: AWSCURRENT was rejected": {
 			cached:  version{name: "a", age: old, hosts: ""},
 			stages:  map[string]version{current: {name: "a", age: old, hosts: ""}, pending: {name: "p", age: young, hosts: ""}},
 			targets: map[string]int{"p": 501},

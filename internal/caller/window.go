@@ -57,7 +57,7 @@ func (r *run) recover(ctx context.Context, out request.Request, current token.Ve
 	if last := r.last(); last.answer.Verdict == endpoint.Accepted && last.with == string(token.Previous) {
 		r.log.WarnContext(ctx,
 			"AWSCURRENT is rejected and AWSPREVIOUS accepted: the rotation wrote a token that does not work yet",
-			"secret", current.Secret, "refused_version", current.ID, "accepted_version", last.version.ID)
+			"secret", current.Secret, "rejected_version", current.ID, "accepted_version", last.version.ID)
 	}
 	return current, nil
 }

@@ -65,7 +65,7 @@ func TestGuardStandsBehindDNS(t *testing.T) {
 	}
 	for _, guard := range []egress.Guard{{}, {AllowPrivate: true}} {
 		_, err = get(t, egress.NewTransport(roots, guard), "https://localhost:"+port)
-		if _, refused := errors.AsType[*egress.BlockedError](err); !refused {
+		if _, blocked := errors.AsType[*egress.BlockedError](err); !blocked {
 			t.Errorf("guard %+v: a name for this machine: %v, want an *BlockedError", guard, err)
 		}
 	}

@@ -241,17 +241,17 @@ func TestDocumentHasComparesByMeaning(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		"one and 1.0":                       {a: "1", b: "1.0", want: true},
-		"one and 10e-1":                     {a: "1", b: "10e-1", want: true},
-		"one and 0.1E+1":                    {a: "1", b: "0.1E+1", want: true},
-		"hundred and 1e2":                   {a: "100", b: "1e2", want: true},
-		"zero and minus zero":               {a: "0", b: "-0.0e7", want: true},
-		"one and minus one":                 {a: "1", b: "-1", want: false},
-		"one and two":                       {a: "1", b: "2", want: false},
-		"one and 1.5":                       {a: "1", b: "1.5", want: false},
-		"ids beyond a double":               {a: "9007199254740993", b: "9007199254740992", want: false},
-		"such an id written otherwise":      {a: "9007199254740993.0", b: "9007199254740993", want: true},
-		"another such id written otherwise": {a: "9007199254740993.0", b: "9007199254740992", want: false},
+		"one and 1.0":                            {a: "1", b: "1.0", want: true},
+		"one and 10e-1":                          {a: "1", b: "10e-1", want: true},
+		"one and 0.1E+1":                         {a: "1", b: "0.1E+1", want: true},
+		"hundred and 1e2":                        {a: "100", b: "1e2", want: true},
+		"zero and minus zero":                    {a: "0", b: "-0.0e7", want: true},
+		"one and minus one":                      {a: "1", b: "-1", want: false},
+		"one and two":                            {a: "1", b: "2", want: false},
+		"one and 1.5":                            {a: "1", b: "1.5", want: false},
+		"ids beyond a double":                    {a: "9007199254740993", b: "9007199254740992", want: false},
+		"such an id written in another way":      {a: "9007199254740993.0", b: "9007199254740993", want: true},
+		"another such id written in another way": {a: "9007199254740993.0", b: "9007199254740992", want: false},
 		"ids beyond 64 bits": {
 			a: "123456789012345678901234567890", b: "123456789012345678901234567891", want: false,
 		},

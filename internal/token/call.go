@@ -37,7 +37,7 @@ func (p *secretParser) call(f *jsondoc.Fields, where, example string, rules call
 	}
 	c.Body, _ = f.Any("body")
 	p.checkPlaceholders(rules.values, c.Body, where+"body: ")
-	// A body that is one string has no name that could say whether it is a credential, so it counts as one.
+	// A body that is one string has no name that could identify it as a credential, so it counts as one.
 	p.scrubNamed(c.Body, c.Body.Kind == jsondoc.String)
 	if c.IsForm() {
 		for i, m := range c.Body.Members {

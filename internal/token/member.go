@@ -10,8 +10,8 @@ import (
 // minters are the members by which a secret describes how to obtain a token.
 var minters = []string{"oauth2", "login", "jwt", "aws_identity", "rotate"}
 
-// member reads a secret that was created for something else: its token is the string at key, a member's name or, if it
-// begins with a slash, a JSON pointer. The event can never select a credential of ours, which would be sent to a target.
+// member reads a secret that was created for something else: its token is the string at key, a member's name or a JSON
+// pointer if it begins with a slash. The event can never select a credential of ours, which would be sent to a target.
 //
 // Of the other members only those are read that restrict what the token is used for. Problems with them are warnings:
 // another program's secret may have a member hosts or ca that means something else. Hosts that can be read still bind

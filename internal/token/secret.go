@@ -110,10 +110,11 @@ func Parse(text, key string, scrub *redact.Scrubber) (Document, error) {
 		addUnread(held, object)
 		return Document{}, malformed("the secret begins with { and is " + err.Error())
 	}
-	p, d := secretParser{scrub: held}, Document{}
+	p := secretParser{scrub: held}
 	for _, twice := range duplicates {
 		p.problems.Addf("duplicate key; the second ends at byte %d", twice.Offset)
 	}
+	var d Document
 	if key == "" {
 		d = p.document(p.unfold(doc))
 	} else {
@@ -233,7 +234,7 @@ func (p *secretParser) parseCall(text, where string, placeholders bool) request.
 }
 
 // combination rejects secrets in which it would be ambiguous which token is used. It looks at what was written, not at
-// what could be read: a member that is broken is reported as broken, and not as missing besides.
+// what could be read: a member that is broken is reported as broken, and not as missing as well.
 func (p *secretParser) combination(whole jsondoc.Value, d Document) {
 	refreshes := d.OAuth2 != nil && d.OAuth2.Grant == oauth.RefreshToken
 	has := func(name string) bool {

@@ -36,7 +36,7 @@ type outcome[V any] struct {
 	err   error
 }
 
-// want is what a run needs from a shared. K tells flights apart: for a secret when its reading started, for a token the
+// want is what a run needs from a shared. K identifies a flight: for a secret when its reading started, for a token the
 // version it is minted from.
 type want[K, V any] struct {
 	key   K

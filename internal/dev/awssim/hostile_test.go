@@ -22,9 +22,9 @@ import (
 func TestHostileTokenEndpoint(t *testing.T) {
 	t.Parallel()
 	const (
-		authority  = "id.example.com"
-		runs       = 12
-		mostMemory = 30 << 20
+		authority = "id.example.com"
+		runs      = 12
+		maxMemory = 30 << 20
 	)
 	random := func(n int) string {
 		text := make([]byte, n*3/4)
@@ -87,7 +87,7 @@ func TestHostileTokenEndpoint(t *testing.T) {
 				return
 			}
 			for _, pid := range r.Function("Caller").PIDs() {
-				if peak := peakMemory(t, pid); peak > mostMemory {
+				if peak := peakMemory(t, pid); peak > maxMemory {
 					t.Errorf("the process took %.1f MiB at its peak", float64(peak)/(1<<20))
 				} else {
 					t.Logf("peak: %.1f MiB", float64(peak)/(1<<20))

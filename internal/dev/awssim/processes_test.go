@@ -17,7 +17,7 @@ import (
 // none grows.
 func TestTenProcesses(t *testing.T) {
 	t.Parallel()
-	const processes, mostMemory = 10, 32 << 20
+	const processes, maxMemory = 10, 32 << 20
 	runs := 1000
 	if testing.Short() || awssimtest.RaceEnabled {
 		runs = 100
@@ -49,7 +49,7 @@ func TestTenProcesses(t *testing.T) {
 		return
 	}
 	for _, pid := range r.Function("Caller").PIDs() {
-		if peak := peakMemory(t, pid); peak > mostMemory {
+		if peak := peakMemory(t, pid); peak > maxMemory {
 			t.Errorf("a process took %d MiB at its peak", peak>>20)
 		} else {
 			t.Logf("peak: %.1f MiB", float64(peak)/(1<<20))

@@ -17,7 +17,7 @@ here=$(dirname "$0")
 . "$here/aws.sh"
 work=.build/emulator
 rm -rf "$work" && mkdir -p "$work"
-# emulated IN OUT: next to the binaries, which the template names relative to itself; as SAM CLI writes it, or as a person did.
+# emulated IN OUT: next to the binaries, which the template names relative to itself; as SAM CLI writes it, or as written by hand.
 emulated() {
 	sed -e 's/Type: AWS::IAM::RolePolicy/Type: AWS::IAM::Policy/' \
 		-e '/^      RoleName:$/{N;s/RoleName:\n        Ref: \(.*\)/Roles:\n      - Ref: \1/;}' \

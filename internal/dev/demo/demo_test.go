@@ -27,7 +27,7 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(first.String(), second.String()); diff != "" {
-		t.Errorf("the second time it goes otherwise (-first +second)\n%s", diff)
+		t.Errorf("the second time is different (-first +second)\n%s", diff)
 	}
 	text := first.String()
 	if opening, _, _ := strings.Cut(text, "\n"); !strings.Contains(opening, "not AWS") {

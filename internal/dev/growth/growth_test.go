@@ -9,7 +9,7 @@ import (
 	"github.com/cronbearer/cronbearer/internal/dev/growth"
 )
 
-// failures is a test that keeps what it was told.
+// failures is a test that records its failures.
 type failures struct {
 	testing.TB
 

@@ -168,7 +168,7 @@ type checker struct {
 	lines    []string
 	// rows with a mistake, as Jobs.DailyReport: what follows from them is not reported
 	broken map[string]bool
-	// unclear are the rows that YAML reads otherwise than they are meant
+	// unclear are the rows whose meaning to YAML is not the intended one
 	unclear map[string]bool
 	// displaced are rows that are where mappings belong
 	displaced map[string]bool

@@ -134,7 +134,7 @@ func (c *checker) read(mapping string) {
 	}
 }
 
-// noRows reports that a mapping is missing, or called otherwise: none of the names in the list can be right then.
+// noRows reports that a mapping is missing, or has another name: none of the names in the list can be right then.
 func (c *checker) noRows(at *yaml.Node, mapping string) {
 	p := Problem{Place: "Mappings", Text: "there is no mapping " + mapping}
 	if meant := near(mapping, slices.Sorted(maps.Keys(c.stack.Mappings))); meant != "" && meant != tokens &&
@@ -319,7 +319,7 @@ func (c *checker) row(mapping, name string) {
 	}
 }
 
-// misread reports the values of a row in braces that YAML reads otherwise than they are meant, though it reads them.
+// misread reports the values of a row in braces whose meaning to YAML is not the intended one.
 func (c *checker) misread(lines []string, place string, b block) bool {
 	first, last := b.value.Line-1, b.value.Line-1
 	if b.value.Style&yaml.FlowStyle == 0 || first >= len(lines) {

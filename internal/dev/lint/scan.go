@@ -27,7 +27,7 @@ func isKey(name string) bool {
 	return job || token
 }
 
-// suspects are the lines that YAML reads otherwise than people mean them, each as a mistake.
+// suspects are the lines whose meaning to YAML is not the intended one, each as a mistake.
 func suspects(data []byte) []Problem {
 	s := scan{text: -1, plain: -1}
 	for i, line := range strings.Split(string(data), "\n") {

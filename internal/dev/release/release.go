@@ -128,7 +128,7 @@ func (r release) compile(ctx context.Context, program, system, arch, output stri
 }
 
 // templates are two forms of the shipped template that need neither Go nor make. The packaged one stays a user's to
-// edit: its code is a zip file beside it, which sam deploy or aws cloudformation package uploads. In the expanded one
+// edit: its code is a zip file next to it, which sam deploy or aws cloudformation package uploads. In the expanded one
 // SAM CLI has unrolled the loops, for tools that do not know them.
 func (r release) templates(ctx context.Context, work string) error {
 	data, err := os.ReadFile(filepath.Join(r.root, shipped.Path))

@@ -32,7 +32,7 @@ type Net struct {
 	dials   []string
 }
 
-// New makes a network without servers.
+// New returns a network without servers.
 func New(t *testing.T) *Net {
 	t.Helper()
 	return &Net{t: t, servers: map[string]func(net.Conn){}, blocked: map[string]netip.Addr{}}

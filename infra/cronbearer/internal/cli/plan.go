@@ -660,7 +660,7 @@ func (p *planPrinter) printChange(c plan.Change) {
 	}
 }
 
-// timed reports whether a job starts, or is watched, otherwise.
+// timed reports whether a job starts, or is watched, in another way.
 func timed(c plan.Change) bool {
 	return slices.ContainsFunc(c.Keys, func(k plan.KeyChange) bool {
 		return slices.Contains([]string{"Schedule", "Timezone", "SilentAfter", "Window", "State"}, k.Key)

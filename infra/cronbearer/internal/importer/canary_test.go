@@ -25,7 +25,7 @@ var canaries = map[string]string{
 	"UUID":     "3f2c1b4a-8d7e-4f60-9a1b-2c3d4e5f6071",
 }
 
-// places are those of a credential in each kind of source; @@ stands for it. The value says whether its place or name
+// places are those of a credential in each kind of source; @@ stands for it. The value marks whether its place or name
 // alone gives it away: where it does not, only what looks like a token is tried.
 func places() map[string]map[string]bool {
 	const rest = " https://api.example.com/v1/run"

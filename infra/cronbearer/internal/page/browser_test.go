@@ -177,7 +177,7 @@ func (s *stage) perform(command string) error {
 	return nil
 }
 
-// TestBrowserClicksMovesTheClockAndReadsAnEmail drives the page as a person does, in a real browser, at two widths.
+// TestBrowserClicksMovesTheClockAndReadsAnEmail drives the page as a user does, in a real browser, at two widths.
 func TestBrowserClicksMovesTheClockAndReadsAnEmail(t *testing.T) {
 	t.Parallel()
 	for name, width := range map[string]int{"wide": 1200, "narrow": 420} {

@@ -18,7 +18,7 @@ const (
 	Changed = "~"
 )
 
-// A Change is one job or token that another template has, has not, or has otherwise.
+// A Change is one job or token that another template has, does not have, or has with other values.
 type Change struct {
 	Sign string // +, - or ~
 	Kind string // job, token or resource

@@ -129,7 +129,7 @@ func (r *Rehearsal) Observe(e sandbox.Event) {
 	}
 }
 
-// changed reports whether something went otherwise than the last time; the first success is no news.
+// changed reports whether something is different from the last time; the first success is no news.
 func (r *Rehearsal) changed(what, how string) bool {
 	before, known := r.outcome[what]
 	r.outcome[what] = how

@@ -17,7 +17,7 @@ const (
 	KindFault    = "fault"
 )
 
-// An Event is something that happened, as a person sees it. It has no secret: the functions' own words are scrubbed,
+// An Event is something that happened, as a user sees it. It has no secret: the functions' own words are scrubbed,
 // and the requests are not in it.
 type Event struct {
 	At   time.Time `json:"at"`

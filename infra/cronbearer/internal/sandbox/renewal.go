@@ -60,7 +60,7 @@ func (s *Sandbox) addLogin(t *Token) error {
 	return s.Host(l.host, l)
 }
 
-// authorize stores a secret with new credentials, as a person does who has authorized the client again.
+// authorize stores a secret with new credentials, as an operator does who has re-authorized the client.
 func (s *Sandbox) authorize(t *Token) error {
 	if err := t.login.register(); err != nil {
 		return fmt.Errorf("token %s: %w", t.Name, err)

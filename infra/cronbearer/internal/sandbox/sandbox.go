@@ -321,7 +321,7 @@ func (s *Sandbox) Readers() []string {
 	return readers
 }
 
-// Step lets time pass until the next event that a person sees, or until a moment.
+// Step lets time pass until the next event that a user sees, or until a moment.
 func (s *Sandbox) Step(ctx context.Context, until time.Time) error {
 	s.mu.Lock()
 	before := s.events

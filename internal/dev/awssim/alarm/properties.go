@@ -148,10 +148,10 @@ func (r *reader) take(property string) (any, bool) {
 	return v, ok && v != nil
 }
 
-func (r *reader) text(property, otherwise string) string {
+func (r *reader) text(property, def string) string {
 	v, ok := r.take(property)
 	if !ok {
-		return otherwise
+		return def
 	}
 	text, ok := v.(string)
 	if !ok {
@@ -204,10 +204,10 @@ func toNumber(v any) (float64, bool) {
 	return n, err == nil
 }
 
-func (r *reader) truth(property string, otherwise bool) bool {
+func (r *reader) truth(property string, def bool) bool {
 	v, ok := r.take(property)
 	if !ok {
-		return otherwise
+		return def
 	}
 	switch v {
 	case true, "true":
@@ -216,7 +216,7 @@ func (r *reader) truth(property string, otherwise bool) bool {
 		return false
 	}
 	r.fail(property, "is %v, not true or false", v)
-	return otherwise
+	return def
 }
 
 func (r *reader) list(property string) []string {

@@ -20,8 +20,8 @@ const (
 const (
 	// maxVersions of a secret; only versions without a stage and older than a day make room ("Secrets Manager quotas").
 	maxVersions = 100
-	// keptAtLeast: "Secrets Manager doesn't remove versions created less than 24 hours ago" (PutSecretValue).
-	keptAtLeast = 24 * time.Hour
+	// minAge: "Secrets Manager doesn't remove versions created less than 24 hours ago" (PutSecretValue).
+	minAge = 24 * time.Hour
 	// maxStages on all versions of a secret together ("Staging labels attached across all versions of a secret").
 	maxStages = 20
 	// maxValue is the size of an encrypted value in bytes.
@@ -110,7 +110,7 @@ func (s *Secret) room(now time.Time) bool {
 		kept += one(!v.empty())
 	}
 	s.Versions = slices.DeleteFunc(s.Versions, func(v *Version) bool {
-		old := kept >= maxVersions && len(v.Stages) == 0 && now.Sub(v.Created) >= keptAtLeast
+		old := kept >= maxVersions && len(v.Stages) == 0 && now.Sub(v.Created) >= minAge
 		kept -= one(old && !v.empty())
 		return old
 	})

@@ -55,11 +55,11 @@ func NewStore(c Config) *Store {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	for field, otherwise := range map[*string]string{
+	for field, def := range map[*string]string{
 		&c.Region: "eu-west-1", &c.AccountID: "123456789012", &c.Partition: "aws",
 	} {
 		if *field == "" {
-			*field = otherwise
+			*field = def
 		}
 	}
 	return &Store{config: c, secrets: map[string]*Secret{}}
