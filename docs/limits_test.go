@@ -33,7 +33,7 @@ var numbers = map[string][]number{
 		{"1 MiB", "internal/endpoint/client.go", `maxBody = 1 << 20$`},
 	},
 	"the response's headers": {
-		{"64 KiB", "internal/egress/transport.go", `maxResponseHeader = 64 << 10$`},
+		{"64 KiB", "internal/egress/transport.go", `MaxResponseHeader = 64 << 10$`},
 	},
 	"connecting, TLS": {
 		{"10 s each", "internal/egress/transport.go", `connectTimeout = 10 \* time\.Second`},
