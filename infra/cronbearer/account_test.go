@@ -17,6 +17,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/spf13/cobra"
 
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/account"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/cli"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/local"
@@ -71,6 +72,9 @@ func rows() map[string]row {
 			command: "token set", args: token[2:], yes: []string{"--yes"}, bare: true, fresh: true,
 		},
 		"token show":   {command: "token show", args: []string{"ExampleApi"}},
+		"token users":  {command: "token users", args: []string{"ExampleApi"}},
+		"all stacks":   {command: rights.AllStacks, partial: true},
+		"a job's":      {command: "status", args: []string{"HourlySync"}, partial: true},
 		"token rotate": {command: "token rotate", args: []string{"ExampleApi"}, fresh: true, prepare: enableRotation},
 	}
 }
@@ -107,6 +111,8 @@ type stage struct {
 	server *local.Server
 	url    string
 	folder string
+	// as is the command whose policy the commands have; empty: each its own.
+	as string
 }
 
 func newStage(t *testing.T, bare bool) *stage {
@@ -185,6 +191,11 @@ func (s *stage) runIn(ctx context.Context, arguments ...string) ending {
 	a.Getenv = func(name string) string {
 		return map[string]string{"CRONBEARER_LOCAL": s.url, "CRONBEARER_TEST_WORD": "otter"}[name]
 	}
+	if s.as != "" {
+		a.Dial = func(ctx context.Context, _ cli.AccountOptions, _ string) (account.Clients, error) {
+			return local.Dial(ctx, s.url, s.as)
+		}
+	}
 	arguments = slices.Clone(arguments)
 	for i, word := range arguments {
 		if strings.HasSuffix(word, ".txt") || strings.HasSuffix(word, ".json") {
@@ -237,15 +248,31 @@ func TestEveryCommandOfAnAccount(t *testing.T) {
 		}
 		covered[one[0]][one[1]] = true
 	}
-	for _, command := range accountCommands() {
+	for _, command := range append(accountCommands(), rights.AllStacks) {
 		if covered[command] == nil {
 			t.Errorf("no row runs cronbearer %s", command)
 		}
 		for _, p := range rights.Of(command) {
-			if p.Action != "iam:PassRole" && !covered[command][p.Action] { // a part of UpdateSchedule
+			if !within[p.Action] && !covered[command][p.Action] {
 				t.Errorf("no row of cronbearer %s uses %s, which its policy grants", command, p.Action)
 			}
 		}
+	}
+}
+
+// TestTokenUsersWithoutRightsBeyondTheStack: the stack's own users are shown, and that the others are not known.
+func TestTokenUsersWithoutRightsBeyondTheStack(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, false)
+	s.as = "token show"
+	e := s.run(t, "token", "users", "ExampleApi")
+	if e.status != exit.OK || !strings.Contains(e.out, "cronbearer\tExampleApi\tHourlySync\n") ||
+		!strings.Contains(e.errs, "? other stacks: Not allowed: cloudformation:DescribeStacks on every stack") ||
+		!strings.Contains(strings.Join(strings.Fields(e.errs), " "), "cronbearer rights token users") {
+		t.Errorf("exit code %d:\n%s%s", e.status, e.out, e.errs)
+	}
+	if e := s.run(t, "status", "--all-stacks"); e.status != exit.AWS || !strings.Contains(e.errs, rights.AllStacks) {
+		t.Errorf("status: exit code %d:\n%s%s", e.status, e.out, e.errs)
 	}
 }
 
@@ -323,6 +350,9 @@ func (r row) succeeded(t *testing.T, state string, e ending) {
 	}
 }
 
+// schemaOf is the file of a command's schema.
+func schemaOf(command string) string { return strings.ReplaceAll(command, " ", "-") + ".json" }
+
 // document holds the output of --json: one document that its schema describes, and nothing else.
 func (r row) document(t *testing.T, e ending) {
 	t.Helper()
@@ -330,7 +360,7 @@ func (r row) document(t *testing.T, e ending) {
 	if e.errs != "" {
 		t.Errorf("--json: standard error has %q", e.errs)
 	}
-	name := strings.ReplaceAll(r.command, " ", "-") + ".json"
+	name := schemaOf(r.command)
 	schema, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "..", "docs", "cli", "schema", name))
 	if err != nil {
 		t.Fatal(err)
@@ -366,6 +396,9 @@ func (r row) absent(t *testing.T, s *stage) {
 	t.Helper()
 	s.server.Unlimited.Store(true)
 	defer s.server.Unlimited.Store(false)
+	if r.command == rights.AllStacks {
+		return // it looks for any
+	}
 	elsewhere := r.line(append(r.yes, "--stack", "nonsense")...)
 	r.failed(t, "no stack", s.run(t, elsewhere...), exit.AWS, "there is no stack")
 	r.failure(t, "no stack", s.run(t, append(elsewhere, "--json")...), exit.AWS, "NoStack", "")
@@ -406,9 +439,11 @@ func (r row) faulty(
 	defer func() { ready().server.Faults.Clear() }()
 	e := set().run(t, r.line(r.yes...)...)
 	if r.partial && e.status == exit.OK {
-		r.clean(t, state, e)
-		if !strings.Contains(e.out, "unknown\t") || !strings.Contains(e.out, text) {
-			t.Errorf("%s: what is unknown is not said:\n%s", state, e.out)
+		for _, one := range []ending{e, set().run(t, r.line("--json")...)} {
+			r.succeeded(t, state, one)
+			if !strings.Contains(strings.Join(strings.Fields(one.out+one.errs), " "), text) {
+				t.Errorf("%s: what is unknown is not said:\n%s%s", state, one.out, one.errs)
+			}
 		}
 		return
 	}

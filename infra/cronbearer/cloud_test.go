@@ -12,8 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/account"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/local"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/rights"
 	"github.com/cronbearer/cronbearer/internal/dev/awssim"
@@ -80,6 +84,9 @@ func collect(calls []local.Call) {
 	}
 }
 
+// within are permissions for a part of an action: of UpdateSchedule, and of DescribeStacks without a name.
+var within = map[string]bool{"iam:PassRole": true, "cloudformation:ListStacks": true}
+
 // unused returns what the table grants to a command that no script has used.
 func unused() []string {
 	used.Lock()
@@ -87,7 +94,7 @@ func unused() []string {
 	var list []string
 	for _, p := range rights.Table() {
 		for _, command := range p.Commands {
-			if p.Action != "iam:PassRole" && !used.actions[command][p.Action] { // a part of UpdateSchedule
+			if !within[p.Action] && !used.actions[command][p.Action] {
 				list = append(list, command+": "+p.Action)
 			}
 		}
@@ -114,6 +121,7 @@ func tokenOf(secret string) string { return "fake-token-of-" + strings.ReplaceAl
 //	cloud start [bare]       deploy the script's template.yaml with the real functions; the commands find it.
 //	                         bare: no secret is stored
 //	cloud rotation SECRET    let the rotator renew a secret
+//	cloud join NAME FILE     deploy a template as another stack of the account
 //	cloud advance 3h         let time pass: jobs run, alarms are evaluated
 //	cloud kill HOST TOKEN    the API of a host rejects a token from now on; accept HOST TOKEN undoes it
 //	cloud accept HOST TOKEN  the API of a host accepts a token
@@ -121,6 +129,7 @@ func tokenOf(secret string) string { return "fake-token-of-" + strings.ReplaceAl
 //	cloud deny OPERATION     deny an operation of the tool, such as GetSchedule; throttle OPERATION and clear likewise
 //	cloud unlimited          commands may do everything, not only what their policies say
 //	cloud unconfirm EMAIL    the reader has not followed the link yet; confirm EMAIL
+//	cloud drilled TIME       there was a drill, and it reached its reader
 //	cloud emails             print the subjects of the emails so far
 //	cloud bodies             print the bodies of the emails so far
 //	cloud calls              print the actions that the tool's commands have used
@@ -200,6 +209,21 @@ var verbs = map[string]func(*testscript.TestScript, *simulated, []string) error{
 		_, err := s.PutSecret(args[0], args[1])
 		return err
 	},
+	"join": func(ts *testscript.TestScript, s *simulated, args []string) error {
+		start, err := time.Parse(time.RFC3339, now)
+		if err != nil {
+			return err
+		}
+		c, err := awssim.New(awssim.Options{
+			Template: ts.MkAbs(args[1]), Binaries: binaries.all, Start: start, StackName: args[0],
+		})
+		if err != nil {
+			return err
+		}
+		ts.Defer(func() { _ = c.Close() }) // the script is over
+		s.server.Join(local.NewServer(c))
+		return nil
+	},
 	"rotation": func(_ *testscript.TestScript, s *simulated, args []string) error {
 		return s.Secrets.EnableRotation(s.SecretID(args[0]), fmt.Sprint(s.Stack.Outputs["RotatorArn"]))
 	},
@@ -218,6 +242,17 @@ var verbs = map[string]func(*testscript.TestScript, *simulated, []string) error{
 	"unlimited": func(_ *testscript.TestScript, s *simulated, _ []string) error {
 		s.server.Unlimited.Store(true)
 		return nil
+	},
+	"drilled": func(ts *testscript.TestScript, s *simulated, args []string) error {
+		clients, err := local.Dial(context.Background(), ts.Getenv("CRONBEARER_LOCAL"), "drill")
+		if err != nil {
+			return err
+		}
+		topic := fmt.Sprint(s.Stack.Outputs["TopicArn"])
+		_, err = clients.SNS.TagResource(context.Background(), &sns.TagResourceInput{
+			ResourceArn: &topic, Tags: []types.Tag{{Key: aws.String(account.DrillTag), Value: aws.String(args[0] + " ok")}},
+		})
+		return err
 	},
 	"unconfirm": func(_ *testscript.TestScript, s *simulated, args []string) error { return s.confirm(args[0], false) },
 	"confirm":   func(_ *testscript.TestScript, s *simulated, args []string) error { return s.confirm(args[0], true) },

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -37,18 +38,64 @@ type Resource struct{ LogicalID, PhysicalID, Type string }
 
 // FindStack asks who we are and which stack it is.
 func FindStack(ctx context.Context, c Clients, name string) (*Stack, error) {
+	s, err := whoami(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	s.Name = name
+	if err := s.describe(ctx, c.CloudFormation); err != nil {
+		return nil, err
+	}
+	return s, s.List(ctx, c.CloudFormation)
+}
+
+// FindStacks asks who we are and which stacks of the account and Region are this application's, by name: by the outputs
+// that all of them have, as anyone may rename the rest. Their resources are not listed yet.
+func FindStacks(ctx context.Context, c Clients) ([]*Stack, error) {
+	me, err := whoami(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	in := &cloudformation.DescribeStacksInput{}
+	stacks := []*Stack{}
+	for {
+		out, err := c.CloudFormation.DescribeStacks(ctx, in)
+		if err != nil {
+			return nil, Explain("cloudformation:DescribeStacks", "every stack", err)
+		}
+		for _, found := range out.Stacks {
+			one := *me
+			one.Name = aws.ToString(found.StackName)
+			if one.read(found); one.ours() {
+				stacks = append(stacks, &one)
+			}
+		}
+		if out.NextToken == nil {
+			slices.SortFunc(stacks, func(a, b *Stack) int { return strings.Compare(a.Name, b.Name) })
+			return stacks, nil
+		}
+		in.NextToken = out.NextToken
+	}
+}
+
+// ours reports whether a stack has the outputs of this application.
+func (s *Stack) ours() bool {
+	for _, name := range []string{"CallerName", "CallerLogs", "ScheduleGroup", "SecretPrefix", "TopicArn"} {
+		if s.Outputs[name] == "" {
+			return false
+		}
+	}
+	return true
+}
+
+func whoami(ctx context.Context, c Clients) (*Stack, error) {
 	who, err := c.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return nil, Explain("sts:GetCallerIdentity", "", err)
 	}
-	s := &Stack{
-		Name: name, Region: c.Region, AccountID: aws.ToString(who.Account), Principal: principal(aws.ToString(who.Arn)),
-		Outputs: map[string]string{}, Parameters: map[string]string{}, Resources: map[string]Resource{},
-	}
-	if err := s.describe(ctx, c.CloudFormation); err != nil {
-		return nil, err
-	}
-	return s, s.list(ctx, c.CloudFormation)
+	return &Stack{
+		Region: c.Region, AccountID: aws.ToString(who.Account), Principal: principal(aws.ToString(who.Arn)),
+	}, nil
 }
 
 func (s *Stack) describe(ctx context.Context, c CloudFormation) error {
@@ -66,7 +113,12 @@ func (s *Stack) describe(ctx context.Context, c CloudFormation) error {
 	if len(out.Stacks) != 1 {
 		return &exit.Error{Status: exit.AWS, Code: "NoStack", Text: "there is no stack " + s.Name}
 	}
-	found := out.Stacks[0]
+	s.read(out.Stacks[0])
+	return nil
+}
+
+func (s *Stack) read(found types.Stack) {
+	s.Outputs, s.Parameters, s.Resources = map[string]string{}, map[string]string{}, map[string]Resource{}
 	s.Status, s.Deployed = found.StackStatus, aws.ToTime(cmp.Or(found.LastUpdatedTime, found.CreationTime))
 	for _, o := range found.Outputs {
 		s.Outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
@@ -74,10 +126,10 @@ func (s *Stack) describe(ctx context.Context, c CloudFormation) error {
 	for _, p := range found.Parameters {
 		s.Parameters[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
 	}
-	return nil
 }
 
-func (s *Stack) list(ctx context.Context, c CloudFormation) error {
+// List reads the resources of the stack.
+func (s *Stack) List(ctx context.Context, c CloudFormation) error {
 	in := &cloudformation.ListStackResourcesInput{StackName: &s.Name}
 	for {
 		out, err := c.ListStackResources(ctx, in)
@@ -111,8 +163,34 @@ func principal(arn string) string {
 
 // Where returns the line that each command starts with: which stack, where, and as whom.
 func (s *Stack) Where() string {
-	return fmt.Sprintf("%s, account %s, %s, as %s", s.Name, grouped(s.AccountID), s.Region, s.Principal)
+	return s.Name + ", " + s.Who()
 }
+
+// Who is Where without the stack.
+func (s *Stack) Who() string {
+	return fmt.Sprintf("account %s, %s, as %s", grouped(s.AccountID), s.Region, s.Principal)
+}
+
+// SameSecret reports whether two ids name one secret: an ARN has six characters of its own at the end, or has not.
+func SameSecret(a, b string) bool {
+	for _, x := range namesOf(a) {
+		if slices.Contains(namesOf(b), x) {
+			return true
+		}
+	}
+	return false
+}
+
+// namesOf returns what the name of a secret can be, by its id.
+func namesOf(id string) []string {
+	if !strings.HasPrefix(id, "arn:") {
+		return []string{id}
+	}
+	_, name, _ := strings.Cut(id, ":secret:")
+	return []string{name, arnSuffix.ReplaceAllString(name, "")}
+}
+
+var arnSuffix = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
 
 // grouped writes an account's number as the console does.
 func grouped(id string) string {

@@ -73,13 +73,25 @@ func (s *session) document() accountDocument {
 
 // open finds the stack and says where it is: the first line for people, on standard error when the output is piped.
 func (a *App) open(ctx context.Context, c *cobra.Command) (*session, error) {
-	command := strings.TrimPrefix(c.CommandPath(), "cronbearer ")
-	options := a.account
-	options.Local = cmp.Or(options.Local, a.Getenv("CRONBEARER_LOCAL"))
-	stack, err := a.stackName(options)
+	stack, err := a.stackName(a.account)
 	if err != nil {
 		return nil, err
 	}
+	s, err := a.connect(ctx, strings.TrimPrefix(c.CommandPath(), "cronbearer "))
+	if err != nil {
+		return nil, err
+	}
+	if s.Stack, err = account.FindStack(ctx, s.Clients, stack); err != nil {
+		return nil, s.explained(err)
+	}
+	a.sayWhere(s, s.Stack.Where())
+	return s, nil
+}
+
+// connect opens the account for a command, as the table of rights names it.
+func (a *App) connect(ctx context.Context, command string) (*session, error) {
+	options := a.account
+	options.Local = cmp.Or(options.Local, a.Getenv("CRONBEARER_LOCAL"))
 	clients, err := a.Dial(ctx, options, command)
 	if err != nil {
 		return nil, err
@@ -88,11 +100,12 @@ func (a *App) open(ctx context.Context, c *cobra.Command) (*session, error) {
 	if clients.Now != nil {
 		s.now = clients.Now
 	}
-	if s.Stack, err = account.FindStack(ctx, clients, stack); err != nil {
-		return nil, s.explained(err)
-	}
-	where := s.Stack.Where()
-	if clients.Simulated {
+	return s, nil
+}
+
+// sayWhere says where a command works.
+func (a *App) sayWhere(s *session, where string) {
+	if s.Simulated {
 		where += " (simulated)"
 	}
 	if a.IO.OutTTY && !a.IO.JSON {
@@ -100,7 +113,6 @@ func (a *App) open(ctx context.Context, c *cobra.Command) (*session, error) {
 	} else {
 		a.IO.Notef("%s", where)
 	}
-	return s, nil
 }
 
 // stackName returns the name of the stack: the flag, CRONBEARER_STACK, samconfig.toml, in that order.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/account"
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/edit"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/pause"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/view"
@@ -25,22 +26,30 @@ type pauseDocument struct {
 
 func newPauseCommand(a *App) *cobra.Command {
 	var until string
+	var inTemplate bool
 	c := &cobra.Command{
-		Use: "pause <job> [--until <time>]", Short: "Stop a job without a deployment", GroupID: running,
+		Use: "pause <job> [--until <time>] [--template]", Short: "Stop a job without a deployment", GroupID: running,
 		Args: arguments("<job>"),
 		Long: `Stop a job without a deployment, and mute its Silent alarm meanwhile. With
 --until it starts again automatically: the time becomes the schedule's own
 StartDate.
 
 template.yaml does not know of the pause. A deployment that changes the job
-starts it at once; write State: DISABLED there to keep it off. An alarm can be
-muted for 15 days; in a longer pause it fires then. The phase of a rate(...)
-schedule moves to the time at which it starts again.
+starts it at once. With --template nothing is done in the account: the template
+gets State: DISABLED, which holds from the next deployment on. To stop a job now
+and for good, do both.
+
+An alarm can be muted for 15 days; in a longer pause it fires then. The phase of
+a rate(...) schedule moves to the time at which it starts again.
 
 Times: ` + when.Forms,
 		Example: `  cronbearer pause HourlySync --until 'Mon 08:00'
-  cronbearer pause HourlySync`,
+  cronbearer pause HourlySync
+  cronbearer pause HourlySync --template`,
 		RunE: func(c *cobra.Command, names []string) error {
+			if inTemplate {
+				return a.disable(names[0])
+			}
 			s, err := a.open(c.Context(), c)
 			if err != nil {
 				return err
@@ -58,8 +67,47 @@ Times: ` + when.Forms,
 		},
 	}
 	c.Flags().StringVar(&until, "until", "", "the `time` at which it starts again")
+	a.templateFlags(c, &inTemplate, "write State: DISABLED into the template, and do nothing in the account")
+	c.MarkFlagsMutuallyExclusive("until", "template")
 	a.describes("pause", pauseDocument{})
+	a.describes("pause --template", editDocument{})
 	return a.needsAccount(c)
+}
+
+// templateFlags makes --template the switch that operators expect of pause and resume: here -t alone names the file.
+func (a *App) templateFlags(c *cobra.Command, inTemplate *bool, usage string) {
+	c.Flags().BoolVar(inTemplate, "template", false, usage)
+	c.Flags().StringVarP(&a.Template, "template-file", "t", defaultTemplate, "the template to read, a `file`")
+}
+
+// disable writes the pause into the template.
+func (a *App) disable(name string) error {
+	return a.setState(name, "DISABLED", "It stops with the next deployment. To stop it now: cronbearer pause "+name)
+}
+
+// enable takes it out again.
+func (a *App) enable(name string) error {
+	return a.setState(name, "", "It starts with the next deployment. If it is paused in the account, too: cronbearer "+
+		"resume "+name)
+}
+
+func (a *App) setState(name, state, note string) error {
+	before, err := a.ReadTemplate()
+	if err != nil {
+		return err
+	}
+	_, row, err := a.find(before, name, kindJob)
+	if err != nil {
+		return err
+	}
+	if state == "" && row.Get("State") != "DISABLED" {
+		return exit.Failed("NotPaused", "%s is not disabled in %s", name, a.Template)
+	}
+	after, err := edit.Set(before, edit.Jobs, name, []edit.Key{{Name: "State", Value: state}})
+	if err != nil {
+		return a.editError(err)
+	}
+	return a.write(change{kind: kindJob, name: name, before: before, after: after, notes: []string{note}})
 }
 
 func (a *App) pause(ctx context.Context, s *session, name string, until time.Time) error {
@@ -90,8 +138,8 @@ func (a *App) pause(ctx context.Context, s *session, name string, until time.Tim
 	}
 	a.IO.Printf("✓ Silent-%s is muted until %s\n", name, stamp(p.MutedUntil))
 	a.IO.Notef(
-		"template.yaml does not know of it: a deployment that changes this job starts it. State: DISABLED there keeps it " +
-			"off.",
+		"template.yaml does not know of it: a deployment that changes this job starts it. cronbearer pause %s --template "+
+			"writes State: DISABLED there.", name,
 	)
 	return nil
 }
@@ -119,12 +167,20 @@ type resumeDocument struct {
 const maxMissed = 1000
 
 func newResumeCommand(a *App) *cobra.Command {
+	var inTemplate bool
 	c := &cobra.Command{
-		Use: "resume <job>", Short: "Start a paused job again", GroupID: running, Args: arguments("<job>"),
+		Use: "resume <job> [--template]", Short: "Start a paused job again", GroupID: running, Args: arguments("<job>"),
 		Long: `Start a paused job again, and let its Silent alarm act. It lists the starts
-that were missed, and the command that runs them.`,
-		Example: `  cronbearer resume HourlySync`,
+that were missed, and the command that runs them.
+
+With --template nothing is done in the account: State: DISABLED is removed from
+the template, and the job starts with the next deployment.`,
+		Example: `  cronbearer resume HourlySync
+  cronbearer resume HourlySync --template`,
 		RunE: func(c *cobra.Command, names []string) error {
+			if inTemplate {
+				return a.enable(names[0])
+			}
 			s, err := a.open(c.Context(), c)
 			if err != nil {
 				return err
@@ -132,7 +188,9 @@ that were missed, and the command that runs them.`,
 			return a.resume(c.Context(), s, names[0])
 		},
 	}
+	a.templateFlags(c, &inTemplate, "remove State: DISABLED from the template, and do nothing in the account")
 	a.describes("resume", resumeDocument{})
+	a.describes("resume --template", editDocument{})
 	return a.needsAccount(c)
 }
 

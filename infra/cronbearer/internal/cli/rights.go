@@ -19,8 +19,9 @@ type rightsDocument struct {
 }
 
 func newRightsCommand(a *App) *cobra.Command {
+	var every bool
 	c := &cobra.Command{
-		Use: "rights [<command>]", Short: "Print the IAM policy that a command needs", GroupID: reference,
+		Use: "rights [<command>] [--all-stacks]", Short: "Print the IAM policy that a command needs", GroupID: reference,
 		Long: `Print the IAM policy that a command needs, or that all of them need together,
 for your stack: the name comes from --stack, CRONBEARER_STACK or samconfig.toml.
 
@@ -28,13 +29,20 @@ No policy reads a stored secret. Anyone who may invoke the caller can make it
 call any allowed host with any token of the stack, and cannot read one.
 
 infra/operator.yaml deploys three managed policies made from the same table: to
-look, to operate, and to keep tokens.`,
+look, to operate, and to keep tokens, in one stack. What looks at every stack of
+the account is in none of them: token users, and status --all-stacks.`,
 		Example: `  cronbearer rights token set
-  cronbearer rights --stack billing`,
+  cronbearer rights --stack billing
+  cronbearer rights status --all-stacks`,
 		RunE: func(_ *cobra.Command, arguments []string) error {
-			permissions := rights.Table()
-			if len(arguments) > 0 {
-				name := strings.Join(arguments, " ")
+			permissions, name := rights.UpTo(rights.KeepTokens), strings.Join(arguments, " ")
+			if every {
+				if name != "status" {
+					return exit.Usagef("--all-stacks is for status")
+				}
+				name = rights.AllStacks
+			}
+			if name != "" {
 				if permissions = rights.Of(name); len(permissions) == 0 {
 					return exit.Usagef("no command %q needs an account; these do: %s", name, strings.Join(accountCommands(), ", "))
 				}
@@ -44,7 +52,7 @@ look, to operate, and to keep tokens.`,
 				return err
 			}
 			policy := rights.Policy(permissions, map[string]string{
-				"StackName": stack, "AWS::Partition": "aws", "AWS::Region": "*", "AWS::AccountId": "*",
+				"StackName": rights.StackOf(name, stack), "AWS::Partition": "aws", "AWS::Region": "*", "AWS::AccountId": "*",
 			})
 			if a.IO.JSON {
 				return a.IO.WriteJSON(rightsDocument{Versioned: view.V1, Policy: policy})
@@ -53,6 +61,7 @@ look, to operate, and to keep tokens.`,
 		},
 	}
 	c.Flags().StringVar(&a.account.Stack, "stack", "", "the `name` of the stack")
+	c.Flags().BoolVar(&every, "all-stacks", false, "the policy of status --all-stacks")
 	a.describes("rights", rightsDocument{})
 	return c
 }

@@ -107,6 +107,9 @@ const (
 	reference = "reference"
 )
 
+// defaultTemplate is the template of the folder in which the tool runs.
+const defaultTemplate = "template.yaml"
+
 // Root returns the command tree.
 func Root(a *App) *cobra.Command {
 	a.documents = map[string]any{}
@@ -126,7 +129,7 @@ need an AWS account with the application deployed.`,
 	root.SetIn(a.IO.In)
 	root.SetUsageTemplate(usage)
 	flags := root.PersistentFlags()
-	flags.StringVarP(&a.Template, "template", "t", "template.yaml", "the template to read")
+	flags.StringVarP(&a.Template, "template", "t", defaultTemplate, "the template to read")
 	flags.StringVar(&a.Env, "env", "default", "the environment of samconfig.toml next to the template")
 	flags.BoolVar(&a.IO.JSON, "json", false, "print one JSON document (cronbearer help json)")
 	root.AddGroup(

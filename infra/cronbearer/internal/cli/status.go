@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -23,42 +22,80 @@ type statusDocument struct {
 // watchEvery is how often --watch reads again.
 const watchEvery = 30 * time.Second
 
+// statusOptions are the flags of status.
+type statusOptions struct{ watch, exitCode, allStacks bool }
+
 func newStatusCommand(a *App) *cobra.Command {
-	var watch, exitCode bool
+	var o statusOptions
 	c := &cobra.Command{
-		Use: "status", Short: "Show tokens, jobs, queues and people, and what to do next", GroupID: running,
-		Args: arguments(),
+		Use:   "status [<token>|<job>] [--all-stacks] [--watch] [--exit-code]",
+		Short: "Show tokens, jobs, queues and people, and what to do next", GroupID: running,
+		Args: cobra.MaximumNArgs(1),
 		Long: `Show the state of a deployed application: each token with its verdict, its
 expiry and its age; each job with its last run and its next start; what is kept
 in the queues; who is notified, and when that was last tried. The last line is
-the next command to type.
+the next command to type. With the name of a token or a job only that one and
+what belongs to it are shown.
+
+With --all-stacks it is one line for each Cronbearer stack of the account and
+Region. That needs rights beyond one stack, which are printed by
+cronbearer rights status --all-stacks.
 
 What could not be read is shown as ?, with the reason. With --exit-code the exit
-code is 1 while an alarm is in ALARM.`,
+code is 1 while an alarm is in ALARM, and if the alarms could not be read.`,
 		Example: `  cronbearer status
   cronbearer status --json
-  cronbearer status --exit-code`,
-		RunE: func(c *cobra.Command, _ []string) error {
+  cronbearer status --exit-code
+  cronbearer status ExampleApi
+  cronbearer status --all-stacks`,
+		RunE: func(c *cobra.Command, names []string) error {
+			if o.allStacks {
+				if len(names) > 0 {
+					return exit.Usagef("--all-stacks shows all of each stack: leave out the name")
+				}
+				return a.watched(c.Context(), o, func() error { return a.statusOfAll(c, o) })
+			}
 			s, err := a.open(c.Context(), c)
 			if err != nil {
 				return err
 			}
-			for {
-				report := status.Read(c.Context(), s.Clients, s.Stack, s.now())
-				if err := a.printStatus(s, report); err != nil || !watch {
-					return cmp.Or(err, statusError(report, exitCode))
-				}
-				if err := wait(c.Context(), watchEvery); err != nil {
-					return err
-				}
-				a.IO.Println()
-			}
+			return a.watched(c.Context(), o, func() error { return a.status(c.Context(), s, names, o) })
 		},
 	}
-	c.Flags().BoolVar(&watch, "watch", false, "read again every 30 seconds until interrupted")
-	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 1 while an alarm is in ALARM")
+	c.Flags().BoolVar(&o.allStacks, "all-stacks", false, "one line for each Cronbearer stack of the account")
+	c.Flags().BoolVar(&o.watch, "watch", false, "read again every 30 seconds until interrupted")
+	c.Flags().BoolVar(&o.exitCode, "exit-code", false, "exit with 1 while an alarm is in ALARM")
 	a.describes("status", statusDocument{})
-	return a.needsAccount(c)
+	a.describes("status --all-stacks", statusOfAllDocument{})
+	a.needsAccount(c).MarkFlagsMutuallyExclusive("all-stacks", "stack")
+	return c
+}
+
+// watched does something once, or with --watch until an interrupt.
+func (a *App) watched(ctx context.Context, o statusOptions, do func() error) error {
+	for {
+		if err := do(); err != nil && exit.From(err).Code != "Reported" || !o.watch {
+			return err
+		}
+		if err := wait(ctx, watchEvery); err != nil {
+			return err
+		}
+		a.IO.Println()
+	}
+}
+
+func (a *App) status(ctx context.Context, s *session, names []string, o statusOptions) error {
+	report := status.Read(ctx, s.Clients, s.Stack, s.now())
+	if len(names) > 0 && !report.Only(names[0]) && len(report.Unknown) == 0 {
+		return &exit.Error{
+			Status: exit.No, Code: "NotFound", Text: "the stack " + s.Stack.Name + " has no token or job of that name",
+			Fix: "cronbearer status lists them",
+		}
+	}
+	if err := a.printStatus(s, report); err != nil {
+		return err
+	}
+	return statusError(report, o.exitCode)
 }
 
 func wait(ctx context.Context, d time.Duration) error {
@@ -71,11 +108,14 @@ func wait(ctx context.Context, d time.Duration) error {
 }
 
 func statusError(r *status.Report, exitCode bool) error {
-	if exitCode && len(r.InAlarm) > 0 {
+	if exitCode && alarming(r) {
 		return exit.Silent(exit.No)
 	}
 	return nil
 }
+
+// alarming reports whether an alarm is in ALARM, for all that is known.
+func alarming(r *status.Report) bool { return len(r.InAlarm) > 0 || r.Unknown["alarms"] != "" }
 
 func (a *App) printStatus(s *session, r *status.Report) error {
 	if a.IO.JSON {
@@ -95,6 +135,11 @@ func (a *App) printStatus(s *session, r *status.Report) error {
 	a.printJobs(r)
 	a.IO.Println()
 	a.printPeople(r)
+	for _, j := range r.Jobs {
+		if j.Drift != "" {
+			a.IO.Println(view.Wrap(j.Name+" "+j.Drift+".", 0, a.IO.TextWidth()))
+		}
+	}
 	for _, name := range r.Names() {
 		a.IO.Println("? " + strings.TrimLeft(view.Wrap(name+": "+
 			r.Unknown[name], 2, a.IO.TextWidth()), " ")) //nolint:mnd // the mark
@@ -246,6 +291,11 @@ func (a *App) printStatusLines(r *status.Report) {
 	}
 	for _, j := range r.Jobs {
 		line("job", j.Name, j.Outcome, stamp(j.LastRun), stamp(j.LastSuccess), stamp(j.Next))
+	}
+	for _, j := range r.Jobs {
+		if j.Drift != "" {
+			line("drift", j.Name, j.Drift)
+		}
 	}
 	for _, one := range r.Subscribers {
 		line("subscriber", one.Endpoint, fmt.Sprint(one.Confirmed))

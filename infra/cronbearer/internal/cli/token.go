@@ -12,5 +12,6 @@ from a file, from standard input, or at a prompt that shows nothing.`,
 		newTokenSetCommand(a),
 		newTokenShowCommand(a),
 		newTokenRotateCommand(a),
+		newTokenUsersCommand(a),
 	)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -104,20 +103,8 @@ func (s *session) deployed(ctx context.Context, name string) (deployedToken, err
 	if err != nil {
 		return t, err
 	}
-	var names []string
-	for _, j := range jobs {
-		names = append(names, j.Token)
-		if j.Token == name {
-			t.jobs = append(t.jobs, j)
-		}
-	}
-	if len(t.jobs) == 0 {
-		slices.Sort(names)
-		return t, &exit.Error{
-			Status: exit.No, Code: "NoToken",
-			Text: fmt.Sprintf("no job of the stack %s uses a token of that name", s.Stack.Name),
-			Fix:  "its tokens: " + strings.Join(slices.Compact(names), ", "),
-		}
+	if t.jobs, err = s.jobsOf(jobs, name); err != nil {
+		return t, err
 	}
 	t.key = t.jobs[0].SecretKey
 	if t.secret, err = account.FindSecret(ctx, s.SecretsManager, s.Stack.SecretID(t.jobs[0].Secret)); err != nil {

@@ -31,8 +31,8 @@ func (s *Server) logGroupARN(name string) string { return s.arn("logs", "log-gro
 
 // queryID carries a query to GetQueryResults: the simulated ones are complete at once.
 type queryID struct {
-	Query      string
-	Start, End int64
+	Group, Query string
+	Start, End   int64
 }
 
 func (s *Server) startQuery(_ context.Context, in *logs.StartQueryInput) (*logs.StartQueryOutput, error) {
@@ -44,7 +44,9 @@ func (s *Server) startQuery(_ context.Context, in *logs.StartQueryInput) (*logs.
 			"MalformedQueryException", "this model does not know the query %q", aws.ToString(in.QueryString),
 		)
 	}
-	id, err := json.Marshal(queryID{aws.ToString(in.QueryString), aws.ToInt64(in.StartTime), aws.ToInt64(in.EndTime)})
+	id, err := json.Marshal(queryID{
+		aws.ToString(in.LogGroupName), aws.ToString(in.QueryString), aws.ToInt64(in.StartTime), aws.ToInt64(in.EndTime),
+	})
 	return &logs.StartQueryOutput{QueryId: aws.String(string(id))}, err
 }
 

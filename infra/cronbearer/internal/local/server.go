@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,9 @@ type Server struct {
 	operations map[string]operation
 	started    time.Time
 
+	// peers are the other stacks of the account.
+	peers []*Server
+
 	mu    sync.Mutex
 	calls []Call
 	// topicTags are the tags of topics, by ARN.
@@ -44,7 +48,7 @@ type operation struct {
 	do     func(ctx context.Context, input json.RawMessage) (any, error)
 }
 
-// access is one right that an action needs; a few need two.
+// access is one right that an action needs; a few need two. Without an action it is none.
 type access struct {
 	action, resource string
 	context          iam.Context
@@ -115,6 +119,19 @@ func Permission(action string) string {
 	return action
 }
 
+// Join adds another stack to the account, before it serves. A request is answered by the stack that its input names:
+// physical names begin with that of the stack.
+func (s *Server) Join(peer *Server) { s.peers = append(s.peers, peer) }
+
+func (s *Server) of(q request) *Server {
+	for _, peer := range s.peers {
+		if bytes.Contains(q.Input, []byte(peer.cloud.Stack.StackName)) {
+			return peer
+		}
+	}
+	return s
+}
+
 // Calls returns the requests so far.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
@@ -170,7 +187,7 @@ func (s *Server) perform(ctx context.Context, q request, call *Call) (any, error
 	if q.Action == aboutAction {
 		return About{Region: s.cloud.Stack.Region, StackName: s.cloud.Stack.StackName, Now: s.cloud.Now()}, nil
 	}
-	operation, ok := s.operations[q.Action]
+	operation, ok := s.of(q).operations[q.Action]
 	if !ok {
 		return nil, api.Reject("UnknownOperationException", "this model knows no %s", q.Action)
 	}
@@ -209,7 +226,7 @@ func (s *Server) authorize(command string, needed []access) *api.Error {
 	}
 	stack := s.cloud.Stack
 	policy := rights.Policy(rights.Of(command), map[string]string{
-		"StackName": stack.StackName, "AWS::Region": stack.Region, "AWS::AccountId": stack.AccountID,
+		"StackName": rights.StackOf(command, stack.StackName), "AWS::Region": stack.Region, "AWS::AccountId": stack.AccountID,
 		"AWS::Partition": stack.Partition,
 	})
 	role, err := roleOf(policy)
@@ -217,7 +234,7 @@ func (s *Server) authorize(command string, needed []access) *api.Error {
 		return api.Reject("InternalFailure", "the policy of %s: %v", command, err)
 	}
 	for _, a := range needed {
-		if a.action != "sts:GetCallerIdentity" && !role.Allows(a.action, a.resource, a.context) {
+		if a.action != "" && a.action != "sts:GetCallerIdentity" && !role.Allows(a.action, a.resource, a.context) {
 			return api.Reject("AccessDeniedException",
 				"User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action",
 				s.principal(), a.action, a.resource, a.action)

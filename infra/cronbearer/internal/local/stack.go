@@ -29,7 +29,12 @@ func (s *Server) registerSTS() {
 func (s *Server) registerCloudFormation() {
 	on(s, "cloudformation:DescribeStacks",
 		func(in *cloudformation.DescribeStacksInput) string { return s.stackARN(aws.ToString(in.StackName)) },
-		s.describeStacks)
+		s.describeStacks, func(in *cloudformation.DescribeStacksInput) access {
+			if in.StackName != nil {
+				return access{}
+			}
+			return access{action: "cloudformation:ListStacks", resource: "*"}
+		})
 	on(s, "cloudformation:ListStackResources",
 		func(in *cloudformation.ListStackResourcesInput) string { return s.stackARN(aws.ToString(in.StackName)) },
 		s.listStackResources)
@@ -37,7 +42,7 @@ func (s *Server) registerCloudFormation() {
 
 func (s *Server) stackARN(name string) string {
 	if name == "" {
-		name = "*"
+		return s.arn("cloudformation", "stack/*/*")
 	}
 	return s.arn("cloudformation", "stack/"+name+"/1b2c3d4e-0000-4000-8000-000000000000")
 }
@@ -52,9 +57,25 @@ func (s *Server) mustBe(name *string) error {
 func (s *Server) describeStacks(
 	_ context.Context, in *cloudformation.DescribeStacksInput,
 ) (*cloudformation.DescribeStacksOutput, error) {
+	out := &cloudformation.DescribeStacksOutput{}
+	if in.StackName == nil {
+		// A stack that is not this application's, as every account has.
+		out.Stacks = append(out.Stacks, cfntypes.Stack{
+			StackName: aws.String("network"), StackStatus: cfntypes.StackStatusCreateComplete, CreationTime: &s.started,
+		})
+		for _, one := range append([]*Server{s}, s.peers...) {
+			out.Stacks = append(out.Stacks, one.describe())
+		}
+		return out, nil
+	}
 	if err := s.mustBe(in.StackName); err != nil {
 		return nil, err
 	}
+	out.Stacks = []cfntypes.Stack{s.describe()}
+	return out, nil
+}
+
+func (s *Server) describe() cfntypes.Stack {
 	stack := s.cloud.Stack
 	one := cfntypes.Stack{
 		StackName: &stack.StackName, StackId: aws.String(s.stackARN(stack.StackName)),
@@ -70,7 +91,7 @@ func (s *Server) describeStacks(
 			ParameterKey: &name, ParameterValue: aws.String(stack.Values[name]),
 		})
 	}
-	return &cloudformation.DescribeStacksOutput{Stacks: []cfntypes.Stack{one}}, nil
+	return one
 }
 
 func (s *Server) listStackResources(

@@ -18,6 +18,8 @@ const (
 	Look Level = iota
 	Operate
 	KeepTokens
+	// Apart is in none of the three policies, which are about one stack.
+	Apart
 )
 
 // A Permission is one action on some resources, with the commands that need it.
@@ -54,7 +56,21 @@ var (
 // The commands that read the stack first: all of them.
 var all = []string{
 	"status", "runs", "run", "backfill", "failed", "resend", "drop", "pause", "resume", "drill",
-	"token set", "token show", "token rotate",
+	"token set", "token show", "token rotate", "token users",
+}
+
+// AllStacks is how the table names status with --all-stacks: it needs what status needs, for every stack.
+const AllStacks = "status --all-stacks"
+
+// everyStack are the commands that look at every stack of the account. Their policies are about any name.
+var everyStack = []string{AllStacks, "token users"}
+
+// StackOf returns the stack that the policy of a command is about: any for the commands that look at every stack.
+func StackOf(command, stack string) string {
+	if slices.Contains(everyStack, command) {
+		return "*"
+	}
+	return stack
 }
 
 // Table returns the permissions.
@@ -63,6 +79,8 @@ func Table() []Permission {
 		// Any principal may call it, so it is in no policy (STS API Reference).
 		{Level: Look, Action: "cloudformation:DescribeStacks", Resources: stack, Commands: all},
 		{Level: Look, Action: "cloudformation:ListStackResources", Resources: stack, Commands: all},
+		// DescribeStacks without a name (CloudFormation API Reference).
+		{Level: Apart, Action: "cloudformation:ListStacks", Resources: anything, Commands: everyStack},
 
 		{Level: Look, Action: "cloudwatch:DescribeAlarms", Resources: anything, Commands: []string{
 			"status", "pause", "token set", "token show", "token rotate", "drill",
@@ -71,7 +89,7 @@ func Table() []Permission {
 		{Level: Look, Action: "cloudwatch:GetMetricData", Resources: anything, Commands: []string{"status"}},
 		{Level: Look, Action: "cloudwatch:ListAlarmMuteRules", Resources: anything, Commands: []string{"drill"}},
 		{Level: Look, Action: "scheduler:GetSchedule", Resources: schedules, Commands: []string{
-			"status", "run", "backfill", "pause", "resume", "token set", "token show", "token rotate",
+			"status", "run", "backfill", "pause", "resume", "token set", "token show", "token rotate", "token users",
 		}},
 		{Level: Look, Action: "secretsmanager:DescribeSecret", Resources: secrets, Commands: []string{
 			"status", "token set", "token show", "token rotate",
@@ -125,7 +143,10 @@ func Table() []Permission {
 
 // Of returns the permissions that a command needs.
 func Of(command string) []Permission {
-	return slices.DeleteFunc(Table(), func(p Permission) bool { return !slices.Contains(p.Commands, command) })
+	one := strings.TrimSuffix(command, " --all-stacks")
+	return slices.DeleteFunc(Table(), func(p Permission) bool {
+		return !slices.Contains(p.Commands, command) && !slices.Contains(p.Commands, one)
+	})
 }
 
 // UpTo returns the permissions of a level and those below it.

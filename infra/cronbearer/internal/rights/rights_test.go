@@ -45,6 +45,7 @@ func TestOperatorPoliciesNarrowWhatTheyCan(t *testing.T) {
 	wide := map[string]bool{
 		"cloudwatch:DescribeAlarms": true, "cloudwatch:DescribeAlarmHistory": true, "cloudwatch:GetMetricData": true,
 		"cloudwatch:ListAlarmMuteRules": true, "logs:GetQueryResults": true,
+		"cloudformation:ListStacks": true,
 	}
 	for _, p := range rights.Table() {
 		if strings.Contains(p.Action, "*") || strings.Contains(p.Action, "GetSecretValue") {

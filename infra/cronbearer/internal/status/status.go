@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/account"
@@ -64,7 +65,9 @@ type Job struct {
 	Next        *time.Time `json:"next,omitempty"`
 	Timezone    string     `json:"timezone"`
 	Paused      bool       `json:"paused"`
-	Silent      bool       `json:"silent"` // its alarm says that it did not succeed in time
+	// Drift says how the account differs from what was deployed; empty if it does not.
+	Drift  string `json:"drift,omitempty"`
+	Silent bool   `json:"silent"` // its alarm says that it did not succeed in time
 }
 
 // Queues are about how much is kept; nil where it could not be read.
@@ -284,10 +287,43 @@ func (r *Report) jobs(f *reading) {
 			one.Next = &next
 		}
 		if a, ok := f.alarm("Silent", j.Name); ok {
-			one.Silent = a.Firing()
+			one.Silent, one.Drift = a.Firing(), drift(j, a, r.At)
 		}
 		r.Jobs = append(r.Jobs, one)
 	}
+}
+
+// drift compares a schedule with its Silent alarm, whose actions are off where the template has State: DISABLED, and
+// which no pause touches.
+func drift(j account.Job, silent account.Alarm, now time.Time) string {
+	switch paused, disabled := j.Paused(now), silent.ActionsEnabled != nil && !*silent.ActionsEnabled; {
+	case paused && !disabled:
+		return "is paused in the account alone: a deployment that changes it starts it"
+	case !paused && disabled:
+		return "runs, though it was deployed with State: DISABLED: no alarm watches it"
+	}
+	return ""
+}
+
+// Only keeps one token with its jobs, or one job with its token. It returns false if there is neither.
+func (r *Report) Only(name string) bool {
+	names := map[string]bool{name: true}
+	for _, j := range r.Jobs {
+		if j.Name == name || j.Token == name {
+			names[j.Name] = true
+		}
+		if j.Name == name {
+			names[j.Token] = true
+		}
+	}
+	r.Tokens = slices.DeleteFunc(r.Tokens, func(t Token) bool { return !names[t.Name] })
+	r.Jobs = slices.DeleteFunc(r.Jobs, func(j Job) bool { return !names[j.Name] })
+	r.InAlarm = slices.DeleteFunc(r.InAlarm, func(alarm string) bool {
+		return !names[alarm[strings.LastIndexByte(alarm, '-')+1:]]
+	})
+	r.Next, r.Why = "", ""
+	r.advise()
+	return len(r.Tokens)+len(r.Jobs) > 0
 }
 
 // advise chooses the next command: what stops jobs comes first, then what was missed, then the way to people.
