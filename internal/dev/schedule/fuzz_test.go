@@ -11,7 +11,8 @@ import (
 // FuzzNext checks that Parse never panics, that Next is strictly after what it is
 // asked for, leaves nothing out between two starts, and that a start of a cron
 // expression is one by the expression itself: at whole minutes, found again from
-// one second before.
+// one second before; and that no two successive starts are further apart than
+// LongestGap says.
 func FuzzNext(fuzz *testing.F) {
 	f := mutate.New(fuzz)
 	for _, seed := range []struct{ expression, zone string }{
@@ -32,15 +33,18 @@ func FuzzNext(fuzz *testing.F) {
 		if err != nil {
 			return
 		}
-		s.LongestGap()
+		longest := s.LongestGap()
 		at := time.Unix(from%(1<<40), 0)
-		for range 20 {
+		for i := range 20 {
 			next, ok := s.Next(at)
 			if !ok {
 				return
 			}
 			if !next.After(at) {
 				t.Fatalf("%s: %s is not after %s", s, next, at)
+			}
+			if gap := next.Sub(at); i > 0 && at.Year() >= 2026 && next.Year() < 2200 && gap > longest {
+				t.Fatalf("%s: %s lie between %s and %s, more than %s", s, gap, at, next, longest)
 			}
 			if again, ok := s.Next(next.Add(-time.Second)); !ok || !again.Equal(next) {
 				t.Fatalf("%s: after %s came %s, but one second before it comes %s", s, at, next, again)
