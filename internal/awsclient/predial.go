@@ -39,7 +39,8 @@ type opened struct {
 	at   time.Time // wall-clock
 }
 
-// DialTLS is an http.Transport's DialTLSContext.
+// DialTLS is an http.Transport's DialTLSContext. A connection that is too old is closed unused: at its other end it may
+// be gone, and a first request that fails costs more than a handshake.
 func (d *dialer) DialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	d.mu.Lock()
 	o, ok := d.ahead[address]

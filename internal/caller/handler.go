@@ -39,7 +39,8 @@ func NewHandler(lookup config.LookupEnv, out io.Writer) *Handler {
 	return h
 }
 
-// invoke makes one run: from the event to the finding, its report and the result.
+// invoke makes one run: from the event to the finding, its report and the result. Everything after the verdict only
+// reports it: a metric, a reminder or a log line that fails changes neither outcome nor result (docs/decisions/0010).
 func (h *Handler) invoke(ctx context.Context, call handler.Invocation) (json.RawMessage, error) {
 	if err := handler.Begin(h.app, h.bad); err != nil {
 		return h.misconfigured(ctx, call, err)
@@ -105,7 +106,9 @@ func (h *Handler) finish(ctx context.Context, res Result, message string) (json.
 	return result, nil
 }
 
-// misconfigured finishes a run whose configuration cannot be read. There is nowhere to publish it.
+// misconfigured finishes a run whose configuration cannot be read. There is nowhere to publish it. The event is parsed
+// nevertheless, for the names under which the run is logged, and because its problems are better known now than after
+// the next deployment.
 func (h *Handler) misconfigured(
 	ctx context.Context, call handler.Invocation, cause error,
 ) (json.RawMessage, error) {

@@ -60,6 +60,8 @@ func (r Result) scrubbed(scrub *redact.Scrubber) Result {
 func (r Result) failed() bool { return r.Outcome != Succeeded && r.Outcome != Skipped }
 
 // alive is the job's heartbeat. A rejected token does not count against the job: the token's own alarm reports it.
+// Without that, every job of a dead token would raise an alarm of its own, a hundred messages about one fact
+// (docs/decisions/0005).
 func (r Result) alive() bool { return r.Outcome == Succeeded || r.Verdict == endpoint.Rejected }
 
 // finding is what a run found, from the decisive answer to the report: its Result, and what the text for the
@@ -128,8 +130,9 @@ func (t attempt) undated() time.Time {
 	return undated(t.version)
 }
 
-// undated returns when a version whose token has no expiry was created. Zero: it has one, readable or not, or the
-// token is minted and lives as long as its client.
+// undated returns when a version whose token has no expiry was created. Zero: it has one, readable or not, or the token
+// is minted and lives as long as its client. A token without an expiry that has replaced one with an expiry must clear
+// the alarm of that one (metric.UnknownExpiry).
 func undated(v token.Version) time.Time {
 	if v.Minted() || !v.Expiry.IsZero() || v.ExpiryUnreadable {
 		return time.Time{}

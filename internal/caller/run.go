@@ -154,7 +154,8 @@ func (r *run) make(ctx context.Context, out request.Request, version token.Versi
 // secret reads the job's secret.
 func (r *run) secret() token.Keyed { return r.store.Keyed(r.job.SecretKey) }
 
-// bound returns the list that binds a version's token. One without hosts inherits those of AWSCURRENT.
+// bound returns the list that binds a version's token. One without hosts inherits those of AWSCURRENT. Such a version
+// may be from before the secret had hosts, and must not be bound more loosely than the current one.
 func (r *run) bound(v, current token.Version) hosts.List {
 	switch {
 	case v.Hosts != nil:
@@ -166,7 +167,8 @@ func (r *run) bound(v, current token.Version) hosts.List {
 	}
 }
 
-// tokenOf returns the version's token, or one minted for it that is not the rejected one.
+// tokenOf returns the version's token, or one minted for it that is not the rejected one. Only the run that minted a
+// token warns about its expiry: the token is in memory for all later ones.
 func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secret) (attempt, error) {
 	t := attempt{version: v, value: v.Token, expiry: v.Expiry, with: string(v.Stage)}
 	if v.Minted() {
@@ -183,7 +185,8 @@ func (r *run) tokenOf(ctx context.Context, v token.Version, rejected redact.Secr
 }
 
 // newerThanRejected re-reads AWSCURRENT after a token request was rejected: the version in memory may be up to five
-// minutes old, and a newer one is used immediately.
+// minutes old, and a newer one is used immediately. So a client secret that an operator has just replaced works in the
+// next run and not after five minutes.
 func (r *run) newerThanRejected(ctx context.Context, version token.Version, err error) (token.Version, bool) {
 	if failed, ok := errors.AsType[*oauth.Error](err); !ok || !failed.Rejected {
 		return token.Version{}, false

@@ -162,7 +162,8 @@ func (s secretCommands) command(verb, rest string) string {
 	return s.commandFor(verb, "--secret-id", rest)
 }
 
-// commandFor quotes the id: a name may hold what a shell expands (!, =).
+// commandFor quotes the id: a name may hold what a shell expands (!, =). The Region is written out, as the operator's
+// shell may have another default.
 func (s secretCommands) commandFor(verb, option, rest string) string {
 	words := []string{"aws secretsmanager", verb, option, "'" + s.id + "'"}
 	if rest != "" {

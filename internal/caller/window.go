@@ -94,7 +94,8 @@ func (r *run) mintAgain(ctx context.Context, out request.Request, current token.
 	return nil
 }
 
-// forgetRejected lets a later run mint, even if this one may not repeat its call.
+// forgetRejected lets a later run mint, even if this one may not repeat its call. One that was accepted when it was
+// repeated (callSettled) stays.
 func (r *run) forgetRejected() {
 	accepted := r.last().answer.Verdict == endpoint.Accepted
 	for _, t := range r.tried {

@@ -13,7 +13,8 @@ import (
 // from the start, which for the few pointers of a rule costs less than any index.
 type Document struct{ text string }
 
-// Check reads the document of an answer. ok is false for what Parse rejects.
+// Check reads the document of an answer. ok is false for what Parse rejects. Half of a surrogate pair, which Parse
+// rejects, is read as U+FFFD, as encoding/json does: what a target sends is not the user's mistake.
 func Check(data []byte) (d Document, ok bool) {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return Document{}, false
@@ -83,7 +84,8 @@ func (r *reader) find(tokens []string, each string, accept func() bool) bool {
 	return false
 }
 
-// listIndex returns the index in a list that a segment is (RFC 6901 section 4), -1 if it is none.
+// listIndex returns the index in a list that a segment is (RFC 6901 section 4), -1 if it is none. 01 and +1 are none:
+// the RFC allows neither leading zeros nor a sign.
 func listIndex(token string) int {
 	i, err := strconv.Atoi(token)
 	if err != nil || i < 0 || strconv.Itoa(i) != token {

@@ -19,8 +19,8 @@ var errorLike = []string{
 const maxErrorDepth = 8
 
 // Errors lists the error-like members of an object or of the objects of a list, and all scalars in them, as "name:
-// value". It stops after size bytes and omits the values that skip reports. A document that is a string is that
-// string.
+// value". It stops after size bytes and omits the values that skip reports. A document that is a string is that string.
+// It reads in place like Has, as a body of an error may be as large and as hostile as any other.
 func (d Document) Errors(size int, skip func(text string) bool) string {
 	if d.IsZero() {
 		return ""

@@ -93,6 +93,7 @@ func Parse(data []byte) (Value, []Duplicate, error) {
 }
 
 // loneSurrogate returns the place of an escape such as \ud800 that is not part of a pair, -1 if there is none.
+// encoding/json replaces it by U+FFFD without an error, so two different keys could become equal.
 func loneSurrogate(data []byte) int {
 	for i := 0; ; {
 		next := bytes.IndexByte(data[i:], '\\') // backslashes occur in strings only
@@ -433,7 +434,8 @@ func AppendString(dst []byte, s string) []byte {
 }
 
 // equalNumbers compares whole numbers exactly, however long and however written, as ids have more digits than a double
-// holds, and fractions as IEEE 754 doubles, the precision that RFC 8259 section 6 advises to expect.
+// holds, and fractions as IEEE 754 doubles, the precision that RFC 8259 section 6 advises to expect. So 1.0 equals 1,
+// and 9007199254740993 does not equal 9007199254740992.
 func equalNumbers(a, b string) bool {
 	if a == b {
 		return true

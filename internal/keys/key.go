@@ -39,6 +39,7 @@ const (
 	EdDSA Algorithm = "EdDSA"
 )
 
+// The default is never reached with another algorithm than RS256: Parse has checked it.
 func (a Algorithm) method() jwt.SigningMethod {
 	switch a {
 	case PS256:

@@ -99,7 +99,8 @@ func (a *answer) granted(asked time.Time, refreshes bool, scrub *redact.Scrubber
 	return g, ""
 }
 
-// refreshTokenOf accepts a number as it is written: a server that numbers its refresh tokens expects it unchanged.
+// refreshTokenOf accepts a number as it is written: a server that numbers its refresh tokens expects it unchanged. A
+// missing or empty one means that the old one stays valid (RFC 6749 section 6).
 func refreshTokenOf(v jsondoc.Value, scrub *redact.Scrubber) (t redact.Secret, problem string) {
 	switch {
 	case v.Kind == jsondoc.Absent, v.Kind == jsondoc.Null, v.Kind == jsondoc.String && v.Text == "":
@@ -128,7 +129,8 @@ var (
 	}
 )
 
-// code returns the first code that is known, or else the first one present.
+// code returns the first code that is known, or else the first one present. The first known one decides, as some
+// providers put a status of their own where others put the code.
 func (a *answer) code(known func(string) bool) string {
 	first := ""
 	for _, place := range codes {
@@ -147,8 +149,9 @@ func (a *answer) code(known func(string) bool) string {
 	return first
 }
 
-// words quotes the provider's message about a failure, whatever key holds it, after a comma. Secrets that it echoes
-// are scrubbed where the text leaves the process.
+// words quotes the provider's message about a failure, whatever key holds it, after a comma. Secrets that it echoes are
+// scrubbed where the text leaves the process. HTML is left out: the page of a proxy or a sign-in says nothing about the
+// request.
 func (a *answer) words() string {
 	var said []string
 	for _, place := range slices.Concat(codes, details) {

@@ -118,6 +118,7 @@ func result(granted Granted, failed *Error) (Granted, error) {
 	return granted, nil
 }
 
+// Every token in the answer is registered before the answer is judged: the text of each failure quotes the provider.
 func (c *Client) within(ctx context.Context, o *Config, timeout time.Duration) (Granted, *Error) {
 	asked := c.now() // a lifetime counts from before the request
 	signed, failed := c.assertions(ctx, o)
@@ -183,7 +184,8 @@ var rejections = map[string]bool{
 // mistakes are the codes of an invalid request, which no retry fixes (RFC 6749 section 5.2).
 var mistakes = []string{"invalid_request", "invalid_scope", "unsupported_grant_type"}
 
-// sort separates a rejected credential and an invalid request from a transient failure.
+// sort separates a rejected credential and an invalid request from a transient failure. The order is that of certainty:
+// a known code, then the status, then the form of the answer.
 func (a *answer) sort(e *Error, o *Config) {
 	e.Code = a.code(func(code string) bool {
 		_, rejection := rejections[code]

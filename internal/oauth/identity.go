@@ -88,7 +88,8 @@ func identityCode(err error) string {
 	return strings.TrimSuffix(api.ErrorCode(), "Exception")
 }
 
-// identityError says what to do. Everything that is not documented as permanent is transient.
+// identityError says what to do. Everything that is not documented as permanent is transient. So an error that AWS adds
+// later never stops the runs before an operator has seen it.
 func (c *Client) identityError(err error) *Error {
 	host, words := c.sts.Host(), redact.AWS(err)
 	switch identityCode(err) {

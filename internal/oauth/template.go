@@ -43,7 +43,9 @@ func holds(v jsondoc.Value, text string) bool {
 		slices.ContainsFunc(v.Members, func(m jsondoc.Member) bool { return holds(m.Value, text) })
 }
 
-// Request returns what the call sends, with its placeholders filled.
+// Request returns what the call sends, with its placeholders filled. The headers of the secret come last, so that its
+// Content-Type replaces the default one. A form is encoded in the order of its names (url.Values), which no server may
+// depend on.
 func (c *Template) Request(values request.Values) (request.Request, error) {
 	body, contentType := values.Body(c.Body)
 	if c.IsForm() {

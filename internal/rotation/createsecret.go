@@ -77,7 +77,8 @@ func (s *rotation) take(ctx context.Context, l *lease) (bool, error) {
 	return taken, err
 }
 
-// look reads everything again under the lease: what was read before may be stale.
+// look reads everything again under the lease: what was read before may be stale. Between plan and lease another
+// rotator may have finished, or an operator stored a new secret.
 func (s *rotation) look(ctx context.Context, l *lease) (p plan, stored bool, err error) {
 	if stored, err := s.hasValue(ctx); stored || err != nil {
 		return plan{}, stored, err
@@ -139,7 +140,8 @@ func (s *rotation) plan(ctx context.Context) (plan, error) {
 	return p, nil
 }
 
-// renewable reads AWSCURRENT and rejects one that cannot be renewed.
+// renewable reads AWSCURRENT and rejects one that cannot be renewed. A call to a host that the token is not bound to is
+// found here, before the refresh token is spent, and not in testSecret after it.
 func (s *rotation) renewable(ctx context.Context) (token.Version, error) {
 	v, err := s.store.Staged(ctx, s.SecretID, token.Current)
 	if err != nil {

@@ -85,7 +85,7 @@ func (k kept) number() int {
 }
 
 // answers reports whether this is the answer to the credential of AWSCURRENT, even if the rest of the secret has been
-// edited since.
+// edited since. A version that an operator labelled by hand has no such id, and counts for the rotation that it names.
 func (k kept) answers(text string, credential redact.Secret, version string) bool {
 	if n := k.number(); n > 0 {
 		return versionID(text, credential, n) == k.id
@@ -144,7 +144,8 @@ var (
 )
 
 // put stores a provider's answer, and retries until the time is up: what is lost now may be lost permanently. Stages
-// are always set: without them PutSecretValue moves AWSCURRENT.
+// are always set: without them PutSecretValue moves AWSCURRENT. A ClientRequestToken that exists with the same value is
+// a success (API Reference, PutSecretValue), so a request whose answer was lost can be repeated.
 func (s *rotation) put(ctx context.Context, version string, value redact.Secret, stage string) error {
 	in := &secretsmanager.PutSecretValueInput{
 		SecretId:           aws.String(s.SecretID),

@@ -29,8 +29,9 @@ func (r *rotator) askFor(ctx context.Context, d token.Document, version string) 
 	return granted, err
 }
 
-// refreshTokenIn finds a refresh token anywhere in an answer, even in one that is cut off, nested or
-// form-encoded: whatever else is wrong with the answer, the refresh token must not be lost. Zero: there is none.
+// refreshTokenIn finds a refresh token anywhere in an answer, even in one that is cut off, nested or form-encoded:
+// whatever else is wrong with the answer, the refresh token must not be lost. Zero: there is none. The last resort for
+// an answer that no rule can read: a number at the very end may have lost digits and is not used.
 func refreshTokenIn(answer redact.Secret, scrub *redact.Scrubber) redact.Secret {
 	const name = "refresh_token"
 	for rest := answer.Reveal(); ; {

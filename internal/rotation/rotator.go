@@ -142,7 +142,8 @@ func (s *rotation) renewedHere() bool {
 }
 
 // underPrefix reports whether a name, or the name in an ARN, has the stack's prefix. Without a prefix nothing is: an
-// empty one would make every secret of the account the rotator's.
+// empty one would make every secret of the account the rotator's. It is checked before the secret is described, so that
+// a forged event learns nothing about others.
 func (r *rotator) underPrefix(secretID string) bool {
 	name := secretID
 	if strings.HasPrefix(secretID, "arn:") {
@@ -208,7 +209,8 @@ func (s *rotation) working(ctx context.Context) (context.Context, context.Cancel
 }
 
 // pending reads the pending version. Until it has a value Secrets Manager knows only its id. One that cannot be read
-// was not written by us: it is abandoned, as it would block every later RotateSecret.
+// was not written by us: it is abandoned, as it would block every later RotateSecret. found is false while createSecret
+// has not stored anything.
 func (s *rotation) pending(ctx context.Context) (v token.Version, found bool, err error) {
 	v, err = s.store.Staged(ctx, s.SecretID, token.Pending)
 	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing {

@@ -62,7 +62,7 @@ func (s *rotation) overdue(v token.Version) bool {
 
 // born returns when the provider issued the pending token: shortly before the last label of the lease that it was
 // renewed under was due to expire. The version itself may be as old as the first attempt of a rotation that needed
-// several.
+// several. A time in the future is ignored: no lease that was taken has it.
 func (s *rotation) born(v token.Version) time.Time {
 	born := v.Created
 	for _, a := range announcements(s.labels) {

@@ -232,7 +232,8 @@ func (m *Minter) once(ctx context.Context, d Document) (oauth.Granted, error) {
 	}
 }
 
-// noAnswer returns the error of a run whose time was up.
+// noAnswer returns the error of a run whose time was up. It has no Next: the run that waited has no time for another
+// request.
 func (d Document) noAnswer() *oauth.Error {
 	e := &oauth.Error{Reason: "did not answer in time"}
 	switch {

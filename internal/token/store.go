@@ -190,7 +190,8 @@ func (f freshness) has(v *Version, now time.Time) bool {
 	return 0 <= age && (age < f.ttl || !f.after.IsZero() && v.fetched.After(f.after))
 }
 
-// read returns a fresh version: from memory, from another run's read that started after the moment, or from its own.
+// read returns a fresh version: from memory, from another run's read that started after the moment, or from its own. An
+// aborted fetch of another run counts as no answer, as nothing is known of the secret then.
 func (k Keyed) read(ctx context.Context, id string, e *entry, need freshness) (Version, error) {
 	e.mu.Lock()
 	if need.has(e.version, k.store.Now()) { // almost always, and cheaper than get
