@@ -82,7 +82,8 @@ func newImportCommand(a *App) *cobra.Command {
 
 const importExample = `  cronbearer import crontab mycrontab --dry
   crontab -l | cronbearer import crontab - --timezone Europe/London --dry
-  cronbearer import github .github/workflows/nightly.yml`
+  cronbearer import github .github/workflows/nightly.yml
+  cronbearer import eventbridge rules.json --dry`
 
 func importLong() string {
 	var b strings.Builder
@@ -139,14 +140,6 @@ func (a *App) importFrom(kind, path string, f importFlags) error {
 }
 
 func knownKind(kind string) error {
-	if kind == "eventbridge" {
-		return &exit.Error{
-			Status: exit.No, Code: "NotSupported",
-			Text: "EventBridge rules live in an account, and import reads files: it does not import them.",
-			Fix: "Take the schedule and the target from aws events list-rules and list-targets-by-rule, and add them with " +
-				"cronbearer new job.",
-		}
-	}
 	var names []string
 	for _, k := range importer.Kinds() {
 		names = append(names, k.Name)

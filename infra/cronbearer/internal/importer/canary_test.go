@@ -155,8 +155,42 @@ func places() map[string]map[string]bool {
 	const target = `"httpTarget":{"uri":"https://api.example.com/?token=12345"}`
 	gcp[`[{"name":"projects/p/jobs/@@","schedule":"0 0 * * *",`+target+`}]`] = false
 	gcp[`[{"name":"a","schedule":"@@",`+target+`}]`] = false
-	all := map[string]map[string]bool{"crontab": crontab, "github": workflow, "k8s": pods, "cronjob-org": org, "gcp": gcp}
-	return all
+	return map[string]map[string]bool{
+		"crontab": crontab, "github": workflow, "k8s": pods, "cronjob-org": org, "gcp": gcp, "eventbridge": rules(),
+	}
+}
+
+// rules are the places of EventBridge: of a rule, its target, its API destination and its connection.
+func rules() map[string]bool {
+	source := func(rule, target, url, connection string) string {
+		return `{"Name":"` + rule + `","ScheduleExpression":"cron(0 9 * * ? *)"}{"Targets":[{"Arn":"a:api-destination/d"` + target +
+			`}]}{"ApiDestinations":[{"ApiDestinationArn":"a:api-destination/d","ConnectionArn":"c","HttpMethod":"POST",` +
+			`"InvocationEndpoint":"` + url + `"}]}{"ConnectionArn":"c","Name":"n","AuthorizationType":"API_KEY",` +
+			`"AuthParameters":{"ApiKeyAuthParameters":{"ApiKeyName":"X-Api-Key"}` + connection + `}}`
+	}
+	const location = "https://api.example.com/v1/run"
+	extra := func(kind, key string) string {
+		return `,"InvocationHttpParameters":{"` + kind + `":[{"Key":"` + key + `","Value":"@@","IsValueSecret":false}]}`
+	}
+	return map[string]bool{
+		source("@@", "", location, ""):                                                                       false,
+		source("r", "", location+"?token=@@", ""):                                                            true,
+		source("r", "", location+"/@@", ""):                                                                  false,
+		source("r", "", "https://me:@@@api.example.com/", ""):                                                true,
+		source("r", `,"HttpParameters":{"HeaderParameters":{"X-Token":"@@"}}`, location, ""):                 true,
+		source("r", `,"HttpParameters":{"HeaderParameters":{"X-A":"@@"}}`, location, ""):                     false,
+		source("r", `,"HttpParameters":{"QueryStringParameters":{"api_key":"@@"}}`, location, ""):            true,
+		source("r", `,"HttpParameters":{"PathParameterValues":["@@"]}`, location+"/*", ""):                   false,
+		source("r", `,"Input":"{\"password\":\"@@\"}"`, location, ""):                                        true,
+		source("r", `,"Input":"{\"a\":[\"@@\"]}"`, location, ""):                                             false,
+		source("r", `,"InputTransformer":{"InputTemplate":"{\"secret\":\"@@\"}"}`, location, ""):             true,
+		source("r", `,"InputTransformer":{"InputPathsMap":{"@@":"$.id"},"InputTemplate":"1"}`, location, ""): false,
+		source("r", "", location, extra("HeaderParameters", "X-Auth-Token")):                                 true,
+		source("r", "", location, extra("QueryStringParameters", "sig")):                                     true,
+		source("r", "", location, extra("BodyParameters", "client_secret")):                                  true,
+		`{"Name":"r","ScheduleExpression":"@@"}{"Targets":[{"Arn":"arn:aws:@@:x:y:z"}]}`:                     false,
+		`{"Schedules":[{"Name":"@@","ScheduleExpression":"@@","Target":{"Arn":"@@"}}]}`:                      false,
+	}
 }
 
 // everything is what a source comes to, the error included.
@@ -211,7 +245,7 @@ func FuzzImport(fuzz *testing.F) {
 			f.Add(i, source)
 		}
 	}
-	for _, name := range []string{"corpus.crontab", "workflow.yml", "cronjobs.yaml", "cronjob-org.json", "gcloud.json"} {
+	for _, name := range []string{"corpus.crontab", "workflow.yml", "cronjobs.yaml", "cronjob-org.json", "gcloud.json", "eventbridge.json"} {
 		data, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			f.Fatal(err)

@@ -1,5 +1,5 @@
 // Package importer reads the schedules of other programs (crontabs, cron-job.org, GitHub Actions, Kubernetes, Google
-// Cloud Scheduler) and makes jobs and tokens of the template of them. It says what it took over, what it could not take
+// Cloud Scheduler, Amazon EventBridge) and makes jobs and tokens of the template of them. It says what it took over, what it could not take
 // over and why, and where the old and the new starts differ. It runs nothing of what it reads, opens no connection, and
 // prints and writes nothing.
 //
@@ -157,6 +157,7 @@ func Kinds() []Kind {
 		{"github", "GitHub Actions: a workflow with schedule and curl", (*importer).github},
 		{"k8s", "Kubernetes: CronJobs with curl", (*importer).kubernetes},
 		{"gcp", "gcloud scheduler jobs list --format json", (*importer).gcp},
+		{"eventbridge", "rules with API destinations: the answers of aws events", (*importer).eventBridge},
 	}
 }
 
@@ -214,9 +215,9 @@ type origin struct {
 	schedule string
 	// name is the source's own, "" if it has none.
 	name string
-	// table is when it starts; or every, an interval that starts with the deployment.
+	// table is when it starts; or expression, AWS's own, such as an interval that starts with the deployment.
 	table          timetable
-	every          string
+	expression     string
 	zone, zoneFrom string
 	disabled       bool
 	notes          []string
@@ -267,14 +268,14 @@ func (im *importer) checkCredential(value string) error {
 
 // schedule makes the jobs of an entry.
 func (im *importer) schedule(e *Entry, o origin, c call) error {
-	parts := []part{{expression: o.every}}
-	if o.every == "" {
+	parts := []part{{expression: o.expression}}
+	if o.expression == "" {
 		var err error
 		if parts, err = o.table.parts(); err != nil {
 			return err
 		}
 	}
-	if _, starts := o.table.next(im.options.Now, time.UTC); o.every == "" && !starts {
+	if _, starts := o.table.next(im.options.Now, time.UTC); o.expression == "" && !starts {
 		return errors.New("it never starts")
 	}
 	var schedules []*schedule.Schedule
@@ -291,6 +292,13 @@ func (im *importer) schedule(e *Entry, o origin, c call) error {
 		}
 		schedules = append(schedules, s)
 	}
+	if strings.HasPrefix(o.expression, "cron(") {
+		starts, ok := startsOf(schedules[0], time.UTC, im.options.Now)
+		if !ok {
+			return errors.New("it never starts")
+		}
+		e.Starts = &starts
+	}
 	token := im.token(e.Line, c)
 	name := o.name
 	if name == "" || im.finds.in(name) || camel(name) == "" {
@@ -305,7 +313,7 @@ func (im *importer) schedule(e *Entry, o origin, c call) error {
 		j.SilentAfter, j.Ignore = hours, !watched
 		e.Jobs = append(e.Jobs, j)
 	}
-	if o.every == "" {
+	if o.expression == "" {
 		zone, _ := time.LoadLocation(o.zone) // schedule.Parse has loaded it
 		starts := compare(o.table, zone, schedules, im.options.Now, im.options.Until)
 		e.Starts = &starts

@@ -21,6 +21,7 @@ func TestKindsBecomeJobs(t *testing.T) {
 	t.Parallel()
 	for kind, file := range map[string]string{
 		"github": "workflow.yml", "k8s": "cronjobs.yaml", "cronjob-org": "cronjob-org.json", "gcp": "gcloud.json",
+		"eventbridge": "eventbridge.json",
 	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -84,7 +85,8 @@ func TestWhatIsNoSourceOfItsKindIsAnError(t *testing.T) {
 		"k8s":         {"a: [", "kind: Pod\n"},
 		"cronjob-org": {"{", "{}", "[1]", "nonsense"},
 		"gcp":         {"{", "[{}]", "[1]", "nonsense"},
-		"eventbridge": {""},
+		"eventbridge": {"", "{", "{}", "[1]", "nonsense", `{"Targets":[]}`},
+		"nonsense":    {""},
 	} {
 		for _, text := range texts {
 			_, err := importer.Import(kind, []byte(text), importer.Options{Now: now})

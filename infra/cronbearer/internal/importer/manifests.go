@@ -312,7 +312,7 @@ func (im *importer) cronJob(n *yaml.Node) {
 	}
 	r, err := im.podRequest(o, n)
 	if every, ok := rateOf(text); ok {
-		o.every, o.schedule = every, text
+		o.expression, o.schedule = every, text
 		o.notes = append(o.notes, "it starts when it is deployed, and then at that interval")
 	} else if table, tableErr := parseCron(text, wallClock); tableErr == nil {
 		o.table, o.schedule = table, text
