@@ -110,7 +110,9 @@ const cloudKey = "cloud"
 type simulated struct {
 	*awssim.Cloud
 
-	server *local.Server
+	server  *local.Server
+	issuer  *issuer
+	restore func() // what `cloud forbid` took away
 }
 
 // tokenOf is the token that the API of a script's account accepts for a secret.
@@ -133,6 +135,19 @@ func tokenOf(secret string) string { return "fake-token-of-" + strings.ReplaceAl
 //	cloud emails             print the subjects of the emails so far
 //	cloud bodies             print the bodies of the emails so far
 //	cloud calls              print the actions that the tool's commands have used
+//
+// and, for the walks of the runbooks:
+//
+//	cloud email ALARM FILE   write the newest email about an alarm, as its reader sees it
+//	cloud expect ALARM STATE an alarm is in this state
+//	cloud answer HOST STATUS the API of a host answers this to good tokens
+//	cloud forbid ROLE ACTION take an action from a role; restore gives it back
+//	cloud disable JOB        disable its schedule, as someone does in the console
+//	cloud issuer HOST        add an authorization server at id.example.com, whose tokens the API of a host accepts
+//	cloud client SECRET      its client has another secret from now on
+//	cloud login FILE         authorize there, and write the whole secret of a renewed token
+//	cloud revoke SECRET      the refresh token that is stored is revoked
+//	cloud renew SECRET EVERY deploy infra/rotation.yaml for a secret
 func cloud(root string) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) == 0 {
@@ -147,6 +162,9 @@ func cloud(root string) func(*testscript.TestScript, bool, []string) {
 			ts.Fatalf("cloud start comes first")
 		}
 		verb, ok := verbs[args[0]]
+		if !ok {
+			verb, ok = walkVerbs[args[0]]
+		}
 		if !ok {
 			ts.Fatalf("no such verb: %s", args[0])
 		}

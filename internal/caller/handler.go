@@ -59,7 +59,9 @@ func (h *Handler) invoke(ctx context.Context, call handler.Invocation) (json.Raw
 	f.Job, f.Token, f.RunID, f.RequestID = j.Name, j.Token, runID, call.RequestID
 	message := ""
 	if f.failed() {
-		message = f.message(secretCommands{id: a.store.ID(j.Secret), key: j.SecretKey, region: a.settings.Region})
+		message = f.message(secretCommands{
+			token: j.Token, id: a.store.ID(j.Secret), key: j.SecretKey, stack: a.settings.StackName, region: a.settings.Region,
+		})
 	}
 	if err := h.report(ctx, a, f); err != nil {
 		h.Log.ErrorContext(ctx, "the metrics could not be stored", "error", err.Error())

@@ -78,8 +78,7 @@ func (f finding) advice(s secretCommands) string {
 	switch f.kind {
 	case token.PlainText:
 		return fmt.Sprintf(
-			"Put a working one, and nothing else, into token.txt and store it with %s.",
-			s.command("put-secret-value", "--secret-string file://token.txt"),
+			"Put a working one, and nothing else, into token.txt and store it with %s.", s.store("token.txt"),
 		)
 	case token.InJSON:
 		return fmt.Sprintf("The secret is JSON, which a new version replaces as a whole: read it with %s, change its "+
@@ -98,9 +97,9 @@ func (f finding) advice(s secretCommands) string {
 	case token.LoginMinted:
 		return s.minted("the account or app that login uses is enabled and has the rights for this call", "login")
 	case token.Refreshed:
-		return fmt.Sprintf("The rotator renews this token: start it with %s. If that fails, re-authorize as "+
+		return fmt.Sprintf("The rotator renews this token: start it with %s or %s. If that fails, re-authorize as "+
 			"docs/runbooks/rotation-failed.md says: store no bare token, which would replace the refresh token.",
-			s.command("rotate-secret", ""))
+			s.tool("token rotate", ""), s.command("rotate-secret", ""))
 	case token.SelfRenewed:
 		return fmt.Sprintf("The rotator renews this token with the token itself, which is impossible with a dead one. If a "+
 			"rotation failed, read docs/runbooks/rotation-failed.md first: the secret may hold a new token already. "+
@@ -137,22 +136,28 @@ func (f finding) unavailableAdvice(s secretCommands) string {
 	}
 	switch code := api.ErrorCode(); {
 	case code == "InvalidRequestException":
-		return "Restore it with " + s.command("restore-secret", "") + ". "
+		return fmt.Sprintf(
+			"Restore it with %s; %s shows what is there. ", s.command("restore-secret", ""), s.tool("token show", ""),
+		)
 	case code == "ResourceNotFoundException" && !s.isARN():
-		return fmt.Sprintf("Create it with %s, or store a value with %s: the file holds the token alone, or the JSON "+
-			"that docs/providers shows. ",
-			s.commandFor("create-secret", "--name", "--secret-string file://secret.txt"), s.storeAll())
+		return fmt.Sprintf("Store it with %s. Or create it with %s, or store a value with %s. The file holds the token "+
+			"alone, or the JSON that docs/providers shows. ",
+			s.tool("token set", "--file secret.txt"),
+			s.commandFor("create-secret", "--name", "--secret-string file://secret.txt"),
+			s.command("put-secret-value", "--secret-string file://secret.txt"))
 	default:
 		return ""
 	}
 }
 
-// secretCommands are the shell commands for a job's secret. With an unknown kind the file is called secret.txt, as it
-// may be either.
+// secretCommands are the shell commands for a job's secret: the operator's tool's, and the AWS CLI's for whoever has no
+// other. With an unknown kind the file is called secret.txt, as it may be either.
 type secretCommands struct {
+	token  string // its name
 	id     string // name or ARN
 	key    string // of the token in the secret; empty: none
 	isJSON bool   // the secret is known to be an object
+	stack  string // empty: unknown
 	region string // of the function; empty: unknown
 }
 
@@ -181,8 +186,26 @@ func (s secretCommands) read() string {
 	return strings.TrimSuffix(command, "`") + " > " + s.file() + "`"
 }
 
-func (s secretCommands) storeAll() string {
-	return s.command("put-secret-value", "--secret-string file://"+s.file())
+func (s secretCommands) storeAll() string { return s.store(s.file()) }
+
+// store replaces the whole secret by a file.
+func (s secretCommands) store(file string) string {
+	return s.tool("token set", "--file "+file) + " or " + s.command("put-secret-value", "--secret-string file://"+file)
+}
+
+// tool is a command of cronbearer, in any folder and with any default Region. The name of a token needs no quotes.
+func (s secretCommands) tool(verb, rest string) string {
+	words := []string{"cronbearer", verb, s.token}
+	if rest != "" {
+		words = append(words, rest)
+	}
+	if s.stack != "" {
+		words = append(words, "--stack", s.stack)
+	}
+	if s.region != "" {
+		words = append(words, "--region", s.region)
+	}
+	return "`" + strings.Join(words, " ") + "`"
 }
 
 func (s secretCommands) file() string {

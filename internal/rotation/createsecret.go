@@ -231,8 +231,8 @@ func (s *rotation) whereRotated(id string) string {
 		"Read the answer: aws secretsmanager get-secret-value --secret-id %s --version-stage %s --query SecretString "+
 		"--output text. "+
 		"Correct the pointers of rotate in the secret, or store the whole secret with the token of that answer; to have "+
-		"the provider called again, store it unchanged. %s",
-		id, s.SecretID, keptLabel, runbook)
+		"the provider called again, store it unchanged (cronbearer token set %s --file secret.json). %s",
+		id, s.SecretID, keptLabel, s.SecretID, runbook)
 }
 
 // ask returns the kept answer if it can be used now, or calls the provider.
@@ -329,9 +329,10 @@ func (s *rotation) reauthorize(current token.Version, why string) error {
 	if current.Rotate != nil {
 		what, members = "the current token", "a new token"
 	}
-	return reauthorize("secret %s was not renewed: %s is dead, or the answer that replaced it was lost: %s. "+
-		"Re-authorize at the provider, store the whole secret again with %s "+
-		"(aws secretsmanager put-secret-value --secret-id %s --secret-string file://new-secret.json), and start the "+
-		"rotation again (aws secretsmanager rotate-secret --secret-id %s). %s",
-		s.SecretID, what, why, members, s.SecretID, s.SecretID, runbook)
+	return reauthorize("secret %[1]s was not renewed: %[2]s is dead, or the answer that replaced it was lost: %[3]s. "+
+		"Re-authorize at the provider, store the whole secret again with %[4]s "+
+		"(cronbearer token set %[1]s --file secret.json, or "+
+		"aws secretsmanager put-secret-value --secret-id %[1]s --secret-string file://secret.json), and start the "+
+		"rotation again (cronbearer token rotate %[1]s, or aws secretsmanager rotate-secret --secret-id %[1]s). %[5]s",
+		s.SecretID, what, why, members, runbook)
 }

@@ -344,7 +344,7 @@ func (s *Store) unavailable(id string, stage Stage, err error) *UnavailableError
 	// Of the causes in the API Reference only this one is possible: no version id is sent that could contradict the stage.
 	case "InvalidRequestException":
 		e.Permanent, e.Reason = true, fmt.Sprintf(
-			"secret %s is scheduled for deletion: restore it (aws secretsmanager restore-secret)", id,
+			"secret %s is scheduled for deletion: restore it", id,
 		)
 	// It does not say which of the three denied it: the role's policy, the secret's, or that of the KMS key.
 	case "AccessDeniedException":

@@ -327,7 +327,7 @@ func TestReadErrorsAreClassified(t *testing.T) {
 		"missing": {
 			err: &types.ResourceNotFoundException{}, permanent: true, says: "does not exist or has no version AWSCURRENT",
 		},
-		"deleted":       {err: &types.InvalidRequestException{}, permanent: true, says: "restore-secret"},
+		"deleted":       {err: &types.InvalidRequestException{}, permanent: true, says: "restore it"},
 		"denied":        {err: apiError("AccessDeniedException"), permanent: true, says: "is denied"},
 		"undecryptable": {err: &types.DecryptionFailure{}, permanent: true, says: "cannot be decrypted"},
 		"undecryptable, as the documentation's samples have it": {

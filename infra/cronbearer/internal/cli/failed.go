@@ -29,7 +29,10 @@ func newFailedCommand(a *App) *cobra.Command {
 		Args: cobra.MaximumNArgs(1),
 		Long: `List what is kept in the two queues: runs that failed, and starts that could
 not be delivered. Nothing is deleted. SQS counts by sampling, so the numbers are
-approximate, and what someone else is reading is not shown.`,
+approximate, and what someone else is reading is not shown.
+
+At a terminal the newest error of each kind follows: it names the cause and the
+fix.`,
 		Example: `  cronbearer failed
   cronbearer failed HourlySync`,
 		RunE: func(c *cobra.Command, names []string) error {
@@ -96,15 +99,24 @@ func (a *App) printFailed(s *session, messages []failed.Message) {
 	}
 	for _, g := range groups {
 		what := g.ErrorType
-		if g.Starts {
+		switch {
+		case g.Starts && a.IO.OutTTY:
+			what = "not delivered" // the code is in the error
+		case g.Starts:
 			what += " (not delivered)"
 		}
 		t.Row(cmp.Or(g.Job, "(no job)"), fmt.Sprint(g.Count), what, g.Token, when(g.First), when(g.Last))
 	}
 	t.Print()
-	if a.IO.OutTTY {
-		a.IO.Println("Next: cronbearer resend   (the newest of each job)")
+	if !a.IO.OutTTY {
+		return
 	}
+	for _, g := range groups {
+		if g.Error != "" {
+			a.IO.Println(view.Wrap(g.Error, 2, a.IO.TextWidth())) //nolint:mnd // an indent
+		}
+	}
+	a.IO.Println("Next: cronbearer resend   (the newest of each job, once the cause is fixed)")
 }
 
 type resendDocument struct {

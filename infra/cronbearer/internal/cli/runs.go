@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,7 +47,10 @@ func newRunsCommand(a *App) *cobra.Command {
 		GroupID: running, Args: cobra.MaximumNArgs(1),
 		Long: `List the runs in the caller's log, oldest first: of all jobs, or of one. The
 log is some seconds behind. With --follow it goes on until it is interrupted,
-and with --json it then prints one object a line.`,
+and with --json it then prints one object a line.
+
+At a terminal the error of each job whose newest run failed follows: it names
+the cause and the fix.`,
 		Example: `  cronbearer runs --since 1d
   cronbearer runs HourlySync --failed`,
 		RunE: func(c *cobra.Command, names []string) error {
@@ -124,7 +129,24 @@ func (a *App) printRuns(s *session, runs []loggedRun) error {
 		t.Row(a.runCells(s, r)...)
 	}
 	t.Print()
+	a.printErrors(runs)
 	return nil
+}
+
+// printErrors quotes, for each job whose newest run failed, that run's error: it names the cause and the fix.
+func (a *App) printErrors(runs []loggedRun) {
+	if !a.IO.OutTTY {
+		return
+	}
+	newest := map[string]invoke.Result{}
+	for _, r := range runs {
+		newest[r.Job] = r.Result
+	}
+	for _, job := range slices.Sorted(maps.Keys(newest)) {
+		if r := newest[job]; !r.OK() && r.Error != "" {
+			a.IO.Println(view.Wrap(r.Error, 2, a.IO.TextWidth())) //nolint:mnd // an indent
+		}
+	}
 }
 
 func (a *App) runCells(s *session, r loggedRun) []string {

@@ -212,6 +212,9 @@ func (a *App) printJobs(r *status.Report) {
 		} else if j.LastSuccess != nil {
 			worked = view.Time(*j.LastSuccess, r.At, a.IO.Zone)
 		}
+		if j.Silent {
+			worked += ", silent"
+		}
 		t.Row(j.Name, last, worked, a.next(j, r.At))
 	}
 	t.Print()
@@ -251,6 +254,10 @@ func (a *App) printPeople(r *status.Report) {
 	a.IO.Printf(
 		"QUEUED       %s failed runs, %s undelivered starts\n", count(r.Queues.FailedRuns), count(r.Queues.DeadLetters),
 	)
+	if len(r.InAlarm) > 0 {
+		const label = "IN ALARM     "
+		a.IO.Println(label + strings.TrimLeft(view.Wrap(strings.Join(r.InAlarm, " "), len(label), a.IO.TextWidth()), " "))
+	}
 	var people []string
 	for _, one := range r.Subscribers {
 		mark := "✓"

@@ -96,6 +96,24 @@ type deployedToken struct {
 	alarm     account.Alarm
 }
 
+// tokenOf returns the token of a secret that is named in a token's place, by its name in the template, its whole name or
+// its ARN: an alarm of a rotation and an error of the rotator know no other. A token of that name comes first.
+func (s *session) tokenOf(jobs []account.Job, name string) string {
+	found := name
+	for _, j := range jobs {
+		if j.Token == name {
+			return name
+		}
+		id := s.Stack.SecretID(j.Secret)
+		const suffix = len("-AbCdEf") // that Secrets Manager adds to the name in an ARN
+		_, ofARN, _ := strings.Cut(name, ":secret:")
+		if name == j.Secret || name == id || len(ofARN) == len(id)+suffix && strings.HasPrefix(ofARN, id+"-") {
+			found = j.Token
+		}
+	}
+	return found
+}
+
 // deployed finds a token by its name.
 func (s *session) deployed(ctx context.Context, name string) (deployedToken, error) {
 	t := deployedToken{name: name}
@@ -103,7 +121,8 @@ func (s *session) deployed(ctx context.Context, name string) (deployedToken, err
 	if err != nil {
 		return t, err
 	}
-	if t.jobs, err = s.jobsOf(jobs, name); err != nil {
+	t.name = s.tokenOf(jobs, name)
+	if t.jobs, err = s.jobsOf(jobs, t.name); err != nil {
 		return t, err
 	}
 	t.key = t.jobs[0].SecretKey
@@ -112,7 +131,7 @@ func (s *session) deployed(ctx context.Context, name string) (deployedToken, err
 	}
 	alarms, err := account.FindAlarms(ctx, s.CloudWatch, s.Stack)
 	for _, one := range alarms {
-		if one.Kind == "TokenRejected" && one.Of == name {
+		if one.Kind == "TokenRejected" && one.Of == t.name {
 			t.alarm = one
 		}
 	}
@@ -343,6 +362,9 @@ func (a *App) printSet(t deployedToken, version string, run *invoke.Result) {
 	default:
 		a.IO.Printf("✗ %s: %s\n", cmp.Or(run.Job, "the run"), run.Line())
 		a.IO.Println(view.Wrap(run.Error, 2, a.IO.TextWidth())) //nolint:mnd // an indent
+		if run.TokenVersion != version {
+			a.IO.Printf("It may have used the version before. In 5 minutes: cronbearer run %s\n", run.Job)
+		}
 	}
 }
 

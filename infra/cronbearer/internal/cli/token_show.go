@@ -172,7 +172,11 @@ func (a *App) tokenRotate(ctx context.Context, s *session, name string) error {
 	}
 	out, err := s.SecretsManager.RotateSecret(ctx, &secretsmanager.RotateSecretInput{SecretId: &t.secret.ID})
 	if err != nil {
-		return account.Explain("secretsmanager:RotateSecret", "secret:"+t.secret.ID, err)
+		err = account.Explain("secretsmanager:RotateSecret", "secret:"+t.secret.ID, err)
+		if e, ok := errors.AsType[*exit.Error](err); ok && strings.Contains(e.Text, "previous rotation isn't complete") {
+			e.Fix = "Secrets Manager runs that one again, from the secret as it is now: cronbearer token show " + t.name
+		}
+		return err
 	}
 	if a.IO.JSON {
 		return a.IO.WriteJSON(tokenRotateDocument{view.V1, s.document(), name, t.secret.ID, aws.ToString(out.VersionId)})

@@ -32,7 +32,8 @@ type Message struct {
 	Job       string    `json:"job"`
 	Token     string    `json:"token"`
 	ErrorType string    `json:"errorType"`
-	Scheduled time.Time `json:"scheduledTime"` // when it was to run; when it was kept if the event does not say
+	Error     string    `json:"error,omitempty"` // why, in the words of the caller or of what could not deliver it
+	Scheduled time.Time `json:"scheduledTime"`   // when it was to run; when it was kept if the event does not say
 	Queue     string    `json:"queue"`
 	ID        string    `json:"id"`
 	// Event is what the caller was, or was to be, invoked with; nil for a message that is not a start of a job, such as an
@@ -101,14 +102,16 @@ func parse(queue, url string, m types.Message) Message {
 		var record struct {
 			RequestPayload  json.RawMessage `json:"requestPayload"`
 			RequestContext  struct{ Condition string }
-			ResponsePayload struct{ ErrorType string }
+			ResponsePayload struct{ ErrorType, ErrorMessage string }
 		}
 		if json.Unmarshal(event, &record) == nil {
 			event = record.RequestPayload
 			one.ErrorType = cmp.Or(record.ResponsePayload.ErrorType, record.RequestContext.Condition)
+			one.Error = record.ResponsePayload.ErrorMessage
 		}
 	} else if code, ok := m.MessageAttributes["ERROR_CODE"]; ok {
 		one.ErrorType = aws.ToString(code.StringValue)
+		one.Error = one.ErrorType + ": " + aws.ToString(m.MessageAttributes["ERROR_MESSAGE"].StringValue)
 	}
 	var e struct {
 		Job, Token    string
@@ -159,6 +162,7 @@ func queueName(url string) string { return url[strings.LastIndexByte(url, '/')+1
 // A Group is what is kept of one job with one error.
 type Group struct {
 	Job, ErrorType, Token string
+	Error                 string // of the newest
 	Count                 int
 	First, Last           time.Time
 	// Starts reports that they were not delivered, so that no run has tried.
@@ -179,7 +183,7 @@ func Groups(messages []Message) []Group {
 			i = len(groups) - 1
 		}
 		groups[i].Count++
-		groups[i].Last = m.Scheduled
+		groups[i].Last, groups[i].Error = m.Scheduled, m.Error
 	}
 	slices.SortStableFunc(groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(a.Job, b.Job), cmp.Compare(a.ErrorType, b.ErrorType))

@@ -287,10 +287,17 @@ func (r *Report) jobs(f *reading) {
 			one.Next = &next
 		}
 		if a, ok := f.alarm("Silent", j.Name); ok {
-			one.Silent, one.Drift = a.Firing(), drift(j, a, r.At)
+			one.Silent, one.Drift = silent(one, a, r.At), drift(j, a, r.At)
 		}
 		r.Jobs = append(r.Jobs, one)
 	}
+}
+
+// silent reports whether a job did not succeed in time. Its alarm is in INSUFFICIENT_DATA if it does not run at all, but a
+// new alarm starts there: it says nothing of a job that has never run, or that has just succeeded for the first time.
+func silent(j Job, a account.Alarm, now time.Time) bool {
+	const seen = time.Hour // CloudWatch evaluates some of these alarms once an hour
+	return a.Firing() || a.StateValue == "INSUFFICIENT_DATA" && j.LastRun != nil && now.Sub(*j.LastRun) > seen
 }
 
 // drift compares a schedule with its Silent alarm, whose actions are off where the template has State: DISABLED, and
@@ -335,6 +342,22 @@ func (r *Report) advise() {
 			return
 		case t.Verdict == Rejected || t.Missing:
 			r.Next, r.Why = "cronbearer token set "+t.Name, "stores a new token"
+			return
+		}
+	}
+	for _, alarm := range r.InAlarm {
+		if _, secret, ok := strings.Cut(alarm, "-RotationFailed-"); ok {
+			r.Next, r.Why = "cronbearer token rotate "+secret, "its renewal has failed"
+			return
+		}
+	}
+	for _, j := range r.Jobs {
+		switch {
+		case j.Silent && j.Paused:
+			r.Next, r.Why = "cronbearer resume "+j.Name, "it is paused, and silent for too long"
+			return
+		case j.Silent:
+			r.Next, r.Why = "cronbearer runs "+j.Name, "it has not succeeded for too long"
 			return
 		}
 	}
