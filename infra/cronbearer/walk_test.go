@@ -56,21 +56,19 @@ var walkVerbs = map[string]func(*testscript.TestScript, *simulated, []string) er
 		s.restore()
 		return nil
 	},
-	"disable": func(_ *testscript.TestScript, s *simulated, args []string) error {
-		return s.SwitchOff("Job"+args[0], true)
-	},
-	"issuer": startIssuer,
-	"client": func(_ *testscript.TestScript, s *simulated, args []string) error { return s.issuer.setClient(args[0]) },
-	"login":  logIn,
-	"revoke": revokeRefreshToken,
+	"disable": disableSchedule,
+	"issuer":  startIssuer,
+	"client":  func(_ *testscript.TestScript, s *simulated, args []string) error { return s.issuer.setClient(args[0]) },
+	"login":   logIn,
+	"revoke":  revokeRefreshToken,
 	"renew": func(_ *testscript.TestScript, s *simulated, args []string) error {
 		_, err := s.AddRotation(awssimtest.Root()+"/infra/rotation.yaml", args[0], args[1])
 		return err
 	},
 }
 
-// saveEmail writes what a reader sees of the newest email about an alarm, or of any for *: its subject and, at 80 columns, the part
-// that the template writes.
+// saveEmail writes what a reader sees of the newest email about an alarm: its subject and the part that the template
+// writes, in a window of 80 columns.
 func saveEmail(ts *testscript.TestScript, s *simulated, args []string) error {
 	emails := s.Emails("")
 	for i := len(emails) - 1; i >= 0; i-- {
@@ -110,6 +108,17 @@ func expectAlarm(_ *testscript.TestScript, s *simulated, args []string) error {
 		return fmt.Errorf("%s is %s, want %s", args[0], got, args[1])
 	}
 	return nil
+}
+
+// disableSchedule is what someone does in the console: all else stays as it is.
+func disableSchedule(_ *testscript.TestScript, s *simulated, args []string) error {
+	for _, one := range s.Schedules() {
+		if strings.Contains(one.Name, "Job"+args[0]+"-") {
+			one.Properties["State"] = "DISABLED"
+			return s.UpdateSchedule(one.Group, one.Name, one.Properties)
+		}
+	}
+	return fmt.Errorf("no schedule of %s", args[0])
 }
 
 // startIssuer adds an authorization server, whose tokens the API accepts.
