@@ -17,6 +17,8 @@ count=0 inputs=0 failed=0
 while read -r package name; do
 	if go test -run '^$' -fuzz "^$name\$" -fuzztime "$1" "$package" >.build/fuzz.txt 2>&1 </dev/null; then
 		result=ok
+	elif grep -q '^    context deadline exceeded' .build/fuzz.txt && ! grep -q 'Failing input' .build/fuzz.txt; then
+		result=ok # the time was up while an input was tried (golang/go#75804, fixed in 1.27): no failure
 	else
 		result=FAIL failed=$((failed + 1))
 		cat .build/fuzz.txt

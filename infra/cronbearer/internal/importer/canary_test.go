@@ -289,7 +289,7 @@ func usable(t *testing.T, source string, result *importer.Result) {
 			if len(problems) > 0 {
 				t.Errorf("%q: %q: %q", source, job.Call, problems)
 			}
-			if !slices.Contains(result.Hosts, strings.ToLower(call.Host())) {
+			if !slices.Contains(result.Hosts, strings.ToLower(strings.TrimSuffix(call.Host(), "."))) {
 				t.Errorf("%q: host %q is not in %q", source, call.Host(), result.Hosts)
 			}
 			if !slices.ContainsFunc(result.Tokens, func(token importer.Token) bool { return token.Name == job.Token }) {
