@@ -1,7 +1,7 @@
-// Package faults_test breaks everything around the real binaries, one thing at a time: Secrets Manager, STS, CloudWatch,
-// targets, token endpoints, the clock, the machine. After each fault the outcome, the error, the metrics, time and memory
-// are checked, the next run must be in order, and nothing that left the process may hold a secret. Each run prints
-// figures, which make figures reads.
+// Package faults_test breaks everything around the real binaries, one thing at a time: Secrets Manager, STS,
+// CloudWatch, targets, token endpoints, the clock, the machine. After each fault the outcome, the error, the metrics,
+// time and memory are checked, the next run must be in order, and nothing that left the process may hold a secret. Each
+// run prints figures, which make figures reads.
 package faults_test
 
 import (

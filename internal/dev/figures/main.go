@@ -1,7 +1,7 @@
 // Command figures runs what tries to break the application (the fuzz tests, the fault suite, the soak and the replayed
-// year) and writes what it counted to docs/robustness.md and to the line of README.md that quotes it, with the date, the
-// machine and the commit. No number is written by hand: each comes from a line "figures: <name> <number>" that a test or
-// a script printed. It measures no time (command bench does).
+// year) and writes what it counted to docs/robustness.md and to the line of README.md that quotes it, with the date,
+// the machine and the commit. No number is written by hand: each comes from a line "figures: <name> <number>" that a
+// test or a script printed. It measures no time (command bench does).
 //
 //	go run ./internal/dev/figures                    # make figures
 //	go run ./internal/dev/figures fuzz.txt soak.txt  # of what was printed before, each figure that is not there anew
@@ -49,7 +49,9 @@ type suite struct {
 func suites(fuzz string) []suite {
 	return []suite{
 		{"fuzz tests", []string{"sh", "internal/dev/check/fuzz.sh", fuzz}},
-		{"faults tried", []string{"go", "test", "-count", "1", "-v", "-timeout", "1h", "./internal/dev/faults", "-faults.all"}},
+		{"faults tried", []string{
+			"go", "test", "-count", "1", "-v", "-timeout", "1h", "./internal/dev/faults", "-faults.all",
+		}},
 		{"runs under random faults", []string{"make", "soak"}},
 	}
 }
