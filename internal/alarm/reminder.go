@@ -197,7 +197,8 @@ type reasonData struct {
 	RejectedSince time.Time `json:"rejectedSince"`
 }
 
-// Without it a second reminder would count from the first one. CloudWatch's own data have no such member.
+// since returns when the token was first rejected: the time of the last transition would be that of the previous
+// reminder. CloudWatch's own data have no such member.
 func (r *Reminder) since(alarm *types.MetricAlarm) time.Time {
 	var data reasonData
 	if json.Unmarshal([]byte(aws.ToString(alarm.StateReasonData)), &data) == nil && !data.RejectedSince.IsZero() {

@@ -42,7 +42,7 @@ func Removed(text string) []string {
 	return removed
 }
 
-// Each step is taken at most once, so that a token that itself begins with a word is not eaten up.
+// normalize takes each step at most once: a token may itself begin with what is removed.
 func normalize(text string, removed func(what string)) (string, error) {
 	around(text, removed)
 	text = TrimBOM(text)

@@ -180,7 +180,7 @@ func (s secretCommands) commandFor(verb, option, rest string) string {
 	return "`" + strings.Join(words, " ") + "`"
 }
 
-// The output goes to a file and not to the terminal, whose scrollback would keep it.
+// read writes the secret to a file and not to the terminal, whose scrollback would keep it.
 func (s secretCommands) read() string {
 	command := s.command("get-secret-value", "--query SecretString --output text")
 	return strings.TrimSuffix(command, "`") + " > " + s.file() + "`"

@@ -76,7 +76,7 @@ func (c *errorCollector) member(name string, within bool, depth int) {
 	c.skip()
 }
 
-// A value is cut to the bytes that are left, perhaps inside a character: what shows the text cleans it.
+// add cuts a value to the bytes that are left, perhaps inside a character: what shows the text cleans it.
 func (c *errorCollector) add(name, text string) {
 	if text = strings.TrimSpace(text); text == "" || c.leaveOut(text) {
 		return

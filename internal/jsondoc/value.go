@@ -243,7 +243,7 @@ func (p *parser) skipSpace() {
 	}
 }
 
-// A string without escapes shares the memory of the document; only the others are copied.
+// string shares the memory of the document if there is no escape; only other strings are copied.
 func (p *parser) string() string {
 	begin, end := p.at, stringEnd(p.text, p.at)
 	p.at = end + 1

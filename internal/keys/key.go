@@ -39,7 +39,7 @@ const (
 	EdDSA Algorithm = "EdDSA"
 )
 
-// The default is never reached with another algorithm than RS256: Parse has checked it.
+// method has RS256 as its default, which stands for no other algorithm: Parse has checked it.
 func (a Algorithm) method() jwt.SigningMethod {
 	switch a {
 	case PS256:

@@ -118,7 +118,7 @@ func result(granted Granted, failed *Error) (Granted, error) {
 	return granted, nil
 }
 
-// Every token in the answer is registered before the answer is judged: the text of each failure quotes the provider.
+// within registers every token in the answer before it judges the answer: the text of each failure quotes the provider.
 func (c *Client) within(ctx context.Context, o *Config, timeout time.Duration) (Granted, *Error) {
 	asked := c.now() // a lifetime counts from before the request
 	signed, failed := c.assertions(ctx, o)

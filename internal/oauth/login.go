@@ -66,7 +66,7 @@ func (c *Client) login(ctx context.Context, l *Login, j *JWT, i *AWSIdentity) (G
 	return c.loggedIn(a, l, asked, host)
 }
 
-// The token is registered with the scrubber before the answer is judged, as the text of every failure quotes it. A
+// loggedIn registers the token with the scrubber before it judges the answer, as the text of every failure quotes it. A
 // token that is a number is accepted as it is written.
 func (c *Client) loggedIn(a *answer, l *Login, asked time.Time, host string) (Granted, *Error) {
 	value := a.doc.Lookup(l.Token)

@@ -134,7 +134,7 @@ func (o *Config) form(signed func(name string) string) url.Values {
 }
 
 // claims returns the claims of the assertions that are signed here, by parameter name (RFC 7523 section 3). The
-// audience of an assertion is the token endpoint unless the secret says otherwise (RFC 7523 section 3).
+// audience is the token endpoint unless the secret has another.
 func (o *Config) claims() map[string]jwt.MapClaims {
 	all := map[string]jwt.MapClaims{}
 	if o.Grant == JWTBearer && !o.AssertedByAWS {

@@ -170,7 +170,7 @@ func (p ruleParser) statuses(f *jsondoc.Fields, where string, redirects bool) []
 	return ranges
 }
 
-// A number may be a string as well: it is easily quoted next to a "2xx".
+// statusRange accepts a number in a string as well: it is easily quoted next to a "2xx".
 func statusRange(v jsondoc.Value) (StatusRange, bool) {
 	n, whole := jsondoc.WholeNumber(v)
 	if v.Kind == jsondoc.String && len(v.Text) == 3 && '1' <= v.Text[0] && v.Text[0] <= '5' {
@@ -184,7 +184,7 @@ func statusRange(v jsondoc.Value) (StatusRange, bool) {
 	return StatusRange{n, n}, whole && 100 <= n && n <= 599
 }
 
-// An object has no order, but the rules keep that of the document, so that the same problem is reported in every run.
+// jsonRules keeps the order of the document, though objects have none: the same problem is reported in every run.
 func (p ruleParser) jsonRules(f *jsondoc.Fields, where string) []JSONRule {
 	object, ok := f.Object("json")
 	if !ok {

@@ -300,8 +300,8 @@ func rejectedBy(err error) bool {
 	return ok && mint.Rejected
 }
 
-// A rejection is remembered only if it is of the credential that AWSCURRENT holds: one of the client can be repaired
-// without a new version.
+// notRenewed remembers a rejection only if it is of the credential that AWSCURRENT holds: that of a client can be
+// repaired at the provider, without a new version.
 func (s *rotation) notRenewed(ctx context.Context, p plan, err error) error {
 	mint, ok := errors.AsType[*oauth.Error](err)
 	switch {

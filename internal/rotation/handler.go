@@ -63,7 +63,7 @@ func NewHandler(lookup config.LookupEnv, out io.Writer) *Handler {
 	return h
 }
 
-// The metric's variables may be invalid: a rotation that works is worth more than its metric.
+// newApp continues if only the metric's variables are invalid: a rotation that works is worth more than its metric.
 func (h *Handler) newApp(lookup config.LookupEnv) (*app, error) {
 	s, metrics, err := config.ReadRotator(lookup)
 	if err != nil {
@@ -178,7 +178,7 @@ func (h *Handler) report(ctx context.Context, s *rotation, outcome Outcome, err 
 	}
 }
 
-// publish never fails the step. What CloudWatch does not take is written as an embedded metric.
+// publish never fails the step. What CloudWatch does not store is written as an embedded metric.
 func (h *Handler) publish(ctx context.Context, s *rotation, hasFailed bool) {
 	if !s.report.news(hasFailed) {
 		return

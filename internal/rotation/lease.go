@@ -47,8 +47,8 @@ type lease struct {
 	until time.Time
 }
 
-// The owner is random, as a process that was restarted for the same version must not take its dead predecessor's label
-// for its own.
+// newLease chooses a random owner, as a process that was restarted for the same version must not take its dead
+// predecessor's label for its own.
 func newLease(api SecretsManager, secret, version, base string, now func() time.Time, log *slog.Logger) *lease {
 	return &lease{
 		api: api, secret: secret, version: version, base: base, owner: rand.Text()[:13], now: now, log: log, settle: settle,
@@ -143,8 +143,8 @@ func (l *lease) others(ctx context.Context) ([]announcement, error) {
 	return live, nil
 }
 
-// The time has thirteen digits until the year 2286, so that labels sort by it. A second announcement, which extends the
-// lease, is attached before the first is removed: at no moment is there none.
+// announce writes the time in thirteen digits, enough until the year 2286, so that labels sort by it. A second
+// announcement, which extends the lease, is attached before the first is removed: at no moment is there none.
 func (l *lease) announce(ctx context.Context) error {
 	until := l.now().Add(leaseLife)
 	label := fmt.Sprintf("%s%013d.%s.%s", leaseLabel, until.UnixMilli(), l.owner, l.version)

@@ -89,8 +89,8 @@ func (s *rotation) expired(v token.Version, born time.Time) bool {
 	return (!v.Expiry.IsZero() || !born.IsZero()) && !s.now().Before(expiryOf(v, born))
 }
 
-// An unknown verdict is retried for as long as the step lasts, as a test target that is down for minutes must not
-// discard a good token. A rejection is not, except for one that may only be too young.
+// tryToken retries after an unknown verdict for as long as the step lasts: a test target that is down for minutes must
+// not discard a good token. A rejection is not, except for one that may only be too young.
 func (s *rotation) tryToken(ctx context.Context, v token.Version) (Outcome, error) {
 	test, err := v.Test.Fill(request.Values{}, nil, nil)
 	if err != nil {

@@ -58,7 +58,7 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	})
 }
 
-// Cleaning happens when the attributes are added, so a secret that is registered later is not removed from them.
+// WithAttrs cleans the attributes when they are added, so a secret that is registered later is not removed from them.
 func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	clean := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {

@@ -159,8 +159,7 @@ func (r *rejection) remembered() *oauth.Error {
 	return &e
 }
 
-// A life counts from before the request (Granted.Asked): how long the answer took to arrive is not known to be the
-// token's.
+// fetch counts a life from before the request (Granted.Asked): no one knows when during it the token was issued.
 func (m *Minter) fetch(ctx context.Context, v Version) (Minted, error) {
 	granted, err := m.ask(ctx, v.Document)
 	if err != nil {
