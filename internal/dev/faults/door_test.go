@@ -274,4 +274,13 @@ func answers(status int, body string, header ...string) http.HandlerFunc {
 	}
 }
 
+// answersAfter is a target that takes a while.
+func answersAfter(d time.Duration) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if fault.Wait(r.Context(), d) {
+			answers(http.StatusOK, `{"ok":true}`)(w, r)
+		}
+	}
+}
+
 var errNoHit = errors.New("the fault was never met")

@@ -83,6 +83,7 @@ type world struct {
 	raced  bool
 	dir    string
 	clock  string // file
+	offset atomic.Int64
 
 	secrets, metrics, identity, target, issuer, stranger *door
 
@@ -151,6 +152,7 @@ func newWorld(t *testing.T, function string) *world {
 	w.monitor = alarm.NewMonitor(samples)
 	w.cloudWatch = cloudwatch.NewServer(cloudwatch.Config{
 		Region: "eu-west-1", AccountID: "123456789012", Partition: "aws", Samples: samples, Monitor: w.monitor,
+		Now: func() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) },
 	})
 	federation := sts.NewServer(sts.Config{AccountID: "123456789012", Region: "eu-west-1"})
 	federation.Principal = func(string) string { return "arn:aws:iam::123456789012:role/caller" }
@@ -198,6 +200,7 @@ func must(t *testing.T, err error) {
 func (w *world) turnClock(t *testing.T, offset time.Duration) {
 	t.Helper()
 	must(t, os.WriteFile(w.clock, []byte(offset.String()), 0o600))
+	w.offset.Store(int64(offset))
 }
 
 // canary returns a new secret that is looked for in everything that leaves the process.
@@ -278,7 +281,7 @@ func (w *world) start(t *testing.T) {
 func (w *world) script(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(w.dir, "start")
-	text := fmt.Sprintf("#!/bin/sh\necho $$ >%s/pid\n%s\nexec %s %s\n", w.dir, w.limit, w.binary, w.output)
+	text := fmt.Sprintf("#!/bin/sh\necho $$ >'%s/pid'\n%s\nexec '%s' %s\n", w.dir, w.limit, w.binary, w.output)
 	// A process that another test starts at this moment would keep the script open for writing, and it could not be run.
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
