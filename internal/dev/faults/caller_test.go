@@ -342,19 +342,24 @@ func TestFaultsOfTheIssuer(t *testing.T) {
 			if !*everything && status != 400 {
 				continue
 			}
-			add(fmt.Sprintf("echo, %d, %s", status, way), breakage{serve: func(w http.ResponseWriter, r *http.Request) {
-				body, _ := io.ReadAll(r.Body) // it is in memory
-				header := r.Header.Get("Authorization")
-				plain, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(header, "Basic "))
-				text, _ := json.Marshal(map[string]any{
-					"error":             "invalid_client",
-					"error_description": ways[way](string(plain) + " " + header + " " + string(body)),
-				})
-				answers(status, string(text), "Content-Type", "application/json")(w, r)
-			}}, want)
+			add(fmt.Sprintf("echo, %d, %s", status, way), breakage{serve: echoOfIssuer(status, ways[way])}, want)
 		}
 	}
 	all(t, list, minting())
+}
+
+// echoOfIssuer repeats the whole request.
+func echoOfIssuer(status int, encode func(string) string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // it is in memory
+		header := r.Header.Get("Authorization")
+		plain, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(header, "Basic "))
+		text, _ := json.Marshal(map[string]any{ // two strings
+			"error":             "invalid_client",
+			"error_description": encode(string(plain) + " " + header + " " + string(body)),
+		})
+		answers(status, string(text), "Content-Type", "application/json")(w, r)
+	}
 }
 
 func (w *world) atSecrets() *door { return w.secrets }

@@ -3,6 +3,7 @@ package faults_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,22 +35,19 @@ func (w *world) call(t *testing.T, k kind, timeout time.Duration, fields map[str
 	event := map[string]any{
 		"job": "Job-" + name, "token": name, "secret": name, "call": "GET https://" + w.target.address + w.path,
 	}
-	for _, members := range []map[string]any{fields, more} {
-		for key, value := range members {
-			event[key] = value
-		}
-	}
+	maps.Copy(event, fields)
+	maps.Copy(event, more)
 	return w.invoke(t, event, timeout)
 }
 
 // TestFaultsOfTheOutput: a log that takes nothing changes no run.
 func TestFaultsOfTheOutput(t *testing.T) {
 	t.Parallel()
-	worlds(t, "caller", []string{">&-", ">/dev/full", "2>&-", "2>/dev/full", ">&- 2>&-", ">fifo"}, func(o string) string {
-		return strings.ReplaceAll(o, "/", "_")
-	}, func(t *testing.T, w *world, output string) {
+	outputs := []string{">&-", ">/dev/full", "2>&-", "2>/dev/full", ">&- 2>&-", ">fifo"}
+	each(t, outputs, func(o string) string { return strings.ReplaceAll(o, "/", "_") }, func(
+		t *testing.T, w *world, output string,
+	) {
 		t.Helper()
-		w = newWorld(t, "caller") // a process of its own
 		var fifo *os.File
 		if output == ">fifo" {
 			path := filepath.Join(w.dir, "fifo")
@@ -87,7 +85,7 @@ func TestFaultsOfTheOutput(t *testing.T) {
 
 // fill leaves no room in a pipe.
 func fill(pipe *os.File) {
-	fd := int(pipe.Fd()) //nolint:gosec // a descriptor
+	fd := int(pipe.Fd())
 	_ = syscall.SetNonblock(fd, true)
 	for _, size := range []int{64 << 10, 4 << 10, 1} {
 		block := make([]byte, size)
@@ -101,7 +99,7 @@ func fill(pipe *os.File) {
 
 // drain empties a pipe.
 func drain(pipe *os.File) string {
-	fd := int(pipe.Fd()) //nolint:gosec // a descriptor
+	fd := int(pipe.Fd())
 	_ = syscall.SetNonblock(fd, true)
 	var text strings.Builder
 	block := make([]byte, 64<<10)
@@ -140,14 +138,11 @@ func TestFaultsOfTheMachine(t *testing.T) {
 		},
 		limit{name: "GOMEMLIMIT of 4 MiB", env: map[string]string{"GOMEMLIMIT": "4MiB"}, want: []string{"succeeded"}},
 	)
-	worlds(t, "caller", limits, func(l limit) string { return l.name }, func(t *testing.T, w *world, l limit) {
+	each(t, limits, func(l limit) string { return l.name }, func(t *testing.T, w *world, l limit) {
 		t.Helper()
-		w = newWorld(t, "caller")
 		w.limit = l.shell
 		delete(w.env, "CRONBEARER_TEST_CLOCK") // a file that each run opens
-		for name, value := range l.env {
-			w.env[name] = value
-		}
+		maps.Copy(w.env, l.env)
 		for i, k := range kinds() {
 			if i == 4 { //nolint:mnd // on the way
 				w.target.smash(breakage{serve: zipped(bomb(64<<20), "gzip")}, nil)
@@ -185,11 +180,10 @@ func TestFaultsOfTime(t *testing.T) {
 			for i, offset := range []time.Duration{0, -time.Hour, time.Hour, 48 * time.Hour, -48 * time.Hour, 0} {
 				w.turnClock(t, offset)
 				event := map[string]any{
-					"job": fmt.Sprint("Job-", name, i), "token": name, "secret": name, "call": "GET https://" + w.target.address + w.path,
+					"job": fmt.Sprint("Job-", name, i), "token": name, "secret": name,
+					"call": "GET https://" + w.target.address + w.path,
 				}
-				for key, value := range fields {
-					event[key] = value
-				}
+				maps.Copy(event, fields)
 				if r := w.invoke(t, event, functionTime); answered(t, r) != "succeeded" {
 					t.Errorf("at %s: %.2000s", offset, r.Message)
 				}
@@ -266,11 +260,20 @@ func TestFaultsOfTime(t *testing.T) {
 			}
 		}
 	}
-	worlds(t, "caller", list, func(p pair) string { return p.name + "/" + p.kind.name }, func(
-		t *testing.T, w *world, p pair,
-	) {
+	each(t, list, func(p pair) string { return p.name + "/" + p.kind.name }, func(t *testing.T, w *world, p pair) {
 		t.Helper()
-		trials[p.name](t, newWorld(t, "caller"), p.kind)
+		trials[p.name](t, w, p.kind)
+	})
+}
+
+// each runs trials with a process of the caller for each.
+func each[T any](t *testing.T, trials []T, name func(T) string, try func(*testing.T, *world, T)) {
+	t.Helper()
+	several(t, trials, name, func(int) func(*testing.T, T) {
+		return func(t *testing.T, trial T) {
+			t.Helper()
+			try(t, newWorld(t, "caller"), trial)
+		}
 	})
 }
 

@@ -51,6 +51,8 @@ const (
 	functionARN = "arn:aws:lambda:eu-west-1:123456789012:function:it"
 	// memory is the functions' size in the template, in MB.
 	memory = 128
+	// stall is how late a machine with other work may be. Lambda would end a process without it.
+	stall = 5 * time.Second
 	// maxMemory is what a process may take at any time. Lambda would kill one of 128 MB.
 	maxMemory = 64 << 20
 	// What design.md, section 13, lets leave the process.
@@ -96,11 +98,12 @@ type world struct {
 	made    int    // names so far
 	path    string // of the current call
 
+	t     *testing.T // of the current rotation
+	steps []run      // of it
+
 	mu       sync.Mutex
 	canaries *canaries
-	refused  map[string]bool // what the issuer does not take any more
-	posts    int             // of the issuer
-	issued   map[string]string
+	issued   map[string]string // refresh token by access token
 }
 
 // binaryOf builds a function as it is deployed.
@@ -137,7 +140,7 @@ func newWorld(t *testing.T, function string) *world {
 	t.Helper()
 	w := &world{
 		binary: binaryOf(t, function), dir: t.TempDir(), canaries: newCanaries(),
-		issued: map[string]string{}, refused: map[string]bool{},
+		issued: map[string]string{},
 	}
 	authority, err := trusted()
 	must(t, err)
@@ -147,7 +150,7 @@ func newWorld(t *testing.T, function string) *world {
 	w.turnClock(t, 0)
 	must(t, os.WriteFile(filepath.Join(w.dir, "roots.pem"), authority.PEM, 0o600))
 
-	w.store = secretsmanager.NewStore(secretsmanager.Config{})
+	w.store = secretsmanager.NewStore(secretsmanager.Config{Rotate: w.rotateStep})
 	samples := alarm.NewSamples()
 	w.monitor = alarm.NewMonitor(samples)
 	w.cloudWatch = cloudwatch.NewServer(cloudwatch.Config{
@@ -242,7 +245,6 @@ func (w *world) serveIssuer(rw http.ResponseWriter, r *http.Request) {
 	w.overhear(r)
 	access, refresh := w.canary("access token"), w.canary("refresh token")
 	w.mu.Lock()
-	w.posts++
 	w.issued[access] = refresh
 	w.mu.Unlock()
 	rw.Header().Set("Content-Type", "application/json")
@@ -274,6 +276,7 @@ func (w *world) start(t *testing.T) {
 	}
 	process, err := lambda.Start(t.Context(), w.script(t), env, w.dir)
 	must(t, err)
+	process.Grace = 2 * stall
 	w.process = process
 }
 
@@ -332,7 +335,7 @@ func (w *world) invoke(t *testing.T, event any, timeout time.Duration) run {
 		w.process = nil
 	}
 	w.search(t, r)
-	if r.took > timeout {
+	if r.took > timeout+stall {
 		t.Errorf("it took %s of %s", r.took, timeout)
 	}
 	for line := range strings.Lines(r.stdout) {
@@ -424,21 +427,33 @@ func fits(metric, dimension string) bool {
 	}[metric] == dimension
 }
 
-// worlds runs trials by several processes at once: most of them wait.
+// worlds runs trials in several processes at once.
 func worlds[T any](t *testing.T, function string, trials []T, name func(T) string, try func(*testing.T, *world, T)) {
 	t.Helper()
-	const processes = 16
-	next := make(chan T)
-	var all sync.WaitGroup
-	for i := range min(processes, len(trials)) {
+	several(t, trials, name, func(worker int) func(*testing.T, T) {
 		w := newWorld(t, function)
-		if w.raced = i%4 == 3 && awssimtest.RaceEnabled; w.raced {
+		if w.raced = worker%4 == 3 && awssimtest.RaceEnabled; w.raced {
 			w.binary = awssimtest.Binary(t, function)
 		}
+		return func(t *testing.T, trial T) {
+			t.Helper()
+			try(t, w, trial)
+		}
+	})
+}
+
+// several runs trials at once: most of them wait. Those of one worker follow one another.
+func several[T any](t *testing.T, trials []T, name func(T) string, worker func(int) func(*testing.T, T)) {
+	t.Helper()
+	const workers = 16
+	next := make(chan T)
+	var all sync.WaitGroup
+	for i := range min(workers, len(trials)) {
+		try := worker(i)
 		all.Go(func() {
 			for trial := range next {
 				figures.trials.Add(1)
-				t.Run(name(trial), func(t *testing.T) { try(t, w, trial) }) //nolint:paralleltest // it is
+				t.Run(name(trial), func(t *testing.T) { try(t, trial) }) //nolint:paralleltest // it is
 			}
 		})
 	}
