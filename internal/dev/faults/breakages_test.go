@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,6 +46,37 @@ const (
 	pause = 150 * time.Millisecond
 	flood = 8 << 20
 )
+
+// place is where a fault is tried. In make test each of those that can befall any server is tried at one place, in
+// make faults at all.
+type place int
+
+const (
+	atTarget place = iota
+	atTargetWithRule
+	atIssuer
+	atSecrets
+	atMetrics
+	atReminders
+	atIdentity
+	secretsInRotation
+	issuerInRotation
+	testInRotation
+	metricsInRotation
+	places
+)
+
+// share returns what is tried at a place.
+func share[T any](all []T, p place) []T {
+	if *everything {
+		return all
+	}
+	var list []T
+	for i := int(p); i < len(all); i += int(places) {
+		list = append(list, all[i])
+	}
+	return list
+}
 
 // broken are the ways in which any server can fail on the wire. What is whole has a body that
 // cannot be read.
@@ -137,10 +169,10 @@ func broken(t *testing.T) []named {
 		serve("body without end", head, floods(ok200+"\r\n", "0123456789abcdef", 64<<20, "")),
 		serve("a flood of zeros", head, floods(ok200+"\r\n", strings.Repeat("\x00", 1<<10), flood, "")),
 		serve("not the compression that it says", whole, says(ok200+"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}")),
-		serve("a compression bomb", whole, zipped(bomb(64<<20), "gzip")),
-		serve("compression cut off", whole, zipped(bomb(1 << 20)[:200], "gzip")),
+		serve("a compression bomb", whole, zipped(bomb(), "gzip")),
+		serve("compression cut off", whole, zipped(bomb()[:200], "gzip")),
 		serve("unknown compression", whole, zipped([]byte("\x01\x02\x03"), "zstd")),
-		serve("compressed twice", whole, zipped(bomb(1<<20), "gzip, gzip")),
+		serve("compressed twice", whole, zipped(bomb(), "gzip, gzip")),
 	}
 	for i, b := range list {
 		list[i].unasked = b.name == "unknown compression" || b.name == "compressed twice"
@@ -152,8 +184,9 @@ func zipped(body []byte, encoding string) http.HandlerFunc {
 	return answers(http.StatusOK, string(body), "Content-Type", "application/json", "Content-Encoding", encoding)
 }
 
-// bomb compresses a document of JSON with this many spaces.
-func bomb(size int) []byte {
+// bomb is a document of JSON with a great many spaces, compressed.
+var bomb = sync.OnceValue(func() []byte {
+	const size = 32 << 20
 	var text bytes.Buffer
 	w := gzip.NewWriter(&text)
 	block := bytes.Repeat([]byte(" "), 64<<10)
@@ -163,7 +196,7 @@ func bomb(size int) []byte {
 	_, _ = io.WriteString(w, `{"ok":true}`)
 	_ = w.Close()
 	return text.Bytes()
-}
+})
 
 // wrongTLS are the ways in which a server is not to be trusted.
 func wrongTLS(t *testing.T) []named {

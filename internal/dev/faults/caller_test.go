@@ -120,7 +120,7 @@ func try(t *testing.T, w *world, c trial) {
 		document, _ = c.kind.secret(t, w, c.expect)
 		w.put(t, name, document)
 	}
-	event["job"] = job + "-again"
+	event["job"], event["timeout"] = job+"-again", "6s"
 	want := succeeded
 	if c.path == rejectedPath {
 		want = rejected
@@ -188,18 +188,23 @@ var jsonRule = map[string]any{"json": map[string]any{"/ok": true}}
 func TestFaultsOfTheTarget(t *testing.T) {
 	t.Parallel()
 	var list []trial
-	for _, b := range broken(t) {
-		plain, ruled := succeeded, targetFailed
+	for _, b := range share(broken(t), atTarget) {
+		want := succeeded
 		if b.gives == nothing {
-			plain, ruled = unreachable, unreachable
+			want = unreachable
 		}
-		c := trial{breakage: b.breakage, where: (*world).atTarget}
-		c.name, c.want = b.name, plain
-		list = append(list, c)
-		c.name, c.want, c.expect = b.name+", with a rule", ruled, jsonRule
-		list = append(list, c)
+		list = append(list, trial{breakage: b.breakage, name: b.name, where: (*world).atTarget, want: want})
 	}
-	for _, b := range odd() {
+	for _, b := range share(broken(t), atTargetWithRule) {
+		want := targetFailed
+		if b.gives == nothing {
+			want = unreachable
+		}
+		list = append(list, trial{
+			breakage: b.breakage, name: b.name + ", with a rule", where: (*world).atTarget, want: want, expect: jsonRule,
+		})
+	}
+	for _, b := range share(odd(), atTarget) {
 		want := targetFailed
 		switch {
 		case b.status == http.StatusUnauthorized:
@@ -277,7 +282,7 @@ func echoesOfTheTarget() []trial {
 	for _, way := range sorted(ways) {
 		for i, place := range places {
 			at++
-			if !*everything && at%len(places) != i && way != "as it is" {
+			if !*everything && at%len(places) != i {
 				continue
 			}
 			list = append(list, trial{
@@ -315,13 +320,13 @@ func TestFaultsOfTheIssuer(t *testing.T) {
 	add := func(name string, b breakage, want ending) {
 		list = append(list, trial{breakage: b, name: name, where: (*world).atIssuer, want: want, timeout: 7 * time.Second})
 	}
-	for _, b := range broken(t) {
+	for _, b := range share(broken(t), atIssuer) {
 		add(b.name, b.breakage, unavailable)
 		if b.unasked {
 			list[len(list)-1].login = gone
 		}
 	}
-	for _, b := range odd() {
+	for _, b := range share(odd(), atIssuer) {
 		want := unavailable
 		if b.status == http.StatusUnauthorized {
 			want = rejected
@@ -383,10 +388,10 @@ func TestFaultsOfSecretsManager(t *testing.T) {
 		}
 		add(code, breakage{serve: asJSON(code, "It failed. "+strings.Repeat("why, ", 1000))}, want)
 	}
-	for _, b := range broken(t) {
+	for _, b := range share(broken(t), atSecrets) {
 		add(b.name, b.breakage, unavailable)
 	}
-	for _, b := range odd() {
+	for _, b := range share(odd(), atSecrets) {
 		add(b.name, b.breakage, unavailable)
 	}
 	for name, body := range map[string]string{
@@ -454,14 +459,14 @@ func TestFaultsOfCloudWatch(t *testing.T) {
 	for _, code := range codes(t, "cloudwatch") {
 		add(code, breakage{serve: asCBOR(code, "It failed. "+strings.Repeat("why, ", 1000))}, lost)
 	}
-	for _, b := range broken(t) {
+	for _, b := range share(broken(t), atMetrics) {
 		data := lost
 		if b.unasked {
 			data = accepted
 		}
 		add(b.name, b.breakage, data)
 	}
-	for _, b := range odd() {
+	for _, b := range share(odd(), atMetrics) {
 		data := lost
 		if b.status < 300 {
 			data = accepted
@@ -496,7 +501,7 @@ func TestFaultsOfReminders(t *testing.T) {
 				add(code, breakage{serve: asCBOR(code, "It failed.")})
 			}
 		}
-		for _, b := range broken(t) {
+		for _, b := range share(broken(t), atReminders) {
 			if b.serve != nil {
 				add(b.name, b.breakage)
 			}
@@ -557,10 +562,10 @@ func TestFaultsOfSTS(t *testing.T) {
 		}
 		add(code, breakage{serve: asXML(code, "It failed.")}, want)
 	}
-	for _, b := range broken(t) {
+	for _, b := range share(broken(t), atIdentity) {
 		add(b.name, b.breakage, unavailable)
 	}
-	for _, b := range odd() {
+	for _, b := range share(odd(), atIdentity) {
 		add(b.name, b.breakage, unavailable)
 	}
 	for name, body := range map[string]string{

@@ -25,6 +25,12 @@ const piece = 16
 type canaries struct {
 	names  map[string]string // of the secret, by a piece of it in one of the encodings
 	secret map[string]bool
+	begins []uint64 // a bit for each beginning of a piece, by begin: almost every place of a text is none
+}
+
+// begin is where the bit of a text's first four bytes is.
+func begin(text string) uint32 {
+	return (uint32(text[0]) | uint32(text[1])<<8 | uint32(text[2])<<16 | uint32(text[3])<<24) * 2654435761 >> 12
 }
 
 const (
@@ -32,7 +38,9 @@ const (
 	hexPiece    = 2 * piece
 )
 
-func newCanaries() *canaries { return &canaries{map[string]string{}, map[string]bool{}} }
+func newCanaries() *canaries {
+	return &canaries{map[string]string{}, map[string]bool{}, make([]uint64, 1<<14)}
+}
 
 func (c *canaries) add(name, secret string) {
 	if len(secret) < piece || c.secret[secret] {
@@ -42,6 +50,8 @@ func (c *canaries) add(name, secret string) {
 	windows := func(text string, size int) {
 		for at := 0; at+size <= len(text); at++ {
 			c.names[text[at:at+size]] = name
+			bit := begin(text[at:])
+			c.begins[bit>>6] |= 1 << (bit & 63)
 		}
 	}
 	windows(secret, piece)
@@ -60,7 +70,13 @@ func (c *canaries) find(text string) (names map[string]bool, leaked int) {
 	names = map[string]bool{}
 	for _, view := range views(text, 2) {
 		lower := strings.ToLower(view)
-		for at := range len(view) {
+		for at := range max(0, len(view)-piece+1) {
+			bit := begin(lower[min(at, len(lower)-piece):])
+			if same := len(lower) == len(view); c.begins[bit>>6]&(1<<(bit&63)) == 0 || !same {
+				if bit = begin(view[at:]); c.begins[bit>>6]&(1<<(bit&63)) == 0 {
+					continue
+				}
+			}
 			for _, size := range []int{piece, base64Piece, hexPiece} {
 				if at+size > len(view) {
 					continue

@@ -145,7 +145,7 @@ func TestFaultsOfTheMachine(t *testing.T) {
 		maps.Copy(w.env, l.env)
 		for i, k := range kinds() {
 			if i == 4 { //nolint:mnd // on the way
-				w.target.smash(breakage{serve: zipped(bomb(64<<20), "gzip")}, nil)
+				w.target.smash(breakage{serve: zipped(bomb(), "gzip")}, nil)
 			}
 			r := w.call(t, k, functionTime, nil)
 			if got := answered(t, r); !slices.Contains(l.want, got) {

@@ -227,7 +227,7 @@ func TestFaultsOfSecretsManagerInARotation(t *testing.T) {
 	t.Parallel()
 	operations := []string{"DescribeSecret", "GetSecretValue", "UpdateSecretVersionStage", "PutSecretValue"}
 	var list []rotation
-	for _, operation := range operations {
+	for at, operation := range operations {
 		add := func(name string, b breakage) {
 			list = append(list, rotation{
 				breakage: b, name: operation + ", " + name, where: (*world).atSecrets, only: of(operation), may: true,
@@ -239,21 +239,23 @@ func TestFaultsOfSecretsManagerInARotation(t *testing.T) {
 			every = 8
 		}
 		for i, code := range codes(t, "secretsmanager") {
-			if *everything || i%every == 0 {
+			if *everything || i%len(operations) == at && i%every <= at {
 				add(code, breakage{serve: asJSON(code, "It failed. "+strings.Repeat("why, ", 1000))})
 			}
 		}
-		for i, b := range slices.Concat(broken(t), odd()) {
-			if *everything || operations[i%3] == operation || storing && i%every == 0 {
+		for i, b := range share(slices.Concat(broken(t), odd()), secretsInRotation) {
+			if *everything || i%len(operations) == at {
 				add(b.name, b.breakage)
 			}
 		}
-		for _, body := range []string{
+		for i, body := range []string{
 			"", "null", "[]", "{}", `{"VersionIdsToStages":null}`, `{"VersionIdsToStages":{"a":null}}`, `{"ARN":1}`,
 			`{"VersionId":"` + strings.Repeat("v", 900<<10) + `"}`, strings.Repeat("[", 100000),
 			`{"Name":"other","ARN":"arn:aws:secretsmanager:eu-west-1:1:secret:other-AbCdEf","RotationEnabled":true}`,
 		} {
-			add(fmt.Sprintf("200 with %.40s", body), breakage{serve: answers(200, body)})
+			if *everything || i%len(operations) == at {
+				add(fmt.Sprintf("200 with %.40s", body), breakage{serve: answers(200, body)})
+			}
 		}
 		add("echo", breakage{serve: echoOfAWS(asJSON)})
 	}
@@ -271,10 +273,12 @@ func TestFaultsOfTheIssuerInARotation(t *testing.T) {
 			refused:  400 <= b.status && b.status <= 499,
 		})
 	}
-	for _, b := range slices.Concat(broken(t), odd()) {
+	for _, b := range share(slices.Concat(broken(t), odd()), issuerInRotation) {
 		add(b)
 	}
-	for way, encode := range encodings() {
+	ways := encodings()
+	for _, way := range share(sorted(ways), issuerInRotation) {
+		encode := ways[way]
 		add(named{name: "echo, " + way, gives: whole, status: 400, breakage: breakage{serve: echoOfIssuer(400, encode)}})
 	}
 	tryAll(t, list, renewals())
@@ -284,10 +288,7 @@ func TestFaultsOfTheIssuerInARotation(t *testing.T) {
 func TestFaultsOfTheTestInARotation(t *testing.T) {
 	t.Parallel()
 	var list []rotation
-	for i, b := range slices.Concat(broken(t), odd()) {
-		if !*everything && i%3 != 0 { // each takes all of its step's time
-			continue
-		}
+	for _, b := range share(slices.Concat(broken(t), odd()), testInRotation) { // each takes all of its step's time
 		good := b.gives != nothing && b.status < 300
 		list = append(list, rotation{
 			breakage: b.breakage, name: b.name, where: (*world).atTarget, finishes: good,
@@ -303,10 +304,10 @@ func TestFaultsOfCloudWatchInARotation(t *testing.T) {
 	add := func(name string, b breakage, data fate) {
 		list = append(list, rotation{breakage: b, name: name, where: (*world).atMetrics, finishes: true, data: data})
 	}
-	for _, code := range codes(t, "cloudwatch") {
+	for _, code := range share(codes(t, "cloudwatch"), metricsInRotation) {
 		add(code, breakage{serve: asCBOR(code, "It failed. ")}, lost)
 	}
-	for _, b := range slices.Concat(broken(t), odd()) {
+	for _, b := range share(slices.Concat(broken(t), odd()), metricsInRotation) {
 		data := lost
 		if b.unasked || b.gives == whole && b.status < 300 && strings.HasPrefix(b.name, "status") {
 			data = accepted

@@ -445,7 +445,10 @@ func worlds[T any](t *testing.T, function string, trials []T, name func(T) strin
 // several runs trials at once: most of them wait. Those of one worker follow one another.
 func several[T any](t *testing.T, trials []T, name func(T) string, worker func(int) func(*testing.T, T)) {
 	t.Helper()
-	const workers = 16
+	workers := 8
+	if *everything {
+		workers = 16
+	}
 	next := make(chan T)
 	var all sync.WaitGroup
 	for i := range min(workers, len(trials)) {
