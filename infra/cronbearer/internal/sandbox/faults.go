@@ -51,10 +51,7 @@ func (f Fault) String() string {
 
 // Apply switches a fault on. It stays until Restore.
 func (s *Sandbox) Apply(f Fault) error {
-	s.mu.Lock()
-	_, on := s.undo[f]
-	s.mu.Unlock()
-	if on {
+	if slices.Contains(s.On(), f) {
 		return nil
 	}
 	if Kinds()[f.Kind] == "" && f.Name != "" {
@@ -78,13 +75,21 @@ func (s *Sandbox) tokenOf(f Fault) string {
 	return ""
 }
 
-// On returns the faults that are on.
+// On returns the faults that are on. The death of a token is over when someone has replaced it.
 func (s *Sandbox) On() []Fault {
+	var over []Fault
+	for _, name := range s.Tokens() {
+		if _, yes := s.replaced(s.tokens[name]); yes {
+			over = append(over, Fault{Kind: Kill, Name: name})
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var list []Fault
 	for f := range s.undo {
-		list = append(list, f)
+		if !slices.Contains(over, f) {
+			list = append(list, f)
+		}
 	}
 	slices.SortFunc(list, func(a, b Fault) int { return strings.Compare(a.String(), b.String()) })
 	return list
@@ -143,9 +148,11 @@ func (s *Sandbox) kill(name string) (func(), string, error) {
 	if t.login != nil {
 		return func() {}, name + " dies", s.killRenewed(t)
 	}
+	text, _ := s.Secrets.Value(s.SecretID(t.Secret), "AWSCURRENT")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.killed[t.value] = true
+	t.killed = text
 	return func() {}, name + " dies", nil
 }
 

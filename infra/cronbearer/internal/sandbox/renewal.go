@@ -173,14 +173,17 @@ func (s *Sandbox) stored(t *Token, stage string) (token, refresh string, err err
 	return value.Token, value.OAuth2.Refresh, nil
 }
 
-// valid reports whether the authorization server of a renewed token knows a token, or it may be one of the user's own,
-// which the sandbox cannot judge.
+// valid reports whether the authorization server of a renewed token knows a token, or a secret that was replaced by
+// another command holds it, or it may be one of the user's own, which the sandbox cannot judge.
 func (s *Sandbox) valid(token string) bool {
 	for _, t := range s.tokens {
 		if t.given.Load() && token != "" {
 			return true
 		}
 		if t.login != nil && !t.dead.Load() && t.login.Valid(token) {
+			return true
+		}
+		if text, yes := s.replaced(t); yes && token != "" && strings.Contains(text, token) {
 			return true
 		}
 	}

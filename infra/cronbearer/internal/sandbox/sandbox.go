@@ -91,6 +91,8 @@ type Token struct {
 	login   *login // nil: it is renewed by people
 	rotates bool
 	dead    atomic.Bool // its client is revoked
+	text    string      // what the sandbox stored last
+	killed  string      // what the secret held when it was killed
 }
 
 // New deploys the template. Close ends everything.
@@ -257,8 +259,24 @@ func (s *Sandbox) store(t *Token) error {
 	for _, host := range s.Hosts() {
 		s.Target(host).Accept(t.value)
 	}
-	_, err := s.PutSecret(t.Secret, secretText(t.key, t.value))
+	text = secretText(t.key, t.value)
+	s.mu.Lock()
+	t.text = s.Local(text)
+	s.mu.Unlock()
+	_, err := s.PutSecret(t.Secret, text)
 	return err
+}
+
+// replaced reports whether someone has put another text into the secret than the sandbox, and not the one that was
+// killed, as `cronbearer token set --local` does. The invented APIs take what it holds for a new token of theirs.
+func (s *Sandbox) replaced(t *Token) (text string, yes bool) {
+	if t.login != nil || t.given.Load() {
+		return "", false
+	}
+	text, ok := s.Secrets.Value(s.SecretID(t.Secret), "AWSCURRENT")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return text, ok && text != t.text && text != t.killed
 }
 
 // Store replaces the value of a token's secret by the user's own text, or by a new invented one if it is empty.

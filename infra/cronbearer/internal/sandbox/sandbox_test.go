@@ -451,3 +451,38 @@ func TestOwnSecretWithoutTarget(t *testing.T) {
 		t.Errorf("outcomes: %v", got)
 	}
 }
+
+// TestTokenReplacedByAnotherCommandIsAccepted, whatever it is, until it is killed too: whoever follows a runbook with
+// token set --local recovers. The value that died stays dead.
+func TestTokenReplacedByAnotherCommandIsAccepted(t *testing.T) {
+	t.Parallel()
+	r := begin(t, "", sandbox.Options{})
+	kill := sandbox.Fault{Kind: sandbox.Kill, Name: token}
+	set := func(text string) {
+		t.Helper()
+		if _, err := r.Secrets.Put(r.SecretID(secret), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	died, _ := r.Secrets.Value(r.SecretID(secret), "AWSCURRENT")
+	for _, step := range []struct {
+		name string
+		do   func()
+		want string
+		on   bool
+	}{
+		{name: "killed", do: func() { r.apply(kill) }, want: "token_rejected", on: true},
+		{name: "the same again", do: func() { set(died) }, want: "token_rejected", on: true},
+		{name: "a new one", do: func() { set("of-another-command-0001") }, want: "succeeded"},
+		{name: "killed too", do: func() { r.apply(kill) }, want: "token_rejected", on: true},
+		{name: "in JSON", do: func() { set(`{"token":"of-another-command-0002"}`) }, want: "succeeded"},
+	} {
+		step.do()
+		since := len(r.events)
+		r.pass(time.Hour)
+		got := r.outcomes(since)
+		if len(got) == 0 || got[len(got)-1] != step.want || slices.Contains(r.On(), kill) != step.on {
+			t.Errorf("%s: outcomes %v, want %s; faults that are on: %v", step.name, got, step.want, r.On())
+		}
+	}
+}
