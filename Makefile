@@ -79,7 +79,7 @@ test: ## Run all tests: offline, with the race detector if there is a C compiler
 	fi; \
 	set -ex; go vet $$race ./...; go test -shuffle=on $(CALCULATIONS); go test $$race -shuffle=on $(filter-out $(CALCULATIONS),$(PACKAGES))
 
-check: validate check-tree check-go check-docs check-template check-patterns check-judges check-build check-deploy check-release check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
+check: validate check-tree check-go check-docs check-template check-patterns check-judges check-build check-deploy check-wire check-release check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
 
 check-tree: # What git tracks: nothing specific to one machine, and no generated page that is out of date.
 	@sh internal/dev/check/tree.sh
@@ -115,6 +115,9 @@ check-deploy: check-build $(EMULATOR_READY) # SAM CLI deploys the shipped templa
 
 check-release: check-build # A release has the same bytes from another folder, and its templates are valid.
 	@sh internal/dev/check/release.sh $(VENV)/bin
+
+check-wire: $(EMULATOR_READY) $(JUDGES_READY) # Each operation of the tool, in the SDK's own requests, by two emulators of AWS.
+	@sh internal/dev/check/wire.sh $(EMULATOR)/bin $(JUDGES)/bin
 
 # Not beside check-docs: both install Node.js if there is none.
 check-interop: native check-docs # Tokens from two certified third-party authorization servers, from npm and Go's proxy, pinned.

@@ -113,6 +113,14 @@ for word in 'checkov CKV_AWS_7 AlarmKey' 'serverless ES1006 Rotator' 'parliament
 done
 for file in $template infra/github/deploy.yml internal/dev/schedule/cron.go internal/metric/embedded.go internal/dev/check/exceptions.txt; do restore $file; done
 
+# The wire: an operation that an emulator has, and one that none has.
+mistake infra/cronbearer/wire_test.go '"CloudWatch.PutAlarmMuteRule":  *{"ministack", "moto"},' '"KMS.DescribeKey": {"moto"},'
+sh internal/dev/check/wire.sh "$emulator" "$judges" >"$root/.build/wire.log" 2>&1
+for word in 'moto has KMS.DescribeKey now' 'CloudWatch.PutAlarmMuteRule: operation error'; do
+	caught "$word" sh -c "cat '$root/.build/wire.log'; exit 1"
+done
+restore infra/cronbearer/wire_test.go
+
 # The bytes.
 mkdir -p other/Caller && { cat "$root/.build/lambda/Caller/bootstrap"; echo; } >other/Caller/bootstrap
 caught 'EOF on' cmp "$root/.aws-sam/build/Caller/bootstrap" other/Caller/bootstrap
