@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/spf13/cobra"
 
@@ -75,6 +78,7 @@ func rows() map[string]row {
 		"token users":  {command: "token users", args: []string{"ExampleApi"}},
 		"all stacks":   {command: rights.AllStacks, partial: true},
 		"a job's":      {command: "status", args: []string{"HourlySync"}, partial: true},
+		"import":       {command: "import", args: []string{"eventbridge", "--dry"}, prepare: addRule},
 		"token rotate": {command: "token rotate", args: []string{"ExampleApi"}, fresh: true, prepare: enableRotation},
 	}
 }
@@ -95,6 +99,46 @@ func rejectedRun(t *testing.T, s *stage) {
 	s.cloud.Target("api.example.com").Revoke(tokenOf("example-api"))
 	s.advance(t, time.Hour)
 	s.cloud.Target("api.example.com").Accept(tokenOf("example-api"))
+}
+
+// addRule puts a rule with an API destination into the account, as someone has them who moves in.
+func addRule(_ *testing.T, s *stage) {
+	destination, connection := "arn:aws:events:eu-west-1:123456789012:api-destination/d/1", aws.String("arn:connection")
+	s.server.Rules = local.Rules{
+		Rules: []types.Rule{
+			{Name: aws.String("nightly"), ScheduleExpression: aws.String("rate(1 day)"), State: types.RuleStateEnabled},
+			{Name: aws.String("uploads"), EventPattern: aws.String("{}"), State: types.RuleStateEnabled},
+		},
+		Targets: map[string][]types.Target{"nightly": {{Arn: &destination, Id: aws.String("1")}}},
+		ApiDestinations: []types.ApiDestination{{
+			ApiDestinationArn: &destination, ConnectionArn: connection, HttpMethod: types.ApiDestinationHttpMethodGet,
+			InvocationEndpoint: aws.String("https://crm.example.net/v1/nightly"),
+		}},
+		Connections: []eventbridge.DescribeConnectionOutput{{
+			Name: aws.String("crm"), ConnectionArn: connection, AuthorizationType: types.ConnectionAuthorizationTypeApiKey,
+			AuthParameters: &types.ConnectionAuthResponseParameters{
+				ApiKeyAuthParameters: &types.ConnectionApiKeyAuthResponseParameters{ApiKeyName: aws.String("X-Api-Key")},
+			},
+		}},
+	}
+}
+
+// TestImportReadsTheRulesOfAnAccount: what the SDK returns is read as what the AWS CLI prints.
+func TestImportReadsTheRulesOfAnAccount(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, true)
+	addRule(t, s)
+	e := s.run(t, "import", "eventbridge")
+	const job = "Nightly\trate(1 day)\tUTC\tGET https://crm.example.net/v1/nightly\tCrm"
+	if e.status != exit.OK || !strings.Contains(e.out, job) {
+		t.Errorf("exit code %d:\n%s%s", e.status, e.out, e.errs)
+	}
+	if e := s.run(t, "import", "eventbridge"); e.status != exit.No || !strings.Contains(e.out, "the template has it") {
+		t.Errorf("a second time: exit code %d:\n%s%s", e.status, e.out, e.errs)
+	}
+	if e := s.run(t, "import", "crontab"); e.status != exit.Usage {
+		t.Errorf("crontab without a file: exit code %d:\n%s%s", e.status, e.out, e.errs)
+	}
 }
 
 func enableRotation(t *testing.T, s *stage) {
@@ -396,8 +440,8 @@ func (r row) absent(t *testing.T, s *stage) {
 	t.Helper()
 	s.server.Unlimited.Store(true)
 	defer s.server.Unlimited.Store(false)
-	if r.command == rights.AllStacks {
-		return // it looks for any
+	if r.command == rights.AllStacks || r.command == "import" {
+		return // they look for any
 	}
 	elsewhere := r.line(append(r.yes, "--stack", "nonsense")...)
 	r.failed(t, "no stack", s.run(t, elsewhere...), exit.AWS, "there is no stack")

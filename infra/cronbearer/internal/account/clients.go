@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
@@ -25,6 +26,7 @@ type Clients struct {
 	CloudFormation CloudFormation
 	CloudWatch     CloudWatch
 	Logs           Logs
+	EventBridge    EventBridge
 	KMS            KMS
 	Lambda         Lambda
 	Scheduler      Scheduler
@@ -86,6 +88,25 @@ type Logs interface {
 	FilterLogEvents(
 		context.Context, *cloudwatchlogs.FilterLogEventsInput, ...func(*cloudwatchlogs.Options),
 	) (*cloudwatchlogs.FilterLogEventsOutput, error)
+}
+
+// EventBridge is satisfied by *eventbridge.Client.
+type EventBridge interface {
+	ListRules(
+		context.Context, *eventbridge.ListRulesInput, ...func(*eventbridge.Options),
+	) (*eventbridge.ListRulesOutput, error)
+	ListTargetsByRule(
+		context.Context, *eventbridge.ListTargetsByRuleInput, ...func(*eventbridge.Options),
+	) (*eventbridge.ListTargetsByRuleOutput, error)
+	ListApiDestinations(
+		context.Context, *eventbridge.ListApiDestinationsInput, ...func(*eventbridge.Options),
+	) (*eventbridge.ListApiDestinationsOutput, error)
+	ListConnections(
+		context.Context, *eventbridge.ListConnectionsInput, ...func(*eventbridge.Options),
+	) (*eventbridge.ListConnectionsOutput, error)
+	DescribeConnection(
+		context.Context, *eventbridge.DescribeConnectionInput, ...func(*eventbridge.Options),
+	) (*eventbridge.DescribeConnectionOutput, error)
 }
 
 // KMS is satisfied by *kms.Client.

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
@@ -52,6 +53,7 @@ func New(ctx context.Context, o Options) (account.Clients, error) {
 		CloudFormation: cloudformation.NewFromConfig(c),
 		CloudWatch:     cloudwatch.NewFromConfig(c),
 		Logs:           cloudwatchlogs.NewFromConfig(c),
+		EventBridge:    eventbridge.NewFromConfig(c),
 		KMS:            kms.NewFromConfig(c),
 		Lambda:         lambda.NewFromConfig(c),
 		Scheduler:      scheduler.NewFromConfig(c),

@@ -31,10 +31,17 @@ const localAddress = "http://127.0.0.1:7341"
 
 // needsAccount adds to a command the flags of an account.
 func (a *App) needsAccount(c *cobra.Command) *cobra.Command {
+	c.Flags().StringVar(
+		&a.account.Stack, "stack", "", "the `name` of the stack (CRONBEARER_STACK, then samconfig.toml)",
+	)
+	return a.readsAccount(c)
+}
+
+// readsAccount adds those of an account without a stack.
+func (a *App) readsAccount(c *cobra.Command) *cobra.Command {
 	flags := c.Flags()
 	flags.StringVar(&a.account.Profile, "profile", "", "the `name` of an AWS profile (AWS_PROFILE)")
 	flags.StringVar(&a.account.Region, "region", "", "the AWS `Region` (AWS_REGION)")
-	flags.StringVar(&a.account.Stack, "stack", "", "the `name` of the stack (CRONBEARER_STACK, then samconfig.toml)")
 	flags.StringVar(&a.account.Local, "local", "", "use the account of a running cronbearer dev (CRONBEARER_LOCAL)")
 	flags.Lookup("local").NoOptDefVal = localAddress
 	return c

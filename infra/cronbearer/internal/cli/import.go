@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/account"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/edit"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/importer"
@@ -65,30 +67,55 @@ type importFlags struct {
 func newImportCommand(a *App) *cobra.Command {
 	var f importFlags
 	c := &cobra.Command{
-		Use: "import <kind> <file>", Short: "Take over jobs of a crontab or another scheduler", GroupID: writing,
+		Use: "import <kind> [<file>]", Short: "Take over jobs of a crontab or another scheduler", GroupID: writing,
 		Long:              importLong(),
 		Example:           importExample,
-		Args:              arguments("a kind", "a file (or - for standard input)"),
 		ValidArgsFunction: completeKinds,
-		RunE:              func(_ *cobra.Command, given []string) error { return a.importFrom(given[0], given[1], f) },
+		Args: func(c *cobra.Command, given []string) error {
+			if len(given) == 1 && given[0] == kindEventBridge {
+				return nil // of an account
+			}
+			return arguments("a kind", "a file (or - for standard input)")(c, given)
+		},
+		RunE: func(c *cobra.Command, given []string) error {
+			if len(given) == 1 {
+				return a.importFrom(given[0], "the account", f, func() ([]byte, error) { return a.readRules(c.Context()) })
+			}
+			return a.importFrom(given[0], given[1], f, func() ([]byte, error) { return a.readSource(given[1]) })
+		},
 	}
 	c.Flags().BoolVar(&f.dry, "dry", false, "print what would be written, and write nothing")
 	c.Flags().BoolVar(&f.dry, "dry-run", false, "the same as --dry")
 	c.Flags().StringVar(&f.zone, "timezone", "", "the time zone of times that have none (default UTC)")
 	c.Flags().StringVar(&f.token, "token", "", "the name of the token for calls that send none")
 	a.describes("import", importDocument{})
-	return c
+	return a.readsAccount(c)
+}
+
+// kindEventBridge is the kind that an account has, too.
+const kindEventBridge = "eventbridge"
+
+// readRules reads the rules of the account.
+func (a *App) readRules(ctx context.Context) ([]byte, error) {
+	s, err := a.connect(ctx, "import")
+	if err != nil {
+		return nil, err
+	}
+	data, err := account.Rules(ctx, s.EventBridge)
+	return data, s.explained(err)
 }
 
 const importExample = `  cronbearer import crontab mycrontab --dry
   crontab -l | cronbearer import crontab - --timezone Europe/London --dry
   cronbearer import github .github/workflows/nightly.yml
-  cronbearer import eventbridge rules.json --dry`
+  cronbearer import eventbridge rules.json --dry
+  cronbearer import eventbridge --dry`
 
 func importLong() string {
 	var b strings.Builder
 	b.WriteString(`Read the schedules of another program and add jobs and tokens like them to the
-template. Nothing of the source is run and nothing is called.
+template. Nothing of the source is run and nothing is called. Without a file
+eventbridge reads the rules of an account, and changes nothing there.
 
 Kinds:
 `)
@@ -116,11 +143,11 @@ func completeKinds(_ *cobra.Command, given []string, _ string) ([]string, cobra.
 	return kinds, cobra.ShellCompDirectiveNoFileComp
 }
 
-func (a *App) importFrom(kind, path string, f importFlags) error {
+func (a *App) importFrom(kind, path string, f importFlags, read func() ([]byte, error)) error {
 	if err := knownKind(kind); err != nil {
 		return err
 	}
-	data, err := a.readSource(path)
+	data, err := read()
 	if err != nil {
 		return err
 	}

@@ -163,8 +163,9 @@ func places() map[string]map[string]bool {
 // rules are the places of EventBridge: of a rule, its target, its API destination and its connection.
 func rules() map[string]bool {
 	source := func(rule, target, url, connection string) string {
-		return `{"Name":"` + rule + `","ScheduleExpression":"cron(0 9 * * ? *)"}{"Targets":[{"Arn":"a:api-destination/d"` + target +
-			`}]}{"ApiDestinations":[{"ApiDestinationArn":"a:api-destination/d","ConnectionArn":"c","HttpMethod":"POST",` +
+		return `{"Name":"` + rule + `","ScheduleExpression":"cron(0 9 * * ? *)"}` +
+			`{"Targets":[{"Arn":"a:api-destination/d"` + target + `}]}` +
+			`{"ApiDestinations":[{"ApiDestinationArn":"a:api-destination/d","ConnectionArn":"c","HttpMethod":"POST",` +
 			`"InvocationEndpoint":"` + url + `"}]}{"ConnectionArn":"c","Name":"n","AuthorizationType":"API_KEY",` +
 			`"AuthParameters":{"ApiKeyAuthParameters":{"ApiKeyName":"X-Api-Key"}` + connection + `}}`
 	}
@@ -245,7 +246,9 @@ func FuzzImport(fuzz *testing.F) {
 			f.Add(i, source)
 		}
 	}
-	for _, name := range []string{"corpus.crontab", "workflow.yml", "cronjobs.yaml", "cronjob-org.json", "gcloud.json", "eventbridge.json"} {
+	for _, name := range []string{
+		"corpus.crontab", "workflow.yml", "cronjobs.yaml", "cronjob-org.json", "gcloud.json", "eventbridge.json",
+	} {
 		data, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			f.Fatal(err)

@@ -115,7 +115,9 @@ func (e *eventBridge) assign() error {
 	for i := range e.targets {
 		if t := &e.targets[i]; t.rule == "" {
 			if len(scheduled) != 1 {
-				return sourceError("the targets in line %d name no rule: put describe-rule before each list-targets-by-rule", t.line)
+				return sourceError(
+					"the targets in line %d name no rule: put describe-rule before each list-targets-by-rule", t.line,
+				)
 			}
 			t.rule = scheduled[0]
 		}
@@ -248,7 +250,8 @@ func (im *importer) connection(e *eventBridge, arn string, r *request) error {
 		r.bearer = credential
 		oauth := parameters.Get("OAuthParameters")
 		r.note("its connection obtains tokens at " + host(text(oauth, "AuthorizationEndpoint")) +
-			": the secret has the form of docs/providers/generic-oauth2.md, with the client's secret, which AWS does not give back")
+			": the secret has the form of docs/providers/generic-oauth2.md, with the client's secret, which AWS does not " +
+			"give back")
 	case "BASIC":
 		err = errors.New("it sends a password (Basic), and a job sends a bearer token")
 	default:

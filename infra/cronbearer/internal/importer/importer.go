@@ -1,7 +1,7 @@
 // Package importer reads the schedules of other programs (crontabs, cron-job.org, GitHub Actions, Kubernetes, Google
-// Cloud Scheduler, Amazon EventBridge) and makes jobs and tokens of the template of them. It says what it took over, what it could not take
-// over and why, and where the old and the new starts differ. It runs nothing of what it reads, opens no connection, and
-// prints and writes nothing.
+// Cloud Scheduler, Amazon EventBridge) and makes jobs and tokens of the template of them. It says what it took over,
+// what it could not take over and why, and where the old and the new starts differ. It runs nothing of what it reads,
+// opens no connection, and prints and writes nothing.
 //
 // The policy: what a source's client would do and a job cannot do keeps the call from being taken over; what a job does
 // differently is a note. Credentials in a source end here. They are compared with each other and with everything that

@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
@@ -24,6 +25,7 @@ func (c *conn) clients() account.Clients {
 		CloudFormation: cloudformationClient{c},
 		CloudWatch:     cloudwatchClient{c},
 		Logs:           logsClient{c},
+		EventBridge:    eventbridgeClient{c},
 		KMS:            kmsClient{c},
 		Lambda:         lambdaClient{c},
 		Scheduler:      schedulerClient{c},
@@ -39,6 +41,7 @@ type (
 	cloudformationClient struct{ *conn }
 	cloudwatchClient     struct{ *conn }
 	logsClient           struct{ *conn }
+	eventbridgeClient    struct{ *conn }
 	kmsClient            struct{ *conn }
 	lambdaClient         struct{ *conn }
 	schedulerClient      struct{ *conn }
@@ -118,6 +121,36 @@ func (c logsClient) FilterLogEvents(
 	ctx context.Context, in *cloudwatchlogs.FilterLogEventsInput, _ ...func(*cloudwatchlogs.Options),
 ) (*cloudwatchlogs.FilterLogEventsOutput, error) {
 	return call[cloudwatchlogs.FilterLogEventsOutput](ctx, c.conn, "logs:FilterLogEvents", in)
+}
+
+func (c eventbridgeClient) ListRules(
+	ctx context.Context, in *eventbridge.ListRulesInput, _ ...func(*eventbridge.Options),
+) (*eventbridge.ListRulesOutput, error) {
+	return call[eventbridge.ListRulesOutput](ctx, c.conn, "events:ListRules", in)
+}
+
+func (c eventbridgeClient) ListTargetsByRule(
+	ctx context.Context, in *eventbridge.ListTargetsByRuleInput, _ ...func(*eventbridge.Options),
+) (*eventbridge.ListTargetsByRuleOutput, error) {
+	return call[eventbridge.ListTargetsByRuleOutput](ctx, c.conn, "events:ListTargetsByRule", in)
+}
+
+func (c eventbridgeClient) ListApiDestinations(
+	ctx context.Context, in *eventbridge.ListApiDestinationsInput, _ ...func(*eventbridge.Options),
+) (*eventbridge.ListApiDestinationsOutput, error) {
+	return call[eventbridge.ListApiDestinationsOutput](ctx, c.conn, "events:ListApiDestinations", in)
+}
+
+func (c eventbridgeClient) ListConnections(
+	ctx context.Context, in *eventbridge.ListConnectionsInput, _ ...func(*eventbridge.Options),
+) (*eventbridge.ListConnectionsOutput, error) {
+	return call[eventbridge.ListConnectionsOutput](ctx, c.conn, "events:ListConnections", in)
+}
+
+func (c eventbridgeClient) DescribeConnection(
+	ctx context.Context, in *eventbridge.DescribeConnectionInput, _ ...func(*eventbridge.Options),
+) (*eventbridge.DescribeConnectionOutput, error) {
+	return call[eventbridge.DescribeConnectionOutput](ctx, c.conn, "events:DescribeConnection", in)
 }
 
 func (c kmsClient) DescribeKey(

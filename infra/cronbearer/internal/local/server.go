@@ -26,6 +26,9 @@ type Server struct {
 	// Unlimited lets every command do everything, as an administrator's role does.
 	Unlimited atomic.Bool
 
+	// Rules are what EventBridge has besides.
+	Rules Rules
+
 	cloud      *awssim.Cloud
 	operations map[string]operation
 	started    time.Time
@@ -65,8 +68,8 @@ func NewServer(cloud *awssim.Cloud) *Server {
 
 func (s *Server) register() {
 	for _, register := range []func(){
-		s.registerSTS, s.registerCloudFormation, s.registerCloudWatch, s.registerLogs, s.registerKMS, s.registerLambda,
-		s.registerScheduler, s.registerSecretsManager, s.registerSNS, s.registerSQS,
+		s.registerSTS, s.registerCloudFormation, s.registerCloudWatch, s.registerLogs, s.registerEventBridge, s.registerKMS,
+		s.registerLambda, s.registerScheduler, s.registerSecretsManager, s.registerSNS, s.registerSQS,
 	} {
 		register()
 	}

@@ -18,7 +18,7 @@ const (
 	Look Level = iota
 	Operate
 	KeepTokens
-	// Apart is in none of the three policies, which are about one stack.
+	// Apart is in none of the three policies, which are about one stack: other stacks, and what import reads.
 	Apart
 )
 
@@ -51,6 +51,9 @@ var (
 	functions = []string{in("lambda", "function:${StackName}-*")}
 	secrets   = []string{in("secretsmanager", "secret:${StackName}/*")}
 	keys      = []string{in("kms", "key/*")}
+
+	eventRules       = []string{in("events", "rule/*")}
+	eventConnections = []string{in("events", "connection/*")}
 )
 
 // The commands that read the stack first: all of them.
@@ -134,6 +137,13 @@ func Table() []Permission {
 			Resources: []string{in("cloudwatch", "alarm-mute-rule:${StackName}-*")}, Commands: []string{"resume"},
 		},
 		{Level: Operate, Action: "sns:TagResource", Resources: topics, Commands: []string{"drill"}},
+
+		// import eventbridge, without a file.
+		{Level: Apart, Action: "events:ListRules", Resources: anything, Commands: []string{"import"}},
+		{Level: Apart, Action: "events:ListTargetsByRule", Resources: eventRules, Commands: []string{"import"}},
+		{Level: Apart, Action: "events:ListApiDestinations", Resources: anything, Commands: []string{"import"}},
+		{Level: Apart, Action: "events:ListConnections", Resources: anything, Commands: []string{"import"}},
+		{Level: Apart, Action: "events:DescribeConnection", Resources: eventConnections, Commands: []string{"import"}},
 
 		{Level: KeepTokens, Action: "secretsmanager:CreateSecret", Resources: secrets, Commands: []string{"token set"}},
 		{Level: KeepTokens, Action: "secretsmanager:PutSecretValue", Resources: secrets, Commands: []string{"token set"}},
