@@ -92,6 +92,9 @@ func fold(text string) string {
 	for line := range strings.SplitSeq(text, "\n") {
 		for len(line) > maxColumns {
 			at := strings.LastIndexByte(line[:maxColumns+1], ' ')
+			if at <= 0 { // a URL
+				at = strings.LastIndexByte(line[:maxColumns], '/') + 1
+			}
 			if at <= 0 {
 				at = maxColumns
 			}
