@@ -25,7 +25,7 @@ const (
 
 // partnered are declarations whose command gets its partner elsewhere, and where.
 var partnered = map[string]string{
-	"internal/caller/texts.go commandFor":       "next to tool, held by the lines of internal/caller/testdata/texts.golden",
+	"internal/caller/texts.go commandFor":       "next to tool, held by the lines of caller/testdata/texts.golden",
 	"internal/oauth/identity.go enableIdentity": "the caller appends the secret's commands to a permanent error",
 }
 
@@ -44,7 +44,8 @@ func alone(texts []string) []string {
 // command of the tool, and the AWS CLI's only next to it.
 func TestAWSCommandsHaveTheirCronbearerCommand(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"internal/dev/shipped/template.yaml", "infra/rotation.yaml", "infra/notifications.yaml"} {
+	templates := []string{"internal/dev/shipped/template.yaml", "infra/rotation.yaml", "infra/notifications.yaml"}
+	for _, name := range templates {
 		var document yaml.Node
 		if err := yaml.Unmarshal([]byte(read(t, filepath.Join("..", name))), &document); err != nil {
 			t.Fatal(err)

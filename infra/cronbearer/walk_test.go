@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,9 +71,7 @@ var walkVerbs = map[string]func(*testscript.TestScript, *simulated, []string) er
 // saveEmail writes what a reader sees of the newest email about an alarm: its subject and the part that the template
 // writes, in a window of 80 columns.
 func saveEmail(ts *testscript.TestScript, s *simulated, args []string) error {
-	emails := s.Emails("")
-	for i := len(emails) - 1; i >= 0; i-- {
-		e := emails[i]
+	for _, e := range slices.Backward(s.Emails("")) {
 		if !strings.HasSuffix(e.Alarm, "-"+args[0]) {
 			continue
 		}

@@ -96,8 +96,8 @@ type deployedToken struct {
 	alarm     account.Alarm
 }
 
-// tokenOf returns the token of a secret that is named in a token's place, by its name in the template, its whole name or
-// its ARN: an alarm of a rotation and an error of the rotator know no other. A token of that name comes first.
+// tokenOf returns the token of a secret that is named in a token's place, by its name in the template, its whole name
+// or its ARN: an alarm of a rotation and an error of the rotator know no other. A token of that name comes first.
 func (s *session) tokenOf(jobs []account.Job, name string) string {
 	found := name
 	for _, j := range jobs {

@@ -293,8 +293,8 @@ func (r *Report) jobs(f *reading) {
 	}
 }
 
-// silent reports whether a job did not succeed in time. Its alarm is in INSUFFICIENT_DATA if it does not run at all, but a
-// new alarm starts there: it says nothing of a job that has never run, or that has just succeeded for the first time.
+// silent reports whether a job did not succeed in time. Its alarm is in INSUFFICIENT_DATA if it does not run at all,
+// but a new alarm starts there: it says nothing of a job that has never run, or has just run for the first time.
 func silent(j Job, a account.Alarm, now time.Time) bool {
 	const seen = time.Hour // CloudWatch evaluates some of these alarms once an hour
 	return a.Firing() || a.StateValue == "INSUFFICIENT_DATA" && j.LastRun != nil && now.Sub(*j.LastRun) > seen
