@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	awsretry "github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -88,6 +89,9 @@ func awsConfig(s config.Settings, transport http.RoundTripper, timeout time.Dura
 		Retryer: func() aws.Retryer {
 			return awsretry.NewStandard(func(o *awsretry.StandardOptions) {
 				o.MaxAttempts, o.MaxBackoff = tries, maxRetryBackoff
+				// The SDK's quota of retries is for clients of many requests. Here an outage would use it up, and afterwards a
+				// request on a connection that died meanwhile would fail without a second attempt.
+				o.RateLimiter = ratelimit.None
 			})
 		},
 		// The zero value of the size limit that an aws.Config made by hand has would gzip every PutMetricData.

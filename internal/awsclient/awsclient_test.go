@@ -144,6 +144,24 @@ func TestTries(t *testing.T) {
 }
 
 // The SDK itself does not retry what it could not read to the end.
+// An outage does not use up the retries of the time after it.
+func TestRetriesDoNotRunOut(t *testing.T) {
+	environment(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{answer: fault(500, "InternalServiceError")}
+		client := awsclient.SecretsManager(config.Settings{Region: "eu-west-1"}, w)
+		for run := range 200 {
+			w.requests = nil
+			_, err := client.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{
+				SecretId: aws.String("s"), VersionStage: aws.String("AWSCURRENT"),
+			})
+			if err == nil || len(w.requests) != 3 {
+				t.Fatalf("run %d: %d tries: %v", run, len(w.requests), err)
+			}
+		}
+	})
+}
+
 func TestAnswerThatIsCutOffIsRetried(t *testing.T) {
 	environment(t)
 	const secret = `{"ARN":"arn","Name":"s","VersionId":"v","SecretString":"value"}`
