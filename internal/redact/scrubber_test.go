@@ -54,6 +54,7 @@ func encodings() []encoding {
 		{name: "hexadecimal, upper case", encode: allBytes("%02X")},
 		{name: "quoted-printable", encode: allBytes("=%02X")},
 		{name: "HTML, all numbers", encode: allCharacters("&#%d;")},
+		{name: "HTML, all numbers without semicolons", encode: allCharacters("&#x%x")},
 		{name: "UTF-16", encode: allCharacters("%c\x00")},
 		{name: "base64", base64: base64.RawStdEncoding},
 		{name: "base64url", base64: base64.RawURLEncoding},

@@ -78,29 +78,41 @@ func unescapePercent(text []byte) (decoded string, length int) {
 	return "", 0
 }
 
-// unescapeHTML knows character references by number, and those that every escaping function writes by name.
+// unescapeHTML knows character references by number, also those whose semicolon is missing or was cut off, and those
+// that every escaping function writes by name.
 func unescapeHTML(text []byte) (decoded string, length int) {
-	const longest = len("&#x0010ffff;")
-	end := bytes.IndexByte(text[:min(len(text), longest)], ';')
+	if number, found := bytes.CutPrefix(text, []byte("&#")); found {
+		return unescapeNumber(number)
+	}
+	end := bytes.IndexByte(text[:min(len(text), len("&quot;"))], ';')
 	if end < 0 {
 		return "", 0
 	}
-	name := string(text[1:end])
-	if plain, ok := namedHTML[name]; ok {
+	if plain, ok := namedHTML[string(text[1:end])]; ok {
 		return plain, end + 1
 	}
-	number, ok := strings.CutPrefix(name, "#")
-	if !ok {
+	return "", 0
+}
+
+// unescapeNumber reads what follows &#.
+func unescapeNumber(text []byte) (decoded string, length int) {
+	const longest = 8 // digits
+	at, base := 0, 10
+	if len(text) > 0 && text[0]|0x20 == 'x' {
+		at, base = 1, 16
+	}
+	end := at
+	for end < len(text) && end-at < longest && isHex(text[end]) && (base == 16 || text[end] <= '9') {
+		end++
+	}
+	r, err := strconv.ParseUint(string(text[at:end]), base, 21)
+	if err != nil {
 		return "", 0
 	}
-	base := 10
-	if strings.HasPrefix(strings.ToLower(number), "x") {
-		number, base = number[1:], 16
+	if end < len(text) && text[end] == ';' {
+		end++
 	}
-	if r, err := strconv.ParseUint(number, base, 21); err == nil {
-		return string(rune(r)), end + 1
-	}
-	return "", 0
+	return string(rune(r)), end + len("&#")
 }
 
 var namedHTML = map[string]string{"amp": "&", "lt": "<", "gt": ">", "quot": `"`, "apos": "'", "nbsp": " "}
