@@ -49,9 +49,7 @@ type suite struct {
 func suites(fuzz string) []suite {
 	return []suite{
 		{"fuzz tests", []string{"sh", "internal/dev/check/fuzz.sh", fuzz}},
-		{"faults tried", []string{
-			"go", "test", "-count", "1", "-v", "-timeout", "1h", "./internal/dev/faults", "-faults.all",
-		}},
+		{"faults tried", []string{"make", "faults"}},
 		{"runs under random faults", []string{"make", "soak"}},
 	}
 }
@@ -79,8 +77,12 @@ func run(fuzz string, logs []string) error {
 	if err != nil {
 		return fmt.Errorf("git: %w", err)
 	}
+	at := strings.TrimSpace(string(commit))
+	if len(logs) > 0 {
+		at += " and those before it"
+	}
 	where := fmt.Sprintf("%s, commit %s, %s on %s/%s, %d cores", time.Now().UTC().Format(time.DateOnly),
-		strings.TrimSpace(string(commit)), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+		at, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	if err := write("docs/robustness.md", table(found, where)); err != nil {
 		return err
 	}

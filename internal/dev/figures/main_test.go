@@ -1,10 +1,15 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronbearer/cronbearer/internal/dev/markdown"
 )
 
 const log = `=== RUN   TestSoak
@@ -32,5 +37,49 @@ func TestFiguresAreReadFromWhatTestsPrint(t *testing.T) {
 	}
 	if text := sentence(got); !strings.HasPrefix(text, "1,234,567 fuzzed inputs, 0 faults, 100,003 runs under faults") {
 		t.Error(text)
+	}
+}
+
+// TestReadmeQuotesTheFigures: the line of README.md is the one that the table of docs/robustness.md leads to, and each
+// figure of what must not happen is 0.
+func TestReadmeQuotesTheFigures(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..", "..")
+	page, err := os.ReadFile(filepath.Join(root, "docs", "robustness.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []figure
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) != 2 {
+			continue
+		}
+		if n, err := strconv.Atoi(strings.ReplaceAll(strings.TrimSpace(cells[1]), ",", "")); err == nil {
+			list = append(list, figure{strings.TrimSpace(cells[0]), n})
+		}
+	}
+	for _, s := range suites("1s") {
+		if !has(list, s.prints) {
+			t.Errorf("docs/robustness.md has no %q: %s", s.prints, strings.Join(s.command, " "))
+		}
+	}
+	for _, f := range list {
+		for _, bad := range []string{"lost", "leaked", "missed", "false", "failed", "not accounted"} {
+			if strings.Contains(f.name, bad) && f.number != 0 {
+				t.Errorf("%d %s", f.number, f.name)
+			}
+		}
+	}
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := markdown.SectionBy("make figures", string(readme), "figures", sentence(list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(readme), want); diff != "" {
+		t.Errorf("README.md is not what docs/robustness.md leads to (-README +page):\n%s", diff)
 	}
 }
