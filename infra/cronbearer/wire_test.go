@@ -22,6 +22,8 @@ import (
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -158,6 +160,36 @@ var wires = map[string]func(context.Context, *emulated) error{
 		})
 		return check(err, func() bool {
 			return *out.Events[0].Message == lineOfWires && *out.Events[0].Timestamp > 0 && *out.Events[0].EventId != ""
+		})
+	},
+	"EventBridge.ListRules": func(ctx context.Context, e *emulated) error {
+		out, err := e.EventBridge.ListRules(ctx, &eventbridge.ListRulesInput{})
+		return check(err, func() bool {
+			return *out.Rules[0].Name == ruleOfWires && *out.Rules[0].ScheduleExpression == "rate(1 hour)" &&
+				out.Rules[0].State == ebtypes.RuleStateEnabled
+		})
+	},
+	"EventBridge.ListTargetsByRule": func(ctx context.Context, e *emulated) error {
+		out, err := e.EventBridge.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: aws.String(ruleOfWires)})
+		return check(err, func() bool { return *out.Targets[0].Arn != "" && *out.Targets[0].Input == `{"kind":"x"}` })
+	},
+	"EventBridge.ListApiDestinations": func(ctx context.Context, e *emulated) error {
+		out, err := e.EventBridge.ListApiDestinations(ctx, &eventbridge.ListApiDestinationsInput{})
+		return check(err, func() bool {
+			d := out.ApiDestinations[0]
+			return *d.ApiDestinationArn != "" && *d.ConnectionArn != "" && d.HttpMethod == ebtypes.ApiDestinationHttpMethodPost &&
+				*d.InvocationEndpoint == "https://api.example.com/v1/run"
+		})
+	},
+	"EventBridge.ListConnections": func(ctx context.Context, e *emulated) error {
+		out, err := e.EventBridge.ListConnections(ctx, &eventbridge.ListConnectionsInput{})
+		return check(err, func() bool { return *out.Connections[0].Name == ruleOfWires })
+	},
+	"EventBridge.DescribeConnection": func(ctx context.Context, e *emulated) error {
+		out, err := e.EventBridge.DescribeConnection(ctx, &eventbridge.DescribeConnectionInput{Name: aws.String(ruleOfWires)})
+		return check(err, func() bool {
+			return *out.ConnectionArn != "" && out.AuthorizationType == ebtypes.ConnectionAuthorizationTypeApiKey &&
+				*out.AuthParameters.ApiKeyAuthParameters.ApiKeyName == "X-Api-Key"
 		})
 	},
 	"KMS.DescribeKey": func(ctx context.Context, e *emulated) error {
@@ -413,7 +445,7 @@ func (e *emulated) prepare(ctx context.Context) error {
 	e.logs, e.function = "wire-logs", "wire"
 	for _, step := range []func(context.Context) error{
 		e.prepareStack, e.prepareTopic, e.prepareQueueAndKey, e.prepareSecret, e.prepareSchedule, e.prepareLogs,
-		e.prepareFunction,
+		e.prepareFunction, e.prepareRule,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -542,6 +574,40 @@ func (e *emulated) prepareFunction(ctx context.Context) error {
 		FunctionName: &e.function, Role: &e.role, Runtime: lambdatypes.RuntimePython311, Handler: aws.String("index.handler"),
 		Code: &lambdatypes.FunctionCode{ZipFile: code.Bytes()},
 	})
+	return err
+}
+
+// ruleOfWires is the name of a rule and of its connection.
+const ruleOfWires = "wire"
+
+func (e *emulated) prepareRule(ctx context.Context) error {
+	client, name := e.EventBridge.(*eventbridge.Client), aws.String(ruleOfWires)
+	connection, err := client.CreateConnection(ctx, &eventbridge.CreateConnectionInput{
+		Name: name, AuthorizationType: ebtypes.ConnectionAuthorizationTypeApiKey,
+		AuthParameters: &ebtypes.CreateConnectionAuthRequestParameters{
+			ApiKeyAuthParameters: &ebtypes.CreateConnectionApiKeyAuthRequestParameters{
+				ApiKeyName: aws.String("X-Api-Key"), ApiKeyValue: aws.String("fake-key-1"),
+			},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	destination, err := client.CreateApiDestination(ctx, &eventbridge.CreateApiDestinationInput{
+		Name: name, ConnectionArn: connection.ConnectionArn, HttpMethod: ebtypes.ApiDestinationHttpMethodPost,
+		InvocationEndpoint: aws.String("https://api.example.com/v1/run"),
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := client.PutRule(ctx, &eventbridge.PutRuleInput{
+		Name: name, ScheduleExpression: aws.String("rate(1 hour)"),
+	}); err != nil {
+		return err
+	}
+	_, err = client.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: name, Targets: []ebtypes.Target{
+		{Id: aws.String("1"), Arn: destination.ApiDestinationArn, Input: aws.String(`{"kind":"x"}`)},
+	}})
 	return err
 }
 
