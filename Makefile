@@ -8,6 +8,8 @@ SHELL := /bin/sh
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
 ACTIONLINT_VERSION := v1.7.12
+# It has releases, but none that Go can install.
+RIE_VERSION := v0.0.0-20261030222936-bef5c4ba774d
 PYTHON ?= python3
 FUZZTIME ?= 30s
 # The user's; the project's own tests and checks read the copy in internal/dev/shipped.
@@ -34,6 +36,7 @@ JUDGES_READY := $(JUDGES)/ready
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
 ACTIONLINT := .tools/bin/actionlint-$(ACTIONLINT_VERSION)
+RIE := .tools/bin/aws-lambda-rie-$(RIE_VERSION)
 
 # Every target below is a name, not a file.
 .PHONY: $(shell sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -79,7 +82,7 @@ test: ## Run all tests: offline, with the race detector if there is a C compiler
 	fi; \
 	set -ex; go vet $$race ./...; go test -shuffle=on $(CALCULATIONS); go test $$race -shuffle=on $(filter-out $(CALCULATIONS),$(PACKAGES))
 
-check: validate check-tree check-go check-docs check-template check-patterns check-judges check-build check-deploy check-wire check-release check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
+check: validate check-tree check-go check-docs check-template check-patterns check-judges check-build check-deploy check-wire check-rie check-release check-able check-interop ## Lint and verify everything: needs Python 3.10 or newer with venv
 
 check-tree: # What git tracks: nothing specific to one machine, and no generated page that is out of date.
 	@sh internal/dev/check/tree.sh
@@ -113,6 +116,9 @@ check-build: $(VENV_READY) build # `sam build` and `make build` produce the same
 check-deploy: check-build $(EMULATOR_READY) # SAM CLI deploys the shipped template to a third-party emulator of AWS.
 	@sh internal/dev/check/emulator.sh $(VENV)/bin $(EMULATOR)/bin
 
+check-rie: native $(if $(filter Linux,$(shell uname)),$(RIE)) # The functions under AWS's own Runtime Interface Emulator, which needs Linux.
+	@if [ -x "$(RIE)" ]; then sh internal/dev/check/rie.sh "$(RIE)" $(PYTHON); else echo "check-rie: only on Linux"; fi
+
 check-release: check-build # A release has the same bytes from another folder, and its templates are valid.
 	@sh internal/dev/check/release.sh $(VENV)/bin
 
@@ -126,8 +132,8 @@ check-interop: native check-docs # Tokens from two certified third-party authori
 check-fork: native # A fork's template, in a copy of the tree: validate, demo and the tests that read any template.
 	@sh internal/dev/check/fork.sh
 
-check-able: check-template check-build check-docs check-deploy check-release check-judges $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
-	@sh internal/dev/check/able.sh $(VENV)/bin $(GOLANGCI_LINT) $(EMULATOR)/bin $(ACTIONLINT) $(JUDGES)/bin
+check-able: check-rie check-template check-build check-docs check-deploy check-release check-judges $(EMULATOR_READY) $(GOLANGCI_LINT) # Each check above fails when it should.
+	@sh internal/dev/check/able.sh $(VENV)/bin $(GOLANGCI_LINT) $(EMULATOR)/bin $(ACTIONLINT) $(JUDGES)/bin $(RIE)
 
 lint: $(GOLANGCI_LINT) ## Run the Go linters only
 	$(GOLANGCI_LINT) run
@@ -198,6 +204,11 @@ $(GOLANGCI_LINT):
 	@mkdir -p $(@D)
 	GOBIN="$(CURDIR)/$(@D)" CGO_ENABLED=0 go install -trimpath github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	@mv $(@D)/golangci-lint $@
+
+$(RIE):
+	@mkdir -p $(@D)
+	GOBIN="$(CURDIR)/$(@D)" CGO_ENABLED=0 go install -trimpath github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie@$(RIE_VERSION)
+	@mv $(@D)/aws-lambda-rie $@
 
 $(ACTIONLINT):
 	@mkdir -p $(@D)

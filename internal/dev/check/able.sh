@@ -1,6 +1,6 @@
 #!/bin/sh
-# able.sh BIN LINTER EMULATOR ACTIONLINT JUDGES: shows that the other checks can fail. Each gets a copy of the tree with one mistake in it, and must
-# say so: a check that cannot fail proves nothing.
+# able.sh BIN LINTER EMULATOR ACTIONLINT JUDGES RIE: shows that the other checks can fail. Each gets a copy of the tree with one
+# mistake in it, and must say so: a check that cannot fail proves nothing.
 set -u
 bin=$(cd "$1" && pwd) linter=$(cd "$(dirname "$2")" && pwd)/$(basename "$2") emulator=$(cd "$3" && pwd)
 actionlint=$(cd "$(dirname "$4")" && pwd)/$(basename "$4")
@@ -139,6 +139,13 @@ caught '^CONFLICT\|conflict' sh internal/dev/check/emulator.sh "$bin" "$emulator
 sed 's/AlarmTopicPolicy/TopicPolicy/g' "$root/$template" >next.yaml
 caught 'AlarmTopicPolicy was deleted' sh internal/dev/check/emulator.sh "$bin" "$emulator" "$built/template.yaml" next.yaml
 rm next.yaml
+
+# A function that does not name its errors.
+if [ -x "$root/$6" ]; then
+	mistake internal/caller/errors.go 'InvalidJobError' 'InvalidJob'
+	caught 'not InvalidJobError' sh -c "make -s native && sh internal/dev/check/rie.sh '$root/$6' '$bin/python3'"
+	restore internal/caller/errors.go
+fi
 
 # What a server of others is told: here not which certificate the client has.
 mistake internal/keys/key.go 'k.thumbprint != ""' 'false'
