@@ -142,7 +142,7 @@ rm next.yaml
 
 # A function that does not name its errors.
 if [ -x "$root/$6" ]; then
-	mistake internal/caller/errors.go 'InvalidJobError' 'InvalidJob'
+	mistake internal/caller/errors.go 'InvalidJobError' 'BadJobError'
 	caught 'not InvalidJobError' sh -c "make -s native && sh internal/dev/check/rie.sh '$root/$6' '$bin/python3'"
 	restore internal/caller/errors.go
 fi
