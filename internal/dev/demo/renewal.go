@@ -192,7 +192,7 @@ func (r *renewal) play(ctx context.Context) error {
 
 	r.page.narrate(
 		r.cloud.Now(),
-		"an operator re-authorizes, stores the new secret and starts the rotation: put-secret-value, rotate-secret",
+		"an operator re-authorizes, stores the new secret and renews: cronbearer token set, cronbearer token rotate",
 	)
 	if err := r.logIn(); err != nil {
 		return err

@@ -95,7 +95,7 @@ func (s *story) play(ctx context.Context) error {
 	}
 
 	s.page.narrate(
-		s.cloud.Now(), "an operator reads the email and stores a new token: aws secretsmanager put-secret-value",
+		s.cloud.Now(), "an operator reads the email and stores a new token: cronbearer token set ExampleApi",
 	)
 	api.Accept(newToken)
 	if err := s.put(newToken); err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -211,19 +210,12 @@ func (a *App) painted(s lint.Severity) string {
 func (d checkDocument) count() string {
 	text := "no mistakes"
 	if d.Mistakes > 0 {
-		text = counted(d.Mistakes, "mistake")
+		text = view.Count(d.Mistakes, "mistake")
 	}
 	if d.Warnings > 0 {
-		text += ", " + counted(d.Warnings, "warning")
+		text += ", " + view.Count(d.Warnings, "warning")
 	}
 	return text
-}
-
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
 }
 
 // printForGitHub writes workflow commands, from which GitHub Actions makes annotations.

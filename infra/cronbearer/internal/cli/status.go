@@ -245,14 +245,14 @@ func (a *App) next(j status.Job, now time.Time) string {
 }
 
 func (a *App) printPeople(r *status.Report) {
-	count := func(n *int) string {
+	count := func(n *int, noun string) string {
 		if n == nil {
-			return "?"
+			return "? " + noun + "s"
 		}
-		return fmt.Sprint(*n)
+		return view.Count(*n, noun)
 	}
 	a.IO.Printf(
-		"QUEUED       %s failed runs, %s undelivered starts\n", count(r.Queues.FailedRuns), count(r.Queues.DeadLetters),
+		"QUEUED       %s, %s\n", count(r.Queues.FailedRuns, "failed run"), count(r.Queues.DeadLetters, "undelivered start"),
 	)
 	if len(r.InAlarm) > 0 {
 		const label = "IN ALARM     "

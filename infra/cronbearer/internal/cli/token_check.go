@@ -186,7 +186,7 @@ func (a *App) printSecret(r secret.Report, key string) {
 		a.problem("error", p)
 	}
 	if len(r.Problems) > 0 {
-		a.IO.Notef("The caller could not use this secret: %s.", counted(len(r.Problems), "mistake"))
+		a.IO.Notef("The caller could not use this secret: %s.", view.Count(len(r.Problems), "mistake"))
 	}
 }
 
@@ -244,7 +244,7 @@ func (a *App) expires(r secret.Report) string {
 		const day = 24 * time.Hour
 		text := r.Expires.In(a.IO.Zone).Format("2 Jan 2006 15:04 MST")
 		if left := r.Expires.Sub(a.Now()); left >= day {
-			text += ", in " + counted(int(left/day), "day")
+			text += ", in " + view.Count(int(left/day), "day")
 		}
 		return text
 	default:
