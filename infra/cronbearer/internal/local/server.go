@@ -33,10 +33,8 @@ type Server struct {
 	operations map[string]operation
 	started    time.Time
 
-	// peers are the other stacks of the account.
-	peers []*Server
-
 	mu    sync.Mutex
+	peers []*Server // the other stacks of the account
 	calls []Call
 	// topicTags are the tags of topics, by ARN.
 	topicTags map[string]map[string]string
@@ -122,12 +120,23 @@ func Permission(action string) string {
 	return action
 }
 
-// Join adds another stack to the account, before it serves. A request is answered by the stack that its input names:
-// physical names begin with that of the stack.
-func (s *Server) Join(peer *Server) { s.peers = append(s.peers, peer) }
+// Join adds another stack to the account. A request is answered by the stack that its input names: physical names begin
+// with that of the stack.
+func (s *Server) Join(peer *Server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.peers = append(s.peers, peer)
+}
+
+// joined are the other stacks of now.
+func (s *Server) joined() []*Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.peers)
+}
 
 func (s *Server) of(q request) *Server {
-	for _, peer := range s.peers {
+	for _, peer := range s.joined() {
 		if bytes.Contains(q.Input, []byte(peer.cloud.Stack.StackName)) {
 			return peer
 		}

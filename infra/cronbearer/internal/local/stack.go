@@ -63,7 +63,7 @@ func (s *Server) describeStacks(
 		out.Stacks = append(out.Stacks, cfntypes.Stack{
 			StackName: aws.String("network"), StackStatus: cfntypes.StackStatusCreateComplete, CreationTime: &s.started,
 		})
-		for _, one := range append([]*Server{s}, s.peers...) {
+		for _, one := range append([]*Server{s}, s.joined()...) {
 			out.Stacks = append(out.Stacks, one.describe())
 		}
 		return out, nil
