@@ -122,7 +122,7 @@ check-rie: native $(if $(filter Linux,$(shell uname)),$(RIE)) # The functions un
 check-release: check-build # A release has the same bytes from another folder, and its templates are valid.
 	@sh internal/dev/check/release.sh $(VENV)/bin
 
-check-wire: $(EMULATOR_READY) $(JUDGES_READY) # Each operation of the tool, in the SDK's own requests, by two emulators of AWS.
+check-wire: $(EMULATOR_READY) $(JUDGES_READY) # Each operation of the tool and the functions, in the SDK's own requests, by two emulators of AWS.
 	@sh internal/dev/check/wire.sh $(EMULATOR)/bin $(JUDGES)/bin
 
 # Not beside check-docs: both install Node.js if there is none.

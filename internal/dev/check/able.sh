@@ -115,11 +115,13 @@ for file in $template infra/github/deploy.yml internal/dev/schedule/cron.go inte
 
 # The wire: an operation that an emulator has, and one that none has.
 mistake infra/cronbearer/wire_test.go '"CloudWatch.PutAlarmMuteRule":  *{"ministack", "moto"},' '"KMS.DescribeKey": {"moto"},'
+mistake internal/dev/faults/wire_test.go '"ministack": works, "moto": unknownAction' '"ministack": works, "moto": works'
 sh internal/dev/check/wire.sh "$emulator" "$judges" >"$root/.build/wire.log" 2>&1
-for word in 'moto has KMS.DescribeKey now' 'CloudWatch.PutAlarmMuteRule: operation error'; do
+for word in 'moto has KMS.DescribeKey now' 'CloudWatch.PutAlarmMuteRule: operation error' 'operations (-functionWires +moto)'; do
 	caught "$word" sh -c "cat '$root/.build/wire.log'; exit 1"
 done
 restore infra/cronbearer/wire_test.go
+restore internal/dev/faults/wire_test.go
 
 # The bytes.
 mkdir -p other/Caller && { cat "$root/.build/lambda/Caller/bootstrap"; echo; } >other/Caller/bootstrap

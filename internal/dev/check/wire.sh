@@ -1,5 +1,5 @@
 #!/bin/sh
-# wire.sh EMULATOR JUDGES: the tool's clients make each of their requests to ministack, of EMULATOR, and to moto, of JUDGES.
+# wire.sh EMULATOR JUDGES: the tool and the functions make each of their requests to ministack, of EMULATOR, and to moto, of JUDGES.
 set -eu
 emulator=$1 judges=$2
 . "$(dirname "$0")/aws.sh"
@@ -29,4 +29,4 @@ trap 'kill "$ministack" "$moto" 2>/dev/null' EXIT
 ready ministack "$first" "$ministack"
 ready moto "$second" "$moto"
 CRONBEARER_TEST_EMULATORS=ministack=http://127.0.0.1:$first,moto=http://127.0.0.1:$second \
-	go test -count=1 ./infra/cronbearer -run '^(TestWire|TestEachOperationIsOnAWire)$'
+	go test -count=1 ./infra/cronbearer ./internal/dev/faults -run '^(TestWire|TestEachOperationIsOnAWire|TestFunctionsWire)$'
