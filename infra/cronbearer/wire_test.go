@@ -177,7 +177,8 @@ var wires = map[string]func(context.Context, *emulated) error{
 		out, err := e.EventBridge.ListApiDestinations(ctx, &eventbridge.ListApiDestinationsInput{})
 		return check(err, func() bool {
 			d := out.ApiDestinations[0]
-			return *d.ApiDestinationArn != "" && *d.ConnectionArn != "" && d.HttpMethod == ebtypes.ApiDestinationHttpMethodPost &&
+			return *d.ApiDestinationArn != "" && *d.ConnectionArn != "" &&
+				d.HttpMethod == ebtypes.ApiDestinationHttpMethodPost &&
 				*d.InvocationEndpoint == "https://api.example.com/v1/run"
 		})
 	},

@@ -152,7 +152,7 @@ func sentence(list []figure) string {
 		}
 		return grouped(n)
 	}
-	return fmt.Sprintf("%s fuzzed inputs, %s faults, %s runs under faults and a replayed year of %s jobs with %s runs: "+
+	return fmt.Sprintf("%s fuzzed inputs, %s faults, %s runs under faults and a replayed year of %s jobs with %s runs:\n"+
 		"%s bytes of tokens leaked, %s runs lost, %s rejections missed ([Robustness](docs/robustness.md)).",
 		sum("inputs fuzzed"), sum("faults tried", "faults injected"), sum("runs under faults", "runs under random faults"),
 		sum("jobs replayed"), sum("runs due in the replay"),
