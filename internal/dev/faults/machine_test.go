@@ -40,25 +40,17 @@ func (w *world) call(t *testing.T, k kind, timeout time.Duration, fields map[str
 	return w.invoke(t, event, timeout)
 }
 
+// outputs are those of a process that takes nothing.
+var outputs = []string{">&-", ">/dev/full", "2>&-", "2>/dev/full", ">&- 2>&-", ">fifo"}
+
 // TestFaultsOfTheOutput: a log that takes nothing changes no run.
 func TestFaultsOfTheOutput(t *testing.T) {
 	t.Parallel()
-	outputs := []string{">&-", ">/dev/full", "2>&-", "2>/dev/full", ">&- 2>&-", ">fifo"}
-	each(t, outputs, func(o string) string { return strings.ReplaceAll(o, "/", "_") }, func(
+	each(t, "caller", outputs, func(o string) string { return strings.ReplaceAll(o, "/", "_") }, func(
 		t *testing.T, w *world, output string,
 	) {
 		t.Helper()
-		var fifo *os.File
-		if output == ">fifo" {
-			path := filepath.Join(w.dir, "fifo")
-			must(t, syscall.Mkfifo(path, 0o600))
-			var err error
-			fifo, err = os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
-			must(t, err)
-			defer func() { _ = fifo.Close() }()
-			output = ">'" + path + "'"
-		}
-		w.output = output
+		fifo := w.writesTo(t, output)
 		for i, path := range []string{"", rejectedPath, "", rejectedPath} {
 			if fifo != nil {
 				fill(fifo)
@@ -81,6 +73,22 @@ func TestFaultsOfTheOutput(t *testing.T) {
 			t.Errorf("the next line is lost, too: %q", text)
 		}
 	})
+}
+
+// writesTo directs the output of the process, and returns the pipe if it is one.
+func (w *world) writesTo(t *testing.T, output string) *os.File {
+	t.Helper()
+	w.output = output
+	if output != ">fifo" {
+		return nil
+	}
+	path := filepath.Join(w.dir, "fifo")
+	must(t, syscall.Mkfifo(path, 0o600))
+	fifo, err := os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	must(t, err)
+	t.Cleanup(func() { _ = fifo.Close() })
+	w.output = ">'" + path + "'"
+	return fifo
 }
 
 // fill leaves no room in a pipe.
@@ -138,7 +146,7 @@ func TestFaultsOfTheMachine(t *testing.T) {
 		},
 		limit{name: "GOMEMLIMIT of 4 MiB", env: map[string]string{"GOMEMLIMIT": "4MiB"}, want: []string{"succeeded"}},
 	)
-	each(t, limits, func(l limit) string { return l.name }, func(t *testing.T, w *world, l limit) {
+	each(t, "caller", limits, func(l limit) string { return l.name }, func(t *testing.T, w *world, l limit) {
 		t.Helper()
 		w.limit = l.shell
 		delete(w.env, "CRONBEARER_TEST_CLOCK") // a file that each run opens
@@ -260,20 +268,38 @@ func TestFaultsOfTime(t *testing.T) {
 			}
 		}
 	}
-	each(t, list, func(p pair) string { return p.name + "/" + p.kind.name }, func(t *testing.T, w *world, p pair) {
+	each(t, "caller", list, func(p pair) string { return p.name + "/" + p.kind.name }, func(
+		t *testing.T, w *world, p pair,
+	) {
 		t.Helper()
 		trials[p.name](t, w, p.kind)
 	})
 }
 
-// each runs trials with a process of the caller for each.
-func each[T any](t *testing.T, trials []T, name func(T) string, try func(*testing.T, *world, T)) {
+// each runs trials with a process of a function for each.
+func each[T any](t *testing.T, function string, trials []T, name func(T) string, try func(*testing.T, *world, T)) {
 	t.Helper()
 	several(t, trials, name, func(int) func(*testing.T, T) {
 		return func(t *testing.T, trial T) {
 			t.Helper()
-			try(t, newWorld(t, "caller"), trial)
+			try(t, newWorld(t, function), trial)
 		}
+	})
+}
+
+// TestFaultsOfDNS: a name that does not exist, of the target (RFC 6761 keeps .invalid for that), is no verdict.
+func TestFaultsOfDNS(t *testing.T) {
+	t.Parallel()
+	each(t, "caller", kinds()[:3], func(k kind) string { return k.name }, func(t *testing.T, w *world, k kind) {
+		t.Helper()
+		r := w.call(t, k, functionTime, map[string]any{"call": "GET https://nowhere.invalid/v1/sync", "attempts": 1})
+		if got := answered(t, r); got != "UnreachableError" || resultOf(r).verdict != "unknown" {
+			t.Errorf("got %s: %.2000s", got, r.Message)
+		}
+		if !strings.Contains(r.Message, "DNS") && !strings.Contains(r.Message, "could not be resolved") {
+			t.Errorf("the error does not say why: %.2000s", r.Message)
+		}
+		w.good(t, k)
 	})
 }
 

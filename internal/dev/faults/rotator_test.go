@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,7 +87,7 @@ const stepTime = 7 * time.Second
 
 // rotateStep is a secretsmanager.Rotate.
 func (w *world) rotateStep(_ context.Context, _ string, event secretsmanager.RotationEvent) error {
-	r := w.invoke(w.t, event, stepTime) //nolint:contextcheck // the test's own
+	r := w.invoke(w.t, event, cmp.Or(w.stepTime, stepTime)) //nolint:contextcheck // the test's own
 	w.steps = append(w.steps, r)
 	if r.Failed {
 		return errors.New(r.ErrorType + ": " + r.Message)
@@ -124,15 +125,33 @@ func (w *world) renewed(t *testing.T, name string) bool {
 	return ok && (document.OAuth2 == nil || document.OAuth2.RefreshToken == refresh)
 }
 
-// tryRotation rotates a secret under the fault, and again when it is over: then it is renewed.
-func tryRotation(t *testing.T, w *world, c rotation) {
+// renewable stores a secret that is rotated.
+func (w *world) renewable(t *testing.T, k kind) string {
 	t.Helper()
 	w.made++
 	name := fmt.Sprintf("renewed-%d", w.made)
-	document, _ := c.kind.secret(t, w, nil)
+	document, _ := k.secret(t, w, nil)
 	w.put(t, name, document)
 	must(t, w.store.EnableRotation(prefix+name, functionARN))
+	return name
+}
 
+// finish rotates a secret until it is renewed: one rotation that is given up, and one that starts from what was kept.
+func (w *world) finish(t *testing.T, name string) {
+	t.Helper()
+	var err error
+	for range 3 {
+		if err = w.rotate(t, name); err == nil && w.renewed(t, name) {
+			return
+		}
+	}
+	t.Fatalf("the fault is over, and it is not renewed: %.3000v", err)
+}
+
+// tryRotation rotates a secret under the fault, and again when it is over: then it is renewed.
+func tryRotation(t *testing.T, w *world, c rotation) {
+	t.Helper()
+	name := w.renewable(t, c.kind)
 	w.turnClock(t, 0)
 	door := c.where(w)
 	door.smash(c.breakage, c.only)
@@ -152,18 +171,11 @@ func tryRotation(t *testing.T, w *world, c rotation) {
 		return
 	}
 	if c.answered && c.kind.name == rotateCall || c.refused {
-		document, _ = c.kind.secret(t, w, nil) // only an operator knows what the provider thinks now
+		document, _ := c.kind.secret(t, w, nil) // only an operator knows what the provider thinks now
 		w.put(t, name, document)
 	}
 	w.turnClock(t, 2*time.Minute) // until then the rotator that failed may still be at work
-	for range 3 {                 // one that is given up, and one that starts from what was kept
-		if err = w.rotate(t, name); err == nil && w.renewed(t, name) {
-			break
-		}
-	}
-	if err != nil || !w.renewed(t, name) {
-		t.Fatalf("the fault is over, and it is not renewed: %.3000v", err)
-	}
+	w.finish(t, name)
 	stored, embedded := w.published(run{}, "Secret", name)
 	if failed, ok := stored["RotationFailed"]; !ok || failed != 0 || len(embedded) > 0 {
 		t.Errorf("after a rotation that is finished: %v %v", stored, embedded)

@@ -98,8 +98,9 @@ type world struct {
 	made    int    // names so far
 	path    string // of the current call
 
-	t     *testing.T // of the current rotation
-	steps []run      // of it
+	t        *testing.T // of the current rotation
+	steps    []run      // of it
+	stepTime time.Duration
 
 	mu       sync.Mutex
 	canaries *canaries
