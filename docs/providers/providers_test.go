@@ -2,17 +2,8 @@
 package providers_test
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,9 +11,9 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cronbearer/cronbearer/docs/providers"
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
 	"github.com/cronbearer/cronbearer/internal/job"
 	"github.com/cronbearer/cronbearer/internal/redact"
 	"github.com/cronbearer/cronbearer/internal/token"
@@ -38,7 +29,7 @@ var (
 // shows what a page says cannot be read.
 func TestSecretsParse(t *testing.T) {
 	t.Parallel()
-	keys := privateKeys(t)
+	keys := privateKeys()
 	for name, page := range pages(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -152,7 +143,7 @@ func fill(text string, keys map[string]string) string {
 // is not shown, and what is not secret is.
 func TestFormsHideWhatIsSecret(t *testing.T) {
 	t.Parallel()
-	keys := privateKeys(t)
+	keys := privateKeys()
 	for _, name := range providers.Names() {
 		forms, err := providers.Forms(name)
 		if err != nil {
@@ -186,40 +177,14 @@ func TestFormsHideWhatIsSecret(t *testing.T) {
 }
 
 // privateKeys makes a key of each kind, as the inside of a JSON string.
-func privateKeys(t *testing.T) map[string]string {
-	t.Helper()
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, edKey, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+func privateKeys() map[string]string {
+	k := pki.SigningKeys()
 	keys := map[string]string{}
-	for kind, key := range map[string]crypto.Signer{"RSA": rsaKey, "EC": ecKey, "Ed25519": edKey} {
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		quoted, err := json.Marshal(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys[kind] = strings.Trim(string(quoted), `"`)
+	for kind, key := range map[string]string{
+		"RSA": k.RSA, "EC": k.P256, "Ed25519": k.Ed25519, "certificate": k.CertificateRSA,
+	} {
+		keys[kind] = strings.ReplaceAll(key, "\n", `\n`)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, rsaKey.Public(), rsaKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys["certificate"] = strings.ReplaceAll(
-		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), "\n", `\n`,
-	)
 	return keys
 }
 
@@ -229,7 +194,7 @@ func TestJQWritesSecrets(t *testing.T) {
 	if _, err := exec.LookPath("jq"); err != nil {
 		t.Skip("needs jq")
 	}
-	key := strings.ReplaceAll(privateKeys(t)["RSA"], `\n`, "\n")
+	key := strings.ReplaceAll(privateKeys()["RSA"], `\n`, "\n")
 	google, err := json.Marshal(map[string]string{
 		"type": "service_account", "private_key_id": "k1", "private_key": key,
 		"client_email": "jobs@project.iam.gserviceaccount.com", "token_uri": "https://oauth2.googleapis.com/token",

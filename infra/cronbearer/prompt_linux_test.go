@@ -2,17 +2,8 @@ package main_test
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +19,7 @@ import (
 
 	"github.com/cronbearer/cronbearer/docs/providers"
 	"github.com/cronbearer/cronbearer/infra/cronbearer/internal/exit"
+	"github.com/cronbearer/cronbearer/internal/dev/pki"
 	"github.com/cronbearer/cronbearer/internal/dev/shipped"
 )
 
@@ -279,35 +271,14 @@ func TestProviderFormsAtATerminal(t *testing.T) {
 // writeKeys writes a private key of each kind and a certificate, named by kind.
 func writeKeys(t *testing.T, folder string) {
 	t.Helper()
-	write := func(name, kind string, der []byte, err error) {
-		t.Helper()
-		if err != nil {
+	k := pki.SigningKeys()
+	for kind, text := range map[string]string{
+		"RSA": k.RSA, "EC": k.P256, "Ed25519": k.Ed25519, "certificate": k.CertificateRSA,
+	} {
+		if err := os.WriteFile(filepath.Join(folder, kind+".pem"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		text := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
-		if err := os.WriteFile(filepath.Join(folder, name+".pem"), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, edKey, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for kind, key := range map[string]crypto.Signer{"RSA": rsaKey, "EC": ecKey, "Ed25519": edKey} {
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		write(kind, "PRIVATE KEY", der, err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, rsaKey.Public(), rsaKey)
-	write("certificate", "CERTIFICATE", der, err)
 }
 
 // TestDevIsMovedByKeysAtATerminal presses the keys of `cronbearer dev` at a pseudo-terminal; echo is on afterwards.

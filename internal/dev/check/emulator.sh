@@ -31,15 +31,8 @@ BIND_HOST=127.0.0.1 GATEWAY_PORT=$port MINISTACK_REGION=eu-west-1 MINISTACK_ACCO
 	"$emulator/ministack" >"$work/ministack.log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null' EXIT
-tries=0
-until "$emulator/python" -c "import socket; socket.create_connection(('127.0.0.1', $port), 1)" 2>/dev/null; do
-	tries=$((tries + 1))
-	if [ "$tries" -gt 60 ] || ! kill -0 "$server" 2>/dev/null; then
-		cat "$work/ministack.log" >&2
-		exit 1
-	fi
-	sleep 0.5
-done
+. "$here/listening.sh"
+listening 30 "$emulator/python" "$port" "$server" "$work/ministack.log"
 
 # deploy STACK TEMPLATE STATUS HOW PARAMETER=VALUE…: by SAM CLI as a user does, and then every resource is there and complete.
 deploy() {

@@ -6,18 +6,7 @@ emulator=$1 judges=$2
 work=.build/wire
 rm -rf "$work" && mkdir -p "$work"
 
-# ready NAME PORT PID: it accepts connections.
-ready() {
-	tries=0
-	until "$emulator/python" -c "import socket; socket.create_connection(('127.0.0.1', $2), 1)" 2>/dev/null; do
-		tries=$((tries + 1))
-		if [ "$tries" -gt 120 ] || ! kill -0 "$3" 2>/dev/null; then
-			cat "$work/$1.log" >&2
-			exit 1
-		fi
-		sleep 0.5
-	done
-}
+. "$(dirname "$0")/listening.sh"
 ports=$("$emulator/python" -c 'import socket; a, b = socket.socket(), socket.socket(); a.bind(("127.0.0.1", 0)); b.bind(("127.0.0.1", 0)); print(a.getsockname()[1], b.getsockname()[1])')
 first=${ports% *} second=${ports#* }
 BIND_HOST=127.0.0.1 GATEWAY_PORT=$first MINISTACK_REGION=eu-west-1 MINISTACK_ACCOUNT_ID=123456789012 TMPDIR=$PWD/$work \
@@ -26,7 +15,7 @@ ministack=$!
 MOTO_ACCOUNT_ID=123456789012 "$judges/moto_server" -H 127.0.0.1 -p "$second" >"$work/moto.log" 2>&1 &
 moto=$!
 trap 'kill "$ministack" "$moto" 2>/dev/null' EXIT
-ready ministack "$first" "$ministack"
-ready moto "$second" "$moto"
+listening 60 "$emulator/python" "$first" "$ministack" "$work/ministack.log"
+listening 60 "$emulator/python" "$second" "$moto" "$work/moto.log"
 CRONBEARER_TEST_EMULATORS=ministack=http://127.0.0.1:$first,moto=http://127.0.0.1:$second \
 	go test -count=1 ./infra/cronbearer ./internal/dev/faults -run '^(TestWire|TestEachOperationIsOnAWire|TestFunctionsWire)$'

@@ -22,6 +22,7 @@ import (
 type Keys struct {
 	RSA, PKCS1, P256, SEC1, Ed25519           string
 	RSA1024, P384, X25519, Garbage, Encrypted string
+	CertificateRSA                            string // of RSA
 	PublicRSA, PublicP256, PublicEd25519      crypto.PublicKey
 }
 
@@ -41,6 +42,8 @@ var SigningKeys = sync.OnceValue(func() Keys {
 
 	r := must(rsa.GenerateKey(rand.Reader, 2048)).(*rsa.PrivateKey)
 	k.RSA, k.PKCS1, k.PublicRSA = pkcs8(r), write("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(r)), &r.PublicKey
+	own := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	k.CertificateRSA = write("CERTIFICATE", must(x509.CreateCertificate(rand.Reader, own, own, &r.PublicKey, r)))
 	k.RSA1024 = write("RSA PRIVATE KEY", must(shortRSA()))
 	e := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)).(*ecdsa.PrivateKey)
 	k.P256, k.SEC1, k.PublicP256 = pkcs8(e), write("EC PRIVATE KEY", must(x509.MarshalECPrivateKey(e))), &e.PublicKey

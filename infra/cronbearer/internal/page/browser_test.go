@@ -57,7 +57,7 @@ func startBrowser(t *testing.T) *browser {
 	c.ExtraFiles = []*os.File{in, out}
 	if err := c.Start(); err != nil {
 		stop()
-		t.Skip("Chromium does not start here:", err)
+		t.Fatal("Chromium does not start:", err)
 	}
 	t.Cleanup(func() {
 		stop()
