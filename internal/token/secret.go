@@ -128,14 +128,14 @@ func Parse(text, key string, scrub *redact.Scrubber) (Document, error) {
 
 // plain reads a secret that is no object: all of it is the token.
 func plain(text, key string, held *redact.Holder) (Document, error) {
-	token, err := bearer.Normalize(text)
-	switch {
-	case key != "":
+	if key != "" {
 		addUnread(held, text)
 		return Document{}, malformed(
 			"the secret is plain text, and Key (secretKey in the event) selects a member of a JSON object: remove Key",
 		)
-	case err != nil:
+	}
+	token, err := bearer.Normalize(text)
+	if err != nil {
 		addUnread(held, text)
 		return Document{}, malformed("the secret's text: " + err.Error())
 	}
