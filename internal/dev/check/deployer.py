@@ -60,7 +60,7 @@ UNUSED = {
     "events:ListRules": "the list handler",
 }
 # In no list of a handler, but needed: CloudFormation's own reading of a function, for rollbacks and drift.
-BESIDES = {"lambda:GetFunctionConfiguration", "lambda:ListTags"}
+ALSO = {"lambda:GetFunctionConfiguration", "lambda:ListTags"}
 
 
 def handlers(types):
@@ -96,7 +96,7 @@ def main(expanded, template):
         for prefix in UNUSED
         if not any(action.startswith(prefix) for actions in needed.values() for action in actions)
     ]
-    everything = set().union(*needed.values()) | BESIDES
+    everything = set().union(*needed.values()) | ALSO
     problems += [f"{template}: role CloudFormation has {action}, which nothing needs" for action in sorted(granted - everything)]
     for problem in problems:
         print(problem, file=sys.stderr)

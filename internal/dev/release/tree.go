@@ -14,7 +14,7 @@ import (
 // tree is the folder of the repository.
 type tree string
 
-// places are all files that name the version, with what stands around it. A release has the same in each of them.
+// places are all files that name the version, with the text around it. A release has the same in each of them.
 func places() []place {
 	return []place{
 		{"internal/version/version.go", regexp.MustCompile(`(const Current = ")([^"]*)(")`)},

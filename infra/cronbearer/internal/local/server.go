@@ -26,7 +26,7 @@ type Server struct {
 	// Unlimited lets every command do everything, as an administrator's role does.
 	Unlimited atomic.Bool
 
-	// Rules are what EventBridge has besides.
+	// Rules are what EventBridge has in addition.
 	Rules Rules
 
 	cloud      *awssim.Cloud
